@@ -1,0 +1,24 @@
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: search test lint clean
+
+search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
+	$(VENV)/bin/nas-gym search nas_gym/NASNet-v0
+
+test: $(INSTALLED)  ## run the tests
+	$(VENV)/bin/python -m pytest
+
+lint: $(INSTALLED)  ## check style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

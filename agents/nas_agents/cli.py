@@ -1,0 +1,246 @@
+"""``nas-gym``: the command line. Results go to standard output, progress and errors elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas_gym.errors import InvalidSettings, NASGymError
+
+if TYPE_CHECKING:
+    from nas_gym.envs.nasnet import NASNetEnv
+
+app = typer.Typer(
+    help="Neural-network architecture design as a Gymnasium environment.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+EXIT_WRONG, EXIT_NOTHING_FOUND, EXIT_INTERRUPTED = 2, 1, 130
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, and nothing else.")]
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """A user's mistake ends the command with one line and exit code 2."""
+    try:
+        yield
+    except NASGymError as error:
+        print(f"nas-gym: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise typer.Exit(EXIT_WRONG) from None
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+@app.command()
+def envs(as_json: Json = False) -> None:
+    """List the environments, their decisions and their sizes."""
+    import gymnasium as gym
+
+    import nas_gym  # noqa: F401 (registers the environments)
+
+    rows: list[dict[str, Any]] = []
+    for env_id in gym.registry:
+        if env_id.startswith("nas_gym/"):
+            entry = gym.registry[env_id].entry_point
+            assert isinstance(entry, str)
+            env_class = gym.envs.registration.load_env_creator(entry)
+            search_space = cast("type[NASNetEnv]", env_class).search_space_type()
+            rows.append(
+                {
+                    "id": env_id,
+                    "decisions": len(search_space.decisions),
+                    "choices": list(search_space.num_choices),
+                    "size": search_space.size,
+                }
+            )
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("id", "decisions", "choices", "size", box=None)
+    for row in rows:
+        choices = f"{min(row['choices'])} to {max(row['choices'])}"
+        table.add_row(row["id"], str(row["decisions"]), choices, f"{row['size']:.3g}")
+    Console().print(table)
+
+
+@app.command()
+def show(
+    architecture: Annotated[str, typer.Argument(help="A JSON file, a run folder, or a name.")],
+    cells: Annotated[int, typer.Option(help="N, normal cells a stack.")] = 6,
+    filters: Annotated[int, typer.Option(help="F, filters of the first stack.")] = 32,
+    classes: Annotated[int, typer.Option(help="Classes of the images.")] = 10,
+    stem: Annotated[str, typer.Option(help="auto, cifar or imagenet.")] = "auto",
+    stem_filters: Annotated[int | None, typer.Option(help="Filters of the stem.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Height and width of the images; 224 for imagenet, else 32.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw an architecture; print its parameters and multiply-adds."""
+    from nas_agents.run_folder import load_architecture
+    from nas_gym.networks import CellNetworkSettings, ImageShape, measure_cost
+    from nas_gym.rendering import draw, write
+
+    with _one_line_errors():
+        found = load_architecture(architecture)
+        settings = CellNetworkSettings(
+            cells=cells,
+            filters=filters,
+            stem=stem,  # type: ignore[arg-type]  # checked by CellNetworkSettings
+            stem_filters=stem_filters,
+        )
+        size = image_size or (224 if stem == "imagenet" else 32)
+        for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
+            if value < 1:
+                raise InvalidSettings(f"{name}: expected at least 1, got {value}")
+        cost = measure_cost(found, ImageShape(channels, size, size, classes), settings)
+        if picture is not None:
+            _save_picture(draw(found), picture)
+    if as_json:
+        facts = {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
+        _print_json({**facts, "key": found.key, "architecture": found.to_dict()})
+        return
+    print(write(found))
+    print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds")
+    if picture is not None:
+        print(f"drawn to {picture}")
+
+
+def _save_picture(image: Any, path: Path) -> None:
+    try:
+        image.save(path)
+    except (OSError, ValueError) as error:
+        raise InvalidSettings(f"picture: {path} cannot be written: {error}") from error
+
+
+@app.command()
+def search(
+    env: Annotated[str, typer.Argument(help="The environment's id; see `nas-gym envs`.")],
+    agent: Annotated[
+        str, typer.Option(help="ppo, maskable-ppo, a2c, random, or module:Class.")
+    ] = "ppo",
+    dataset: Annotated[
+        str | None, typer.Option(help="A name, an .npz file, or a folder of images.")
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(help="Stop after so many children.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    target_accuracy: Annotated[
+        float | None, typer.Option(help="Stop at a child with this validation accuracy.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the agent and of the children.")] = 0,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
+    reward: Annotated[str | None, typer.Option(help="accuracy or nas.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run folder; it must not exist yet.")] = None,
+    final: Annotated[
+        bool, typer.Option(help="Train the best to the end and test it, or not.")
+    ] = True,
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="An environment's argument.")
+    ] = [],  # noqa: B006 (Typer reads the default)
+    agent_set: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="An argument of the agent.")
+    ] = [],  # noqa: B006
+    final_set: Annotated[
+        list[str], typer.Option(metavar="NAME=VALUE", help="A setting of the final training.")
+    ] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Search for an architecture, train the best one to the end, and test it once."""
+    from nas_agents.display import Display
+    from nas_agents.search import SearchSettings
+    from nas_agents.search import search as run_search
+
+    with _one_line_errors():
+        named = {"dataset": dataset, "device": device, "reward": reward}
+        given = {name: value for name, value in named.items() if value is not None}
+        unlimited = seconds is not None or target_accuracy is not None
+        settings = SearchSettings(
+            env_id=env,
+            agent=agent,
+            episodes=episodes if episodes is not None or unlimited else SearchSettings.episodes,
+            seconds=seconds,
+            target_accuracy=target_accuracy,
+            seed=seed,
+            env_arguments={**given, **_assignments("--set", set_)},
+            agent_arguments=_assignments("--agent-set", agent_set),
+            final_arguments={**FINAL_DEFAULTS, **_assignments("--final-set", final_set)},
+            final=final,
+        )
+        with Display(settings) as display:
+            result = run_search(settings, run, display.episode, display.final_epoch)
+    if as_json:
+        _print_json({"run": str(result.run), **result.summary})
+    else:
+        _print_result(result)
+    if result.stopped_by == "interrupted":
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if result.progress.best_architecture is None:
+        raise typer.Exit(EXIT_NOTHING_FOUND)
+
+
+FINAL_DEFAULTS = {"epochs": 30, "filters": 16}
+"""Of the final training, where ``--final-set`` says nothing else."""
+
+
+def _assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
+    """``name=value`` texts as a dict; a value that is JSON is read as such, else it is a text."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise InvalidSettings(f"{option}: expected NAME=VALUE, got {text!r}")
+        try:
+            values[name] = json.loads(value)
+        except json.JSONDecodeError:
+            values[name] = value
+    return values
+
+
+def _print_result(result: Any) -> None:
+    from nas_gym.rendering import write
+
+    progress, summary = result.progress, result.summary
+    failed = progress.episodes - progress.statuses["ok"]
+    print(
+        f"{progress.episodes} children in {summary['search_seconds']:.0f} s "
+        f"({summary['evaluations']['made']} trained, {failed} failed); "
+        f"stopped by: {result.stopped_by}"
+    )
+    if progress.best_architecture is None:
+        print("no child could be trained; episodes.jsonl in the run folder says why")
+    else:
+        print(write(progress.best_architecture))
+        print(
+            f"best: {progress.best_architecture.key[:8]}, child {progress.best_episode}, "
+            f"validation accuracy {progress.best_accuracy:.2%}"
+        )
+    if result.final is not None:
+        print(
+            f"retrained for {result.final.epochs} epochs in {result.final.seconds:.0f} s: "
+            f"test accuracy {result.final.test_accuracy:.2%}, "
+            f"{result.final.parameters:,} parameters"
+        )
+    print(f"run folder: {result.run}")
+
+
+def main() -> None:
+    """The entry point of ``nas-gym``."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""How a search's progress is shown: a live bar on a terminal, lines of text elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from nas_agents.search import Progress, SearchSettings
+
+LINES = 10
+"""How many lines a search prints where there is no terminal."""
+
+
+class Display:
+    """Shows children trained, the best so far, the last ones' accuracy, and the time left.
+
+    Everything goes to standard error; standard output is for results.
+    """
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self.settings = settings
+        self.console = Console(stderr=True, highlight=False)
+        self.live = self.console.is_terminal
+        self.bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.live,
+        )
+        self.total = float(settings.episodes or settings.seconds or 0) or None
+        self.search_bar: TaskID | None = None
+        self.final_bar: TaskID | None = None
+
+    def __enter__(self) -> Display:
+        self.bars.start()
+        self.search_bar = self.bars.add_task("search", total=self.total, status="starting")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.bars.stop()
+
+    def episode(self, progress: Progress) -> None:
+        """Shows that a child was trained."""
+        of = f"/{self.settings.episodes}" if self.settings.episodes else ""
+        status = (
+            f"{progress.episodes}{of} children  best {progress.best_accuracy:.2%}  "
+            f"last {len(progress.recent)}: {progress.recent_accuracy:.2%}"
+        )
+        done = progress.episodes if self.settings.episodes else progress.seconds
+        assert self.search_bar is not None
+        self.bars.update(self.search_bar, completed=done, status=status)
+        every = max(1, (self.settings.episodes or LINES * 10) // LINES)
+        if not self.live and (progress.episodes % every == 0 or progress.episodes == 1):
+            self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
+
+    def final_epoch(self, epoch: int, epochs: int) -> None:
+        """Shows that an epoch of the final training is done."""
+        if self.final_bar is None:
+            self.final_bar = self.bars.add_task("final training", total=epochs, status="")
+        self.bars.update(self.final_bar, completed=epoch, status=f"epoch {epoch}/{epochs}")
+        if not self.live and epoch in (1, epochs):
+            self.console.print(f"final training: epoch {epoch}/{epochs}", soft_wrap=True)

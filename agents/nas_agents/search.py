@@ -1,0 +1,332 @@
+"""A search run: an agent in an environment, its records, its stop rules, and the final training."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import nas_gym
+from nas_agents.agents import agent_entry, load_algorithm, make_agent
+from nas_agents.run_folder import RunFolder, default_run_folder
+from nas_gym import Architecture, NASEnv
+from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.training import FinalResult, Trainer, train_final
+from nas_gym.rendering import draw
+
+FOREVER = 10**9
+StopReason = Literal["episodes", "seconds", "target_accuracy", "interrupted"]
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What to search, with what, for how long.
+
+    Raises:
+        InvalidSettings: a value is out of its range, or nothing would ever stop the search.
+    """
+
+    env_id: str
+    agent: str = "ppo"
+    episodes: int | None = 64
+    """Stop after so many children."""
+    seconds: float | None = None
+    """Stop after the first child that ends later than this."""
+    target_accuracy: float | None = None
+    """Stop at the first child whose validation accuracy reaches this, in [0, 1]."""
+    seed: int = 0
+    """Of the agent's draws and of the children's training."""
+    env_arguments: Mapping[str, Any] = field(default_factory=dict)
+    agent_arguments: Mapping[str, Any] = field(default_factory=dict)
+    final_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `TrainingSettings` and of the network's settings, for the final training."""
+    final: bool = True
+    """Whether the best architecture is trained to the end and tested."""
+
+    def __post_init__(self) -> None:
+        budget = (self.episodes, self.seconds, self.target_accuracy)
+        require(
+            any(limit is not None for limit in budget),
+            "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
+        )
+        for name, limit in zip(("episodes", "seconds"), budget, strict=False):
+            require(limit is None or limit > 0, f"{name}: expected more than 0, got {limit}")
+        target = self.target_accuracy
+        require(
+            target is None or 0 < target <= 1,
+            f"target_accuracy: expected a number in (0, 1], got {target}",
+        )
+        require(self.seed >= 0, f"seed: expected at least 0, got {self.seed}")
+
+
+@dataclass
+class Progress:
+    """How a search stands; what a display needs."""
+
+    episodes: int = 0
+    started: float = field(default_factory=time.perf_counter)
+    best_reward: float = float("-inf")
+    best_accuracy: float = 0.0
+    best_episode: int | None = None
+    best_architecture: Architecture | None = None
+    best_evaluation: dict[str, Any] = field(default_factory=dict)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """Accuracies of the last ten children."""
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def seconds(self) -> float:
+        """Since the search started."""
+        return time.perf_counter() - self.started
+
+    @property
+    def recent_accuracy(self) -> float:
+        """Mean accuracy of the last ten children."""
+        return sum(self.recent) / len(self.recent) if self.recent else 0.0
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found."""
+
+    run: Path
+    stopped_by: StopReason
+    progress: Progress
+    final: FinalResult | None
+    """None where there was no final training."""
+    summary: dict[str, Any]
+
+
+class Recorder(BaseCallback):
+    """Writes every finished episode down, and stops the agent when the budget is spent."""
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        folder: RunFolder,
+        progress: Progress,
+        on_episode: Callable[[Progress], None],
+    ) -> None:
+        super().__init__()
+        self.settings, self.folder, self.progress = settings, folder, progress
+        self.on_episode = on_episode
+        self.stopped_by: StopReason = "episodes"
+
+    def _on_step(self) -> bool:
+        ended = zip(self.locals["dones"], self.locals["infos"], strict=True)
+        return all(self._add(info, float(info["episode"]["r"])) for done, info in ended if done)
+
+    def _add(self, info: Mapping[str, Any], reward: float) -> bool:
+        """Records an episode; returns whether the search goes on."""
+        progress, evaluation = self.progress, info["evaluation"]
+        progress.episodes += 1
+        progress.recent.append(evaluation["accuracy"])
+        progress.statuses[evaluation["status"]] += 1
+        self.folder.add_episode(
+            {
+                "episode": progress.episodes,
+                "architecture": info["architecture"],
+                "reward": reward,
+                **{
+                    name: evaluation[name]
+                    for name in ("accuracy", "status", "cached", "seconds", "parameters")
+                    if name in evaluation
+                },
+            }
+        )
+        if evaluation["status"] == "ok" and reward > progress.best_reward:
+            progress.best_reward = reward
+            progress.best_accuracy = evaluation["accuracy"]
+            progress.best_episode = progress.episodes
+            progress.best_architecture = Architecture.from_json(info["architecture"])
+            progress.best_evaluation = evaluation
+            self.folder.write("best.json", progress.best_architecture.to_dict())
+        self.logger.record("search/best_accuracy", progress.best_accuracy)
+        self.logger.record("search/recent_accuracy", progress.recent_accuracy)
+        self.on_episode(progress)
+        return not self._is_spent(evaluation)
+
+    def _is_spent(self, evaluation: Mapping[str, Any]) -> bool:
+        settings, progress = self.settings, self.progress
+        if settings.target_accuracy and evaluation["accuracy"] >= settings.target_accuracy:
+            self.stopped_by = "target_accuracy"
+        elif settings.episodes and progress.episodes >= settings.episodes:
+            self.stopped_by = "episodes"
+        elif settings.seconds and progress.seconds >= settings.seconds:
+            self.stopped_by = "seconds"
+        else:
+            return False
+        return True
+
+
+def make_env(settings: SearchSettings) -> NASEnv:
+    """The environment of a search.
+
+    Raises:
+        InvalidSettings: there is no environment of that id, or it is none of nas_gym's.
+    """
+    known = [env_id for env_id in gym.registry if env_id.startswith("nas_gym/")]
+    env_id = settings.env_id
+    if env_id not in gym.registry and ":" not in env_id:
+        raise InvalidSettings(
+            f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
+        )
+    arguments = {"seed": settings.seed, **settings.env_arguments}
+    try:
+        env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
+    except (TypeError, ImportError, gym.error.Error) as error:
+        raise InvalidSettings(f"environment: {env_id} cannot be made: {error}") from error
+    if not isinstance(env, NASEnv):
+        raise InvalidSettings(
+            f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
+        )
+    return env
+
+
+def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:
+    """A child's settings, changed for the final training by fields of theirs or of the network's.
+
+    Raises:
+        InvalidSettings: a name or a value is not valid.
+    """
+    of_network = asdict(settings.network)
+    unknown = [name for name in given if name not in of_network and not hasattr(settings, name)]
+    if unknown:
+        valid = (*of_network, *asdict(settings))
+        raise InvalidSettings(
+            f"final: {unknown[0]!r} is not known; {choices_hint(unknown[0], valid)}"
+        )
+    network = {name: value for name, value in given.items() if name in of_network}
+    training = {name: value for name, value in given.items() if name not in of_network}
+    return replace(settings, network=replace(settings.network, **network), **training)
+
+
+def search(
+    settings: SearchSettings,
+    run: Path | None = None,
+    on_episode: Callable[[Progress], None] = lambda progress: None,
+    on_final_epoch: Callable[[int, int], None] = lambda epoch, epochs: None,
+) -> SearchResult:
+    """Searches, trains the best architecture to the end, and leaves a run folder.
+
+    Ctrl-C (KeyboardInterrupt) ends the search after what it has recorded, without final training.
+
+    Args:
+        settings: What to search, with what, for how long.
+        run: The run folder; default: `default_run_folder`.
+        on_episode: Called after each child.
+        on_final_epoch: Called with (epochs done, epochs in all) during the final training.
+
+    Raises:
+        NASGymError: something in the settings is wrong; raised before anything is trained.
+    """
+    load_algorithm(agent_entry(settings.agent))
+    env = make_env(settings)
+    trainer = env.evaluator.evaluator
+    final = None
+    if settings.final and isinstance(trainer, Trainer):
+        final = final_settings(trainer.settings, settings.final_arguments)
+    folder = RunFolder(run or default_run_folder(settings.env_id, settings.agent))
+    folder.write("settings.json", {**asdict(settings), "nas_gym": nas_gym.__version__})
+    progress = Progress()
+    recorder = Recorder(settings, folder, progress, on_episode)
+    result = None
+    try:
+        _learn(settings, env, folder, recorder)
+        searched = progress.seconds
+        if progress.best_architecture is not None:
+            draw(progress.best_architecture).save(folder.path / "best.png")
+        if recorder.stopped_by != "interrupted" and final and progress.best_architecture:
+            assert isinstance(trainer, Trainer)
+            result = _train_best(progress.best_architecture, trainer, final, on_final_epoch)
+            if result is None:
+                recorder.stopped_by = "interrupted"
+            else:
+                torch.save(result.network.state_dict(), folder.path / "best_weights.pt")
+        summary = _summary(env, recorder, searched, result)
+        folder.write("summary.json", summary)
+    finally:
+        folder.close()
+        env.close()
+    return SearchResult(folder.path, recorder.stopped_by, progress, result, summary)
+
+
+def _learn(settings: SearchSettings, env: NASEnv, folder: RunFolder, recorder: Recorder) -> None:
+    """Lets the agent learn until the recorder stops it, and saves it."""
+    decisions = len(env.search_space.decisions)
+    vec_env = DummyVecEnv([lambda: Monitor(env)])
+    logs = None
+    if importlib.util.find_spec("tensorboard"):
+        logs = str(folder.path / "tensorboard")
+    agent = make_agent(
+        settings.agent, vec_env, decisions, settings.seed, logs, settings.agent_arguments
+    )
+    try:
+        agent.learn((settings.episodes or FOREVER) * decisions, callback=recorder)
+    except KeyboardInterrupt:
+        recorder.stopped_by = "interrupted"
+    agent.save(folder.path / "checkpoint" / "agent.zip")
+
+
+def _train_best(
+    architecture: Architecture,
+    trainer: Trainer,
+    settings: TrainingSettings,
+    on_epoch: Callable[[int, int], None],
+) -> FinalResult | None:
+    """The final training, on the search's data set and device; None if it was interrupted."""
+    try:
+        return train_final(
+            architecture,
+            trainer.dataset,
+            settings,
+            str(trainer.device),
+            lambda epoch: on_epoch(epoch, settings.epochs),
+        )
+    except KeyboardInterrupt:
+        return None
+
+
+def _summary(
+    env: NASEnv, recorder: Recorder, search_seconds: float, final: FinalResult | None
+) -> dict[str, Any]:
+    """What ``summary.json`` holds."""
+    progress = recorder.progress
+    best = None
+    if progress.best_architecture is not None:
+        best = {
+            "episode": progress.best_episode,
+            "key": progress.best_architecture.key,
+            "reward": progress.best_reward,
+            "validation_accuracy": progress.best_accuracy,
+            "parameters": progress.best_evaluation["parameters"],
+            "multiply_adds": progress.best_evaluation["multiply_adds"],
+        }
+    return {
+        "stopped_by": recorder.stopped_by,
+        "episodes": progress.episodes,
+        "evaluations": asdict(env.budget),
+        "statuses": dict(progress.statuses),
+        "best": best,
+        "final": final
+        and {
+            "test_accuracy": final.test_accuracy,
+            "parameters": final.parameters,
+            "epochs": final.epochs,
+            "seconds": final.seconds,
+        },
+        "test_accuracy": final and final.test_accuracy,
+        "search_seconds": search_seconds,
+        "seconds": progress.seconds,
+    }

@@ -1,0 +1,33 @@
+"""nas_gym: neural-network architecture design as a Gymnasium environment.
+
+``import nas_gym`` registers the environments; ``gym.make("nas_gym:nas_gym/NASNet-v0")`` does so by
+itself.
+"""
+
+import gymnasium
+
+from nas_gym import rewards
+from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.env import NASEnv
+from nas_gym.errors import InvalidSettings, NASGymError
+from nas_gym.evaluation.evaluator import Budget, Evaluation, Evaluator
+from nas_gym.search_spaces import NASNetSearchSpace, SearchSpace, published
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Architecture",
+    "Budget",
+    "Evaluation",
+    "Evaluator",
+    "InvalidArchitecture",
+    "InvalidSettings",
+    "NASEnv",
+    "NASGymError",
+    "NASNetSearchSpace",
+    "SearchSpace",
+    "published",
+    "rewards",
+]
+
+gymnasium.register(id="nas_gym/NASNet-v0", entry_point="nas_gym.envs.nasnet:NASNetEnv")

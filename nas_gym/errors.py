@@ -1,0 +1,33 @@
+"""The one family of exceptions that nas_gym raises for its users' mistakes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NASGymError(ValueError):
+    """Something handed to nas_gym is wrong; the message names the value and the remedy.
+
+    Everything that a user can get wrong (an architecture, a search space's parameters, a data
+    set, a setting) raises a subclass of this, so one ``except`` covers them all. The command line
+    prints the message alone and exits with code 2.
+    """
+
+
+class InvalidSettings(NASGymError):
+    """A setting has a value that nothing can be done with."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `InvalidSettings` with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise InvalidSettings(message)
+
+
+def choices_hint(value: object, valid: Iterable[str]) -> str:
+    """The end of an error message: the closest valid choice, if one is close, then all of them."""
+    options = list(valid)
+    close = difflib.get_close_matches(str(value), options, n=1)
+    nearest = f"did you mean {close[0]!r}? " if close else ""
+    return f"{nearest}valid choices: {', '.join(repr(option) for option in options)}"

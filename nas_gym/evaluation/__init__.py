@@ -1,0 +1,1 @@
+"""Architectures become evaluations: data sets, training, and the records of both."""

@@ -1,0 +1,94 @@
+"""Which device trains, in which precision, and how its memory is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+
+from nas_gym.errors import InvalidSettings
+
+SMALL_IMAGES_BELOW = 16
+"""Images below this height make a training step of many short operations, whose time is not
+arithmetic: on a CPU, neither bfloat16 nor a second thread pays for them."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEEP_BYTES = 2**30
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device of that name; "auto" takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        InvalidSettings: there is no such device here.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(1, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidSettings(
+            f"device: {device!r} cannot be used here ({reason}); valid choices: 'auto', 'cpu', "
+            "'cuda', 'cuda:N', 'mps'"
+        ) from error
+    return resolved
+
+
+def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.dtype | None:
+    """The type that autocast uses for images of this height; None for plain float32."""
+    if precision == "float32":
+        return None
+    if precision == "bfloat16" or _bfloat16_wins(device, height):
+        return torch.bfloat16
+    return None
+
+
+def _bfloat16_wins(device: torch.device, height: int) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return height >= SMALL_IMAGES_BELOW and _cpu_has_bfloat16()
+    return False
+
+
+@cache
+def _cpu_has_bfloat16() -> bool:
+    capabilities = torch.backends.cpu.get_cpu_capability()
+    return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def threads_for(device: torch.device, height: int) -> Iterator[None]:
+    """Within it, small images on a CPU are computed by one thread; others by as many as before.
+
+    Threads that wait for each other after every short operation lose more than they gain, and
+    lose much when another process wants their core.
+    """
+    threads = torch.get_num_threads()
+    if device.type == "cpu" and height < SMALL_IMAGES_BELOW:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@cache
+def keep_freed_memory(device: torch.device) -> None:
+    """Lets glibc keep freed blocks of up to a GiB for the next step, instead of unmapping them.
+
+    Without it, every large activation is mapped, zeroed page by page and unmapped again in every
+    step. It holds for the whole process, and does nothing but on a CPU under Linux with glibc.
+    """
+    if device.type == "cpu" and platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)

@@ -1,0 +1,91 @@
+"""`TrainingSettings`: how a child is built and trained."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from nas_gym.errors import require
+from nas_gym.evaluation.augmentation import Augmentation
+from nas_gym.evaluation.datasets import Dataset
+from nas_gym.evaluation.devices import SMALL_IMAGES_BELOW
+from nas_gym.networks import CellNetworkSettings, NetworkSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a child is built and trained. Everything here can change what it is worth.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    network: NetworkSettings = field(default_factory=CellNetworkSettings)
+    """The skeleton that the architecture is put into."""
+    epochs: int = 20
+    """NASNet's children are trained for 20 epochs."""
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    """At the start; it falls along a half cosine to 0."""
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    gradient_clip: float = 0.0
+    """The largest global norm of the gradient; 0 for no clipping."""
+    batch_norm_momentum: float | None = None
+    """The weight of a batch in the running statistics; default: as much as leaves under 1% of the
+    weight to batches from before the last quarter of the training, at least 0.1."""
+    crop_padding: int | None = None
+    """Pixels of padding for random crops; default: an eighth of the height, 4 for CIFAR, and 0
+    for images below 16 pixels, where a pixel's shift changes much."""
+    flip: bool | None = None
+    """Whether images are mirrored at random; default: where the data set's classes allow it."""
+    cutout: int = 0
+    """Side of a square that is blotted out, in pixels; 0 for none."""
+    precision: str = "auto"
+    """"float32", "bfloat16" (autocast), or "auto": bfloat16 where it is faster."""
+    seed: int = 0
+    """The run's seed; a child's own follows from it and the architecture."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 2), ("cutout", 0), ("seed", 0)):
+            value = getattr(self, name)
+            require(
+                type(value) is int and value >= least,
+                f"{name}: expected an integer of at least {least}, got {value!r}",
+            )
+        for name, lowest, below in (
+            ("learning_rate", 0.0, math.inf),
+            ("momentum", 0.0, 1.0),
+            ("weight_decay", 0.0, math.inf),
+            ("label_smoothing", 0.0, 1.0),
+            ("gradient_clip", 0.0, math.inf),
+            ("batch_norm_momentum", 0.0, 1.0),
+        ):
+            value = getattr(self, name)
+            require(
+                value is None or (isinstance(value, (int, float)) and lowest <= value < below),
+                f"{name}: expected a number from {lowest} to below {below}, got {value!r}",
+            )
+        padding = self.crop_padding
+        require(
+            padding is None or (type(padding) is int and padding >= 0),
+            f"crop_padding: expected an integer of at least 0, got {padding!r}",
+        )
+        precisions = ("auto", "float32", "bfloat16")
+        require(
+            self.precision in precisions,
+            f"precision: {self.precision!r} is not one of {', '.join(precisions)}",
+        )
+
+    def augmentation(self, dataset: Dataset) -> Augmentation:
+        """The augmentation of a data set's training images."""
+        padding, height = self.crop_padding, dataset.images.shape[1]
+        if padding is None:
+            padding = height // 8 if height >= SMALL_IMAGES_BELOW else 0
+        return Augmentation(
+            padding=padding,
+            flip=dataset.flips if self.flip is None else self.flip,
+            cutout=self.cutout,
+        )

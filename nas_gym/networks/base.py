@@ -1,0 +1,57 @@
+"""`build_network`: an architecture becomes a module. Each family registers its builder here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from torch import Tensor, nn
+
+from nas_gym.architecture import Architecture, InvalidArchitecture
+
+
+@dataclass(frozen=True)
+class ImageShape:
+    """What a network takes and gives: channels, height and width of an image, and classes."""
+
+    channels: int
+    height: int
+    width: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How a family stacks a whole network out of what was chosen; subclassed by each family."""
+
+
+class ChildNetwork(nn.Module):
+    """A network that a search builds: images (B, C, H, W) in, logits (B, classes) out.
+
+    In training mode, a network with an auxiliary head gives a pair: its logits, and the head's.
+    """
+
+    auxiliary_weight = 0.4
+    """The weight of the auxiliary head's loss (NASNet paper, appendix A.4)."""
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def set_progress(self, progress: float) -> None:
+        """Tell schedules inside the network how much of the training is done, from 0 to 1."""
+
+
+@singledispatch
+def build_network(
+    architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
+) -> ChildNetwork:
+    """The child network of an architecture, its weights drawn from torch's global generator.
+
+    Raises:
+        InvalidArchitecture: no builder is registered for this kind of architecture.
+        InvalidSettings: ``settings`` are another family's, or the network cannot take the images.
+    """
+    raise InvalidArchitecture(
+        f"kind: no network builder is registered for {type(architecture).__name__}; "
+        "register one with nas_gym.networks.build_network.register"
+    )

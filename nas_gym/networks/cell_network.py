@@ -1,0 +1,325 @@
+"""Cells stacked into a network, as NASNet does it.
+
+Source: Zoph et al. 2018, https://arxiv.org/abs/1707.07012, section 3 and appendix A, and the code
+released with it, https://github.com/tensorflow/models, research/slim/nets/nasnet. A network is a
+stem, three stacks of N normal cells, and a reduction cell before the second and the third stack,
+which halves the size and doubles the filters. For ImageNet, two reduction cells with a fourth and
+a half of the filters stand between the stem and the first stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.operations import (
+    OPERATIONS,
+    DropPath,
+    FactorizedReduction,
+    concatenate,
+    conv,
+    initialize,
+    squeeze,
+)
+from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
+
+IMAGENET_STEM_FROM = 96
+"""Images of at least this height get the ImageNet stem where ``stem`` is "auto"."""
+
+
+@dataclass(frozen=True)
+class CellNetworkSettings(NetworkSettings):
+    """The skeleton around the cells.
+
+    A network "N @ P" has P penultimate filters: 24 F for NASNet-A.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    cells: int = 2
+    """N, the number of normal cells in each of the three stacks."""
+    filters: int = 32
+    """F, the filters of each state in the first stack."""
+    stem: Literal["auto", "cifar", "imagenet"] = "auto"
+    """"auto" takes "imagenet" for images of 96 pixels and more."""
+    stem_filters: int | None = None
+    """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
+    from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
+    skip_reduction_input: bool = False
+    """The cell after a reduction takes, as its older input, that of the reduction cell (as NASNet
+    Large) rather than the reduction cell's newer one (as NASNet Mobile and for CIFAR)."""
+    auxiliary_head: bool = False
+    """A second classifier, for training only, on the last cell before the second reduction."""
+    drop_path_keep: float = 1.0
+    """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
+    dropout: float = 0.0
+    """The probability of dropping a feature before the classifier."""
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "filters"):
+            value = getattr(self, name)
+            require(
+                type(value) is int and value >= 1,
+                f"{name}: expected an integer of at least 1, got {value!r}",
+            )
+        stems = ("auto", "cifar", "imagenet")
+        require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
+        filters = self.stem_filters
+        require(
+            filters is None or (type(filters) is int and filters >= 1),
+            f"stem_filters: expected an integer of at least 1, got {filters!r}",
+        )
+        keep, dropout = self.drop_path_keep, self.dropout
+        require(0 < keep <= 1, f"drop_path_keep: expected a number in (0, 1], got {keep!r}")
+        require(0 <= dropout < 1, f"dropout: expected a number in [0, 1), got {dropout!r}")
+
+    def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
+        """The stem for images of this shape."""
+        if self.stem != "auto":
+            return self.stem
+        return "imagenet" if image_shape.height >= IMAGENET_STEM_FROM else "cifar"
+
+    def resolved_stem_filters(self, stem: str) -> int:
+        """The number of filters of the stem."""
+        if self.stem_filters is not None:
+            return self.stem_filters
+        if stem == "cifar":
+            return 3 * self.filters
+        return 96 if self.filters >= 84 else 32
+
+
+@dataclass(frozen=True)
+class _State:
+    """The shape of a hidden state: its channels, and how often its size has been halved."""
+
+    channels: int
+    halvings: int
+
+
+class CellModule(nn.Module):
+    """One cell: the outputs of the cell before it and of the one before that in, its output out.
+
+    Args:
+        cell: What was chosen.
+        current: Shape of h_i, the output of the cell before.
+        previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
+            takes its place, unprocessed.
+        filters: The width of every state in the cell.
+        reduction: Whether operations on the cell's inputs have stride 2.
+        keep: The drop-path probability of this cell at the end of training.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        current: _State,
+        previous: _State | None,
+        filters: int,
+        reduction: bool,
+        keep: float,
+    ) -> None:
+        super().__init__()
+        self.squeeze = squeeze(current.channels, filters)
+        self.adjust: nn.Module = nn.Identity()
+        states = [_State(filters, current.halvings), previous or current]
+        if previous is not None and previous.halvings != current.halvings:
+            self.adjust = nn.Sequential(nn.ReLU(), FactorizedReduction(previous.channels, filters))
+            states[1] = states[0]
+        elif previous is not None and previous.channels != filters:
+            self.adjust = squeeze(previous.channels, filters)
+            states[1] = states[0]
+
+        halvings = current.halvings + int(reduction)
+        self.blocks = nn.ModuleList()
+        for block in cell.blocks:
+            self.blocks.append(BlockModule(block, states, filters, halvings, keep))
+            width = filters if block.combine == ADD else 2 * filters
+            states.append(_State(width, halvings))
+
+        self.concat = cell.concat
+        self.match = nn.ModuleList(
+            _match(states[state], filters, halvings) for state in cell.concat
+        )
+        self.output = _State(filters * len(cell.concat), halvings)
+
+    def forward(self, current: Tensor, previous: Tensor) -> Tensor:
+        states = [self.squeeze(current), self.adjust(previous)]
+        for block in self.blocks:
+            states.append(block(states))
+        kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
+        return concatenate(kept)
+
+
+class BlockModule(nn.Module):
+    """One block: an operation on each of two hidden states, and their combination."""
+
+    def __init__(
+        self, block: Block, states: list[_State], filters: int, halvings: int, keep: float
+    ) -> None:
+        super().__init__()
+        self.hidden1, self.hidden2, self.adds = block.hidden1, block.hidden2, block.combine == ADD
+        halves = []
+        for hidden, label in block.inputs:
+            state = states[hidden]
+            stride = 2 if state.halvings < halvings else 1
+            half = OPERATIONS[label](state.channels, filters, stride)
+            if keep < 1 and label != "identity":
+                half = nn.Sequential(half, DropPath(keep))
+            halves.append(half)
+        self.op1, self.op2 = halves
+
+    def forward(self, states: list[Tensor]) -> Tensor:
+        half1: Tensor = self.op1(states[self.hidden1])
+        half2: Tensor = self.op2(states[self.hidden2])
+        return half1 + half2 if self.adds else concatenate((half1, half2))
+
+
+def _match(state: _State, filters: int, halvings: int) -> nn.Module:
+    """What brings a concatenated state to the cell's width and output size."""
+    if state.halvings != halvings:
+        return FactorizedReduction(state.channels, filters)
+    if state.channels != filters:
+        return nn.Sequential(conv(state.channels, filters), nn.BatchNorm2d(filters))
+    return nn.Identity()
+
+
+class AuxiliaryHead(nn.Module):
+    """The auxiliary classifier: (B, channels, H, W) in, logits (B, classes) out."""
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        pooled = [(size - 5) // 3 + 1 if size >= 5 else size for size in (height, width)]
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3) if min(height, width) >= 5 else nn.Identity(),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, (pooled[0], pooled[1]), bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class CellNetwork(ChildNetwork):
+    """Stem, cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
+
+    In training mode with an auxiliary head it gives a pair: logits, and the head's logits.
+    """
+
+    def __init__(
+        self, architecture: CellArchitecture, image_shape: ImageShape, settings: CellNetworkSettings
+    ) -> None:
+        super().__init__()
+        stem = settings.resolved_stem(image_shape)
+        stem_filters = settings.resolved_stem_filters(stem)
+        sizes = (image_shape.height, image_shape.width)
+        if stem == "imagenet":
+            require(
+                min(sizes) >= 3,
+                f"stem: images of {sizes[0]}x{sizes[1]} are too small for the imagenet stem",
+            )
+            stem_conv = nn.Conv2d(image_shape.channels, stem_filters, 3, 2, 0, bias=False)
+            sizes = ((sizes[0] - 3) // 2 + 1, (sizes[1] - 3) // 2 + 1)
+        else:
+            stem_conv = conv(image_shape.channels, stem_filters, 3)
+        self.stem = nn.Sequential(stem_conv, nn.BatchNorm2d(stem_filters))
+
+        self.cells = nn.ModuleList()
+        self.older_input: list[int] = []
+        """Of each cell, the number of the output that is its older input; 0 is the stem's."""
+        outputs = [_State(stem_filters, 0)]
+        plan = _plan(settings, stem)
+        for number, step in enumerate(plan, start=1):
+            cell = architecture.reduction if step.reduction else architecture.normal
+            previous = outputs[step.older] if number > 1 else None
+            keep = 1 - number / len(plan) * (1 - settings.drop_path_keep)
+            module = CellModule(cell, outputs[-1], previous, step.filters, step.reduction, keep)
+            self.cells.append(module)
+            self.older_input.append(step.older)
+            outputs.append(module.output)
+
+        self.auxiliary_after = len(plan) - settings.cells - 1
+        self.auxiliary_head = None
+        if settings.auxiliary_head:
+            tapped = outputs[self.auxiliary_after]
+            height, width = (_halved(size, tapped.halvings) for size in sizes)
+            self.auxiliary_head = AuxiliaryHead(tapped.channels, height, width, image_shape.classes)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(outputs[-1].channels, image_shape.classes)
+        self.drop_paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        outputs = [self.stem(x)]
+        for cell, older in zip(self.cells, self.older_input, strict=True):
+            outputs.append(cell(outputs[-1], outputs[older]))
+        features = F.relu(outputs[-1]).mean(dim=(2, 3))
+        logits: Tensor = self.classifier(self.dropout(features))
+        if self.training and self.auxiliary_head is not None:
+            return logits, self.auxiliary_head(outputs[self.auxiliary_after])
+        return logits
+
+    def set_progress(self, progress: float) -> None:
+        for drop_path in self.drop_paths:
+            drop_path.progress = progress
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One cell of the skeleton: its kind, its width, and which output is its older input."""
+
+    reduction: bool
+    filters: int
+    older: int
+
+
+def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
+    """The cells of the network in order. Output 0 is the stem's, output k that of cell k."""
+    filters = settings.filters
+    plan: list[_Step] = []
+    if stem == "imagenet":
+        plan = [_Step(True, max(1, filters // 4), 0), _Step(True, max(1, filters // 2), 0)]
+    for stack in range(3):
+        for position in range(settings.cells):
+            older = max(0, len(plan) - 1)
+            if stack and position == 0:
+                plan.append(_Step(True, filters * 2**stack, older))
+                if not settings.skip_reduction_input:
+                    older = len(plan) - 1
+            plan.append(_Step(False, filters * 2**stack, older))
+    return plan
+
+
+def _halved(size: int, times: int) -> int:
+    """The size after so many convolutions of stride 2, each rounding up."""
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
+
+
+@build_network.register
+def _(
+    architecture: CellArchitecture,
+    image_shape: ImageShape,
+    settings: NetworkSettings | None = None,
+) -> ChildNetwork:
+    settings = CellNetworkSettings() if settings is None else settings
+    if not isinstance(settings, CellNetworkSettings):
+        raise InvalidSettings(
+            f"network: {type(settings).__name__} does not fit a cell architecture; "
+            "expected CellNetworkSettings"
+        )
+    return CellNetwork(architecture, image_shape, settings)

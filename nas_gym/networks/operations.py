@@ -1,0 +1,251 @@
+"""The papers' operation labels as modules.
+
+Every operation maps images (batch, channels, height, width) to (batch, filters, height', width'),
+where height' is height divided by the stride, rounded up ("SAME" padding). Convolutions follow the
+order ReLU, convolution, batch normalization, without biases (NASNet paper, appendix A.4), as in
+the released code: https://github.com/tensorflow/models, research/slim/nets/nasnet, and for the full
+convolutions https://github.com/tensorflow/tpu, models/official/amoeba_net/network_utils.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
+from torch.nn import functional as F
+
+Builder: TypeAlias = Callable[[int, int, int], nn.Module]
+"""(channels, filters, stride) -> module."""
+
+
+def conv(
+    channels: int,
+    filters: int,
+    size: int | tuple[int, int] = 1,
+    stride: int | tuple[int, int] = 1,
+    dilation: int = 1,
+    groups: int = 1,
+) -> nn.Conv2d:
+    """A convolution without bias, padded so that stride 1 keeps the size."""
+    height, width = (size, size) if isinstance(size, int) else size
+    padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2)
+    kind = nn.Conv2d
+    if groups == channels > 1:
+        kind = DepthwiseConv2d
+    elif (height, width, stride) == (1, 1, 1):
+        kind = PointwiseConv2d
+    return kind(channels, filters, (height, width), stride, padding, dilation, groups, bias=False)
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution of stride 1: on a CPU, one matrix product over channels-last images.
+
+    oneDNN's convolution spends more on setting up than on small images themselves.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        if input.device.type != "cpu" or not input.is_contiguous(memory_format=torch.channels_last):
+            return super().forward(input)
+        batch, channels, height, width = input.shape
+        pixels = input.permute(0, 2, 3, 1).reshape(-1, channels)
+        outputs = pixels @ self.weight.view(self.out_channels, channels).t()
+        return outputs.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution that stays in float32 under autocast on a CPU.
+
+    oneDNN's backward pass of a depthwise convolution is 4 to 10 times as slow in bfloat16.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(input)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(input.float())
+
+
+class _Concatenation(torch.autograd.Function):
+    """Concatenates along channels; the gradients it hands back are contiguous.
+
+    Autograd's own are views into the whole gradient, on which a CPU's batch normalization falls
+    back to a path that was 8 times as slow.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, *states: Tensor) -> Tensor:
+        ctx.widths = [state.shape[1] for state in states]  # type: ignore[attr-defined]
+        return torch.cat(states, dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        layout = torch.contiguous_format
+        if gradient.is_contiguous(memory_format=torch.channels_last):
+            layout = torch.channels_last
+        parts = gradient.split(ctx.widths, dim=1)
+        return tuple(part.contiguous(memory_format=layout) for part in parts)
+
+
+def concatenate(states: Sequence[Tensor]) -> Tensor:
+    """States (B, C_i, H, W), joined along channels: (B, sum of C_i, H, W)."""
+    if len(states) == 1:
+        return states[0]
+    if not torch.is_grad_enabled() or states[0].device.type != "cpu":
+        return torch.cat(tuple(states), dim=1)
+    joined: Tensor = _Concatenation.apply(*states)
+    return joined
+
+
+def relu_conv_bn(
+    channels: int,
+    filters: int,
+    size: int | tuple[int, int] = 1,
+    stride: int | tuple[int, int] = 1,
+    dilation: int = 1,
+) -> list[nn.Module]:
+    """ReLU, convolution, batch normalization."""
+    return [
+        nn.ReLU(),
+        conv(channels, filters, size, stride, dilation),
+        nn.BatchNorm2d(filters),
+    ]
+
+
+def squeeze(channels: int, filters: int, stride: int = 1) -> nn.Sequential:
+    """The 1x1 convolution, with its ReLU and batch normalization, that makes shapes agree."""
+    return nn.Sequential(*relu_conv_bn(channels, filters, stride=stride))
+
+
+def identity(channels: int, filters: int, stride: int) -> nn.Module:
+    """The state itself; a 1x1 convolution where the shape has to change."""
+    if stride == 1 and channels == filters:
+        return nn.Identity()
+    return squeeze(channels, filters, stride)
+
+
+def separable(size: int, channels: int, filters: int, stride: int) -> nn.Module:
+    """A depthwise-separable convolution, applied twice; the stride is in the first."""
+
+    def once(channels: int, stride: int) -> list[nn.Module]:
+        return [
+            nn.ReLU(),
+            conv(channels, channels, size, stride, groups=channels),
+            conv(channels, filters),
+            nn.BatchNorm2d(filters),
+        ]
+
+    return nn.Sequential(*once(channels, stride), *once(filters, 1))
+
+
+def pooling(kind: str, size: int, channels: int, filters: int, stride: int) -> nn.Module:
+    """Average (padding not counted) or max pooling; a 1x1 convolution where widths differ."""
+    padding = size // 2
+    pool: nn.Module
+    if kind == "average":
+        pool = nn.AvgPool2d(size, stride, padding, count_include_pad=False)
+    else:
+        pool = nn.MaxPool2d(size, stride, padding)
+    if channels == filters:
+        return pool
+    return nn.Sequential(pool, conv(channels, filters), nn.BatchNorm2d(filters))
+
+
+def full_conv(size: int, dilation: int, channels: int, filters: int, stride: int) -> nn.Module:
+    """A full convolution; between 1x1 convolutions to and from filters / 4 if larger than 1x1."""
+    if size == 1:
+        return squeeze(channels, filters, stride)
+    narrow = max(1, filters // 4)
+    return nn.Sequential(
+        *relu_conv_bn(channels, narrow),
+        *relu_conv_bn(narrow, narrow, size, stride, dilation),
+        *relu_conv_bn(narrow, filters),
+    )
+
+
+def factorized_conv(
+    size: int, numerator: int, channels: int, filters: int, stride: int
+) -> nn.Module:
+    """1 x size, then size x 1, between 1x1 convolutions to and from filters * numerator / 8."""
+    narrow = max(1, filters * numerator // 8)
+    return nn.Sequential(
+        *relu_conv_bn(channels, narrow),
+        *relu_conv_bn(narrow, narrow, (1, size), (1, stride)),
+        *relu_conv_bn(narrow, narrow, (size, 1), (stride, 1)),
+        *relu_conv_bn(narrow, filters),
+    )
+
+
+OPERATIONS: dict[str, Builder] = {
+    "identity": identity,
+    "1x3 then 3x1 convolution": partial(factorized_conv, 3, 3),
+    "1x7 then 7x1 convolution": partial(factorized_conv, 7, 2),
+    "3x3 dilated convolution": partial(full_conv, 3, 2),
+    "3x3 average pooling": partial(pooling, "average", 3),
+    "3x3 max pooling": partial(pooling, "max", 3),
+    "5x5 max pooling": partial(pooling, "max", 5),
+    "7x7 max pooling": partial(pooling, "max", 7),
+    "1x1 convolution": partial(full_conv, 1, 1),
+    "3x3 convolution": partial(full_conv, 3, 1),
+    "3x3 depthwise-separable conv": partial(separable, 3),
+    "5x5 depthwise-seperable conv": partial(separable, 5),
+    "7x7 depthwise-separable conv": partial(separable, 7),
+}
+"""What each label of `nas_gym.search_spaces.cells.OPERATIONS` builds."""
+
+
+class FactorizedReduction(nn.Module):
+    """Halves the size and sets the width without losing every other pixel's share.
+
+    One 1x1 convolution sees the even pixels, another the odd ones (shifted by one); their outputs
+    are concatenated and normalized together.
+    """
+
+    def __init__(self, channels: int, filters: int) -> None:
+        super().__init__()
+        self.even = conv(channels, filters // 2, stride=2)
+        self.odd = conv(channels, filters - filters // 2, stride=2)
+        self.norm = nn.BatchNorm2d(filters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shifted = F.pad(x, (-1, 1, -1, 1))
+        joined: Tensor = self.norm(concatenate((self.even(x), self.odd(shifted))))
+        return joined
+
+
+class DropPath(nn.Module):
+    """Drops a path's output for whole examples, and scales the others up to make up for it.
+
+    The probability of keeping falls linearly with the cell's depth and with training's progress
+    (NASNet paper, appendix A.4, "ScheduledDropPath").
+
+    Args:
+        keep: The probability of keeping a path in this cell at the end of training.
+    """
+
+    def __init__(self, keep: float) -> None:
+        super().__init__()
+        self.keep = keep
+        self.progress = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        keep = 1.0 - min(1.0, self.progress) * (1.0 - self.keep)
+        if not self.training or keep >= 1.0:
+            return x
+        kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
+        return x * kept.bernoulli_(keep).div_(keep)
+
+
+def initialize(network: nn.Module) -> None:
+    """Variance scaling by fan-out for convolutions; biases zero (as slim's argument scopes)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            height, width = module.kernel_size
+            fan_out = height * width * module.out_channels // module.groups
+            nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,20 @@
+"""What may be chosen, in which order, and what it means; one file a family."""
+
+from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace, resolve_action
+from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
+from nas_gym.search_spaces.nasnet import NASNetSearchSpace
+from nas_gym.search_spaces.published import PUBLISHED, published
+
+__all__ = [
+    "PUBLISHED",
+    "Block",
+    "Cell",
+    "CellArchitecture",
+    "Choices",
+    "Decision",
+    "Mask",
+    "NASNetSearchSpace",
+    "SearchSpace",
+    "published",
+    "resolve_action",
+]

@@ -1,0 +1,159 @@
+"""Search spaces: what may be chosen, in which order, and what it means. No torch here.
+
+A search space is a fixed sequence of T decisions. Sequences of choices are numpy arrays of shape
+(T,) and of dtype int64, choice c of decision t being an index into ``decisions[t].choices``.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nas_gym.architecture import Architecture, InvalidArchitecture
+
+Choices: TypeAlias = NDArray[np.int64]
+"""(T,) int64: the index chosen in each decision."""
+Mask: TypeAlias = NDArray[np.bool_]
+"""(A,) bool: which of the A actions are valid; A is the largest number of choices."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice that the controller makes: its name, and a label for each choice."""
+
+    name: str
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DecisionsSketch:
+    """What is decided so far, as (name of the decision, label of the choice) pairs."""
+
+    made: tuple[tuple[str, str], ...]
+
+
+class SearchSpace(ABC):
+    """A fixed sequence of decisions and the architecture that a sequence of choices means.
+
+    A subclass calls ``super().__init__(name, decisions)`` and gives `decode` and `encode`. Where
+    an earlier choice rules later ones out, it also overrides `valid_choices` and `size`; a
+    decision that an earlier one made meaningless keeps one valid choice, so T is fixed.
+    """
+
+    def __init__(self, name: str, decisions: Sequence[Decision]) -> None:
+        self.name = name
+        self.decisions = tuple(decisions)
+        self.num_choices = tuple(len(decision.choices) for decision in self.decisions)
+        self.num_actions = max(self.num_choices)
+
+    @abstractmethod
+    def decode(self, choices: ArrayLike) -> Architecture:
+        """The architecture that a complete, valid sequence of choices, (T,), means.
+
+        Raises:
+            InvalidArchitecture: the sequence is too short, too long, or not valid.
+        """
+
+    @abstractmethod
+    def encode(self, architecture: Architecture) -> Choices:
+        """The sequence of choices, (T,) int64, that `decode` turns into ``architecture``.
+
+        Raises:
+            InvalidArchitecture: the search space does not hold it; the message says why.
+        """
+
+    @property
+    def size(self) -> int:
+        """How many valid sequences of choices there are."""
+        return math.prod(self.num_choices)
+
+    def valid_choices(self, prefix: Choices) -> Mask:
+        """Which choices of decision ``len(prefix)`` are valid, (k,) bool; at least one is."""
+        return np.ones(self.num_choices[len(prefix)], dtype=np.bool_)
+
+    def action_mask(self, prefix: Choices) -> Mask:
+        """Which actions are valid after ``prefix``: (A,) bool, not to be written to.
+
+        Once all is decided, every action is.
+        """
+        if self._fixed_action_masks is not None:
+            return self._fixed_action_masks[len(prefix)]
+        return self._computed_action_mask(prefix)
+
+    def _computed_action_mask(self, prefix: Choices) -> Mask:
+        if len(prefix) == len(self.decisions):
+            return np.ones(self.num_actions, dtype=np.bool_)
+        mask = np.zeros(self.num_actions, dtype=np.bool_)
+        valid = self.valid_choices(prefix)
+        mask[: len(valid)] = valid
+        return mask
+
+    @cached_property
+    def _fixed_action_masks(self) -> tuple[Mask, ...] | None:
+        """The mask of every decision, or None where masks depend on earlier choices."""
+        if type(self).valid_choices is not SearchSpace.valid_choices:
+            return None
+        nothing = np.zeros(len(self.decisions), dtype=np.int64)
+        masks = [self._computed_action_mask(nothing[:t]) for t in range(len(nothing) + 1)]
+        for mask in masks:
+            mask.flags.writeable = False
+        return tuple(masks)
+
+    def sample(self, rng: np.random.Generator) -> Choices:
+        """A sequence of choices, each drawn uniformly among the valid ones: (T,) int64."""
+        choices = np.zeros(len(self.decisions), dtype=np.int64)
+        for step in range(len(self.decisions)):
+            valid = np.flatnonzero(self.valid_choices(choices[:step]))
+            choices[step] = valid[rng.integers(len(valid))]
+        return choices
+
+    def sketch(self, prefix: Choices) -> object:
+        """What ``prefix`` has decided so far, as a value that `nas_gym.rendering` can draw."""
+        made = zip(self.decisions, prefix, strict=False)
+        return DecisionsSketch(
+            tuple((decision.name, decision.choices[choice]) for decision, choice in made)
+        )
+
+    def check(self, choices: ArrayLike) -> Choices:
+        """``choices`` as a (T,) int64 array, if they are a complete and valid sequence.
+
+        Raises:
+            InvalidArchitecture: they are not; the message names the first decision that is wrong.
+        """
+        sequence = np.asarray(choices)
+        if sequence.shape != (len(self.decisions),) or sequence.dtype.kind not in "iu":
+            raise InvalidArchitecture(
+                f"choices: expected {len(self.decisions)} integers, "
+                f"got shape {sequence.shape} of {sequence.dtype}"
+            )
+        sequence = sequence.astype(np.int64)
+        for step, choice in enumerate(sequence):
+            valid = self.valid_choices(sequence[:step])
+            if not (0 <= choice < len(valid) and valid[choice]):
+                raise InvalidArchitecture(
+                    f"choices[{step}] ({self.decisions[step].name}): {choice} is not valid here; "
+                    f"valid choices: {', '.join(map(str, np.flatnonzero(valid)))}"
+                )
+        return sequence
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self.decisions)} decisions>"
+
+
+def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
+    """The choice that an action means under a mask, and whether the action was invalid.
+
+    A valid action is its own choice. Any other becomes valid choice number ``action`` modulo how
+    many are valid, so that agents without masks can act.
+    """
+    if 0 <= action < len(mask) and mask[action]:
+        return action, False
+    valid = np.flatnonzero(mask)
+    return int(valid[action % len(valid)]), True

@@ -1,0 +1,249 @@
+"""Cells: what NASNet's children are made of, and the families that follow it.
+
+A cell is a small graph. Its hidden states are numbered as in the NASNet paper (Zoph et al. 2018,
+section 3): 0 is h_i, the output of the cell before; 1 is h_{i-1}, the output of the one before
+that; 2, 3, ... are the outputs of the cell's blocks. A block applies an operation to each of two
+earlier states and combines the results. The cell's output concatenates some of its states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_list,
+    expect_mapping,
+)
+from nas_gym.errors import choices_hint
+
+OPERATIONS = (
+    "identity",
+    "1x3 then 3x1 convolution",
+    "1x7 then 7x1 convolution",
+    "3x3 dilated convolution",
+    "3x3 average pooling",
+    "3x3 max pooling",
+    "5x5 max pooling",
+    "7x7 max pooling",
+    "1x1 convolution",
+    "3x3 convolution",
+    "3x3 depthwise-separable conv",
+    "5x5 depthwise-seperable conv",
+    "7x7 depthwise-separable conv",
+)
+"""NASNet's operations, verbatim (paper, section 3; "seperable" is the paper's own spelling)."""
+
+ADD = "element-wise addition between two hidden states"
+CONCATENATE = "concatenation between two hidden states along the filter dimension"
+COMBINES = (ADD, CONCATENATE)
+"""NASNet's two ways to combine, verbatim (paper, section 3, step 5)."""
+
+CELL_INPUTS = 2
+_BLOCK_FIELDS = ("hidden1", "hidden2", "op1", "op2", "combine")
+_BlockCode = tuple[tuple[int, str], tuple[int, str], str]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Five choices: two hidden states, an operation for each, and how to combine the results."""
+
+    hidden1: int
+    hidden2: int
+    op1: str
+    op2: str
+    combine: str
+
+    @property
+    def inputs(self) -> tuple[tuple[int, str], tuple[int, str]]:
+        """The two (hidden state, operation) pairs."""
+        return (self.hidden1, self.op1), (self.hidden2, self.op2)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Blocks in the order of their hidden states, and the states that the output concatenates.
+
+    Raises:
+        InvalidArchitecture: a block takes a state that does not exist yet, a label is unknown, or
+            a block's output reaches nothing.
+    """
+
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not self.blocks:
+            raise InvalidArchitecture("blocks: a cell needs at least one block")
+        for index, block in enumerate(self.blocks):
+            _check_block(block, index)
+        _check_concat(self.concat, len(self.blocks))
+        used = {hidden for block in self.blocks for hidden, _ in block.inputs}
+        for state in range(CELL_INPUTS, len(self.blocks) + CELL_INPUTS):
+            if state not in used and state not in self.concat:
+                raise InvalidArchitecture(
+                    f"concat: hidden state {state} (blocks[{state - CELL_INPUTS}]) is neither "
+                    "used by a block nor concatenated; add it to concat"
+                )
+
+    @classmethod
+    def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Cell:
+        """A cell by the search's rule: the blocks that no other block uses are concatenated."""
+        used = {hidden for block in blocks for hidden, _ in block.inputs}
+        states = range(CELL_INPUTS, len(blocks) + CELL_INPUTS)
+        return cls(blocks, tuple(state for state in states if state not in used))
+
+    def canonical(self) -> Cell:
+        """The same cell with its blocks, their two halves and ``concat`` in a fixed order.
+
+        Addition is symmetric; the order of a concatenation only permutes filters, which the
+        convolutions after it learn; and blocks may be numbered in any order in which each comes
+        after what it uses. Of all such numberings this takes the smallest.
+        """
+        codes, concat = min(_numberings(self))
+        return Cell(tuple(_from_code(code) for code in codes), concat)
+
+    def body(self) -> dict[str, Any]:
+        """The cell as plain JSON data."""
+        blocks = [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in self.blocks]
+        return {"blocks": blocks, "concat": list(self.concat)}
+
+    @classmethod
+    def from_body(cls, data: object) -> Cell:
+        """The inverse of `body`; raises `InvalidArchitecture`."""
+        fields = expect_mapping(data, "cell")
+        expect_fields(fields, ("blocks", "concat"), "cell")
+        blocks = []
+        for index, item in enumerate(expect_list(fields["blocks"], "blocks")):
+            block = expect_mapping(item, f"blocks[{index}]")
+            expect_fields(block, _BLOCK_FIELDS, f"blocks[{index}]")
+            blocks.append(Block(**block))
+        return cls(tuple(blocks), tuple(expect_list(fields["concat"], "concat")))
+
+
+@dataclass(frozen=True)
+class CellArchitecture(Architecture, kind="cells"):
+    """A normal cell and a reduction cell, from which a whole network is stacked."""
+
+    normal: Cell
+    reduction: Cell
+
+    def canonical(self) -> CellArchitecture:
+        return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
+
+    def body(self) -> dict[str, Any]:
+        return {"normal": self.normal.body(), "reduction": self.reduction.body()}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> CellArchitecture:
+        expect_fields(body, ("normal", "reduction"), "architecture")
+        cells = {}
+        for name in ("normal", "reduction"):
+            try:
+                cells[name] = Cell.from_body(body[name])
+            except InvalidArchitecture as error:
+                raise InvalidArchitecture(f"{name}.{error}") from error
+        return cls(**cells)
+
+
+@dataclass(frozen=True)
+class CellSketch:
+    """As much of a cell as is decided: complete blocks, and no concatenation before the last."""
+
+    name: str
+    blocks: tuple[Block, ...]
+    concat: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class CellsSketch:
+    """As much of a `CellArchitecture` as is decided, for drawings."""
+
+    cells: tuple[CellSketch, ...]
+    most_blocks: int
+    """How many blocks a cell has when it is complete."""
+    fixed: bool = False
+    """Whether every picture has the same size, as the frames of an episode do."""
+
+    @classmethod
+    def of(cls, architecture: CellArchitecture) -> CellsSketch:
+        """The sketch of a whole architecture."""
+        cells = {"normal": architecture.normal, "reduction": architecture.reduction}
+        sketches = (CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
+        return cls(tuple(sketches), max(len(cell.blocks) for cell in cells.values()))
+
+
+def _check_block(block: Block, index: int) -> None:
+    """Raise `InvalidArchitecture` unless the block stands soundly at place ``index``."""
+    where = f"blocks[{index}]"
+    for name in ("hidden1", "hidden2"):
+        hidden = getattr(block, name)
+        if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
+            raise InvalidArchitecture(
+                f"{where}.{name}: {hidden!r} is not a hidden state that exists before this block; "
+                f"valid choices: 0 to {index + CELL_INPUTS - 1}"
+            )
+    for name, valid in (("op1", OPERATIONS), ("op2", OPERATIONS), ("combine", COMBINES)):
+        label = getattr(block, name)
+        if label not in valid:
+            raise InvalidArchitecture(
+                f"{where}.{name}: {label!r} is not known; {choices_hint(label, valid)}"
+            )
+
+
+def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
+    last = blocks + CELL_INPUTS - 1
+    if not concat:
+        raise InvalidArchitecture("concat: a cell concatenates at least one hidden state")
+    for state in concat:
+        if type(state) is not int or not 0 <= state <= last:
+            raise InvalidArchitecture(
+                f"concat: {state!r} is not a hidden state; valid choices: 0 to {last}"
+            )
+    if len(set(concat)) != len(concat):
+        raise InvalidArchitecture(f"concat: {list(concat)} names a hidden state twice")
+
+
+def _code(block: Block, number: Mapping[int, int]) -> _BlockCode:
+    """The block under new state numbers, its two halves in order."""
+    (hidden1, op1), (hidden2, op2) = block.inputs
+    first, second = sorted(((number[hidden1], op1), (number[hidden2], op2)))
+    return first, second, block.combine
+
+
+def _from_code(code: _BlockCode) -> Block:
+    (hidden1, op1), (hidden2, op2), combine = code
+    return Block(hidden1, hidden2, op1, op2, combine)
+
+
+def _numberings(cell: Cell) -> Iterator[tuple[list[_BlockCode], tuple[int, ...]]]:
+    """Numberings of the cell's blocks, each as (codes of the blocks, concatenated states).
+
+    Every step takes the smallest block among those whose inputs are numbered, so the smallest of
+    all numberings is among them. It branches only where two blocks are alike so far and what
+    follows could tell them apart.
+    """
+    used = {hidden for block in cell.blocks for hidden, _ in block.inputs}
+
+    def extend(
+        codes: list[_BlockCode], number: dict[int, int]
+    ) -> Iterator[tuple[list[_BlockCode], tuple[int, ...]]]:
+        if len(codes) == len(cell.blocks):
+            yield codes, tuple(sorted(number[state] for state in cell.concat))
+            return
+        ready = [
+            (_code(block, number), state)
+            for state, block in enumerate(cell.blocks, CELL_INPUTS)
+            if state not in number and block.hidden1 in number and block.hidden2 in number
+        ]
+        smallest = min(code for code, _ in ready)
+        alike = [state for code, state in ready if code == smallest]
+        ends = [state for state in alike if state not in used]
+        for state in [state for state in alike if state in used] + ends[:1]:
+            yield from extend([*codes, smallest], {**number, state: len(number)})
+
+    return extend([], {0: 0, 1: 1})
