@@ -58,6 +58,10 @@ class Architecture(ABC):
         """The representative of all architectures that are the same network as this one."""
         return self
 
+    def sketch(self) -> object:
+        """The architecture as a value that `nas_gym.rendering` can draw."""
+        return self
+
     @property
     def key(self) -> str:
         """32 hexadecimal digits, equal for the same network whatever order it was chosen in."""

@@ -60,9 +60,10 @@ class NASEnv(gym.Env[Observation, np.int64]):
         )
         self.action_space = spaces.Discrete(search_space.num_actions)
         self._window: Window | None = None
-        self._decisions = len(search_space.decisions)
-        self._choices = np.zeros(self._decisions, dtype=np.int64)
-        self._observation = np.zeros(self._decisions, dtype=np.int64)
+        self.decisions = len(search_space.decisions)
+        """T, the number of steps in an episode."""
+        self._choices = np.zeros(self.decisions, dtype=np.int64)
+        self._observation = np.zeros(self.decisions, dtype=np.int64)
         self._step = 0
         self._mask = search_space.action_mask(self._choices[:0])
 
@@ -89,7 +90,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
     def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Makes one decision; the last one has the network evaluated."""
-        if self._step == self._decisions:
+        if self._step == self.decisions:
             raise gym.error.ResetNeeded("the network is complete; call reset() for a new one")
         choice, invalid = resolve_action(self._mask, int(action))
         self._choices[self._step] = choice
@@ -97,7 +98,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self._step += 1
         self._mask = self.search_space.action_mask(self._choices[: self._step])
         info = {"action_mask": self._mask.astype(np.int8), "invalid_action": invalid}
-        terminated = self._step == self._decisions
+        terminated = self._step == self.decisions
         reward = self._evaluate(info) if terminated else 0.0
         if self.render_mode == "human":
             self.render()

@@ -21,7 +21,6 @@ from nas_gym.search_spaces.base import Choices, DecisionsSketch, SearchSpace
 from nas_gym.search_spaces.cells import (
     ADD,
     CELL_INPUTS,
-    CellArchitecture,
     CellSketch,
     CellsSketch,
 )
@@ -89,7 +88,7 @@ def picture_size(search_space: SearchSpace) -> tuple[int, int]:
 def _sketch(subject: SearchSpace | Architecture, choices: Choices | None) -> object:
     if isinstance(subject, SearchSpace):
         return subject.sketch(np.zeros(0, dtype=np.int64) if choices is None else choices)
-    return CellsSketch.of(subject) if isinstance(subject, CellArchitecture) else subject
+    return subject.sketch()
 
 
 @singledispatch

@@ -177,7 +177,7 @@ def search(
             seed=seed,
             env_arguments={**given, **_assignments("--set", set_)},
             agent_arguments=_assignments("--agent-set", agent_set),
-            final_arguments={**FINAL_DEFAULTS, **_assignments("--final-set", final_set)},
+            final_arguments=_assignments("--final-set", final_set),
             final=final,
         )
         with Display(settings) as display:
@@ -190,10 +190,6 @@ def search(
         raise typer.Exit(EXIT_INTERRUPTED)
     if result.progress.best_architecture is None:
         raise typer.Exit(EXIT_NOTHING_FOUND)
-
-
-FINAL_DEFAULTS = {"epochs": 30, "filters": 16}
-"""Of the final training, where ``--final-set`` says nothing else."""
 
 
 def _assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
@@ -234,6 +230,8 @@ def _print_result(result: Any) -> None:
             f"test accuracy {result.final.test_accuracy:.2%}, "
             f"{result.final.parameters:,} parameters"
         )
+    if summary["final_failure"]:
+        print(f"the final training failed: {summary['final_failure']}")
     print(f"run folder: {result.run}")
 
 

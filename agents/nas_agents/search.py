@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -19,13 +20,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 import nas_gym
 from nas_agents.agents import agent_entry, load_algorithm, make_agent
 from nas_agents.run_folder import RunFolder, default_run_folder
-from nas_gym import Architecture, NASEnv
+from nas_gym import Architecture, Evaluator, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import FinalResult, Trainer, train_final
+from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
 from nas_gym.rendering import draw
 
 FOREVER = 10**9
+RECORDED = ("accuracy", "status", "cached", "seconds", "parameters", "message")
+"""What ``episodes.jsonl`` takes from an `Evaluation`."""
 StopReason = Literal["episodes", "seconds", "target_accuracy", "interrupted"]
 
 
@@ -39,7 +42,7 @@ class SearchSettings:
 
     env_id: str
     agent: str = "ppo"
-    episodes: int | None = 64
+    episodes: int | None = 60
     """Stop after so many children."""
     seconds: float | None = None
     """Stop after the first child that ends later than this."""
@@ -50,7 +53,8 @@ class SearchSettings:
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `TrainingSettings` and of the network's settings, for the final training."""
+    """Fields of `TrainingSettings` and of the network's settings, for the final training; see
+    `final_settings` for what holds otherwise."""
     final: bool = True
     """Whether the best architecture is trained to the end and tested."""
 
@@ -104,7 +108,7 @@ class SearchResult:
     stopped_by: StopReason
     progress: Progress
     final: FinalResult | None
-    """None where there was no final training."""
+    """None where there was no final training, or it failed."""
     summary: dict[str, Any]
 
 
@@ -138,11 +142,7 @@ class Recorder(BaseCallback):
                 "episode": progress.episodes,
                 "architecture": info["architecture"],
                 "reward": reward,
-                **{
-                    name: evaluation[name]
-                    for name in ("accuracy", "status", "cached", "seconds", "parameters")
-                    if name in evaluation
-                },
+                **{name: evaluation[name] for name in RECORDED},
             }
         )
         if evaluation["status"] == "ok" and reward > progress.best_reward:
@@ -185,8 +185,12 @@ def make_env(settings: SearchSettings) -> NASEnv:
     arguments = {"seed": settings.seed, **settings.env_arguments}
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
-    except (TypeError, ImportError, gym.error.Error) as error:
-        raise InvalidSettings(f"environment: {env_id} cannot be made: {error}") from error
+    except TypeError as error:
+        raise InvalidSettings(
+            f"environment: {env_id!r} does not take these arguments: {error}"
+        ) from error
+    except (ImportError, gym.error.Error) as error:
+        raise InvalidSettings(f"environment: {env_id!r} cannot be made: {error}") from error
     if not isinstance(env, NASEnv):
         raise InvalidSettings(
             f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
@@ -195,12 +199,21 @@ def make_env(settings: SearchSettings) -> NASEnv:
 
 
 def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:
-    """A child's settings, changed for the final training by fields of theirs or of the network's.
+    """The settings of the final training: a child's, for longer and in a wider network.
+
+    Args:
+        settings: A child's.
+        given: Fields of these settings, or of the network's, that the user gave. Otherwise the
+            final training takes ten times a child's epochs, at least 25, and twice its filters.
 
     Raises:
         InvalidSettings: a name or a value is not valid.
     """
     of_network = asdict(settings.network)
+    defaults = {"epochs": max(25, 10 * settings.epochs)}
+    if "filters" in of_network:
+        defaults["filters"] = 2 * of_network["filters"]
+    given = {**defaults, **given}
     unknown = [name for name in given if name not in of_network and not hasattr(settings, name)]
     if unknown:
         valid = (*of_network, *asdict(settings))
@@ -231,30 +244,39 @@ def search(
     Raises:
         NASGymError: something in the settings is wrong; raised before anything is trained.
     """
-    load_algorithm(agent_entry(settings.agent))
+    load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
     env = make_env(settings)
     trainer = env.evaluator.evaluator
     final = None
     if settings.final and isinstance(trainer, Trainer):
         final = final_settings(trainer.settings, settings.final_arguments)
-    folder = RunFolder(run or default_run_folder(settings.env_id, settings.agent))
-    folder.write("settings.json", {**asdict(settings), "nas_gym": nas_gym.__version__})
+    path = run or default_run_folder(settings.env_id, settings.agent)
+    agent = _make_agent(settings, env, path)
+    folder = RunFolder(path)
+    folder.write("settings.json", _settings_record(settings, trainer, final))
     progress = Progress()
     recorder = Recorder(settings, folder, progress, on_episode)
-    result = None
+    result, failure = None, ""
     try:
-        _learn(settings, env, folder, recorder)
+        try:
+            agent.learn((settings.episodes or FOREVER) * env.decisions, callback=recorder)
+        except KeyboardInterrupt:
+            recorder.stopped_by = "interrupted"
+        agent.save(folder.path / "checkpoint" / "agent.zip")
         searched = progress.seconds
-        if progress.best_architecture is not None:
-            draw(progress.best_architecture).save(folder.path / "best.png")
-        if recorder.stopped_by != "interrupted" and final and progress.best_architecture:
+        best = progress.best_architecture
+        if best is not None:
+            draw(best).save(folder.path / "best.png")
+        if best is not None and final is not None and recorder.stopped_by != "interrupted":
             assert isinstance(trainer, Trainer)
-            result = _train_best(progress.best_architecture, trainer, final, on_final_epoch)
-            if result is None:
-                recorder.stopped_by = "interrupted"
-            else:
+            try:
+                result = _train_best(best, trainer, final, on_final_epoch)
                 torch.save(result.network.state_dict(), folder.path / "best_weights.pt")
-        summary = _summary(env, recorder, searched, result)
+            except KeyboardInterrupt:
+                recorder.stopped_by = "interrupted"
+            except (Diverged, MemoryError, RuntimeError) as error:
+                failure = f"{type(error).__name__}: {error}"
+        summary = _summary(env, recorder, searched, result, failure)
         folder.write("summary.json", summary)
     finally:
         folder.close()
@@ -262,21 +284,25 @@ def search(
     return SearchResult(folder.path, recorder.stopped_by, progress, result, summary)
 
 
-def _learn(settings: SearchSettings, env: NASEnv, folder: RunFolder, recorder: Recorder) -> None:
-    """Lets the agent learn until the recorder stops it, and saves it."""
-    decisions = len(env.search_space.decisions)
+def _settings_record(
+    settings: SearchSettings, evaluator: Evaluator, final: TrainingSettings | None
+) -> dict[str, Any]:
+    """What ``settings.json`` holds: what was asked for, and what it came to."""
+    record = {"nas_gym": nas_gym.__version__, "torch": torch.__version__, **asdict(settings)}
+    if isinstance(evaluator, Trainer):
+        record["device"] = str(evaluator.device)
+        record["training"] = asdict(evaluator.settings)
+        record["final_training"] = final and asdict(final)
+    return record
+
+
+def _make_agent(settings: SearchSettings, env: NASEnv, path: Path) -> BaseAlgorithm:
+    """The agent, acting in the environment; its logs go into the run folder at ``path``."""
     vec_env = DummyVecEnv([lambda: Monitor(env)])
-    logs = None
-    if importlib.util.find_spec("tensorboard"):
-        logs = str(folder.path / "tensorboard")
-    agent = make_agent(
-        settings.agent, vec_env, decisions, settings.seed, logs, settings.agent_arguments
+    logs = str(path / "tensorboard") if importlib.util.find_spec("tensorboard") else None
+    return make_agent(
+        settings.agent, vec_env, env.decisions, settings.seed, logs, settings.agent_arguments
     )
-    try:
-        agent.learn((settings.episodes or FOREVER) * decisions, callback=recorder)
-    except KeyboardInterrupt:
-        recorder.stopped_by = "interrupted"
-    agent.save(folder.path / "checkpoint" / "agent.zip")
 
 
 def _train_best(
@@ -284,22 +310,23 @@ def _train_best(
     trainer: Trainer,
     settings: TrainingSettings,
     on_epoch: Callable[[int, int], None],
-) -> FinalResult | None:
-    """The final training, on the search's data set and device; None if it was interrupted."""
-    try:
-        return train_final(
-            architecture,
-            trainer.dataset,
-            settings,
-            str(trainer.device),
-            lambda epoch: on_epoch(epoch, settings.epochs),
-        )
-    except KeyboardInterrupt:
-        return None
+) -> FinalResult:
+    """The final training, on the search's data set and device."""
+    return train_final(
+        architecture,
+        trainer.dataset,
+        settings,
+        str(trainer.device),
+        lambda epoch: on_epoch(epoch, settings.epochs),
+    )
 
 
 def _summary(
-    env: NASEnv, recorder: Recorder, search_seconds: float, final: FinalResult | None
+    env: NASEnv,
+    recorder: Recorder,
+    search_seconds: float,
+    final: FinalResult | None,
+    failure: str,
 ) -> dict[str, Any]:
     """What ``summary.json`` holds."""
     progress = recorder.progress
@@ -326,6 +353,7 @@ def _summary(
             "epochs": final.epochs,
             "seconds": final.seconds,
         },
+        "final_failure": failure,
         "test_accuracy": final and final.test_accuracy,
         "search_seconds": search_seconds,
         "seconds": progress.seconds,

@@ -82,7 +82,7 @@ class NASNetEnv(NASEnv):
     | `device` | `"auto"` | `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"`, `"mps"` |
     | `cells` | `1` | N, normal cells a stack |
     | `filters` | `8` | F, filters of the first stack |
-    | `epochs` | `3` | epochs of a child's training |
+    | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
     | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
@@ -103,7 +103,7 @@ class NASNetEnv(NASEnv):
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,
-        "epochs": 3,
+        "epochs": 2,
         "batch_size": 64,
     }
     """Where these differ from `CellNetworkSettings` and `TrainingSettings`."""

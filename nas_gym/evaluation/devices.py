@@ -61,8 +61,8 @@ def _bfloat16_wins(device: torch.device, height: int) -> bool:
 
 @cache
 def _cpu_has_bfloat16() -> bool:
-    capabilities = torch.backends.cpu.get_cpu_capability()
-    return "AVX512" in capabilities and bool(torch.cpu._is_avx512_bf16_supported())
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return bool(supported())
 
 
 @contextmanager

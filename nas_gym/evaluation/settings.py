@@ -37,8 +37,8 @@ class TrainingSettings:
     """The weight of a batch in the running statistics; default: as much as leaves under 1% of the
     weight to batches from before the last quarter of the training, at least 0.1."""
     crop_padding: int | None = None
-    """Pixels of padding for random crops; default: an eighth of the height, 4 for CIFAR, and 0
-    for images below 16 pixels, where a pixel's shift changes much."""
+    """Pixels of padding for random crops; default: an eighth of the height, 4 for CIFAR; but 0 for
+    children on images below 16 pixels, whose short training a shift would only slow down."""
     flip: bool | None = None
     """Whether images are mirrored at random; default: where the data set's classes allow it."""
     cutout: int = 0
@@ -79,11 +79,11 @@ class TrainingSettings:
             f"precision: {self.precision!r} is not one of {', '.join(precisions)}",
         )
 
-    def augmentation(self, dataset: Dataset) -> Augmentation:
-        """The augmentation of a data set's training images."""
+    def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
+        """The augmentation of a data set's training images, for children or for the final one."""
         padding, height = self.crop_padding, dataset.images.shape[1]
         if padding is None:
-            padding = height // 8 if height >= SMALL_IMAGES_BELOW else 0
+            padding = height // 8 if final or height >= SMALL_IMAGES_BELOW else 0
         return Augmentation(
             padding=padding,
             flip=dataset.flips if self.flip is None else self.flip,

@@ -41,7 +41,8 @@ from nas_gym.networks import (
 
 RECIPE = 1
 """Raised whenever the code trains differently under the same settings; part of the fingerprint."""
-EVALUATION_BATCH = 1024
+EVALUATION_PIXELS = 2**20
+"""Validation takes as many images at once as have so many pixels: 1,024 of 32x32."""
 
 
 def child_seed(seed: int, architecture: Architecture) -> int:
@@ -77,7 +78,7 @@ class Trainer:
         _, height, width, channels = dataset.images.shape
         self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
         self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
-        self._augmentation = settings.augmentation(dataset)
+        self._augmentation = settings.augmentation(dataset, final)
         self._known = dataset.train
         if final:
             self._known = np.concatenate([dataset.train, dataset.validation])
@@ -85,6 +86,7 @@ class Trainer:
         self._validation = None if final else self._on_device(dataset.validation)
         self.batch_size = min(settings.batch_size, len(self._train))
         self.steps_per_epoch = len(self._train) // self.batch_size
+        self._evaluation_batch = max(self.batch_size, EVALUATION_PIXELS // (height * width))
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self._known, self.device, padding)
@@ -234,7 +236,7 @@ class Trainer:
         network.eval()
         right = torch.zeros((), dtype=torch.int64, device=self.device)
         with torch.inference_mode(), self._autocast():
-            for chosen in torch.arange(len(data), device=self.device).split(EVALUATION_BATCH):
+            for chosen in torch.arange(len(data), device=self.device).split(self._evaluation_batch):
                 images, labels = data.batch(chosen)
                 right += (network(images).argmax(dim=1) == labels).sum()
         return right.item() / len(data)

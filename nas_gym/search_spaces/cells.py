@@ -135,6 +135,11 @@ class CellArchitecture(Architecture, kind="cells"):
     def canonical(self) -> CellArchitecture:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
 
+    def sketch(self) -> CellsSketch:
+        cells = {"normal": self.normal, "reduction": self.reduction}
+        sketches = (CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
+        return CellsSketch(tuple(sketches), max(len(cell.blocks) for cell in cells.values()))
+
     def body(self) -> dict[str, Any]:
         return {"normal": self.normal.body(), "reduction": self.reduction.body()}
 
@@ -168,13 +173,6 @@ class CellsSketch:
     """How many blocks a cell has when it is complete."""
     fixed: bool = False
     """Whether every picture has the same size, as the frames of an episode do."""
-
-    @classmethod
-    def of(cls, architecture: CellArchitecture) -> CellsSketch:
-        """The sketch of a whole architecture."""
-        cells = {"normal": architecture.normal, "reduction": architecture.reduction}
-        sketches = (CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
-        return cls(tuple(sketches), max(len(cell.blocks) for cell in cells.values()))
 
 
 def _check_block(block: Block, index: int) -> None:
