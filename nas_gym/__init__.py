@@ -11,7 +11,12 @@ from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.evaluation.evaluator import Budget, Evaluation, Evaluator
-from nas_gym.search_spaces import NASNetSearchSpace, SearchSpace, published
+from nas_gym.search_spaces import (
+    NASBench201SearchSpace,
+    NASNetSearchSpace,
+    SearchSpace,
+    published,
+)
 
 __version__ = "0.1.0"
 
@@ -22,6 +27,7 @@ __all__ = [
     "Evaluator",
     "InvalidArchitecture",
     "InvalidSettings",
+    "NASBench201SearchSpace",
     "NASEnv",
     "NASGymError",
     "NASNetSearchSpace",
@@ -30,4 +36,7 @@ __all__ = [
     "rewards",
 ]
 
+gymnasium.register(
+    id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
+)
 gymnasium.register(id="nas_gym/NASNet-v0", entry_point="nas_gym.envs.nasnet:NASNetEnv")

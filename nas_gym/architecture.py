@@ -107,7 +107,7 @@ class Architecture(ABC):
         """
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidArchitecture(f"not JSON: {error}") from error
         return Architecture.from_dict(data)
 
@@ -124,7 +124,7 @@ class Architecture(ABC):
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise InvalidArchitecture(f"{path}: cannot be read: {error}") from error
         try:
             return Architecture.from_json(text)

@@ -25,6 +25,27 @@ def require(condition: bool, message: str) -> None:
         raise InvalidSettings(message)
 
 
+def require_integer(name: str, value: object, least: int) -> None:
+    """Raise `InvalidSettings` unless ``value`` is an integer of at least ``least``."""
+    require(
+        type(value) is int and value >= least,
+        f"{name}: expected an integer of at least {least}, got {value!r}",
+    )
+
+
+def require_number(name: str, value: object, lowest: float, below: float) -> None:
+    """Raise `InvalidSettings` unless ``value`` is a number from ``lowest`` to below ``below``."""
+    require(
+        type(value) in (int, float) and lowest <= value < below,  # type: ignore[operator]
+        f"{name}: expected a number from {lowest} to below {below}, got {value!r}",
+    )
+
+
+def require_truth(name: str, value: object) -> None:
+    """Raise `InvalidSettings` unless ``value`` is True or False."""
+    require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
+
+
 def choices_hint(value: object, valid: Iterable[str]) -> str:
     """The end of an error message: the closest valid choice, if one is close, then all of them."""
     options = list(valid)

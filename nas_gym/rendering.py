@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, singledispatch
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from nas_gym.search_spaces.cells import (
     CellSketch,
     CellsSketch,
 )
+from nas_gym.search_spaces.nasbench import GraphSketch
 
 SHORT_LABELS = {
     "identity": "identity",
@@ -126,6 +128,11 @@ def _draw(sketch: Any) -> Image.Image:
 
 
 @_draw.register
+def _(sketch: DecisionsSketch) -> Image.Image:
+    return _draw_text(_write(sketch), sketch.decisions)
+
+
+@_draw.register
 def _(sketch: CellsSketch) -> Image.Image:
     """Each cell in a strip of its own."""
     heights = []
@@ -139,9 +146,49 @@ def _(sketch: CellsSketch) -> Image.Image:
     return canvas.finished()
 
 
-def _draw_text(text: str) -> Image.Image:
-    lines = text.splitlines() or [""]
-    canvas = _Canvas(WIDTH, 2 * _MARGIN + 16 * len(lines))
+@_write.register
+def _(sketch: GraphSketch) -> str:
+    lines = []
+    for target in range(1, sketch.nodes):
+        terms = [f"{label} of {source}" for source, to, label in sketch.edges if to == target]
+        lines.append(f"  node {target} = {' + '.join(terms) or 'nothing'}")
+    return "\n".join(lines)
+
+
+@_draw.register
+def _(sketch: GraphSketch) -> Image.Image:
+    """Nodes one above the other; an edge that passes nodes has a lane beside them."""
+    pitch, radius = 100, 15
+    canvas = _Canvas(WIDTH, 2 * _MARGIN + 2 * radius + pitch * (sketch.nodes - 1))
+    centre = WIDTH / 2
+    heights = [canvas.height - _MARGIN - radius - pitch * n for n in range(sketch.nodes)]
+    names = {0: "in", sketch.nodes - 1: "out"}
+    for node, y in enumerate(heights):
+        box = (centre - radius, y - radius, centre + radius, y + radius)
+        canvas.box(box, names.get(node, str(node)), _colour(node), radius)
+    lanes = iter((side, centre + 115 * side * reach) for reach in (1, 2) for side in (-1, 1))
+    for source, target in sorted(
+        combinations(range(sketch.nodes), 2), key=lambda edge: (edge[1] - edge[0], edge)
+    ):
+        side, x = (0, centre) if target == source + 1 else next(lanes)
+        bottom, top = heights[source], heights[target]
+        middle = (bottom + top) / 2
+        for label in [e[2] for e in sketch.edges if e[:2] == (source, target)]:
+            colour = _colour(source)
+            if side:
+                start, end = (centre + side * radius, bottom), (centre + side * radius, top)
+                corner = (x, middle)
+                canvas.curve((start, (x, bottom), (x, bottom), corner), colour)
+                canvas.curve((corner, (x, top), (x, top), end), colour, arrow=True)
+            else:
+                canvas.rise((x, bottom - radius), (x, top + radius), colour, arrow=True)
+            canvas.box((x - 47, middle - 12, x + 47, middle + 12), label)
+    return canvas.finished()
+
+
+def _draw_text(text: str, most_lines: int = 1) -> Image.Image:
+    lines = text.splitlines()
+    canvas = _Canvas(WIDTH, 2 * _MARGIN + 16 * max(most_lines, len(lines)))
     for number, line in enumerate(lines):
         canvas.text((_MARGIN, _MARGIN + 16 * number + 8), line, anchor="lm")
     return canvas.finished()
@@ -210,7 +257,7 @@ class _CellDrawing:
         outputs = {state: self._draw_block(state, placed[state], base) for state in row}
         roof = base - _BLOCK
         for state in lanes:
-            self.canvas.curve(self.ends[state], (placed[state], base), _colour(state))
+            self.canvas.rise(self.ends[state], (placed[state], base), _colour(state))
             self.canvas.line((placed[state], base), (placed[state], roof), _colour(state))
             outputs[state] = (placed[state], roof)
         self.ends.update(outputs)
@@ -234,7 +281,7 @@ class _CellDrawing:
             self.canvas.box(
                 (x - width / 2, base - height, x + width / 2, base), SHORT_LABELS[label]
             )
-            self.canvas.curve(self.ends[hidden], (x, base), _colour(hidden), arrow=True)
+            self.canvas.rise(self.ends[hidden], (x, base), _colour(hidden), arrow=True)
         wide = _COMBINE / 2 if block.combine == ADD else 1.25 * _COMBINE
         box = (centre - wide, base - _BLOCK, centre + wide, base - _BLOCK + _COMBINE)
         self.canvas.box(
@@ -249,7 +296,7 @@ class _CellDrawing:
         ordered = sorted(concat, key=lambda state: self.ends[state][0])
         for place, state in enumerate(ordered, start=1):
             x = box[0] + (box[2] - box[0]) * place / (len(ordered) + 1)
-            self.canvas.curve(self.ends[state], (x, box[3]), _colour(state), arrow=True)
+            self.canvas.rise(self.ends[state], (x, box[3]), _colour(state), arrow=True)
 
 
 def _colour(state: int) -> str:
@@ -260,7 +307,7 @@ class _Canvas:
     """A picture in whose coordinates one unit is one pixel of the finished one."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.width = width
+        self.width, self.height = width, height
         self._image = Image.new("RGB", (width * _SCALE, height * _SCALE), _PAPER)
         self._draw = ImageDraw.Draw(self._image)
         # Lines go below everything else, whenever they are drawn.
@@ -298,25 +345,34 @@ class _Canvas:
     def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
         self._draw.line([*_scaled(start), *_scaled(end)], colour, width=int(1.5 * _SCALE))
 
-    def curve(
+    def rise(
         self,
         start: tuple[float, float],
         end: tuple[float, float],
         colour: str,
         arrow: bool = False,
     ) -> None:
-        """A line that leaves ``start`` and arrives at ``end`` going upwards."""
+        """A curve that leaves ``start`` and arrives at ``end`` going upwards."""
         (x0, y0), (x1, y1) = start, end
-        t = np.linspace(0, 1, 33)
-        lift = 0.5 * (y0 - y1)
+        middle = (y0 + y1) / 2
+        self.curve((start, (x0, middle), (x1, middle), end), colour, arrow)
+
+    def curve(
+        self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
+    ) -> None:
+        """The Bezier curve of four control points, with an arrow at its end if asked for."""
+        t = np.linspace(0, 1, 33)[:, None]
         weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
-        xs = sum(w * x for w, x in zip(weights, (x0, x0, x1, x1), strict=True))
-        ys = sum(w * y for w, y in zip(weights, (y0, y0 - lift, y1 + lift, y1), strict=True))
-        points = [_scaled(point) for point in np.column_stack((xs, ys)).tolist()]
-        self._draw.line(points, colour, width=int(1.5 * _SCALE), joint="curve")
+        points = sum(w * np.array(point) for w, point in zip(weights, controls, strict=True))
+        line = [_scaled(point) for point in np.asarray(points).tolist()]
+        self._draw.line(line, colour, width=int(1.5 * _SCALE), joint="curve")
         if arrow:
-            tip = ((x1, y1), (x1 - 3.5, y1 + 7), (x1 + 3.5, y1 + 7))
-            self._draw.polygon([_scaled(corner) for corner in tip], colour)
+            tip = np.array(controls[3])
+            along = tip - np.array(controls[2])
+            along = along / max(1e-9, float(np.hypot(*along)))
+            across = np.array((-along[1], along[0]))
+            corners = (tip, tip - 7 * along + 3.5 * across, tip - 7 * along - 3.5 * across)
+            self._draw.polygon([_scaled(corner.tolist()) for corner in corners], colour)
 
 
 def _scaled(numbers: Sequence[float]) -> tuple[float, ...]:

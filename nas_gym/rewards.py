@@ -38,6 +38,6 @@ def reward_by_name(reward: str | Reward) -> Reward:
     """
     if callable(reward):
         return reward
-    if reward not in REWARDS:
+    if not isinstance(reward, str) or reward not in REWARDS:
         raise InvalidSettings(f"reward: {reward!r} is not known; {choices_hint(reward, REWARDS)}")
     return REWARDS[reward]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -17,6 +18,7 @@ from nas_gym.errors import InvalidSettings, NASGymError
 
 if TYPE_CHECKING:
     from nas_gym.envs.nasnet import NASNetEnv
+    from nas_gym.networks import NetworkSettings
 
 app = typer.Typer(
     help="Neural-network architecture design as a Gymnasium environment.",
@@ -78,10 +80,10 @@ def envs(as_json: Json = False) -> None:
 @app.command()
 def show(
     architecture: Annotated[str, typer.Argument(help="A JSON file, a run folder, or a name.")],
-    cells: Annotated[int, typer.Option(help="N, normal cells a stack.")] = 6,
-    filters: Annotated[int, typer.Option(help="F, filters of the first stack.")] = 32,
+    cells: Annotated[int | None, typer.Option(help="N, (normal) cells a stack.")] = None,
+    filters: Annotated[int | None, typer.Option(help="Filters of the first stack.")] = None,
     classes: Annotated[int, typer.Option(help="Classes of the images.")] = 10,
-    stem: Annotated[str, typer.Option(help="auto, cifar or imagenet.")] = "auto",
+    stem: Annotated[str | None, typer.Option(help="auto, cifar or imagenet.")] = None,
     stem_filters: Annotated[int | None, typer.Option(help="Filters of the stem.")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Height and width of the images; 224 for imagenet, else 32.")
@@ -92,17 +94,13 @@ def show(
 ) -> None:
     """Draw an architecture; print its parameters and multiply-adds."""
     from nas_agents.run_folder import load_architecture
-    from nas_gym.networks import CellNetworkSettings, ImageShape, measure_cost
+    from nas_gym.networks import ImageShape, default_settings, measure_cost
     from nas_gym.rendering import draw, write
 
     with _one_line_errors():
         found = load_architecture(architecture)
-        settings = CellNetworkSettings(
-            cells=cells,
-            filters=filters,
-            stem=stem,  # type: ignore[arg-type]  # checked by CellNetworkSettings
-            stem_filters=stem_filters,
-        )
+        given = {"cells": cells, "filters": filters, "stem": stem, "stem_filters": stem_filters}
+        settings = _changed(default_settings(found), given)
         size = image_size or (224 if stem == "imagenet" else 32)
         for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
             if value < 1:
@@ -118,6 +116,16 @@ def show(
     print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds")
     if picture is not None:
         print(f"drawn to {picture}")
+
+
+def _changed(settings: NetworkSettings, given: Mapping[str, object]) -> NetworkSettings:
+    """The settings with those of ``given`` that are not None."""
+    changes = {name: value for name, value in given.items() if value is not None}
+    for name in changes:
+        if not hasattr(settings, name):
+            option = name.replace("_", "-")
+            raise InvalidSettings(f"--{option} means nothing for this kind of architecture")
+    return replace(settings, **changes)
 
 
 def _save_picture(image: Any, path: Path) -> None:

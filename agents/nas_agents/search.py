@@ -209,7 +209,7 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
     Raises:
         InvalidSettings: a name or a value is not valid.
     """
-    of_network = asdict(settings.network)
+    of_network = asdict(settings.network) if settings.network else {}
     defaults = {"epochs": max(25, 10 * settings.epochs)}
     if "filters" in of_network:
         defaults["filters"] = 2 * of_network["filters"]
@@ -222,7 +222,9 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
         )
     network = {name: value for name, value in given.items() if name in of_network}
     training = {name: value for name, value in given.items() if name not in of_network}
-    return replace(settings, network=replace(settings.network, **network), **training)
+    if settings.network is not None:
+        settings = replace(settings, network=replace(settings.network, **network))
+    return replace(settings, **training)
 
 
 def search(

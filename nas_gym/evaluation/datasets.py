@@ -12,6 +12,7 @@ import hashlib
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -99,7 +100,6 @@ def data_folder() -> Path:
     return Path(os.environ.get("NAS_GYM_DATA") or "~/.cache/nas_gym").expanduser()
 
 
-@cache
 def load_dataset(dataset: str, image_size: int | None = None) -> Dataset:
     """A data set by name, from an ``.npz`` file, or from a folder of images.
 
@@ -114,8 +114,17 @@ def load_dataset(dataset: str, image_size: int | None = None) -> Dataset:
     Raises:
         InvalidDataset: it is unknown, cannot be had, or is broken.
     """
+    if not isinstance(dataset, str) or not dataset:
+        raise InvalidDataset(
+            f"dataset: expected a name or a path, got {dataset!r}; {choices_hint('', NAMES)}"
+        )
     if image_size is not None and (type(image_size) is not int or image_size < 1):
         raise InvalidDataset(f"image_size: expected an integer of at least 1, got {image_size!r}")
+    return _loaded(dataset, image_size)
+
+
+@cache
+def _loaded(dataset: str, image_size: int | None) -> Dataset:
     path = Path(dataset).expanduser()
     if dataset == "digits":
         source = _digits()
@@ -184,9 +193,14 @@ def _channels_last(images: NDArray[Any], name: str) -> Images:
 
 def _npz(path: Path, flips: bool = True) -> _Source:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise InvalidDataset(f"dataset: {path} holds one array; expected an .npz")
+            arrays = {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, InvalidDataset):
+            raise
         raise InvalidDataset(f"dataset: {path} cannot be read: {error}") from error
     missing = [name for name in ("x_train", "y_train") if name not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
@@ -204,10 +218,16 @@ def _npz(path: Path, flips: bool = True) -> _Source:
     ]
     joined = np.concatenate(labels)
     number = int(joined.max()) + 1
-    names = arrays.get("classes", np.arange(number))
-    if len(names) < number:
+    if "classes" not in arrays and number > len(joined):
         raise InvalidDataset(
-            f"dataset: {path}: {len(names)} classes, but labels up to {number - 1}"
+            f"dataset: {path}: {len(joined)} images, but labels up to {number - 1}; "
+            "number the classes from 0"
+        )
+    names = arrays["classes"] if "classes" in arrays else np.arange(number)
+    if names.ndim != 1 or len(names) < number:
+        raise InvalidDataset(
+            f"dataset: {path}: {names.size} classes, but labels up to {number - 1}; classes is "
+            "a list of names, one for each label"
         )
     test_from = len(labels[0]) if len(parts) == 2 else None
     return _Source(np.concatenate(images), joined, test_from, tuple(map(str, names)), flips)
@@ -280,12 +300,11 @@ def _resized(source: _Source, size: int) -> _Source:
     """The same images, scaled."""
     from PIL import Image, ImageOps
 
-    channels = source.images.shape[-1]
-    scaled = []
-    for pixels in source.images:
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-        scaled.append(np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)))
-    images = np.stack(scaled).reshape(-1, size, size, channels)
+    images = np.empty((*source.images.shape[:1], size, size, source.images.shape[-1]), np.uint8)
+    for place, channel in np.ndindex(len(images), images.shape[-1]):
+        plane = Image.fromarray(source.images[place, :, :, channel])
+        fitted = ImageOps.fit(plane, (size, size), Image.Resampling.BILINEAR)
+        images[place, :, :, channel] = np.asarray(fitted)
     return _Source(images, source.labels, source.test_from, source.classes, source.flips)
 
 

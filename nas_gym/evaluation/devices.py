@@ -16,6 +16,9 @@ SMALL_IMAGES_BELOW = 16
 """Images below this height make a training step of many short operations, whose time is not
 arithmetic: on a CPU, neither bfloat16 nor a second thread pays for them."""
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_HINT = "valid choices: 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
+
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP_BYTES = 2**30
 
@@ -26,6 +29,8 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         InvalidSettings: there is no such device here.
     """
+    if not isinstance(device, str) or device.partition(":")[0] not in DEVICES:
+        raise InvalidSettings(f"device: {device!r} cannot be used here; {_HINT}")
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -36,8 +41,7 @@ def resolve_device(device: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise InvalidSettings(
-            f"device: {device!r} cannot be used here ({reason}); valid choices: 'auto', 'cpu', "
-            "'cuda', 'cuda:N', 'mps'"
+            f"device: {device!r} cannot be used here ({reason}); {_HINT}"
         ) from error
     return resolved
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from nas_gym.errors import require
+from nas_gym.errors import require, require_integer, require_number, require_truth
 from nas_gym.evaluation.augmentation import Augmentation
 from nas_gym.evaluation.datasets import Dataset
 from nas_gym.evaluation.devices import SMALL_IMAGES_BELOW
-from nas_gym.networks import CellNetworkSettings, NetworkSettings
+from nas_gym.networks import NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class TrainingSettings:
         InvalidSettings: a value is out of its range.
     """
 
-    network: NetworkSettings = field(default_factory=CellNetworkSettings)
-    """The skeleton that the architecture is put into."""
+    network: NetworkSettings | None = None
+    """The skeleton that the architecture is put into; default: its family's own."""
     epochs: int = 20
     """NASNet's children are trained for 20 epochs."""
     batch_size: int = 128
@@ -50,29 +50,18 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 2), ("cutout", 0), ("seed", 0)):
-            value = getattr(self, name)
-            require(
-                type(value) is int and value >= least,
-                f"{name}: expected an integer of at least {least}, got {value!r}",
-            )
-        for name, lowest, below in (
-            ("learning_rate", 0.0, math.inf),
-            ("momentum", 0.0, 1.0),
-            ("weight_decay", 0.0, math.inf),
-            ("label_smoothing", 0.0, 1.0),
-            ("gradient_clip", 0.0, math.inf),
-            ("batch_norm_momentum", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            require(
-                value is None or (isinstance(value, (int, float)) and lowest <= value < below),
-                f"{name}: expected a number from {lowest} to below {below}, got {value!r}",
-            )
-        padding = self.crop_padding
-        require(
-            padding is None or (type(padding) is int and padding >= 0),
-            f"crop_padding: expected an integer of at least 0, got {padding!r}",
-        )
+            require_integer(name, getattr(self, name), least)
+        for name in ("learning_rate", "weight_decay", "gradient_clip"):
+            require_number(name, getattr(self, name), 0, math.inf)
+        for name in ("momentum", "label_smoothing"):
+            require_number(name, getattr(self, name), 0, 1)
+        require_truth("nesterov", self.nesterov)
+        if self.batch_norm_momentum is not None:
+            require_number("batch_norm_momentum", self.batch_norm_momentum, 0, 1)
+        if self.crop_padding is not None:
+            require_integer("crop_padding", self.crop_padding, least=0)
+        if self.flip is not None:
+            require_truth("flip", self.flip)
         precisions = ("auto", "float32", "bfloat16")
         require(
             self.precision in precisions,

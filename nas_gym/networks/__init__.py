@@ -1,8 +1,15 @@
 """Architectures become torch modules; importing this package registers every family's builder."""
 
-from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.base import (
+    ChildNetwork,
+    ImageShape,
+    NetworkSettings,
+    build_network,
+    default_settings,
+)
 from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
 from nas_gym.networks.cost import Cost, count_parameters, measure_cost, multiply_adds
+from nas_gym.networks.nasbench_network import NASBench201Settings
 
 __all__ = [
     "CellNetwork",
@@ -10,9 +17,11 @@ __all__ = [
     "ChildNetwork",
     "Cost",
     "ImageShape",
+    "NASBench201Settings",
     "NetworkSettings",
     "build_network",
     "count_parameters",
+    "default_settings",
     "measure_cost",
     "multiply_adds",
 ]

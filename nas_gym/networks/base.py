@@ -42,6 +42,23 @@ class ChildNetwork(nn.Module):
 
 
 @singledispatch
+def default_settings(architecture: Architecture) -> NetworkSettings:
+    """The settings that `build_network` takes where none are given: the family's own.
+
+    Raises:
+        InvalidArchitecture: no builder is registered for this kind of architecture.
+    """
+    raise _unregistered(architecture)
+
+
+def _unregistered(architecture: Architecture) -> InvalidArchitecture:
+    return InvalidArchitecture(
+        f"kind: no network builder is registered for {type(architecture).__name__}; "
+        "register one with nas_gym.networks.build_network.register"
+    )
+
+
+@singledispatch
 def build_network(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
@@ -51,7 +68,4 @@ def build_network(
         InvalidArchitecture: no builder is registered for this kind of architecture.
         InvalidSettings: ``settings`` are another family's, or the network cannot take the images.
     """
-    raise InvalidArchitecture(
-        f"kind: no network builder is registered for {type(architecture).__name__}; "
-        "register one with nas_gym.networks.build_network.register"
-    )
+    raise _unregistered(architecture)

@@ -15,8 +15,20 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import InvalidSettings, require
-from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.errors import (
+    InvalidSettings,
+    require,
+    require_integer,
+    require_number,
+    require_truth,
+)
+from nas_gym.networks.base import (
+    ChildNetwork,
+    ImageShape,
+    NetworkSettings,
+    build_network,
+    default_settings,
+)
 from nas_gym.networks.operations import (
     OPERATIONS,
     DropPath,
@@ -42,8 +54,8 @@ class CellNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 2
-    """N, the number of normal cells in each of the three stacks."""
+    cells: int = 6
+    """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""
     filters: int = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
@@ -63,21 +75,19 @@ class CellNetworkSettings(NetworkSettings):
 
     def __post_init__(self) -> None:
         for name in ("cells", "filters"):
-            value = getattr(self, name)
-            require(
-                type(value) is int and value >= 1,
-                f"{name}: expected an integer of at least 1, got {value!r}",
-            )
+            require_integer(name, getattr(self, name), least=1)
+        if self.stem_filters is not None:
+            require_integer("stem_filters", self.stem_filters, least=1)
         stems = ("auto", "cifar", "imagenet")
         require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
-        filters = self.stem_filters
+        require_truth("skip_reduction_input", self.skip_reduction_input)
+        require_truth("auxiliary_head", self.auxiliary_head)
+        keep = self.drop_path_keep
         require(
-            filters is None or (type(filters) is int and filters >= 1),
-            f"stem_filters: expected an integer of at least 1, got {filters!r}",
+            type(keep) in (int, float) and 0 < keep <= 1,
+            f"drop_path_keep: expected a number in (0, 1], got {keep!r}",
         )
-        keep, dropout = self.drop_path_keep, self.dropout
-        require(0 < keep <= 1, f"drop_path_keep: expected a number in (0, 1], got {keep!r}")
-        require(0 <= dropout < 1, f"dropout: expected a number in [0, 1), got {dropout!r}")
+        require_number("dropout", self.dropout, 0, 1)
 
     def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
         """The stem for images of this shape."""
@@ -310,13 +320,18 @@ def _halved(size: int, times: int) -> int:
     return size
 
 
+@default_settings.register
+def _(architecture: CellArchitecture) -> NetworkSettings:
+    return CellNetworkSettings()
+
+
 @build_network.register
 def _(
     architecture: CellArchitecture,
     image_shape: ImageShape,
     settings: NetworkSettings | None = None,
 ) -> ChildNetwork:
-    settings = CellNetworkSettings() if settings is None else settings
+    settings = settings or default_settings(architecture)
     if not isinstance(settings, CellNetworkSettings):
         raise InvalidSettings(
             f"network: {type(settings).__name__} does not fit a cell architecture; "

@@ -206,14 +206,15 @@ class FactorizedReduction(nn.Module):
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
-        self.even = conv(channels, filters // 2, stride=2)
+        self.even = conv(channels, filters // 2, stride=2) if filters > 1 else None
         self.odd = conv(channels, filters - filters // 2, stride=2)
         self.norm = nn.BatchNorm2d(filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        shifted = F.pad(x, (-1, 1, -1, 1))
-        joined: Tensor = self.norm(concatenate((self.even(x), self.odd(shifted))))
-        return joined
+        odd: Tensor = self.odd(F.pad(x, (-1, 1, -1, 1)))
+        joined = odd if self.even is None else concatenate((self.even(x), odd))
+        normalized: Tensor = self.norm(joined)
+        return normalized
 
 
 class DropPath(nn.Module):

@@ -37,6 +37,8 @@ class DecisionsSketch:
     """What is decided so far, as (name of the decision, label of the choice) pairs."""
 
     made: tuple[tuple[str, str], ...]
+    decisions: int
+    """How many there are in all."""
 
 
 class SearchSpace(ABC):
@@ -117,9 +119,8 @@ class SearchSpace(ABC):
     def sketch(self, prefix: Choices) -> object:
         """What ``prefix`` has decided so far, as a value that `nas_gym.rendering` can draw."""
         made = zip(self.decisions, prefix, strict=False)
-        return DecisionsSketch(
-            tuple((decision.name, decision.choices[choice]) for decision, choice in made)
-        )
+        labels = tuple((decision.name, decision.choices[choice]) for decision, choice in made)
+        return DecisionsSketch(labels, len(self.decisions))
 
     def check(self, choices: ArrayLike) -> Choices:
         """``choices`` as a (T,) int64 array, if they are a complete and valid sequence.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import InvalidSettings, choices_hint, require, require_integer
 from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
 from nas_gym.search_spaces.cells import (
     COMBINES,
@@ -50,10 +50,7 @@ class NASNetSearchSpace(SearchSpace):
         operations: Iterable[str] | None = None,
         combines: Iterable[str] | None = None,
     ) -> None:
-        require(
-            type(blocks) is int and blocks >= 1,
-            f"blocks: expected an integer of at least 1, got {blocks!r}",
-        )
+        require_integer("blocks", blocks, least=1)
         self.blocks = blocks
         self.operations = _subset("operations", operations, OPERATIONS)
         self.combines = _subset("combines", combines, COMBINES)
@@ -138,8 +135,8 @@ def _subset(name: str, given: Iterable[str] | None, valid: tuple[str, ...]) -> t
     """``given`` as a tuple of distinct known labels; all of them for None."""
     if given is None:
         return valid
-    if isinstance(given, str):
-        raise InvalidSettings(f"{name}: expected a list of labels, got the text {given!r}")
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidSettings(f"{name}: expected a list of labels, got {given!r}")
     labels = tuple(given)
     require(bool(labels), f"{name}: the list is empty; {choices_hint('', valid)}")
     for label in labels:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import choices_hint
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
+from nas_gym.search_spaces.nasbench import NASBench201Architecture
 
 _LABELS = {
     "identity": "identity",
@@ -81,7 +82,23 @@ AMOEBANET_A = CellArchitecture(
 """AmoebaNet-A (Real et al. 2019, https://arxiv.org/abs/1802.01548) as released
 (https://github.com/tensorflow/tpu, models/official/amoeba_net/model_specs.py)."""
 
-PUBLISHED: dict[str, Architecture] = {"NASNet-A": NASNET_A, "AmoebaNet-A": AMOEBANET_A}
+NASBENCH201_BEST = NASBench201Architecture.from_string(
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+)
+"""The best cell by CIFAR-10's mean test accuracy, 94.37%, index 6111 (Dong & Yang 2020)."""
+
+NASBENCH201_RESNET = NASBench201Architecture.from_string(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+)
+"""The cell that is a residual block, index 11472 (Dong & Yang 2020, section 5)."""
+
+PUBLISHED: dict[str, Architecture] = {
+    "NASNet-A": NASNET_A,
+    "AmoebaNet-A": AMOEBANET_A,
+    "NAS-Bench-201-best": NASBENCH201_BEST,
+    "NAS-Bench-201-ResNet": NASBENCH201_RESNET,
+}
 """Every published architecture that nas_gym knows, by its name in the paper."""
 
 

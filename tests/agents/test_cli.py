@@ -53,6 +53,14 @@ def test_show_as_json() -> None:
     assert facts["multiply_adds"] == 563_638_816
 
 
+def test_show_knows_every_family() -> None:
+    result = nas_gym("show", "NAS-Bench-201-ResNet")
+    assert "559,386 parameters" in result.stdout
+    wrong = nas_gym("show", "NAS-Bench-201-ResNet", "--stem", "imagenet")
+    assert wrong.exit_code == 2
+    assert "--stem means nothing" in wrong.stderr
+
+
 def test_search_then_show(tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = nas_gym(
@@ -93,7 +101,7 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["search", ENV, "--set", 'operations=["4x4 convolution"]'], "4x4 convolution"),
         (["search", ENV, "--set", "blocks"], "NAME=VALUE"),
         (["search", ENV, "--episodes", "0"], "episodes"),
-        (["show", "NASNet-Z"], "NASNet-A"),
+        (["show", "NASNet-Z"], "AmoebaNet-A"),
         (["show", "NASNet-A", "--cells", "0"], "cells"),
         (["show", "NASNet-A", "--stem", "cifar100"], "stem"),
         (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),

@@ -1,0 +1,125 @@
+"""`CachingEvaluator`: nothing is trained twice, and the budget says what was."""
+
+import json
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from nas_gym import Budget
+from nas_gym.evaluation.evaluator import CachingEvaluator
+from nas_gym.search_spaces import Block, Cell, CellArchitecture
+from nas_gym.search_spaces.cells import ADD
+from tests.helpers import StubEvaluator, random_architecture
+
+
+@pytest.fixture
+def stub() -> StubEvaluator:
+    return StubEvaluator()
+
+
+@pytest.fixture
+def caching(stub: StubEvaluator) -> CachingEvaluator:
+    return CachingEvaluator(stub)
+
+
+def mirrored(architecture: CellArchitecture) -> CellArchitecture:
+    """The same network: the halves of every block are swapped."""
+    cells = [
+        replace(
+            cell,
+            blocks=tuple(Block(b.hidden2, b.hidden1, b.op2, b.op1, b.combine) for b in cell.blocks),
+        )
+        for cell in (architecture.normal, architecture.reduction)
+    ]
+    return CellArchitecture(*cells)
+
+
+def test_answers_are_the_evaluators_in_order(caching: CachingEvaluator) -> None:
+    architectures = [random_architecture(seed) for seed in range(5)]
+    assert caching.evaluate(architectures) == StubEvaluator().evaluate(architectures)
+
+
+def test_an_architecture_is_evaluated_once(caching: CachingEvaluator, stub: StubEvaluator) -> None:
+    architecture = random_architecture(0)
+    [first] = caching.evaluate([architecture])
+    [second] = caching.evaluate([architecture])
+    assert not first.cached
+    assert second == replace(first, cached=True)
+    assert [len(batch) for batch in stub.asked if batch] == [1]
+
+
+def test_the_same_network_chosen_otherwise_is_evaluated_once(
+    caching: CachingEvaluator, stub: StubEvaluator
+) -> None:
+    architecture = random_architecture(0)
+    assert mirrored(architecture) != architecture
+    [first] = caching.evaluate([architecture])
+    [second] = caching.evaluate([mirrored(architecture)])
+    assert second == replace(first, cached=True)
+    assert sum(map(len, stub.asked)) == 1
+
+
+def test_duplicates_within_a_batch_are_evaluated_once(
+    caching: CachingEvaluator, stub: StubEvaluator
+) -> None:
+    one, two = random_architecture(1), random_architecture(2)
+    answers = caching.evaluate([one, two, mirrored(one), one, two])
+    assert [answer.cached for answer in answers] == [False, False, True, True, True]
+    first, second, *others = (answer.accuracy for answer in answers)
+    assert others == [first, first, second]
+    assert stub.asked == [[one, two]]
+
+
+def test_known_and_new_architectures_keep_their_order(
+    caching: CachingEvaluator, stub: StubEvaluator
+) -> None:
+    a, b, c = (random_architecture(seed) for seed in range(3))
+    caching.evaluate([b])
+    answers = caching.evaluate([a, b, c])
+    assert [answer.cached for answer in answers] == [False, True, False]
+    expected = [answer.accuracy for answer in StubEvaluator().evaluate([a, b, c])]
+    assert [answer.accuracy for answer in answers] == expected
+    assert stub.asked == [[b], [a, c]]
+
+
+def test_the_budget_counts_what_was_asked_and_what_was_made(caching: CachingEvaluator) -> None:
+    a, b, c = (random_architecture(seed) for seed in range(3))
+    assert caching.budget == Budget(asked=0, made=0, seconds=0.0)
+    caching.evaluate([a, b, a])
+    assert caching.budget == Budget(asked=3, made=2, seconds=3.0)
+    caching.evaluate([a, mirrored(b)])
+    assert caching.budget == Budget(asked=5, made=2, seconds=3.0)
+    caching.evaluate([c])
+    assert caching.budget == Budget(asked=6, made=3, seconds=4.5)
+
+
+def test_an_empty_batch_costs_nothing(caching: CachingEvaluator) -> None:
+    assert caching.evaluate([]) == []
+    assert caching.budget == Budget()
+
+
+def test_a_failure_is_remembered_too() -> None:
+    stub = StubEvaluator(status="crashed")
+    caching = CachingEvaluator(stub)
+    first, second = (caching.evaluate([random_architecture(0)])[0] for _ in range(2))
+    assert first.status == second.status == "crashed"
+    assert (first.cached, second.cached) == (False, True)
+    assert caching.budget.made == 1
+
+
+def test_caches_do_not_share_what_they_know(stub: StubEvaluator) -> None:
+    for _ in range(2):
+        [answer] = CachingEvaluator(stub).evaluate([random_architecture(0)])
+        assert not answer.cached
+
+
+def test_an_evaluation_is_plain_data_and_cannot_be_changed(stub: StubEvaluator) -> None:
+    block = Block(0, 1, "identity", "identity", ADD)
+    cell = Cell((block,), (2,))
+    [evaluation] = stub.evaluate([CellArchitecture(cell, cell)])
+    record = evaluation.to_dict()
+    assert json.loads(json.dumps(record)) == record
+    assert record["curve"] == list(evaluation.curve)
+    assert record["status"] == "ok"
+    with pytest.raises(FrozenInstanceError):
+        evaluation.accuracy = 1.0  # type: ignore[misc]

@@ -1,0 +1,128 @@
+"""Parameters and multiply-adds of published networks, to the last one.
+
+The papers' figures, in brackets: NASNet, https://arxiv.org/abs/1707.07012, tables 1 to 3 (NASNet-A
+6 @ 4032: 88.9 M, 23.8 B; 4 @ 1056: 5.3 M, 564 M; 6 @ 768: 3.3 M) and AmoebaNet,
+https://arxiv.org/abs/1802.01548, tables 1 to 3 (AmoebaNet-A 6, 32: 2.6 M; 6, 36: 3.2 M; 4, 50:
+5.1 M, 555 M; 6, 190: 86.7 M, 23.1 B). The exact counts are those of the skeletons in the code
+released with them: https://github.com/tensorflow/models, research/slim/nets/nasnet, and
+https://github.com/tensorflow/tpu, models/official/amoeba_net.
+"""
+
+import pytest
+import torch
+
+from nas_gym import published
+from nas_gym.networks import (
+    CellNetworkSettings,
+    Cost,
+    ImageShape,
+    build_network,
+    count_parameters,
+    measure_cost,
+    multiply_adds,
+)
+from tests.helpers import random_architecture
+
+CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
+MOBILE = ImageShape(channels=3, height=224, width=224, classes=1000)
+LARGE = ImageShape(channels=3, height=331, width=331, classes=1000)
+
+
+@pytest.mark.parametrize(
+    ("name", "image_shape", "settings", "parameters", "operations"),
+    [
+        (
+            "NASNet-A",
+            LARGE,
+            CellNetworkSettings(cells=6, filters=168, stem="imagenet", skip_reduction_input=True),
+            88_753_150,
+            23_783_414_658,
+        ),
+        (
+            "NASNet-A",
+            MOBILE,
+            CellNetworkSettings(cells=4, filters=44, stem="imagenet"),
+            5_289_978,
+            563_638_816,
+        ),
+        ("NASNet-A", CIFAR, CellNetworkSettings(cells=6, filters=32), 3_346_538, 544_333_312),
+        ("AmoebaNet-A", CIFAR, CellNetworkSettings(cells=6, filters=32), 2_567_754, 407_671_808),
+        ("AmoebaNet-A", CIFAR, CellNetworkSettings(cells=6, filters=36), 3_218_266, 509_668_992),
+        (
+            "AmoebaNet-A",
+            MOBILE,
+            CellNetworkSettings(cells=4, filters=50, stem="imagenet", stem_filters=32),
+            5_086_930,
+            554_687_204,
+        ),
+        (
+            "AmoebaNet-A",
+            LARGE,
+            CellNetworkSettings(cells=6, filters=190, stem="imagenet", stem_filters=32),
+            86_718_797,
+            23_133_663_507,
+        ),
+    ],
+    ids=["NASNet-A-6@4032", "4@1056", "6@768", "AmoebaNet-A-6-32", "6-36", "4-50", "6-190"],
+)
+def test_published_costs(
+    name: str,
+    image_shape: ImageShape,
+    settings: CellNetworkSettings,
+    parameters: int,
+    operations: int,
+) -> None:
+    assert measure_cost(published(name), image_shape, settings) == Cost(parameters, operations)
+
+
+def test_the_auxiliary_head_is_counted_apart() -> None:
+    settings = CellNetworkSettings(cells=6, filters=32, auxiliary_head=True)
+    with torch.device("meta"):
+        network = build_network(published("NASNet-A"), CIFAR, settings)
+    assert count_parameters(network) == 3_346_538
+    everything = sum(parameter.numel() for parameter in network.parameters())
+    assert everything == 3_346_538 + 1_631_498
+    assert multiply_adds(network, CIFAR) == 544_333_312
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_counting_leaves_the_network_as_it_was(training: bool) -> None:
+    network = build_network(
+        random_architecture(0), CIFAR, CellNetworkSettings(cells=1, filters=4, auxiliary_head=True)
+    ).train(training)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    multiply_adds(network, CIFAR)
+    assert all(module.training == training for module in network.modules())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_real_and_weightless_networks_cost_the_same(seed: int) -> None:
+    architecture, settings = random_architecture(seed), CellNetworkSettings(cells=1, filters=4)
+    network = build_network(architecture, CIFAR, settings)
+    network = network.to(memory_format=torch.channels_last)
+    cost = measure_cost(architecture, CIFAR, settings)
+    assert count_parameters(network) == cost.parameters
+    assert multiply_adds(network, CIFAR) == cost.multiply_adds
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_canonical_form_costs_the_same(seed: int) -> None:
+    architecture = random_architecture(seed, blocks=3)
+    settings = CellNetworkSettings(cells=1, filters=8)
+    assert architecture.canonical() != architecture
+    cost = measure_cost(architecture, CIFAR, settings)
+    assert measure_cost(architecture.canonical(), CIFAR, settings) == cost
+
+
+def test_measuring_draws_no_random_numbers() -> None:
+    state = torch.get_rng_state()
+    measure_cost(random_architecture(0), CIFAR, CellNetworkSettings(cells=1, filters=8))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_trainable_parameters_alone_are_counted() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5))
+    assert count_parameters(network) == 3 * 5 * 9 + 5 + 5 + 5

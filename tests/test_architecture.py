@@ -1,0 +1,223 @@
+"""`Architecture`: its JSON form, its files, and what is said about malformed ones."""
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_gym import Architecture, InvalidArchitecture, NASGymError, published
+from nas_gym.search_spaces import PUBLISHED
+from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
+from tests.helpers import LayersArchitecture, random_architecture
+
+ABSENT = object()
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """NASNet-A as JSON data, with ``value`` at the place that ``path`` names."""
+    data = copy.deepcopy(published("NASNet-A").to_dict())
+    *parents, last = [int(p) if p.isdigit() else p for p in re.findall(r"\w+", path)]
+    target: Any = data
+    for parent in parents:
+        target = target[parent]
+    if value is ABSENT:
+        del target[last]
+    else:
+        target[last] = value
+    return data
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_architectures_survive_json(name: str) -> None:
+    architecture = published(name)
+    assert Architecture.from_json(architecture.to_json()) == architecture
+    assert Architecture.from_dict(architecture.to_dict()) == architecture
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_json_round_trip_keeps_value_hash_and_key(seed: int) -> None:
+    architecture = random_architecture(seed)
+    again = Architecture.from_json(architecture.to_json())
+    assert again == architecture
+    assert hash(again) == hash(architecture)
+    assert again.key == architecture.key
+    assert again.to_json() == architecture.to_json()
+
+
+def test_json_is_one_line_that_names_version_and_kind() -> None:
+    text = published("NASNet-A").to_json()
+    assert "\n" not in text
+    data = json.loads(text)
+    assert (data["version"], data["kind"]) == (1, "cells")
+    assert set(data) == {"version", "kind", "normal", "reduction"}
+
+
+def test_json_of_another_order_of_fields_is_the_same_architecture() -> None:
+    data = published("NASNet-A").to_dict()
+    turned = json.dumps(dict(reversed(data.items())), indent=3)
+    assert Architecture.from_json(turned) == published("NASNet-A")
+
+
+def test_kind_selects_the_class() -> None:
+    architecture = LayersArchitecture(("8", "16"))
+    assert Architecture.from_json(architecture.to_json()) == architecture
+
+
+def test_key_is_32_hexadecimal_digits_and_tells_cells_apart() -> None:
+    first, second = published("NASNet-A"), published("AmoebaNet-A")
+    assert re.fullmatch("[0-9a-f]{32}", first.key)
+    assert first.key != second.key
+    assert isinstance(first, CellArchitecture)
+    assert CellArchitecture(first.reduction, first.normal).key != first.key
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("version", ABSENT, "version: expected 1, got None"),
+        ("version", "1", "version: expected 1, got '1'"),
+        ("version", True, "version: expected 1, got True"),
+        ("version", 1.0, "version: expected 1, got 1.0"),
+        ("version", 0, "version: expected 1, got 0"),
+        ("version", 2, "version: 2 is newer .* upgrade nas_gym"),
+        ("kind", ABSENT, "kind: None is not known; .*'cells'"),
+        ("kind", "cell", "kind: 'cell' is not known; did you mean 'cells'?"),
+        ("kind", ["cells"], r"kind: \['cells'\] is not known"),
+        ("normal", ABSENT, "architecture: missing normal"),
+        ("depth", 3, "architecture: unknown depth"),
+        ("normal", [], "^normal.*expected an object, got list"),
+        ("reduction", None, "^reduction.*expected an object, got NoneType"),
+        ("normal.concat", ABSENT, "^normal.*missing concat"),
+        ("normal.name", "x", "^normal.*unknown name"),
+        ("normal.blocks", {}, r"^normal\.blocks: expected a list, got dict"),
+        ("normal.blocks", "abc", r"^normal\.blocks: expected a list, got str"),
+        ("normal.blocks", [], r"^normal\.blocks: a cell needs at least one block"),
+        ("normal.blocks[1]", None, r"^normal\.blocks\[1\]: expected an object, got NoneType"),
+        ("normal.blocks[1]", [0, 1], r"^normal\.blocks\[1\]: expected an object, got list"),
+        ("normal.blocks[1].op1", ABSENT, r"^normal\.blocks\[1\]: missing op1"),
+        ("normal.blocks[1].op3", "identity", r"^normal\.blocks\[1\]: unknown op3"),
+        ("normal.blocks[1].hidden1", 3, r"^normal\.blocks\[1\]\.hidden1: 3 .* 0 to 2"),
+        ("normal.blocks[0].hidden2", 2, r"^normal\.blocks\[0\]\.hidden2: 2 .* 0 to 1"),
+        ("normal.blocks[1].hidden1", -1, r"^normal\.blocks\[1\]\.hidden1: -1 "),
+        ("normal.blocks[1].hidden1", "0", r"^normal\.blocks\[1\]\.hidden1: '0' "),
+        ("normal.blocks[1].hidden1", 1.0, r"^normal\.blocks\[1\]\.hidden1: 1\.0 "),
+        ("normal.blocks[1].hidden1", True, r"^normal\.blocks\[1\]\.hidden1: True "),
+        ("normal.blocks[1].hidden2", None, r"^normal\.blocks\[1\]\.hidden2: None "),
+        ("normal.blocks[1].hidden2", [0], r"^normal\.blocks\[1\]\.hidden2: \[0\] "),
+        (
+            "reduction.blocks[4].op2",
+            "3x3 max poling",
+            r"^reduction\.blocks\[4\]\.op2: .* did you mean '3x3 max pooling'\?",
+        ),
+        ("reduction.blocks[4].op1", ["identity"], r"^reduction\.blocks\[4\]\.op1: "),
+        ("reduction.blocks[4].op1", None, r"^reduction\.blocks\[4\]\.op1: None "),
+        ("reduction.blocks[0].combine", "sum", r"^reduction\.blocks\[0\]\.combine: 'sum' "),
+        ("normal.concat", 4, r"^normal\.concat: expected a list, got int"),
+        ("normal.concat", [], r"^normal\.concat: .* at least one"),
+        ("normal.concat[0]", 7, r"^normal\.concat: 7 is not a hidden state; .* 0 to 6"),
+        ("normal.concat[0]", -1, r"^normal\.concat: -1 is not a hidden state"),
+        ("normal.concat[0]", True, r"^normal\.concat: True is not a hidden state"),
+        ("normal.concat[0]", [2], r"^normal\.concat: \[2\] is not a hidden state"),
+        ("normal.concat[0]", 6, r"^normal\.concat: .* twice"),
+        ("normal.concat", [2, 3], r"^normal\.concat: hidden state 4 \(blocks\[2\]\) is neither"),
+    ],
+)
+def test_malformed_input_is_refused_by_place(path: str, value: object, message: str) -> None:
+    data = changed(path, value)
+    with pytest.raises(InvalidArchitecture, match=message):
+        Architecture.from_dict(data)
+    with pytest.raises(InvalidArchitecture, match=message):
+        Architecture.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("data", [None, [], "cells", 3, [["version", 1]]])
+def test_what_is_no_object_is_refused(data: object) -> None:
+    with pytest.raises(InvalidArchitecture, match="architecture: expected an object, got "):
+        Architecture.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "NASNet-A", "{'version': 1}", "\ufeff{}", "[" * 100_000, '{"version": 1} 2'],
+)
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArchitecture, match="not JSON"):
+        Architecture.from_json(text)
+
+
+def test_a_number_too_long_for_python_is_refused() -> None:
+    with pytest.raises(InvalidArchitecture, match="not JSON"):
+        Architecture.from_json('{"version": ' + "1" * 5000 + "}")
+
+
+def test_every_error_is_a_nas_gym_error() -> None:
+    with pytest.raises(NASGymError):
+        Architecture.from_json("{}")
+
+
+def test_an_architecture_is_validated_when_it_is_made() -> None:
+    block = Block(0, 5, "identity", "identity", ADD)
+    with pytest.raises(InvalidArchitecture, match=r"blocks\[0\]\.hidden2: 5"):
+        Cell((block,), (2,))
+
+
+def test_an_architecture_cannot_be_changed() -> None:
+    architecture = random_architecture(0)
+    with pytest.raises(AttributeError):
+        architecture.normal = architecture.reduction  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_files_hold_the_architecture_for_people_to_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "architecture.json"
+    published(name).save(path)
+    assert Architecture.load(path) == published(name)
+    assert Architecture.load(str(path)) == published(name)
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert len(text.splitlines()) > 10
+
+
+def test_loading_a_missing_file_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere.json"
+    with pytest.raises(InvalidArchitecture, match=re.escape(f"{path}: cannot be read")):
+        Architecture.load(path)
+
+
+def test_loading_a_folder_names_it(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArchitecture, match=re.escape(f"{tmp_path}: cannot be read")):
+        Architecture.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "not JSON"),
+        (b"", "not JSON"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "cannot be read"),
+        (b'{"version": 1, "kind": "cells"}', "architecture: missing normal, reduction"),
+    ],
+)
+def test_loading_a_file_without_an_architecture_names_it(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "architecture.json"
+    path.write_bytes(content)
+    with pytest.raises(InvalidArchitecture, match=f"^{re.escape(str(path))}: {message}"):
+        Architecture.load(path)
+
+
+def test_published_names_are_the_papers() -> None:
+    assert {"NASNet-A", "AmoebaNet-A"} <= set(PUBLISHED)
+
+
+def test_an_unknown_published_name_lists_the_known_ones() -> None:
+    with pytest.raises(
+        InvalidArchitecture, match=r"'NASNet-B' .* did you mean 'NASNet-A'"
+    ) as error:
+        published("NASNet-B")
+    for name in PUBLISHED:
+        assert repr(name) in str(error.value)

@@ -1,0 +1,435 @@
+"""`NASEnv` and the registered environments, as their users meet them."""
+
+import json
+import subprocess
+import sys
+from typing import Any, get_args
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
+
+import nas_gym
+from nas_gym import Architecture, NASEnv, NASGymError, NASNetSearchSpace, SearchSpace, rewards
+from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.search_spaces import Mask
+from tests.helpers import LayersSearchSpace, StubEvaluator
+
+CHEAP: dict[str, dict[str, Any]] = {
+    "nas_gym/NASBench201-v0": {
+        "epochs": 1,
+        "cells": 1,
+        "filters": 2,
+        "batch_size": 256,
+        "device": "cpu",
+    },
+    "nas_gym/NASNet-v0": {
+        "blocks": 1,
+        "epochs": 1,
+        "cells": 1,
+        "filters": 2,
+        "batch_size": 256,
+        "device": "cpu",
+    },
+}
+"""Arguments under which an episode takes a second."""
+IDS = sorted(name for name in gym.registry if name.startswith("nas_gym/"))
+
+two_search_spaces = pytest.mark.parametrize(
+    "search_space", [NASNetSearchSpace(2), LayersSearchSpace()], ids=["NASNet", "conditional"]
+)
+EVALUATION_FIELDS = {
+    "status",
+    "accuracy",
+    "curve",
+    "seconds",
+    "seed",
+    "fingerprint",
+    "parameters",
+    "multiply_adds",
+    "latency",
+    "message",
+    "cached",
+}
+
+
+def make(name: str, **changes: Any) -> gym.Env[Any, Any]:
+    return gym.make(name, **{**CHEAP.get(name, {}), **changes})
+
+
+def stub_env(search_space: SearchSpace | None = None, **arguments: Any) -> NASEnv:
+    return NASEnv(search_space or NASNetSearchSpace(2), StubEvaluator(), **arguments)
+
+
+def masks_of(env: gym.Env[Any, Any]) -> Mask:
+    mask: Mask = env.get_wrapper_attr("action_masks")()
+    return mask
+
+
+def play(env: gym.Env[Any, Any], seed: int) -> list[tuple[Any, ...]]:
+    """One episode of random actions: every observation, mask, reward and end."""
+    rng = np.random.default_rng(seed)
+    observation, info = env.reset(seed=seed)
+    steps: list[tuple[Any, ...]] = [(observation.tolist(), info["action_mask"].tolist())]
+    terminated = False
+    while not terminated:
+        action = rng.integers(env.action_space.n)  # type: ignore[attr-defined]
+        observation, reward, terminated, truncated, info = env.step(action)
+        assert not truncated
+        mask = info["action_mask"].tolist()
+        steps.append((observation.tolist(), mask, info["invalid_action"], reward, terminated))
+    return steps
+
+
+def test_every_registered_environment_has_cheap_arguments_here() -> None:
+    assert set(CHEAP) == set(IDS)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_gymnasiums_checker_passes(name: str) -> None:
+    env = make(name, render_mode="ansi")
+    check_env(env.unwrapped)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_stable_baselines3s_checker_passes(name: str) -> None:
+    env = make(name, render_mode="rgb_array")
+    check_env_for_sb3(env, skip_render_check=False)
+    env.close()
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_same_seed_and_actions_same_episode(name: str) -> None:
+    first, second = make(name), make(name)
+    episode = play(first, seed=1)
+    assert play(second, seed=1) == episode
+    assert play(first, seed=1) == episode  # now answered from memory
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_an_episode_is_trained_on_real_images(name: str) -> None:
+    env = make(name)
+    observation, _ = env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        observation, reward, terminated, _, info = env.step(0)
+    assert (observation > 0).all()
+    evaluation = info["evaluation"]
+    assert evaluation["status"] == "ok"
+    assert reward == evaluation["accuracy"] == evaluation["curve"][-1]
+    assert 0 < evaluation["accuracy"] < 1
+    assert evaluation["parameters"] > 0
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_docstring_has_gymnasiums_sections(name: str) -> None:
+    text = type(make(name).unwrapped).__doc__ or ""
+    sections = [line.strip()[3:] for line in text.splitlines() if line.strip().startswith("## ")]
+    assert sections == [
+        "Description",
+        "Action Space",
+        "Observation Space",
+        "Starting State",
+        "Rewards",
+        "Episode End",
+        "Information",
+        "Arguments",
+        "References",
+        "Version History",
+    ]
+
+
+@two_search_spaces
+def test_spaces_of_observations_and_actions(search_space: SearchSpace) -> None:
+    env = stub_env(search_space)
+    assert env.action_space == gym.spaces.Discrete(search_space.num_actions)
+    sizes = [number + 1 for number in search_space.num_choices]
+    assert env.observation_space == gym.spaces.MultiDiscrete(sizes)
+
+
+@two_search_spaces
+def test_masks_in_both_forms_agree_at_every_step(search_space: SearchSpace) -> None:
+    env = stub_env(search_space)
+    for seed in range(5):
+        choices = search_space.sample(np.random.default_rng(seed))
+        _, info = env.reset(seed=seed)
+        for step, choice in enumerate(choices):
+            mask, as_int8 = env.action_masks(), info["action_mask"]
+            assert mask.dtype == np.bool_
+            assert as_int8.dtype == np.int8
+            np.testing.assert_array_equal(mask, as_int8)
+            np.testing.assert_array_equal(mask, search_space.action_mask(choices[:step]))
+            assert mask[env.action_space.sample(as_int8)]
+            _, _, _, _, info = env.step(choice)
+        np.testing.assert_array_equal(env.action_masks(), info["action_mask"])
+        assert env.action_masks().all()
+
+
+def test_masks_and_observations_handed_out_are_the_callers_own() -> None:
+    env = stub_env()
+    observation, info = env.reset(seed=0)
+    env.action_masks()[:] = False
+    info["action_mask"][:] = 0
+    observation[:] = 9
+    assert env.action_masks()[:2].all()
+    observation, *_ = env.step(1)
+    assert observation.tolist() == [2, *[0] * 19]
+    env.step(1)
+    assert observation.tolist() == [2, *[0] * 19]
+
+
+@two_search_spaces
+def test_the_observation_is_the_choices_plus_one(search_space: SearchSpace) -> None:
+    env = stub_env(search_space)
+    choices = search_space.sample(np.random.default_rng(2))
+    observation, _ = env.reset(seed=0)
+    assert observation.tolist() == [0] * len(choices)
+    for step, choice in enumerate(choices, start=1):
+        observation, *_ = env.step(choice)
+        assert observation in env.observation_space
+        assert observation.tolist() == [*(choices[:step] + 1), *[0] * (len(choices) - step)]
+
+
+@two_search_spaces
+def test_invalid_actions_are_resolved_and_flagged(search_space: SearchSpace) -> None:
+    env = stub_env(search_space)
+    flags = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        env.reset()
+        for step in range(len(search_space.decisions)):
+            action = int(rng.integers(-3, search_space.num_actions + 3))
+            valid = np.flatnonzero(env.action_masks())
+            observation, _, _, _, info = env.step(action)
+            expected = action if action in valid else valid[action % len(valid)]
+            assert observation[step] == expected + 1
+            assert info["invalid_action"] is (action not in valid)
+            flags.append(info["invalid_action"])
+    assert 0.1 < np.mean(flags) < 0.9
+
+
+@pytest.mark.parametrize("action", [np.int64(1), np.array(1), np.int32(1), True])
+def test_actions_of_any_integer_type_mean_the_same(action: Any) -> None:
+    env = stub_env()
+    env.reset(seed=0)
+    assert env.step(action)[0][0] == 2
+
+
+def test_the_reward_comes_at_the_end_only() -> None:
+    env = stub_env()
+    for seed in range(3):
+        *early, last = play(env, seed)[1:]
+        assert [(reward, terminated) for *_, reward, terminated in early] == [(0.0, False)] * 19
+        assert last[-1] is True
+        assert 0 < last[-2] < 1
+        assert isinstance(last[-2], float)
+
+
+def test_the_end_tells_the_architecture_and_its_evaluation() -> None:
+    env, search_space = stub_env(), NASNetSearchSpace(2)
+    choices = search_space.sample(np.random.default_rng(4))
+    env.reset(seed=0)
+    for step, choice in enumerate(choices, start=1):
+        _, reward, _, _, info = env.step(choice)
+        assert ("architecture" in info) == ("evaluation" in info) == (step == 20)
+    architecture = Architecture.from_json(info["architecture"])
+    assert architecture == search_space.decode(choices)
+    assert set(info["evaluation"]) == EVALUATION_FIELDS
+    assert json.loads(json.dumps(info["evaluation"])) == info["evaluation"]
+    [expected] = StubEvaluator().evaluate([architecture])
+    assert info["evaluation"] == expected.to_dict()
+    assert reward == expected.accuracy
+
+
+def test_a_known_network_is_not_evaluated_again() -> None:
+    env = stub_env()
+    rewards_of_two = []
+    for cached in (False, True):
+        env.reset(seed=0)
+        for _ in range(20):
+            _, reward, _, _, info = env.step(0)
+        assert info["evaluation"]["cached"] is cached
+        rewards_of_two.append(reward)
+    assert rewards_of_two[0] == rewards_of_two[1]
+    assert (env.budget.asked, env.budget.made) == (2, 1)
+
+
+@pytest.mark.parametrize("reward", ["accuracy", "nas"])
+@pytest.mark.parametrize("status", [status for status in get_args(Status) if status != "ok"])
+def test_a_child_that_failed_is_worth_0(status: Status, reward: str) -> None:
+    env = NASEnv(NASNetSearchSpace(1), StubEvaluator(status), reward)
+    *_, last = play(env, seed=0)
+    assert last[-2] == 0.0
+
+
+def test_the_reward_is_any_function_of_the_evaluation() -> None:
+    def parameters_too(evaluation: Evaluation) -> float:
+        return evaluation.accuracy - (evaluation.parameters or 0)
+
+    *_, plain = play(stub_env(), seed=0)
+    *_, custom = play(stub_env(reward=parameters_too), seed=0)
+    *_, cubed = play(stub_env(reward=rewards.best_of_last_five_cubed), seed=0)
+    assert custom[-2] == plain[-2] - 10
+    assert cubed[-2] == max(0.25, plain[-2]) ** 3
+
+
+def test_a_step_after_the_end_needs_a_reset() -> None:
+    env = stub_env(NASNetSearchSpace(1))
+    play(env, seed=0)
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\)"):
+        env.step(0)
+    observation, _ = env.reset()
+    assert not observation.any()
+    env.step(0)
+
+
+def test_reset_in_the_middle_starts_anew() -> None:
+    env = stub_env(LayersSearchSpace())
+    env.reset(seed=0)
+    env.step(0)
+    env.step(1)
+    observation, info = env.reset()
+    assert not observation.any()
+    assert info["action_mask"].tolist() == [1, 1, 1, 0]
+    assert env.step(2)[0].tolist() == [3, 0, 0, 0]
+
+
+def test_ansi_shows_what_is_decided() -> None:
+    env = stub_env(render_mode="ansi")
+    env.reset(seed=0)
+    for _ in range(5):
+        env.step(1)
+    text = env.render()
+    assert text.startswith("NASNet: 5 of 20 decisions, next: normal/block_2/hidden_1\n")
+    assert "block_1 = 1x3 then 3x1 convolution of h_{i-1}" in text
+
+
+def test_rgb_array_shows_what_is_decided() -> None:
+    env = stub_env(NASNetSearchSpace(1), render_mode="rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    for _ in range(5):
+        env.step(1)
+    after = env.render()
+    assert before.shape == after.shape
+    assert before.dtype == after.dtype == np.uint8
+    assert (before != after).any()
+
+
+def test_human_shows_every_step_in_a_window() -> None:
+    pygame = pytest.importorskip("pygame")
+    env = stub_env(NASNetSearchSpace(1), render_mode="human")
+    env.metadata = {**env.metadata, "render_fps": 1000}
+    env.reset(seed=0)
+    shown = [pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1)]
+    for _ in range(10):
+        env.step(0)
+    shown.append(pygame.surfarray.array3d(pygame.display.get_surface()).swapaxes(0, 1))
+    expected = stub_env(NASNetSearchSpace(1), render_mode="rgb_array")
+    expected.reset(seed=0)
+    np.testing.assert_array_equal(shown[0], expected.render())
+    for _ in range(10):
+        expected.step(0)
+    np.testing.assert_array_equal(shown[1], expected.render())
+    assert env.render() is None
+    env.close()
+    assert not pygame.display.get_init()
+    env.close()
+
+
+def test_render_without_a_mode_warns() -> None:
+    env = stub_env()
+    env.reset(seed=0)
+    with pytest.warns(UserWarning, match="without a render_mode"):
+        assert env.render() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epoch": 3}, "'epoch' is not an argument .* did you mean 'epochs'"),
+        ({"network": None}, "'network' is not an argument"),
+        ({"dataset": "digit"}, "dataset: 'digit' .* did you mean 'digits'"),
+        ({"dataset": "/no/such.npz"}, "dataset: /no/such.npz cannot be read"),
+        ({"dataset": 5}, "dataset: .*5"),
+        ({"image_size": 0}, "image_size: .* got 0"),
+        ({"reward": "acc"}, "reward: 'acc' is not known"),
+        ({"reward": ["accuracy"]}, "reward: .*accuracy"),
+        ({"device": "gpu"}, "device: 'gpu' cannot be used"),
+        ({"device": "cuda:99"}, "device: 'cuda:99' cannot be used"),
+        ({"device": "meta"}, "device: 'meta' cannot be used"),
+        ({"device": None}, "device: None"),
+        ({"blocks": 0}, "blocks: .* got 0"),
+        ({"operations": ["3x3 max poling"]}, "operations: '3x3 max poling'"),
+        ({"operations": "identity"}, "operations: expected a list"),
+        ({"combines": []}, "combines: the list is empty"),
+        ({"cells": 0}, "cells: .* got 0"),
+        ({"filters": "8"}, "filters: .* got '8'"),
+        ({"stem": "cifar10"}, "stem: 'cifar10'"),
+        ({"drop_path_keep": 0}, "drop_path_keep: .* got 0"),
+        ({"epochs": 0}, "epochs: .* got 0"),
+        ({"epochs": 1.5}, "epochs: .* got 1.5"),
+        ({"batch_size": 1}, "batch_size: .* got 1"),
+        ({"learning_rate": "fast"}, "learning_rate: .* got 'fast'"),
+        ({"learning_rate": None}, "learning_rate: .* got None"),
+        ({"learning_rate": -0.1}, "learning_rate: .* got -0.1"),
+        ({"momentum": 1.0}, "momentum: .* got 1.0"),
+        ({"momentum": None}, "momentum: .* got None"),
+        ({"weight_decay": float("nan")}, "weight_decay: .* got nan"),
+        ({"label_smoothing": 1}, "label_smoothing: .* got 1"),
+        ({"crop_padding": -1}, "crop_padding: .* got -1"),
+        ({"precision": "float16"}, "precision: 'float16'"),
+        ({"seed": -1}, "seed: .* got -1"),
+        ({"seed": None}, "seed: .* got None"),
+    ],
+)
+def test_mistakes_are_refused_when_the_environment_is_made(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NASGymError, match=message):
+        make("nas_gym/NASNet-v0", **arguments)
+
+
+def test_an_unknown_render_mode_is_refused() -> None:
+    with (
+        pytest.warns(UserWarning, match="render_mode='svg' that is not in the possible"),
+        pytest.raises(NASGymError, match=r"render_mode: 'svg' is not known; .*'rgb_array'"),
+    ):
+        make("nas_gym/NASNet-v0", render_mode="svg")
+    with pytest.raises(NASGymError, match="render_mode: 'svg'"):
+        stub_env(render_mode="svg")
+
+
+def test_arguments_reach_the_environment() -> None:
+    env = make(
+        "nas_gym/NASNet-v0", blocks=2, operations=["identity", "1x1 convolution"], image_size=6
+    )
+    assert env.observation_space.shape == (20,)
+    assert env.action_space == gym.spaces.Discrete(3)
+
+
+def test_keyword_arguments_are_plain_data() -> None:
+    env = make("nas_gym/NASNet-v0")
+    assert env.spec is not None
+    assert gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())).spec == env.spec
+
+
+def test_the_module_prefix_registers_in_a_fresh_process() -> None:
+    program = (
+        "import sys, gymnasium as gym\n"
+        "assert 'nas_gym' not in sys.modules\n"
+        "env = gym.make('nas_gym:nas_gym/NASNet-v0', blocks=1, device='cpu')\n"
+        "print(env.spec.id, env.reset(seed=0)[0].tolist())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"nas_gym/NASNet-v0 {[0] * 10}\n"
+
+
+def test_public_names_exist() -> None:
+    for name in nas_gym.__all__:
+        assert hasattr(nas_gym, name)
