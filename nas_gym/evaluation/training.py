@@ -2,7 +2,7 @@
 
 The recipe is NASNet's for children (Zoph et al. 2018, appendix A): SGD with momentum, weight decay,
 a cosine learning rate of one period, random crops and mirror images. Data, augmentation, loss and
-accuracy stay on the device; Python waits for it once an epoch.
+accuracy stay on the device; Python waits for it at the end of an epoch only.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class ChildNetwork(nn.Module):
     """
 
     auxiliary_weight = 0.4
-    """The weight of the auxiliary head's loss (NASNet paper, appendix A.4)."""
+    """The weight of the auxiliary head's loss (NASNet paper, appendix A)."""
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         raise NotImplementedError

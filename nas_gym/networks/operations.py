@@ -2,7 +2,7 @@
 
 Every operation maps images (batch, channels, height, width) to (batch, filters, height', width'),
 where height' is height divided by the stride, rounded up ("SAME" padding). Convolutions follow the
-order ReLU, convolution, batch normalization, without biases (NASNet paper, appendix A.4), as in
+order ReLU, convolution, batch normalization, without biases (NASNet paper, appendix A), as in
 the released code: https://github.com/tensorflow/models, research/slim/nets/nasnet, and for the full
 convolutions https://github.com/tensorflow/tpu, models/official/amoeba_net/network_utils.py.
 """
@@ -221,7 +221,7 @@ class DropPath(nn.Module):
     """Drops a path's output for whole examples, and scales the others up to make up for it.
 
     The probability of keeping falls linearly with the cell's depth and with training's progress
-    (NASNet paper, appendix A.4, "ScheduledDropPath").
+    (NASNet paper, appendix A, "ScheduledDropPath").
 
     Args:
         keep: The probability of keeping a path in this cell at the end of training.

@@ -91,7 +91,7 @@ NASBENCH201_BEST = NASBench201Architecture.from_string(
 NASBENCH201_RESNET = NASBench201Architecture.from_string(
     "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 )
-"""The cell that is a residual block, index 11472 (Dong & Yang 2020, section 5)."""
+"""The cell that is a residual block, index 11472 (Dong & Yang 2020)."""
 
 PUBLISHED: dict[str, Architecture] = {
     "NASNet-A": NASNET_A,
