@@ -195,12 +195,9 @@ def _npz(path: Path, flips: bool = True) -> _Source:
     try:
         with path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise InvalidDataset(f"dataset: {path} holds one array; expected an .npz")
-            arrays = {name: loaded[name] for name in loaded.files}
+            names = getattr(loaded, "files", [])  # a single array, of an .npy, has none
+            arrays = {name: loaded[name] for name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidDataset):
-            raise
         raise InvalidDataset(f"dataset: {path} cannot be read: {error}") from error
     missing = [name for name in ("x_train", "y_train") if name not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
@@ -223,14 +220,14 @@ def _npz(path: Path, flips: bool = True) -> _Source:
             f"dataset: {path}: {len(joined)} images, but labels up to {number - 1}; "
             "number the classes from 0"
         )
-    names = arrays["classes"] if "classes" in arrays else np.arange(number)
-    if names.ndim != 1 or len(names) < number:
+    classes = arrays["classes"] if "classes" in arrays else np.arange(number)
+    if classes.ndim != 1 or len(classes) < number:
         raise InvalidDataset(
-            f"dataset: {path}: {names.size} classes, but labels up to {number - 1}; classes is "
+            f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
             "a list of names, one for each label"
         )
     test_from = len(labels[0]) if len(parts) == 2 else None
-    return _Source(np.concatenate(images), joined, test_from, tuple(map(str, names)), flips)
+    return _Source(np.concatenate(images), joined, test_from, tuple(map(str, classes)), flips)
 
 
 def _checked_images(images: NDArray[Any], where: str) -> Images:
