@@ -65,6 +65,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self._choices = np.zeros(self.decisions, dtype=np.int64)
         self._observation = np.zeros(self.decisions, dtype=np.int64)
         self._step = 0
+        self._stage = search_space
         self._mask = search_space.action_mask(self._choices[:0])
 
     @property
@@ -83,7 +84,8 @@ class NASEnv(gym.Env[Observation, np.int64]):
         super().reset(seed=seed)
         self._observation[:] = 0
         self._step = 0
-        self._mask = self.search_space.action_mask(self._choices[:0])
+        self._stage = self.search_space.stage(self.budget.asked)
+        self._mask = self._stage.action_mask(self._choices[:0])
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), {"action_mask": self._mask.astype(np.int8)}
@@ -96,7 +98,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self._choices[self._step] = choice
         self._observation[self._step] = choice + 1
         self._step += 1
-        self._mask = self.search_space.action_mask(self._choices[: self._step])
+        self._mask = self._stage.action_mask(self._choices[: self._step])
         info = {"action_mask": self._mask.astype(np.int8), "invalid_action": invalid}
         terminated = self._step == self.decisions
         reward = self._evaluate(info) if terminated else 0.0
@@ -106,7 +108,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
     def _evaluate(self, info: dict[str, Any]) -> float:
         """The reward of the finished network; adds its record to ``info``."""
-        architecture = self.search_space.decode(self._choices)
+        architecture = self._stage.decode(self._choices)
         [evaluation] = self.evaluator.evaluate([architecture])
         info["architecture"] = architecture.to_json()
         info["evaluation"] = evaluation.to_dict()

@@ -17,7 +17,7 @@ from rich.table import Table
 from nas_gym.errors import InvalidSettings, NASGymError
 
 if TYPE_CHECKING:
-    from nas_gym.envs.nasnet import NASNetEnv
+    from nas_gym.envs.training import TrainingEnv
     from nas_gym.networks import NetworkSettings
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ def envs(as_json: Json = False) -> None:
             entry = gym.registry[env_id].entry_point
             assert isinstance(entry, str)
             env_class = gym.envs.registration.load_env_creator(entry)
-            search_space = cast("type[NASNetEnv]", env_class).search_space_type()
+            search_space = cast("type[TrainingEnv]", env_class).default_search_space()
             rows.append(
                 {
                     "id": env_id,

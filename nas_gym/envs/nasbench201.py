@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.env import NASEnv
-from nas_gym.envs.training import trainer, training_settings
+from nas_gym.envs.training import TrainingEnv
 from nas_gym.networks import NASBench201Settings
-from nas_gym.rewards import Reward
 from nas_gym.search_spaces import NASBench201SearchSpace
 
 
-class NASBench201Env(NASEnv):
+class NASBench201Env(TrainingEnv):
     """
     ## Description
     An episode designs a cell of NAS-Bench-201 (Dong & Yang 2020): a graph of four nodes, each of
@@ -90,23 +88,10 @@ class NASBench201Env(NASEnv):
     """
 
     search_space_type = NASBench201SearchSpace
+    network_settings_type = NASBench201Settings
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,
         "epochs": 2,
         "batch_size": 64,
     }
-    """Where these differ from `NASBench201Settings` and `TrainingSettings`."""
-
-    def __init__(
-        self,
-        dataset: str = "digits",
-        image_size: int | None = None,
-        reward: str | Reward = "accuracy",
-        device: str = "auto",
-        render_mode: str | None = None,
-        **settings: Any,
-    ) -> None:
-        chosen = training_settings(NASBench201Settings, self.defaults, settings)
-        evaluator = trainer(dataset, image_size, device, chosen)
-        super().__init__(self.search_space_type(), evaluator, reward, render_mode)

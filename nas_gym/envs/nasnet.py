@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from nas_gym.env import NASEnv
-from nas_gym.envs.training import trainer, training_settings
+from nas_gym.envs.training import TrainingEnv
 from nas_gym.networks import CellNetworkSettings
-from nas_gym.rewards import Reward
 from nas_gym.search_spaces import NASNetSearchSpace
 
 
-class NASNetEnv(NASEnv):
+class NASNetEnv(TrainingEnv):
     """
     ## Description
     An episode designs the two cells of a NASNet (Zoph et al. 2018): a normal cell and a reduction
@@ -100,27 +97,10 @@ class NASNetEnv(NASEnv):
     """
 
     search_space_type = NASNetSearchSpace
+    network_settings_type = CellNetworkSettings
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,
         "epochs": 2,
         "batch_size": 64,
     }
-    """Where these differ from `CellNetworkSettings` and `TrainingSettings`."""
-
-    def __init__(
-        self,
-        blocks: int = 5,
-        operations: Sequence[str] | None = None,
-        combines: Sequence[str] | None = None,
-        dataset: str = "digits",
-        image_size: int | None = None,
-        reward: str | Reward = "accuracy",
-        device: str = "auto",
-        render_mode: str | None = None,
-        **settings: Any,
-    ) -> None:
-        search_space = self.search_space_type(blocks, operations, combines)
-        chosen = training_settings(CellNetworkSettings, self.defaults, settings)
-        evaluator = trainer(dataset, image_size, device, chosen)
-        super().__init__(search_space, evaluator, reward, render_mode)

@@ -1,50 +1,84 @@
-"""From an environment's flat keyword arguments to the evaluator that trains its children."""
+"""`TrainingEnv`: the environments whose children are really trained."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
+from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer
 from nas_gym.networks import NetworkSettings
+from nas_gym.rewards import Reward
+from nas_gym.search_spaces import SearchSpace
 
 
-def training_settings(
-    network: type[NetworkSettings], defaults: Mapping[str, Any], given: Mapping[str, Any]
-) -> TrainingSettings:
-    """`TrainingSettings` from keyword arguments that name their fields, or the network's.
+class TrainingEnv(NASEnv):
+    """An environment of one search space whose children are trained on a data set.
+
+    A subclass names its search space, its network's settings and its defaults; its docstring is
+    its page. All arguments are plain JSON-able values.
 
     Args:
-        network: The family's settings; their fields and those of `TrainingSettings` can be given.
-        defaults: What holds where nothing is given.
-        given: What the user gave.
+        dataset: A name, an ``.npz`` file, or a folder of images by class.
+        image_size: Scale images to this height and width.
+        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        render_mode: As in `NASEnv`.
+        **arguments: Arguments of the search space, fields of the network's settings, and fields of
+            `TrainingSettings`.
 
     Raises:
-        InvalidSettings: a name or a value is not valid.
+        InvalidSettings, InvalidDataset: an argument is not known or not valid, or the data set or
+            the device cannot be had.
     """
-    of_network = [field.name for field in fields(network)]
-    of_training = [field.name for field in fields(TrainingSettings) if field.name != "network"]
-    for name in given:
-        if name not in (*of_network, *of_training):
-            hint = choices_hint(name, (*of_network, *of_training))
-            raise InvalidSettings(f"{name!r} is not an argument of this environment; {hint}")
-    values = {**defaults, **given}
-    return TrainingSettings(
-        network=network(**{name: values[name] for name in of_network if name in values}),
-        **{name: values[name] for name in of_training if name in values},
-    )
 
+    search_space_type: ClassVar[type[SearchSpace]]
+    network_settings_type: ClassVar[type[NetworkSettings]]
+    defaults: ClassVar[dict[str, Any]] = {}
+    """Arguments where these differ from the search space's own and from the settings' own."""
 
-def trainer(
-    dataset: str, image_size: int | None, device: str, settings: TrainingSettings
-) -> Trainer:
-    """The evaluator that trains children on a data set.
+    def __init__(
+        self,
+        dataset: str = "digits",
+        image_size: int | None = None,
+        reward: str | Reward = "accuracy",
+        device: str = "auto",
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        of_search_space, settings = self.split_arguments(arguments)
+        search_space = self.search_space_type(**of_search_space)
+        trainer = Trainer(load_dataset(dataset, image_size), settings, device)
+        super().__init__(search_space, trainer, reward, render_mode)
 
-    Raises:
-        InvalidDataset, InvalidSettings: the data set or the device cannot be had.
-    """
-    return Trainer(load_dataset(dataset, image_size), settings, device)
+    @classmethod
+    def default_search_space(cls) -> SearchSpace:
+        """The search space of an environment that is made without arguments."""
+        return cls.search_space_type(**cls.split_arguments({})[0])
+
+    @classmethod
+    def split_arguments(cls, given: dict[str, Any]) -> tuple[dict[str, Any], TrainingSettings]:
+        """What of ``given`` is the search space's, and the settings that the rest makes.
+
+        Raises:
+            InvalidSettings: a name or a value is not valid.
+        """
+        of_search_space = list(inspect.signature(cls.search_space_type).parameters)
+        of_network = [field.name for field in fields(cls.network_settings_type)]
+        of_training = [field.name for field in fields(TrainingSettings) if field.name != "network"]
+        known = (*of_search_space, *of_network, *of_training)
+        for name in given:
+            if name not in known:
+                hint = choices_hint(name, known)
+                raise InvalidSettings(f"{name!r} is not an argument of this environment; {hint}")
+        values = {**cls.defaults, **given}
+
+        def chosen(names: list[str]) -> dict[str, Any]:
+            return {name: values[name] for name in names if name in values}
+
+        network = cls.network_settings_type(**chosen(of_network))
+        return chosen(of_search_space), TrainingSettings(network=network, **chosen(of_training))

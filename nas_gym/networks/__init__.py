@@ -9,7 +9,7 @@ from nas_gym.networks.base import (
 )
 from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
 from nas_gym.networks.cost import Cost, count_parameters, measure_cost, multiply_adds
-from nas_gym.networks.nasbench_network import NASBench201Settings
+from nas_gym.networks.nasbench201_network import NASBench201Settings
 
 __all__ = [
     "CellNetwork",

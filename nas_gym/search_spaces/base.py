@@ -76,6 +76,14 @@ class SearchSpace(ABC):
         """How many valid sequences of choices there are."""
         return math.prod(self.num_choices)
 
+    def stage(self, samples: int) -> SearchSpace:
+        """The search space as it stands after ``samples`` finished architectures.
+
+        It has the same decisions; one that grows during a search (NAS's depth schedule) allows
+        less of them at first.
+        """
+        return self
+
     def valid_choices(self, prefix: Choices) -> Mask:
         """Which choices of decision ``len(prefix)`` are valid, (k,) bool; at least one is."""
         return np.ones(self.num_choices[len(prefix)], dtype=np.bool_)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import choices_hint
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
-from nas_gym.search_spaces.nasbench import NASBench201Architecture
+from nas_gym.search_spaces.nasbench201 import NASBench201Architecture
 
 _LABELS = {
     "identity": "identity",

@@ -22,7 +22,7 @@ from nas_gym.networks.base import (
     default_settings,
 )
 from nas_gym.networks.operations import conv, initialize, relu_conv_bn
-from nas_gym.search_spaces.nasbench import EDGES, NODES, NASBench201Architecture
+from nas_gym.search_spaces.nasbench201 import EDGES, NODES, NASBench201Architecture
 
 
 @dataclass(frozen=True)

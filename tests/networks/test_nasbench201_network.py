@@ -19,7 +19,7 @@ from nas_gym.networks import (
     build_network,
     measure_cost,
 )
-from nas_gym.networks.nasbench_network import GraphCell
+from nas_gym.networks.nasbench201_network import GraphCell
 from nas_gym.search_spaces import NASBench201Architecture
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)

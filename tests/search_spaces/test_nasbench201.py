@@ -14,7 +14,7 @@ import pytest
 from nas_gym import InvalidArchitecture, NASBench201SearchSpace, published
 from nas_gym.evaluation.datasets import data_folder
 from nas_gym.search_spaces import NASBench201Architecture
-from nas_gym.search_spaces.nasbench import NASBENCH201_OPERATIONS
+from nas_gym.search_spaces.nasbench201 import NASBENCH201_OPERATIONS
 
 BEST = (
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"

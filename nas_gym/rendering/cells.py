@@ -1,0 +1,175 @@
+"""Cells as in the NASNet paper's figure 4 (Zoph et al. 2018).
+
+The inputs are at the bottom; above them the blocks, each of two operations and a combination; the
+concatenation at the top. All lines that leave one hidden state share a colour.
+"""
+
+from __future__ import annotations
+
+from nas_gym.rendering.base import NewCanvas, draw_sketch, write_sketch
+from nas_gym.rendering.canvas import INK, MARGIN, WIDTH, Canvas, colour
+from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, CellSketch, CellsSketch
+
+SHORT_LABELS = {
+    "identity": "identity",
+    "1x3 then 3x1 convolution": "1x3\n3x1",
+    "1x7 then 7x1 convolution": "1x7\n7x1",
+    "3x3 dilated convolution": "dilated\n3x3",
+    "3x3 average pooling": "avg\n3x3",
+    "3x3 max pooling": "max\n3x3",
+    "5x5 max pooling": "max\n5x5",
+    "7x7 max pooling": "max\n7x7",
+    "1x1 convolution": "conv\n1x1",
+    "3x3 convolution": "conv\n3x3",
+    "3x3 depthwise-separable conv": "sep\n3x3",
+    "5x5 depthwise-seperable conv": "sep\n5x5",
+    "7x7 depthwise-separable conv": "sep\n7x7",
+}
+"""What is written into an operation's box."""
+
+_TITLE = 30
+_BOX = (52, 34)
+_GAP = 4
+_LANE = 12
+_COMBINE = 20
+_BLOCK = _BOX[1] + 10 + _COMBINE
+_LINES = 48  # between two rows
+_ROW = _BLOCK + _LINES
+_INPUT = (64, 30)
+_OUTPUT = 28
+
+
+@write_sketch.register
+def _(sketch: CellsSketch) -> str:
+    lines = []
+    for cell in sketch.cells:
+        lines.append(f"{cell.name} cell")
+        for number, block in enumerate(cell.blocks, start=CELL_INPUTS):
+            halves = [f"{label} of {_state_name(hidden)}" for hidden, label in block.inputs]
+            joint = " + " if block.combine == ADD else " | "
+            lines.append(f"  {_state_name(number)} = {joint.join(halves)}")
+        if cell.concat is not None:
+            states = ", ".join(_state_name(state) for state in cell.concat)
+            lines.append(f"  output = concatenation of {states}")
+    return "\n".join(lines)
+
+
+def _state_name(state: int) -> str:
+    return ("h_i", "h_{i-1}")[state] if state < CELL_INPUTS else f"block_{state - 1}"
+
+
+@draw_sketch.register
+def _(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
+    """Each cell in a strip of its own."""
+    heights = []
+    for cell in sketch.cells:
+        rows = sketch.most_blocks if sketch.fixed else len(_levels(cell)[0])
+        heights.append(_cell_height(rows))
+    block = 2 * (_BOX[0] + _GAP)
+    canvas = new_canvas(max(WIDTH, 2 * MARGIN + sketch.most_blocks * block), sum(heights))
+    for place, cell in enumerate(sketch.cells):
+        _CellDrawing(canvas, cell, top=sum(heights[:place])).draw()
+    return canvas
+
+
+def _cell_height(rows: int) -> int:
+    return 2 * MARGIN + _TITLE + _OUTPUT + _LINES + rows * _ROW + _INPUT[1]
+
+
+def _levels(cell: CellSketch) -> tuple[list[list[int]], dict[int, int], dict[int, int]]:
+    """Rows of blocks by their distance from the inputs; each state's level, and its last user's.
+
+    The inputs are at level 0, the blocks of the first row at level 1, and the concatenation above
+    the last row.
+    """
+    level = {0: 0, 1: 0}
+    last_use = {0: 0, 1: 0}
+    for state, block in enumerate(cell.blocks, start=CELL_INPUTS):
+        level[state] = last_use[state] = 1 + max(level[block.hidden1], level[block.hidden2])
+        for hidden, _ in block.inputs:
+            last_use[hidden] = max(last_use[hidden], level[state])
+    highest = max(level.values())
+    for state in cell.concat or ():
+        last_use[state] = highest + 1
+    rows = [[s for s in level if level[s] == row] for row in range(1, highest + 1)]
+    return rows, level, last_use
+
+
+class _CellDrawing:
+    """Draws one cell, row by row from the inputs upwards.
+
+    A line that passes a row on its way up has a lane of its own there, so none runs through a box.
+    """
+
+    def __init__(self, canvas: Canvas, cell: CellSketch, top: int) -> None:
+        self.canvas, self.cell, self.top = canvas, cell, top
+        self.rows, self.level, self.last_use = _levels(cell)
+        self.floor = top + _cell_height(len(self.rows)) - MARGIN
+        self.ends: dict[int, tuple[float, float]] = {}
+        """How far up the line of each state has been drawn."""
+
+    def draw(self) -> None:
+        self.canvas.text((MARGIN, self.top + MARGIN + 8), f"{self.cell.name} cell", 15, "lm")
+        for state, x in enumerate((self.canvas.width * 0.3, self.canvas.width * 0.7)):
+            roof = self.floor - _INPUT[1]
+            box = (x - _INPUT[0] / 2, roof, x + _INPUT[0] / 2, self.floor)
+            self.canvas.box(box, "", outline=colour(state))
+            self.canvas.subscripted((x, (roof + self.floor) / 2), "h", ("i", "i-1")[state])
+            self.ends[state] = (x, roof)
+        for number, row in enumerate(self.rows, start=1):
+            self._draw_row(number, row)
+        if self.cell.concat is not None:
+            self._draw_concatenation(self.cell.concat)
+
+    def _draw_row(self, number: int, row: list[int]) -> None:
+        base = self.floor - _INPUT[1] - _LINES - (number - 1) * _ROW
+        lanes = [s for s in self.ends if self.level[s] < number < self.last_use[s]]
+        items = sorted([*row, *lanes], key=self._pull)
+        widths = [_LANE if item in lanes else 2 * _BOX[0] + _GAP for item in items]
+        spare = (self.canvas.width - 2 * MARGIN - sum(widths)) / len(items)
+        x = float(MARGIN)
+        placed = {}
+        for item, width in zip(items, widths, strict=True):
+            placed[item] = x + (spare + width) / 2
+            x += spare + width
+        outputs = {state: self._draw_block(state, placed[state], base) for state in row}
+        roof = base - _BLOCK
+        for state in lanes:
+            self.canvas.rise(self.ends[state], (placed[state], base), colour(state))
+            self.canvas.line((placed[state], base), (placed[state], roof), colour(state))
+            outputs[state] = (placed[state], roof)
+        self.ends.update(outputs)
+
+    def _pull(self, state: int) -> float:
+        """Where from left to right a lane comes from, or a block's two inputs on average."""
+        if state in self.ends:
+            return self.ends[state][0]
+        block = self.cell.blocks[state - CELL_INPUTS]
+        return (self.ends[block.hidden1][0] + self.ends[block.hidden2][0]) / 2
+
+    def _draw_block(self, state: int, centre: float, base: float) -> tuple[float, float]:
+        """Draws two operations and their combination upon ``base``; gives where its line starts."""
+        block = self.cell.blocks[state - CELL_INPUTS]
+        width, height = _BOX
+        middle = base - _BLOCK + _COMBINE / 2
+        halves = sorted(block.inputs, key=lambda half: self.ends[half[0]][0])
+        for side, (hidden, label) in zip((-1, 1), halves, strict=True):
+            x = centre + side * (width + _GAP) / 2
+            self.canvas.line((x, base - height), (centre, middle), INK)
+            self.canvas.box(
+                (x - width / 2, base - height, x + width / 2, base), SHORT_LABELS[label]
+            )
+            self.canvas.rise(self.ends[hidden], (x, base), colour(hidden), arrow=True)
+        wide = _COMBINE / 2 if block.combine == ADD else 1.25 * _COMBINE
+        box = (centre - wide, base - _BLOCK, centre + wide, base - _BLOCK + _COMBINE)
+        self.canvas.box(box, "+" if block.combine == ADD else "concat", colour(state), _COMBINE / 2)
+        return centre, base - _BLOCK
+
+    def _draw_concatenation(self, concat: tuple[int, ...]) -> None:
+        roof = self.top + MARGIN + _TITLE
+        box = (self.canvas.width * 0.3, roof, self.canvas.width * 0.7, roof + _OUTPUT)
+        self.canvas.box(box, "concatenation")
+        ordered = sorted(concat, key=lambda state: self.ends[state][0])
+        for place, state in enumerate(ordered, start=1):
+            x = box[0] + (box[2] - box[0]) * place / (len(ordered) + 1)
+            self.canvas.rise(self.ends[state], (x, box[3]), colour(state), arrow=True)

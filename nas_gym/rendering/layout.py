@@ -1,0 +1,122 @@
+"""Where the texts and boxes of a picture would lie, found without drawing a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations
+from typing import TypeAlias
+
+from PIL import Image, ImageDraw
+
+from nas_gym.architecture import Architecture
+from nas_gym.rendering.base import draw_sketch, sketch_of
+from nas_gym.rendering.canvas import FAINT, Canvas, font
+from nas_gym.search_spaces.base import Choices, SearchSpace
+
+Box: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, in pixels of the finished picture."""
+
+
+class LayoutCanvas(Canvas):
+    """Draws nothing, and remembers what would be where."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width, height
+        self.texts: list[tuple[str, Box]] = []
+        self.boxes: list[Box] = []
+        self.falls: list[tuple[float, float]] = []
+        """Where lines end that should rise and do not."""
+
+    def finished(self) -> Image.Image:
+        """An empty picture."""
+        return Image.new("RGB", (self.width, self.height))
+
+    def text(self, at: tuple[float, float], text: str, size: int = 12, anchor: str = "mm") -> None:
+        if text:
+            x0, y0, x1, y1 = _extent(text, size, anchor)
+            self.texts.append((text, (at[0] + x0, at[1] + y0, at[0] + x1, at[1] + y1)))
+
+    def box(
+        self, box: tuple[float, ...], text: str, outline: str = FAINT, radius: float = 5
+    ) -> None:
+        x0, y0, x1, y1 = box
+        self.boxes.append((x0, y0, x1, y1))
+        self.text(((x0 + x1) / 2, (y0 + y1) / 2), text)
+
+    def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+        pass
+
+    def rise(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        colour: str,
+        arrow: bool = False,
+    ) -> None:
+        if end[1] > start[1]:
+            self.falls.append(end)
+
+    def curve(
+        self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
+    ) -> None:
+        pass
+
+
+@lru_cache(maxsize=10_000)
+def _extent(text: str, size: int, anchor: str) -> Box:
+    pen = ImageDraw.Draw(Image.new("L", (1, 1)))
+    corners = pen.multiline_textbbox((0, 0), text, font(2 * size), anchor, 3, "center")
+    x0, y0, x1, y1 = (corner / 2 for corner in corners)
+    return x0, y0, x1, y1
+
+
+def layout(subject: SearchSpace | Architecture, choices: Choices | None = None) -> LayoutCanvas:
+    """Where everything would lie in the picture that `nas_gym.rendering.draw` draws."""
+    canvas = draw_sketch(sketch_of(subject, choices), LayoutCanvas)
+    assert isinstance(canvas, LayoutCanvas)
+    return canvas
+
+
+def overlaps(subject: SearchSpace | Architecture, choices: Choices | None = None) -> list[str]:
+    """What is wrong with a picture's layout, one line each; none if all is well.
+
+    Texts and boxes lie within the picture, no two boxes overlap, no two texts do, and a text lies
+    inside a box or outside it; lines that should rise do.
+    """
+    return list(_faults(layout(subject, choices)))
+
+
+def _faults(canvas: LayoutCanvas) -> Iterator[str]:
+    picture = (0.0, 0.0, float(canvas.width), float(canvas.height))
+    for text, place in canvas.texts:
+        if not _within(place, picture):
+            yield f"{text!r} sticks out of the picture at {place}"
+    for box in canvas.boxes:
+        if not _within(box, picture):
+            yield f"a box sticks out of the picture at {box}"
+    for end in canvas.falls:
+        yield f"a line goes downwards to {end}"
+    for (text, place), (other, other_place) in combinations(canvas.texts, 2):
+        if _overlap(place, other_place):
+            yield f"{text!r} and {other!r} overlap at {place}"
+    for box, other_box in combinations(canvas.boxes, 2):
+        if _overlap(box, other_box):
+            yield f"boxes overlap at {box} and {other_box}"
+    for text, place in canvas.texts:
+        for box in canvas.boxes:
+            if _overlap(place, box) and not _within(place, box):
+                yield f"{text!r} crosses the border of the box at {box}"
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _within(inner: Box, outer: Box) -> bool:
+    return (
+        outer[0] <= inner[0]
+        and outer[1] <= inner[1]
+        and inner[2] <= outer[2]
+        and inner[3] <= outer[3]
+    )
