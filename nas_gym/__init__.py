@@ -12,6 +12,9 @@ from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.evaluation.evaluator import Budget, Evaluation, Evaluator
 from nas_gym.search_spaces import (
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
     NASBench201SearchSpace,
     NASNetSearchSpace,
     SearchSpace,
@@ -23,6 +26,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Architecture",
     "Budget",
+    "CustomArchitecture",
+    "CustomSearchSpace",
+    "Decision",
     "Evaluation",
     "Evaluator",
     "InvalidArchitecture",

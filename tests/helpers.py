@@ -15,6 +15,7 @@ from nas_gym.evaluation.evaluator import Evaluation, Status
 from nas_gym.search_spaces import (
     CellArchitecture,
     Choices,
+    CustomArchitecture,
     Decision,
     Mask,
     NASNetSearchSpace,
@@ -92,6 +93,17 @@ class LayersSearchSpace(SearchSpace):
         widths = [WIDTHS.index(width) for width in architecture.widths]
         missing = [0] * (3 - len(widths))
         return np.array([len(widths) - 1, *widths, *missing], dtype=np.int64)
+
+
+class ConvNet(CustomArchitecture, kind="test-conv-net"):
+    """Two dependent decisions, one of them on a decision that may itself not exist."""
+
+    decisions = (
+        Decision("depth", ("1", "2", "3")),
+        Decision("kernel_2", ("3", "5"), when={"depth": ("2", "3")}),
+        Decision("pooling", ("average", "max", "none")),
+        Decision("dilation_2", ("1", "2", "4"), when={"kernel_2": ("5",), "pooling": ("none",)}),
+    )
 
 
 @st.composite

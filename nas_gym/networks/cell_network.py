@@ -66,6 +66,9 @@ class CellNetworkSettings(NetworkSettings):
     skip_reduction_input: bool = False
     """The cell after a reduction takes, as its older input, that of the reduction cell (as NASNet
     Large) rather than the reduction cell's newer one (as NASNet Mobile and for CIFAR)."""
+    separate_reductions: bool = True
+    """A reduction cell stands before the second and before the third stack, as NASNet's; if not,
+    it takes the place of the stack's first normal cell, as PNASNet's."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the last cell before the second reduction."""
     drop_path_keep: float = 1.0
@@ -80,8 +83,8 @@ class CellNetworkSettings(NetworkSettings):
             require_integer("stem_filters", self.stem_filters, least=1)
         stems = ("auto", "cifar", "imagenet")
         require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
-        require_truth("skip_reduction_input", self.skip_reduction_input)
-        require_truth("auxiliary_head", self.auxiliary_head)
+        for name in ("skip_reduction_input", "separate_reductions", "auxiliary_head"):
+            require_truth(name, getattr(self, name))
         keep = self.drop_path_keep
         require(
             type(keep) in (int, float) and 0 < keep <= 1,
@@ -261,7 +264,7 @@ class CellNetwork(ChildNetwork):
             self.older_input.append(step.older)
             outputs.append(module.output)
 
-        self.auxiliary_after = len(plan) - settings.cells - 1
+        self.auxiliary_after = max(n for n, step in enumerate(plan) if step.reduction)
         self.auxiliary_head = None
         if settings.auxiliary_head:
             tapped = outputs[self.auxiliary_after]
@@ -303,13 +306,14 @@ def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
     if stem == "imagenet":
         plan = [_Step(True, max(1, filters // 4), 0), _Step(True, max(1, filters // 2), 0)]
     for stack in range(3):
-        for position in range(settings.cells):
+        kinds = [False] * settings.cells
+        if stack:
+            kinds = [True, *(kinds if settings.separate_reductions else kinds[1:])]
+        for reduction in kinds:
             older = max(0, len(plan) - 1)
-            if stack and position == 0:
-                plan.append(_Step(True, filters * 2**stack, older))
-                if not settings.skip_reduction_input:
-                    older = len(plan) - 1
-            plan.append(_Step(False, filters * 2**stack, older))
+            if plan and plan[-1].reduction and stack and settings.skip_reduction_input:
+                older = plan[-1].older
+            plan.append(_Step(reduction, filters * 2**stack, older))
     return plan
 
 

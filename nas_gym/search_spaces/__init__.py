@@ -2,6 +2,7 @@
 
 from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace, resolve_action
 from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
+from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture, NASBench201SearchSpace
 from nas_gym.search_spaces.nasnet import NASNetSearchSpace
 from nas_gym.search_spaces.published import PUBLISHED, published
@@ -12,6 +13,8 @@ __all__ = [
     "Cell",
     "CellArchitecture",
     "Choices",
+    "CustomArchitecture",
+    "CustomSearchSpace",
     "Decision",
     "Mask",
     "NASBench201Architecture",

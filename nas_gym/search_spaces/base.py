@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -30,6 +30,9 @@ class Decision:
 
     name: str
     choices: tuple[str, ...]
+    when: Mapping[str, Collection[str]] = field(default_factory=dict, hash=False)
+    """Where the decision exists at all: for each earlier decision named here, the labels of it
+    under which it does. `nas_gym.search_spaces.custom` heeds it; default: it always exists."""
 
 
 @dataclass(frozen=True)

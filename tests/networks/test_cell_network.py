@@ -320,6 +320,22 @@ def test_skip_reduction_input_feeds_the_cell_after_a_reduction_from_before_it() 
         assert not torch.equal(plain.eval()(x), skipping.eval()(x))
 
 
+def test_reductions_take_the_place_of_normal_cells_where_they_are_not_separate() -> None:
+    architecture = random_architecture(2)
+    network = built(
+        architecture,
+        CIFAR,
+        cells=3,
+        separate_reductions=False,
+        skip_reduction_input=True,
+        auxiliary_head=True,
+    )
+    # Cells 1 2 3 R4 5 6 R7 8 9; output 0 is the stem's.
+    assert [cell.output.halvings for cell in cells_of(network)] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert network.older_input == [0, 0, 1, 2, 2, 4, 5, 5, 7]
+    assert network.auxiliary_after == 6
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [

@@ -3,9 +3,10 @@
 The papers' figures, in brackets: NASNet, https://arxiv.org/abs/1707.07012, tables 1 to 3 (NASNet-A
 6 @ 4032: 88.9 M, 23.8 B; 4 @ 1056: 5.3 M, 564 M; 6 @ 768: 3.3 M) and AmoebaNet,
 https://arxiv.org/abs/1802.01548, tables 1 to 3 (AmoebaNet-A 6, 32: 2.6 M; 6, 36: 3.2 M; 4, 50:
-5.1 M, 555 M; 6, 190: 86.7 M, 23.1 B). The exact counts are those of the skeletons in the code
-released with them: https://github.com/tensorflow/models, research/slim/nets/nasnet, and
-https://github.com/tensorflow/tpu, models/official/amoeba_net.
+5.1 M, 555 M; 6, 190: 86.7 M, 23.1 B; PNASNet-5 4, 216: 86.1 M, 25.0 B), and EfficientNet,
+https://arxiv.org/abs/1905.11946, table 2 (AmoebaNet-C: 155 M, 41 B). The exact counts are those of
+the skeletons in the code released with them: https://github.com/tensorflow/models,
+research/slim/nets/nasnet, and https://github.com/tensorflow/tpu, models/official/amoeba_net.
 """
 
 import pytest
@@ -62,8 +63,38 @@ LARGE = ImageShape(channels=3, height=331, width=331, classes=1000)
             86_718_797,
             23_133_663_507,
         ),
+        (
+            "AmoebaNet-C",
+            LARGE,
+            CellNetworkSettings(cells=6, filters=228, stem="imagenet", stem_filters=32),
+            155_272_667,
+            41_129_488_875,
+        ),
+        (
+            "PNASNet-5",
+            LARGE,
+            CellNetworkSettings(
+                cells=4,
+                filters=216,
+                stem="imagenet",
+                separate_reductions=False,
+                skip_reduction_input=True,
+            ),
+            86_057_668,
+            24_937_395_792,
+        ),
     ],
-    ids=["NASNet-A-6@4032", "4@1056", "6@768", "AmoebaNet-A-6-32", "6-36", "4-50", "6-190"],
+    ids=[
+        "NASNet-A-6@4032",
+        "4@1056",
+        "6@768",
+        "AmoebaNet-A-6-32",
+        "6-36",
+        "4-50",
+        "6-190",
+        "AmoebaNet-C-6-228",
+        "PNASNet-5-4-216",
+    ],
 )
 def test_published_costs(
     name: str,

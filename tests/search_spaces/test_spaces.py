@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nas_gym import InvalidArchitecture
 from nas_gym.search_spaces import (
     Choices,
+    CustomSearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
     SearchSpace,
@@ -18,7 +19,7 @@ from nas_gym.search_spaces import (
     resolve_action,
 )
 from nas_gym.search_spaces.cells import ADD, CONCATENATE
-from tests.helpers import LayersArchitecture, LayersSearchSpace, sequences
+from tests.helpers import ConvNet, LayersArchitecture, LayersSearchSpace, sequences
 
 SEARCH_SPACES = {
     "NASNet": NASNetSearchSpace(),
@@ -27,7 +28,9 @@ SEARCH_SPACES = {
     "one operation": NASNetSearchSpace(3, ["identity"], [ADD]),
     "NASBench201": NASBench201SearchSpace(),
     "conditional": LayersSearchSpace(),
+    "custom": CustomSearchSpace(ConvNet),
 }
+CONDITIONAL = ("conditional", "custom")
 NAMES = st.sampled_from(sorted(SEARCH_SPACES))
 every_search_space = pytest.mark.parametrize("name", SEARCH_SPACES)
 
@@ -92,13 +95,13 @@ def test_shape_of_the_decisions(name: str) -> None:
     assert f"{len(names)} decisions" in repr(search_space)
 
 
-@pytest.mark.parametrize("name", [name for name in SEARCH_SPACES if name != "conditional"])
+@pytest.mark.parametrize("name", [name for name in SEARCH_SPACES if name not in CONDITIONAL])
 def test_size_is_the_product_of_the_choices(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     assert search_space.size == math.prod(search_space.num_choices)
 
 
-@pytest.mark.parametrize("name", ["few operations", "conditional"])
+@pytest.mark.parametrize("name", ["few operations", *CONDITIONAL])
 def test_size_counts_the_valid_sequences_which_mean_unlike_architectures(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     found = all_sequences(search_space)

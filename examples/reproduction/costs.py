@@ -1,0 +1,307 @@
+"""Parameters and multiply-adds of published architectures: published, ours, and the difference.
+
+    python examples/reproduction/costs.py
+
+Nothing is trained; every network is built on torch's meta device. A published figure such as
+"3.3M" agrees when ours rounds to it. Where the papers' own released code gives an exact count, ours
+must equal it to the last parameter. Every miss is listed below the table with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+
+from nas_gym import published
+from nas_gym.networks import CellNetworkSettings, ImageShape, NetworkSettings, measure_cost
+
+CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
+MOBILE = ImageShape(channels=3, height=224, width=224, classes=1000)
+LARGE = ImageShape(channels=3, height=331, width=331, classes=1000)
+_UNITS = {"K": 10**3, "M": 10**6, "B": 10**9}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One published network: what it is, what was published of it, and where."""
+
+    label: str
+    name: str
+    """As `nas_gym.published` knows it."""
+    image_shape: ImageShape
+    settings: NetworkSettings
+    source: str
+    parameters: str | int | None = None
+    """As printed, "3.3M", or an exact count."""
+    multiply_adds: str | int | None = None
+    reason: str = ""
+    """Why ours differs, where it does."""
+
+
+def cells(
+    label: str,
+    name: str,
+    image_shape: ImageShape,
+    source: str,
+    parameters: str | int | None = None,
+    multiply_adds: str | int | None = None,
+    reason: str = "",
+    **settings: object,
+) -> Row:
+    """A row of the NASNet family; a network for ImageNet has its stem."""
+    if image_shape is not CIFAR:
+        settings["stem"] = "imagenet"
+    skeleton = CellNetworkSettings(**settings)  # type: ignore[arg-type]
+    return Row(label, name, image_shape, skeleton, source, parameters, multiply_adds, reason)
+
+
+def pnasnet(
+    count: int,
+    filters: int,
+    image_shape: ImageShape,
+    source: str,
+    parameters: str,
+    multiply_adds: str | None = None,
+    reason: str = "",
+) -> Row:
+    """A row of PNASNet-5, whose reduction cells take the place of normal ones."""
+    return cells(
+        f"PNASNet-5 ({count}, {filters})",
+        "PNASNet-5",
+        image_shape,
+        source,
+        parameters,
+        multiply_adds,
+        reason,
+        cells=count,
+        filters=filters,
+        separate_reductions=False,
+        skip_reduction_input=True,
+    )
+
+
+NASNET = "Zoph et al. 2018"
+SLIM = "tensorflow/models, slim/nets/nasnet"
+AMOEBANET = "Real et al. 2019"
+TPU = "tensorflow/tpu, amoeba_net"
+MIDDLE = ImageShape(channels=3, height=299, width=299, classes=1000)
+
+ROWS = [
+    cells("NASNet-A (6 @ 768)", "NASNet-A", CIFAR, f"{NASNET}, table 1", "3.3M"),
+    cells("NASNet-A (6 @ 768)", "NASNet-A", CIFAR, SLIM, 3_346_538, 544_333_312),
+    cells(
+        "NASNet-A (4 @ 1056)",
+        "NASNet-A",
+        MOBILE,
+        f"{NASNET}, table 3",
+        "5.3M",
+        "564M",
+        cells=4,
+        filters=44,
+    ),
+    cells(
+        "NASNet-A (4 @ 1056)",
+        "NASNet-A",
+        MOBILE,
+        SLIM,
+        5_289_978,
+        563_638_816,
+        cells=4,
+        filters=44,
+    ),
+    cells(
+        "NASNet-A (6 @ 4032)",
+        "NASNet-A",
+        LARGE,
+        f"{NASNET}, table 2",
+        "88.9M",
+        "23.8B",
+        "the released code has 88,753,150 parameters, as ours; the paper printed 88.9M",
+        cells=6,
+        filters=168,
+        skip_reduction_input=True,
+    ),
+    cells(
+        "NASNet-A (6 @ 4032)",
+        "NASNet-A",
+        LARGE,
+        SLIM,
+        88_753_150,
+        23_783_414_658,
+        cells=6,
+        filters=168,
+        skip_reduction_input=True,
+    ),
+    cells(
+        "NASNet-A (7 @ 2304)",
+        "NASNet-A",
+        CIFAR,
+        f"{NASNET}, table 1",
+        "27.6M",
+        reason="the paper's own rules give 32.6M for N = 7, and 28.2M for N = 6",
+        cells=7,
+        filters=96,
+    ),
+    cells(
+        "NASNet-A (5 @ 1538)",
+        "NASNet-A",
+        MIDDLE,
+        f"{NASNET}, table 2",
+        "10.9M",
+        "2.35B",
+        "1538 is no multiple of 24; 1536 is counted here",
+        cells=5,
+        filters=64,
+        skip_reduction_input=True,
+    ),
+    cells(
+        "NASNet-A (7 @ 1920)",
+        "NASNet-A",
+        MIDDLE,
+        f"{NASNET}, table 2",
+        "22.6M",
+        "4.93B",
+        "the paper's own rules give 24.6M for N = 7, and 21.6M for N = 6",
+        cells=7,
+        filters=80,
+        skip_reduction_input=True,
+    ),
+    cells("AmoebaNet-A (6, 32)", "AmoebaNet-A", CIFAR, f"{AMOEBANET}, table 1", "2.6M", filters=32),
+    cells("AmoebaNet-A (6, 36)", "AmoebaNet-A", CIFAR, f"{AMOEBANET}, table 1", "3.2M", filters=36),
+    cells(
+        "AmoebaNet-A (4, 50)",
+        "AmoebaNet-A",
+        MOBILE,
+        TPU,
+        5_086_930,
+        554_687_204,
+        cells=4,
+        filters=50,
+        stem_filters=32,
+    ),
+    cells(
+        "AmoebaNet-A (6, 190)",
+        "AmoebaNet-A",
+        LARGE,
+        f"{AMOEBANET}, table 2",
+        "86.7M",
+        "23.1B",
+        filters=190,
+        stem_filters=32,
+    ),
+    cells(
+        "AmoebaNet-A (6, 448)",
+        "AmoebaNet-A",
+        LARGE,
+        f"{AMOEBANET}, table 2",
+        "469M",
+        "104B",
+        "468.2M parameters are counted; 104B fits images of 299 pixels (103.9B), not of 331",
+        filters=448,
+        stem_filters=32,
+    ),
+    cells(
+        "AmoebaNet-C (4, 50)",
+        "AmoebaNet-C",
+        MOBILE,
+        "third-party tables",
+        "6.4M",
+        "570M",
+        "parameters agree; the released cell counts 677M multiply-adds",
+        cells=4,
+        filters=50,
+        stem_filters=32,
+    ),
+    cells(
+        "AmoebaNet-C (6, 228)",
+        "AmoebaNet-C",
+        LARGE,
+        "Tan & Le 2019, table 2",
+        "155M",
+        "41B",
+        filters=228,
+        stem_filters=32,
+    ),
+    pnasnet(3, 48, CIFAR, "third-party tables", "3.2M"),
+    pnasnet(3, 54, MOBILE, "Chen et al. 2021 (TE-NAS), table 3", "5.1M"),
+    pnasnet(4, 216, LARGE, f"{AMOEBANET}, table 2", "86.1M", "25.0B", "24.94B are counted"),
+]
+
+
+def agrees(printed: str | int | None, ours: int) -> bool:
+    """Whether ours equals an exact count, or rounds to a printed figure."""
+    if printed is None or isinstance(printed, int):
+        return printed in (None, ours)
+    figure = Decimal(printed[:-1])
+    scaled = Decimal(ours) / _UNITS[printed[-1]]
+    return scaled.quantize(figure) == figure
+
+
+def difference(printed: str | int | None, ours: int) -> str:
+    """Ours beside the published figure, relative to it."""
+    if printed is None:
+        return ""
+    if isinstance(printed, int):
+        return "exact" if printed == ours else f"{ours - printed:+,}"
+    figure = Decimal(printed[:-1]) * _UNITS[printed[-1]]
+    return f"{float(Decimal(ours) / figure - 1):+.2%}"
+
+
+def text(printed: str | int | None) -> str:
+    """A published figure as it is printed."""
+    return f"{printed:,}" if isinstance(printed, int) else printed or ""
+
+
+def misses(table: Table) -> Iterator[str]:
+    """Fills the table; yields a line for each row whose figures differ."""
+    for row in ROWS:
+        cost = measure_cost(published(row.name), row.image_shape, row.settings)
+        table.add_row(
+            row.label,
+            row.source,
+            text(row.parameters),
+            f"{cost.parameters:,}",
+            difference(row.parameters, cost.parameters),
+            text(row.multiply_adds),
+            f"{cost.multiply_adds:,}",
+            difference(row.multiply_adds, cost.multiply_adds),
+        )
+        agreed = agrees(row.parameters, cost.parameters)
+        if not (agreed and agrees(row.multiply_adds, cost.multiply_adds)):
+            yield f"{row.label}, {row.source}: {row.reason or 'NOT EXPLAINED'}"
+
+
+def main() -> None:
+    """Print the table, then the misses."""
+    table = Table(box=None)
+    for heading in (
+        "network",
+        "published by",
+        "parameters",
+        "ours",
+        "",
+        "multiply-adds",
+        "ours",
+        "",
+    ):
+        table.add_column(
+            heading, justify="left" if heading in ("network", "published by") else "right"
+        )
+    missed = list(misses(table))
+    console = Console(width=160)
+    console.print(table)
+    architectures = len({row.name for row in ROWS})
+    agreed = len(ROWS) - len(missed)
+    console.print(
+        f"\n{len(ROWS)} rows of {architectures} architectures, {agreed} agree. The others:"
+    )
+    for line in missed:
+        console.print(f"- {line}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Search spaces of a user's own."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nas_gym import (
+    Architecture,
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
+    InvalidArchitecture,
+    InvalidSettings,
+)
+from nas_gym.networks import ImageShape, build_network
+from nas_gym.rendering import overlaps, write
+from tests.helpers import ConvNet, random_architecture
+
+LABELS = {"depth": "2", "kernel_2": "5", "pooling": "none", "dilation_2": "4"}
+
+
+def test_an_architecture_maps_decisions_to_labels() -> None:
+    architecture = ConvNet(LABELS)
+    assert dict(architecture) == LABELS
+    assert architecture["kernel_2"] == "5"
+    assert len(architecture) == 4
+    assert "dilation_2" not in ConvNet({"depth": "1", "pooling": "max"})
+    assert hash(architecture) == hash(ConvNet(dict(reversed(LABELS.items()))))
+
+
+def test_it_survives_json() -> None:
+    architecture = ConvNet(LABELS)
+    again = Architecture.from_json(architecture.to_json())
+    assert again == architecture
+    assert isinstance(again, ConvNet)
+    assert json.loads(architecture.to_json())["kind"] == "test-conv-net"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"depth": "4"}, "choices.depth: '4' is not known; valid choices: '1', '2', '3'"),
+        ({"kernel_2": None}, "'kernel_2' is missing"),
+        ({"depth": "1"}, "'kernel_2' is not to be decided; it does not exist here"),
+        ({"colour": "red"}, "'colour' is not to be decided; valid choices: 'depth'"),
+    ],
+)
+def test_unsound_architectures_say_what_is_wrong(
+    changes: dict[str, str | None], message: str
+) -> None:
+    labels = {name: label for name, label in {**LABELS, **changes}.items() if label is not None}
+    with pytest.raises(InvalidArchitecture, match=message):
+        ConvNet(labels)
+
+
+def test_a_decision_that_does_not_exist_keeps_one_valid_choice() -> None:
+    search_space = CustomSearchSpace(ConvNet)
+    assert search_space.valid_choices(np.array([0])).tolist() == [True, False]
+    assert search_space.valid_choices(np.array([1])).tolist() == [True, True]
+    # With depth 1 there is no kernel_2, so dilation_2 has nothing to depend on.
+    assert search_space.valid_choices(np.array([0, 0, 2])).tolist() == [True, False, False]
+    assert dict(search_space.decode([0, 0, 2, 0])) == {"depth": "1", "pooling": "none"}
+    assert search_space.size == 3 + 2 * (3 + 2 + 3)
+
+
+def test_another_familys_architecture_is_refused() -> None:
+    with pytest.raises(InvalidArchitecture, match="expected 'test-conv-net'"):
+        CustomSearchSpace(ConvNet).encode(random_architecture(0))
+
+
+def test_text_and_picture_list_what_was_chosen() -> None:
+    search_space = CustomSearchSpace(ConvNet)
+    choices = np.array([0, 0, 1, 0])
+    assert write(search_space, choices).splitlines() == [
+        "ConvNet: 4 of 4 decisions",
+        "  depth: 1",
+        "  pooling: max",
+    ]
+    assert write(search_space.decode(choices)).splitlines() == ["  depth: 1", "  pooling: max"]
+    assert all(overlaps(search_space, choices[:step]) == [] for step in range(5))
+
+
+def test_without_a_builder_the_error_names_the_remedy() -> None:
+    with pytest.raises(InvalidArchitecture, match=r"build_network\.register"):
+        build_network(ConvNet(LABELS), ImageShape(1, 8, 8, 10))
+
+
+@pytest.mark.parametrize(
+    ("decisions", "message"),
+    [
+        ((), "there are none"),
+        ((Decision("a", ("1",)), Decision("a", ("1",))), "'a' stands twice"),
+        ((Decision("a", ()),), "choices are empty"),
+        ((Decision("a", ("1", "1")),), "a label stands twice"),
+        ((Decision("a", ("1",), when={"b": ("1",)}),), "'b', on which it depends, is not before"),
+        (
+            (Decision("a", ("1", "2")), Decision("b", ("1",), when={"a": ("3",)})),
+            "'a' has no choice '3'; valid choices: '1', '2'",
+        ),
+    ],
+)
+def test_unsound_decisions_are_refused(decisions: tuple[Decision, ...], message: str) -> None:
+    class Unsound(CustomArchitecture, kind="test-unsound"):
+        pass
+
+    Unsound.decisions = decisions
+    with pytest.raises(InvalidSettings, match=message):
+        CustomSearchSpace(Unsound)
