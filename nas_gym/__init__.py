@@ -15,6 +15,8 @@ from nas_gym.search_spaces import (
     CustomArchitecture,
     CustomSearchSpace,
     Decision,
+    ENASMacroSearchSpace,
+    ENASMicroSearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
     SearchSpace,
@@ -29,6 +31,8 @@ __all__ = [
     "CustomArchitecture",
     "CustomSearchSpace",
     "Decision",
+    "ENASMacroSearchSpace",
+    "ENASMicroSearchSpace",
     "Evaluation",
     "Evaluator",
     "InvalidArchitecture",
@@ -42,6 +46,8 @@ __all__ = [
     "rewards",
 ]
 
+gymnasium.register(id="nas_gym/ENASMacro-v0", entry_point="nas_gym.envs.enas_macro:ENASMacroEnv")
+gymnasium.register(id="nas_gym/ENASMicro-v0", entry_point="nas_gym.envs.enas_micro:ENASMicroEnv")
 gymnasium.register(
     id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
 )

@@ -9,6 +9,8 @@ from nas_gym.networks.base import (
 )
 from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
 from nas_gym.networks.cost import Cost, count_parameters, measure_cost, multiply_adds
+from nas_gym.networks.enas_cell_network import ENASCellNetworkSettings
+from nas_gym.networks.macro_network import MacroNetworkSettings
 from nas_gym.networks.nasbench201_network import NASBench201Settings
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "CellNetworkSettings",
     "ChildNetwork",
     "Cost",
+    "ENASCellNetworkSettings",
     "ImageShape",
+    "MacroNetworkSettings",
     "NASBench201Settings",
     "NetworkSettings",
     "build_network",

@@ -9,6 +9,7 @@ a half of the filters stand between the stem and the first stack.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,7 @@ from nas_gym.networks.base import (
 )
 from nas_gym.networks.operations import (
     OPERATIONS,
+    Builder,
     DropPath,
     FactorizedReduction,
     concatenate,
@@ -85,11 +87,7 @@ class CellNetworkSettings(NetworkSettings):
         require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
         for name in ("skip_reduction_input", "separate_reductions", "auxiliary_head"):
             require_truth(name, getattr(self, name))
-        keep = self.drop_path_keep
-        require(
-            type(keep) in (int, float) and 0 < keep <= 1,
-            f"drop_path_keep: expected a number in (0, 1], got {keep!r}",
-        )
+        require_keep("drop_path_keep", self.drop_path_keep)
         require_number("dropout", self.dropout, 0, 1)
 
     def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
@@ -107,8 +105,16 @@ class CellNetworkSettings(NetworkSettings):
         return 96 if self.filters >= 84 else 32
 
 
+def require_keep(name: str, value: object) -> None:
+    """Raise `InvalidSettings` unless ``value`` is a probability above 0."""
+    require(
+        type(value) in (int, float) and 0 < value <= 1,  # type: ignore[operator]
+        f"{name}: expected a number in (0, 1], got {value!r}",
+    )
+
+
 @dataclass(frozen=True)
-class _State:
+class State:
     """The shape of a hidden state: its channels, and how often its size has been halved."""
 
     channels: int
@@ -131,8 +137,8 @@ class CellModule(nn.Module):
     def __init__(
         self,
         cell: Cell,
-        current: _State,
-        previous: _State | None,
+        current: State,
+        previous: State | None,
         filters: int,
         reduction: bool,
         keep: float,
@@ -140,7 +146,7 @@ class CellModule(nn.Module):
         super().__init__()
         self.squeeze = squeeze(current.channels, filters)
         self.adjust: nn.Module = nn.Identity()
-        states = [_State(filters, current.halvings), previous or current]
+        states = [State(filters, current.halvings), previous or current]
         if previous is not None and previous.halvings != current.halvings:
             self.adjust = nn.Sequential(nn.ReLU(), FactorizedReduction(previous.channels, filters))
             states[1] = states[0]
@@ -153,13 +159,13 @@ class CellModule(nn.Module):
         for block in cell.blocks:
             self.blocks.append(BlockModule(block, states, filters, halvings, keep))
             width = filters if block.combine == ADD else 2 * filters
-            states.append(_State(width, halvings))
+            states.append(State(width, halvings))
 
         self.concat = cell.concat
         self.match = nn.ModuleList(
-            _match(states[state], filters, halvings) for state in cell.concat
+            match_state(states[state], filters, halvings) for state in cell.concat
         )
-        self.output = _State(filters * len(cell.concat), halvings)
+        self.output = State(filters * len(cell.concat), halvings)
 
     def forward(self, current: Tensor, previous: Tensor) -> Tensor:
         states = [self.squeeze(current), self.adjust(previous)]
@@ -173,7 +179,13 @@ class BlockModule(nn.Module):
     """One block: an operation on each of two hidden states, and their combination."""
 
     def __init__(
-        self, block: Block, states: list[_State], filters: int, halvings: int, keep: float
+        self,
+        block: Block,
+        states: list[State],
+        filters: int,
+        halvings: int,
+        keep: float,
+        operations: Mapping[str, Builder] = OPERATIONS,
     ) -> None:
         super().__init__()
         self.hidden1, self.hidden2, self.adds = block.hidden1, block.hidden2, block.combine == ADD
@@ -181,7 +193,7 @@ class BlockModule(nn.Module):
         for hidden, label in block.inputs:
             state = states[hidden]
             stride = 2 if state.halvings < halvings else 1
-            half = OPERATIONS[label](state.channels, filters, stride)
+            half = operations[label](state.channels, filters, stride)
             if keep < 1 and label != "identity":
                 half = nn.Sequential(half, DropPath(keep))
             halves.append(half)
@@ -193,7 +205,7 @@ class BlockModule(nn.Module):
         return half1 + half2 if self.adds else concatenate((half1, half2))
 
 
-def _match(state: _State, filters: int, halvings: int) -> nn.Module:
+def match_state(state: State, filters: int, halvings: int) -> nn.Module:
     """What brings a concatenated state to the cell's width and output size."""
     if state.halvings != halvings:
         return FactorizedReduction(state.channels, filters)
@@ -253,7 +265,7 @@ class CellNetwork(ChildNetwork):
         self.cells = nn.ModuleList()
         self.older_input: list[int] = []
         """Of each cell, the number of the output that is its older input; 0 is the stem's."""
-        outputs = [_State(stem_filters, 0)]
+        outputs = [State(stem_filters, 0)]
         plan = _plan(settings, stem)
         for number, step in enumerate(plan, start=1):
             cell = architecture.reduction if step.reduction else architecture.normal
@@ -268,7 +280,7 @@ class CellNetwork(ChildNetwork):
         self.auxiliary_head = None
         if settings.auxiliary_head:
             tapped = outputs[self.auxiliary_after]
-            height, width = (_halved(size, tapped.halvings) for size in sizes)
+            height, width = (halved(size, tapped.halvings) for size in sizes)
             self.auxiliary_head = AuxiliaryHead(tapped.channels, height, width, image_shape.classes)
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(outputs[-1].channels, image_shape.classes)
@@ -317,7 +329,7 @@ def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
     return plan
 
 
-def _halved(size: int, times: int) -> int:
+def halved(size: int, times: int) -> int:
     """The size after so many convolutions of stride 2, each rounding up."""
     for _ in range(times):
         size = (size + 1) // 2

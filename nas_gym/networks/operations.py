@@ -249,4 +249,5 @@ def initialize(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -24,8 +24,12 @@ SHORT_LABELS = {
     "3x3 depthwise-separable conv": "sep\n3x3",
     "5x5 depthwise-seperable conv": "sep\n5x5",
     "7x7 depthwise-separable conv": "sep\n7x7",
+    "separable_conv_3x3": "sep\n3x3",
+    "separable_conv_5x5": "sep\n5x5",
+    "average_pooling": "avg\n3x3",
+    "max_pooling": "max\n3x3",
 }
-"""What is written into an operation's box."""
+"""What is written into an operation's box: NASNet's labels, then ENAS's."""
 
 _TITLE = 30
 _BOX = (52, 34)
@@ -42,20 +46,17 @@ _OUTPUT = 28
 @write_sketch.register
 def _(sketch: CellsSketch) -> str:
     lines = []
+    name = sketch.cell_type.state_name
     for cell in sketch.cells:
         lines.append(f"{cell.name} cell")
         for number, block in enumerate(cell.blocks, start=CELL_INPUTS):
-            halves = [f"{label} of {_state_name(hidden)}" for hidden, label in block.inputs]
+            halves = [f"{label} of {name(hidden)}" for hidden, label in block.inputs]
             joint = " + " if block.combine == ADD else " | "
-            lines.append(f"  {_state_name(number)} = {joint.join(halves)}")
+            lines.append(f"  {name(number)} = {joint.join(halves)}")
         if cell.concat is not None:
-            states = ", ".join(_state_name(state) for state in cell.concat)
+            states = ", ".join(name(state) for state in cell.concat)
             lines.append(f"  output = concatenation of {states}")
     return "\n".join(lines)
-
-
-def _state_name(state: int) -> str:
-    return ("h_i", "h_{i-1}")[state] if state < CELL_INPUTS else f"block_{state - 1}"
 
 
 @draw_sketch.register

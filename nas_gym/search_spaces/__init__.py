@@ -3,6 +3,14 @@
 from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace, resolve_action
 from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
+from nas_gym.search_spaces.enas import (
+    ENASCell,
+    ENASMacroArchitecture,
+    ENASMacroSearchSpace,
+    ENASMicroArchitecture,
+    ENASMicroSearchSpace,
+    MacroLayer,
+)
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture, NASBench201SearchSpace
 from nas_gym.search_spaces.nasnet import NASNetSearchSpace
 from nas_gym.search_spaces.published import PUBLISHED, published
@@ -16,6 +24,12 @@ __all__ = [
     "CustomArchitecture",
     "CustomSearchSpace",
     "Decision",
+    "ENASCell",
+    "ENASMacroArchitecture",
+    "ENASMacroSearchSpace",
+    "ENASMicroArchitecture",
+    "ENASMicroSearchSpace",
+    "MacroLayer",
     "Mask",
     "NASBench201Architecture",
     "NASBench201SearchSpace",

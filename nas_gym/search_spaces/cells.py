@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas_gym.architecture import (
     Architecture,
@@ -20,6 +20,9 @@ from nas_gym.architecture import (
     expect_mapping,
 )
 from nas_gym.errors import choices_hint
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 OPERATIONS = (
     "identity",
@@ -68,10 +71,20 @@ class Block:
 class Cell:
     """Blocks in the order of their hidden states, and the states that the output concatenates.
 
+    A family with other operations than NASNet's subclasses it and names them.
+
     Raises:
         InvalidArchitecture: a block takes a state that does not exist yet, a label is unknown, or
             a block's output reaches nothing.
     """
+
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
+    combines: ClassVar[tuple[str, ...]] = COMBINES
+    inputs_may_end_loose: ClassVar[bool] = False
+    """Whether the search's rule also concatenates a cell input that no block uses."""
+    block_name: ClassVar[str] = "block"
+    first_block: ClassVar[int] = 1
+    """What the family calls its blocks, and the number of the first one."""
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...]
@@ -80,7 +93,7 @@ class Cell:
         if not self.blocks:
             raise InvalidArchitecture("blocks: a cell needs at least one block")
         for index, block in enumerate(self.blocks):
-            _check_block(block, index)
+            self._check_block(block, index)
         _check_concat(self.concat, len(self.blocks))
         used = {hidden for block in self.blocks for hidden, _ in block.inputs}
         for state in range(CELL_INPUTS, len(self.blocks) + CELL_INPUTS):
@@ -91,13 +104,35 @@ class Cell:
                 )
 
     @classmethod
-    def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Cell:
-        """A cell by the search's rule: the blocks that no other block uses are concatenated."""
+    def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Self:
+        """A cell by the search's rule: what no block uses is concatenated."""
         used = {hidden for block in blocks for hidden, _ in block.inputs}
-        states = range(CELL_INPUTS, len(blocks) + CELL_INPUTS)
+        first = 0 if cls.inputs_may_end_loose else CELL_INPUTS
+        states = range(first, len(blocks) + CELL_INPUTS)
         return cls(blocks, tuple(state for state in states if state not in used))
 
-    def canonical(self) -> Cell:
+    @classmethod
+    def state_name(cls, state: int) -> str:
+        """What the family calls hidden state number ``state``."""
+        if state < CELL_INPUTS:
+            return ("h_i", "h_{i-1}")[state]
+        return f"{cls.block_name}_{state - CELL_INPUTS + cls.first_block}"
+
+    def expect_searched(self, name: str, blocks: int) -> None:
+        """Raise `InvalidArchitecture` unless a search for ``blocks`` blocks can find the cell."""
+        if len(self.blocks) != blocks:
+            raise InvalidArchitecture(
+                f"{name}.blocks: {len(self.blocks)} blocks; this search space has {blocks}"
+            )
+        rule = self.with_unused_concatenated(self.blocks).concat
+        if sorted(self.concat) != list(rule):
+            raise InvalidArchitecture(
+                f"{name}.concat: {list(self.concat)} is not what the search's rule gives, "
+                f"{list(rule)} (the {'states' if self.inputs_may_end_loose else 'blocks'} that no "
+                "block uses); Cell.with_unused_concatenated(cell.blocks) follows it"
+            )
+
+    def canonical(self) -> Self:
         """The same cell with its blocks, their two halves and ``concat`` in a fixed order.
 
         Addition is symmetric; the order of a concatenation only permutes filters, which the
@@ -105,7 +140,7 @@ class Cell:
         after what it uses. Of all such numberings this takes the smallest.
         """
         codes, concat = min(_numberings(self))
-        return Cell(tuple(_from_code(code) for code in codes), concat)
+        return type(self)(tuple(_from_code(code) for code in codes), concat)
 
     def body(self) -> dict[str, Any]:
         """The cell as plain JSON data."""
@@ -113,7 +148,7 @@ class Cell:
         return {"blocks": blocks, "concat": list(self.concat)}
 
     @classmethod
-    def from_body(cls, data: object) -> Cell:
+    def from_body(cls, data: object) -> Self:
         """The inverse of `body`; raises `InvalidArchitecture`."""
         fields = expect_mapping(data, "cell")
         expect_fields(fields, ("blocks", "concat"), "cell")
@@ -124,35 +159,69 @@ class Cell:
             blocks.append(Block(**block))
         return cls(tuple(blocks), tuple(expect_list(fields["concat"], "concat")))
 
+    def _check_block(self, block: Block, index: int) -> None:
+        """Raise `InvalidArchitecture` unless the block stands soundly at place ``index``."""
+        where = f"blocks[{index}]"
+        for name in ("hidden1", "hidden2"):
+            hidden = getattr(block, name)
+            if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
+                raise InvalidArchitecture(
+                    f"{where}.{name}: {hidden!r} is not a hidden state that exists before this "
+                    f"block; valid choices: 0 to {index + CELL_INPUTS - 1}"
+                )
+        labels = (("op1", self.operations), ("op2", self.operations), ("combine", self.combines))
+        for name, valid in labels:
+            label = getattr(block, name)
+            if label not in valid:
+                raise InvalidArchitecture(
+                    f"{where}.{name}: {label!r} is not known; {choices_hint(label, valid)}"
+                )
+
 
 @dataclass(frozen=True)
-class CellArchitecture(Architecture, kind="cells"):
-    """A normal cell and a reduction cell, from which a whole network is stacked."""
+class TwoCells:
+    """What every family of a normal cell and a reduction cell has; no `Architecture` by itself."""
+
+    cell_type: ClassVar[type[Cell]] = Cell
 
     normal: Cell
     reduction: Cell
 
-    def canonical(self) -> CellArchitecture:
+    def __post_init__(self) -> None:
+        for name in ("normal", "reduction"):
+            cell = getattr(self, name)
+            if type(cell) is not self.cell_type:
+                raise InvalidArchitecture(
+                    f"{name}: expected a {self.cell_type.__name__}, got a {type(cell).__name__}"
+                )
+
+    def canonical(self) -> Self:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
 
     def sketch(self) -> CellsSketch:
         cells = {"normal": self.normal, "reduction": self.reduction}
-        sketches = (CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
-        return CellsSketch(tuple(sketches), max(len(cell.blocks) for cell in cells.values()))
+        sketches = tuple(CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
+        most_blocks = max(len(cell.blocks) for cell in cells.values())
+        return CellsSketch(sketches, most_blocks, cell_type=self.cell_type)
 
     def body(self) -> dict[str, Any]:
         return {"normal": self.normal.body(), "reduction": self.reduction.body()}
 
     @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> CellArchitecture:
+    def from_body(cls, body: Mapping[str, Any]) -> Self:
         expect_fields(body, ("normal", "reduction"), "architecture")
         cells = {}
         for name in ("normal", "reduction"):
             try:
-                cells[name] = Cell.from_body(body[name])
+                cells[name] = cls.cell_type.from_body(body[name])
             except InvalidArchitecture as error:
                 raise InvalidArchitecture(f"{name}.{error}") from error
         return cls(**cells)
+
+
+@dataclass(frozen=True)
+class CellArchitecture(TwoCells, Architecture, kind="cells"):
+    """A normal cell and a reduction cell, from which a whole network is stacked."""
 
 
 @dataclass(frozen=True)
@@ -173,24 +242,20 @@ class CellsSketch:
     """How many blocks a cell has when it is complete."""
     fixed: bool = False
     """Whether every picture has the same size, as the frames of an episode do."""
+    cell_type: type[Cell] = Cell
 
-
-def _check_block(block: Block, index: int) -> None:
-    """Raise `InvalidArchitecture` unless the block stands soundly at place ``index``."""
-    where = f"blocks[{index}]"
-    for name in ("hidden1", "hidden2"):
-        hidden = getattr(block, name)
-        if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
-            raise InvalidArchitecture(
-                f"{where}.{name}: {hidden!r} is not a hidden state that exists before this block; "
-                f"valid choices: 0 to {index + CELL_INPUTS - 1}"
-            )
-    for name, valid in (("op1", OPERATIONS), ("op2", OPERATIONS), ("combine", COMBINES)):
-        label = getattr(block, name)
-        if label not in valid:
-            raise InvalidArchitecture(
-                f"{where}.{name}: {label!r} is not known; {choices_hint(label, valid)}"
-            )
+    @classmethod
+    def of_blocks(
+        cls, blocks: tuple[Block, ...], most_blocks: int, cell_type: type[Cell]
+    ) -> CellsSketch:
+        """The sketch of an episode that has decided these blocks, of one cell after the other."""
+        parts = {"normal": blocks[:most_blocks], "reduction": blocks[most_blocks:]}
+        cells = []
+        for name, part in parts.items():
+            done = len(part) == most_blocks
+            concat = cell_type.with_unused_concatenated(part).concat if done else None
+            cells.append(CellSketch(name, part, concat))
+        return cls(tuple(cells), most_blocks, fixed=True, cell_type=cell_type)
 
 
 def _check_concat(concat: tuple[int, ...], blocks: int) -> None:

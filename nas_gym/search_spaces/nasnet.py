@@ -22,14 +22,11 @@ from nas_gym.search_spaces.cells import (
     Block,
     Cell,
     CellArchitecture,
-    CellSketch,
     CellsSketch,
 )
 
 CELLS = ("normal", "reduction")
 BLOCK_DECISIONS = ("hidden_1", "hidden_2", "op_1", "op_2", "combine")
-INPUT_LABELS = ("h_i", "h_{i-1}")
-"""The two cell inputs, as the paper writes them: the previous cell's output, the one before's."""
 
 
 class NASNetSearchSpace(SearchSpace):
@@ -59,7 +56,7 @@ class NASNetSearchSpace(SearchSpace):
     def _cell_decisions(self, cell: str) -> list[Decision]:
         decisions = []
         for block in range(1, self.blocks + 1):
-            states = (*INPUT_LABELS, *(f"block_{b}" for b in range(1, block)))
+            states = tuple(Cell.state_name(state) for state in range(block + 1))
             labels = (states, states, self.operations, self.operations, self.combines)
             decisions += [
                 Decision(f"{cell}/block_{block}/{name}", choices)
@@ -75,14 +72,7 @@ class NASNetSearchSpace(SearchSpace):
         )
 
     def sketch(self, prefix: Choices) -> CellsSketch:
-        blocks = self._blocks(prefix)
-        parts = (blocks[: self.blocks], blocks[self.blocks :])
-        cells = []
-        for name, part in zip(CELLS, parts, strict=True):
-            done = len(part) == self.blocks
-            concat = Cell.with_unused_concatenated(part).concat if done else None
-            cells.append(CellSketch(name, part, concat))
-        return CellsSketch(tuple(cells), self.blocks, fixed=True)
+        return CellsSketch.of_blocks(self._blocks(prefix), self.blocks, Cell)
 
     def _blocks(self, prefix: Choices) -> tuple[Block, ...]:
         """The blocks that ``prefix`` has decided completely, of one cell after the other."""
@@ -107,17 +97,7 @@ class NASNetSearchSpace(SearchSpace):
 
     def _cell(self, name: str, cell: Cell) -> list[int]:
         """The cell's 5B choices."""
-        if len(cell.blocks) != self.blocks:
-            raise InvalidArchitecture(
-                f"{name}.blocks: {len(cell.blocks)} blocks; this search space has {self.blocks}"
-            )
-        rule = Cell.with_unused_concatenated(cell.blocks).concat
-        if sorted(cell.concat) != list(rule):
-            raise InvalidArchitecture(
-                f"{name}.concat: {list(cell.concat)} is not what the search's rule gives, "
-                f"{list(rule)} (the blocks that no block uses); "
-                "Cell.with_unused_concatenated(cell.blocks) follows it"
-            )
+        cell.expect_searched(name, self.blocks)
         choices = []
         for index, block in enumerate(cell.blocks):
             where = f"{name}.blocks[{index}]"

@@ -1,7 +1,8 @@
 """Published architectures by name, each with its source.
 
 Hidden states are numbered as in `nas_gym.search_spaces.cells`: 0 is the newer cell input, 1 the
-older one. (DARTS's and ENAS's genotypes write them the other way round.)
+older one. (DARTS's and ENAS's genotypes write them the other way round; ENAS's stand here as
+released, and ``from_arc`` renumbers them.)
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import choices_hint
 from nas_gym.search_spaces.cells import ADD, CONCATENATE, Block, Cell, CellArchitecture
+from nas_gym.search_spaces.enas import ENASMacroArchitecture, ENASMicroArchitecture
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture
 
 _LABELS = {
@@ -167,6 +169,42 @@ GOOGLENET_MOTIF = _motif(
 pooling (Szegedy et al. 2015, https://arxiv.org/abs/1409.4842, figure 2; the factorization is that
 of https://arxiv.org/abs/1512.00567, figure 6)."""
 
+ENAS_MICRO = ENASMicroArchitecture.from_arc(
+    "0 2 0 0 0 4 0 1 0 4 1 1 1 0 0 1 0 2 1 1  1 0 1 0 0 3 0 2 1 1 3 1 1 0 0 4 0 3 1 1"
+)
+"""The cells that ENAS found (Pham et al. 2018, https://arxiv.org/abs/1802.03268), as released
+(https://github.com/melodyguan/enas, scripts/cifar10_micro_final.sh)."""
+
+ENAS_MACRO = ENASMacroArchitecture.from_arc(
+    """
+    0
+    3 0
+    0 1 0
+    2 0 0 1
+    2 0 0 0 0
+    3 1 1 0 1 0
+    2 0 0 0 0 0 1
+    2 0 1 1 0 1 1 1
+    1 0 1 1 1 0 1 0 1
+    0 0 0 0 0 0 0 0 0 0
+    2 0 0 0 0 0 1 0 0 0 0
+    0 1 0 0 1 1 0 0 0 0 1 1
+    2 0 1 0 0 0 0 0 1 0 1 1 0
+    1 0 0 1 0 0 0 1 1 1 0 1 0 1
+    0 1 1 0 1 0 1 0 0 0 0 0 1 0 0
+    2 0 0 1 0 0 0 0 0 0 0 1 0 1 0 1
+    2 0 1 0 0 0 1 0 0 1 1 1 1 0 0 1 0
+    2 0 0 0 0 1 0 1 0 1 0 0 1 0 1 0 0 1
+    3 0 1 1 0 1 0 0 0 0 0 1 0 1 0 1 0 0 0
+    3 0 1 1 0 0 0 0 0 0 0 0 0 1 1 0 0 0 0 1
+    0 1 0 0 1 0 1 1 0 0 0 1 0 0 0 0 0 1 1 0 0
+    3 0 1 0 1 1 0 0 1 0 1 1 0 1 1 0 1 0 0 1 0 0
+    0 1 0 1 0 1 0 0 0 0 0 0 0 0 1 0 1 0 0 1 0 0 0
+    0 1 1 0 0 0 1 1 1 0 1 0 0 0 1 0 1 0 0 1 1 0 0 0
+    """
+)
+"""The network of 24 layers that ENAS found, as released (scripts/cifar10_macro_final.sh)."""
+
 NASBENCH201_BEST = NASBench201Architecture.from_string(
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
     "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
@@ -186,6 +224,8 @@ PUBLISHED: dict[str, Architecture] = {
     "ResNet-cell": RESNET_MOTIF,
     "DenseNet-cell": DENSENET_MOTIF,
     "GoogLeNet-cell": GOOGLENET_MOTIF,
+    "ENAS-micro": ENAS_MICRO,
+    "ENAS-macro": ENAS_MACRO,
     "NAS-Bench-201-best": NASBENCH201_BEST,
     "NAS-Bench-201-ResNet": NASBENCH201_RESNET,
 }
