@@ -18,6 +18,21 @@ from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, StubEvaluator
 
 CHEAP: dict[str, dict[str, Any]] = {
+    "nas_gym/ENASMacro-v0": {
+        "layers": 3,
+        "epochs": 1,
+        "filters": 2,
+        "batch_size": 256,
+        "device": "cpu",
+    },
+    "nas_gym/ENASMicro-v0": {
+        "blocks": 1,
+        "epochs": 1,
+        "cells": 1,
+        "filters": 2,
+        "batch_size": 256,
+        "device": "cpu",
+    },
     "nas_gym/NASBench201-v0": {
         "epochs": 1,
         "cells": 1,

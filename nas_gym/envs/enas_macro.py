@@ -82,9 +82,10 @@ class ENASMacroEnv(TrainingEnv):
 
     The defaults are sized for 8x8 images on a CPU. The released search on CIFAR-10 trains no child
     by itself: all share one set of weights for 310 epochs, with `layers=12,
-    form="released_search", filters=36, batch_size=128, learning_rate=0.05, weight_decay=2.5e-4,
+    form="released_search", filters=36, batch_size=128, learning_rate=0.05, weight_decay=5e-4,
     dropout=0.1`. What it finds is trained with `layers=24, form="released_final", filters=96,
-    batch_size=100, epochs=310, learning_rate=0.05, weight_decay=2e-4, dropout=0.5`.
+    batch_size=100, epochs=310, learning_rate=0.05, weight_decay=4e-4, dropout=0.5`.
+    (Its scripts give half of each weight decay, as the factor of the squared weights.)
 
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via

@@ -91,10 +91,11 @@ class ENASMicroEnv(TrainingEnv):
 
     The defaults are sized for 8x8 images on a CPU. The released search on CIFAR-10 trains no child
     by itself: all share one set of weights for 150 epochs, with `form="released_search", cells=2,
-    filters=20, batch_size=160, learning_rate=0.05, weight_decay=1e-4, dropout=0.1,
+    filters=20, batch_size=160, learning_rate=0.05, weight_decay=2e-4, dropout=0.1,
     auxiliary_head=True`. What it finds is trained with `form="released_final", cells=5,
-    filters=36, batch_size=144, epochs=630, learning_rate=0.05, weight_decay=2e-4, dropout=0.2,
-    drop_path_keep=0.6, auxiliary_head=True`; the paper's network has `cells=6`.
+    filters=36, batch_size=144, epochs=630, learning_rate=0.05, weight_decay=4e-4, dropout=0.2,
+    drop_path_keep=0.6, auxiliary_head=True, cutout=16`; the paper's network has `cells=6`. (Its
+    scripts give half of each weight decay, as the factor of the squared weights.)
 
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via

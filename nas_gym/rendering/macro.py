@@ -9,14 +9,14 @@ through which all lanes pass.
 from __future__ import annotations
 
 from nas_gym.rendering.base import NewCanvas, draw_sketch, write_sketch
-from nas_gym.rendering.canvas import INK, MARGIN, WIDTH, Canvas, colour
+from nas_gym.rendering.canvas import FAINT, INK, MARGIN, WIDTH, Canvas, colour
 from nas_gym.search_spaces.enas import MacroSketch
 
 _BOX = (170, 30)
 _ROW = 46
 _BAR = 18
 _LANE = (9, 18)  # the narrowest, the widest
-_BEND = 9
+_BEND = 12  # at most
 _LEAVES, _ARRIVES = 4, (10, 26)  # heights at a box's side, from its top
 
 
@@ -54,7 +54,9 @@ class _MacroDrawing:
         self.canvas, self.sketch = canvas, sketch
         self.centre = canvas.width / 2
         room = (canvas.width - 2 * MARGIN - _BOX[0]) / 2
-        self.pitch = min(_LANE[1], room / ((sketch.depth + 1) // 2 + 1))
+        self.lanes = (sketch.depth + 1) // 2
+        self.pitch = min(_LANE[1], room / (self.lanes + 1))
+        self.bend = min(_BEND, 0.8 * self.pitch)
 
     def draw(self) -> None:
         for after in self.sketch.pooled_after:
@@ -81,7 +83,8 @@ class _MacroDrawing:
     def _draw_box(self, number: int, text: str) -> None:
         top, half = self._top(number), _BOX[0] / 2
         box = (self.centre - half, top, self.centre + half, top + _BOX[1])
-        self.canvas.box(box, text, colour(number // 2))
+        skips = number < self.sketch.depth - 1
+        self.canvas.box(box, text, colour(number // 2) if skips else FAINT)
 
     def _draw_link(self, number: int) -> None:
         """From a layer's box to the next one's."""
@@ -91,17 +94,29 @@ class _MacroDrawing:
     def _draw_lane(self, output: int, takers: list[int]) -> None:
         side = -1 if output % 2 == 0 else 1
         edge = self.centre + side * _BOX[0] / 2
-        x = edge + side * self.pitch * ((self.sketch.depth + 1) // 2 - output // 2)
+        x = edge + side * self.pitch * (self.lanes - output // 2)
         ink = colour(output // 2)
         leaves = self._top(output) + _LEAVES
-        bend = x - side * _BEND
-        self.canvas.line((edge, leaves), (bend, leaves), ink)
-        self.canvas.curve(((bend, leaves), (x, leaves), (x, leaves), (x, leaves - _BEND)), ink)
+        self._draw_bend((x - side * self.bend, leaves), (x, leaves - self.bend), (x, leaves), ink)
+        self.canvas.line((edge, leaves), (x - side * self.bend, leaves), ink)
         for taker in takers:
             y = self._arrival(output, taker)
-            self.canvas.curve(((x, y + _BEND), (x, y), (x, y), (bend, y)), ink)
-            self.canvas.line((bend, y), (edge, y), ink)
-        self.canvas.line((x, leaves - _BEND), (x, y + _BEND), ink)
+            self._draw_bend((x, y + self.bend), (x - side * self.bend, y), (x, y), ink)
+            self.canvas.line((x - side * self.bend, y), (edge, y), ink)
+        self.canvas.line((x, leaves - self.bend), (x, y + self.bend), ink)
+
+    def _draw_bend(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        corner: tuple[float, float],
+        ink: str,
+    ) -> None:
+        """A quarter of a circle instead of a corner."""
+        controls = [
+            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
+        ]
+        self.canvas.curve((start, *controls, end), ink)
 
     def _arrival(self, output: int, taker: int) -> float:
         """The height at which a skip arrives: the older, the higher, so that fewer lines cross."""

@@ -3,10 +3,13 @@
 The papers' figures, in brackets: NASNet, https://arxiv.org/abs/1707.07012, tables 1 to 3 (NASNet-A
 6 @ 4032: 88.9 M, 23.8 B; 4 @ 1056: 5.3 M, 564 M; 6 @ 768: 3.3 M) and AmoebaNet,
 https://arxiv.org/abs/1802.01548, tables 1 to 3 (AmoebaNet-A 6, 32: 2.6 M; 6, 36: 3.2 M; 4, 50:
-5.1 M, 555 M; 6, 190: 86.7 M, 23.1 B; PNASNet-5 4, 216: 86.1 M, 25.0 B), and EfficientNet,
-https://arxiv.org/abs/1905.11946, table 2 (AmoebaNet-C: 155 M, 41 B). The exact counts are those of
-the skeletons in the code released with them: https://github.com/tensorflow/models,
-research/slim/nets/nasnet, and https://github.com/tensorflow/tpu, models/official/amoeba_net.
+5.1 M, 555 M; 6, 190: 86.7 M, 23.1 B; PNASNet-5 4, 216: 86.1 M, 25.0 B), EfficientNet,
+https://arxiv.org/abs/1905.11946, table 2 (AmoebaNet-C: 155 M, 41 B), and ENAS,
+https://arxiv.org/abs/1802.03268 (micro: 4.6 M with N = 6, of which the released script builds
+N = 5; macro: 21.3 M and 38.0 M, which no form of the released network has: its count here is that
+of the released script). The exact counts are those of the skeletons in the code released with them:
+https://github.com/tensorflow/models, research/slim/nets/nasnet; https://github.com/tensorflow/tpu,
+models/official/amoeba_net; and https://github.com/melodyguan/enas, src/cifar10.
 """
 
 import pytest
@@ -16,7 +19,10 @@ from nas_gym import published
 from nas_gym.networks import (
     CellNetworkSettings,
     Cost,
+    ENASCellNetworkSettings,
     ImageShape,
+    MacroNetworkSettings,
+    NetworkSettings,
     build_network,
     count_parameters,
     measure_cost,
@@ -83,6 +89,9 @@ LARGE = ImageShape(channels=3, height=331, width=331, classes=1000)
             86_057_668,
             24_937_395_792,
         ),
+        ("ENAS-micro", CIFAR, ENASCellNetworkSettings(cells=6, filters=36), 4_587_372, 727_702_560),
+        ("ENAS-micro", CIFAR, ENASCellNetworkSettings(cells=5, filters=36), 3_894_372, 620_907_552),
+        ("ENAS-macro", CIFAR, MacroNetworkSettings(filters=96), 42_559_392, 5_646_094_080),
     ],
     ids=[
         "NASNet-A-6@4032",
@@ -94,12 +103,15 @@ LARGE = ImageShape(channels=3, height=331, width=331, classes=1000)
         "6-190",
         "AmoebaNet-C-6-228",
         "PNASNet-5-4-216",
+        "ENAS-micro-6",
+        "ENAS-micro-5",
+        "ENAS-macro",
     ],
 )
 def test_published_costs(
     name: str,
     image_shape: ImageShape,
-    settings: CellNetworkSettings,
+    settings: NetworkSettings,
     parameters: int,
     operations: int,
 ) -> None:

@@ -5,12 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from nas_gym import NASNetSearchSpace, published
+from nas_gym import ENASMicroSearchSpace, NASNetSearchSpace, published
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.rendering.cells import SHORT_LABELS
 from nas_gym.rendering.layout import layout
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
-from nas_gym.search_spaces.cells import ADD, CONCATENATE, OPERATIONS
+from nas_gym.search_spaces.cells import ADD, CONCATENATE, OPERATIONS, TwoCells
+from nas_gym.search_spaces.enas import MICRO_OPERATIONS
 from tests.helpers import random_architecture
 
 
@@ -59,8 +60,25 @@ def test_text_of_an_episode_says_how_far_it_is() -> None:
 
 
 def test_every_operation_has_a_short_label_of_its_own() -> None:
-    assert tuple(SHORT_LABELS) == OPERATIONS
-    assert len(set(SHORT_LABELS.values())) == len(OPERATIONS)
+    assert set(SHORT_LABELS) == {*OPERATIONS, *MICRO_OPERATIONS}
+    for operations in (OPERATIONS, MICRO_OPERATIONS):
+        assert len({SHORT_LABELS[label] for label in operations}) == len(operations)
+
+
+def test_text_of_enas_names_nodes_and_inputs_as_its_decisions_do() -> None:
+    lines = write(published("ENAS-micro")).splitlines()
+    assert lines[1] == "  node_2 = average_pooling of h_{i-1} + separable_conv_3x3 of h_{i-1}"
+    assert lines[10] == "  node_4 = separable_conv_5x5 of h_i + separable_conv_5x5 of node_3"
+    assert lines[13] == "  output = concatenation of node_2, node_4, node_5, node_6"
+
+
+@pytest.mark.parametrize("blocks", [1, 5, 8])
+def test_enas_cells_are_laid_out_well(blocks: int) -> None:
+    search_space = ENASMicroSearchSpace(blocks)
+    for seed in range(20):
+        choices = search_space.sample(np.random.default_rng(seed))
+        for step in range(0, len(choices) + 1, 4):
+            assert overlaps(search_space, choices[:step]) == []
 
 
 def test_unlike_architectures_have_unlike_pictures() -> None:
@@ -90,10 +108,10 @@ def test_no_texts_and_no_boxes_overlap(blocks: int) -> None:
         assert len(layout(random_architecture(seed, blocks)).boxes) == 2 * (2 + 3 * blocks + 1)
 
 
-@pytest.mark.parametrize("name", ["NASNet-A", "AmoebaNet-A"])
+@pytest.mark.parametrize("name", ["NASNet-A", "AmoebaNet-A", "ENAS-micro"])
 def test_pictures_of_cells_name_every_operation(name: str) -> None:
     architecture = published(name)
-    assert isinstance(architecture, CellArchitecture)
+    assert isinstance(architecture, TwoCells)
     texts = [text for text, _ in layout(architecture).texts]
     labels = [
         label
