@@ -50,13 +50,24 @@ class SearchSpace(ABC):
     A subclass calls ``super().__init__(name, decisions)`` and gives `decode` and `encode`. Where
     an earlier choice rules later ones out, it also overrides `valid_choices` and `size`; a
     decision that an earlier one made meaningless keeps one valid choice, so T is fixed.
+
+    Args:
+        name: As texts name it.
+        decisions: The T decisions, in order.
+        num_valid: How many choices of each decision are valid, from its first on, whatever was
+            chosen before; default: all.
     """
 
-    def __init__(self, name: str, decisions: Sequence[Decision]) -> None:
+    def __init__(
+        self, name: str, decisions: Sequence[Decision], num_valid: Sequence[int] | None = None
+    ) -> None:
         self.name = name
         self.decisions = tuple(decisions)
         self.num_choices = tuple(len(decision.choices) for decision in self.decisions)
         self.num_actions = max(self.num_choices)
+        self.num_valid = self.num_choices if num_valid is None else tuple(num_valid)
+        self._limits = np.array(self.num_valid)  # (T,) int64
+        self._conditional = type(self).valid_choices is not SearchSpace.valid_choices
 
     @abstractmethod
     def decode(self, choices: ArrayLike) -> Architecture:
@@ -77,7 +88,7 @@ class SearchSpace(ABC):
     @property
     def size(self) -> int:
         """How many valid sequences of choices there are."""
-        return math.prod(self.num_choices)
+        return math.prod(self.num_valid)
 
     def stage(self, samples: int) -> SearchSpace:
         """The search space as it stands after ``samples`` finished architectures.
@@ -89,18 +100,16 @@ class SearchSpace(ABC):
 
     def valid_choices(self, prefix: Choices) -> Mask:
         """Which choices of decision ``len(prefix)`` are valid, (k,) bool; at least one is."""
-        return np.ones(self.num_choices[len(prefix)], dtype=np.bool_)
+        return np.arange(self.num_choices[len(prefix)]) < self.num_valid[len(prefix)]
 
     def action_mask(self, prefix: Choices) -> Mask:
         """Which actions are valid after ``prefix``: (A,) bool, not to be written to.
 
         Once all is decided, every action is.
         """
-        if self._fixed_action_masks is not None:
-            return self._fixed_action_masks[len(prefix)]
-        return self._computed_action_mask(prefix)
-
-    def _computed_action_mask(self, prefix: Choices) -> Mask:
+        if not self._conditional:
+            fixed: Mask = self._fixed_action_masks[len(prefix)]
+            return fixed
         if len(prefix) == len(self.decisions):
             return np.ones(self.num_actions, dtype=np.bool_)
         mask = np.zeros(self.num_actions, dtype=np.bool_)
@@ -109,18 +118,17 @@ class SearchSpace(ABC):
         return mask
 
     @cached_property
-    def _fixed_action_masks(self) -> tuple[Mask, ...] | None:
-        """The mask of every decision, or None where masks depend on earlier choices."""
-        if type(self).valid_choices is not SearchSpace.valid_choices:
-            return None
-        nothing = np.zeros(len(self.decisions), dtype=np.int64)
-        masks = [self._computed_action_mask(nothing[:t]) for t in range(len(nothing) + 1)]
-        for mask in masks:
-            mask.flags.writeable = False
-        return tuple(masks)
+    def _fixed_action_masks(self) -> NDArray[np.bool_]:
+        """(T + 1, A): the mask after each number of decisions, whatever they were."""
+        masks = np.ones((len(self.decisions) + 1, self.num_actions), dtype=np.bool_)
+        masks[:-1] = np.arange(self.num_actions) < self._limits[:, None]
+        masks.flags.writeable = False
+        return masks
 
     def sample(self, rng: np.random.Generator) -> Choices:
         """A sequence of choices, each drawn uniformly among the valid ones: (T,) int64."""
+        if not self._conditional:
+            return rng.integers(self._limits)
         choices = np.zeros(len(self.decisions), dtype=np.int64)
         for step in range(len(self.decisions)):
             valid = np.flatnonzero(self.valid_choices(choices[:step]))
@@ -146,6 +154,12 @@ class SearchSpace(ABC):
                 f"got shape {sequence.shape} of {sequence.dtype}"
             )
         sequence = sequence.astype(np.int64)
+        if self._conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
+            self._check_each(sequence)
+        return sequence
+
+    def _check_each(self, sequence: Choices) -> None:
+        """Raise `InvalidArchitecture` for the first choice, if any, that is not valid."""
         for step, choice in enumerate(sequence):
             valid = self.valid_choices(sequence[:step])
             if not (0 <= choice < len(valid) and valid[choice]):
@@ -153,7 +167,6 @@ class SearchSpace(ABC):
                     f"choices[{step}] ({self.decisions[step].name}): {choice} is not valid here; "
                     f"valid choices: {', '.join(map(str, np.flatnonzero(valid)))}"
                 )
-        return sequence
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.decisions)} decisions>"
