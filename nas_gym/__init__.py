@@ -19,6 +19,7 @@ from nas_gym.search_spaces import (
     ENASMicroSearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
+    NASSearchSpace,
     SearchSpace,
     published,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "NASEnv",
     "NASGymError",
     "NASNetSearchSpace",
+    "NASSearchSpace",
     "SearchSpace",
     "published",
     "rewards",

@@ -8,6 +8,7 @@ from nas_gym.networks.base import (
     default_settings,
 )
 from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
+from nas_gym.networks.chain_network import ChainNetwork, ChainNetworkSettings
 from nas_gym.networks.cost import Cost, count_parameters, measure_cost, multiply_adds
 from nas_gym.networks.enas_cell_network import ENASCellNetworkSettings
 from nas_gym.networks.macro_network import MacroNetworkSettings
@@ -16,6 +17,8 @@ from nas_gym.networks.nasbench201_network import NASBench201Settings
 __all__ = [
     "CellNetwork",
     "CellNetworkSettings",
+    "ChainNetwork",
+    "ChainNetworkSettings",
     "ChildNetwork",
     "Cost",
     "ENASCellNetworkSettings",

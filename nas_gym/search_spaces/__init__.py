@@ -2,6 +2,7 @@
 
 from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace, resolve_action
 from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
+from nas_gym.search_spaces.chains import ChainArchitecture, Convolution, MaxPooling
 from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
 from nas_gym.search_spaces.enas import (
     ENASCell,
@@ -11,6 +12,7 @@ from nas_gym.search_spaces.enas import (
     ENASMicroSearchSpace,
     MacroLayer,
 )
+from nas_gym.search_spaces.nas import NASSearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture, NASBench201SearchSpace
 from nas_gym.search_spaces.nasnet import NASNetSearchSpace
 from nas_gym.search_spaces.published import PUBLISHED, published
@@ -20,7 +22,9 @@ __all__ = [
     "Block",
     "Cell",
     "CellArchitecture",
+    "ChainArchitecture",
     "Choices",
+    "Convolution",
     "CustomArchitecture",
     "CustomSearchSpace",
     "Decision",
@@ -31,9 +35,11 @@ __all__ = [
     "ENASMicroSearchSpace",
     "MacroLayer",
     "Mask",
+    "MaxPooling",
     "NASBench201Architecture",
     "NASBench201SearchSpace",
     "NASNetSearchSpace",
+    "NASSearchSpace",
     "SearchSpace",
     "published",
     "resolve_action",

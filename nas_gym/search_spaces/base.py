@@ -68,6 +68,7 @@ class SearchSpace(ABC):
         self.num_valid = self.num_choices if num_valid is None else tuple(num_valid)
         self._limits = np.array(self.num_valid)  # (T,) int64
         self._conditional = type(self).valid_choices is not SearchSpace.valid_choices
+        """Whether what is valid depends on earlier choices; otherwise `num_valid` says it all."""
 
     @abstractmethod
     def decode(self, choices: ArrayLike) -> Architecture:

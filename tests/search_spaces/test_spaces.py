@@ -16,6 +16,7 @@ from nas_gym.search_spaces import (
     ENASMicroSearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
+    NASSearchSpace,
     SearchSpace,
     published,
     resolve_action,
@@ -24,6 +25,9 @@ from nas_gym.search_spaces.cells import ADD, CONCATENATE
 from tests.helpers import ConvNet, LayersArchitecture, LayersSearchSpace, sequences
 
 SEARCH_SPACES = {
+    "NAS": NASSearchSpace(),
+    "strides and pooling": NASSearchSpace(4, True, [24], [2]),
+    "two of three layers": NASSearchSpace(3, depth_schedule=(2, 1, 10)).stage(0),
     "NASNet": NASNetSearchSpace(),
     "one block": NASNetSearchSpace(1),
     "few operations": NASNetSearchSpace(1, ["3x3 max pooling", "identity"], [CONCATENATE]),
@@ -104,7 +108,9 @@ def test_shape_of_the_decisions(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in SEARCH_SPACES if name not in CONDITIONAL])
 def test_size_is_the_product_of_the_choices(name: str) -> None:
     search_space = SEARCH_SPACES[name]
-    assert search_space.size == math.prod(search_space.num_choices)
+    choices = search_space.sample(np.random.default_rng(0))
+    valid = [search_space.valid_choices(choices[:step]).sum() for step in range(len(choices))]
+    assert search_space.size == math.prod(map(int, valid))
 
 
 @pytest.mark.parametrize("name", ["few operations", *CONDITIONAL])

@@ -1,0 +1,237 @@
+"""Chains of layers with skip connections: what NAS's children are made of (Zoph & Le 2017).
+
+Source: https://arxiv.org/abs/1611.01578, section 3.3. Layers are numbered from 1, as in the paper;
+a layer takes the outputs of any earlier ones, concatenated. The image is what a layer takes that
+takes no other; the outputs that no layer takes are concatenated before the classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from heapq import heapify, heappop, heappush
+from typing import Any, ClassVar, TypeAlias
+
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_list,
+    expect_mapping,
+)
+from nas_gym.errors import choices_hint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convolution:
+    """A convolution with the layers that it takes; none means the image."""
+
+    type: ClassVar[str] = "convolution"
+    filter_height: int
+    filter_width: int
+    stride_height: int = 1
+    stride_width: int = 1
+    number_of_filters: int
+    inputs: tuple[int, ...] = ()
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All that is chosen but the inputs, in the order of the paper."""
+        strides = (self.stride_height, self.stride_width)
+        return (self.filter_height, self.filter_width, *strides, self.number_of_filters)
+
+    @property
+    def label(self) -> str:
+        """What is chosen, in a few words."""
+        return convolution_label(*self.values)
+
+
+@dataclass(frozen=True)
+class MaxPooling:
+    """A max pooling that halves the size, with the layers that it takes; none means the image."""
+
+    type: ClassVar[str] = "max pooling"
+    inputs: tuple[int, ...] = ()
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """All that is chosen but the inputs: nothing."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """What it is, in a few words."""
+        return self.type
+
+
+Layer: TypeAlias = Convolution | MaxPooling
+_TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, MaxPooling)}
+
+
+def convolution_label(
+    height: int | str, width: int | str, down: int | str, across: int | str, filters: int | str
+) -> str:
+    """A convolution in a few words: filter size, strides if they are not 1, number of filters."""
+    stride = "" if (down, across) == (1, 1) else f", stride {down}x{across}"
+    return f"{height}x{width} conv{stride}, {filters} filters"
+
+
+@dataclass(frozen=True)
+class LayerSketch:
+    """A layer as far as it is decided."""
+
+    label: str
+    inputs: tuple[int, ...]
+    decided: bool
+    """Whether all of it is; then a layer without inputs takes the image."""
+
+
+@dataclass(frozen=True)
+class ChainSketch:
+    """The layers as far as they are decided, for drawings."""
+
+    layers: tuple[LayerSketch, ...]
+    most_layers: int
+    """How many there is room for."""
+    loose_ends: tuple[int, ...] | None
+    """The layers that the classifier takes; None while the chain is not finished."""
+
+
+@dataclass(frozen=True)
+class ChainArchitecture(Architecture, kind="chain"):
+    """Layers, each with the earlier ones whose outputs it takes.
+
+    Raises:
+        InvalidArchitecture: there is no layer, a number is out of its range, a filter's height or
+            width is even, or a layer takes one that is not before it.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise InvalidArchitecture("layers: a chain needs at least one layer")
+        for number, layer in enumerate(self.layers, start=1):
+            _check_inputs(layer.inputs, number)
+            if isinstance(layer, Convolution):
+                _check_convolution(layer, number)
+
+    @property
+    def loose_ends(self) -> tuple[int, ...]:
+        """The layers whose outputs no other takes: the classifier takes them, concatenated."""
+        used = {source for layer in self.layers for source in layer.inputs}
+        return tuple(number for number in range(1, len(self.layers) + 1) if number not in used)
+
+    def canonical(self) -> ChainArchitecture:
+        """The same network with its layers in an order that does not depend on their numbers.
+
+        Layers may be numbered in any order in which each comes after what it takes; the order of
+        a concatenation only permutes channels, whose weights are learned. Layers are placed one
+        by one: among those whose inputs are placed, the one that comes first by what it is, what
+        it takes and what takes it. Chains that are told apart only by deeper symmetries may keep
+        unlike canonical forms; two that share one are always the same network.
+        """
+        users = _users(self.layers)
+        ranks = _ranks(self.layers, users)
+        waits = [len(layer.inputs) for layer in self.layers]
+        ready: list[tuple[int, tuple[int, ...], int]]
+        ready = [(ranks[i], (), i) for i, wait in enumerate(waits) if not wait]
+        heapify(ready)
+        place: dict[int, int] = {}  # old number -> new number
+        placed: list[Layer] = []
+        while ready:
+            _, inputs, index = heappop(ready)
+            placed.append(replace(self.layers[index], inputs=inputs))
+            place[index + 1] = len(placed)
+            for user in users[index]:
+                waits[user] -= 1
+                if not waits[user]:
+                    taken = tuple(sorted(place[source] for source in self.layers[user].inputs))
+                    heappush(ready, (ranks[user], taken, user))
+        return ChainArchitecture(tuple(placed))
+
+    def sketch(self) -> ChainSketch:
+        layers = [LayerSketch(layer.label, layer.inputs, True) for layer in self.layers]
+        return ChainSketch(tuple(layers), len(layers), self.loose_ends)
+
+    def body(self) -> dict[str, Any]:
+        return {"layers": [_layer_body(layer) for layer in self.layers]}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> ChainArchitecture:
+        expect_fields(body, ("layers",), "architecture")
+        layers = expect_list(body["layers"], "layers")
+        return cls(tuple(_layer(data, f"layers[{i}]") for i, data in enumerate(layers)))
+
+
+def _check_inputs(inputs: Sequence[object], number: int) -> None:
+    """Raise unless ``inputs`` are ascending numbers of layers before layer ``number``."""
+    last = 0
+    for source in inputs:
+        if type(source) is not int or not last < source < number:
+            raise InvalidArchitecture(
+                f"layers[{number - 1}].inputs: {list(inputs)} are not ascending numbers of earlier "
+                f"layers, from 1 to below {number}"
+            )
+        last = source
+
+
+def _check_convolution(layer: Convolution, number: int) -> None:
+    for field, value in zip(fields(layer), layer.values, strict=False):
+        odd = field.name.startswith("filter_")
+        if type(value) is not int or value < 1 or (odd and value % 2 == 0):
+            expected = f"{'an odd' if odd else 'a'} number of at least 1"
+            raise InvalidArchitecture(
+                f"layers[{number - 1}].{field.name}: expected {expected}, got {value!r}"
+            )
+
+
+def _layer_body(layer: Layer) -> dict[str, Any]:
+    values = {field.name: getattr(layer, field.name) for field in fields(layer)}
+    return {"type": layer.type, **values, "inputs": list(layer.inputs)}
+
+
+def _layer(data: object, where: str) -> Layer:
+    values = dict(expect_mapping(data, where))
+    kind = values.pop("type", None)
+    if not isinstance(kind, str) or kind not in _TYPES:
+        hint = choices_hint(kind, _TYPES)
+        raise InvalidArchitecture(f"{where}.type: {kind!r} is not known; {hint}")
+    layer_type = _TYPES[kind]
+    expect_fields(values, tuple(field.name for field in fields(layer_type)), where)
+    values["inputs"] = tuple(expect_list(values["inputs"], f"{where}.inputs"))
+    return layer_type(**values)
+
+
+def _users(layers: Sequence[Layer]) -> list[list[int]]:
+    """Of each layer the indices, from 0 on, of the layers that take it."""
+    users: list[list[int]] = [[] for _ in layers]
+    for user, layer in enumerate(layers):
+        for source in layer.inputs:
+            users[source - 1].append(user)
+    return users
+
+
+def _ranks(layers: Sequence[Layer], users: list[list[int]]) -> list[int]:
+    """A number for each layer that follows from what it is and how it lies in the graph.
+
+    Layers begin with the rank of their own choices; then each is told apart by its neighbours'
+    ranks, as long as that tells more layers apart (colour refinement).
+    """
+    ranks = _ranked([(layer.type, layer.values) for layer in layers])
+    while True:
+        signatures = []
+        for index, layer in enumerate(layers):
+            taken = sorted(ranks[source - 1] for source in layer.inputs)
+            taking = sorted(ranks[user] for user in users[index])
+            signatures.append((ranks[index], tuple(taken), tuple(taking)))
+        finer = _ranked(signatures)
+        if max(finer) == max(ranks):
+            return ranks
+        ranks = finer
+
+
+def _ranked(values: list[Any]) -> list[int]:
+    """The place of each value among the distinct ones in order."""
+    places = {value: place for place, value in enumerate(sorted(set(values)))}
+    return [places[value] for value in values]
