@@ -120,8 +120,8 @@ class NASEnv(gym.Env[Observation, np.int64]):
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
         if self.render_mode == "ansi":
-            return write(self.search_space, self._choices[: self._step])
-        picture = np.asarray(draw(self.search_space, self._choices[: self._step]))
+            return write(self._stage, self._choices[: self._step])
+        picture = np.asarray(draw(self._stage, self._choices[: self._step]))
         if self.render_mode == "rgb_array":
             return picture
         if self._window is None:

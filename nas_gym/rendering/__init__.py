@@ -4,6 +4,7 @@ Importing this package registers every family's drawing.
 """
 
 from nas_gym.rendering import cells, graphs, macro  # noqa: F401 (registers them)
+from nas_gym.rendering import cells, chain, graphs  # noqa: F401 (registers them)
 from nas_gym.rendering.base import draw, picture_size, write
 from nas_gym.rendering.layout import overlaps
 from nas_gym.rendering.window import Window
