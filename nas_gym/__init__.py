@@ -50,6 +50,7 @@ __all__ = [
 
 gymnasium.register(id="nas_gym/ENASMacro-v0", entry_point="nas_gym.envs.enas_macro:ENASMacroEnv")
 gymnasium.register(id="nas_gym/ENASMicro-v0", entry_point="nas_gym.envs.enas_micro:ENASMicroEnv")
+gymnasium.register(id="nas_gym/NAS-v0", entry_point="nas_gym.envs.nas:NASChainEnv")
 gymnasium.register(
     id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
 )

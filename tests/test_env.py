@@ -12,7 +12,15 @@ from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 import nas_gym
-from nas_gym import Architecture, NASEnv, NASGymError, NASNetSearchSpace, SearchSpace, rewards
+from nas_gym import (
+    Architecture,
+    NASEnv,
+    NASGymError,
+    NASNetSearchSpace,
+    NASSearchSpace,
+    SearchSpace,
+    rewards,
+)
 from nas_gym.evaluation.evaluator import Evaluation, Status
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, StubEvaluator
@@ -30,6 +38,10 @@ CHEAP: dict[str, dict[str, Any]] = {
         "epochs": 1,
         "cells": 1,
         "filters": 2,
+    "nas_gym/NAS-v0": {
+        "layers": 2,
+        "epochs": 1,
+        "filter_scale": 0.1,
         "batch_size": 256,
         "device": "cpu",
     },
@@ -448,3 +460,17 @@ def test_the_module_prefix_registers_in_a_fresh_process() -> None:
 def test_public_names_exist() -> None:
     for name in nas_gym.__all__:
         assert hasattr(nas_gym, name)
+
+
+def test_a_search_space_grows_with_the_evaluations_asked_for() -> None:
+    search_space = NASSearchSpace(4, depth_schedule=(2, 1, 2))
+    env = stub_env(search_space, render_mode="ansi")
+    depths, drawn = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        env.reset(seed=seed)
+        for _ in search_space.decisions:
+            _, _, _, _, info = env.step(rng.integers(4))
+        depths.append(len(json.loads(info["architecture"])["layers"]))
+        drawn.append(env.render().count("conv"))
+    assert depths == drawn == [2, 2, 3, 3, 4, 4]
