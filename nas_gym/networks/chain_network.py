@@ -87,14 +87,34 @@ class ChainNetwork(ChildNetwork):
         return logits
 
 
+class SameConv2d(nn.Conv2d):
+    """A "SAME" convolution that writes its padding out where parts of the filter see nothing else.
+
+    Repeated strides leave images smaller than the filters. For weights that see padding alone
+    oneDNN hands back gradients that it never wrote, unless the padding is part of the image.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        steps = zip(input.shape[2:], self.stride, strict=True)
+        last = [(pixels - 1) // stride * stride for pixels, stride in steps]
+        down, across = ((size - 1) // 2 for size in self.kernel_size)
+        if last[0] >= down and last[1] >= across:
+            return super().forward(input)
+        padded = F.pad(input, (across, across, down, down))
+        return F.conv2d(padded, self.weight, None, self.stride)
+
+
 def _conv_bn_relu(layer: Convolution, channels: int, filters: int) -> nn.Sequential:
     """A layer, (B, channels, H, W) to (B, filters, H / stride height, W / stride width)."""
     size = (layer.filter_height, layer.filter_width)
     strides = (layer.stride_height, layer.stride_width)
-    stride = strides[0] if strides[0] == strides[1] else strides
-    return nn.Sequential(
-        conv(channels, filters, size, stride), nn.BatchNorm2d(filters), nn.ReLU(inplace=True)
-    )
+    padding = ((size[0] - 1) // 2, (size[1] - 1) // 2)
+    convolution: nn.Conv2d
+    if size == strides == (1, 1):
+        convolution = conv(channels, filters)
+    else:
+        convolution = SameConv2d(channels, filters, size, strides, padding, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU(inplace=True))
 
 
 def _largest(states: Sequence[Tensor]) -> tuple[int, int]:

@@ -24,6 +24,7 @@ from nas_gym.networks import (
     count_parameters,
     measure_cost,
 )
+from nas_gym.networks.chain_network import SameConv2d
 from nas_gym.search_spaces import ChainArchitecture, Convolution, MaxPooling
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
@@ -183,3 +184,20 @@ def test_bad_filter_scales(scale: Any) -> None:
 def test_other_families_settings_are_refused() -> None:
     with pytest.raises(InvalidSettings, match="expected ChainNetworkSettings"):
         build_network(random_chain(0), CIFAR, CellNetworkSettings())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 9)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 3)])
+def test_convolutions_of_images_smaller_than_the_filter_equal_torchs(
+    size: tuple[int, int], stride: tuple[int, int]
+) -> None:
+    module = SameConv2d(4, 3, (7, 5), stride, (3, 2), bias=False).double()
+    x = torch.randn(2, 4, *size, dtype=torch.float64)
+    output, expected = module(x), F.conv2d(x, module.weight, None, stride, (3, 2))
+    torch.testing.assert_close(output, expected)
+    gradients = [
+        torch.autograd.grad(y.square().sum(), module.weight)[0] for y in (output, expected)
+    ]
+    torch.testing.assert_close(*gradients)
+    if size == (1, 1):
+        assert not gradients[0][:, :, :3].any()  # these rows see padding alone
