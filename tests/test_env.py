@@ -25,41 +25,13 @@ from nas_gym.evaluation.evaluator import Evaluation, Status
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, StubEvaluator
 
+_TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
-    "nas_gym/ENASMacro-v0": {
-        "layers": 3,
-        "epochs": 1,
-        "filters": 2,
-        "batch_size": 256,
-        "device": "cpu",
-    },
-    "nas_gym/ENASMicro-v0": {
-        "blocks": 1,
-        "epochs": 1,
-        "cells": 1,
-        "filters": 2,
-    "nas_gym/NAS-v0": {
-        "layers": 2,
-        "epochs": 1,
-        "filter_scale": 0.1,
-        "batch_size": 256,
-        "device": "cpu",
-    },
-    "nas_gym/NASBench201-v0": {
-        "epochs": 1,
-        "cells": 1,
-        "filters": 2,
-        "batch_size": 256,
-        "device": "cpu",
-    },
-    "nas_gym/NASNet-v0": {
-        "blocks": 1,
-        "epochs": 1,
-        "cells": 1,
-        "filters": 2,
-        "batch_size": 256,
-        "device": "cpu",
-    },
+    "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
+    "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
+    "nas_gym/NAS-v0": {**_TRAINED, "layers": 2, "filter_scale": 0.1},
+    "nas_gym/NASBench201-v0": {**_TRAINED, "cells": 1, "filters": 2},
+    "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""
 IDS = sorted(name for name in gym.registry if name.startswith("nas_gym/"))

@@ -3,8 +3,12 @@
 Importing this package registers every family's drawing.
 """
 
-from nas_gym.rendering import cells, graphs, macro  # noqa: F401 (registers them)
-from nas_gym.rendering import cells, chain, graphs  # noqa: F401 (registers them)
+from nas_gym.rendering import (  # noqa: F401 (registers them)
+    cells,
+    chain,
+    graphs,
+    macro,
+)
 from nas_gym.rendering.base import draw, picture_size, write
 from nas_gym.rendering.layout import overlaps
 from nas_gym.rendering.window import Window
