@@ -17,6 +17,7 @@ from nas_gym.search_spaces import (
     Decision,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    NASBench101SearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
     NASSearchSpace,
@@ -38,6 +39,7 @@ __all__ = [
     "Evaluator",
     "InvalidArchitecture",
     "InvalidSettings",
+    "NASBench101SearchSpace",
     "NASBench201SearchSpace",
     "NASEnv",
     "NASGymError",
@@ -51,6 +53,9 @@ __all__ = [
 gymnasium.register(id="nas_gym/ENASMacro-v0", entry_point="nas_gym.envs.enas_macro:ENASMacroEnv")
 gymnasium.register(id="nas_gym/ENASMicro-v0", entry_point="nas_gym.envs.enas_micro:ENASMicroEnv")
 gymnasium.register(id="nas_gym/NAS-v0", entry_point="nas_gym.envs.nas:NASChainEnv")
+gymnasium.register(
+    id="nas_gym/NASBench101-v0", entry_point="nas_gym.envs.nasbench101:NASBench101Env"
+)
 gymnasium.register(
     id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
 )

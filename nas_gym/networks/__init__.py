@@ -9,9 +9,16 @@ from nas_gym.networks.base import (
 )
 from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
 from nas_gym.networks.chain_network import ChainNetwork, ChainNetworkSettings
-from nas_gym.networks.cost import Cost, count_parameters, measure_cost, multiply_adds
+from nas_gym.networks.cost import (
+    Cost,
+    count_parameters,
+    measure_cost,
+    multiply_adds,
+    weightless_network,
+)
 from nas_gym.networks.enas_cell_network import ENASCellNetworkSettings
 from nas_gym.networks.macro_network import MacroNetworkSettings
+from nas_gym.networks.nasbench101_network import NASBench101Settings
 from nas_gym.networks.nasbench201_network import NASBench201Settings
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "ENASCellNetworkSettings",
     "ImageShape",
     "MacroNetworkSettings",
+    "NASBench101Settings",
     "NASBench201Settings",
     "NetworkSettings",
     "build_network",
@@ -31,4 +39,5 @@ __all__ = [
     "default_settings",
     "measure_cost",
     "multiply_adds",
+    "weightless_network",
 ]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_gym.architecture import Architecture
-from nas_gym.networks.base import ImageShape, NetworkSettings, build_network
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,34 @@ def multiply_adds(network: nn.Module, image_shape: ImageShape) -> int:
     return counter.get_total_flops() // 2
 
 
+class _NoInitialization(TorchFunctionMode):
+    """Passes over `torch.nn.init`: on the meta device it sets nothing, and takes long over it."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
+
+
+def weightless_network(
+    architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
+) -> ChildNetwork:
+    """The network of an architecture on torch's meta device: shapes, but no numbers.
+
+    Raises:
+        InvalidArchitecture, InvalidSettings: as `nas_gym.networks.build_network`.
+    """
+    with torch.device("meta"), _NoInitialization():
+        return build_network(architecture, image_shape, settings)
+
+
 def measure_cost(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> Cost:
@@ -56,6 +87,5 @@ def measure_cost(
     Raises:
         InvalidArchitecture, InvalidSettings: as `nas_gym.networks.build_network`.
     """
-    with torch.device("meta"):
-        network = build_network(architecture, image_shape, settings)
+    network = weightless_network(architecture, image_shape, settings)
     return Cost(count_parameters(network), multiply_adds(network, image_shape))

@@ -13,6 +13,7 @@ from nas_gym.search_spaces.enas import (
     MacroLayer,
 )
 from nas_gym.search_spaces.nas import NASSearchSpace
+from nas_gym.search_spaces.nasbench101 import NASBench101Architecture, NASBench101SearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture, NASBench201SearchSpace
 from nas_gym.search_spaces.nasnet import NASNetSearchSpace
 from nas_gym.search_spaces.published import PUBLISHED, published
@@ -36,6 +37,8 @@ __all__ = [
     "MacroLayer",
     "Mask",
     "MaxPooling",
+    "NASBench101Architecture",
+    "NASBench101SearchSpace",
     "NASBench201Architecture",
     "NASBench201SearchSpace",
     "NASNetSearchSpace",

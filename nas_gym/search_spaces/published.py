@@ -11,6 +11,7 @@ from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import choices_hint
 from nas_gym.search_spaces.cells import ADD, CONCATENATE, Block, Cell, CellArchitecture
 from nas_gym.search_spaces.enas import ENASMacroArchitecture, ENASMicroArchitecture
+from nas_gym.search_spaces.nasbench101 import NASBench101Architecture
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture
 
 _LABELS = {
@@ -168,6 +169,28 @@ GOOGLENET_MOTIF = _motif(
 """Inception's parallel branches, concatenated: 1x1, 3x3, a large factorized convolution, and
 pooling (Szegedy et al. 2015, https://arxiv.org/abs/1409.4842, figure 2; the factorization is that
 of https://arxiv.org/abs/1512.00567, figure 6)."""
+NASBENCH101_INCEPTION = NASBench101Architecture(
+    adjacency=(
+        (0, 1, 1, 1, 0, 1, 0),
+        (0, 0, 0, 0, 0, 0, 1),
+        (0, 0, 0, 0, 0, 0, 1),
+        (0, 0, 0, 0, 1, 0, 0),
+        (0, 0, 0, 0, 0, 0, 1),
+        (0, 0, 0, 0, 0, 0, 1),
+        (0, 0, 0, 0, 0, 0, 0),
+    ),
+    operations=(
+        "input",
+        "conv1x1-bn-relu",
+        "conv3x3-bn-relu",
+        "conv3x3-bn-relu",
+        "conv3x3-bn-relu",
+        "maxpool3x3",
+        "output",
+    ),
+)
+"""A cell like an Inception module, its 5x5 convolution two of 3x3 (Ying et al. 2019;
+https://github.com/google-research/nasbench, README.md)."""
 
 ENAS_MICRO = ENASMicroArchitecture.from_arc(
     "0 2 0 0 0 4 0 1 0 4 1 1 1 0 0 1 0 2 1 1  1 0 1 0 0 3 0 2 1 1 3 1 1 0 0 4 0 3 1 1"
@@ -226,6 +249,7 @@ PUBLISHED: dict[str, Architecture] = {
     "GoogLeNet-cell": GOOGLENET_MOTIF,
     "ENAS-micro": ENAS_MICRO,
     "ENAS-macro": ENAS_MACRO,
+    "NAS-Bench-101-Inception": NASBENCH101_INCEPTION,
     "NAS-Bench-201-best": NASBENCH201_BEST,
     "NAS-Bench-201-ResNet": NASBENCH201_RESNET,
 }

@@ -27,6 +27,7 @@ from nas_gym.networks import (
     count_parameters,
     measure_cost,
     multiply_adds,
+    weightless_network,
 )
 from tests.helpers import random_architecture
 
@@ -158,6 +159,18 @@ def test_the_canonical_form_costs_the_same(seed: int) -> None:
     assert architecture.canonical() != architecture
     cost = measure_cost(architecture, CIFAR, settings)
     assert measure_cost(architecture.canonical(), CIFAR, settings) == cost
+
+
+def test_weightless_networks_are_the_real_ones_without_numbers() -> None:
+    settings = CellNetworkSettings(cells=1, filters=8)
+    real = build_network(published("NASNet-A"), CIFAR, settings)
+    weightless = weightless_network(published("NASNet-A"), CIFAR, settings)
+    assert all(parameter.is_meta for parameter in weightless.parameters())
+    shapes = [
+        [(name, value.shape) for name, value in one.state_dict().items()]
+        for one in (real, weightless)
+    ]
+    assert shapes[0] == shapes[1]
 
 
 def test_measuring_draws_no_random_numbers() -> None:

@@ -14,6 +14,7 @@ from nas_gym.search_spaces import (
     CustomSearchSpace,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    NASBench101SearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
     NASSearchSpace,
@@ -36,11 +37,12 @@ SEARCH_SPACES = {
     "one layer": ENASMacroSearchSpace(1),
     "ENASMicro": ENASMicroSearchSpace(),
     "one node": ENASMicroSearchSpace(1),
+    "NASBench101": NASBench101SearchSpace(),
     "NASBench201": NASBench201SearchSpace(),
     "conditional": LayersSearchSpace(),
     "custom": CustomSearchSpace(ConvNet),
 }
-CONDITIONAL = ("conditional", "custom")
+CONDITIONAL = ("conditional", "custom", "NASBench101")
 NAMES = st.sampled_from(sorted(SEARCH_SPACES))
 every_search_space = pytest.mark.parametrize("name", SEARCH_SPACES)
 
@@ -113,7 +115,7 @@ def test_size_is_the_product_of_the_choices(name: str) -> None:
     assert search_space.size == math.prod(map(int, valid))
 
 
-@pytest.mark.parametrize("name", ["few operations", *CONDITIONAL])
+@pytest.mark.parametrize("name", ["few operations", "conditional", "custom"])
 def test_size_counts_the_valid_sequences_which_mean_unlike_architectures(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     found = all_sequences(search_space)

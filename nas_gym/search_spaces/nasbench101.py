@@ -1,0 +1,326 @@
+"""The search space of NAS-Bench-101 (Ying et al. 2019, https://arxiv.org/abs/1902.09635).
+
+A cell is a directed acyclic graph of at most seven vertices and nine edges: vertex 0 is its input,
+the last one its output, and each vertex between them takes one of three operations. Vertices that
+lie on no path from input to output do not count. There are 423,624 cells that differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_list
+from nas_gym.errors import choices_hint
+from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace
+
+NASBENCH101_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+"""The operations, verbatim and in the order of the released code, on which the hash depends."""
+INPUT, OUTPUT = "input", "output"
+"""What the released code calls the operations of the first and of the last vertex."""
+
+MAX_VERTICES, MAX_EDGES = 7, 9
+EDGES = tuple(combinations(range(MAX_VERTICES), 2))
+"""(source, target) of each edge that a cell may have, in the order of the decisions."""
+_HASH_LABELS = {INPUT: -1, OUTPUT: -2}
+_HASH_LABELS |= {label: number for number, label in enumerate(NASBENCH101_OPERATIONS)}
+
+Edge = tuple[int, int]
+Matrix = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class VerticesSketch:
+    """A graph whose vertices have operations, for drawings; vertex 0 is the input."""
+
+    labels: tuple[str, ...]
+    """The operation of each vertex, "?" where it is not decided yet."""
+    edges: tuple[Edge, ...]
+    """(source, target) of each."""
+    used: frozenset[int]
+    """The vertices on a path from the input to the output; all, while edges are undecided."""
+
+
+@dataclass(frozen=True)
+class NASBench101Architecture(Architecture, kind="nasbench101"):
+    """A cell of NAS-Bench-101, in the released code's form.
+
+    Args:
+        adjacency: (V, V), 1 in row s and column t for an edge from vertex s to vertex t > s.
+        operations: (V,), "input", then the operation of every vertex between, then "output".
+
+    Raises:
+        InvalidArchitecture: one of them is malformed, the output is not connected to the input,
+            or more than nine edges lie on paths between the two.
+    """
+
+    adjacency: Matrix
+    operations: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_adjacency(self.adjacency)
+        _check_operations(self.operations, len(self.adjacency))
+        edges = self.edges
+        used = _used(edges, len(self.operations))
+        if not used:
+            raise InvalidArchitecture(
+                "adjacency: the output is not connected to the input; add a path of edges from "
+                f"vertex 0 to vertex {len(self.operations) - 1}"
+            )
+        count = sum(source in used and target in used for source, target in edges)
+        if count > MAX_EDGES:
+            raise InvalidArchitecture(
+                f"adjacency: {count} edges lie on paths from the input to the output; "
+                f"a cell has at most {MAX_EDGES}"
+            )
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """(source, target) of every edge, in the order of the rows."""
+        pairs = combinations(range(len(self.adjacency)), 2)
+        return tuple((source, target) for source, target in pairs if self.adjacency[source][target])
+
+    def pruned(self) -> NASBench101Architecture:
+        """The cell without the vertices that lie on no path from its input to its output."""
+        used = sorted(_used(self.edges, len(self.operations)))
+        if len(used) == len(self.operations):
+            return self
+        rows = tuple(tuple(self.adjacency[row][column] for column in used) for row in used)
+        return NASBench101Architecture(rows, tuple(self.operations[vertex] for vertex in used))
+
+    @property
+    def module_hash(self) -> str:
+        """The cell's name in the released tables: 32 hexadecimal digits, equal if isomorphic.
+
+        Every vertex starts from its degrees and its operation, and takes in its neighbours' digests
+        as often as there are vertices; the name is the digest of all, whatever their order
+        (https://github.com/google-research/nasbench, nasbench/lib/graph_util.py).
+        """
+        cell = self.pruned()
+        edges, vertices = cell.edges, range(len(cell.operations))
+        before = [[source for source, target in edges if target == vertex] for vertex in vertices]
+        after = [[target for source, target in edges if source == vertex] for vertex in vertices]
+        labels = [_HASH_LABELS[label] for label in cell.operations]
+        digests = [
+            _md5(f"({len(out)}, {len(into)}, {label})")
+            for out, into, label in zip(after, before, labels, strict=True)
+        ]
+        for _ in labels:
+            into = ["".join(sorted([digests[v] for v in sources])) for sources in before]
+            out = ["".join(sorted([digests[v] for v in targets])) for targets in after]
+            digests = [_md5("|".join(parts)) for parts in zip(into, out, digests, strict=True)]
+        return _md5(str(sorted(digests)))
+
+    def canonical(self) -> NASBench101Architecture:
+        """The pruned cell in the order of vertices in which the released tables hold it.
+
+        That is the order whose matrix, read column by column as a binary number with the least
+        digit first, is least, and after that the operations' numbers. Isomorphic cells differ in
+        one thing: which vertices get a filter more where the output's do not divide evenly.
+        """
+        cell = self.pruned()
+        last = len(cell.operations) - 1
+        numbers = {edge: number for number, edge in enumerate(columnwise(last + 1))}
+        labels = [_HASH_LABELS[label] for label in cell.operations[1:-1]]
+        codes = []
+        for order in permutations(range(1, last)):
+            place = (0, *order, last)
+            moved = [(place[source], place[target]) for source, target in cell.edges]
+            if all(source < target for source, target in moved):
+                placed = sorted(zip(order, labels, strict=True))
+                code = sum(1 << numbers[edge] for edge in moved)
+                codes.append((code, tuple(label for _, label in placed)))
+        return cell_of_code(*min(codes))
+
+    def sketch(self) -> VerticesSketch:
+        used = _used(self.edges, len(self.operations))
+        return VerticesSketch(self.operations, self.edges, used)
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "adjacency": [list(row) for row in self.adjacency],
+            "operations": list(self.operations),
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> NASBench101Architecture:
+        expect_fields(body, ("adjacency", "operations"), "architecture")
+        rows = expect_list(body["adjacency"], "adjacency")
+        matrix = [
+            tuple(expect_list(row, f"adjacency[{number}]")) for number, row in enumerate(rows)
+        ]
+        return cls(tuple(matrix), tuple(expect_list(body["operations"], "operations")))
+
+
+class NASBench101SearchSpace(SearchSpace):
+    """21 decisions of an edge each, row by row, then the operations of the five inner vertices.
+
+    An edge may be added while there are fewer than nine; and one has to be, if without it no path
+    could lead from the input to the output any more. So every episode ends in a cell of the
+    benchmark.
+    """
+
+    def __init__(self) -> None:
+        edges = [Decision(f"edge ({source},{target})", ("0", "1")) for source, target in EDGES]
+        operations = [
+            Decision(f"op vertex {vertex}", NASBENCH101_OPERATIONS)
+            for vertex in range(1, MAX_VERTICES - 1)
+        ]
+        super().__init__("NASBench101", edges + operations)
+
+    @property
+    def size(self) -> int:
+        # How many edge sets reach the same vertices from the input with as many edges.
+        ways: Counter[tuple[frozenset[int], int]] = Counter({(frozenset((0,)), 0): 1})
+        for source, target in EDGES:
+            for (reached, edges), number in list(ways.items()):
+                if edges < MAX_EDGES:
+                    added = reached | {target} if source in reached else reached
+                    ways[added, edges + 1] += number
+        connected = sum(n for (reached, _), n in ways.items() if MAX_VERTICES - 1 in reached)
+        return connected * math.prod(self.num_choices[len(EDGES) :])
+
+    def valid_choices(self, prefix: Choices) -> Mask:
+        if len(prefix) >= len(EDGES):
+            return super().valid_choices(prefix)
+        decided = prefix.tolist()
+        return np.array([_can_be_completed([*decided, edge]) for edge in (0, 1)])
+
+    def sample(self, rng: np.random.Generator) -> Choices:
+        """A sequence of choices, (T,) int64, every valid one being as likely as any other.
+
+        Decisions drawn one after the other, as masks allow, would favour early edges.
+        """
+        while True:
+            choices = rng.integers(self.num_choices)
+            if _can_be_completed(choices[: len(EDGES)].tolist()):
+                return choices
+
+    def decode(self, choices: ArrayLike) -> NASBench101Architecture:
+        checked = self.check(choices).tolist()
+        chosen = [edge for edge, choice in zip(EDGES, checked, strict=False) if choice]
+        labels = [NASBENCH101_OPERATIONS[choice] for choice in checked[len(EDGES) :]]
+        return NASBench101Architecture(_matrix(chosen, MAX_VERTICES), (INPUT, *labels, OUTPUT))
+
+    def encode(self, architecture: Architecture) -> Choices:
+        """The sequence of choices, (T,) int64, that means ``architecture``.
+
+        A cell of fewer vertices is filled up with vertices that nothing uses, and one of more than
+        nine edges is pruned: `decode` then gives another form of the same network.
+        """
+        if not isinstance(architecture, NASBench101Architecture):
+            raise InvalidArchitecture(
+                f"kind: {architecture.kind!r} is not in the NAS-Bench-101 search space; "
+                "expected 'nasbench101'"
+            )
+        cell = architecture
+        if len(cell.edges) > MAX_EDGES:
+            cell = cell.pruned()
+        last = len(cell.operations) - 1
+        chosen = {(s, MAX_VERTICES - 1 if t == last else t) for s, t in cell.edges}
+        labels = [NASBENCH101_OPERATIONS.index(label) for label in cell.operations[1:-1]]
+        unused = [0] * (MAX_VERTICES - 2 - len(labels))
+        return np.array([*[edge in chosen for edge in EDGES], *labels, *unused], dtype=np.int64)
+
+    def sketch(self, prefix: Choices) -> VerticesSketch:
+        decided = prefix.tolist()
+        chosen = tuple(edge for edge, choice in zip(EDGES, decided, strict=False) if choice)
+        labels = [NASBENCH101_OPERATIONS[choice] for choice in decided[len(EDGES) :]]
+        undecided = ["?"] * (MAX_VERTICES - 2 - len(labels))
+        used = frozenset(range(MAX_VERTICES))
+        if len(decided) >= len(EDGES):
+            used = _used(chosen, MAX_VERTICES)
+        return VerticesSketch((INPUT, *labels, *undecided, OUTPUT), chosen, used)
+
+
+def columnwise(vertices: int) -> list[Edge]:
+    """Every edge that may be, column by column of the matrix: the released code's numbering."""
+    return [(source, target) for target in range(vertices) for source in range(target)]
+
+
+def cell_of_code(edges: int, labels: Sequence[int]) -> NASBench101Architecture:
+    """The cell of its edges' code (bit i: edge i of `columnwise`) and its operations' numbers."""
+    vertices = len(labels) + 2
+    pairs = enumerate(columnwise(vertices))
+    chosen = [pair for number, pair in pairs if edges >> number & 1]
+    operations = [NASBENCH101_OPERATIONS[label] for label in labels]
+    return NASBench101Architecture(_matrix(chosen, vertices), (INPUT, *operations, OUTPUT))
+
+
+def _matrix(edges: Sequence[Edge], vertices: int) -> Matrix:
+    chosen = set(edges)
+    return tuple(
+        tuple(int((source, target) in chosen) for target in range(vertices))
+        for source in range(vertices)
+    )
+
+
+def _used(edges: Sequence[Edge], vertices: int) -> frozenset[int]:
+    """The vertices on a path from the first vertex to the last; none if there is no path."""
+    reached, useful = {0}, {vertices - 1}
+    for source, target in edges:  # sources ascend
+        if source in reached:
+            reached.add(target)
+    for source, target in reversed(edges):
+        if target in useful:
+            useful.add(source)
+    return frozenset(reached & useful) if vertices - 1 in reached else frozenset()
+
+
+def _can_be_completed(decided: Sequence[int]) -> bool:
+    """Whether a cell has these first decisions: at most nine edges, the output connected."""
+    edges, reached = 0, {0}
+    for (source, target), edge in zip(EDGES, decided, strict=False):
+        if edge:
+            edges += 1
+            if source in reached:
+                reached.add(target)
+    last = MAX_VERTICES - 1
+    if last in reached:
+        return edges <= MAX_EDGES
+    # The row of the next edge is still open at its end, the output, and so are all rows below.
+    open_row = EDGES[len(decided)][0] if len(decided) < len(EDGES) else last
+    return edges < MAX_EDGES and max(reached) >= open_row
+
+
+def _check_adjacency(adjacency: Matrix) -> None:
+    vertices = len(adjacency)
+    if not 2 <= vertices <= MAX_VERTICES:
+        raise InvalidArchitecture(
+            f"adjacency: expected 2 to {MAX_VERTICES} rows, one a vertex; got {vertices}"
+        )
+    for source, row in enumerate(adjacency):
+        if len(row) != vertices:
+            raise InvalidArchitecture(
+                f"adjacency[{source}]: expected {vertices} entries, one a vertex; got {len(row)}"
+            )
+        for target, entry in enumerate(row):
+            if type(entry) is not int or entry not in ((0, 1) if source < target else (0,)):
+                expected = "0 or 1" if source < target else "0, for edges lead to later vertices"
+                raise InvalidArchitecture(
+                    f"adjacency[{source}][{target}]: expected {expected}; got {entry!r}"
+                )
+
+
+def _check_operations(operations: tuple[str, ...], vertices: int) -> None:
+    if len(operations) != vertices:
+        raise InvalidArchitecture(
+            f"operations: expected {vertices}, one a vertex; got {len(operations)}"
+        )
+    for place, label in enumerate(operations):
+        valid = {0: (INPUT,), vertices - 1: (OUTPUT,)}.get(place, NASBENCH101_OPERATIONS)
+        if label not in valid:
+            hint = choices_hint(label, valid)
+            raise InvalidArchitecture(f"operations[{place}]: {label!r} is not valid here; {hint}")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
