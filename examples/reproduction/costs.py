@@ -22,6 +22,8 @@ from nas_gym.networks import (
     ENASCellNetworkSettings,
     ImageShape,
     MacroNetworkSettings,
+    NASBench101Settings,
+    NASBench201Settings,
     NetworkSettings,
     measure_cost,
 )
@@ -256,6 +258,30 @@ ROWS = [
         ENAS,
         "38.0M",
         reason="as the row above: about twice as many, and 55.0M in the form 'paper'",
+    ),
+    Row(
+        "NAS-Bench-101, like Inception",
+        "NAS-Bench-101-Inception",
+        CIFAR,
+        NASBench101Settings(),
+        "google-research/nasbench",
+        2_694_282,
+    ),
+    Row(
+        "NAS-Bench-201, row 6111",
+        "NAS-Bench-201-best",
+        CIFAR,
+        NASBench201Settings(),
+        "the released table",
+        1_073_466,
+    ),
+    Row(
+        "NAS-Bench-201, row 11472",
+        "NAS-Bench-201-ResNet",
+        CIFAR,
+        NASBench201Settings(),
+        "the released table",
+        559_386,
     ),
 ]
 

@@ -1,0 +1,122 @@
+"""Sizes of the search spaces: published, ours, and whether they agree.
+
+    python examples/reproduction/sizes.py [--names]
+
+Every registered environment's default search space is listed with its number of valid sequences of
+choices. Where more was published, `FIGURES` says what, and how it is counted here. With `--names`,
+all 423,624 cells of NAS-Bench-101 are also built and named as the released tables name them, which
+takes some minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+from typing import Annotated, cast
+
+import gymnasium as gym
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas_gym import SearchSpace
+from nas_gym.envs.training import TrainingEnv
+from nas_gym.search_spaces.nasbench101 import MAX_VERTICES
+from nas_gym.search_spaces.nasbench101_cells import unique_cells, unique_codes
+
+
+def sequences(search_space: SearchSpace) -> int:
+    """Valid sequences of choices."""
+    return search_space.size
+
+
+def different_keys(search_space: SearchSpace) -> int:
+    """Architectures of different keys, by decoding every sequence of an unconditional space."""
+    every = product(*map(range, search_space.num_choices))
+    return len({search_space.decode(choices).key for choices in every})
+
+
+def nasbench101_cells(_: SearchSpace) -> int:
+    """Cells that no reordering of vertices makes equal."""
+    return sum(len(unique_codes(vertices)) for vertices in range(2, MAX_VERTICES + 1))
+
+
+def nasbench101_names(_: SearchSpace) -> int:
+    """Different names (`module_hash`) of those cells."""
+    return len({cell.module_hash for cell in unique_cells()})
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A size of a search space: what it counts, what was published, where, and how we count."""
+
+    what: str
+    published: str | None
+    """As printed; ours agrees if it rounds to it. None if nothing was."""
+    source: str = ""
+    count: Callable[[SearchSpace], int] = sequences
+
+    def verdict(self, ours: int) -> str:
+        """Whether ours agrees with the published figure."""
+        if self.published is None:
+            return ""
+        printed = Decimal(self.published.replace(",", ""))
+        return "agrees" if Decimal(ours).quantize(printed) == printed else "DIFFERS"
+
+
+UNPUBLISHED = Figure("sequences of choices", None)
+FIGURES: dict[str, list[Figure]] = {
+    "nas_gym/NASBench101-v0": [
+        UNPUBLISHED,
+        Figure("cells up to isomorphism", "423,624", "Ying et al. 2019", nasbench101_cells),
+    ],
+    "nas_gym/NASBench201-v0": [
+        Figure("sequences of choices", "15,625", "Dong & Yang 2020"),
+        Figure("cells up to isomorphism", "6,466", "Dong & Yang 2020", different_keys),
+    ],
+}
+"""By environment; one that is missing here has `UNPUBLISHED` alone."""
+NAMES = Figure("names in the tables", "423,624", "Ying et al. 2019", nasbench101_names)
+
+
+def default_search_space(env_id: str) -> SearchSpace:
+    """The search space of a registered environment that is made without arguments."""
+    entry = gym.registry[env_id].entry_point
+    assert isinstance(entry, str)
+    creator = gym.envs.registration.load_env_creator(entry)
+    return cast("type[TrainingEnv]", creator).default_search_space()
+
+
+def written(number: int) -> str:
+    """A number in full, or rounded if that would be too long."""
+    return f"{number:,}" if number < 10**12 else f"{number:.4g}"
+
+
+def main(
+    names: Annotated[bool, typer.Option(help="Name all cells of NAS-Bench-101, too.")] = False,
+) -> None:
+    """Print a line for each figure."""
+    table = Table("environment", "decisions", "counted", "published", "ours", "", "by", box=None)
+    for env_id in [name for name in gym.registry if name.startswith("nas_gym/")]:
+        search_space = default_search_space(env_id)
+        figures = FIGURES.get(env_id, [UNPUBLISHED])
+        if names and env_id == "nas_gym/NASBench101-v0":
+            figures = [*figures, NAMES]
+        for figure in figures:
+            ours = figure.count(search_space)
+            table.add_row(
+                env_id,
+                str(len(search_space.decisions)),
+                figure.what,
+                figure.published or "none",
+                written(ours),
+                figure.verdict(ours),
+                figure.source,
+            )
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
