@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
+from nas_gym.search_spaces import SearchSpace
 
 Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable"]
 
@@ -47,6 +51,31 @@ class Evaluator(Protocol):
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order."""
+
+
+@runtime_checkable
+class RecordedEvaluator(Evaluator, Protocol):
+    """An evaluator that has every evaluation at hand: R of them, as the rows of a few columns.
+
+    The environments look finished networks up in it by arrays, with no Python object for each.
+    Sequences with the same row are the same network: it is paid for once, and answered from memory
+    from then on. A sequence that means no recorded network has a row too, one whose status says so.
+    """
+
+    search_space: SearchSpace
+    """Whose sequences of choices `rows` reads."""
+    columns: Mapping[str, NDArray[Any]]
+    """(R,) each, by the name of the field of `Evaluation` that it holds.
+
+    ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters`` and
+    ``multiply_adds`` (float64, nan for None) may be. The vector environment's ``info`` has them.
+    """
+
+    def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row, (N,) int64 from 0 to R - 1, of each of N complete, valid sequences, (N, T)."""
+
+    def evaluation(self, row: int) -> Evaluation:
+        """The record of one row, with ``cached`` False; it agrees with the columns."""
 
 
 @dataclass
