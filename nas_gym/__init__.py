@@ -10,7 +10,7 @@ from nas_gym import rewards
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, NASGymError
-from nas_gym.evaluation.evaluator import Budget, Evaluation, Evaluator
+from nas_gym.evaluation.evaluator import Budget, Evaluation, Evaluator, RecordedEvaluator
 from nas_gym.search_spaces import (
     CustomArchitecture,
     CustomSearchSpace,
@@ -24,6 +24,7 @@ from nas_gym.search_spaces import (
     SearchSpace,
     published,
 )
+from nas_gym.vector_env import NASVectorEnv
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,8 @@ __all__ = [
     "NASGymError",
     "NASNetSearchSpace",
     "NASSearchSpace",
+    "NASVectorEnv",
+    "RecordedEvaluator",
     "SearchSpace",
     "published",
     "rewards",
@@ -60,3 +63,16 @@ gymnasium.register(
     id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
 )
 gymnasium.register(id="nas_gym/NASNet-v0", entry_point="nas_gym.envs.nasnet:NASNetEnv")
+for _name, _entry_point in {
+    "ENASMacro-v0": "nas_gym.envs.enas_macro:ENASMacroEnv",
+    "ENASMicro-v0": "nas_gym.envs.enas_micro:ENASMicroEnv",
+    "NASBench201-v0": "nas_gym.envs.nasbench201:NASBench201Env",
+    "NASNet-v0": "nas_gym.envs.nasnet:NASNetEnv",
+}.items():
+    gymnasium.register(
+        id=f"nas_gym/{_name}",
+        entry_point=_entry_point,
+        vector_entry_point=f"nas_gym.vector_env:{_name}",
+        order_enforce=False,  # NASEnv does so itself
+        disable_env_checker=True,  # the tests check every environment; each step would pay for it
+    )

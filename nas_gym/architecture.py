@@ -19,6 +19,8 @@ from nas_gym.errors import NASGymError, choices_hint
 VERSION = 1
 """Version of the JSON form; a reader accepts this one and earlier ones."""
 
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 class InvalidArchitecture(NASGymError):
     """An architecture is malformed; the message says where in it, and what is wrong."""
@@ -74,7 +76,7 @@ class Architecture(ABC):
 
     def to_json(self) -> str:
         """One line of JSON; the same text for equal architectures."""
-        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return _write(self.to_dict())
 
     @staticmethod
     def from_dict(data: object) -> Architecture:

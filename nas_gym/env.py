@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, reward_by_name
 from nas_gym.search_spaces import Mask, SearchSpace, resolve_action
 
-Observation = NDArray[np.int64]
-"""(T,) int64: 0 = not decided yet, c + 1 = choice c."""
+Observation = NDArray[np.integer[Any]]
+"""(T,) of the smallest sufficient integer type: 0 = not decided yet, c + 1 = choice c."""
+
+REMEMBERED = 2**14
+"""How many sequences of choices an environment keeps the outcome of, so as not to decode again."""
+
+
+class Outcome(NamedTuple):
+    """What a sequence of choices came to."""
+
+    reward: float
+    architecture: str
+    evaluation: dict[str, Any]
 
 
 class NASEnv(gym.Env[Observation, np.int64]):
@@ -28,12 +39,14 @@ class NASEnv(gym.Env[Observation, np.int64]):
     Args:
         search_space: The decisions, and the architecture that they mean.
         evaluator: What makes an `Evaluation` of a finished architecture. One that was evaluated
-            before is answered from memory.
+            before is answered from memory; environments that are given the same
+            `CachingEvaluator` share this memory, and the budget.
         reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
 
     Raises:
-        InvalidSettings: no reward or render mode has that name.
+        InvalidSettings: no reward or render mode has that name, or the evaluator is a recorded
+            benchmark of another search space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -48,23 +61,21 @@ class NASEnv(gym.Env[Observation, np.int64]):
         reward: str | Reward = accuracy,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            hint = choices_hint(render_mode, self.metadata["render_modes"])
-            raise InvalidSettings(f"render_mode: {render_mode!r} is not known; {hint}")
+        check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
-        self.evaluator = CachingEvaluator(evaluator)
+        self.evaluator = caching_evaluator(evaluator, search_space)
         self.reward = reward_by_name(reward)
         self.render_mode = render_mode
-        self.observation_space = spaces.MultiDiscrete(
-            [number + 1 for number in search_space.num_choices]
-        )
+        self.observation_space = observation_space_of(search_space)
         self.action_space = spaces.Discrete(search_space.num_actions)
         self._window: Window | None = None
         self.decisions = len(search_space.decisions)
         """T, the number of steps in an episode."""
         self._choices = np.zeros(self.decisions, dtype=np.int64)
-        self._observation = np.zeros(self.decisions, dtype=np.int64)
+        self._observation = np.zeros(self.decisions, dtype=self.observation_space.dtype)
         self._step = 0
+        self._started = False
+        self._outcomes: dict[bytes, Outcome] = {}  # by sequence of choices
         self._stage = search_space
         self._mask = search_space.action_mask(self._choices[:0])
 
@@ -81,9 +92,11 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts a new network: nothing is decided."""
-        super().reset(seed=seed)
+        if seed is not None:
+            super().reset(seed=seed)
         self._observation[:] = 0
         self._step = 0
+        self._started = True
         self._stage = self.search_space.stage(self.budget.asked)
         self._mask = self._stage.action_mask(self._choices[:0])
         if self.render_mode == "human":
@@ -92,8 +105,8 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
     def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Makes one decision; the last one has the network evaluated."""
-        if self._step == self.decisions:
-            raise gym.error.ResetNeeded("the network is complete; call reset() for a new one")
+        if not self._started:
+            raise gym.error.ResetNeeded("call reset() first; it starts a new network")
         choice, invalid = resolve_action(self._mask, int(action))
         self._choices[self._step] = choice
         self._observation[self._step] = choice + 1
@@ -108,20 +121,36 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
     def _evaluate(self, info: dict[str, Any]) -> float:
         """The reward of the finished network; adds its record to ``info``."""
-        architecture = self._stage.decode(self._choices)
-        [evaluation] = self.evaluator.evaluate([architecture])
-        info["architecture"] = architecture.to_json()
-        info["evaluation"] = evaluation.to_dict()
-        return float(self.reward(evaluation))
+        self._started = False
+        sequence = self._choices.tobytes()
+        outcome = self._outcomes.get(sequence)
+        if outcome is None:
+            outcome = self._outcome()
+            if len(self._outcomes) == REMEMBERED:
+                self._outcomes.clear()
+            again = {**outcome.evaluation, "cached": True}
+            self._outcomes[sequence] = outcome._replace(evaluation=again)
+        else:
+            self.evaluator.budget.asked += 1
+        info["architecture"] = outcome.architecture
+        info["evaluation"] = {**outcome.evaluation, "curve": outcome.evaluation["curve"].copy()}
+        return outcome.reward
+
+    def _outcome(self) -> Outcome:
+        """What the finished network was worth, which counts as one evaluation asked for."""
+        evaluation = self.evaluator.evaluate_choices(self._stage, self._choices[np.newaxis])[0]
+        architecture = self._stage.decode(self._choices).to_json()
+        return Outcome(float(self.reward(evaluation)), architecture, evaluation.to_dict())
 
     def render(self) -> Any:
         """The network as far as it is decided: a str, an (H, W, 3) uint8 array, or a window."""
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
+        prefix = self._choices[: self._step]
         if self.render_mode == "ansi":
-            return write(self._stage, self._choices[: self._step])
-        picture = np.asarray(draw(self._stage, self._choices[: self._step]))
+            return write(self._stage, prefix)
+        picture = np.asarray(draw(self._stage, prefix))
         if self.render_mode == "rgb_array":
             return picture
         if self._window is None:
@@ -134,3 +163,32 @@ class NASEnv(gym.Env[Observation, np.int64]):
         if self._window is not None:
             self._window.close()
             self._window = None
+
+
+def observation_space_of(search_space: SearchSpace) -> spaces.MultiDiscrete:
+    """The partial architectures of a search space, in the smallest sufficient integer type."""
+    sizes = [number + 1 for number in search_space.num_choices]
+    return spaces.MultiDiscrete(sizes, dtype=np.min_scalar_type(-max(sizes)).name)
+
+
+def caching_evaluator(evaluator: Evaluator, search_space: SearchSpace) -> CachingEvaluator:
+    """``evaluator`` with a memory and a budget, if it has none yet.
+
+    Raises:
+        InvalidSettings: it is a recorded benchmark of another search space.
+    """
+    caching = evaluator if isinstance(evaluator, CachingEvaluator) else CachingEvaluator(evaluator)
+    recorded = caching.recorded
+    require(
+        recorded is None or recorded.search_space.decisions == search_space.decisions,
+        f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
+        "hand in the evaluator's own search_space",
+    )
+    return caching
+
+
+def check_render_mode(render_mode: str | None, known: list[str]) -> None:
+    """Raise `InvalidSettings` unless a render mode is None or one of those known."""
+    if render_mode is not None and render_mode not in known:
+        hint = choices_hint(render_mode, known)
+        raise InvalidSettings(f"render_mode: {render_mode!r} is not known; {hint}")

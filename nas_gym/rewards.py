@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation.evaluator import Evaluation
+from nas_gym.evaluation.evaluator import Evaluation, Evaluations
 
 Reward: TypeAlias = Callable[[Evaluation], float]
 
@@ -41,3 +44,11 @@ def reward_by_name(reward: str | Reward) -> Reward:
     if not isinstance(reward, str) or reward not in REWARDS:
         raise InvalidSettings(f"reward: {reward!r} is not known; {choices_hint(reward, REWARDS)}")
     return REWARDS[reward]
+
+
+def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:
+    """The reward of each of N evaluations: (N,) float64."""
+    if reward is accuracy:  # with no Python object for each
+        return evaluations.columns["accuracy"].astype(np.float64)
+    number = len(evaluations.columns["accuracy"])
+    return np.array([reward(evaluations[index]) for index in range(number)], dtype=np.float64)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields
 from nas_gym.evaluation.evaluator import Evaluation, Status
@@ -28,6 +28,7 @@ class StubEvaluator:
     """Gives an architecture an accuracy that follows from its key; keeps what it was asked."""
 
     status: Status = "ok"
+    parameters: int | None = 10
     asked: list[list[Architecture]] = field(default_factory=list)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
@@ -43,9 +44,35 @@ class StubEvaluator:
             seconds=1.5,
             seed=7,
             fingerprint="stub",
-            parameters=10,
+            parameters=self.parameters,
             multiply_adds=100,
         )
+
+
+class RecordedStub:
+    """A recorded benchmark in which the row, and with it all else, is the sum of the choices."""
+
+    def __init__(self, search_space: SearchSpace) -> None:
+        self.search_space = search_space
+        self.rows_in_all = sum(search_space.num_choices) - len(search_space.num_choices) + 1
+        everything = [self.evaluation(row) for row in range(self.rows_in_all)]
+        self.columns = {
+            name: np.array([getattr(evaluation, name) for evaluation in everything])
+            for name in ("accuracy", "seconds", "status", "parameters")
+        }
+
+    def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(choices.sum(axis=1))
+
+    def evaluation(self, row: int) -> Evaluation:
+        failed = row % 5 == 4
+        accuracy = 0.0 if failed else row / self.rows_in_all
+        status: Status = "diverged" if failed else "ok"
+        return Evaluation(status, accuracy, (accuracy,), row + 0.5, 0, "stub", 10 * row)
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        choices = np.stack([self.search_space.encode(each) for each in architectures])
+        return [self.evaluation(int(row)) for row in self.rows(choices)]
 
 
 WIDTHS = ("none", "8", "16", "32")

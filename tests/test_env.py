@@ -146,7 +146,7 @@ def test_spaces_of_observations_and_actions(search_space: SearchSpace) -> None:
     env = stub_env(search_space)
     assert env.action_space == gym.spaces.Discrete(search_space.num_actions)
     sizes = [number + 1 for number in search_space.num_choices]
-    assert env.observation_space == gym.spaces.MultiDiscrete(sizes)
+    assert env.observation_space == gym.spaces.MultiDiscrete(sizes, dtype=np.int8)
 
 
 @two_search_spaces

@@ -21,6 +21,7 @@ ROOMS = (
     "rewards",
     "rendering",
     "env",
+    "vector_env",
     "envs",
 )
 """From top to bottom; each may import from those above it, and from itself."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -43,7 +45,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON data."""
-        return {**asdict(self), "curve": list(self.curve)}
+        return {**vars(self), "curve": list(self.curve)}
 
 
 class Evaluator(Protocol):
@@ -90,19 +92,83 @@ class Budget:
     """Seconds of training in the evaluations made."""
 
 
+class Evaluations(ABC):
+    """The evaluations of N finished networks, one by one or as arrays."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Evaluation: ...
+
+    @cached_property
+    @abstractmethod
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """(N,) each: ``accuracy``, ``seconds``, ``status``, ``cached``, and what else is known."""
+
+
+@dataclass(frozen=True)
+class _Listed(Evaluations):
+    """Evaluations that were made one by one."""
+
+    made: list[Evaluation]
+
+    def __getitem__(self, index: int) -> Evaluation:
+        return self.made[index]
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        def column(name: str, dtype: Any) -> NDArray[Any]:
+            return np.array([getattr(evaluation, name) for evaluation in self.made], dtype)
+
+        numbers = ("accuracy", "seconds", "parameters", "multiply_adds")  # None becomes nan
+        return {
+            **{name: column(name, np.float64) for name in numbers},
+            "status": column("status", np.str_),
+            "cached": column("cached", np.bool_),
+        }
+
+
+@dataclass(frozen=True)
+class _Rows(Evaluations):
+    """Evaluations that stand in rows of a recorded benchmark."""
+
+    recorded: RecordedEvaluator
+    rows: NDArray[np.int64]  # (N,)
+    cached: NDArray[np.bool_]  # (N,)
+
+    def __getitem__(self, index: int) -> Evaluation:
+        evaluation = self.recorded.evaluation(int(self.rows[index]))
+        return replace(evaluation, cached=True) if self.cached[index] else evaluation
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        columns = {name: column[self.rows] for name, column in self.recorded.columns.items()}
+        return {**columns, "cached": self.cached}
+
+
 @dataclass
 class CachingEvaluator:
-    """Answers an architecture that was evaluated before from memory, and counts the budget.
+    """Answers what was evaluated before from memory, and counts the budget.
 
-    Architectures with the same `Architecture.key` are the same network, and are trained once.
+    Architectures with the same `Architecture.key`, or with the same row of a `RecordedEvaluator`,
+    are the same network, and are evaluated once.
     """
 
     evaluator: Evaluator
     budget: Budget = field(default_factory=Budget)
     known: dict[str, Evaluation] = field(default_factory=dict)
+    """By key."""
+
+    def __post_init__(self) -> None:
+        evaluator = self.evaluator
+        self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
+        if self.recorded is not None:
+            self._paid = np.zeros(len(self.recorded.columns["accuracy"]), dtype=np.bool_)  # (R,)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """As `Evaluator.evaluate`; an answer from memory says so in ``cached``."""
+        if self.recorded is not None and architectures:
+            encode = self.recorded.search_space.encode
+            found = self._look_up(np.stack([encode(each) for each in architectures]))
+            return [found[index] for index in range(len(architectures))]
         keys = [architecture.key for architecture in architectures]
         new = {
             key: architecture
@@ -118,3 +184,32 @@ class CachingEvaluator:
             replace(self.known[key], cached=new.pop(key, None) is None)  # its first use is not
             for key in keys
         ]
+
+    def evaluate_choices(
+        self, search_space: SearchSpace, choices: NDArray[np.int64]
+    ) -> Evaluations:
+        """The evaluations of N complete, valid sequences of choices, (N, T), as one batch."""
+        if self.recorded is not None:
+            return self._look_up(choices)
+        return _Listed(self.evaluate([search_space.decode(sequence) for sequence in choices]))
+
+    def _look_up(self, choices: NDArray[np.int64]) -> Evaluations:
+        """`evaluate_choices` in a recorded benchmark."""
+        assert self.recorded is not None
+        rows = self.recorded.rows(choices)
+        cached = self._paid[rows]
+        if not cached.all():
+            self._pay(rows, cached)
+        self.budget.asked += len(rows)
+        return _Rows(self.recorded, rows, cached)
+
+    def _pay(self, rows: NDArray[np.int64], cached: NDArray[np.bool_]) -> None:
+        """Counts the rows that are new, and marks all but the first of each as cached."""
+        assert self.recorded is not None
+        asked = np.flatnonzero(~cached)
+        new, first = np.unique(rows[asked], return_index=True)
+        cached[asked] = True
+        cached[asked[first]] = False
+        self._paid[new] = True
+        self.budget.made += len(new)
+        self.budget.seconds += float(self.recorded.columns["seconds"][new].sum())

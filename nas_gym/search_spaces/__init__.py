@@ -1,6 +1,14 @@
 """What may be chosen, in which order, and what it means; one file a family."""
 
-from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace, resolve_action
+from nas_gym.search_spaces.base import (
+    Choices,
+    Decision,
+    Mask,
+    Masks,
+    SearchSpace,
+    resolve_action,
+    resolve_actions,
+)
 from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.chains import ChainArchitecture, Convolution, MaxPooling
 from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
@@ -39,6 +47,7 @@ __all__ = [
     "MaxPooling",
     "NASBench101Architecture",
     "NASBench101SearchSpace",
+    "Masks",
     "NASBench201Architecture",
     "NASBench201SearchSpace",
     "NASNetSearchSpace",
@@ -46,4 +55,5 @@ __all__ = [
     "SearchSpace",
     "published",
     "resolve_action",
+    "resolve_actions",
 ]

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,8 @@ Choices: TypeAlias = NDArray[np.int64]
 """(T,) int64: the index chosen in each decision."""
 Mask: TypeAlias = NDArray[np.bool_]
 """(A,) bool: which of the A actions are valid; A is the largest number of choices."""
+Masks: TypeAlias = NDArray[np.bool_]
+"""(N, A) bool: a mask for each of N sequences; or (A,) bool, one mask for all of them."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,26 @@ class SearchSpace(ABC):
         masks.flags.writeable = False
         return masks
 
+    def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
+        """`valid_choices` of N prefixes of one length, (N, t): (N, k) bool.
+
+        A conditional search space may override it with array operations, for N episodes at once;
+        `valid_choices` remains the definition.
+        """
+        return np.stack([self.valid_choices(prefix) for prefix in prefixes])
+
+    def action_masks(self, prefixes: NDArray[np.int64]) -> Masks:
+        """`action_mask` of N prefixes of one length, (N, t), not to be written to.
+
+        It is (N, A) bool, or (A,) where the mask does not depend on what was chosen.
+        """
+        number, step = prefixes.shape
+        if self._fixed_action_masks is not None or step == len(self.decisions):
+            return self.action_mask(prefixes[0])
+        masks = np.zeros((number, self.num_actions), dtype=np.bool_)
+        masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
+        return masks
+
     def sample(self, rng: np.random.Generator) -> Choices:
         """A sequence of choices, each drawn uniformly among the valid ones: (T,) int64."""
         if not self._conditional:
@@ -173,13 +195,46 @@ class SearchSpace(ABC):
         return f"<{self.name}: {len(self.decisions)} decisions>"
 
 
-def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
-    """The choice that an action means under a mask, and whether the action was invalid.
+def resolve_actions(
+    masks: Masks, actions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The choices that N actions, (N,), mean under their masks: (N,) int64; which were invalid.
 
     A valid action is its own choice. Any other becomes valid choice number ``action`` modulo how
     many are valid, so that agents without masks can act.
     """
-    if 0 <= action < len(mask) and mask[action]:
-        return action, False
-    valid = np.flatnonzero(mask)
-    return int(valid[action % len(valid)]), True
+    leading = _leading(masks.tobytes()) if masks.ndim == 1 else 0
+    if leading:
+        choices = actions % leading  # a valid action is its own remainder
+    else:
+        masks = np.atleast_2d(masks)
+        places = actions % masks.shape[1]
+        valid = masks[np.arange(len(masks)), places] & (places == actions)
+        ranks = masks.cumsum(axis=1, dtype=np.int64)  # valid choice number n has rank n + 1
+        wanted = actions % ranks[:, -1]
+        choices = np.where(valid, actions, (ranks <= wanted[:, np.newaxis]).sum(axis=1))
+    return choices, choices != actions
+
+
+@lru_cache(maxsize=2**12)
+def _leading(mask: bytes) -> int:
+    """How many actions are valid under a mask, (A,) bool, if they are the first; otherwise 0."""
+    number = mask.count(1)
+    return number if mask.startswith(b"\1" * number) else 0
+
+
+def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
+    """`resolve_actions` of one action: the choice, and whether the action was invalid."""
+    resolved = _resolutions(mask.tobytes())
+    if 0 <= action < len(resolved):
+        return resolved[action]
+    choices, _ = resolve_actions(mask, np.array([action]))
+    return int(choices[0]), True
+
+
+@lru_cache(maxsize=2**12)
+def _resolutions(mask: bytes) -> tuple[tuple[int, bool], ...]:
+    """What each of the A actions means under a mask, (A,) bool, given as its bytes."""
+    actions = np.arange(len(mask))
+    choices, invalid = resolve_actions(np.frombuffer(mask, dtype=np.bool_), actions)
+    return tuple(zip(choices.tolist(), invalid.tolist(), strict=True))

@@ -3,13 +3,14 @@
 import json
 from dataclasses import FrozenInstanceError, replace
 
+import numpy as np
 import pytest
 
 from nas_gym import Budget
-from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.search_spaces import Block, Cell, CellArchitecture
+from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluator, RecordedEvaluator
+from nas_gym.search_spaces import Block, Cell, CellArchitecture, NASBench201SearchSpace
 from nas_gym.search_spaces.cells import ADD
-from tests.helpers import StubEvaluator, random_architecture
+from tests.helpers import RecordedStub, StubEvaluator, random_architecture
 
 
 @pytest.fixture
@@ -123,3 +124,49 @@ def test_an_evaluation_is_plain_data_and_cannot_be_changed(stub: StubEvaluator) 
     assert record["status"] == "ok"
     with pytest.raises(FrozenInstanceError):
         evaluation.accuracy = 1.0  # type: ignore[misc]
+
+
+BATCH = np.array([[3, 3, 3, 3, 3, 2], [2, 3, 3, 3, 3, 3], [4, 4, 4, 4, 4, 4], [3, 3, 3, 2, 3, 3]])
+"""Rows 17, 17, 24 and 17 of a `RecordedStub`; by their keys, four networks."""
+
+
+def test_rows_of_a_recorded_benchmark_are_paid_for_once() -> None:
+    search_space = NASBench201SearchSpace()
+    caching = CachingEvaluator(RecordedStub(search_space))
+    found = caching.evaluate_choices(search_space, BATCH)
+    assert found.columns["cached"].tolist() == [False, True, False, True]
+    assert caching.budget == Budget(asked=4, made=2, seconds=42.0)
+    again = caching.evaluate_choices(search_space, BATCH[1:])
+    assert again.columns["cached"].all()
+    assert caching.budget == Budget(asked=7, made=2, seconds=42.0)
+
+
+def test_recorded_evaluations_agree_as_arrays_one_by_one_and_by_architecture() -> None:
+    search_space = NASBench201SearchSpace()
+    recorded, plain = RecordedStub(search_space), StubOfOneCall(RecordedStub(search_space))
+    assert isinstance(recorded, RecordedEvaluator)
+    assert not isinstance(plain, RecordedEvaluator)
+    architectures = [search_space.decode(choices) for choices in BATCH]
+    found = CachingEvaluator(recorded).evaluate_choices(search_space, BATCH)
+    records = CachingEvaluator(recorded).evaluate(architectures)
+    assert [found[index] for index in range(4)] == records
+    listed = CachingEvaluator(plain).evaluate_choices(search_space, BATCH).columns
+    for name, column in found.columns.items():
+        assert column.tolist() == [getattr(record, name) for record in records]
+        if name != "cached":
+            np.testing.assert_array_equal(listed[name], column)
+
+
+class StubOfOneCall:
+    """An evaluator with the one call that all have."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self.evaluate = evaluator.evaluate
+
+
+def test_none_is_nan_in_arrays(stub: StubEvaluator) -> None:
+    search_space = NASBench201SearchSpace()
+    stub.parameters = None
+    columns = CachingEvaluator(stub).evaluate_choices(search_space, BATCH).columns
+    assert np.isnan(columns["parameters"]).all()
+    assert columns["multiply_adds"].tolist() == [100.0] * 4

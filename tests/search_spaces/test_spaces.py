@@ -21,6 +21,7 @@ from nas_gym.search_spaces import (
     SearchSpace,
     published,
     resolve_action,
+    resolve_actions,
 )
 from nas_gym.search_spaces.cells import ADD, CONCATENATE
 from tests.helpers import ConvNet, LayersArchitecture, LayersSearchSpace, sequences
@@ -94,6 +95,18 @@ def test_masks_agree_with_valid_choices(data: st.DataObject, name: str) -> None:
         np.testing.assert_array_equal(mask[:number], valid)
         assert not mask[number:].any()
     assert search_space.action_mask(choices).all()
+
+
+@given(data=st.data(), name=NAMES)
+def test_masks_of_many_prefixes_are_the_masks_of_each(data: st.DataObject, name: str) -> None:
+    search_space = SEARCH_SPACES[name]
+    some = data.draw(st.lists(sequences(search_space), min_size=1, max_size=5))
+    choices = np.stack(some)
+    for step in range(choices.shape[1] + 1):
+        masks = search_space.action_masks(choices[:, :step])
+        expected = [search_space.action_mask(prefix) for prefix in choices[:, :step]]
+        assert masks.dtype == np.bool_
+        np.testing.assert_array_equal(np.broadcast_to(masks, np.shape(expected)), expected)
 
 
 @every_search_space
@@ -236,6 +249,27 @@ def test_resolved_actions_are_valid_choices(mask: list[bool], action: int) -> No
         assert (choice, invalid) == (action, False)
     else:
         assert (choice, invalid) == (valid[action % len(valid)], True)
+
+
+@given(
+    masks=st.integers(1, 6).flatmap(
+        lambda actions: st.lists(
+            st.lists(st.booleans(), min_size=actions, max_size=actions).filter(any), min_size=1
+        )
+    ),
+    data=st.data(),
+)
+def test_actions_resolve_alike_one_by_one_and_together(
+    masks: list[list[bool]], data: st.DataObject
+) -> None:
+    some = data.draw(st.lists(st.integers(-100, 100), min_size=len(masks), max_size=len(masks)))
+    actions, array = np.array(some), np.array(masks)
+    together = zip(*resolve_actions(array, actions), strict=True)
+    expected = [resolve_action(mask, action) for mask, action in zip(array, some, strict=True)]
+    assert [(int(choice), bool(invalid)) for choice, invalid in together] == expected
+    shared = zip(*resolve_actions(array[0], actions), strict=True)
+    expected = [resolve_action(array[0], action) for action in some]
+    assert [(int(choice), bool(invalid)) for choice, invalid in shared] == expected
 
 
 @every_search_space

@@ -1,0 +1,344 @@
+"""`NASVectorEnv`: the same as N single environments, as arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv, SearchSpace
+from nas_gym.errors import NASGymError
+from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluation, Evaluator
+from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
+from tests.test_env import CHEAP, IDS
+
+SEARCH_SPACES = {
+    "NASNet": NASNetSearchSpace(1),
+    "NASBench201": NASBench201SearchSpace(),
+    "conditional": LayersSearchSpace(),
+}
+both_modes = pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+every_search_space = pytest.mark.parametrize("name", SEARCH_SPACES)
+EVALUATORS: dict[str, Callable[[SearchSpace], Evaluator]] = {
+    "recorded": RecordedStub,
+    "one by one": lambda search_space: StubEvaluator(),
+}
+
+
+def vector_env(name: str, num_envs: int = 3, **arguments: Any) -> NASVectorEnv:
+    return NASVectorEnv(SEARCH_SPACES[name], StubEvaluator(), num_envs, **arguments)
+
+
+def finished(env: NASVectorEnv, actions: int = 0) -> tuple[Any, ...]:
+    """What the step of the last decision gives, in new episodes."""
+    env.reset()
+    for _ in range(env.decisions):
+        step = env.step(np.full(env.num_envs, actions))
+    return step
+
+
+def singles(env: NASVectorEnv, search_space: SearchSpace, evaluator: Evaluator) -> list[NASEnv]:
+    shared = CachingEvaluator(evaluator)
+    return [NASEnv(search_space, shared, env.reward) for _ in range(env.num_envs)]
+
+
+@settings(max_examples=20)
+@given(
+    name=st.sampled_from(sorted(SEARCH_SPACES)),
+    kind=st.sampled_from(sorted(EVALUATORS)),
+    num_envs=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+    reward=st.sampled_from(["accuracy", "nas", lambda evaluation: evaluation.seconds]),
+)
+def test_the_trajectories_are_those_of_single_environments(
+    name: str, kind: str, num_envs: int, seed: int, reward: Any
+) -> None:
+    search_space, evaluator = SEARCH_SPACES[name], EVALUATORS[kind]
+    env = NASVectorEnv(
+        search_space, evaluator(search_space), num_envs, reward, autoreset_mode="SameStep"
+    )
+    others = singles(env, search_space, evaluator(search_space))
+    compare(env, others, seed, episodes=3)
+    assert env.budget == others[0].budget
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_every_registered_environment_is_its_single_ones(env_id: str) -> None:
+    env = gym.make_vec(env_id, num_envs=2, autoreset_mode="SameStep", **CHEAP[env_id])
+    assert isinstance(env, NASVectorEnv)
+    single = gym.make(env_id, **CHEAP[env_id]).unwrapped
+    assert isinstance(single, NASEnv)
+    others = singles(env, single.search_space, single.evaluator.evaluator)
+    compare(env, others, seed=5, episodes=1)
+
+
+def compare(env: NASVectorEnv, others: list[NASEnv], seed: int, episodes: int) -> None:
+    """Takes the same random actions, valid or not, in both, and compares all that comes out."""
+    rng = np.random.default_rng(seed)
+    observations, info = env.reset(seed=seed)
+    same_starts(env, observations, info, [other.reset(seed=seed) for other in others])
+    for step in range(1, episodes * env.decisions + 1):
+        actions = rng.integers(-2, env.single_action_space.n + 2, size=env.num_envs)  # type: ignore[attr-defined]
+        observations, rewards, ended, truncated, info = env.step(actions)
+        steps = [other.step(action) for other, action in zip(others, actions, strict=True)]
+        assert rewards.tolist() == [one[1] for one in steps]
+        assert (
+            ended.tolist() == [one[2] for one in steps] == [step % env.decisions == 0] * len(ended)
+        )
+        assert not truncated.any()
+        seen, told = observations, info
+        if ended.all():
+            seen, told = info["final_obs"], info["final_info"]
+            same_results(env, told, [one[4] for one in steps])
+            starts = [other.reset() for other in others]
+            same_starts(env, observations, info, starts)
+        np.testing.assert_array_equal(seen, [one[0] for one in steps])
+        for key in ("action_mask", "invalid_action"):
+            np.testing.assert_array_equal(told[key], [one[4][key] for one in steps])
+            assert told[f"_{key}"].all()
+        np.testing.assert_array_equal(env.action_masks(), [o.action_masks() for o in others])
+
+
+def same_starts(env: NASVectorEnv, observations: Any, info: Any, starts: list[Any]) -> None:
+    np.testing.assert_array_equal(observations, [start[0] for start in starts])
+    np.testing.assert_array_equal(
+        info["action_mask"], [start[1]["action_mask"] for start in starts]
+    )
+    assert observations in env.observation_space
+    assert observations[0] in env.single_observation_space
+
+
+def same_results(env: NASVectorEnv, told: dict[str, Any], infos: list[dict[str, Any]]) -> None:
+    """The arrays say what the single environments' texts and records say."""
+    decoded = [env.search_space.decode(choices).to_json() for choices in told["choices"]]
+    assert decoded == [info["architecture"] for info in infos]
+    for name in ("accuracy", "status", "cached", "parameters"):
+        assert told[name].tolist() == [info["evaluation"][name] for info in infos]
+        assert told[f"_{name}"].all()
+
+
+@every_search_space
+def test_spaces(name: str) -> None:
+    env, single = vector_env(name), NASEnv(SEARCH_SPACES[name], StubEvaluator())
+    assert env.single_observation_space == single.observation_space
+    assert env.single_action_space == single.action_space
+    expected = SyncVectorEnv([lambda: NASEnv(SEARCH_SPACES[name], StubEvaluator())] * 3)
+    assert env.observation_space == expected.observation_space
+    assert env.action_space == expected.action_space
+
+
+@every_search_space
+def test_next_step_agrees_with_gymnasiums_own_vector_environment(name: str) -> None:
+    search_space = SEARCH_SPACES[name]
+    env = vector_env(name)
+    theirs = SyncVectorEnv([lambda: NASEnv(search_space, StubEvaluator())] * 3)
+    assert env.metadata["autoreset_mode"] == theirs.metadata["autoreset_mode"]
+    env.action_space.seed(0)
+    for ours, their in zip(env.reset(seed=1), theirs.reset(seed=1), strict=True):
+        np.testing.assert_equal(ours, their)
+    for step in range(1, 3 * (env.decisions + 1) + 1):
+        actions = env.action_space.sample()
+        *ours, info = env.step(actions)
+        *their, their_info = theirs.step(actions)
+        for one, other in zip(ours, their, strict=True):
+            np.testing.assert_array_equal(one, other)
+        at_reset = step % (env.decisions + 1) == 0
+        assert ours[2].all() == (step % (env.decisions + 1) == env.decisions)
+        for key in ("action_mask", "_action_mask", "invalid_action", "_invalid_action"):
+            assert (key in info) == (key in their_info) == (not at_reset or "action" in key[-12:-5])
+            if key in info:
+                np.testing.assert_array_equal(info[key], their_info[key])
+
+
+@every_search_space
+def test_same_step_agrees_with_gymnasiums_own_vector_environment(name: str) -> None:
+    search_space = SEARCH_SPACES[name]
+    env = vector_env(name, autoreset_mode="SameStep")
+    theirs = SyncVectorEnv(
+        [lambda: NASEnv(search_space, StubEvaluator())] * 3,
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    env.action_space.seed(0)
+    env.reset(seed=1)
+    theirs.reset(seed=1)
+    for _ in range(2 * env.decisions):
+        actions = env.action_space.sample()
+        *ours, info = env.step(actions)
+        *their, their_info = theirs.step(actions)
+        for one, other in zip(ours, their, strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(info["action_mask"], their_info["action_mask"])
+        assert ("final_obs" in info) == ("final_obs" in their_info) == bool(ours[2].any())
+        if "final_obs" in info:
+            np.testing.assert_array_equal(info["final_obs"], np.stack(their_info["final_obs"]))
+            final, their_final = info["final_info"], their_info["final_info"]
+            np.testing.assert_array_equal(final["invalid_action"], their_final["invalid_action"])
+            np.testing.assert_array_equal(info["_final_obs"], their_info["_final_obs"])
+            np.testing.assert_array_equal(info["_final_info"], their_info["_final_info"])
+
+
+@both_modes
+def test_gymnasiums_wrappers_count_episodes(mode: str) -> None:
+    env = vector_env("NASBench201", autoreset_mode=mode)
+    counted = gym.wrappers.vector.RecordEpisodeStatistics(env)
+    counted.reset()
+    for step in range(1, 7):
+        _, rewards, _, _, info = counted.step(np.zeros(3, dtype=np.int64))
+        assert ("episode" in info) == (step == 6)
+    assert info["episode"]["l"].tolist() == [6, 6, 6]
+    np.testing.assert_allclose(info["episode"]["r"], rewards)
+
+
+def test_results_are_one_dictionary_an_episode_for_gymnasiums_wrapper() -> None:
+    env = gym.wrappers.vector.DictInfoToList(vector_env("NASBench201"))
+    env.reset()
+    for step in range(1, 7):
+        *_, infos = env.step(np.zeros(3, dtype=np.int64))
+        assert len(infos) == 3
+        assert all(("accuracy" in info) == (step == 6) for info in infos)
+    assert [info["status"] for info in infos] == ["ok"] * 3
+    assert [info["choices"].tolist() for info in infos] == [[0] * 6] * 3
+
+
+def test_n_finished_architectures_are_one_batch() -> None:
+    stub = StubEvaluator()
+    env = NASVectorEnv(NASBench201SearchSpace(), stub, 4)
+    env.reset()
+    for _ in range(6):
+        env.step(np.arange(4))
+    assert [len(batch) for batch in stub.asked] == [4]
+    assert (env.budget.asked, env.budget.made) == (4, 4)
+    *_, info = finished(env, actions=2)
+    assert info["cached"].tolist() == [True] * 4
+    assert (env.budget.asked, env.budget.made) == (8, 4)
+
+
+def test_the_stage_follows_the_number_of_finished_architectures() -> None:
+    class Growing(LayersSearchSpace):
+        def stage(self, samples: int) -> SearchSpace:
+            return SEARCH_SPACES["conditional"] if samples >= 4 else Shallow()
+
+    class Shallow(LayersSearchSpace):
+        def valid_choices(self, prefix: Any) -> Any:
+            return (
+                super().valid_choices(prefix)
+                & (np.arange(4) < (1 if len(prefix) == 0 else 4))[: self.num_choices[len(prefix)]]
+            )
+
+    env = NASVectorEnv(Growing(), StubEvaluator(), 2)
+    depths = [finished(env, actions=2)[-1]["choices"][:, 0].tolist() for _ in range(3)]
+    assert depths == [[0, 0], [0, 0], [2, 2]]
+
+
+def test_what_is_handed_out_is_the_callers_own() -> None:
+    env = vector_env("NASBench201")
+    observations, info = env.reset()
+    observations[:] = 9
+    info["action_mask"][:] = 0
+    env.action_masks()[:] = False
+    after, *_ = env.step(np.ones(3, dtype=np.int64))
+    assert env.action_masks().all()
+    assert after.tolist() == [[2, 0, 0, 0, 0, 0]] * 3
+    env.step(np.ones(3, dtype=np.int64))
+    assert after.tolist() == [[2, 0, 0, 0, 0, 0]] * 3
+    *_, first = finished(env, actions=1)
+    finished(env, actions=2)
+    assert first["choices"].tolist() == [[1] * 6] * 3
+
+
+def test_a_step_needs_a_reset_and_the_right_actions() -> None:
+    env = vector_env("NASNet")
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) first"):
+        env.step(np.zeros(3, dtype=np.int64))
+    env.reset()
+    for wrong in ([0, 0], [[0, 0, 0]], [0.0, 0.0, 0.0], 0):
+        with pytest.raises(gym.error.InvalidAction, match="expected 3 integers"):
+            env.step(np.array(wrong))
+    env.step([0, 1, True])  # type: ignore[arg-type]
+    with pytest.raises(gym.error.Error, match="lock-step"):
+        env.reset(options={"reset_mask": np.array([True, False, True])})
+    assert not env.reset(options={"reset_mask": np.ones(3, dtype=bool)})[0].any()
+
+
+def test_rendering_shows_every_episode() -> None:
+    env = vector_env("NASNet", render_mode="ansi")
+    env.reset()
+    env.step(np.array([0, 1, 0]))
+    texts = env.render()
+    assert texts is not None
+    assert [text.splitlines()[0] for text in texts] == [
+        "NASNet: 1 of 10 decisions, next: normal/block_1/hidden_2"
+    ] * 3
+    env = vector_env("NASBench201", render_mode="rgb_array")
+    env.reset()
+    env.step(np.array([0, 1, 2]))
+    pictures = env.render()
+    assert pictures is not None
+    assert [picture.dtype for picture in pictures] == [np.uint8] * 3
+    assert (pictures[0] != pictures[1]).any()
+    silent = vector_env("NASNet")
+    with pytest.warns(UserWarning, match="without a render_mode"):
+        assert silent.render() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_envs": 0}, "num_envs: .* got 0"),
+        ({"reward": "acc"}, "reward: 'acc' is not known"),
+        ({"render_mode": "human"}, "render_mode: 'human' is not known"),
+        ({"autoreset_mode": "Disabled"}, "autoreset_mode: 'Disabled' .*'NextStep', 'SameStep'"),
+        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode: "),
+        ({"autoreset_mode": None}, "autoreset_mode: None"),
+    ],
+)
+def test_mistakes_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(NASGymError, match=message):
+        vector_env("NASNet", **arguments)
+
+
+def test_a_recorded_benchmark_of_another_search_space_is_refused() -> None:
+    recorded = RecordedStub(NASBench201SearchSpace())
+    for env_type in (NASEnv, NASVectorEnv):
+        with pytest.raises(NASGymError, match="not of <NASNet: 10 decisions>'s decisions"):
+            env_type(NASNetSearchSpace(1), recorded)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_gymnasiums_own_vectorization_works_too(mode: str) -> None:
+    env_id = "nas_gym/NASBench201-v0"
+    env = gym.make_vec(env_id, num_envs=2, vectorization_mode=mode, **CHEAP[env_id])
+    env.reset(seed=0)
+    for _ in range(6):
+        _, rewards, ended, _, _ = env.step(np.array([3, 1]))
+    assert ended.all()
+    assert ((rewards > 0) & (rewards < 1)).all()
+    env.close()
+
+
+def test_make_vec_passes_arguments_and_keeps_the_spec() -> None:
+    env = gym.make_vec(
+        "nas_gym/NASNet-v0", num_envs=2, render_mode="ansi", **CHEAP["nas_gym/NASNet-v0"]
+    )
+    assert isinstance(env, NASVectorEnv)
+    assert (env.num_envs, env.decisions, env.render_mode) == (2, 10, "ansi")
+    assert env.spec is not None
+    again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert (again.num_envs, again.spec) == (2, env.spec)
+    with pytest.raises(NASGymError, match="'epoch' is not an argument"):
+        gym.make_vec("nas_gym/NASNet-v0", epoch=2)
+
+
+def test_rewards_of_ones_own_are_asked_for_each_evaluation() -> None:
+    def parameters(evaluation: Evaluation) -> float:
+        return -float(evaluation.parameters or 0)
+
+    env = NASVectorEnv(
+        NASBench201SearchSpace(), RecordedStub(NASBench201SearchSpace()), 2, parameters
+    )
+    _, rewards, *_ = finished(env, actions=1)
+    assert rewards.tolist() == [-60.0, -60.0]
