@@ -23,6 +23,8 @@ ROOMS = (
     "env",
     "vector_env",
     "envs",
+    "sb3",
+    "wrappers",
 )
 """From top to bottom; each may import from those above it, and from itself."""
 

@@ -1,0 +1,139 @@
+"""The vector environment as a Stable-Baselines3 `VecEnv`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+
+from nas_gym.errors import InvalidSettings
+from nas_gym.vector_env import NASVectorEnv, make
+
+
+def make_vec_env(
+    env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any
+) -> NASVecEnv:
+    """N episodes of a registered environment in lock-step, for any Stable-Baselines3 agent.
+
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/NASNet-v0", n_envs=8, epochs=2)
+        MaskablePPO("MlpPolicy", vec_env, gamma=1.0).learn(4_000)
+
+    Stable-Baselines3's own `make_vec_env` serves as well, where wrappers or processes are wanted;
+    its environments share no memory of what was evaluated, and no budget.
+
+    Args:
+        env_id: As in `gymnasium.make`.
+        n_envs: N.
+        seed: Of the environment and its action space.
+        **arguments: The environment's.
+
+    Raises:
+        NASGymError: an argument is not valid.
+    """
+    if "autoreset_mode" in arguments:
+        raise InvalidSettings("autoreset_mode: Stable-Baselines3 knows the mode 'SameStep' only")
+    venv = make(env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **arguments)
+    vec_env = NASVecEnv(venv)
+    if seed is not None:
+        vec_env.seed(seed)
+        vec_env.action_space.seed(seed)
+    return vec_env
+
+
+class NASVecEnv(VecEnv):
+    """`NASVectorEnv` as a `VecEnv`.
+
+    The last decision's ``infos`` have, for each of the N episodes, what `NASEnv` and SB3's
+    `Monitor` tell at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, ``l``, ``t``)
+    and ``terminal_observation``. Those of the other decisions are empty: masks come from
+    ``env_method("action_masks")``.
+
+    Args:
+        venv: The environment, of autoreset mode "SameStep".
+
+    Raises:
+        InvalidSettings: it has another autoreset mode.
+    """
+
+    def __init__(self, venv: NASVectorEnv) -> None:
+        if venv.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
+            raise InvalidSettings("autoreset_mode: Stable-Baselines3 needs 'SameStep'")
+        self.venv = venv
+        self._since = time.time()
+        self._actions: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        super().__init__(venv.num_envs, venv.single_observation_space, venv.single_action_space)
+
+    def reset(self) -> NDArray[Any]:
+        """The N first observations, (N, T)."""
+        observations, _ = self.venv.reset(seed=self._seeds[0])
+        self._reset_seeds()
+        self._reset_options()
+        return observations
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, ended, _, info = self.venv.step(self._actions)
+        infos: list[dict[str, Any]]
+        if ended[0]:
+            infos = self._final_infos(rewards, info["final_obs"], info["final_info"]["choices"])
+        else:
+            infos = [{} for _ in range(self.num_envs)]
+        return observations, rewards.astype(np.float32), ended, infos
+
+    def _final_infos(
+        self, rewards: NDArray[np.float64], observations: NDArray[Any], choices: NDArray[np.int64]
+    ) -> list[dict[str, Any]]:
+        seconds = round(time.time() - self._since, 6)
+        return [
+            {
+                "architecture": self.venv.search_space.decode(choices[index]).to_json(),
+                "evaluation": self.venv.evaluations[index].to_dict(),
+                "episode": {"r": round(reward, 6), "l": self.venv.decisions, "t": seconds},
+                "terminal_observation": observations[index],
+                "TimeLimit.truncated": False,
+            }
+            for index, reward in enumerate(rewards.tolist())
+        ]
+
+    def close(self) -> None:
+        self.venv.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        if self.render_mode != "rgb_array":
+            return [None] * self.num_envs
+        return self.venv.render() or ()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        value = getattr(self.venv, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Sets an attribute of all environments; they are one object."""
+        setattr(self.venv, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
+    ) -> list[Any]:
+        """What a method that gives one result an environment gives for those chosen.
+
+        Raises:
+            AttributeError: there is no such method.
+        """
+        results = getattr(self.venv, method_name)(*method_args, **keywords)
+        return [results[index] for index in self._get_indices(indices)]
+
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
+        """True for `Monitor`, whose statistics are in ``infos``; there are no other wrappers."""
+        return [wrapper_class is Monitor for _ in self._get_indices(indices)]

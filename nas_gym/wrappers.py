@@ -1,0 +1,267 @@
+"""Wrappers of `NASEnv`: other forms of its actions and observations, and a limited budget."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from numpy.typing import NDArray
+
+from nas_gym.env import NASEnv
+from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
+
+Info = dict[str, Any]
+AnyEnv = gym.Env[Any, Any]
+
+
+class BudgetExhausted(NASGymError):
+    """A new network was begun after the budget of a `BudgetLimit` had been spent."""
+
+
+class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordConstructorArgs):
+    """Actions are scores; the valid choice with the highest score is taken.
+
+    For algorithms that act in a `Box` alone (SAC, TD3, DDPG, TQC, CrossQ, ARS). The action has A
+    scores in [-1, 1], one for each action of the environment; of equal scores, the first wins. On
+    top of `WholeArchitecture` it has one for each choice of each decision, in their order.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from nas_gym.wrappers import ContinuousAction
+        >>> env = ContinuousAction(gym.make("nas_gym/NASBench201-v0"))
+        >>> env.action_space
+        Box(-1.0, 1.0, (5,), float32)
+        >>> env.reset(seed=0)[0].tolist()
+        [0, 0, 0, 0, 0, 0]
+        >>> env.step([-0.3, 0.1, 0.9, -1.0, 0.2])[0].tolist()
+        [3, 0, 0, 0, 0, 0]
+
+    Raises:
+        InvalidSettings: the environment's actions are neither `Discrete` nor `MultiDiscrete`, or
+            it has no ``action_masks()``.
+    """
+
+    def __init__(self, env: AnyEnv) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        _require_masks(self, env)
+        inner = env.action_space
+        if isinstance(inner, spaces.Discrete):
+            self._sizes: tuple[int, ...] = (int(inner.n),)
+        elif isinstance(inner, spaces.MultiDiscrete):
+            self._sizes = tuple(inner.nvec.tolist())
+        else:
+            raise InvalidSettings(
+                f"ContinuousAction: expected Discrete or MultiDiscrete actions, got {inner}"
+            )
+        self._several = isinstance(inner, spaces.MultiDiscrete)
+        self.action_space = spaces.Box(-1.0, 1.0, (sum(self._sizes),), np.float32)
+
+    def action(self, action: NDArray[np.float32]) -> Any:
+        """The choice, or the choices, that the scores stand for."""
+        scores = np.where(self.get_wrapper_attr("action_masks")(), action, -np.inf)
+        starts = np.cumsum((0, *self._sizes))
+        best = [int(np.argmax(scores[a:b])) for a, b in pairwise(starts)]
+        return np.array(best) if self._several else best[0]
+
+
+class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], RecordConstructorArgs):
+    """One step designs the whole network: the bandit form, in which NAS-Bench-201's REINFORCE acts.
+
+    The action is `MultiDiscrete`, the choices of all T decisions. Where an earlier choice rules a
+    later one out, it is resolved as the environment does, and ``info["invalid_action"]`` says so;
+    all actions are allowed, so the masks are all true. The first observation is always the same.
+    ``info["evaluation"]`` leaves ``cached`` out, for what a first step tells has to follow from the
+    seed and the action alone; the environment's ``budget`` tells what was paid for.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from nas_gym.wrappers import WholeArchitecture
+        >>> env = WholeArchitecture(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1))
+        >>> env.action_space
+        MultiDiscrete([5 5 5 5 5 5])
+        >>> env.reset(seed=0)[0].tolist()
+        [0, 0, 0, 0, 0, 0]
+        >>> observation, reward, terminated, truncated, info = env.step([3, 1, 0, 2, 4, 1])
+        >>> observation.tolist(), terminated
+        ([4, 2, 1, 3, 5, 2], True)
+
+    Raises:
+        InvalidSettings: it does not wrap a `NASEnv` whose actions are `Discrete`.
+    """
+
+    def __init__(self, env: AnyEnv) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        sizes = _innermost(self, env).search_space.num_choices
+        require(
+            isinstance(env.action_space, spaces.Discrete),
+            f"WholeArchitecture: expected Discrete actions, got {env.action_space}; "
+            "wrap the environment in it first, and then in the other wrapper",
+        )
+        self.action_space = spaces.MultiDiscrete(list(sizes))
+        self._sizes = sizes
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which choices are valid, (sum of the decisions' choices,) bool: all."""
+        return np.ones(sum(self._sizes), dtype=np.bool_)
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, {**info, **self._mask()}
+
+    def step(self, action: NDArray[np.int64]) -> tuple[Any, float, bool, bool, Info]:
+        invalid, total = False, 0.0
+        for choice in np.asarray(action).tolist():
+            observation, reward, terminated, truncated, info = self.env.step(choice)
+            invalid |= info["invalid_action"]
+            total += float(reward)
+            if truncated:
+                break
+        info = {**info, **self._mask(invalid)}
+        info.get("evaluation", {}).pop("cached", None)
+        return observation, total, terminated, truncated, info
+
+    def _mask(self, invalid: bool | None = None) -> Info:
+        """The mask as `MultiDiscrete.sample` takes it, and the flag after a step."""
+        mask = tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
+        flag = {} if invalid is None else {"invalid_action": invalid}
+        return {"action_mask": mask, **flag}
+
+
+class OneHotObservation(
+    gym.ObservationWrapper[NDArray[np.float32], Any, NDArray[np.integer[Any]]],
+    RecordConstructorArgs,
+):
+    """The observation as one flat vector of zeros and ones, float32: each entry's one-hot code.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from nas_gym.wrappers import OneHotObservation
+        >>> env = OneHotObservation(gym.make("nas_gym/NASBench201-v0"))
+        >>> env.observation_space
+        Box(0.0, 1.0, (36,), float32)
+        >>> observation, info = env.reset(seed=0)
+        >>> observation[:12].tolist()
+        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+
+    Raises:
+        InvalidSettings: the observation is not `MultiDiscrete` with one axis.
+    """
+
+    def __init__(self, env: AnyEnv) -> None:
+        RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+        inner = env.observation_space
+        if not isinstance(inner, spaces.MultiDiscrete) or inner.nvec.ndim != 1:
+            raise InvalidSettings(
+                f"OneHotObservation: expected MultiDiscrete observations, got {inner}"
+            )
+        sizes = inner.nvec.astype(np.int64)
+        self._starts = np.cumsum(sizes) - sizes  # (T,): where each entry's code begins
+        self.observation_space = spaces.Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
+
+    def observation(self, observation: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """The one-hot codes, one after the other."""
+        codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
+        codes[self._starts + observation] = 1.0
+        return codes
+
+
+class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """No network is begun once the budget has been spent.
+
+    ``info["budget_exhausted"]`` says, at reset and step, whether a limit has been reached. The
+    network that reaches it is evaluated, and its episode ends as always. Then `reset` still works,
+    so that agents which reset at once see the last reward, but the next `step` raises
+    `BudgetExhausted`. An episode that is under way when another environment, sharing the
+    evaluator, spends what was left is truncated with reward 0.
+
+    Args:
+        env: A `NASEnv`, wrapped or not.
+        asked: At most so many evaluations asked for, those answered from memory included.
+        made: At most so many evaluations really made.
+        seconds: Begin no network after so many seconds of training; in a recorded benchmark, of
+            the training that was recorded.
+
+    Example:
+        >>> import gymnasium as gym
+        >>> from nas_gym.wrappers import BudgetLimit
+        >>> env = BudgetLimit(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1), asked=1)
+        >>> observation, info = env.reset(seed=0)
+        >>> for _ in range(6):
+        ...     observation, reward, terminated, truncated, info = env.step(3)
+        >>> terminated, info["budget_exhausted"]
+        (True, True)
+        >>> observation, info = env.reset()
+        >>> env.step(3)
+        Traceback (most recent call last):
+        ...
+        nas_gym.wrappers.BudgetExhausted: asked: 1 of 1 spent; the search is over
+
+    Raises:
+        InvalidSettings: it does not wrap a `NASEnv`, no limit is given, or one is not positive.
+    """
+
+    def __init__(
+        self,
+        env: AnyEnv,
+        asked: int | None = None,
+        made: int | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        RecordConstructorArgs.__init__(self, asked=asked, made=made, seconds=seconds)
+        super().__init__(env)
+        self._budget = _innermost(self, env).budget
+        limits = {"asked": asked, "made": made, "seconds": seconds}
+        self.limits = {name: limit for name, limit in limits.items() if limit is not None}
+        require(bool(self.limits), f"BudgetLimit: give one of {', '.join(limits)}")
+        for name, limit in self.limits.items():
+            require_number(name, limit, lowest=0, below=math.inf)
+            require(limit > 0, f"{name}: a limit is above 0, got {limit!r}")
+        self._under_way = False
+        self._observation: Any = None
+        self._info: Info = {}
+
+    def spent(self) -> str:
+        """Which limit has been reached, in words; "" if none has been."""
+        for name, limit in self.limits.items():
+            if getattr(self._budget, name) >= limit:
+                return f"{name}: {getattr(self._budget, name):g} of {limit:g} spent"
+        return ""
+
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
+        self._under_way = False
+        self._observation, info = self.env.reset(seed=seed, options=options)
+        return self._observation, {**info, "budget_exhausted": bool(self.spent())}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
+        spent = self.spent()
+        if spent and not self._under_way:
+            raise BudgetExhausted(f"{spent}; the search is over")
+        if spent:
+            self._under_way = False
+            return self._observation, 0.0, False, True, {**self._info, "budget_exhausted": True}
+        self._observation, reward, terminated, truncated, self._info = self.env.step(action)
+        self._under_way = not (terminated or truncated)
+        info = {**self._info, "budget_exhausted": bool(self.spent())}
+        return self._observation, reward, terminated, truncated, info
+
+
+def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:
+    inner = env.unwrapped
+    if not isinstance(inner, NASEnv):
+        raise InvalidSettings(f"{type(wrapper).__name__}: {inner} is no environment of nas_gym")
+    return inner
+
+
+def _require_masks(wrapper: AnyEnv, env: AnyEnv) -> None:
+    require(
+        env.has_wrapper_attr("action_masks"),
+        f"{type(wrapper).__name__}: {env} has no action_masks()",
+    )
