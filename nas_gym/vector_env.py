@@ -104,7 +104,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are valid now, (N, A) bool."""
         if self._masks.ndim == 2:
-            return self._masks.copy()
+            return self._masks.copy(order="K")
         repeated = bytearray(self._masks.tobytes() * self.num_envs)
         return np.frombuffer(repeated, dtype=np.bool_).reshape(self.num_envs, -1)
 

@@ -47,7 +47,7 @@ def play(env: NASEnv, rng: np.random.Generator) -> Choices:
     for action in rng.integers(env.search_space.num_actions, size=env.decisions):
         observation, _, terminated, _, _ = env.step(action)
     assert terminated
-    return observation - 1
+    return observation.astype(np.int64) - 1
 
 
 def check(search_space: SearchSpace, choices: Choices) -> Architecture:

@@ -64,14 +64,18 @@ class RecordedEvaluator(Evaluator, Protocol):
     from then on. A sequence that means no recorded network has a row too, one whose status says so.
     """
 
-    search_space: SearchSpace
-    """Whose sequences of choices `rows` reads."""
-    columns: Mapping[str, NDArray[Any]]
-    """(R,) each, by the name of the field of `Evaluation` that it holds.
+    @property
+    def search_space(self) -> SearchSpace:
+        """Whose sequences of choices `rows` reads."""
 
-    ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters`` and
-    ``multiply_adds`` (float64, nan for None) may be. The vector environment's ``info`` has them.
-    """
+    @property
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """(R,) each, by the name of the field of `Evaluation` that it holds.
+
+        ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters`` and
+        ``multiply_adds`` (float64, nan for None) may be. The vector environment's ``info`` has
+        them.
+        """
 
     def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row, (N,) int64 from 0 to R - 1, of each of N complete, valid sequences, (N, T)."""

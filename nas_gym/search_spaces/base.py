@@ -144,7 +144,7 @@ class SearchSpace(ABC):
         number, step = prefixes.shape
         if self._fixed_action_masks is not None or step == len(self.decisions):
             return self.action_mask(prefixes[0])
-        masks = np.zeros((number, self.num_actions), dtype=np.bool_)
+        masks = np.zeros((self.num_actions, number), dtype=np.bool_).T  # column by column
         masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
         return masks
 
@@ -203,24 +203,38 @@ def resolve_actions(
     A valid action is its own choice. Any other becomes valid choice number ``action`` modulo how
     many are valid, so that agents without masks can act.
     """
-    leading = _leading(masks.tobytes()) if masks.ndim == 1 else 0
-    if leading:
-        choices = actions % leading  # a valid action is its own remainder
+    leading = _leading(masks.tobytes()) if masks.ndim == 1 else _leading_of_each(masks)
+    if leading is None:
+        choices = _resolve(np.broadcast_to(masks, (len(actions), masks.shape[-1])), actions)
     else:
-        masks = np.atleast_2d(masks)
-        places = actions % masks.shape[1]
-        valid = masks[np.arange(len(masks)), places] & (places == actions)
-        ranks = masks.cumsum(axis=1, dtype=np.int64)  # valid choice number n has rank n + 1
-        wanted = actions % ranks[:, -1]
-        choices = np.where(valid, actions, (ranks <= wanted[:, np.newaxis]).sum(axis=1))
+        choices = actions % leading  # a valid action is its own remainder
     return choices, choices != actions
 
 
+def _resolve(masks: Masks, actions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The choices of `resolve_actions` under masks, (N, A), of any pattern."""
+    places = actions % masks.shape[1]
+    valid = masks[np.arange(len(masks)), places] & (places == actions)
+    others = np.flatnonzero(~valid)
+    ranks = masks[others].cumsum(axis=1, dtype=np.int64)  # valid choice number n has rank n + 1
+    wanted = actions[others] % ranks[:, -1]
+    choices = actions.copy()
+    choices[others] = (ranks <= wanted[:, np.newaxis]).sum(axis=1)
+    return choices
+
+
 @lru_cache(maxsize=2**12)
-def _leading(mask: bytes) -> int:
-    """How many actions are valid under a mask, (A,) bool, if they are the first; otherwise 0."""
+def _leading(mask: bytes) -> int | None:
+    """How many actions are valid under a mask, (A,) bool, if they are the first ones."""
     number = mask.count(1)
-    return number if mask.startswith(b"\1" * number) else 0
+    return number if mask.startswith(b"\1" * number) else None
+
+
+def _leading_of_each(masks: Masks) -> NDArray[np.int64] | None:
+    """The same of N masks, (N, A): (N,), if it holds for each."""
+    if (masks[:, 1:] > masks[:, :-1]).any():
+        return None
+    return np.asarray(masks.sum(axis=1))
 
 
 def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:

@@ -18,15 +18,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_mapping
 from nas_gym.errors import choices_hint, require
-from nas_gym.search_spaces.base import Choices, Decision, DecisionsSketch, Mask, SearchSpace
+from nas_gym.search_spaces.base import (
+    Choices,
+    Decision,
+    DecisionsSketch,
+    Mask,
+    Masks,
+    SearchSpace,
+)
 
 
 @dataclass(frozen=True, init=False)
@@ -131,6 +138,33 @@ class CustomSearchSpace(SearchSpace):
         if not exists(self.decisions[len(prefix)], self._made(prefix)):
             valid[1:] = False
         return valid
+
+    def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
+        number, step = prefixes.shape
+        valid = np.ones((self.num_choices[step], number), dtype=np.bool_).T
+        valid[:, 1:] = self._exist(step, prefixes)[:, np.newaxis]
+        return valid
+
+    def _exist(self, step: int, prefixes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """In which of N prefixes, (N, t), decision number ``step`` is to be made: (N,) bool."""
+        holds = np.ones(len(prefixes), dtype=np.bool_)
+        for earlier, under in self._conditions[step]:
+            holds &= under[prefixes[:, earlier]] & self._exist(earlier, prefixes)
+        return holds
+
+    @cached_property
+    def _conditions(self) -> list[list[tuple[int, NDArray[np.bool_]]]]:
+        """For each decision, the earlier ones it depends on, and under which of their choices."""
+        place = {decision.name: step for step, decision in enumerate(self.decisions)}
+        return [
+            [
+                (step, np.array([choice in labels for choice in self.decisions[step].choices]))
+                for step, labels in (
+                    (place[name], labels) for name, labels in decision.when.items()
+                )
+            ]
+            for decision in self.decisions
+        ]
 
     def sketch(self, prefix: Choices) -> DecisionsSketch:
         return DecisionsSketch(tuple(self._made(prefix).items()), len(self.decisions))
