@@ -13,7 +13,7 @@ from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, reward_by_name
-from nas_gym.search_spaces import Mask, SearchSpace, resolve_action
+from nas_gym.search_spaces import Mask, SearchSpace
 
 Observation = NDArray[np.integer[Any]]
 """(T,) of the smallest sufficient integer type: 0 = not decided yet, c + 1 = choice c."""
@@ -77,7 +77,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self._started = False
         self._outcomes: dict[bytes, Outcome] = {}  # by sequence of choices
         self._stage = search_space
-        self._mask = search_space.action_mask(self._choices[:0])
+        self._rules = search_space.rules(self._choices, 0)
 
     @property
     def budget(self) -> Budget:
@@ -86,7 +86,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> Mask:
         """Which actions are valid now, (A,) bool, as sb3-contrib's maskable agents ask for it."""
-        return self._mask.copy()
+        return self._rules.mask.copy()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -94,26 +94,27 @@ class NASEnv(gym.Env[Observation, np.int64]):
         """Starts a new network: nothing is decided."""
         if seed is not None:
             super().reset(seed=seed)
-        self._observation[:] = 0
+        self._observation.fill(0)
         self._step = 0
         self._started = True
-        self._stage = self.search_space.stage(self.budget.asked)
-        self._mask = self._stage.action_mask(self._choices[:0])
+        self._stage = self.search_space.stage(self.evaluator.budget.asked)
+        self._rules = self._stage.rules(self._choices, 0)
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), {"action_mask": self._mask.astype(np.int8)}
+        return self._observation.copy(), {"action_mask": self._rules.mask_int8.copy()}
 
     def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Makes one decision; the last one has the network evaluated."""
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
-        choice, invalid = resolve_action(self._mask, int(action))
-        self._choices[self._step] = choice
-        self._observation[self._step] = choice + 1
-        self._step += 1
-        self._mask = self._stage.action_mask(self._choices[: self._step])
-        info = {"action_mask": self._mask.astype(np.int8), "invalid_action": invalid}
-        terminated = self._step == self.decisions
+        step = self._step
+        choice, invalid = self._rules.resolve(int(action))
+        self._choices[step] = choice
+        self._observation[step] = choice + 1
+        self._step = step = step + 1
+        self._rules = rules = self._stage.rules(self._choices, step)
+        info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
+        terminated = step == self.decisions
         reward = self._evaluate(info) if terminated else 0.0
         if self.render_mode == "human":
             self.render()
@@ -128,8 +129,8 @@ class NASEnv(gym.Env[Observation, np.int64]):
             outcome = self._outcome()
             if len(self._outcomes) == REMEMBERED:
                 self._outcomes.clear()
-            again = {**outcome.evaluation, "cached": True}
-            self._outcomes[sequence] = outcome._replace(evaluation=again)
+            reward, architecture, evaluation = outcome
+            self._outcomes[sequence] = Outcome(reward, architecture, {**evaluation, "cached": True})
         else:
             self.evaluator.budget.asked += 1
         info["architecture"] = outcome.architecture

@@ -140,7 +140,9 @@ class _Rows(Evaluations):
 
     def __getitem__(self, index: int) -> Evaluation:
         evaluation = self.recorded.evaluation(int(self.rows[index]))
-        return replace(evaluation, cached=True) if self.cached[index] else evaluation
+        if not self.cached[index]:
+            return evaluation
+        return Evaluation(**{**vars(evaluation), "cached": True})  # half the time of `replace`
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -210,6 +212,11 @@ class CachingEvaluator:
     def _pay(self, rows: NDArray[np.int64], cached: NDArray[np.bool_]) -> None:
         """Counts the rows that are new, and marks all but the first of each as cached."""
         assert self.recorded is not None
+        if len(rows) == 1:  # as below, at a third of the cost
+            self._paid[rows] = True
+            self.budget.made += 1
+            self.budget.seconds += float(self.recorded.columns["seconds"][rows[0]])
+            return
         asked = np.flatnonzero(~cached)
         new, first = np.unique(rows[asked], return_index=True)
         cached[asked] = True

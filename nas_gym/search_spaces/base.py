@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,6 +128,16 @@ class SearchSpace(ABC):
         masks.flags.writeable = False
         return masks
 
+    def rules(self, choices: Choices, step: int) -> Rules:
+        """What `action_mask` of the first ``step`` choices comes to for actions."""
+        if not self._conditional:
+            return self._fixed_rules[step]
+        return _rules(self.action_mask(choices[:step]).tobytes())
+
+    @cached_property
+    def _fixed_rules(self) -> list[Rules]:
+        return [_rules(mask.tobytes()) for mask in self._fixed_action_masks]
+
     def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
         """`valid_choices` of N prefixes of one length, (N, t): (N, k) bool.
 
@@ -142,7 +152,7 @@ class SearchSpace(ABC):
         It is (N, A) bool, or (A,) where the mask does not depend on what was chosen.
         """
         number, step = prefixes.shape
-        if self._fixed_action_masks is not None or step == len(self.decisions):
+        if not self._conditional or step == len(self.decisions):
             return self.action_mask(prefixes[0])
         masks = np.zeros((self.num_actions, number), dtype=np.bool_).T  # column by column
         masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
@@ -237,18 +247,31 @@ def _leading_of_each(masks: Masks) -> NDArray[np.int64] | None:
     return np.asarray(masks.sum(axis=1))
 
 
-def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
-    """`resolve_actions` of one action: the choice, and whether the action was invalid."""
-    resolved = _resolutions(mask.tobytes())
-    if 0 <= action < len(resolved):
-        return resolved[action]
-    choices, _ = resolve_actions(mask, np.array([action]))
-    return int(choices[0]), True
+class Rules(NamedTuple):
+    """A mask, and what each action means under it; neither is to be written to."""
+
+    mask: Mask
+    mask_int8: NDArray[np.int8]
+    resolved: tuple[tuple[int, bool], ...]
+    """The choice that each of the A actions means, and whether the action was invalid."""
+
+    def resolve(self, action: int) -> tuple[int, bool]:
+        """`resolve_actions` of one action."""
+        if 0 <= action < len(self.resolved):
+            return self.resolved[action]
+        choices, _ = resolve_actions(self.mask, np.array([action]))
+        return int(choices[0]), True
 
 
 @lru_cache(maxsize=2**12)
-def _resolutions(mask: bytes) -> tuple[tuple[int, bool], ...]:
-    """What each of the A actions means under a mask, (A,) bool, given as its bytes."""
-    actions = np.arange(len(mask))
-    choices, invalid = resolve_actions(np.frombuffer(mask, dtype=np.bool_), actions)
-    return tuple(zip(choices.tolist(), invalid.tolist(), strict=True))
+def _rules(mask: bytes) -> Rules:
+    """The rules of a mask, (A,) bool, given as its bytes."""
+    array = np.frombuffer(mask, dtype=np.bool_)
+    choices, invalid = resolve_actions(array, np.arange(len(array)))
+    resolved = tuple(zip(choices.tolist(), invalid.tolist(), strict=True))
+    return Rules(array, array.view(np.int8), resolved)
+
+
+def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
+    """`resolve_actions` of one action: the choice, and whether the action was invalid."""
+    return _rules(mask.tobytes()).resolve(action)

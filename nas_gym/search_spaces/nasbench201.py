@@ -112,7 +112,7 @@ class NASBench201SearchSpace(SearchSpace):
         super().__init__("NASBench201", [Decision(name, NASBENCH201_OPERATIONS) for name in names])
 
     def decode(self, choices: ArrayLike) -> NASBench201Architecture:
-        labels = (NASBENCH201_OPERATIONS[choice] for choice in self.check(choices))
+        labels = [NASBENCH201_OPERATIONS[choice] for choice in self.check(choices).tolist()]
         return NASBench201Architecture(tuple(labels))
 
     def encode(self, architecture: Architecture) -> Choices:
