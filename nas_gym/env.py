@@ -16,7 +16,7 @@ from nas_gym.rewards import Reward, accuracy, reward_by_name
 from nas_gym.search_spaces import Mask, SearchSpace
 
 Observation = NDArray[np.integer[Any]]
-"""(T,) of the smallest sufficient integer type: 0 = not decided yet, c + 1 = choice c."""
+"""(T,) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
 
 REMEMBERED = 2**14
 """How many sequences of choices an environment keeps the outcome of, so as not to decode again."""
@@ -167,9 +167,12 @@ class NASEnv(gym.Env[Observation, np.int64]):
 
 
 def observation_space_of(search_space: SearchSpace) -> spaces.MultiDiscrete:
-    """The partial architectures of a search space, in the smallest sufficient integer type."""
+    """The partial architectures of a search space, in a small integer type.
+
+    It holds the sum of the sizes, for Stable-Baselines3 adds them up in their own type.
+    """
     sizes = [number + 1 for number in search_space.num_choices]
-    return spaces.MultiDiscrete(sizes, dtype=np.min_scalar_type(-max(sizes)).name)
+    return spaces.MultiDiscrete(sizes, dtype=np.min_scalar_type(-sum(sizes)).name)
 
 
 def caching_evaluator(evaluator: Evaluator, search_space: SearchSpace) -> CachingEvaluator:

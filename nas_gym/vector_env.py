@@ -21,7 +21,7 @@ from nas_gym.rewards import Reward, accuracy, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 
 Observations = NDArray[np.integer[Any]]
-"""(N, T) of the smallest sufficient integer type: 0 = not decided yet, c + 1 = choice c."""
+"""(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
 Info = dict[str, Any]
 MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
 

@@ -146,7 +146,11 @@ def test_spaces_of_observations_and_actions(search_space: SearchSpace) -> None:
     env = stub_env(search_space)
     assert env.action_space == gym.spaces.Discrete(search_space.num_actions)
     sizes = [number + 1 for number in search_space.num_choices]
-    assert env.observation_space == gym.spaces.MultiDiscrete(sizes, dtype=np.int8)
+    expected: gym.spaces.MultiDiscrete[Any] = gym.spaces.MultiDiscrete(
+        sizes, dtype=np.int8 if sum(sizes) < 128 else np.int16
+    )
+    assert env.observation_space == expected
+    assert sum(expected.nvec) == sum(sizes)  # as Stable-Baselines3 does; it must not overflow
 
 
 @two_search_spaces
