@@ -53,19 +53,11 @@ __all__ = [
     "rewards",
 ]
 
-gymnasium.register(id="nas_gym/ENASMacro-v0", entry_point="nas_gym.envs.enas_macro:ENASMacroEnv")
-gymnasium.register(id="nas_gym/ENASMicro-v0", entry_point="nas_gym.envs.enas_micro:ENASMicroEnv")
-gymnasium.register(id="nas_gym/NAS-v0", entry_point="nas_gym.envs.nas:NASChainEnv")
-gymnasium.register(
-    id="nas_gym/NASBench101-v0", entry_point="nas_gym.envs.nasbench101:NASBench101Env"
-)
-gymnasium.register(
-    id="nas_gym/NASBench201-v0", entry_point="nas_gym.envs.nasbench201:NASBench201Env"
-)
-gymnasium.register(id="nas_gym/NASNet-v0", entry_point="nas_gym.envs.nasnet:NASNetEnv")
 for _name, _entry_point in {
     "ENASMacro-v0": "nas_gym.envs.enas_macro:ENASMacroEnv",
     "ENASMicro-v0": "nas_gym.envs.enas_micro:ENASMicroEnv",
+    "NAS-v0": "nas_gym.envs.nas:NASChainEnv",
+    "NASBench101-v0": "nas_gym.envs.nasbench101:NASBench101Env",
     "NASBench201-v0": "nas_gym.envs.nasbench201:NASBench201Env",
     "NASNet-v0": "nas_gym.envs.nasnet:NASNetEnv",
 }.items():
