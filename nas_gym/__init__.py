@@ -17,6 +17,7 @@ from nas_gym.search_spaces import (
     Decision,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    MnasNetSearchSpace,
     NASBench101SearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
@@ -39,6 +40,7 @@ __all__ = [
     "Evaluator",
     "InvalidArchitecture",
     "InvalidSettings",
+    "MnasNetSearchSpace",
     "NASBench101SearchSpace",
     "NASBench201SearchSpace",
     "NASEnv",
@@ -53,6 +55,7 @@ __all__ = [
 gymnasium.register(id="nas_gym/ENASMacro-v0", entry_point="nas_gym.envs.enas_macro:ENASMacroEnv")
 gymnasium.register(id="nas_gym/ENASMicro-v0", entry_point="nas_gym.envs.enas_micro:ENASMicroEnv")
 gymnasium.register(id="nas_gym/NAS-v0", entry_point="nas_gym.envs.nas:NASChainEnv")
+gymnasium.register(id="nas_gym/MnasNet-v0", entry_point="nas_gym.envs.mnasnet:MnasNetEnv")
 gymnasium.register(
     id="nas_gym/NASBench101-v0", entry_point="nas_gym.envs.nasbench101:NASBench101Env"
 )

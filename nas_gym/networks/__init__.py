@@ -18,6 +18,7 @@ from nas_gym.networks.cost import (
 )
 from nas_gym.networks.enas_cell_network import ENASCellNetworkSettings
 from nas_gym.networks.macro_network import MacroNetworkSettings
+from nas_gym.networks.mobile_network import MobileNetworkSettings
 from nas_gym.networks.nasbench101_network import NASBench101Settings
 from nas_gym.networks.nasbench201_network import NASBench201Settings
 
@@ -31,6 +32,7 @@ __all__ = [
     "ENASCellNetworkSettings",
     "ImageShape",
     "MacroNetworkSettings",
+    "MobileNetworkSettings",
     "NASBench101Settings",
     "NASBench201Settings",
     "NetworkSettings",
