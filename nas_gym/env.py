@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
 from nas_gym.rendering import Window, draw, picture_size, write
-from nas_gym.rewards import Reward, accuracy, reward_by_name
+from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Mask, SearchSpace, resolve_action
 
 Observation = NDArray[np.int64]
@@ -29,11 +30,13 @@ class NASEnv(gym.Env[Observation, np.int64]):
         search_space: The decisions, and the architecture that they mean.
         evaluator: What makes an `Evaluation` of a finished architecture. One that was evaluated
             before is answered from memory.
-        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
+        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
+            mapping of the ``name`` and of parameters.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
 
     Raises:
-        InvalidSettings: no reward or render mode has that name.
+        InvalidSettings: no reward or render mode has that name, or the reward needs a cost that the
+            evaluator does not measure.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -45,7 +48,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self,
         search_space: SearchSpace,
         evaluator: Evaluator,
-        reward: str | Reward = accuracy,
+        reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -54,6 +57,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self.search_space = search_space
         self.evaluator = CachingEvaluator(evaluator)
         self.reward = reward_by_name(reward)
+        check_costs(self.reward, evaluator)
         self.render_mode = render_mode
         self.observation_space = spaces.MultiDiscrete(
             [number + 1 for number in search_space.num_choices]

@@ -31,7 +31,8 @@ class Evaluation:
     multiply_adds: int | None = None
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
-    """Seconds of inference, where it was asked for."""
+    """Seconds of inference on a batch, where it was asked for; see
+    `nas_gym.networks.LatencySettings`."""
     message: str = ""
     """What went wrong, if anything did."""
     cached: bool = False

@@ -11,8 +11,11 @@ from nas_gym.networks.cell_network import CellNetwork, CellNetworkSettings
 from nas_gym.networks.chain_network import ChainNetwork, ChainNetworkSettings
 from nas_gym.networks.cost import (
     Cost,
+    Latency,
+    LatencySettings,
     count_parameters,
     measure_cost,
+    measure_latency,
     multiply_adds,
     weightless_network,
 )
@@ -31,6 +34,8 @@ __all__ = [
     "Cost",
     "ENASCellNetworkSettings",
     "ImageShape",
+    "Latency",
+    "LatencySettings",
     "MacroNetworkSettings",
     "MobileNetworkSettings",
     "NASBench101Settings",
@@ -40,6 +45,7 @@ __all__ = [
     "count_parameters",
     "default_settings",
     "measure_cost",
+    "measure_latency",
     "multiply_adds",
     "weightless_network",
 ]
