@@ -17,6 +17,7 @@ from nas_gym.search_spaces import (
     Decision,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    MnasNetSearchSpace,
     NASBench101SearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
@@ -40,6 +41,7 @@ __all__ = [
     "Evaluator",
     "InvalidArchitecture",
     "InvalidSettings",
+    "MnasNetSearchSpace",
     "NASBench101SearchSpace",
     "NASBench201SearchSpace",
     "NASEnv",
@@ -56,6 +58,7 @@ __all__ = [
 for _name, _entry_point in {
     "ENASMacro-v0": "nas_gym.envs.enas_macro:ENASMacroEnv",
     "ENASMicro-v0": "nas_gym.envs.enas_micro:ENASMicroEnv",
+    "MnasNet-v0": "nas_gym.envs.mnasnet:MnasNetEnv",
     "NAS-v0": "nas_gym.envs.nas:NASChainEnv",
     "NASBench101-v0": "nas_gym.envs.nasbench101:NASBench101Env",
     "NASBench201-v0": "nas_gym.envs.nasbench201:NASBench201Env",

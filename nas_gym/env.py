@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
 from nas_gym.rendering import Window, draw, picture_size, write
-from nas_gym.rewards import Reward, accuracy, reward_by_name
+from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Mask, SearchSpace
 
 Observation = NDArray[np.integer[Any]]
@@ -41,12 +42,14 @@ class NASEnv(gym.Env[Observation, np.int64]):
         evaluator: What makes an `Evaluation` of a finished architecture. One that was evaluated
             before is answered from memory; environments that are given the same
             `CachingEvaluator` share this memory, and the budget.
-        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
+        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
+            mapping of the ``name`` and of parameters.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
 
     Raises:
-        InvalidSettings: no reward or render mode has that name, or the evaluator is a recorded
-            benchmark of another search space.
+        InvalidSettings: no reward or render mode has that name, the reward needs a cost that the
+            evaluator does not measure, or the evaluator is a recorded benchmark of another search
+            space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -58,13 +61,14 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self,
         search_space: SearchSpace,
         evaluator: Evaluator,
-        reward: str | Reward = accuracy,
+        reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
     ) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
         self.evaluator = caching_evaluator(evaluator, search_space)
         self.reward = reward_by_name(reward)
+        check_costs(self.reward, evaluator)
         self.render_mode = render_mode
         self.observation_space = observation_space_of(search_space)
         self.action_space = spaces.Discrete(search_space.num_actions)

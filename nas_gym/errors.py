@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any, TypeVar
+
+_Settings = TypeVar("_Settings")
 
 
 class NASGymError(ValueError):
@@ -44,6 +48,30 @@ def require_number(name: str, value: object, lowest: float, below: float) -> Non
 def require_truth(name: str, value: object) -> None:
     """Raise `InvalidSettings` unless ``value`` is True or False."""
     require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
+
+
+def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
+    """The settings, of a dataclass ``kind``, that a JSON object of its fields describes.
+
+    Raises:
+        InvalidSettings: a field is unknown, missing or not valid; the message starts with
+            ``where``.
+    """
+    known: dict[str, Any] = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    require(
+        isinstance(given, Mapping),
+        f"{where}: expected an object with fields of {', '.join(known)}; got {given!r}",
+    )
+    values = dict(given)  # type: ignore[call-overload]
+    for name in values:
+        require(name in known, f"{where}: {name!r} is not known; {choices_hint(name, known)}")
+    for name, field in known.items():
+        optional = field.default is not MISSING or field.default_factory is not MISSING
+        require(optional or name in values, f"{where}: {name!r} is missing")
+    try:
+        return kind(**values)
+    except InvalidSettings as error:
+        raise InvalidSettings(f"{where}: {error}") from error
 
 
 def choices_hint(value: object, valid: Iterable[str]) -> str:

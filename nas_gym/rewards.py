@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
 from nas_gym.evaluation.evaluator import Evaluation, Evaluations
 
 Reward: TypeAlias = Callable[[Evaluation], float]
+
+MEASURED = ("latency", "multiply_adds", "parameters")
+"""The costs that an `Evaluation` has, where they were measured."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -29,21 +34,107 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
     return float(max(evaluation.curve[-5:], default=evaluation.accuracy) ** 3)
 
 
-REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
-"""The rewards that can be asked for by name."""
+@dataclass(frozen=True)
+class MnasNetReward:
+    """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
 
-
-def reward_by_name(reward: str | Reward) -> Reward:
-    """The reward of that name; a callable is returned as it is.
+    Source: MnasNet, Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 3, where the cost is
+    latency. Soft constraint (default): alpha = beta = -0.07, which takes twice the latency for five
+    percent more accuracy. Hard constraint: alpha = 0, beta = -1.
 
     Raises:
-        InvalidSettings: no reward has that name.
+        InvalidSettings: a value is out of its range.
+    """
+
+    target: float
+    """T, in the unit of the cost: seconds a batch, a number, or joules a batch."""
+    cost: str = "latency"
+    """"latency", "multiply_adds", "parameters", or "energy": latency times ``watts``."""
+    alpha: float = -0.07
+    beta: float = -0.07
+    watts: float | None = None
+    """The power that the device is taken to draw, for energy and nothing else: an estimate."""
+
+    def __post_init__(self) -> None:
+        costs = (*MEASURED, "energy")
+        hint = choices_hint(self.cost, costs)
+        require(self.cost in costs, f"cost: {self.cost!r} is not known; {hint}")
+        _require_positive("target", self.target)
+        for name in ("alpha", "beta"):
+            value = getattr(self, name)
+            finite = type(value) in (int, float) and math.isfinite(value)
+            require(finite, f"{name}: expected a number, got {value!r}")
+        if self.cost == "energy":
+            _require_positive("watts", self.watts)
+        else:
+            require(self.watts is None, "watts: they are for the cost 'energy' alone")
+
+    @property
+    def needs(self) -> str:
+        """The cost that evaluations must have; see `check_costs`."""
+        return "latency" if self.cost == "energy" else self.cost
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        if evaluation.status != "ok":
+            return 0.0
+        measured = getattr(evaluation, self.needs)
+        if measured is None or measured <= 0:
+            raise InvalidSettings(_lacks(self.needs))
+        cost = measured * self.watts if self.watts is not None else measured
+        w = self.alpha if cost <= self.target else self.beta
+        return float(evaluation.accuracy * (cost / self.target) ** w)
+
+
+def _require_positive(name: str, value: object) -> None:
+    holds = type(value) in (int, float) and 0 < value < math.inf  # type: ignore[operator]
+    require(holds, f"{name}: expected a number above 0, got {value!r}")
+
+
+def _lacks(cost: str) -> str:
+    remedy = 'measure it with latency={}, or take another "cost"'
+    if cost != "latency":
+        remedy = 'take another "cost"'
+    return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
+
+
+REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
+"""The rewards that can be asked for by name."""
+PARAMETRIC: dict[str, type[MnasNetReward]] = {"mnasnet": MnasNetReward}
+"""Those that take parameters, and are asked for as ``{"name": ..., "target": ...}``."""
+
+
+def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
+    """The reward of that name; a callable is returned as it is.
+
+    Args:
+        reward: A name, a mapping of a ``name`` and of the reward's parameters, or a callable.
+
+    Raises:
+        InvalidSettings: no reward has that name, or a parameter is unknown, missing or not valid.
     """
     if callable(reward):
         return reward
-    if not isinstance(reward, str) or reward not in REWARDS:
-        raise InvalidSettings(f"reward: {reward!r} is not known; {choices_hint(reward, REWARDS)}")
-    return REWARDS[reward]
+    parameters = dict(reward) if isinstance(reward, Mapping) else {"name": reward}
+    name = parameters.pop("name", None)
+    known = (*REWARDS, *PARAMETRIC)
+    if not isinstance(name, str) or name not in known:
+        wrong = name if isinstance(reward, Mapping) else reward
+        raise InvalidSettings(f"reward: {wrong!r} is not known; {choices_hint(wrong, known)}")
+    if name in PARAMETRIC:
+        return from_fields(PARAMETRIC[name], f"reward {name!r}", parameters)
+    require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")
+    return REWARDS[name]
+
+
+def check_costs(reward: Reward, evaluator: object) -> None:
+    """Raise `InvalidSettings` if a reward needs a cost that an evaluator will not give.
+
+    A reward says what it ``needs``, an evaluator which ``costs`` its evaluations have; where either
+    says nothing, the first evaluation shows.
+    """
+    needs, costs = getattr(reward, "needs", None), getattr(evaluator, "costs", None)
+    if needs is not None and costs is not None:
+        require(needs in costs, _lacks(needs))
 
 
 def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:

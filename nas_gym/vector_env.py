@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from nas_gym.env import NASEnv, caching_evaluator, check_render_mode, observatio
 from nas_gym.errors import InvalidSettings, choices_hint, require_integer
 from nas_gym.evaluation.evaluator import Budget, Evaluations, Evaluator
 from nas_gym.rendering import draw, write
-from nas_gym.rewards import Reward, accuracy, reward_by_name, rewards_of
+from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 
 Observations = NDArray[np.integer[Any]]
@@ -67,7 +67,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         search_space: SearchSpace,
         evaluator: Evaluator,
         num_envs: int = 1,
-        reward: str | Reward = accuracy,
+        reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
@@ -77,6 +77,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self.evaluator = caching_evaluator(evaluator, search_space)
         self.num_envs = num_envs
         self.reward = reward_by_name(reward)
+        check_costs(self.reward, evaluator)
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "autoreset_mode": _mode(autoreset_mode)}
         self._same_step = self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP

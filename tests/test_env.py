@@ -29,6 +29,7 @@ _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
     "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
+    "nas_gym/MnasNet-v0": {**_TRAINED, "width": 0.1, "head_filters": 8, "halvings": 3},
     "nas_gym/NAS-v0": {**_TRAINED, "layers": 2, "filter_scale": 0.1},
     "nas_gym/NASBench101-v0": {**_TRAINED, "cells": 1, "filters": 5},
     "nas_gym/NASBench201-v0": {**_TRAINED, "cells": 1, "filters": 2},
@@ -394,6 +395,50 @@ def test_mistakes_are_refused_when_the_environment_is_made(
 ) -> None:
     with pytest.raises(NASGymError, match=message):
         make("nas_gym/NASNet-v0", **arguments)
+
+
+QUICK: dict[str, Any] = {
+    "blocks": 1,
+    "epochs": 1,
+    "cells": 1,
+    "filters": 2,
+    "batch_size": 256,
+    "device": "cpu",
+}
+LATENCY = {"warmup": 0, "repeats": 2}
+
+
+@pytest.mark.parametrize("cost", ["latency", "parameters", "multiply_adds"])
+def test_a_reward_of_accuracy_and_cost(cost: str) -> None:
+    reward = {"name": "mnasnet", "target": 1e-9, "cost": cost, "beta": -0.1}
+    env = gym.make("nas_gym/NASNet-v0", reward=reward, latency=LATENCY, **QUICK)
+    assert env.spec is not None
+    assert json.loads(env.spec.to_json())["kwargs"]["reward"] == reward
+    env.reset(seed=0)
+    terminated = False
+    while not terminated:
+        _, value, terminated, _, info = env.step(0)
+    evaluation = info["evaluation"]
+    assert evaluation["accuracy"] > 0
+    assert value == pytest.approx(evaluation["accuracy"] * (evaluation[cost] / 1e-9) ** -0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"reward": {"name": "mnasnet", "target": 1}}, r"needs latency, .* latency=\{\}"),
+        ({"reward": "mnasnet"}, "'target' is missing"),
+        ({"latency": True}, "latency: expected an object .* got True"),
+        ({"latency": {"repeat": 1}}, "latency: 'repeat' is not known; did you mean 'repeats'"),
+        ({"latency": {"repeats": 0}}, "latency: repeats: .* got 0"),
+        ({"latency": {"device": "cuda:99"}}, "device: 'cuda:99' cannot be used"),
+    ],
+)
+def test_costs_that_will_not_be_measured_are_refused_when_the_environment_is_made(
+    arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(NASGymError, match=message):
+        gym.make("nas_gym/NASNet-v0", **{**QUICK, **arguments})
 
 
 def test_an_unknown_render_mode_is_refused() -> None:

@@ -1,14 +1,17 @@
 """Rewards: what each makes of an evaluation."""
 
-from typing import get_args
+import json
+from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nas_gym import Evaluation, InvalidSettings, rewards
 from nas_gym.evaluation.evaluator import Status
 
 
-def evaluation(*curve: float, status: Status = "ok") -> Evaluation:
+def evaluation(*curve: float, status: Status = "ok", **costs: Any) -> Evaluation:
     return Evaluation(
         status=status,
         accuracy=curve[-1] if curve and status == "ok" else 0.0,
@@ -16,6 +19,7 @@ def evaluation(*curve: float, status: Status = "ok") -> Evaluation:
         seconds=1.0,
         seed=0,
         fingerprint="",
+        **costs,
     )
 
 
@@ -70,5 +74,116 @@ def test_a_function_is_its_own_reward() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(InvalidSettings, match=r"'acuracy' .* mean 'accuracy'.*'accuracy', 'nas'"):
+    with pytest.raises(
+        InvalidSettings, match=r"'acuracy' .* mean 'accuracy'.*'accuracy', 'nas', 'mnasnet'"
+    ):
         rewards.reward_by_name("acuracy")
+
+
+SOFT = rewards.MnasNetReward(target=0.08)
+HARD = rewards.MnasNetReward(target=0.08, alpha=0, beta=-1)
+
+
+def test_the_soft_constraint_takes_twice_the_latency_for_five_percent_more_accuracy() -> None:
+    """MnasNet, section 3: the condition from which the paper has -0.07."""
+    slow, fast = evaluation(0.5 * 1.05, latency=0.16), evaluation(0.5, latency=0.08)
+    assert SOFT(slow) == pytest.approx(SOFT(fast), rel=0.001)
+    assert SOFT(fast) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("latency", "soft", "hard"),
+    [(0.04, 0.5 * 2**0.07, 0.5), (0.08, 0.5, 0.5), (0.16, 0.5 * 2**-0.07, 0.25)],
+)
+def test_mnasnets_rewards(latency: float, soft: float, hard: float) -> None:
+    child = evaluation(0.5, latency=latency)
+    assert SOFT(child) == pytest.approx(soft)
+    assert HARD(child) == pytest.approx(hard)
+
+
+@pytest.mark.parametrize(
+    ("cost", "target", "parameters"),
+    [
+        ("latency", 0.08, {}),
+        ("multiply_adds", 300, {}),
+        ("parameters", 7, {}),
+        ("energy", 0.4, {"watts": 5.0}),
+    ],
+)
+def test_every_cost_can_stand_for_latency(
+    cost: str, target: float, parameters: dict[str, float]
+) -> None:
+    reward = rewards.MnasNetReward(target, cost, beta=-1, **parameters)
+    at_target: dict[str, Any] = {"latency": 0.08, "multiply_adds": 300, "parameters": 7}
+    twice: dict[str, Any] = {name: 2 * value for name, value in at_target.items()}
+    assert reward(evaluation(0.5, **at_target)) == pytest.approx(0.5)
+    assert reward(evaluation(0.5, **twice)) == pytest.approx(0.25)
+
+
+@given(
+    accuracy=st.floats(0, 1),
+    latencies=st.tuples(*[st.floats(1e-6, 1e3)] * 2),
+    alpha=st.floats(-1, 0),
+    beta=st.floats(-1, 0),
+)
+def test_a_faster_child_of_the_same_accuracy_is_worth_as_much_or_more(
+    accuracy: float, latencies: tuple[float, float], alpha: float, beta: float
+) -> None:
+    reward = rewards.MnasNetReward(target=0.08, alpha=alpha, beta=beta)
+    fast, slow = (reward(evaluation(accuracy, latency=value)) for value in sorted(latencies))
+    assert fast >= slow >= 0
+
+
+@pytest.mark.parametrize("status", [status for status in get_args(Status) if status != "ok"])
+def test_a_child_that_failed_needs_no_cost(status: Status) -> None:
+    assert SOFT(evaluation(status=status)) == 0.0
+
+
+@pytest.mark.parametrize("costs", [{}, {"latency": None}, {"latency": 0.0}])
+def test_a_cost_that_is_not_there_is_an_error(costs: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSettings, match=r"needs latency, .* latency=\{\}"):
+        SOFT(evaluation(0.5, **costs))
+
+
+def test_rewards_with_parameters_are_plain_data() -> None:
+    data = json.loads('{"name": "mnasnet", "target": 0.08, "alpha": 0, "beta": -1}')
+    assert rewards.reward_by_name(data) == HARD
+    assert data["name"] == "mnasnet"
+    assert rewards.reward_by_name({"name": "nas"}) is rewards.best_of_last_five_cubed
+
+
+@pytest.mark.parametrize(
+    ("reward", "says"),
+    [
+        ("mnasnet", "reward 'mnasnet': 'target' is missing"),
+        ({"name": "mnasnett", "target": 1}, "'mnasnett' is not known; did you mean 'mnasnet'"),
+        ({"target": 1}, "reward: None is not known"),
+        ({"name": ["nas"]}, r"reward: \['nas'\] is not known"),
+        ({"name": "nas", "target": 1}, "reward 'nas': it takes no parameters"),
+        ({"name": "mnasnet", "goal": 1}, "reward 'mnasnet': 'goal' is not known; .*'target'"),
+        ({"name": "mnasnet", "target": 0}, "reward 'mnasnet': target: .* above 0, got 0"),
+        ({"name": "mnasnet", "target": "80 ms"}, "target: .* got '80 ms'"),
+        ({"name": "mnasnet", "target": 1, "cost": "time"}, "cost: 'time' is not known; .*energy"),
+        ({"name": "mnasnet", "target": 1, "alpha": None}, "alpha: expected a number, got None"),
+        ({"name": "mnasnet", "target": 1, "cost": "energy"}, "watts: .* above 0, got None"),
+        ({"name": "mnasnet", "target": 1, "watts": 5}, "watts: they are for .*'energy' alone"),
+        (7, "reward: 7 is not known"),
+    ],
+)
+def test_mistakes_are_named(reward: Any, says: str) -> None:
+    with pytest.raises(InvalidSettings, match=says):
+        rewards.reward_by_name(reward)
+
+
+class Measures:
+    def __init__(self, *costs: str) -> None:
+        self.costs = costs
+
+
+def test_costs_are_checked_where_both_sides_speak() -> None:
+    energy = rewards.MnasNetReward(1.0, "energy", watts=5)
+    with pytest.raises(InvalidSettings, match="needs latency"):
+        rewards.check_costs(energy, Measures("parameters"))
+    rewards.check_costs(energy, Measures("parameters", "latency"))
+    rewards.check_costs(energy, object())
+    rewards.check_costs(rewards.accuracy, Measures())

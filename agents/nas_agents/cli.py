@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym.errors import InvalidSettings, NASGymError
+from nas_gym.errors import InvalidSettings, NASGymError, from_fields
 
 if TYPE_CHECKING:
     from nas_gym.envs.training import TrainingEnv
@@ -89,31 +89,61 @@ def show(
         int | None, typer.Option(help="Height and width of the images; 224 for imagenet, else 32.")
     ] = None,
     channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    width: Annotated[float | None, typer.Option(help="Multiplies all filters.")] = None,
     picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    latency: Annotated[bool, typer.Option(help="Measure the latency of inference here.")] = False,
+    latency_set: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE", help="device, batch_size, threads, warmup or repeats."),
+    ] = [],  # noqa: B006 (Typer reads the default)
     as_json: Json = False,
 ) -> None:
-    """Draw an architecture; print its parameters and multiply-adds."""
+    """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency."""
     from nas_agents.run_folder import load_architecture
-    from nas_gym.networks import ImageShape, default_settings, measure_cost
+    from nas_gym.networks import (
+        ImageShape,
+        LatencySettings,
+        default_settings,
+        measure_cost,
+        measure_latency,
+    )
     from nas_gym.rendering import draw, write
 
     with _one_line_errors():
         found = load_architecture(architecture)
         given = {"cells": cells, "filters": filters, "stem": stem, "stem_filters": stem_filters}
-        settings = _changed(default_settings(found), given)
+        settings = _changed(default_settings(found), {**given, "width": width})
+        how = from_fields(
+            LatencySettings, "--latency-set", _assignments("--latency-set", latency_set)
+        )
         size = image_size or (224 if stem == "imagenet" else 32)
         for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
             if value < 1:
                 raise InvalidSettings(f"{name}: expected at least 1, got {value}")
-        cost = measure_cost(found, ImageShape(channels, size, size, classes), settings)
+        image_shape = ImageShape(channels, size, size, classes)
+        cost = measure_cost(found, image_shape, settings)
+        measured = None
+        if latency or latency_set:
+            measured = measure_latency(found, image_shape, how, settings)
         if picture is not None:
             _save_picture(draw(found), picture)
     if as_json:
-        facts = {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
+        facts: dict[str, Any] = {
+            "parameters": cost.parameters,
+            "multiply_adds": cost.multiply_adds,
+        }
+        if measured is not None:
+            facts |= {"latency": measured.seconds, "latency_spread": measured.spread}
         _print_json({**facts, "key": found.key, "architecture": found.to_dict()})
         return
     print(write(found))
     print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds")
+    if measured is not None:
+        print(
+            f"latency: {1000 * measured.seconds:.3g} ms a batch of {how.batch_size}, "
+            f"interquartile range {1000 * measured.spread:.2g} ms "
+            f"({measured.device}, {how.repeats} batches)"
+        )
     if picture is not None:
         print(f"drawn to {picture}")
 
@@ -151,7 +181,9 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the agent and of the children.")] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
-    reward: Annotated[str | None, typer.Option(help="accuracy or nas.")] = None,
+    reward: Annotated[
+        str | None, typer.Option(help='accuracy, nas, or {"name": "mnasnet", ...}.')
+    ] = None,
     run: Annotated[Path | None, typer.Option(help="The run folder; it must not exist yet.")] = None,
     final: Annotated[
         bool, typer.Option(help="Train the best to the end and test it, or not.")
@@ -173,7 +205,7 @@ def search(
     from nas_agents.search import search as run_search
 
     with _one_line_errors():
-        named = {"dataset": dataset, "device": device, "reward": reward}
+        named = {"dataset": dataset, "device": device, "reward": reward and _value(reward)}
         given = {name: value for name, value in named.items() if value is not None}
         unlimited = seconds is not None or target_accuracy is not None
         settings = SearchSettings(
@@ -207,11 +239,16 @@ def _assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise InvalidSettings(f"{option}: expected NAME=VALUE, got {text!r}")
-        try:
-            values[name] = json.loads(value)
-        except json.JSONDecodeError:
-            values[name] = value
+        values[name] = _value(value)
     return values
+
+
+def _value(text: str) -> Any:
+    """What a text says if it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def _print_result(result: Any) -> None:

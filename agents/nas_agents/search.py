@@ -27,7 +27,7 @@ from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_fi
 from nas_gym.rendering import draw
 
 FOREVER = 10**9
-RECORDED = ("accuracy", "status", "cached", "seconds", "parameters", "message")
+RECORDED = ("accuracy", "status", "cached", "seconds", "parameters", "latency", "message")
 """What ``episodes.jsonl`` takes from an `Evaluation`."""
 StopReason = Literal["episodes", "seconds", "target_accuracy", "interrupted"]
 
@@ -341,6 +341,7 @@ def _summary(
             "validation_accuracy": progress.best_accuracy,
             "parameters": progress.best_evaluation["parameters"],
             "multiply_adds": progress.best_evaluation["multiply_adds"],
+            "latency": progress.best_evaluation["latency"],
         }
     return {
         "stopped_by": recorder.stopped_by,

@@ -22,6 +22,7 @@ from nas_gym.networks import (
     ENASCellNetworkSettings,
     ImageShape,
     MacroNetworkSettings,
+    MobileNetworkSettings,
     NASBench101Settings,
     NASBench201Settings,
     NetworkSettings,
@@ -93,11 +94,25 @@ def pnasnet(
     )
 
 
+def mobile(
+    name: str,
+    source: str,
+    parameters: str | int,
+    multiply_adds: str | None = None,
+    width: float = 1.0,
+) -> Row:
+    """A row of the MnasNet family, for ImageNet."""
+    label = name if width == 1 else f"{name} x {width}"
+    settings = MobileNetworkSettings(width=width)
+    return Row(label, name, MOBILE, settings, source, parameters, multiply_adds)
+
+
 NASNET = "Zoph et al. 2018"
 SLIM = "tensorflow/models, slim/nets/nasnet"
 AMOEBANET = "Real et al. 2019"
 TPU = "tensorflow/tpu, amoeba_net"
 ENAS = "Pham et al. 2018"
+TIMM = "timm, counted"
 MIDDLE = ImageShape(channels=3, height=299, width=299, classes=1000)
 
 ROWS = [
@@ -283,6 +298,17 @@ ROWS = [
         "the released table",
         559_386,
     ),
+    mobile("MnasNet-A1", "Tan et al. 2019, section 6.1", "3.9M", "312M"),
+    mobile("MnasNet-A1", TIMM, 3_887_038),
+    mobile("MnasNet-A1", TIMM, 2_082_006, width=0.5),
+    mobile("MnasNet-A1", TIMM, 2_912_278, width=0.75),
+    mobile("MnasNet-A1", TIMM, 6_105_992, width=1.4),
+    mobile("MnasNet-B1", TIMM, 4_383_312),
+    mobile("MnasNet-B1", TIMM, 2_218_512, width=0.5),
+    mobile("MnasNet-B1", TIMM, 3_170_208, width=0.75),
+    mobile("MnasNet-B1", TIMM, 7_115_728, width=1.4),
+    mobile("MnasNet-small", TIMM, 2_030_264),
+    mobile("MobileNetV2", "torchvision, counted", 3_504_872),
 ]
 
 

@@ -48,6 +48,8 @@ class NASNetEnv(TrainingEnv):
 
     - `reward="accuracy"` (default): validation accuracy after the last epoch.
     - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
+    - `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, which `latency={}`
+      has measured, or another cost; see `nas_gym.rewards.MnasNetReward`.
 
     A child that cannot be built, diverges or runs out of memory is worth 0. A network that was
     trained before under the same settings is answered from memory, with the same reward.

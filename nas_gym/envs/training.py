@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
@@ -25,7 +26,8 @@ class TrainingEnv(NASEnv):
     Args:
         dataset: A name, an ``.npz`` file, or a folder of images by class.
         image_size: Scale images to this height and width.
-        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
+        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
+            mapping of the ``name`` and of parameters.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         render_mode: As in `NASEnv`.
         **arguments: Arguments of the search space, fields of the network's settings, and fields of
@@ -45,7 +47,7 @@ class TrainingEnv(NASEnv):
         self,
         dataset: str = "digits",
         image_size: int | None = None,
-        reward: str | Reward = "accuracy",
+        reward: str | Mapping[str, Any] | Reward = "accuracy",
         device: str = "auto",
         render_mode: str | None = None,
         **arguments: Any,

@@ -1,4 +1,4 @@
-"""Which device trains, in which precision, and how its memory is kept."""
+"""In which precision a device trains, on how many threads, and how its memory is kept."""
 
 from __future__ import annotations
 
@@ -10,40 +10,14 @@ from functools import cache
 
 import torch
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.networks.devices import cpu_threads
 
 SMALL_IMAGES_BELOW = 16
 """Images below this height make a training step of many short operations, whose time is not
 arithmetic: on a CPU, neither bfloat16 nor a second thread pays for them."""
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-_HINT = "valid choices: 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
-
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP_BYTES = 2**30
-
-
-def resolve_device(device: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, then MPS, then the CPU.
-
-    Raises:
-        InvalidSettings: there is no such device here.
-    """
-    if not isinstance(device, str) or device.partition(":")[0] not in DEVICES:
-        raise InvalidSettings(f"device: {device!r} cannot be used here; {_HINT}")
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        resolved = torch.device(device)
-        torch.empty(1, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidSettings(
-            f"device: {device!r} cannot be used here ({reason}); {_HINT}"
-        ) from error
-    return resolved
 
 
 def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.dtype | None:
@@ -76,13 +50,9 @@ def threads_for(device: torch.device, height: int) -> Iterator[None]:
     Threads that wait for each other after every short operation lose more than they gain, and
     lose much when another process wants their core.
     """
-    threads = torch.get_num_threads()
-    if device.type == "cpu" and height < SMALL_IMAGES_BELOW:
-        torch.set_num_threads(1)
-    try:
+    one = device.type == "cpu" and height < SMALL_IMAGES_BELOW
+    with cpu_threads(1 if one else torch.get_num_threads()):
         yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @cache

@@ -37,7 +37,8 @@ class Evaluation:
     multiply_adds: int | None = None
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
-    """Seconds of inference, where it was asked for."""
+    """Seconds of inference on a batch, where it was asked for; see
+    `nas_gym.networks.LatencySettings`."""
     message: str = ""
     """What went wrong, if anything did."""
     cached: bool = False
@@ -122,9 +123,15 @@ class _Listed(Evaluations):
         def column(name: str, dtype: Any) -> NDArray[Any]:
             return np.array([getattr(evaluation, name) for evaluation in self.made], dtype)
 
-        numbers = ("accuracy", "seconds", "parameters", "multiply_adds")  # None becomes nan
+        numbers = (
+            "accuracy",
+            "seconds",
+            "parameters",
+            "multiply_adds",
+            "latency",
+        )  # None becomes nan
         return {
-            **{name: column(name, np.float64) for name in numbers},
+            **{name: column(name, np.float64) for name in numbers},  # None becomes nan
             "status": column("status", np.str_),
             "cached": column("cached", np.bool_),
         }

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from nas_gym.errors import require, require_integer, require_number, require_truth
+from nas_gym.errors import (
+    from_fields,
+    require,
+    require_integer,
+    require_number,
+    require_truth,
+)
 from nas_gym.evaluation.augmentation import Augmentation
 from nas_gym.evaluation.datasets import Dataset
 from nas_gym.evaluation.devices import SMALL_IMAGES_BELOW
-from nas_gym.networks import NetworkSettings
+from nas_gym.networks import LatencySettings, NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,9 @@ class TrainingSettings:
     """"float32", "bfloat16" (autocast), or "auto": bfloat16 where it is faster."""
     seed: int = 0
     """The run's seed; a child's own follows from it and the architecture."""
+    latency: LatencySettings | None = None
+    """How a child's latency is measured, before it is trained; default: it is not. A mapping of
+    some of the settings, ``{}`` for instance, is taken as such."""
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 2), ("cutout", 0), ("seed", 0)):
@@ -67,6 +76,9 @@ class TrainingSettings:
             self.precision in precisions,
             f"precision: {self.precision!r} is not one of {', '.join(precisions)}",
         )
+        if not (self.latency is None or isinstance(self.latency, LatencySettings)):
+            latency = from_fields(LatencySettings, "latency", self.latency)
+            object.__setattr__(self, "latency", latency)
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
         """The augmentation of a data set's training images, for children or for the final one."""

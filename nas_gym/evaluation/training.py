@@ -26,7 +26,6 @@ from nas_gym.evaluation.datasets import Dataset, Indices
 from nas_gym.evaluation.devices import (
     autocast_dtype,
     keep_freed_memory,
-    resolve_device,
     threads_for,
 )
 from nas_gym.evaluation.evaluator import Evaluation, Status
@@ -36,8 +35,10 @@ from nas_gym.networks import (
     ImageShape,
     build_network,
     count_parameters,
+    measure_latency,
     multiply_adds,
 )
+from nas_gym.networks.devices import hardware_name, resolve_device
 
 RECIPE = 1
 """Raised whenever the code trains differently under the same settings; part of the fingerprint."""
@@ -62,7 +63,7 @@ class Trainer:
             tested afterwards, instead of validating on the latter.
 
     Raises:
-        InvalidSettings: the device does not exist here.
+        InvalidSettings: the device, or the one for latency, does not exist here.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Trainer:
         final: bool = False,
     ) -> None:
         self.dataset, self.settings, self.final = dataset, settings, final
-        self.device = resolve_device(device)
+        self.device = self._latency_device = resolve_device(device)
+        if settings.latency is not None and settings.latency.device is not None:
+            self._latency_device = resolve_device(settings.latency.device)
         keep_freed_memory(self.device)
         _, height, width, channels = dataset.images.shape
         self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
@@ -92,12 +95,26 @@ class Trainer:
         return DeviceDataset(self.dataset, indices, self._known, self.device, padding)
 
     @property
+    def costs(self) -> tuple[str, ...]:
+        """Which costs its evaluations have; see `nas_gym.rewards.check_costs`."""
+        measured = () if self.settings.latency is None else ("latency",)
+        return ("parameters", "multiply_adds", *measured)
+
+    @property
     def fingerprint(self) -> str:
-        """A digest of everything but the architecture that could change an evaluation."""
+        """A digest of everything but the architecture that could change an evaluation.
+
+        The model of the device counts only where latency is measured, on which it depends.
+        """
+        settings = asdict(self.settings)
+        if self.settings.latency is None:
+            del settings["latency"]
+        else:
+            settings["latency"]["hardware"] = hardware_name(self._latency_device)
         facts = {
             "recipe": RECIPE,
             "dataset": self.dataset.digest,
-            "settings": asdict(self.settings),
+            "settings": settings,
             "network": type(self.settings.network).__name__,
             "augmentation": asdict(self._augmentation),
             "autocast": str(self.autocast_dtype),
@@ -119,7 +136,7 @@ class Trainer:
         """
         started = time.perf_counter()
         seed = child_seed(self.settings.seed, architecture)
-        parameters, operations = None, None
+        parameters, operations, latency = None, None, None
         curve: list[float] = []
         status: Status = "unbuildable"
         message = ""
@@ -129,6 +146,9 @@ class Trainer:
                 parameters = count_parameters(network)
                 operations = multiply_adds(network, self.image_shape)
                 status = "crashed"
+                if self.settings.latency is not None:
+                    measured = measure_latency(network, self.image_shape, self.settings.latency)
+                    latency = measured.seconds
                 for accuracy in self.fit(network):
                     curve.append(accuracy)  # noqa: PERF402 (a failure keeps what came before)
                 status = "ok"
@@ -147,6 +167,7 @@ class Trainer:
             fingerprint=self.fingerprint,
             parameters=parameters,
             multiply_adds=operations,
+            latency=latency,
             message=message,
         )
 

@@ -8,6 +8,7 @@ from nas_gym.rendering import (  # noqa: F401 (registers them)
     chain,
     graphs,
     macro,
+    mobile,
     vertices,
 )
 from nas_gym.rendering.base import draw, picture_size, write

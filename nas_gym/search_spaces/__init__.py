@@ -20,6 +20,7 @@ from nas_gym.search_spaces.enas import (
     ENASMicroSearchSpace,
     MacroLayer,
 )
+from nas_gym.search_spaces.mnasnet import MnasNetSearchSpace, MobileArchitecture, MobileBlock
 from nas_gym.search_spaces.nas import NASSearchSpace
 from nas_gym.search_spaces.nasbench101 import NASBench101Architecture, NASBench101SearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201Architecture, NASBench201SearchSpace
@@ -46,6 +47,9 @@ __all__ = [
     "Mask",
     "Masks",
     "MaxPooling",
+    "MnasNetSearchSpace",
+    "MobileArchitecture",
+    "MobileBlock",
     "NASBench101Architecture",
     "NASBench101SearchSpace",
     "NASBench201Architecture",

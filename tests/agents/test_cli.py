@@ -61,6 +61,40 @@ def test_show_knows_every_family() -> None:
     assert "--stem means nothing" in wrong.stderr
 
 
+def test_show_measures_latency_where_asked() -> None:
+    facts = json.loads(
+        nas_gym(
+            *("show", "MnasNet-A1", "--json", "--width", "0.25", "--image-size", "8"),
+            *("--latency-set", "repeats=2", "--latency-set", "warmup=0"),
+        ).stdout
+    )
+    assert 0 < facts["latency"] < 10
+    assert facts["latency_spread"] >= 0
+    shown = nas_gym("show", "MnasNet-small", "--image-size", "8", "--latency")
+    assert "2,030,264" not in shown.stdout  # that is with 1000 classes
+    assert "ms a batch of 1, interquartile range" in shown.stdout
+    assert "latency" not in nas_gym("show", "MnasNet-small").stdout
+
+
+def test_a_search_for_accuracy_and_speed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = nas_gym(
+        *("search", ENV, "--agent", "random", "--episodes", "1", "--no-final", *TINY),
+        *("--set", 'latency={"repeats": 2}', "--run", str(run), "--json"),
+        *("--reward", '{"name": "mnasnet", "target": 0.001, "beta": -1}'),
+    )
+    assert result.exit_code == 0, result.stderr
+    best = json.loads(result.stdout)["best"]
+    expected = best["validation_accuracy"]
+    if best["latency"] > 0.001:
+        expected *= 0.001 / best["latency"]
+    else:
+        expected *= (best["latency"] / 0.001) ** -0.07
+    assert best["reward"] == pytest.approx(expected, abs=1e-6)  # Monitor rounds it
+    episode = json.loads((run / "episodes.jsonl").read_text())
+    assert episode["latency"] == best["latency"]
+
+
 def test_search_then_show(tmp_path: Path) -> None:
     run = tmp_path / "run"
     result = nas_gym(
@@ -96,6 +130,7 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["search", ENV, "--dataset", "nothing.npz"], "nothing.npz"),
         (["search", ENV, "--device", "cuda:99"], "device"),
         (["search", ENV, "--reward", "acuracy"], "did you mean 'accuracy'"),
+        (["search", ENV, "--reward", '{"name": "mnasnet", "target": 1}'], "needs latency"),
         (["search", ENV, "--run", "/proc/nothing/run"], "--run"),
         (["search", ENV, "--set", "blocks=0"], "blocks"),
         (["search", ENV, "--set", 'operations=["4x4 convolution"]'], "4x4 convolution"),
@@ -104,6 +139,8 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["show", "NASNet-Z"], "AmoebaNet-A"),
         (["show", "NASNet-A", "--cells", "0"], "cells"),
         (["show", "NASNet-A", "--stem", "cifar100"], "stem"),
+        (["show", "NASNet-A", "--latency-set", "repeat=3"], "did you mean 'repeats'"),
+        (["show", "NASNet-A", "--width", "2"], "--width means nothing"),
         (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),
     ],
 )

@@ -16,7 +16,7 @@ from nas_gym.evaluation import training
 from nas_gym.evaluation.datasets import Dataset, load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer, child_seed, train_child, train_final
-from nas_gym.networks import CellNetwork, CellNetworkSettings
+from nas_gym.networks import CellNetwork, CellNetworkSettings, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 
@@ -105,6 +105,7 @@ def test_the_run_seed_and_the_architecture_make_the_child_seed(digits: Dataset) 
         {"seed": 1},
         {"cutout": 2},
         {"precision": "bfloat16"},
+        {"latency": LatencySettings(batch_size=8)},
         {"network": CellNetworkSettings(cells=1, filters=5)},
     ],
 )
@@ -112,6 +113,34 @@ def test_the_fingerprint_knows_every_setting(change: dict[str, Any], digits: Dat
     fingerprint = Trainer(digits, QUICK, "cpu").fingerprint
     assert Trainer(digits, QUICK, "cpu").fingerprint == fingerprint
     assert Trainer(digits, replace(QUICK, **change), "cpu").fingerprint != fingerprint
+
+
+def test_latency_is_measured_where_asked_for_and_changes_no_training(digits: Dataset) -> None:
+    how = LatencySettings(warmup=1, repeats=3)
+    plain = train_child(small(), digits, QUICK, "cpu")
+    measured = train_child(small(), digits, replace(QUICK, latency=how), "cpu")
+    assert plain.latency is None
+    assert measured.latency is not None
+    assert 0 < measured.latency < measured.seconds
+    assert measured.curve == plain.curve
+    assert Trainer(digits, QUICK, "cpu").costs == ("parameters", "multiply_adds")
+    trainer = Trainer(digits, replace(QUICK, latency=how), "cpu")
+    assert trainer.costs == ("parameters", "multiply_adds", "latency")
+
+
+def test_the_fingerprint_knows_the_hardware_that_latency_depends_on(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_latency = replace(QUICK, latency=LatencySettings())
+
+    def fingerprints() -> list[str]:
+        return [Trainer(digits, settings, "cpu").fingerprint for settings in (QUICK, with_latency)]
+
+    here = fingerprints()
+    monkeypatch.setattr(training, "hardware_name", lambda device: "another CPU")
+    there = fingerprints()
+    assert here[0] == there[0]
+    assert len({*here, *there}) == 3
 
 
 def test_the_fingerprint_knows_the_data(digits: Dataset) -> None:

@@ -14,6 +14,7 @@ from nas_gym.search_spaces import (
     CustomSearchSpace,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    MnasNetSearchSpace,
     NASBench101SearchSpace,
     NASBench201SearchSpace,
     NASNetSearchSpace,
@@ -40,6 +41,7 @@ SEARCH_SPACES = {
     "one node": ENASMicroSearchSpace(1),
     "NASBench101": NASBench101SearchSpace(),
     "NASBench201": NASBench201SearchSpace(),
+    "MnasNet": MnasNetSearchSpace(),
     "conditional": LayersSearchSpace(),
     "custom": CustomSearchSpace(ConvNet),
 }
