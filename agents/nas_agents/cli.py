@@ -6,18 +6,18 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym.errors import InvalidSettings, NASGymError, from_fields
+from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, from_fields
 
 if TYPE_CHECKING:
-    from nas_gym.envs.training import TrainingEnv
     from nas_gym.networks import NetworkSettings
 
 app = typer.Typer(
@@ -50,15 +50,12 @@ def envs(as_json: Json = False) -> None:
     """List the environments, their decisions and their sizes."""
     import gymnasium as gym
 
-    import nas_gym  # noqa: F401 (registers the environments)
+    from nas_gym.envs import environment_type
 
     rows: list[dict[str, Any]] = []
     for env_id in gym.registry:
         if env_id.startswith("nas_gym/"):
-            entry = gym.registry[env_id].entry_point
-            assert isinstance(entry, str)
-            env_class = gym.envs.registration.load_env_creator(entry)
-            search_space = cast("type[TrainingEnv]", env_class).default_search_space()
+            search_space = environment_type(env_id).default_search_space()
             rows.append(
                 {
                     "id": env_id,
@@ -73,7 +70,7 @@ def envs(as_json: Json = False) -> None:
     table = Table("id", "decisions", "choices", "size", box=None)
     for row in rows:
         choices = f"{min(row['choices'])} to {max(row['choices'])}"
-        table.add_row(row["id"], str(row["decisions"]), choices, f"{row['size']:.3g}")
+        table.add_row(row["id"], str(row["decisions"]), choices, f"{Decimal(row['size']):.3g}")
     Console().print(table)
 
 
@@ -90,6 +87,9 @@ def show(
     ] = None,
     channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
     width: Annotated[float | None, typer.Option(help="Multiplies all filters.")] = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network.")
+    ] = [],  # noqa: B006 (Typer reads the default)
     picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
     latency: Annotated[bool, typer.Option(help="Measure the latency of inference here.")] = False,
     latency_set: Annotated[
@@ -111,8 +111,14 @@ def show(
 
     with _one_line_errors():
         found = load_architecture(architecture)
-        given = {"cells": cells, "filters": filters, "stem": stem, "stem_filters": stem_filters}
-        settings = _changed(default_settings(found), {**given, "width": width})
+        given: dict[str, Any] = {
+            "cells": cells,
+            "filters": filters,
+            "stem": stem,
+            "stem_filters": stem_filters,
+        }
+        given |= {"width": width, **_assignments("--set", set_)}
+        settings = _changed(default_settings(found), given)
         how = from_fields(
             LatencySettings, "--latency-set", _assignments("--latency-set", latency_set)
         )
@@ -151,10 +157,11 @@ def show(
 def _changed(settings: NetworkSettings, given: Mapping[str, object]) -> NetworkSettings:
     """The settings with those of ``given`` that are not None."""
     changes = {name: value for name, value in given.items() if value is not None}
+    valid = [field.name for field in fields(settings)]
     for name in changes:
-        if not hasattr(settings, name):
-            option = name.replace("_", "-")
-            raise InvalidSettings(f"--{option} means nothing for this kind of architecture")
+        if name not in valid:
+            hint = choices_hint(name, valid)
+            raise InvalidSettings(f"{name}: this kind of architecture has no such setting; {hint}")
     return replace(settings, **changes)
 
 

@@ -204,15 +204,17 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
     Args:
         settings: A child's.
         given: Fields of these settings, or of the network's, that the user gave. Otherwise the
-            final training takes ten times a child's epochs, at least 25, and twice its filters.
+            final training takes ten times a child's epochs, at least 25, and twice its filters
+            (`NetworkSettings.width_setting`).
 
     Raises:
         InvalidSettings: a name or a value is not valid.
     """
     of_network = asdict(settings.network) if settings.network else {}
     defaults = {"epochs": max(25, 10 * settings.epochs)}
-    if "filters" in of_network:
-        defaults["filters"] = 2 * of_network["filters"]
+    if settings.network is not None:
+        width = settings.network.width_setting
+        defaults |= {width: 2 * of_network[width]} if width in of_network else {}
     given = {**defaults, **given}
     unknown = [name for name in given if name not in of_network and not hasattr(settings, name)]
     if unknown:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated
 
 import gymnasium as gym
 import numpy as np
@@ -25,7 +25,7 @@ from rich.table import Table
 from torch.nn import functional as F
 
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs import environment_type
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.search_spaces import Choices
@@ -91,10 +91,7 @@ def main(
     """Play, check, and print a line for each environment."""
     table = Table("environment", "episodes", "different networks", "built", "seconds", box=None)
     for env_id in [name for name in gym.registry if name.startswith("nas_gym/") and only in name]:
-        entry = gym.registry[env_id].entry_point
-        assert isinstance(entry, str)
-        creator = gym.envs.registration.load_env_creator(entry)
-        env_class = cast("type[TrainingEnv]", creator)
+        env_class = environment_type(env_id)
         env = NASEnv(env_class.default_search_space(), FreeEvaluator())
         settings = env_class.split_arguments({})[1].network
         started = time.perf_counter()

@@ -10,11 +10,12 @@ takes some minutes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import Annotated, cast
+from typing import Annotated
 
 import gymnasium as gym
 import typer
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_gym import SearchSpace
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs import environment_type
 from nas_gym.search_spaces.nasbench101 import MAX_VERTICES
 from nas_gym.search_spaces.nasbench101_cells import unique_cells, unique_codes
 
@@ -30,6 +31,17 @@ from nas_gym.search_spaces.nasbench101_cells import unique_cells, unique_codes
 def sequences(search_space: SearchSpace) -> int:
     """Valid sequences of choices."""
     return search_space.size
+
+
+def one_block(search_space: SearchSpace) -> int:
+    """Sequences of the first of seven blocks: S in the MnasNet paper."""
+    return math.prod(search_space.num_choices[: len(search_space.decisions) // 7])
+
+
+def micro_formula(search_space: SearchSpace) -> int:
+    """(5 (B - 2)!)^4 for B nodes, two of them inputs, as the ENAS paper counts final networks."""
+    blocks = len(search_space.decisions) // 8
+    return int(5 * math.factorial(blocks)) ** 4
 
 
 def different_keys(search_space: SearchSpace) -> int:
@@ -68,6 +80,15 @@ class Figure:
 
 UNPUBLISHED = Figure("sequences of choices", None)
 FIGURES: dict[str, list[Figure]] = {
+    "nas_gym/ENASMacro-v0": [Figure("sequences of choices", "1.6E+29", "Pham et al. 2018")],
+    "nas_gym/ENASMicro-v0": [
+        UNPUBLISHED,
+        Figure("the paper's formula", "1.3E+11", "Pham et al. 2018", micro_formula),
+    ],
+    "nas_gym/MnasNet-v0": [
+        UNPUBLISHED,
+        Figure("sequences of one block", "432", "Tan et al. 2019", one_block),
+    ],
     "nas_gym/NASBench101-v0": [
         UNPUBLISHED,
         Figure("cells up to isomorphism", "423,624", "Ying et al. 2019", nasbench101_cells),
@@ -81,14 +102,6 @@ FIGURES: dict[str, list[Figure]] = {
 NAMES = Figure("names in the tables", "423,624", "Ying et al. 2019", nasbench101_names)
 
 
-def default_search_space(env_id: str) -> SearchSpace:
-    """The search space of a registered environment that is made without arguments."""
-    entry = gym.registry[env_id].entry_point
-    assert isinstance(entry, str)
-    creator = gym.envs.registration.load_env_creator(entry)
-    return cast("type[TrainingEnv]", creator).default_search_space()
-
-
 def written(number: int) -> str:
     """A number in full, or rounded if that would be too long."""
     return f"{number:,}" if number < 10**12 else f"{number:.4g}"
@@ -100,7 +113,7 @@ def main(
     """Print a line for each figure."""
     table = Table("environment", "decisions", "counted", "published", "ours", "", "by", box=None)
     for env_id in [name for name in gym.registry if name.startswith("nas_gym/")]:
-        search_space = default_search_space(env_id)
+        search_space = environment_type(env_id).default_search_space()
         figures = FIGURES.get(env_id, [UNPUBLISHED])
         if names and env_id == "nas_gym/NASBench101-v0":
             figures = [*figures, NAMES]

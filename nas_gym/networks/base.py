@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -23,6 +24,9 @@ class ImageShape:
 @dataclass(frozen=True)
 class NetworkSettings:
     """How a family stacks a whole network out of what was chosen; subclassed by each family."""
+
+    width_setting: ClassVar[str] = "filters"
+    """The setting to which the number of all filters is proportional."""
 
 
 class ChildNetwork(nn.Module):

@@ -36,6 +36,8 @@ class ChainNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
+    width_setting = "filter_scale"
+
     filter_scale: float = 1.0
     """What every layer's number of filters is multiplied by, rounded, at least one; the paper's is
     1."""

@@ -40,6 +40,8 @@ class MobileNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
+    width_setting = "width"
+
     width: float = 1.0
     """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
     divisor: int = 8

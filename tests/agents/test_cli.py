@@ -58,7 +58,16 @@ def test_show_knows_every_family() -> None:
     assert "559,386 parameters" in result.stdout
     wrong = nas_gym("show", "NAS-Bench-201-ResNet", "--stem", "imagenet")
     assert wrong.exit_code == 2
-    assert "--stem means nothing" in wrong.stderr
+    assert "stem: this kind of architecture has no such setting" in wrong.stderr
+
+
+def test_show_takes_any_setting_of_the_network() -> None:
+    result = nas_gym(
+        *("show", "PNASNet-5", "--cells", "3", "--filters", "48"),
+        *("--set", "separate_reductions=false", "--set", "skip_reduction_input=true"),
+    )
+    assert "3,189,082 parameters" in result.stdout
+    assert "concatenation" in result.stdout
 
 
 def test_show_measures_latency_where_asked() -> None:
@@ -140,7 +149,7 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["show", "NASNet-A", "--cells", "0"], "cells"),
         (["show", "NASNet-A", "--stem", "cifar100"], "stem"),
         (["show", "NASNet-A", "--latency-set", "repeat=3"], "did you mean 'repeats'"),
-        (["show", "NASNet-A", "--width", "2"], "--width means nothing"),
+        (["show", "NASNet-A", "--width", "2"], "width: this kind of architecture has no"),
         (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),
     ],
 )

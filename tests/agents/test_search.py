@@ -17,7 +17,7 @@ from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings, build_network
+from nas_gym.networks import CellNetworkSettings, ChainNetworkSettings, build_network
 from nas_gym.search_spaces.cells import ADD
 from tests.agents.stubs import STUB_ID
 
@@ -98,6 +98,8 @@ def test_the_final_training_is_longer_and_wider_unless_told() -> None:
     given = final_settings(child, {"epochs": 3, "filters": 4, "cutout": 2})
     assert (given.epochs, given.cutout) == (3, 2)
     assert given.network == CellNetworkSettings(cells=1, filters=4)
+    chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
+    assert chain.network == ChainNetworkSettings(filter_scale=1.0)
 
 
 def test_a_target_stops_the_search(tmp_path: Path) -> None:
