@@ -12,15 +12,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_list
 from nas_gym.errors import choices_hint
-from nas_gym.search_spaces.base import Choices, Decision, Mask, SearchSpace
+from nas_gym.search_spaces.base import Choices, Decision, Mask, Masks, SearchSpace
 
 NASBENCH101_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations, verbatim and in the order of the released code, on which the hash depends."""
@@ -189,10 +190,16 @@ class NASBench101SearchSpace(SearchSpace):
         return connected * math.prod(self.num_choices[len(EDGES) :])
 
     def valid_choices(self, prefix: Choices) -> Mask:
-        if len(prefix) >= len(EDGES):
-            return super().valid_choices(prefix)
-        decided = prefix.tolist()
-        return np.array([_can_be_completed([*decided, edge]) for edge in (0, 1)])
+        valid: Mask = self.batched_valid_choices(prefix[None])[0]
+        return valid
+
+    def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
+        number, step = prefixes.shape
+        if step >= len(EDGES):
+            return np.ones((number, self.num_choices[step]), dtype=np.bool_)
+        without_and_with = _completable()[step + 1].reshape(2, -1)
+        valid: Masks = without_and_with.take(_BITS[:step] @ prefixes.T, axis=1).T
+        return valid
 
     def sample(self, rng: np.random.Generator) -> Choices:
         """A sequence of choices, (T,) int64, every valid one being as likely as any other.
@@ -201,7 +208,7 @@ class NASBench101SearchSpace(SearchSpace):
         """
         while True:
             choices = rng.integers(self.num_choices)
-            if _can_be_completed(choices[: len(EDGES)].tolist()):
+            if _completable()[-1][choices[: len(EDGES)] @ _BITS]:
                 return choices
 
     def decode(self, choices: ArrayLike) -> NASBench101Architecture:
@@ -275,20 +282,28 @@ def _used(edges: Sequence[Edge], vertices: int) -> frozenset[int]:
     return frozenset(reached & useful) if vertices - 1 in reached else frozenset()
 
 
-def _can_be_completed(decided: Sequence[int]) -> bool:
-    """Whether a cell has these first decisions: at most nine edges, the output connected."""
-    edges, reached = 0, {0}
-    for (source, target), edge in zip(EDGES, decided, strict=False):
-        if edge:
-            edges += 1
-            if source in reached:
-                reached.add(target)
+_BITS = 2 ** np.arange(len(EDGES))  # (21,) int64
+
+
+@cache
+def _completable() -> list[NDArray[np.bool_]]:
+    """By the number t of edges decided, (2^t,): whether a cell of the benchmark begins so.
+
+    Bit i of the index is edge i's decision. A cell has at most nine edges and its output is
+    connected to its input.
+    """
     last = MAX_VERTICES - 1
-    if last in reached:
-        return edges <= MAX_EDGES
-    # The row of the next edge is still open at its end, the output, and so are all rows below.
-    open_row = EDGES[len(decided)][0] if len(decided) < len(EDGES) else last
-    return edges < MAX_EDGES and max(reached) >= open_row
+    reached = np.ones(1, dtype=np.uint8)  # bit v: vertex v is reached from the input
+    edges = np.zeros(1, dtype=np.uint8)
+    tables = [np.ones(1, dtype=np.bool_)]
+    # The row of the next edge is open up to its end, the output, and so are all rows below.
+    open_rows = [source for source, _ in EDGES[1:]] + [last]
+    for (source, target), open_row in zip(EDGES, open_rows, strict=True):
+        added = reached | ((reached >> source & 1) << target)
+        reached, edges = np.concatenate([reached, added]), np.concatenate([edges, edges + 1])
+        connected = (reached >> last > 0) & (edges <= MAX_EDGES)
+        tables.append(connected | ((reached >> open_row > 0) & (edges < MAX_EDGES)))
+    return tables
 
 
 def _check_adjacency(adjacency: Matrix) -> None:
