@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, from_fields
+from nas_agents.command_line import (
+    EXIT_INTERRUPTED,
+    Json,
+    assignments,
+    one_line_errors,
+    print_json,
+    value_of,
+)
+from nas_agents.table_commands import app as table_app
+from nas_gym.errors import InvalidSettings, choices_hint, from_fields
 
 if TYPE_CHECKING:
     from nas_gym.networks import NetworkSettings
@@ -26,23 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-EXIT_WRONG, EXIT_NOTHING_FOUND, EXIT_INTERRUPTED = 2, 1, 130
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, and nothing else.")]
-
-
-@contextmanager
-def _one_line_errors() -> Iterator[None]:
-    """A user's mistake ends the command with one line and exit code 2."""
-    try:
-        yield
-    except NASGymError as error:
-        print(f"nas-gym: error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise typer.Exit(EXIT_WRONG) from None
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))
+app.add_typer(table_app, name="table")
+EXIT_NOTHING_FOUND = 1
 
 
 @app.command()
@@ -65,7 +56,7 @@ def envs(as_json: Json = False) -> None:
                 }
             )
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table("id", "decisions", "choices", "size", box=None)
     for row in rows:
@@ -109,7 +100,7 @@ def show(
     )
     from nas_gym.rendering import draw, write
 
-    with _one_line_errors():
+    with one_line_errors():
         found = load_architecture(architecture)
         given: dict[str, Any] = {
             "cells": cells,
@@ -117,10 +108,10 @@ def show(
             "stem": stem,
             "stem_filters": stem_filters,
         }
-        given |= {"width": width, **_assignments("--set", set_)}
+        given |= {"width": width, **assignments("--set", set_)}
         settings = _changed(default_settings(found), given)
         how = from_fields(
-            LatencySettings, "--latency-set", _assignments("--latency-set", latency_set)
+            LatencySettings, "--latency-set", assignments("--latency-set", latency_set)
         )
         size = image_size or (224 if stem == "imagenet" else 32)
         for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
@@ -140,7 +131,7 @@ def show(
         }
         if measured is not None:
             facts |= {"latency": measured.seconds, "latency_spread": measured.spread}
-        _print_json({**facts, "key": found.key, "architecture": found.to_dict()})
+        print_json({**facts, "key": found.key, "architecture": found.to_dict()})
         return
     print(write(found))
     print(f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds")
@@ -211,8 +202,8 @@ def search(
     from nas_agents.search import SearchSettings
     from nas_agents.search import search as run_search
 
-    with _one_line_errors():
-        named = {"dataset": dataset, "device": device, "reward": reward and _value(reward)}
+    with one_line_errors():
+        named = {"dataset": dataset, "device": device, "reward": reward and value_of(reward)}
         given = {name: value for name, value in named.items() if value is not None}
         unlimited = seconds is not None or target_accuracy is not None
         settings = SearchSettings(
@@ -222,40 +213,21 @@ def search(
             seconds=seconds,
             target_accuracy=target_accuracy,
             seed=seed,
-            env_arguments={**given, **_assignments("--set", set_)},
-            agent_arguments=_assignments("--agent-set", agent_set),
-            final_arguments=_assignments("--final-set", final_set),
+            env_arguments={**given, **assignments("--set", set_)},
+            agent_arguments=assignments("--agent-set", agent_set),
+            final_arguments=assignments("--final-set", final_set),
             final=final,
         )
         with Display(settings) as display:
             result = run_search(settings, run, display.episode, display.final_epoch)
     if as_json:
-        _print_json({"run": str(result.run), **result.summary})
+        print_json({"run": str(result.run), **result.summary})
     else:
         _print_result(result)
     if result.stopped_by == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
     if result.progress.best_architecture is None:
         raise typer.Exit(EXIT_NOTHING_FOUND)
-
-
-def _assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` texts as a dict; a value that is JSON is read as such, else it is a text."""
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise InvalidSettings(f"{option}: expected NAME=VALUE, got {text!r}")
-        values[name] = _value(value)
-    return values
-
-
-def _value(text: str) -> Any:
-    """What a text says if it is JSON, else the text itself."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _print_result(result: Any) -> None:
@@ -282,6 +254,8 @@ def _print_result(result: Any) -> None:
             f"test accuracy {result.final.test_accuracy:.2%}, "
             f"{result.final.parameters:,} parameters"
         )
+    elif summary["test_accuracy"] is not None:
+        print(f"recorded test accuracy: {summary['test_accuracy']:.2%}")
     if summary["final_failure"]:
         print(f"the final training failed: {summary['final_failure']}")
     print(f"run folder: {result.run}")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs.benchmark import BenchmarkEnv
+from nas_gym.evaluation.nasbench_tables import nasbench101_table
 from nas_gym.networks import NASBench101Settings
 from nas_gym.search_spaces import NASBench101SearchSpace
 
 
-class NASBench101Env(TrainingEnv):
+class NASBench101Env(BenchmarkEnv):
     """
     ## Description
     An episode designs a cell of NAS-Bench-101 (Ying et al. 2019): a directed acyclic graph of seven
     vertices and at most nine edges. Vertex 0 is the cell's input, vertex 6 its output, and each of
     the five between takes one of three operations. The finished network is trained for a few epochs
-    on real images, and its validation accuracy is the reward.
+    on real images, or looked up in the published benchmark, and its validation accuracy is the
+    reward.
 
     An inner vertex adds what its edges bring, the cell's input through a 1x1 projection; the output
     concatenates. Vertices that lie on no path from input to output are left out of the network.
@@ -61,6 +63,11 @@ class NASBench101Env(TrainingEnv):
     A child that diverges or runs out of memory is worth 0. A cell that was trained before under the
     same settings, or one isomorphic to it, is answered from memory, with the same reward.
 
+    With `evaluator="recorded"`, the accuracy is the benchmark's own, the mean of the three
+    trainings that it recorded of the cell, and `seconds`, in `info` and in the budget, are the mean
+    that they took. The file `nasbench101.npz` is looked up in the folder `NAS_GYM_DATA`;
+    `nas-gym table import nasbench_full.tfrecord` makes it.
+
     ## Episode End
     The episode terminates after 26 decisions. It is never truncated.
 
@@ -81,6 +88,7 @@ class NASBench101Env(TrainingEnv):
 
     | Argument | Default | Meaning |
     |---|---|---|
+    | `evaluator` | `"trained"` | `"trained"`, or `"recorded"`; see below |
     | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
     | `image_size` | `None` | scale images to this height and width |
     | `reward` | `"accuracy"` | see above |
@@ -96,6 +104,19 @@ class NASBench101Env(TrainingEnv):
 
     The defaults are sized for 8x8 images on a CPU. The benchmark's own for CIFAR-10: `cells=3,
     stacks=3, filters=128, epochs=108, batch_size=256`; it trained with RMSProp.
+
+    With `evaluator="recorded"`, nothing is trained, and there are only these:
+
+    ```python
+    gym.make("nas_gym/NASBench101-v0", evaluator="recorded", epochs=36)
+    ```
+
+    | Argument | Default | Meaning |
+    |---|---|---|
+    | `epochs` | `108` | `4`, `12`, `36` or `108`, if the file has them |
+    | `path` | `None` | the file, if it is not in `NAS_GYM_DATA` |
+    | `reward` | `"accuracy"` | see above |
+    | `seed` | | has no effect: what is recorded is |
 
     ## References
     - C. Ying, A. Klein, E. Real, E. Christiansen, K. Murphy, F. Hutter. NAS-Bench-101: Towards
@@ -113,3 +134,4 @@ class NASBench101Env(TrainingEnv):
         "epochs": 2,
         "batch_size": 64,
     }
+    recorded = staticmethod(nasbench101_table)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs.benchmark import BenchmarkEnv
+from nas_gym.evaluation.nasbench_tables import nasbench201_table
 from nas_gym.networks import NASBench201Settings
 from nas_gym.search_spaces import NASBench201SearchSpace
 
 
-class NASBench201Env(TrainingEnv):
+class NASBench201Env(BenchmarkEnv):
     """
     ## Description
     An episode designs a cell of NAS-Bench-201 (Dong & Yang 2020): a graph of four nodes, each of
     whose six edges takes one of five operations. The finished network is trained for a few epochs
-    on real images, and its validation accuracy is the reward.
+    on real images, or looked up in the published benchmark, and its validation accuracy is the
+    reward.
 
     ## Action Space
     `Discrete(5)`: the operation of the next edge.
@@ -48,6 +50,12 @@ class NASBench201Env(TrainingEnv):
     A child that diverges or runs out of memory is worth 0. A cell that was trained before under the
     same settings, or one isomorphic to it, is answered from memory, with the same reward.
 
+    With `evaluator="recorded"`, the accuracy is the benchmark's own: the mean of the two or three
+    seeds it recorded of that very cell (isomorphic cells were trained apart), and `seconds`, in
+    `info` and in the budget, are those that this training took. The file `nasbench201_cifar10.npz`
+    (or `nasbench201.npz`, of all data sets) is looked up in the folder `NAS_GYM_DATA`;
+    `nas-gym table import` makes it.
+
     ## Episode End
     The episode terminates after six decisions. It is never truncated.
 
@@ -66,6 +74,7 @@ class NASBench201Env(TrainingEnv):
 
     | Argument | Default | Meaning |
     |---|---|---|
+    | `evaluator` | `"trained"` | `"trained"`, or `"recorded"`; see below |
     | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
     | `image_size` | `None` | scale images to this height and width |
     | `reward` | `"accuracy"` | see above |
@@ -80,6 +89,20 @@ class NASBench201Env(TrainingEnv):
 
     The defaults are sized for 8x8 images on a CPU. The benchmark's own for CIFAR-10: `cells=5,
     filters=16, epochs=200, batch_size=256`.
+
+    With `evaluator="recorded"`, nothing is trained, and there are only these:
+
+    ```python
+    gym.make("nas_gym/NASBench201-v0", evaluator="recorded", dataset="cifar10", epochs=200)
+    ```
+
+    | Argument | Default | Meaning |
+    |---|---|---|
+    | `dataset` | `"cifar10"` | `"cifar10"`, `"cifar100"` or `"imagenet16"` |
+    | `epochs` | `12` | `12`, or `200` |
+    | `path` | `None` | the file, if it is not in `NAS_GYM_DATA` |
+    | `reward` | `"accuracy"` | see above |
+    | `seed` | | has no effect: what is recorded is |
 
     ## References
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
@@ -97,3 +120,4 @@ class NASBench201Env(TrainingEnv):
         "epochs": 2,
         "batch_size": 64,
     }
+    recorded = staticmethod(nasbench201_table)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class Trainer:
         device: "auto" takes CUDA, then MPS, then the CPU.
         final: Train on the training and the validation split together, for a network that is
             tested afterwards, instead of validating on the latter.
+        count_multiply_adds: Whether evaluations say how many; on 8x8 images, counting takes as long
+            as two or three steps of training.
 
     Raises:
         InvalidSettings: the device, or the one for latency, does not exist here.
@@ -72,8 +75,10 @@ class Trainer:
         settings: TrainingSettings,
         device: str = "auto",
         final: bool = False,
+        count_multiply_adds: bool = True,
     ) -> None:
         self.dataset, self.settings, self.final = dataset, settings, final
+        self.count_multiply_adds = count_multiply_adds
         self.device = self._latency_device = resolve_device(device)
         if settings.latency is not None and settings.latency.device is not None:
             self._latency_device = resolve_device(settings.latency.device)
@@ -129,7 +134,11 @@ class Trainer:
         return [self.evaluate_one(architecture) for architecture in architectures]
 
     def evaluate_one(self, architecture: Architecture) -> Evaluation:
-        """Trains one architecture. Whatever goes wrong with the child becomes a status.
+        """Trains one architecture and validates it. Whatever goes wrong becomes a status."""
+        return self.train_one(architecture)[0]
+
+    def train_one(self, architecture: Architecture) -> tuple[Evaluation, ChildNetwork | None]:
+        """As `evaluate_one`; gives the trained network too, unless the child failed.
 
         Its canonical form is what is built, so that architectures which are the same network get
         the same evaluation.
@@ -140,11 +149,13 @@ class Trainer:
         curve: list[float] = []
         status: Status = "unbuildable"
         message = ""
+        network: ChildNetwork | None = None
         with self.isolated(seed):
             try:
                 network = self.build(architecture.canonical())
                 parameters = count_parameters(network)
-                operations = multiply_adds(network, self.image_shape)
+                if self.count_multiply_adds:
+                    operations = multiply_adds(network, self.image_shape)
                 status = "crashed"
                 if self.settings.latency is not None:
                     measured = measure_latency(network, self.image_shape, self.settings.latency)
@@ -158,7 +169,7 @@ class Trainer:
                 if is_out_of_memory(error):
                     status = "out_of_memory"
                 message = f"{type(error).__name__}: {error}"
-        return Evaluation(
+        evaluation = Evaluation(
             status=status,
             accuracy=curve[-1] if status == "ok" else 0.0,
             curve=tuple(curve),
@@ -170,6 +181,7 @@ class Trainer:
             latency=latency,
             message=message,
         )
+        return evaluation, network if status == "ok" else None
 
     @property
     def batch_norm_momentum(self) -> float:
@@ -264,7 +276,11 @@ class Trainer:
 
     def test_accuracy(self, network: ChildNetwork) -> float:
         """The accuracy on the test split, in [0, 1]: for a final network, once. No agent has it."""
-        return self._accuracy(network, self._on_device(self.dataset.test))
+        return self._accuracy(network, self._test)
+
+    @cached_property
+    def _test(self) -> DeviceDataset:
+        return self._on_device(self.dataset.test)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.autocast_dtype is None:
