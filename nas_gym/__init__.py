@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 for _name, _entry_point in {
+    "DigitsBench-v0": "nas_gym.envs.digits_bench:DigitsBenchEnv",
     "ENASMacro-v0": "nas_gym.envs.enas_macro:ENASMacroEnv",
     "ENASMicro-v0": "nas_gym.envs.enas_micro:ENASMicroEnv",
     "MnasNet-v0": "nas_gym.envs.mnasnet:MnasNetEnv",

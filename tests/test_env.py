@@ -27,6 +27,7 @@ from tests.helpers import LayersSearchSpace, StubEvaluator
 
 _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
+    "nas_gym/DigitsBench-v0": {},
     "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
     "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
     "nas_gym/MnasNet-v0": {**_TRAINED, "width": 0.1, "head_filters": 8, "halvings": 3},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from nas_agents.run_folder import RunFolder, default_run_folder
 from nas_gym import Architecture, Evaluator, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.table import Table
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
 from nas_gym.rendering import draw
 
@@ -359,7 +361,16 @@ def _summary(
             "seconds": final.seconds,
         },
         "final_failure": failure,
-        "test_accuracy": final and final.test_accuracy,
+        "test_accuracy": final.test_accuracy if final else _recorded_test_accuracy(env, progress),
         "search_seconds": search_seconds,
         "seconds": progress.seconds,
     }
+
+
+def _recorded_test_accuracy(env: NASEnv, progress: Progress) -> float | None:
+    """The best architecture's test accuracy in a recorded benchmark, which no agent was given."""
+    table, best = env.evaluator.evaluator, progress.best_architecture
+    if best is None or not isinstance(table, Table):
+        return None
+    accuracy = table.test_accuracy(best)
+    return None if math.isnan(accuracy) else accuracy
