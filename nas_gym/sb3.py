@@ -8,10 +8,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from nas_gym.errors import InvalidSettings
@@ -137,3 +138,38 @@ class NASVecEnv(VecEnv):
     ) -> list[bool]:
         """True for `Monitor`, whose statistics are in ``infos``; there are no other wrappers."""
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
+
+
+class VecContinuousAction(VecEnvWrapper):
+    """`nas_gym.wrappers.ContinuousAction` for N episodes at once.
+
+    The actions are scores, (N, A) in [-1, 1]; in each episode the valid choice with the highest
+    score is taken, of equal ones the first.
+
+    Args:
+        venv: The environment, or what wraps it.
+
+    Raises:
+        InvalidSettings: its actions are not `Discrete`, or it has no ``action_masks()``.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        inner = venv.action_space
+        if not isinstance(inner, spaces.Discrete):
+            raise InvalidSettings(f"VecContinuousAction: expected Discrete actions, got {inner}")
+        if not venv.has_attr("action_masks"):
+            raise InvalidSettings(f"VecContinuousAction: {venv} has no action_masks()")
+        super().__init__(venv, action_space=spaces.Box(-1.0, 1.0, (int(inner.n),), np.float32))
+
+    def reset(self) -> NDArray[Any]:
+        """The N first observations, (N, T)."""
+        observations = self.venv.reset()
+        assert isinstance(observations, np.ndarray)
+        return observations
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        masks = np.stack(self.venv.env_method("action_masks"))  # (N, A)
+        self.venv.step_async(np.where(masks, actions, -np.inf).argmax(axis=1))
+
+    def step_wait(self) -> VecEnvStepReturn:
+        return self.venv.step_wait()

@@ -1,61 +1,25 @@
-"""The agents that ``--agent`` names, with defaults that suit a reward at the end of an episode."""
+"""Makes the agents that ``--agent`` names."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
+import numpy as np
+from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
+from nas_agents.registry import AGENTS, AgentEntry, Plan, none
 from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.sb3 import VecContinuousAction
 
 
-@dataclass(frozen=True)
-class AgentEntry:
-    """Where an algorithm is, and its defaults for episodes of T decisions in N environments."""
-
-    path: str
-    defaults: Callable[[int, int], dict[str, Any]]
-
-
-def _ppo(decisions: int, environments: int) -> dict[str, Any]:
-    """Updates after ten architectures; NASNet's controller did after twenty."""
-    episodes = max(1, 10 // environments)
-    return {
-        "n_steps": episodes * decisions,
-        "batch_size": episodes * decisions * environments // 2,
-        "n_epochs": 8,
-        "learning_rate": 1e-3,
-        "ent_coef": 0.01,
-        **_TERMINAL_REWARD,
-    }
-
-
-def _a2c(decisions: int, environments: int) -> dict[str, Any]:
-    """Updates after five architectures."""
-    episodes = max(1, 5 // environments)
-    return {
-        "n_steps": episodes * decisions,
-        "learning_rate": 1e-3,
-        "ent_coef": 0.01,
-        **_TERMINAL_REWARD,
-    }
-
-
-_TERMINAL_REWARD = {"gamma": 1.0, "gae_lambda": 1.0}
-"""The whole reward comes with the last decision, and every decision had its part in it."""
-
-AGENTS = {
-    "ppo": AgentEntry("stable_baselines3:PPO", _ppo),
-    "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", _ppo),
-    "a2c": AgentEntry("stable_baselines3:A2C", _a2c),
-    "random": AgentEntry(
-        "nas_agents.random_search:RandomSearch", lambda decisions, environments: {}
-    ),
-}
+class CannotAct(InvalidSettings):
+    """The agent does not support the environment's action space."""
 
 
 def agent_entry(name: str) -> AgentEntry:
@@ -67,7 +31,7 @@ def agent_entry(name: str) -> AgentEntry:
     if name in AGENTS:
         return AGENTS[name]
     if ":" in name:
-        return AgentEntry(name, lambda decisions, environments: {})
+        return AgentEntry(name, none)
     hint = choices_hint(name, (*AGENTS, "module:Class"))
     raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
 
@@ -78,42 +42,104 @@ def load_algorithm(entry: AgentEntry) -> type[BaseAlgorithm]:
     Raises:
         InvalidSettings: it cannot be imported, or is no Stable-Baselines3 algorithm.
     """
-    module_name, _, class_name = entry.path.partition(":")
-    try:
-        algorithm = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidSettings(f"agent: {entry.path!r} cannot be imported: {error}") from error
+    module, _, name = entry.path.partition(":")
+    algorithm = _attribute(module, name)
     if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
         raise InvalidSettings(f"agent: {entry.path!r} is no Stable-Baselines3 algorithm")
     return algorithm
 
 
+def agent_arguments(
+    name: str, plan: Plan, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What an agent is made with, as plain data: our defaults, and what takes their place.
+
+    Args:
+        name: One of `AGENTS`, or ``module:Class``.
+        plan: What the defaults follow from.
+        given: Arguments of the algorithm. ``policy`` is one of its own names for policies, or
+            ``module.Class``; ``noise_std`` stands for an ``action_noise``: the
+            standard deviation of normal noise on the actions.
+
+    Raises:
+        InvalidSettings: the agent is not known, or the plan does not suit it.
+    """
+    entry = agent_entry(name)
+    policy = next(iter(load_algorithm(entry).policy_aliases), "MlpPolicy")
+    return {"policy": policy, **entry.defaults(plan), **(given or {})}
+
+
 def make_agent(
     name: str,
     env: VecEnv,
-    decisions: int,
+    arguments: Mapping[str, Any],
     seed: int,
     tensorboard_log: str | None = None,
-    arguments: Mapping[str, Any] | None = None,
+    wrap: bool = False,
 ) -> BaseAlgorithm:
-    """The agent, ready to learn in ``env``, whose episodes have so many decisions.
+    """The agent, ready to learn in ``env``.
 
     Args:
         name: One of `AGENTS`, or ``module:Class``.
         env: The environments it acts in.
-        decisions: T, the length of an episode.
+        arguments: What `agent_arguments` gives.
         seed: Of the agent's own draws.
         tensorboard_log: The folder of its TensorBoard logs.
-        arguments: Arguments of the algorithm that take the place of our defaults.
+        wrap: Whether an agent that acts through scores is given `VecContinuousAction`.
 
     Raises:
+        CannotAct: the agent does not support the environment's action space.
         InvalidSettings: the agent is not known, or refuses its arguments.
     """
-    entry = agent_entry(name)
-    algorithm = load_algorithm(entry)
-    given = {**entry.defaults(decisions, env.num_envs), **(arguments or {})}
     common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+    if wrap and agent_entry(name).continuous:
+        return _made(name, VecContinuousAction(env), {**common, **arguments})
     try:
-        return algorithm("MlpPolicy", env, **{**common, **given})
+        return _made(name, env, {**common, **arguments})
+    except CannotAct:
+        if not wrap:
+            raise
+        return _made(name, VecContinuousAction(env), {**common, **arguments})
+
+
+def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm:
+    """The agent in just this environment."""
+    algorithm = load_algorithm(agent_entry(name))
+    try:
+        return algorithm(env=env, **_objects(arguments, env.action_space))
     except (TypeError, ValueError, AssertionError) as error:
+        if "as action spaces but" in str(error):  # as BaseAlgorithm says it
+            raise CannotAct(_remedy(name, env.action_space, str(error))) from error
         raise InvalidSettings(f"agent: {name} cannot be made: {error}") from error
+
+
+def _objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:
+    """The arguments with objects in the place of the plain data that stands for them."""
+    made = deepcopy(dict(arguments))  # QRDQN, for one, adds to its policy_kwargs
+    module, dot, name = str(made["policy"]).rpartition(".")
+    if dot:
+        made["policy"] = _attribute(module, name)
+    deviation = made.pop("noise_std", None)
+    if deviation is not None and isinstance(action_space, spaces.Box):
+        zeros = np.zeros(action_space.shape)
+        made["action_noise"] = NormalActionNoise(zeros, zeros + deviation)
+    return made
+
+
+def _attribute(module: str, name: str) -> Any:
+    """What a module has under a name."""
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidSettings(f"agent: {module}:{name} cannot be imported: {error}") from error
+
+
+def _remedy(name: str, action_space: spaces.Space[Any], error: str) -> str:
+    """Which wrapper lets an agent act that does not support the action space."""
+    text = f"agent: {name} cannot act in this environment, whose actions are {action_space}"
+    if "Box" in error.partition("as action spaces but")[0]:
+        return (
+            f"{text}: it acts in a Box; wrap the environment in nas_gym.wrappers.ContinuousAction, "
+            "or a NASVecEnv in nas_gym.sb3.VecContinuousAction"
+        )
+    return f"{text}: {error}"

@@ -20,6 +20,7 @@ from nas_agents.command_line import (
     print_json,
     value_of,
 )
+from nas_agents.registry import AGENTS
 from nas_agents.table_commands import app as table_app
 from nas_gym.errors import InvalidSettings, choices_hint, from_fields
 
@@ -39,22 +40,17 @@ EXIT_NOTHING_FOUND = 1
 @app.command()
 def envs(as_json: Json = False) -> None:
     """List the environments, their decisions and their sizes."""
-    import gymnasium as gym
+    from nas_agents.environments import registered_search_spaces
 
-    from nas_gym.envs import environment_type
-
-    rows: list[dict[str, Any]] = []
-    for env_id in gym.registry:
-        if env_id.startswith("nas_gym/"):
-            search_space = environment_type(env_id).default_search_space()
-            rows.append(
-                {
-                    "id": env_id,
-                    "decisions": len(search_space.decisions),
-                    "choices": list(search_space.num_choices),
-                    "size": search_space.size,
-                }
-            )
+    rows: list[dict[str, Any]] = [
+        {
+            "id": env_id,
+            "decisions": len(search_space.decisions),
+            "choices": list(search_space.num_choices),
+            "size": search_space.size,
+        }
+        for env_id, search_space in registered_search_spaces().items()
+    ]
     if as_json:
         print_json(rows)
         return
@@ -166,9 +162,7 @@ def _save_picture(image: Any, path: Path) -> None:
 @app.command()
 def search(
     env: Annotated[str, typer.Argument(help="The environment's id; see `nas-gym envs`.")],
-    agent: Annotated[
-        str, typer.Option(help="ppo, maskable-ppo, a2c, random, or module:Class.")
-    ] = "ppo",
+    agent: Annotated[str, typer.Option(help=f"{', '.join(AGENTS)}, or module:Class.")] = "ppo",
     dataset: Annotated[
         str | None, typer.Option(help="A name, an .npz file, or a folder of images.")
     ] = None,
@@ -177,6 +171,9 @@ def search(
     target_accuracy: Annotated[
         float | None, typer.Option(help="Stop at a child with this validation accuracy.")
     ] = None,
+    envs: Annotated[
+        int, typer.Option("--envs", help="Networks designed, and then evaluated, at a time.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Of the agent and of the children.")] = 0,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = None,
     reward: Annotated[
@@ -212,6 +209,7 @@ def search(
             episodes=episodes if episodes is not None or unlimited else SearchSettings.episodes,
             seconds=seconds,
             target_accuracy=target_accuracy,
+            envs=envs,
             seed=seed,
             env_arguments={**given, **assignments("--set", set_)},
             agent_arguments=assignments("--agent-set", agent_set),

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from nas_agents.search import Progress, SearchSettings
+from nas_agents.recorder import Progress
+from nas_agents.search import SearchSettings
 
 LINES = 10
 """How many lines a search prints where there is no terminal."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import time
-from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import gymnasium as gym
 import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from gymnasium.vector import AutoresetMode
 
 import nas_gym
-from nas_agents.agents import agent_entry, load_algorithm, make_agent
+from nas_agents.agents import agent_arguments, agent_entry, load_algorithm, make_agent
+from nas_agents.recorder import Progress, ProgressLog, Recorder, SearchOver, StopReason
+from nas_agents.registry import Plan
 from nas_agents.run_folder import RunFolder, default_run_folder
 from nas_gym import Architecture, Evaluator, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint, require
@@ -27,11 +24,10 @@ from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.table import Table
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
 from nas_gym.rendering import draw
+from nas_gym.sb3 import NASVecEnv
+from nas_gym.vector_env import NASVectorEnv
 
 FOREVER = 10**9
-RECORDED = ("accuracy", "status", "cached", "seconds", "parameters", "latency", "message")
-"""What ``episodes.jsonl`` takes from an `Evaluation`."""
-StopReason = Literal["episodes", "seconds", "target_accuracy", "interrupted"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,9 @@ class SearchSettings:
     """Stop after the first child that ends later than this."""
     target_accuracy: float | None = None
     """Stop at the first child whose validation accuracy reaches this, in [0, 1]."""
+    envs: int = 1
+    """How many networks are designed, and then evaluated, at a time. The search ends after the
+    batch in which a limit is reached."""
     seed: int = 0
     """Of the agent's draws and of the children's training."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -73,33 +72,8 @@ class SearchSettings:
             target is None or 0 < target <= 1,
             f"target_accuracy: expected a number in (0, 1], got {target}",
         )
+        require(self.envs >= 1, f"envs: expected at least 1, got {self.envs}")
         require(self.seed >= 0, f"seed: expected at least 0, got {self.seed}")
-
-
-@dataclass
-class Progress:
-    """How a search stands; what a display needs."""
-
-    episodes: int = 0
-    started: float = field(default_factory=time.perf_counter)
-    best_reward: float = float("-inf")
-    best_accuracy: float = 0.0
-    best_episode: int | None = None
-    best_architecture: Architecture | None = None
-    best_evaluation: dict[str, Any] = field(default_factory=dict)
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
-    """Accuracies of the last ten children."""
-    statuses: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def seconds(self) -> float:
-        """Since the search started."""
-        return time.perf_counter() - self.started
-
-    @property
-    def recent_accuracy(self) -> float:
-        """Mean accuracy of the last ten children."""
-        return sum(self.recent) / len(self.recent) if self.recent else 0.0
 
 
 @dataclass(frozen=True)
@@ -112,64 +86,6 @@ class SearchResult:
     final: FinalResult | None
     """None where there was no final training, or it failed."""
     summary: dict[str, Any]
-
-
-class Recorder(BaseCallback):
-    """Writes every finished episode down, and stops the agent when the budget is spent."""
-
-    def __init__(
-        self,
-        settings: SearchSettings,
-        folder: RunFolder,
-        progress: Progress,
-        on_episode: Callable[[Progress], None],
-    ) -> None:
-        super().__init__()
-        self.settings, self.folder, self.progress = settings, folder, progress
-        self.on_episode = on_episode
-        self.stopped_by: StopReason = "episodes"
-
-    def _on_step(self) -> bool:
-        ended = zip(self.locals["dones"], self.locals["infos"], strict=True)
-        return all(self._add(info, float(info["episode"]["r"])) for done, info in ended if done)
-
-    def _add(self, info: Mapping[str, Any], reward: float) -> bool:
-        """Records an episode; returns whether the search goes on."""
-        progress, evaluation = self.progress, info["evaluation"]
-        progress.episodes += 1
-        progress.recent.append(evaluation["accuracy"])
-        progress.statuses[evaluation["status"]] += 1
-        self.folder.add_episode(
-            {
-                "episode": progress.episodes,
-                "architecture": info["architecture"],
-                "reward": reward,
-                **{name: evaluation[name] for name in RECORDED},
-            }
-        )
-        if evaluation["status"] == "ok" and reward > progress.best_reward:
-            progress.best_reward = reward
-            progress.best_accuracy = evaluation["accuracy"]
-            progress.best_episode = progress.episodes
-            progress.best_architecture = Architecture.from_json(info["architecture"])
-            progress.best_evaluation = evaluation
-            self.folder.write("best.json", progress.best_architecture.to_dict())
-        self.logger.record("search/best_accuracy", progress.best_accuracy)
-        self.logger.record("search/recent_accuracy", progress.recent_accuracy)
-        self.on_episode(progress)
-        return not self._is_spent(evaluation)
-
-    def _is_spent(self, evaluation: Mapping[str, Any]) -> bool:
-        settings, progress = self.settings, self.progress
-        if settings.target_accuracy and evaluation["accuracy"] >= settings.target_accuracy:
-            self.stopped_by = "target_accuracy"
-        elif settings.episodes and progress.episodes >= settings.episodes:
-            self.stopped_by = "episodes"
-        elif settings.seconds and progress.seconds >= settings.seconds:
-            self.stopped_by = "seconds"
-        else:
-            return False
-        return True
 
 
 def make_env(settings: SearchSettings) -> NASEnv:
@@ -257,15 +173,20 @@ def search(
     if settings.final and isinstance(trainer, Trainer):
         final = final_settings(trainer.settings, settings.final_arguments)
     path = run or default_run_folder(settings.env_id, settings.agent)
-    agent = _make_agent(settings, env, path)
-    folder = RunFolder(path)
-    folder.write("settings.json", _settings_record(settings, trainer, final))
+    plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
+    arguments = agent_arguments(settings.agent, plan, settings.agent_arguments)
     progress = Progress()
-    recorder = Recorder(settings, folder, progress, on_episode)
+    recorder = Recorder(_vec_env(env, settings.envs), settings, progress, on_episode)
+    logs = str(path / "tensorboard") if importlib.util.find_spec("tensorboard") else None
+    agent = make_agent(settings.agent, recorder, arguments, settings.seed, logs, wrap=True)
+    recorder.folder = folder = RunFolder(path)
+    folder.write("settings.json", _settings_record(settings, arguments, trainer, final))
     result, failure = None, ""
     try:
         try:
-            agent.learn((settings.episodes or FOREVER) * env.decisions, callback=recorder)
+            agent.learn(plan.episodes * plan.decisions, callback=ProgressLog(progress))
+        except SearchOver:
+            pass
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
         agent.save(folder.path / "checkpoint" / "agent.zip")
@@ -287,14 +208,18 @@ def search(
     finally:
         folder.close()
         env.close()
-    return SearchResult(folder.path, recorder.stopped_by, progress, result, summary)
+    return SearchResult(folder.path, recorder.stopped_by or "episodes", progress, result, summary)
 
 
 def _settings_record(
-    settings: SearchSettings, evaluator: Evaluator, final: TrainingSettings | None
+    settings: SearchSettings,
+    arguments: Mapping[str, Any],
+    evaluator: Evaluator,
+    final: TrainingSettings | None,
 ) -> dict[str, Any]:
     """What ``settings.json`` holds: what was asked for, and what it came to."""
     record = {"nas_gym": nas_gym.__version__, "torch": torch.__version__, **asdict(settings)}
+    record["agent_made_with"] = arguments
     if isinstance(evaluator, Trainer):
         record["device"] = str(evaluator.device)
         record["training"] = asdict(evaluator.settings)
@@ -302,12 +227,11 @@ def _settings_record(
     return record
 
 
-def _make_agent(settings: SearchSettings, env: NASEnv, path: Path) -> BaseAlgorithm:
-    """The agent, acting in the environment; its logs go into the run folder at ``path``."""
-    vec_env = DummyVecEnv([lambda: Monitor(env)])
-    logs = str(path / "tensorboard") if importlib.util.find_spec("tensorboard") else None
-    return make_agent(
-        settings.agent, vec_env, env.decisions, settings.seed, logs, settings.agent_arguments
+def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
+    """So many episodes of an environment in lock-step."""
+    mode = AutoresetMode.SAME_STEP
+    return NASVecEnv(
+        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
     )
 
 
@@ -348,7 +272,7 @@ def _summary(
             "latency": progress.best_evaluation["latency"],
         }
     return {
-        "stopped_by": recorder.stopped_by,
+        "stopped_by": recorder.stopped_by or "episodes",
         "episodes": progress.episodes,
         "evaluations": asdict(env.budget),
         "statuses": dict(progress.statuses),

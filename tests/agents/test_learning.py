@@ -1,7 +1,6 @@
 """Agents learn: thresholds beside what random search scores on the same task.
 
-The reward is the share of 3x3 convolutions among 8 operations: 1/13 = 0.08 for random search, 1 at
-best.
+The fast agents only; ``examples/benchmarks/agents.py`` measures all of them.
 """
 
 from __future__ import annotations
@@ -11,18 +10,38 @@ from pathlib import Path
 import pytest
 
 from nas_agents.search import SearchSettings, search
-from tests.agents.stubs import STUB_ID
+from tests.agents.stubs import RECORDED_FILE, RECORDED_ID, STUB_ID
 from tests.agents.test_search import episodes_of
 
 
-@pytest.mark.parametrize(("agent", "threshold"), [("ppo", 0.3), ("maskable-ppo", 0.3)])
-def test_agents_learn(agent: str, threshold: float, tmp_path: Path) -> None:
-    result = search(SearchSettings(STUB_ID, agent, episodes=400, seed=1), tmp_path / "run")
-    rewards = [record["reward"] for record in episodes_of(result.run)]
-    assert sum(rewards[-80:]) / 80 > threshold
+def last_fifth(env_id: str, agent: str, episodes: int, run: Path) -> float:
+    """The mean reward of the last fifth of a search's episodes."""
+    result = search(SearchSettings(env_id, agent, episodes=episodes, seed=1), run)
+    rewards: list[float] = [record["reward"] for record in episodes_of(result.run)]
+    last = rewards[-episodes // 5 :]
+    return sum(last) / len(last)
 
 
+def test_an_agent_learns_twenty_decisions(tmp_path: Path) -> None:
+    """The share of 3x3 convolutions among 8 operations: 1/13 = 0.08 for random search."""
+    assert 0.03 < last_fifth(STUB_ID, "random", 400, tmp_path / "random") < 0.13
+    assert last_fifth(STUB_ID, "maskable-ppo", 400, tmp_path / "run") > 0.3
+
+
+@pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
+@pytest.mark.parametrize(
+    ("agent", "threshold"),
+    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77)],
+)
+def test_agents_learn_nasbench201(agent: str, threshold: float, tmp_path: Path) -> None:
+    """Validation accuracy after 12 epochs: 0.69 for random search, with a deviation of 0.12.
+
+    So its mean of 80 networks has a standard error of 0.013, and the lowest threshold is 4 of these
+    above it.
+    """
+    assert last_fifth(RECORDED_ID, agent, 400, tmp_path / "run") > threshold
+
+
+@pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
 def test_random_search_does_not(tmp_path: Path) -> None:
-    result = search(SearchSettings(STUB_ID, "random", episodes=400, seed=1), tmp_path / "run")
-    rewards = [record["reward"] for record in episodes_of(result.run)]
-    assert 0.03 < sum(rewards[-80:]) / 80 < 0.13
+    assert 0.65 < last_fifth(RECORDED_ID, "random", 400, tmp_path / "run") < 0.73

@@ -11,8 +11,9 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
+from nas_agents.recorder import Progress
 from nas_agents.run_folder import InvalidRunFolder
-from nas_agents.search import Progress, SearchSettings, final_settings, search
+from nas_agents.search import SearchSettings, final_settings, search
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.settings import TrainingSettings

@@ -1,0 +1,202 @@
+"""The agents that ``--agent`` names, with defaults that suit a reward at the end of an episode.
+
+The whole reward comes with the last of T decisions, and every decision had its part in it. So
+nothing is discounted, returns are not bootstrapped (GAE's lambda is 1; in the off-policy
+algorithms the return spans T steps), and rollouts are whole episodes. All values are plain data,
+the same that an RL Zoo file holds (`nas_agents.rl_zoo`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+from nas_gym.errors import require
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the defaults follow from."""
+
+    decisions: int
+    """T, the length of an episode."""
+    episodes: int
+    """How many there will be; more than can be made, if time alone ends the search."""
+    environments: int = 1
+    """N, the episodes in lock-step."""
+
+    def steps(self, episodes: int) -> int:
+        """Steps of each environment in which all N have about so many episodes, N at least."""
+        return max(1, round(episodes / self.environments)) * self.decisions
+
+
+Arguments = dict[str, Any]
+
+
+def none(plan: Plan) -> Arguments:
+    """The algorithm's own."""
+    return {}
+
+
+def ppo(plan: Plan) -> Arguments:
+    """Updates after ten architectures; NASNet's controller did after twenty."""
+    n_steps = plan.steps(10)
+    return {
+        "n_steps": n_steps,
+        "batch_size": n_steps * plan.environments // 2,
+        "n_epochs": 8,
+        "learning_rate": 1e-3,
+        "ent_coef": 0.01,
+        **ON_POLICY,
+    }
+
+
+def recurrent_ppo(plan: Plan) -> Arguments:
+    """As `ppo`, with a small LSTM; its batches are a few times slower."""
+    return {
+        **ppo(plan),
+        "policy": "nas_agents.policies.LstmPolicy",
+        "policy_kwargs": {"lstm_hidden_size": 64},
+    }
+
+
+def a2c(plan: Plan) -> Arguments:
+    """Updates after five architectures; advantages are normalized, since accuracies are close."""
+    return {
+        "n_steps": plan.steps(5),
+        "learning_rate": 2e-3,
+        "ent_coef": 0.01,
+        "normalize_advantage": True,
+        "use_rms_prop": False,
+        **ON_POLICY,
+    }
+
+
+def trpo(plan: Plan) -> Arguments:
+    """Updates after twenty architectures, with the larger steps that few updates need."""
+    n_steps = plan.steps(20)
+    return {
+        "n_steps": n_steps,
+        "batch_size": n_steps * plan.environments // 2,
+        "target_kl": 0.03,
+        **ON_POLICY,
+    }
+
+
+ON_POLICY: Arguments = {"gamma": 1.0, "gae_lambda": 1.0}
+"""Not discounted, and not bootstrapped from the value function."""
+
+
+def dqn(plan: Plan) -> Arguments:
+    """Explores in the first half of the search, at most in 1,000 episodes.
+
+    From then on, at most one decision in two episodes is drawn at random.
+    """
+    exploring = min(plan.episodes / 2, 1000)
+    return {
+        **_off_policy(plan),
+        "exploration_fraction": round(exploring / plan.episodes, 9),
+        "exploration_final_eps": round(min(0.05, 0.5 / plan.decisions), 4),
+    }
+
+
+def qr_dqn(plan: Plan) -> Arguments:
+    """As `dqn`, with few quantiles: a search sees few rewards of one decision."""
+    return {**dqn(plan), "policy_kwargs": {"n_quantiles": 20}}
+
+
+def sac(plan: Plan) -> Arguments:
+    """SAC's, and TQC's: a small fixed entropy bonus, for accuracies differ by hundredths."""
+    return {**_off_policy(plan), "ent_coef": 0.002, "policy_kwargs": {"net_arch": [64, 64]}}
+
+
+def crossq(plan: Plan) -> Arguments:
+    """As `sac`, with a wider critic, as its paper has it."""
+    networks = {"pi": [64, 64], "qf": [128, 128]}
+    return {**_off_policy(plan), "ent_coef": 0.002, "policy_kwargs": {"net_arch": networks}}
+
+
+def td3(plan: Plan) -> Arguments:
+    """TD3's, and DDPG's: random for twice as long, and noise that keeps exploring.
+
+    The scores of a policy without entropy soon come to lie at -1 and 1. Two of them differ by 2
+    then, and their noises by a normal number of sqrt(2) standard deviations: the noise is such that
+    about one decision an episode, among ten choices each, turns out another way.
+    """
+    deviation = math.sqrt(2) / NormalDist().inv_cdf(1 - 0.1 / max(2, plan.decisions))
+    return {
+        **_off_policy(plan, warm_up=0.2, at_most=100),
+        "noise_std": round(deviation, 3),
+        "policy_kwargs": {"net_arch": [64, 64]},
+    }
+
+
+def _off_policy(plan: Plan, warm_up: float = 0.1, at_most: int = 50) -> Arguments:
+    """Random for a share of the search, at most so many episodes; then a gradient step a decision.
+
+    The return spans all T decisions, so that the critic learns from the reward itself.
+    """
+    random = max(1, min(at_most, round(warm_up * plan.episodes)))
+    return {
+        "learning_rate": 1e-3,
+        "buffer_size": 5000 * plan.decisions,
+        "batch_size": 64,
+        "learning_starts": random * plan.decisions,
+        "train_freq": plan.decisions,
+        "gradient_steps": plan.decisions * plan.environments,
+        "gamma": 1.0,
+        "n_steps": plan.decisions,
+    }
+
+
+def ars(plan: Plan) -> Arguments:
+    """Updates after sixteen architectures, one for each policy that is tried.
+
+    Raises:
+        InvalidSettings: there are several environments. A policy without noise designs the same
+            network in each of them.
+    """
+    require(
+        plan.environments == 1,
+        f"envs: ars tries one policy at a time, and would design {plan.environments} equal "
+        "networks; use 1",
+    )
+    return {
+        "policy": "LinearPolicy",
+        "n_delta": 8,
+        "n_top": 4,
+        "learning_rate": 0.05,
+        "delta_std": 0.1,
+    }
+
+
+@dataclass(frozen=True)
+class AgentEntry:
+    """Where an algorithm is, and how it is made."""
+
+    path: str
+    """``module:Class``."""
+    defaults: Callable[[Plan], Arguments]
+    continuous: bool = False
+    """Whether it acts through `nas_gym.wrappers.ContinuousAction`."""
+
+
+AGENTS = {
+    "ppo": AgentEntry("stable_baselines3:PPO", ppo),
+    "a2c": AgentEntry("stable_baselines3:A2C", a2c),
+    "dqn": AgentEntry("stable_baselines3:DQN", dqn),
+    "sac": AgentEntry("stable_baselines3:SAC", sac, continuous=True),
+    "td3": AgentEntry("stable_baselines3:TD3", td3, continuous=True),
+    "ddpg": AgentEntry("stable_baselines3:DDPG", td3, continuous=True),
+    "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", ppo),
+    "recurrent-ppo": AgentEntry("sb3_contrib:RecurrentPPO", recurrent_ppo),
+    "trpo": AgentEntry("sb3_contrib:TRPO", trpo),
+    "qr-dqn": AgentEntry("sb3_contrib:QRDQN", qr_dqn),
+    "ars": AgentEntry("sb3_contrib:ARS", ars, continuous=True),
+    "tqc": AgentEntry("sb3_contrib:TQC", sac, continuous=True),
+    "crossq": AgentEntry("sb3_contrib:CrossQ", crossq, continuous=True),
+    "random": AgentEntry("nas_agents.random_search:RandomSearch", none),
+}

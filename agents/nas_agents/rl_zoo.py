@@ -1,0 +1,88 @@
+"""Our agents' defaults as configuration files of the RL Zoo (https://github.com/DLR-RM/rl-zoo3).
+
+``python -m nas_agents.rl_zoo FOLDER`` writes one YAML file for each algorithm that the Zoo may
+run, with an entry for each environment. The files in ``examples/rl_zoo`` are made so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from nas_agents.agents import agent_arguments
+from nas_agents.environments import registered_search_spaces
+from nas_agents.registry import AGENTS, Plan
+
+EPISODES = 2000
+"""What a run of the Zoo is planned for."""
+ZOO_NAMES = {
+    "qr-dqn": "qrdqn",
+    "recurrent-ppo": "ppo_lstm",
+    "maskable-ppo": "ppo_mask",
+}
+"""Where the Zoo's name of an algorithm is another than ours; its names for MaskablePPO is its own
+repository's, since it does not list that algorithm."""
+HEAD = """\
+# {agent}'s defaults for the RL Zoo, written by `python -m nas_agents.rl_zoo examples/rl_zoo`.
+# n_timesteps: {episodes:,} networks; give another number with -n.
+#
+# {command}
+"""
+TRAIN = (
+    "python -m rl_zoo3.train --gym-packages nas_gym --algo {algo} \\\n"
+    "#     --conf-file examples/rl_zoo/{algo}.yml --env nas_gym/NASNet-v0 --eval-freq -1"
+)
+UNLISTED = (
+    "The Zoo does not list this algorithm; a line of Python adds it:\n"
+    "# python -c 'import rl_zoo3, rl_zoo3.train, sb3_contrib; "
+    'rl_zoo3.ALGOS["{algo}"] = sb3_contrib.{name}; rl_zoo3.train.train()\' \\\n'
+    "#     --gym-packages nas_gym --algo {algo} --conf-file examples/rl_zoo/{algo}.yml \\\n"
+    "#     --env nas_gym/NASNet-v0 --eval-freq -1"
+)
+
+
+def zoo_name(agent: str) -> str:
+    """The Zoo's name of an agent."""
+    return ZOO_NAMES.get(agent, agent)
+
+
+def configuration(agent: str) -> str:
+    """The YAML text of an agent: its arguments in each environment."""
+    algo = zoo_name(agent)
+    command = UNLISTED if agent == "maskable-ppo" else TRAIN
+    name = AGENTS[agent].path.partition(":")[2]
+    lines = [
+        HEAD.format(agent=name, episodes=EPISODES, command=command.format(algo=algo, name=name))
+    ]
+    for env_id, search_space in registered_search_spaces().items():
+        lines.append(f"{env_id}:")
+        entry = _entry(agent, len(search_space.decisions))
+        lines += [f"  {key}: {json.dumps(value)}" for key, value in entry.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(agent: str, decisions: int) -> dict[str, Any]:
+    """What the Zoo reads for one environment."""
+    entry = {
+        "n_timesteps": EPISODES * decisions,
+        **agent_arguments(agent, Plan(decisions, EPISODES)),
+    }
+    if "noise_std" in entry:
+        entry["noise_type"] = "normal"
+    if AGENTS[agent].continuous:
+        entry["env_wrapper"] = "nas_gym.wrappers.ContinuousAction"
+    return entry
+
+
+def write(folder: Path) -> None:
+    """Writes the files of all agents but random search, which is no algorithm of the Zoo."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for agent in AGENTS:
+        if agent != "random":
+            (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
