@@ -5,9 +5,9 @@
 1. One environment through `gym.make`, and 16 and 1,024 of them through `gym.make_vec`, against
    CartPole-v1 through the same (its own vector environment): steps per second under random
    actions. NAS-Bench-201's 6 decisions are answered from its recorded table, whose lookup and
-   budget are part of the time; NASNet's 50, and 13 conditional ones, by an evaluator that costs
-   nothing. An environment's first steps, in which it meets most networks for the first time, are a
-   line of their own.
+   budget are part of the time; NASNet's 50, and two conditional search spaces (13 decisions of
+   one's own, NAS-Bench-101's 26), by an evaluator that costs nothing. An
+   environment's first steps, in which most networks are new to it, are a line of their own.
 2. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
 
 It needs nasbench201_cifar10.npz in NAS_GYM_DATA. The sides take turns, since machines are noisy;
@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import argparse
 import cProfile
-import os
 import pstats
 import statistics
 import time
 from collections.abc import Callable
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -46,44 +44,12 @@ from nas_gym import (
     RecordedEvaluator,
     SearchSpace,
 )
+from nas_gym.evaluation.nasbench_tables import nasbench201_table
 from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5
 SECONDS = 1.0
 """Of each measurement."""
-FILE = Path(os.environ.get("NAS_GYM_DATA", "~/.cache/nas_gym")).expanduser() / (
-    "nasbench201_cifar10.npz"
-)
-
-
-class Table:
-    """NAS-Bench-201, CIFAR-10, validation accuracy after 12 epochs."""
-
-    def __init__(self) -> None:
-        self.search_space = nas_gym.NASBench201SearchSpace()
-        with np.load(FILE, allow_pickle=False) as file:
-            operations = file["ops"].astype(np.int64)  # (R, 6)
-            accuracy = file["cifar10_val_acc_12ep"].astype(np.float64) / 100
-            seconds = 0.06 * file["cifar10_valid_train_time_s_200ep"].astype(np.float64)
-        self._weights = 5 ** np.arange(6)
-        self._row = np.empty(5**6, dtype=np.int64)
-        self._row[operations @ self._weights] = np.arange(5**6)
-        status = np.full(len(accuracy), "ok")
-        self.columns = {"accuracy": accuracy, "seconds": seconds, "status": status}
-
-    def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each of N cells, (N, 6)."""
-        return np.asarray(self._row[choices @ self._weights])
-
-    def evaluation(self, row: int) -> Evaluation:
-        """One row's record."""
-        accuracy, seconds = (float(self.columns[name][row]) for name in ("accuracy", "seconds"))
-        return Evaluation("ok", accuracy, (accuracy,), seconds, seed=0, fingerprint="table")
-
-    def evaluate(self, architectures: Any) -> list[Evaluation]:
-        """The records of cells."""
-        encoded = np.stack([self.search_space.encode(each) for each in architectures])
-        return [self.evaluation(int(row)) for row in self.rows(encoded)]
 
 
 class Free:
@@ -189,10 +155,10 @@ def compare(title: str, ours: Callable[[], float], baseline: Callable[[], float]
 
 def compare_speeds() -> None:
     """Prints the table of steps per second."""
-    table = Table()
-    register("benchmark/NASBench201-v0", table)
+    register("benchmark/NASBench201-v0", nasbench201_table())
     register("benchmark/NASNet-v0", Free(nas_gym.NASNetSearchSpace()))
     register("benchmark/Conditional-v0", Free(CustomSearchSpace(Layers)))
+    register("benchmark/NASBench101-v0", Free(nas_gym.NASBench101SearchSpace()))
     print(f"{'steps per second':42} {'nas_gym':>12} {'CartPole-v1':>12}   ratio")
     cartpole, known = gym.make("CartPole-v1"), gym.make("benchmark/NASBench201-v0")
     compare(
@@ -209,7 +175,7 @@ def compare_speeds() -> None:
     )
     for num_envs in (16, 1024):
         baseline = gym.make_vec("CartPole-v1", num_envs, "vector_entry_point")
-        for name in ("NASBench201", "NASNet", "Conditional"):
+        for name in ("NASBench201", "NASNet", "Conditional", "NASBench101"):
             for mode in ("NextStep", "SameStep"):
                 env = gym.make_vec(f"benchmark/{name}-v0", num_envs, autoreset_mode=mode)
                 compare(
@@ -230,7 +196,7 @@ def warm_up(env: gym.Env[Any, Any]) -> None:
 
 def share_of_environment(num_envs: int = 16, episodes: int = 4_000) -> None:
     """Prints how much of MaskablePPO's time the environment takes."""
-    table = Table()
+    table = nasbench201_table()
     vec_env: VecEnv = NASVecEnv(
         NASVectorEnv(table.search_space, table, num_envs, autoreset_mode="SameStep")
     )
@@ -256,8 +222,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.parse_args()
     torch.set_num_threads(1)
-    if not FILE.is_file():
-        raise SystemExit(f"{FILE} is missing; set NAS_GYM_DATA to the folder that holds it")
     print(f"gymnasium {gym.__version__}, numpy {np.__version__}, torch {torch.__version__}")
     compare_speeds()
     share_of_environment()

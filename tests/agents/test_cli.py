@@ -168,7 +168,11 @@ def test_an_unknown_option_is_exit_code_2() -> None:
 
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [sys.executable, "-m", "nas_agents.cli", "search", ENV, "--agent", "random"]
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # if ignored
+        "from nas_agents.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "search", ENV, "--agent", "random"]
     process = subprocess.Popen(
         [*command, "--episodes", "100000", "--run", str(run), *TINY],
         stdout=subprocess.PIPE,
