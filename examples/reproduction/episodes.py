@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.envs import environment_type
+from nas_gym.envs.training import TrainingEnv
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.search_spaces import Choices
@@ -93,7 +94,9 @@ def main(
     for env_id in [name for name in gym.registry if name.startswith("nas_gym/") and only in name]:
         env_class = environment_type(env_id)
         env = NASEnv(env_class.default_search_space(), FreeEvaluator())
-        settings = env_class.split_arguments({})[1].network
+        settings = None  # of a recorded benchmark's environment: the family's own
+        if issubclass(env_class, TrainingEnv):
+            settings = env_class.split_arguments({})[1].network
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
         keys = set()
