@@ -8,7 +8,7 @@ search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
 	$(VENV)/bin/nas-gym search nas_gym/NASNet-v0
 
 test: $(INSTALLED)  ## run the tests
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto
 
 lint: $(INSTALLED)  ## check style and types
 	$(VENV)/bin/ruff check .
