@@ -153,7 +153,7 @@ class _Rows(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        columns = {name: column[self.rows] for name, column in self.recorded.columns.items()}
+        columns = {name: column.take(self.rows) for name, column in self.recorded.columns.items()}
         return {**columns, "cached": self.cached}
 
 

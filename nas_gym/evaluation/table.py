@@ -75,7 +75,8 @@ class ChoicesIndex:
         self.row_of = row_of.astype(np.int64)
 
     def rows(self, choices: ArrayLike) -> Rows:
-        found: Rows = self.row_of[np.asarray(choices, dtype=np.int64) @ self.weights]
+        places = np.asarray(choices, dtype=np.int64) @ self.weights
+        found: Rows = self.row_of.take(places)
         return found
 
 
