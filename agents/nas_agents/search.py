@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -184,9 +185,8 @@ def search(
     result, failure = None, ""
     try:
         try:
-            agent.learn(plan.episodes * plan.decisions, callback=ProgressLog(progress))
-        except SearchOver:
-            pass
+            with suppress(SearchOver):  # a limit was reached
+                agent.learn(plan.episodes * plan.decisions, callback=ProgressLog(progress))
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
         agent.save(folder.path / "checkpoint" / "agent.zip")
