@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.errors import InvalidSettings
+
+A = TypeVar("A", bound=Architecture)
+S = TypeVar("S", bound="NetworkSettings")
 
 
 @dataclass(frozen=True)
@@ -73,3 +78,34 @@ def build_network(
         InvalidSettings: ``settings`` are another family's, or the network cannot take the images.
     """
     raise _unregistered(architecture)
+
+
+def register_network(
+    architecture_type: type[A],
+    settings_type: type[S],
+    network_type: Callable[[A, ImageShape, S], ChildNetwork],
+) -> None:
+    """Have `build_network` and `default_settings` know a family.
+
+    Args:
+        architecture_type: The family's architectures.
+        settings_type: Its settings; made without arguments, they are the default.
+        network_type: What builds a network of the two.
+    """
+
+    def settings_by_default(architecture: A) -> NetworkSettings:
+        return settings_type()
+
+    def build(
+        architecture: A, image_shape: ImageShape, settings: NetworkSettings | None = None
+    ) -> ChildNetwork:
+        chosen = settings_type() if settings is None else settings
+        if not isinstance(chosen, settings_type):
+            raise InvalidSettings(
+                f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
+                f"architectures; expected {settings_type.__name__}"
+            )
+        return network_type(architecture, image_shape, chosen)
+
+    default_settings.register(architecture_type, settings_by_default)
+    build_network.register(architecture_type, build)

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.errors import (
-    InvalidSettings,
     require,
     require_integer,
     require_number,
@@ -27,8 +26,7 @@ from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import (
     OPERATIONS,
@@ -336,21 +334,4 @@ def halved(size: int, times: int) -> int:
     return size
 
 
-@default_settings.register
-def _(architecture: CellArchitecture) -> NetworkSettings:
-    return CellNetworkSettings()
-
-
-@build_network.register
-def _(
-    architecture: CellArchitecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, CellNetworkSettings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit a cell architecture; "
-            "expected CellNetworkSettings"
-        )
-    return CellNetwork(architecture, image_shape, settings)
+register_network(CellArchitecture, CellNetworkSettings, CellNetwork)

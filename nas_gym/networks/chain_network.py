@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import require
 from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import concatenate, conv, initialize
 from nas_gym.search_spaces.chains import ChainArchitecture, Convolution
@@ -148,21 +147,4 @@ def _averages(states: Sequence[Tensor]) -> Tensor:
     return torch.cat(averages, dim=1)
 
 
-@default_settings.register
-def _(architecture: ChainArchitecture) -> NetworkSettings:
-    return ChainNetworkSettings()
-
-
-@build_network.register
-def _(
-    architecture: ChainArchitecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, ChainNetworkSettings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit a chain of layers; "
-            "expected ChainNetworkSettings"
-        )
-    return ChainNetwork(architecture, image_shape, settings)
+register_network(ChainArchitecture, ChainNetworkSettings, ChainNetwork)

@@ -26,7 +26,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.errors import (
-    InvalidSettings,
     choices_hint,
     require,
     require_integer,
@@ -37,8 +36,7 @@ from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.cell_network import BlockModule, State, halved, match_state, require_keep
 from nas_gym.networks.operations import (
@@ -279,21 +277,4 @@ def _stack(
     return modules
 
 
-@default_settings.register
-def _(architecture: ENASMicroArchitecture) -> NetworkSettings:
-    return ENASCellNetworkSettings()
-
-
-@build_network.register
-def _(
-    architecture: ENASMicroArchitecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, ENASCellNetworkSettings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit ENAS's cells; "
-            "expected ENASCellNetworkSettings"
-        )
-    return ENASCellNetwork(architecture, image_shape, settings)
+register_network(ENASMicroArchitecture, ENASCellNetworkSettings, ENASCellNetwork)

@@ -24,13 +24,12 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidSettings, choices_hint, require, require_integer, require_number
+from nas_gym.errors import choices_hint, require, require_integer, require_number
 from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import (
     FactorizedReduction,
@@ -166,21 +165,4 @@ def _read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
     return [output for output in range(number + 1) if output in later or output == number]
 
 
-@default_settings.register
-def _(architecture: ENASMacroArchitecture) -> NetworkSettings:
-    return MacroNetworkSettings()
-
-
-@build_network.register
-def _(
-    architecture: ENASMacroArchitecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, MacroNetworkSettings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit an ENAS macro architecture; "
-            "expected MacroNetworkSettings"
-        )
-    return MacroNetwork(architecture, image_shape, settings)
+register_network(ENASMacroArchitecture, MacroNetworkSettings, MacroNetwork)

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import InvalidSettings, require, require_integer, require_number
+from nas_gym.errors import require, require_integer, require_number
 from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import conv, initialize
 from nas_gym.search_spaces.mnasnet import IDENTITY, POOLING, MobileArchitecture, MobileLayer
@@ -199,21 +198,4 @@ class MobileNetwork(ChildNetwork):
         return logits
 
 
-@default_settings.register
-def _(architecture: MobileArchitecture) -> NetworkSettings:
-    return MobileNetworkSettings()
-
-
-@build_network.register
-def _(
-    architecture: MobileArchitecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, MobileNetworkSettings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit a mobile architecture; "
-            "expected MobileNetworkSettings"
-        )
-    return MobileNetwork(architecture, image_shape, settings)
+register_network(MobileArchitecture, MobileNetworkSettings, MobileNetwork)

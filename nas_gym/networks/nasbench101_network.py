@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidSettings, require_integer
+from nas_gym.errors import require_integer
 from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import concatenate, conv, initialize
 from nas_gym.search_spaces.nasbench101 import MAX_VERTICES, NASBench101Architecture
@@ -153,21 +152,4 @@ class NASBench101Network(ChildNetwork):
         return logits
 
 
-@default_settings.register
-def _(architecture: NASBench101Architecture) -> NetworkSettings:
-    return NASBench101Settings()
-
-
-@build_network.register
-def _(
-    architecture: NASBench101Architecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, NASBench101Settings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit a NAS-Bench-101 cell; "
-            "expected NASBench101Settings"
-        )
-    return NASBench101Network(architecture, image_shape, settings)
+register_network(NASBench101Architecture, NASBench101Settings, NASBench101Network)

@@ -13,13 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import InvalidSettings, require_integer
+from nas_gym.errors import require_integer
 from nas_gym.networks.base import (
     ChildNetwork,
     ImageShape,
     NetworkSettings,
-    build_network,
-    default_settings,
+    register_network,
 )
 from nas_gym.networks.operations import conv, initialize, relu_conv_bn
 from nas_gym.search_spaces.nasbench201 import EDGES, NODES, NASBench201Architecture
@@ -122,21 +121,4 @@ class NASBench201Network(ChildNetwork):
         return logits
 
 
-@default_settings.register
-def _(architecture: NASBench201Architecture) -> NetworkSettings:
-    return NASBench201Settings()
-
-
-@build_network.register
-def _(
-    architecture: NASBench201Architecture,
-    image_shape: ImageShape,
-    settings: NetworkSettings | None = None,
-) -> ChildNetwork:
-    settings = settings or default_settings(architecture)
-    if not isinstance(settings, NASBench201Settings):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit a NAS-Bench-201 cell; "
-            "expected NASBench201Settings"
-        )
-    return NASBench201Network(architecture, image_shape, settings)
+register_network(NASBench201Architecture, NASBench201Settings, NASBench201Network)
