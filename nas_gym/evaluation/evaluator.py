@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -54,6 +55,38 @@ class Evaluator(Protocol):
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order."""
+
+
+class ChildEvaluator(Evaluator, Protocol):
+    """An evaluator that makes one evaluation at a time: what a worker process runs."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of every setting that could change an evaluation."""
+
+    def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
+        """The seed that `evaluate_one` uses."""
+
+    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+        """One evaluation; ``repeat`` numbers those of one architecture, each with its own seed."""
+
+
+class ConcurrentEvaluator(Evaluator, Protocol):
+    """An evaluator that makes several evaluations at a time: a pool of processes, a cluster."""
+
+    @property
+    def workers(self) -> int:
+        """How many evaluations can be under way at a time."""
+
+    def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+        """Asks for one evaluation; see `ChildEvaluator.evaluate_one`.
+
+        The future raises for no child's failure: one that crashed, ran out of time or lost its
+        worker has an `Evaluation` that says so.
+        """
+
+    def close(self) -> None:
+        """Ends the workers; evaluations under way are lost."""
 
 
 @runtime_checkable

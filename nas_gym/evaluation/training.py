@@ -47,9 +47,15 @@ EVALUATION_PIXELS = 2**20
 """Validation takes as many images at once as have so many pixels: 1,024 of 32x32."""
 
 
-def child_seed(seed: int, architecture: Architecture) -> int:
-    """A child's own seed, in [0, 2**63): it follows from the run's and the architecture alone."""
-    text = f"{seed}/{architecture.key}"
+def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
+    """A child's own seed, in [0, 2**63): it follows from the run's and the architecture alone.
+
+    Args:
+        seed: The run's.
+        architecture: The child.
+        repeat: Which training of the same child, where it is trained several times on purpose.
+    """
+    text = f"{seed}/{architecture.key}" + (f"/{repeat}" if repeat else "")
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
@@ -133,18 +139,29 @@ class Trainer:
         """Trains each architecture and validates it; see `nas_gym.evaluation.Evaluator`."""
         return [self.evaluate_one(architecture) for architecture in architectures]
 
-    def evaluate_one(self, architecture: Architecture) -> Evaluation:
-        """Trains one architecture and validates it. Whatever goes wrong becomes a status."""
-        return self.train_one(architecture)[0]
+    def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
+        """The seed of a child's training; see `child_seed`."""
+        return child_seed(self.settings.seed, architecture, repeat)
 
-    def train_one(self, architecture: Architecture) -> tuple[Evaluation, ChildNetwork | None]:
+    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+        """Trains one architecture and validates it. Whatever goes wrong becomes a status.
+
+        Args:
+            architecture: The child.
+            repeat: Which of its trainings: each has a seed of its own.
+        """
+        return self.train_one(architecture, repeat)[0]
+
+    def train_one(
+        self, architecture: Architecture, repeat: int = 0
+    ) -> tuple[Evaluation, ChildNetwork | None]:
         """As `evaluate_one`; gives the trained network too, unless the child failed.
 
         Its canonical form is what is built, so that architectures which are the same network get
         the same evaluation.
         """
         started = time.perf_counter()
-        seed = child_seed(self.settings.seed, architecture)
+        seed = self.seed_of(architecture, repeat)
         parameters, operations, latency = None, None, None
         curve: list[float] = []
         status: Status = "unbuildable"
