@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import gymnasium as gym
@@ -106,8 +106,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         """Which actions are valid now, (N, A) bool."""
         if self._masks.ndim == 2:
             return self._masks.copy(order="K")
-        repeated = bytearray(self._masks.tobytes() * self.num_envs)
-        return np.frombuffer(repeated, dtype=np.bool_).reshape(self.num_envs, -1)
+        return _repeated(self._masks.tobytes(), self.num_envs).copy()
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
@@ -226,6 +225,12 @@ def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
     if name.startswith("__"):
         raise AttributeError(name)
     return partial(make, f"nas_gym/{name}")
+
+
+@lru_cache
+def _repeated(mask: bytes, number: int) -> NDArray[np.bool_]:
+    """A mask, (A,) bool, N times: (N, A), not to be written to."""
+    return np.frombuffer(mask * number, dtype=np.bool_).reshape(number, -1)
 
 
 def _mode(mode: str | AutoresetMode) -> AutoresetMode:

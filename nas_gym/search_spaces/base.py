@@ -216,9 +216,26 @@ def resolve_actions(
     leading = _leading(masks.tobytes()) if masks.ndim == 1 else _leading_of_each(masks)
     if leading is None:
         choices = _resolve(np.broadcast_to(masks, (len(actions), masks.shape[-1])), actions)
+    elif isinstance(leading, int):
+        choices = _remainders(actions, leading)
     else:
         choices = actions % leading  # a valid action is its own remainder
     return choices, choices != actions
+
+
+def _remainders(actions: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """``actions % number``, which NumPy divides one by one: four times as fast for small ones."""
+    try:
+        remainders: NDArray[np.int64] = _remainders_of_small(number).take(actions)
+    except IndexError:
+        return actions % number
+    return remainders
+
+
+@lru_cache
+def _remainders_of_small(number: int) -> NDArray[np.int64]:
+    """(16 * number,): the remainder at each place; negative ones, counted from the end, agree."""
+    return np.arange(16 * number) % number
 
 
 def _resolve(masks: Masks, actions: NDArray[np.int64]) -> NDArray[np.int64]:
