@@ -5,9 +5,10 @@
 1. One environment through `gym.make`, and 16 and 1,024 of them through `gym.make_vec`, against
    CartPole-v1 through the same (its own vector environment): steps per second under random
    actions. NAS-Bench-201's 6 decisions are answered from its recorded table, whose lookup and
-   budget are part of the time; NASNet's 50, and two conditional search spaces (13 decisions of
-   one's own, NAS-Bench-101's 26), by an evaluator that costs nothing. An
-   environment's first steps, in which most networks are new to it, are a line of their own.
+   budget are part of the time; NASNet's 50, and 13 conditional decisions of one's own, by an
+   evaluator that costs nothing; NAS-Bench-101's 26 conditional ones by its index, which finds
+   cells by their hashes, and a record that costs nothing. An environment's first steps, in which
+   most networks are new to it, are a line of their own.
 2. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
 
 It needs nasbench201_cifar10.npz in NAS_GYM_DATA. The sides take turns, since machines are noisy;
@@ -44,19 +45,23 @@ from nas_gym import (
     RecordedEvaluator,
     SearchSpace,
 )
-from nas_gym.evaluation.nasbench_tables import nasbench201_table
+from nas_gym.evaluation.nasbench_tables import HashIndex, nasbench201_table
+from nas_gym.evaluation.table import RowIndex
 from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5
-SECONDS = 1.0
-"""Of each measurement."""
 
 
 class Free:
-    """An evaluator that costs nothing: all networks are worth the same."""
+    """An evaluator that costs nothing: all networks are worth the same.
 
-    def __init__(self, search_space: SearchSpace) -> None:
-        self.search_space = search_space
+    Args:
+        search_space: What they are of.
+        index: Where they are looked up first, if anywhere.
+    """
+
+    def __init__(self, search_space: SearchSpace, index: RowIndex | None = None) -> None:
+        self.search_space, self.index = search_space, index
         self.columns = {
             "accuracy": np.array([0.5]),
             "seconds": np.array([0.0]),
@@ -65,6 +70,8 @@ class Free:
 
     def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row 0 for each of N sequences, (N, T)."""
+        if self.index is not None:
+            self.index.rows(choices)
         return np.zeros(len(choices), dtype=np.int64)
 
     def evaluation(self, row: int) -> Evaluation:
@@ -109,8 +116,8 @@ def register(name: str, evaluator: RecordedEvaluator) -> None:
     gym.register(name, single, vector_entry_point=vector, **options)  # type: ignore[arg-type]
 
 
-def single_speed(env: gym.Env[Any, Any]) -> float:
-    """Steps per second of one environment."""
+def single_speed(env: gym.Env[Any, Any], least: float) -> float:
+    """Steps per second of one environment, measured for ``least`` seconds."""
     number = int(env.action_space.n)  # type: ignore[attr-defined]
     parts = np.random.default_rng(0).integers(number, size=(500, 1_000)).tolist()
     env.reset(seed=0)
@@ -121,12 +128,12 @@ def single_speed(env: gym.Env[Any, Any]) -> float:
             if terminated or truncated:
                 env.reset()
         steps += len(actions)
-        if time.perf_counter() - started > SECONDS:
+        if time.perf_counter() - started > least:
             break
     return steps / (time.perf_counter() - started)
 
 
-def vector_speed(env: VectorEnv[Any, Any, Any]) -> float:
+def vector_speed(env: VectorEnv[Any, Any, Any], least: float) -> float:
     """Steps per second of a vector environment, all of its environments together."""
     number = int(env.single_action_space.n)  # type: ignore[attr-defined]
     parts = np.random.default_rng(0).integers(number, size=(20, 100, env.num_envs))
@@ -136,7 +143,7 @@ def vector_speed(env: VectorEnv[Any, Any, Any]) -> float:
         for batch in actions:
             env.step(batch)
         steps += actions.size
-        if time.perf_counter() - started > SECONDS:
+        if time.perf_counter() - started > least:
             break
     return steps / (time.perf_counter() - started)
 
@@ -153,25 +160,26 @@ def compare(title: str, ours: Callable[[], float], baseline: Callable[[], float]
     )
 
 
-def compare_speeds() -> None:
-    """Prints the table of steps per second."""
+def compare_speeds(seconds: float) -> None:
+    """Prints the table of steps per second, each measured for so many seconds a round."""
     register("benchmark/NASBench201-v0", nasbench201_table())
     register("benchmark/NASNet-v0", Free(nas_gym.NASNetSearchSpace()))
     register("benchmark/Conditional-v0", Free(CustomSearchSpace(Layers)))
-    register("benchmark/NASBench101-v0", Free(nas_gym.NASBench101SearchSpace()))
+    hashes = HashIndex(np.array([], dtype="S32"))
+    register("benchmark/NASBench101-v0", Free(hashes.search_space, hashes))
     print(f"{'steps per second':42} {'nas_gym':>12} {'CartPole-v1':>12}   ratio")
     cartpole, known = gym.make("CartPole-v1"), gym.make("benchmark/NASBench201-v0")
     compare(
         "one, NAS-Bench-201, first steps",
-        lambda: single_speed(gym.make("benchmark/NASBench201-v0")),
-        lambda: single_speed(cartpole),
+        lambda: single_speed(gym.make("benchmark/NASBench201-v0"), seconds),
+        lambda: single_speed(cartpole, seconds),
     )
     for _ in range(5):
         warm_up(known)
     compare(
         "one, NAS-Bench-201",
-        lambda: single_speed(known),
-        lambda: single_speed(cartpole),
+        lambda: single_speed(known, seconds),
+        lambda: single_speed(cartpole, seconds),
     )
     for num_envs in (16, 1024):
         baseline = gym.make_vec("CartPole-v1", num_envs, "vector_entry_point")
@@ -180,8 +188,8 @@ def compare_speeds() -> None:
                 env = gym.make_vec(f"benchmark/{name}-v0", num_envs, autoreset_mode=mode)
                 compare(
                     f"{num_envs:,}, {name}, {mode}",
-                    lambda env=env: vector_speed(env),  # type: ignore[misc]
-                    lambda baseline=baseline: vector_speed(baseline),  # type: ignore[misc]
+                    lambda env=env: vector_speed(env, seconds),  # type: ignore[misc]
+                    lambda baseline=baseline: vector_speed(baseline, seconds),  # type: ignore[misc]
                 )
 
 
@@ -220,10 +228,11 @@ def share_of_environment(num_envs: int = 16, episodes: int = 4_000) -> None:
 def main() -> None:
     """Runs everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.parse_args()
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
+    given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"gymnasium {gym.__version__}, numpy {np.__version__}, torch {torch.__version__}")
-    compare_speeds()
+    compare_speeds(given.seconds)
     share_of_environment()
 
 

@@ -28,9 +28,11 @@ from nas_gym.evaluation.table import (
     with_not_recorded,
 )
 from nas_gym.search_spaces import (
+    NASBench101Architecture,
     NASBench101SearchSpace,
     NASBench201SearchSpace,
 )
+from nas_gym.search_spaces.nasbench101 import pruned_codes
 from nas_gym.search_spaces.nasbench201 import EDGES, NASBENCH201_OPERATIONS
 
 NASBENCH201_CELLS = 15_625
@@ -38,6 +40,8 @@ NASBENCH201_DATASETS = ("cifar10", "cifar100", "imagenet16")
 NASBENCH201_EPOCHS = (12, 200)
 NASBENCH101_CELLS = 423_624
 NASBENCH101_EPOCHS = (4, 12, 36, 108)
+REMEMBERED = 2**20
+"""How many cells of NAS-Bench-101 an index keeps the rows of: about 100 MB."""
 
 
 def nasbench201_table(
@@ -115,6 +119,8 @@ def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Choice
 class HashIndex:
     """The index of NAS-Bench-101, which knows a cell by its ``module_hash``.
 
+    A hash takes long; so the rows of cells that were looked up before are remembered.
+
     Args:
         hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
 
@@ -128,12 +134,23 @@ class HashIndex:
         self.sorted = hashes[self.order]
         if (self.sorted[1:] == self.sorted[:-1]).any():
             raise InvalidTable("table: a module_hash is there twice")
+        self._known: dict[int, int] = {}  # the row by the pruned cell's code
 
     def rows(self, choices: ArrayLike) -> Rows:
-        cells = [self.search_space.decode(sequence) for sequence in np.asarray(choices)]
-        wanted = np.array([cell.module_hash for cell in cells], dtype=self.sorted.dtype)
-        places = np.minimum(np.searchsorted(self.sorted, wanted), len(self.sorted) - 1)
-        return np.where(self.sorted[places] == wanted, self.order[places], len(self.sorted))
+        sequences = np.asarray(choices, dtype=np.int64)
+        codes = pruned_codes(sequences).tolist()
+        if len(self._known) > REMEMBERED:
+            self._known.clear()
+        for code, sequence in zip(codes, sequences, strict=True):
+            if code not in self._known:
+                self._known[code] = self._row(self.search_space.decode(sequence))
+        return np.array([self._known[code] for code in codes], dtype=np.int64)
+
+    def _row(self, cell: NASBench101Architecture) -> int:
+        wanted = np.array(cell.module_hash, dtype=self.sorted.dtype)
+        place = int(np.searchsorted(self.sorted, wanted))
+        found = place < len(self.sorted) and self.sorted[place] == wanted
+        return int(self.order[place]) if found else len(self.sorted)
 
 
 def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Table:

@@ -248,6 +248,28 @@ class NASBench101SearchSpace(SearchSpace):
         return VerticesSketch((INPUT, *labels, *undecided, OUTPUT), chosen, used)
 
 
+def pruned_codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What of N complete sequences, (N, T), counts, as a number each: (N,) int64.
+
+    Two that have the same number are the same cell once they are pruned: they have the same edges
+    on paths from input to output, and the same operations at the vertices that these lead through.
+    """
+    chosen = choices.T[: len(EDGES)] == 1  # (21, N)
+    last = MAX_VERTICES - 1
+    from_input = np.full(len(choices), 1)  # bit v: vertex v is reached from the input
+    to_output = np.full(len(choices), 1 << last)
+    for is_edge, (source, target) in zip(chosen, EDGES, strict=True):  # sources ascend
+        from_input |= (from_input >> source & is_edge) << target
+    for is_edge, (source, target) in zip(chosen[::-1], EDGES[::-1], strict=True):
+        to_output |= (to_output >> target & is_edge) << source
+    used = (from_input & to_output) >> np.arange(MAX_VERTICES)[:, np.newaxis] & 1  # (7, N)
+    sources, targets = np.array(EDGES).T
+    codes: NDArray[np.int64] = _BITS @ (chosen & used[sources] & used[targets])
+    for operation, is_used in zip(choices.T[len(EDGES) :], used[1:last], strict=True):
+        codes = codes * len(NASBENCH101_OPERATIONS) + operation * is_used
+    return codes
+
+
 def columnwise(vertices: int) -> list[Edge]:
     """Every edge that may be, column by column of the matrix: the released code's numbering."""
     return [(source, target) for target in range(vertices) for source in range(target)]

@@ -17,7 +17,7 @@ import nas_gym.evaluation.nasbench_tables as tables
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.datasets import data_folder
 from nas_gym.evaluation.evaluator import CachingEvaluator, RecordedEvaluator
-from nas_gym.evaluation.nasbench_tables import nasbench101_table, nasbench201_table
+from nas_gym.evaluation.nasbench_tables import HashIndex, nasbench101_table, nasbench201_table
 from nas_gym.evaluation.table import ChoicesIndex, InvalidTable, built_table, read_arrays
 from nas_gym.search_spaces import (
     NASBench101Architecture,
@@ -261,6 +261,22 @@ def test_a_module_is_found_by_its_hash(
     assert (of_none.curve, of_none.parameters) == ((), None)
     assert "has not recorded" in of_none.message
     assert np.isnan(table.test_accuracy(modules[3]))
+
+
+def test_many_modules_are_found_at_once_however_often_and_in_whatever_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    search_space, rng = NASBench101SearchSpace(), np.random.default_rng(0)
+    choices = np.stack([search_space.sample(rng) for _ in range(300)])
+    hashes = [search_space.decode(sequence).module_hash for sequence in choices]
+    recorded = sorted(set(hashes), key=lambda name: name[::-1])[20:]  # some are not
+    index = HashIndex(np.array(recorded, dtype="S32"))
+    expected = [recorded.index(name) if name in recorded else len(recorded) for name in hashes]
+    assert len(recorded) in expected
+    for _ in range(2):
+        assert index.rows(choices).tolist() == expected
+    monkeypatch.setattr(tables, "REMEMBERED", 10)
+    assert index.rows(np.asfortranarray(choices[::-1])).tolist() == expected[::-1]
 
 
 def test_a_hash_that_is_there_twice_is_refused(

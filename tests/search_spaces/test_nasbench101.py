@@ -22,7 +22,7 @@ from nas_gym import (
     published,
 )
 from nas_gym.search_spaces import NASBench101Architecture
-from nas_gym.search_spaces.nasbench101 import EDGES, NASBENCH101_OPERATIONS
+from nas_gym.search_spaces.nasbench101 import EDGES, NASBENCH101_OPERATIONS, pruned_codes
 from nas_gym.search_spaces.nasbench101_cells import unique_cells, unique_codes
 from tests.helpers import sequences
 
@@ -223,6 +223,30 @@ def test_what_pruning_takes_away() -> None:
     for architecture in (island, dead_end):
         assert architecture.pruned() == cell("010 001 000", CONV1)
     assert no_input.pruned() == cell("010 001 000", CONV1)
+
+
+def test_sequences_have_the_same_code_if_what_counts_of_them_is_the_same() -> None:
+    rng = np.random.default_rng(0)
+    choices = np.stack([SEARCH_SPACE.sample(rng) for _ in range(2000)])
+    choices[1000:] = choices[:1000]
+    flipped = choices[1000:]
+    flipped[np.arange(1000), rng.integers(len(EDGES), len(flipped[0]), size=1000)] = 0
+    by_code: dict[int, NASBench101Architecture] = {}
+    for code, sequence in zip(pruned_codes(choices).tolist(), choices, strict=True):
+        pruned = SEARCH_SPACE.decode(sequence).pruned()
+        assert by_code.setdefault(code, pruned) == pruned
+    assert len(by_code) < 1500
+    # what is used is at the places of its vertices, so that two codes may mean equal cells
+    used_first = cell("0100000 0000001 0000000 0000000 0000000 0000000 0000000", *[CONV3] * 5)
+    used_later = cell("0010000 0000000 0000001 0000000 0000000 0000000 0000000", *[CONV3] * 5)
+    other_unused = cell(
+        "0100000 0000001 0001000 0000000 0000000 0000000 0000000", CONV3, *[POOL] * 4
+    )
+    codes = pruned_codes(
+        np.stack([SEARCH_SPACE.encode(each) for each in (used_first, used_later, other_unused)])
+    )
+    assert codes[0] == codes[2] != codes[1]
+    assert used_first.pruned() == used_later.pruned()
 
 
 def test_more_than_nine_edges_are_pruned_before_they_are_counted() -> None:
