@@ -58,8 +58,8 @@ def agent_arguments(
         name: One of `AGENTS`, or ``module:Class``.
         plan: What the defaults follow from.
         given: Arguments of the algorithm. ``policy`` is one of its own names for policies, or
-            ``module.Class``; ``noise_std`` stands for an ``action_noise``: the
-            standard deviation of normal noise on the actions.
+            ``module.Class``, as ``replay_buffer_class`` is; ``noise_std`` stands for an
+            ``action_noise``: the standard deviation of normal noise on the actions.
 
     Raises:
         InvalidSettings: the agent is not known, or the plan does not suit it.
@@ -116,9 +116,11 @@ def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm
 def _objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:
     """The arguments with objects in the place of the plain data that stands for them."""
     made = deepcopy(dict(arguments))  # QRDQN, for one, adds to its policy_kwargs
-    module, dot, name = str(made["policy"]).rpartition(".")
-    if dot:
-        made["policy"] = _attribute(module, name)
+    for argument in ("policy", "replay_buffer_class"):
+        path = made.get(argument)
+        if isinstance(path, str) and "." in path:
+            module, _, name = path.rpartition(".")
+            made[argument] = _attribute(module, name)
     deviation = made.pop("noise_std", None)
     if deviation is not None and isinstance(action_space, spaces.Box):
         zeros = np.zeros(action_space.shape)

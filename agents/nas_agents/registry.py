@@ -8,10 +8,8 @@ the same that an RL Zoo file holds (`nas_agents.rl_zoo`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 from nas_gym.errors import require
@@ -120,35 +118,31 @@ def crossq(plan: Plan) -> Arguments:
 
 
 def td3(plan: Plan) -> Arguments:
-    """Random for twice as long as the others, and noise that keeps exploring.
+    """TD3's, and DDPG's: networks and a replay buffer for choices; see `nas_agents.choice_policy`.
 
-    The scores of a policy without entropy soon come to lie at -1 and 1. Two of them differ by 2
-    then, and their noises by a normal number of sqrt(2) standard deviations: the noise is such that
-    about one decision an episode, among ten choices each, turns out another way.
+    Returns are of whole episodes; with a replay buffer that is named, SB3 has ``n_steps`` and
+    ``gamma`` of them among the buffer's arguments. Scores of a policy that is sure of a choice lie
+    near -1 and 1: under noise of a deviation of 0.75, held to that range, it takes about one
+    decision in a hundred another way.
     """
-    deviation = math.sqrt(2) / NormalDist().inv_cdf(1 - 0.1 / max(2, plan.decisions))
+    arguments = _off_policy(plan)
+    returns = {"n_steps": arguments.pop("n_steps"), "gamma": arguments["gamma"]}
     return {
-        **_off_policy(plan, warm_up=0.2, at_most=100),
-        "noise_std": round(deviation, 3),
+        **arguments,
+        "policy": "nas_agents.choice_policy.ChoicePolicy",
         "policy_kwargs": {"net_arch": [64, 64]},
+        "replay_buffer_class": "nas_agents.choice_policy.ChoiceReplayBuffer",
+        "replay_buffer_kwargs": returns,
+        "noise_std": 0.75,
     }
 
 
-def ddpg(plan: Plan) -> Arguments:
-    """As `td3`, with weight decay against scores at -1 and 1, where its policy learns no more.
-
-    TD3 updates its policy half as often, and can do without.
-    """
-    networks = {"net_arch": [64, 64], "optimizer_kwargs": {"weight_decay": 1e-3}}
-    return {**td3(plan), "policy_kwargs": networks}
-
-
-def _off_policy(plan: Plan, warm_up: float = 0.1, at_most: int = 50) -> Arguments:
-    """Random for a share of the search, at most so many episodes; then a gradient step a decision.
+def _off_policy(plan: Plan) -> Arguments:
+    """Random for a tenth of the search, at most 50 episodes; then a gradient step a decision.
 
     The return spans all T decisions, so that the critic learns from the reward itself.
     """
-    random = max(1, min(at_most, round(warm_up * plan.episodes)))
+    random = max(1, min(50, round(0.1 * plan.episodes)))
     return {
         "learning_rate": 1e-3,
         "buffer_size": 5000 * plan.decisions,
@@ -199,7 +193,7 @@ AGENTS = {
     "dqn": AgentEntry("stable_baselines3:DQN", dqn),
     "sac": AgentEntry("stable_baselines3:SAC", sac, continuous=True),
     "td3": AgentEntry("stable_baselines3:TD3", td3, continuous=True),
-    "ddpg": AgentEntry("stable_baselines3:DDPG", ddpg, continuous=True),
+    "ddpg": AgentEntry("stable_baselines3:DDPG", td3, continuous=True),
     "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", ppo),
     "recurrent-ppo": AgentEntry("sb3_contrib:RecurrentPPO", recurrent_ppo),
     "trpo": AgentEntry("sb3_contrib:TRPO", trpo),

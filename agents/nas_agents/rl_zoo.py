@@ -22,8 +22,7 @@ ZOO_NAMES = {
     "recurrent-ppo": "ppo_lstm",
     "maskable-ppo": "ppo_mask",
 }
-"""Where the Zoo's name of an algorithm is another than ours; its names for MaskablePPO is its own
-repository's, since it does not list that algorithm."""
+"""Where the Zoo's name of an algorithm is another than ours. It does not list MaskablePPO."""
 HEAD = """\
 # {agent}'s defaults for the RL Zoo, written by `python -m nas_agents.rl_zoo examples/rl_zoo`.
 # n_timesteps: {episodes:,} networks; give another number with -n.
@@ -31,16 +30,11 @@ HEAD = """\
 # {command}
 """
 TRAIN = (
-    "python -m rl_zoo3.train --gym-packages nas_gym --algo {algo} \\\n"
+    "python {program} --gym-packages nas_gym --algo {algo} \\\n"
     "#     --conf-file examples/rl_zoo/{algo}.yml --env nas_gym/NASNet-v0 --eval-freq -1"
 )
-UNLISTED = (
-    "The Zoo does not list this algorithm; a line of Python adds it:\n"
-    "# python -c 'import rl_zoo3, rl_zoo3.train, sb3_contrib; "
-    'rl_zoo3.ALGOS["{algo}"] = sb3_contrib.{name}; rl_zoo3.train.train()\' \\\n'
-    "#     --gym-packages nas_gym --algo {algo} --conf-file examples/rl_zoo/{algo}.yml \\\n"
-    "#     --env nas_gym/NASNet-v0 --eval-freq -1"
-)
+UNLISTED = {"maskable-ppo": "examples/rl_zoo/train_ppo_mask.py"}
+"""What to run in the place of the Zoo's own program, where it does not list the algorithm."""
 
 
 def zoo_name(agent: str) -> str:
@@ -51,11 +45,9 @@ def zoo_name(agent: str) -> str:
 def configuration(agent: str) -> str:
     """The YAML text of an agent: its arguments in each environment."""
     algo = zoo_name(agent)
-    command = UNLISTED if agent == "maskable-ppo" else TRAIN
+    command = TRAIN.format(program=UNLISTED.get(agent, "-m rl_zoo3.train"), algo=algo)
     name = AGENTS[agent].path.partition(":")[2]
-    lines = [
-        HEAD.format(agent=name, episodes=EPISODES, command=command.format(algo=algo, name=name))
-    ]
+    lines = [HEAD.format(agent=name, episodes=EPISODES, command=command)]
     for env_id, search_space in registered_search_spaces().items():
         lines.append(f"{env_id}:")
         entry = _entry(agent, len(search_space.decisions))
@@ -71,6 +63,8 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
     }
     if "noise_std" in entry:
         entry["noise_type"] = "normal"
+    if "replay_buffer_class" in entry:  # the Zoo evaluates it, where it has this function
+        entry["replay_buffer_class"] = f"get_class_by_name('{entry['replay_buffer_class']}')"
     if AGENTS[agent].continuous:
         entry["env_wrapper"] = "nas_gym.wrappers.ContinuousAction"
     return entry

@@ -89,7 +89,9 @@ def test_defaults_are_of_whole_episodes_and_undiscounted(
         return  # it has no discount, and tries whole episodes
     arguments = agent_arguments(name, Plan(decisions, 500, number))
     assert arguments["gamma"] == 1.0
-    assert arguments["n_steps"] % decisions == 0
+    returns = arguments.get("replay_buffer_kwargs", arguments)
+    assert returns["n_steps"] % decisions == 0
+    assert returns["gamma"] == 1.0
     assert arguments.get("train_freq", decisions) == decisions
     if "batch_size" in arguments and "gae_lambda" in arguments:
         assert arguments["n_steps"] * number % arguments["batch_size"] == 0

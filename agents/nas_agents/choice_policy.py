@@ -1,0 +1,162 @@
+"""TD3 and DDPG where actions are scores of choices: their networks, and their replay buffer.
+
+`nas_gym.wrappers.ContinuousAction` takes the valid choice with the highest score. So the reward is
+a step function of the scores: flat nearly everywhere, while its slope is all that a deterministic
+policy gradient follows. Three things give that slope a meaning:
+
+1. The replay buffer keeps the choice that was taken, not the scores: one score is 1 and the others
+   are -1. The critic learns what was rewarded (as Wolpertinger's does: Dulac-Arnold et al. 2015,
+   https://arxiv.org/abs/1512.07679, algorithm 2).
+2. The critic is linear in the scores: it gives each choice a value, as DQN's network does, and its
+   slope is the difference of two choices' values wherever the scores are.
+3. The actor's scores are a softmax, so that one rises as others fall (as the relaxed discrete
+   actions of Lowe et al. 2017, https://arxiv.org/abs/1706.02275, section 4.1), with bounded logits,
+   so that no choice ever is beyond recall.
+
+Tensors in the networks: features (N, F), scores (N, A) in [-1, 1], values (N, 1).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import NStepReplayBuffer
+from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, create_mlp
+from stable_baselines3.td3.policies import Actor, TD3Policy
+from torch import Tensor, nn
+
+from nas_gym.errors import require
+
+LARGEST_LOGIT = 3.0
+"""Of five choices, the best then has a share of at most 0.99."""
+
+
+class Scores(nn.Module):
+    """Logits to scores, (N, A) both: their softmax, scaled to (-1, 1)."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        bounded = LARGEST_LOGIT * torch.tanh(logits / LARGEST_LOGIT)
+        return 2 * torch.softmax(bounded, dim=-1) - 1
+
+
+class ValueOfScores(nn.Module):
+    """Features and scores, (N, F + A), to values, (N, 1), linear in the scores.
+
+    Args:
+        features_dim: F.
+        choices: A.
+        net_arch: The sizes of the hidden layers.
+        activation: Between them.
+    """
+
+    def __init__(
+        self, features_dim: int, choices: int, net_arch: list[int], activation: type[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.sizes = [features_dim, choices]
+        self.of_choices = nn.Sequential(*create_mlp(features_dim, choices, net_arch, activation))
+
+    def forward(self, both: Tensor) -> Tensor:
+        features, scores = both.split(self.sizes, dim=1)
+        return (self.of_choices(features) * (scores + 1) / 2).sum(dim=1, keepdim=True)
+
+
+class ChoiceActor(Actor):
+    """TD3's actor with `Scores` in the place of its last layer's tanh."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        *layers, _ = self.mu
+        self.mu = nn.Sequential(*layers, Scores())
+
+
+class ChoiceCritic(ContinuousCritic):
+    """TD3's critics, each a `ValueOfScores`."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Box,
+        net_arch: list[int],
+        features_extractor: BaseFeaturesExtractor,
+        features_dim: int,
+        activation_fn: type[nn.Module] = nn.ReLU,
+        **keywords: Any,
+    ) -> None:
+        super().__init__(
+            observation_space, action_space, [], features_extractor, features_dim, **keywords
+        )
+        choices = int(np.prod(action_space.shape))
+        for number in range(len(self.q_networks)):
+            network = ValueOfScores(features_dim, choices, net_arch, activation_fn)
+            self.q_networks[number] = network
+            setattr(self, f"qf{number}", network)  # as ContinuousCritic names them
+
+
+class ChoicePolicy(TD3Policy):
+    """TD3's policy, made of `ChoiceActor` and `ChoiceCritic`; with `ChoiceReplayBuffer`."""
+
+    def make_actor(self, features_extractor: BaseFeaturesExtractor | None = None) -> Actor:
+        keywords = self._update_features_extractor(self.actor_kwargs, features_extractor)
+        return ChoiceActor(**keywords).to(self.device)
+
+    def make_critic(
+        self, features_extractor: BaseFeaturesExtractor | None = None
+    ) -> ContinuousCritic:
+        keywords = self._update_features_extractor(self.critic_kwargs, features_extractor)
+        return ChoiceCritic(**keywords).to(self.device)
+
+
+class ChoiceReplayBuffer(NStepReplayBuffer):
+    """Keeps the choices that were taken in the place of their scores.
+
+    The next observation says which: it has one entry more, c + 1 for choice c.
+
+    Args:
+        buffer_size: How many steps it keeps, of all N environments together.
+        observation_space: Partial architectures, `MultiDiscrete` with one axis.
+        action_space: The scores of A choices.
+        *arguments: Stable-Baselines3's.
+        **keywords: The same; ``n_steps`` and ``gamma`` of the returns among them.
+
+    Raises:
+        InvalidSettings: the observations are none of partial architectures.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        *arguments: Any,
+        **keywords: Any,
+    ) -> None:
+        whole = isinstance(observation_space, spaces.MultiDiscrete)
+        require(
+            whole
+            and observation_space.nvec.ndim == 1
+            and observation_space.nvec.max() - 1 == int(np.prod(action_space.shape or ())),
+            "replay_buffer_class: ChoiceReplayBuffer needs the environment's own observations, and "
+            f"a score for each choice of one decision, got {observation_space} and {action_space}",
+        )
+        super().__init__(buffer_size, observation_space, action_space, *arguments, **keywords)
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        next_obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Adds a step of N environments: (N, T) observations, (N, A) scores."""
+        episodes, decisions = np.nonzero((obs == 0) & (next_obs > 0))
+        taken = np.full_like(action, -1.0)
+        taken[episodes, next_obs[episodes, decisions] - 1] = 1.0
+        super().add(obs, next_obs, taken, reward, done, infos)
