@@ -63,7 +63,8 @@ class ValueOfScores(nn.Module):
 
     def forward(self, both: Tensor) -> Tensor:
         features, scores = both.split(self.sizes, dim=1)
-        return (self.of_choices(features) * (scores + 1) / 2).sum(dim=1, keepdim=True)
+        weighted: Tensor = self.of_choices(features) * (scores + 1) / 2  # (N, A)
+        return weighted.sum(dim=1, keepdim=True)
 
 
 class ChoiceActor(Actor):
@@ -136,11 +137,11 @@ class ChoiceReplayBuffer(NStepReplayBuffer):
         *arguments: Any,
         **keywords: Any,
     ) -> None:
-        whole = isinstance(observation_space, spaces.MultiDiscrete)
+        sizes: NDArray[Any] = np.zeros(1)
+        if isinstance(observation_space, spaces.MultiDiscrete):
+            sizes = observation_space.nvec  # (T,): a decision's choices, and one for undecided
         require(
-            whole
-            and observation_space.nvec.ndim == 1
-            and observation_space.nvec.max() - 1 == int(np.prod(action_space.shape or ())),
+            sizes.ndim == 1 and sizes.max() - 1 == np.prod(action_space.shape or ()),
             "replay_buffer_class: ChoiceReplayBuffer needs the environment's own observations, and "
             f"a score for each choice of one decision, got {observation_space} and {action_space}",
         )

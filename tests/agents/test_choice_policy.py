@@ -103,7 +103,7 @@ def test_returns_are_of_whole_episodes() -> None:
     ("observations", "actions"),
     [
         (spaces.Box(0, 1, (12,)), spaces.Box(-1, 1, (5,))),
-        (spaces.MultiDiscrete([[6, 6]]), spaces.Box(-1, 1, (5,))),
+        (spaces.MultiDiscrete(np.array([[6, 6]])), spaces.Box(-1, 1, (5,))),
         (spaces.MultiDiscrete([6, 6]), spaces.Box(-1, 1, (10,))),  # of whole architectures
     ],
 )

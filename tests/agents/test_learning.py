@@ -31,7 +31,7 @@ def test_an_agent_learns_twenty_decisions(tmp_path: Path) -> None:
 @pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
 @pytest.mark.parametrize(
     ("agent", "threshold"),
-    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77), ("td3", 0.77), ("ddpg", 0.77)],
+    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77)],
 )
 def test_agents_learn_nasbench201(agent: str, threshold: float, tmp_path: Path) -> None:
     """Validation accuracy after 12 epochs: 0.69 for random search, with a deviation of 0.12.
@@ -40,6 +40,12 @@ def test_agents_learn_nasbench201(agent: str, threshold: float, tmp_path: Path) 
     above it.
     """
     assert last_fifth(RECORDED_ID, agent, 400, tmp_path / "run") > threshold
+
+
+@pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
+def test_a_deterministic_policy_learns_nasbench201(tmp_path: Path) -> None:
+    """As above, of 40 networks: random search's mean has a standard error of 0.019."""
+    assert last_fifth(RECORDED_ID, "ddpg", 200, tmp_path / "run") > 0.78
 
 
 @pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
