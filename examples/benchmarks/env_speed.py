@@ -5,10 +5,9 @@
 1. One environment through `gym.make`, and 16 and 1,024 of them through `gym.make_vec`, against
    CartPole-v1 through the same (its own vector environment): steps per second under random
    actions. NAS-Bench-201's 6 decisions are answered from its recorded table, whose lookup and
-   budget are part of the time; NASNet's 50, and 13 conditional decisions of one's own, by an
-   evaluator that costs nothing; NAS-Bench-101's 26 conditional ones by its index, which finds
-   cells by their hashes, and a record that costs nothing. An environment's first steps, in which
-   most networks are new to it, are a line of their own.
+   budget are part of the time; NASNet's 50, and two conditional search spaces (13 decisions of
+   one's own, NAS-Bench-101's 26), by an evaluator that costs nothing. An
+   environment's first steps, in which most networks are new to it, are a line of their own.
 2. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
 
 It needs nasbench201_cifar10.npz in NAS_GYM_DATA. The sides take turns, since machines are noisy;
@@ -45,23 +44,17 @@ from nas_gym import (
     RecordedEvaluator,
     SearchSpace,
 )
-from nas_gym.evaluation.nasbench_tables import HashIndex, nasbench201_table
-from nas_gym.evaluation.table import RowIndex
+from nas_gym.evaluation.nasbench_tables import nasbench201_table
 from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5
 
 
 class Free:
-    """An evaluator that costs nothing: all networks are worth the same.
+    """An evaluator that costs nothing: all networks are worth the same."""
 
-    Args:
-        search_space: What they are of.
-        index: Where they are looked up first, if anywhere.
-    """
-
-    def __init__(self, search_space: SearchSpace, index: RowIndex | None = None) -> None:
-        self.search_space, self.index = search_space, index
+    def __init__(self, search_space: SearchSpace) -> None:
+        self.search_space = search_space
         self.columns = {
             "accuracy": np.array([0.5]),
             "seconds": np.array([0.0]),
@@ -70,8 +63,6 @@ class Free:
 
     def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row 0 for each of N sequences, (N, T)."""
-        if self.index is not None:
-            self.index.rows(choices)
         return np.zeros(len(choices), dtype=np.int64)
 
     def evaluation(self, row: int) -> Evaluation:
@@ -165,8 +156,7 @@ def compare_speeds(seconds: float) -> None:
     register("benchmark/NASBench201-v0", nasbench201_table())
     register("benchmark/NASNet-v0", Free(nas_gym.NASNetSearchSpace()))
     register("benchmark/Conditional-v0", Free(CustomSearchSpace(Layers)))
-    hashes = HashIndex(np.array([], dtype="S32"))
-    register("benchmark/NASBench101-v0", Free(hashes.search_space, hashes))
+    register("benchmark/NASBench101-v0", Free(nas_gym.NASBench101SearchSpace()))
     print(f"{'steps per second':42} {'nas_gym':>12} {'CartPole-v1':>12}   ratio")
     cartpole, known = gym.make("CartPole-v1"), gym.make("benchmark/NASBench201-v0")
     compare(

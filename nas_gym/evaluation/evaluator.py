@@ -207,7 +207,9 @@ class CachingEvaluator:
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
         if self.recorded is not None:
-            self._paid = np.zeros(len(self.recorded.columns["accuracy"]), dtype=np.bool_)  # (R,)
+            number = len(self.recorded.columns["accuracy"])
+            self._paid = np.zeros(number, dtype=np.bool_)  # (R,)
+            self._first = np.zeros(number, dtype=np.int64)  # (R,): where in a batch it is first
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """As `Evaluator.evaluate`; an answer from memory says so in ``cached``."""
@@ -257,10 +259,10 @@ class CachingEvaluator:
             self.budget.made += 1
             self.budget.seconds += float(self.recorded.columns["seconds"][rows[0]])
             return
-        asked = np.flatnonzero(~cached)
-        new, first = np.unique(rows[asked], return_index=True)
-        cached[asked] = True
-        cached[asked[first]] = False
+        places = np.arange(len(rows))
+        self._first[rows[::-1]] = places[::-1]  # of equal rows, the first is written last
+        np.logical_or(cached, self._first[rows] != places, out=cached)
+        new = rows[~cached]
         self._paid[new] = True
         self.budget.made += len(new)
         self.budget.seconds += float(self.recorded.columns["seconds"][new].sum())

@@ -211,6 +211,11 @@ class NASBench101SearchSpace(SearchSpace):
             if _completable()[-1][choices[: len(EDGES)] @ _BITS]:
                 return choices
 
+    def _check_each(self, sequence: Choices) -> None:
+        known = ((sequence >= 0) & (sequence < self._limits)).all()
+        if not known or not _completable()[-1][_BITS @ sequence[: len(EDGES)]]:
+            super()._check_each(sequence)  # which is slow, and says where it goes wrong
+
     def decode(self, choices: ArrayLike) -> NASBench101Architecture:
         checked = self.check(choices).tolist()
         chosen = [edge for edge, choice in zip(EDGES, checked, strict=False) if choice]
