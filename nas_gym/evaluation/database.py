@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -103,6 +104,8 @@ class Database:
             self.name = str(self.url.database)
             if not create and not Path(self.name).is_file():  # opening would make an empty one
                 raise StoreError(f"store: there is none at {self.name}; check the name")
+        # SQLite has one writer at a time; threads that wait in line are faster than its polling.
+        self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
@@ -137,6 +140,11 @@ class Database:
                     if not _is_gone(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(min(1.0, self.patience / 10))
+
+    def write(self, work: Callable[[Connection], _Result]) -> _Result:
+        """As `run`, for work that writes."""
+        with self._turn:
+            return self.run(work)
 
     def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         """The rows of a query, by their columns; see `run`."""

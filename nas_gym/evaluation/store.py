@@ -158,7 +158,7 @@ class Store:
                 return row
             return _find(connection, row["key"], evaluation.fingerprint, repeat, run)
 
-        found = self._database.run(write)
+        found = self._database.write(write)
         assert found is not None
         return self._record(found)
 
@@ -199,7 +199,7 @@ class Store:
         """Copies everything that another store knows and this one does not; says how many."""
         before, rows = self.size(), other._everything()
         while batch := list(islice(rows, _BATCH)):
-            self._database.run(partial(self._write, rows=batch))
+            self._database.write(partial(self._write, rows=batch))
         return self.size() - before
 
     def close(self) -> None:
