@@ -159,7 +159,8 @@ def _context() -> BaseContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
+    # An optimizer imports the last of these in its first step, which takes as long as torch itself.
+    context.set_forkserver_preload(["__main__", __name__, "torch._dynamo"])
     return context
 
 

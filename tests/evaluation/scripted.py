@@ -40,6 +40,7 @@ class ScriptedEvaluator:
     """A `ChildEvaluator`; its message says what the worker is like."""
 
     images: NDArray[np.uint8] = field(default_factory=lambda: np.ones(2**20, np.uint8))
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     fingerprint: str = "scripted"
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
@@ -55,19 +56,25 @@ class ScriptedEvaluator:
         return Evaluation("ok", accuracy, (), 0.0, repeat, self.fingerprint, message=message)
 
     def _describe(self, value: str) -> str:
-        """The process, its threads, and whether the images lie in a block that all map."""
+        """The process, its threads, its GPUs, and whether the images lie in a block for all."""
         time.sleep(float(value or 0))
         maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
         place = self.images.ctypes.data
         [line] = [line for line in maps if _within(place, line.split()[0])]
-        return f"{os.getpid()} {torch.get_num_threads()} {'memfd:nas_gym' in line}"
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        return f"{os.getpid()} {torch.get_num_threads()} {gpus} {'memfd:nas_gym' in line}"
 
     def _blot(self, value: str) -> None:
         self.images[:] = 0
 
-    def _sleep(self, value: str) -> str:
+    def _sleep(self, value: str) -> None:
         time.sleep(float(value))
-        return f"{time.monotonic()}"
+
+    def _clock(self, value: str) -> str:
+        """When it began."""
+        began = time.monotonic()
+        time.sleep(float(value))
+        return str(began)
 
     def _raise(self, value: str) -> None:
         raise SystemExit(value)
