@@ -124,7 +124,7 @@ def test_an_evaluator_that_cannot_be_loaded_is_one_error() -> None:
     with LocalWorkers(Unreadable(), workers=2) as pool:
         waiting = [pool.submit(Script("describe")) for _ in range(3)]
         for future in waiting:
-            with pytest.raises(WorkersFailed, match=r"cannot load the evaluator: OSError.*is gone"):
+            with pytest.raises(WorkersFailed, match=r"cannot load.*OSError.*is gone"):
                 future.result(timeout=60)
         with pytest.raises(WorkersFailed, match="is gone"):
             pool.evaluate([Script("describe")])
@@ -133,7 +133,7 @@ def test_an_evaluator_that_cannot_be_loaded_is_one_error() -> None:
 def test_workers_that_never_begin_are_one_error() -> None:
     with (
         LocalWorkers(Deadly(), workers=2) as pool,
-        pytest.raises(WorkersFailed, match="5 processes ended before they were ready"),
+        pytest.raises(WorkersFailed, match="5 of them ended before they were ready"),
     ):
         pool.evaluate([Script("describe")])
 
@@ -178,18 +178,21 @@ def test_workers_that_were_killed_while_idle_are_replaced(
 
 
 def test_ctrl_c_ends_the_workers() -> None:
-    with (
-        pytest.raises(KeyboardInterrupt),
-        LocalWorkers(ScriptedEvaluator(), workers=2) as pool,
-    ):
-        children = [int(process) for process, *_ in describe_all(pool)]
+    children: list[int] = []
 
-        def press() -> None:  # the terminal sends the signal to all of them
-            for process in (*children, os.getpid()):
-                os.kill(process, signal.SIGINT)
+    def search() -> None:
+        with LocalWorkers(ScriptedEvaluator(), workers=2) as pool:
+            children.extend(int(process) for process, *_ in describe_all(pool))
+            threading.Timer(0.2, press).start()
+            pool.evaluate([Script("sleep", "60")] * 3)
 
-        threading.Timer(0.2, press).start()
-        pool.evaluate([Script("sleep", "60")] * 3)
+    def press() -> None:  # the terminal sends the signal to all of them
+        for process in (*children, os.getpid()):
+            os.kill(process, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        search()
+    assert children
     wait_for_end_of(children)
 
 
