@@ -176,7 +176,8 @@ class Free:
 def measured_overhead(environments: int = 16, children: int = 160) -> Overhead:
     """What PPO and the store take for a child here."""
     search_space = nas_gym.NASNetSearchSpace()
-    vec_env = NASVecEnv(NASVectorEnv(search_space, Free(), environments))
+    envs = NASVectorEnv(search_space, Free(), environments, autoreset_mode="SameStep")
+    vec_env = NASVecEnv(envs)
     decisions = len(search_space.decisions)
     settings = AGENTS["ppo"].defaults(Plan(decisions, children, environments))
     agent = PPO("MlpPolicy", vec_env, device="cpu", seed=0, **settings)
