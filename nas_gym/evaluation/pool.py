@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 """How often a child loses its worker to a death that may come from outside, before the child is
 blamed for it."""
-STARTS = 5
-"""How many workers in a row may die before they are ready."""
+STARTS, LATER_STARTS = 5, 100
+"""How many workers in a row may die before they are ready: at first, when most likely none
+will ever be, and after one has been, when something from outside must be ending them."""
 CHECK_SECONDS = 0.5
 """How often workers are looked after that say nothing."""
 SLOW_IMPORT = "torch._dynamo"
@@ -131,7 +132,7 @@ class Pool(ConcurrentEvaluator, ABC):
         self.cost = cost or self._learned
         self.fingerprint = evaluator.fingerprint
         self._error: WorkersFailed | None = None
-        self._failed_starts = 0
+        self._failed_starts, self._starts = 0, STARTS
         self._closed, self._open = False, threading.Lock()
         self._waiting: deque[Child] = deque()
         self._running: set[Child] = set()
@@ -250,17 +251,18 @@ class Pool(ConcurrentEvaluator, ABC):
     def _begun(self, worker: Worker, future: Future[None]) -> None:
         error = future.exception()
         if error is None:
-            self._failed_starts = 0
+            self._failed_starts, self._starts = 0, LATER_STARTS
             self._idle.append(worker)
             self._assign()
             return
         self._failed_starts += 1
         if isinstance(error, WorkersFailed):
             self._error = error
-        elif self._failed_starts == STARTS:
+        elif self._failed_starts >= self._starts:
             self._error = WorkersFailed(
-                f"workers: {STARTS} of them ended before they were ready ({error}); what they "
-                'printed says why. A script that makes workers needs `if __name__ == "__main__":`'
+                f"workers: {self._failed_starts} of them ended before they were ready ({error}); "
+                "what they printed says why. A script that makes workers needs "
+                '`if __name__ == "__main__":`'
             )
         if self._error is None:
             self._begin(worker)
