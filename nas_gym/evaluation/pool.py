@@ -115,18 +115,12 @@ class Pool(ConcurrentEvaluator, ABC):
 
     Args:
         evaluator: What the workers run.
-        workers: The workers, not begun yet.
         cost: An estimate of an architecture's time, in any unit. The children of a batch start in
             falling order of it, so that no long one starts last, while the other workers have
             nothing left to do. Default: learned from the children that the pool has evaluated.
     """
 
-    def __init__(
-        self,
-        evaluator: ChildEvaluator,
-        workers: Sequence[Worker],
-        cost: CostOfArchitecture | None = None,
-    ) -> None:
+    def __init__(self, evaluator: ChildEvaluator, cost: CostOfArchitecture | None = None) -> None:
         self.evaluator = evaluator
         self._learned = LearnedSeconds()
         self.cost = cost or self._learned
@@ -136,12 +130,16 @@ class Pool(ConcurrentEvaluator, ABC):
         self._closed, self._open = False, threading.Lock()
         self._waiting: deque[Child] = deque()
         self._running: set[Child] = set()
-        self._workers = list(workers)
+        self._workers: list[Worker] = []
         self._idle: list[Worker] = []
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="nas_gym pool", daemon=True)
+
+    def start(self, workers: Sequence[Worker]) -> None:
+        """Has the workers begin; called once, at the end of a subclass's construction."""
+        self._workers.extend(workers)
         for worker in self._workers:
             self._events.put(partial(self._begin, worker))
-        self._thread = threading.Thread(target=self._run, name="nas_gym pool", daemon=True)
         self._thread.start()
 
     @property
