@@ -14,7 +14,7 @@ from examples.reproduction.nasbench201 import ALGORITHMS, Algorithm, Result, Tra
 from tests.agents.stubs import RECORDED_FILE
 
 needs_table = pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
-BUDGET = 3_000.0
+BUDGET = 2_000.0
 
 
 @needs_table
