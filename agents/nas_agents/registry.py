@@ -182,12 +182,18 @@ def ars(plan: Plan) -> Arguments:
     }
 
 
+def regularized_evolution(plan: Plan) -> Arguments:
+    """NAS-Bench-201's population, or AmoebaNet's for a search that is ten times as long."""
+    population, sample = (10, 3) if plan.episodes < 1000 else (100, 25)
+    return {"population": population, "sample": sample}
+
+
 @dataclass(frozen=True)
 class AgentEntry:
     """Where an algorithm is, and how it is made."""
 
     path: str
-    """``module:Class``."""
+    """``module:Class`` of a Stable-Baselines3 algorithm, or of a `nas_agents.strategy.Strategy`."""
     defaults: Callable[[Plan], Arguments]
     continuous: bool = False
     """Whether it acts through `nas_gym.wrappers.ContinuousAction`."""
@@ -208,4 +214,7 @@ AGENTS = {
     "tqc": AgentEntry("sb3_contrib:TQC", sac, continuous=True),
     "crossq": AgentEntry("sb3_contrib:CrossQ", crossq, continuous=True),
     "random": AgentEntry("nas_agents.random_search:RandomSearch", none),
+    "regularized-evolution": AgentEntry(
+        "nas_agents.regularized_evolution:RegularizedEvolution", regularized_evolution
+    ),
 }

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_agents.agents import agent_arguments
+from nas_agents.agents import agent_arguments, load_strategy
 from nas_agents.environments import registered_search_spaces
 from nas_agents.registry import AGENTS, Plan
 
@@ -77,10 +77,10 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
 
 
 def write(folder: Path) -> None:
-    """Writes the files of all agents but random search, which is no algorithm of the Zoo."""
+    """Writes the files of all agents that are algorithms; strategies are none."""
     folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
-        if agent != "random":
+        if load_strategy(AGENTS[agent]) is None:
             (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
 
 
