@@ -16,7 +16,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
@@ -33,7 +35,12 @@ STARTS = 5
 """How many workers in a row may die before they are ready."""
 CHECK_SECONDS = 0.5
 """How often workers are looked after that say nothing."""
+SLOW_IMPORT = "torch._dynamo"
+"""An optimizer imports it in its first step, and takes as long over it as over torch itself: that
+is no part of the first child's time."""
 
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 CostOfArchitecture = Callable[[Architecture], float]
 
 
@@ -46,13 +53,16 @@ class WorkerLost(Exception):
 
     Args:
         reason: How, in words.
+        blame: Whether it was its child's doing: True or False, or None if that cannot be told.
         status: What became of the child, if it was its own doing.
-        blame: Whether it was: True or False, or None if that cannot be told.
+        machine: Which machine the worker was on, where there are several.
     """
 
-    def __init__(self, reason: str, blame: bool | None, status: Status = "crashed") -> None:
+    def __init__(
+        self, reason: str, blame: bool | None, status: Status = "crashed", machine: str = ""
+    ) -> None:
         super().__init__(reason)
-        self.blame, self.status = blame, status
+        self.blame, self.status, self.machine = blame, status, machine
 
 
 @dataclass(eq=False)
@@ -64,8 +74,8 @@ class Child:
     pickled: bytes
     """The architecture as a worker gets it."""
     future: Future[Evaluation] = field(default_factory=Future)
-    deaths: int = 0
-    """How often its worker died of what may have come from outside."""
+    deaths: list[str] = field(default_factory=list)
+    """The machines of its workers that died of what may have come from outside."""
     started: float | None = None
     """When it was given to a worker, by `time.perf_counter`."""
 
@@ -189,6 +199,10 @@ class Pool(ConcurrentEvaluator, ABC):
         """The architecture as workers can read it."""
         return pickle.dumps(architecture)
 
+    def suspicious(self, deaths: Sequence[str]) -> int:
+        """How many of the workers that died on these machines may have died of their child."""
+        return len(deaths)
+
     def close(self) -> None:
         """Ends the workers; evaluations under way are lost, and their futures cancelled."""
         with self._open:
@@ -291,11 +305,13 @@ class Pool(ConcurrentEvaluator, ABC):
         status: Status = "crashed"
         message = f"{type(error).__name__}: {error}"
         if isinstance(error, WorkerLost):
-            child.deaths += error.blame is None
-            if error.blame is False or 0 < child.deaths < ATTEMPTS:
+            if error.blame is None:
+                child.deaths.append(error.machine)
+            deaths = self.suspicious(child.deaths)
+            if error.blame is False or (error.blame is None and deaths < ATTEMPTS):
                 return None
             status, message = error.status, str(error)
-            message += f" ({child.deaths} times)" if child.deaths else ""
+            message += "" if error.blame else f" ({deaths} times)"
         assert child.started is not None
         return Evaluation(
             status=status,
@@ -323,21 +339,50 @@ def check_timeout(timeout: float | None) -> None:
         require_number("timeout", timeout, 1e-3, float("inf"))
 
 
-def evaluate_safely(
-    evaluator: ChildEvaluator, architecture: Architecture, repeat: int
-) -> Evaluation:
-    """As `ChildEvaluator.evaluate_one`; an exception of any kind becomes a status."""
+def converted(
+    source: Future[Given],
+    result: Callable[[Given], Made],
+    error: Callable[[BaseException], BaseException],
+) -> Future[Made]:
+    """A future of what becomes of another's result, or of its exception."""
+    made: Future[Made] = Future()
+
+    def convert(done: Future[Given]) -> None:
+        if (raised := done.exception()) is not None:
+            made.set_exception(error(raised))
+        else:
+            made.set_result(result(done.result()))
+
+    source.add_done_callback(convert)
+    return made
+
+
+def answer_for(evaluator: ChildEvaluator, architecture: bytes, repeat: int) -> Answer:
+    """What a worker does with a child; an exception of any kind becomes a status."""
+    child: Architecture = pickle.loads(architecture)
     started = time.perf_counter()
     try:
-        return evaluator.evaluate_one(architecture, repeat)
+        evaluation = evaluator.evaluate_one(child, repeat)
     except BaseException as error:
         memory = isinstance(error, Exception) and is_out_of_memory(error)
-        return Evaluation(
+        evaluation = Evaluation(
             status="out_of_memory" if memory else "crashed",
             accuracy=0.0,
             curve=(),
             seconds=time.perf_counter() - started,
-            seed=evaluator.seed_of(architecture, repeat),
+            seed=evaluator.seed_of(child, repeat),
             fingerprint=evaluator.fingerprint,
             message=f"{type(error).__name__}: {error}",
         )
+    return evaluation, evaluation.status != "crashed" or _cuda_works()
+
+
+def _cuda_works() -> bool:
+    """Whether CUDA can be used: a kernel that crashed takes it away from its whole process."""
+    if not torch.cuda.is_initialized():
+        return True
+    try:
+        torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-import pickle
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future, InvalidStateError
 from concurrent.futures import TimeoutError as TimedOut
@@ -20,6 +20,7 @@ from pebble import ProcessExpired, ProcessPool
 from nas_gym.errors import require, require_integer
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.evaluation.pool import (
+    SLOW_IMPORT,
     Answer,
     Child,
     CostOfArchitecture,
@@ -27,8 +28,9 @@ from nas_gym.evaluation.pool import (
     Worker,
     WorkerLost,
     WorkersFailed,
+    answer_for,
     check_timeout,
-    evaluate_safely,
+    converted,
 )
 from nas_gym.evaluation.processes import end_with_parent, how_it_ended, usable_cores
 from nas_gym.evaluation.sharing import Share, SharedObject
@@ -142,17 +144,8 @@ class _Process(Worker):
         return self._ask(_started)
 
     def evaluate(self, child: Child) -> Future[Answer]:
-        answer: Future[Answer] = Future()
-
-        def finish(asked: Future[Answer]) -> None:
-            if (error := asked.exception()) is not None:
-                answer.set_exception(self._lost(error))
-            else:
-                answer.set_result(asked.result())
-
-        arguments = (child.pickled, child.repeat)
-        self._ask(_evaluate, *arguments, timeout=self._timeout).add_done_callback(finish)
-        return answer
+        asked = self._ask(_evaluate, child.pickled, child.repeat, timeout=self._timeout)
+        return converted(asked, lambda answer: answer, self._lost)
 
     def _lost(self, error: BaseException) -> BaseException:
         """What pebble's exception means for the child."""
@@ -202,8 +195,7 @@ def _context() -> BaseContext:
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")
-    # An optimizer imports the last of these in its first step, which takes as long as torch itself.
-    context.set_forkserver_preload(["__main__", __name__, "torch._dynamo"])
+    context.set_forkserver_preload(["__main__", __name__, SLOW_IMPORT])
     return context
 
 
@@ -218,6 +210,7 @@ def _start(setup: _Setup) -> None:
     if setup.gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = setup.gpu  # before CUDA is used: torch reads it then
     torch.set_num_threads(setup.threads)
+    importlib.import_module(SLOW_IMPORT)
     try:
         _own.append(setup.evaluator.load())
     except Exception as error:
@@ -233,16 +226,4 @@ def _started() -> None:
 def _evaluate(architecture: bytes, repeat: int) -> Answer:
     evaluator = _own[0]
     assert not isinstance(evaluator, WorkersFailed)
-    evaluation = evaluate_safely(evaluator, pickle.loads(architecture), repeat)
-    return evaluation, evaluation.status != "crashed" or _cuda_works()
-
-
-def _cuda_works() -> bool:
-    """Whether CUDA can be used: a kernel that crashed takes it away from its whole process."""
-    if not torch.cuda.is_initialized():
-        return True
-    try:
-        torch.cuda.synchronize()
-    except RuntimeError:
-        return False
-    return True
+    return answer_for(evaluator, architecture, repeat)
