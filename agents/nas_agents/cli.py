@@ -21,6 +21,7 @@ from nas_agents.command_line import (
 )
 from nas_agents.registry import AGENTS
 from nas_agents.search_settings import SearchSettings
+from nas_agents.store_commands import app as store_app
 from nas_agents.table_commands import app as table_app
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_app, name="table")
+app.add_typer(store_app, name="store")
 EXIT_FAILED = 1
 
 

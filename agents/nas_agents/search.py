@@ -161,6 +161,7 @@ def search(
         stack.callback(ready.env.close)
         finished = ready.finished_summary()
         if finished is not None:
+            folder.write(SETTINGS, ready.record())
             return ready.finish(_progress_of(folder), finished, on_final_epoch)
         stack.enter_context(workers_and_store(ready.settings, ready.env, folder, ready.name))
         folder.write(SETTINGS, ready.record())

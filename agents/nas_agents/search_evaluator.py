@@ -14,7 +14,8 @@ from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
 from nas_gym import Evaluator, NASEnv
 from nas_gym.errors import require
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator
+from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.evaluation.ray_workers import RayWorkers
 from nas_gym.evaluation.store import Store
 from nas_gym.evaluation.stored_evaluator import StoredEvaluator
 from nas_gym.evaluation.workers import LocalWorkers
@@ -79,11 +80,13 @@ def check_recorded(settings: SearchSettings, evaluator: Evaluator) -> None:
     )
 
 
-def _workers(settings: SearchSettings, trainer: ChildEvaluator) -> ConcurrentEvaluator | None:
+def _workers(settings: SearchSettings, trainer: ChildEvaluator) -> LocalWorkers | RayWorkers | None:
     """The workers that the settings ask for, if they do.
 
     A child that may be ended has a process of its own.
     """
+    if settings.ray is not None:
+        return RayWorkers(trainer, settings.ray, settings.workers, settings.child_timeout)
     if settings.workers is None and settings.child_timeout is None:
         return None
     return LocalWorkers(trainer, settings.workers or 1, settings.child_timeout)

@@ -7,7 +7,7 @@ dialects read. For one table, that is less than a migration framework would ask 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,13 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
 
@@ -127,34 +133,34 @@ class Database:
                 try:
                     with self._engine.connect() as connection:
                         return work(connection)
-                except OperationalError as error:
+                except DBAPIError as error:
                     if not _is_gone(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(min(1.0, self.patience / 10))
 
-    def stream(self, query: Select[Any]) -> Iterator[Mapping[str, Any]]:
-        """The rows of one state of the database, a thousand at a time.
+    def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+        """The rows of a query, by their columns; see `run`."""
+        return self.run(lambda connection: [row._asdict() for row in connection.execute(query)])
+
+    def stream(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
+        """As `rows`, one by one, all of one state of the database.
 
         Raises:
             StoreError: what went wrong, and what to do.
         """
-        options: dict[str, Any] = {"yield_per": 1_000}
-        if not self.is_sqlite:  # where a cursor lives in a transaction
-            options["isolation_level"] = "REPEATABLE READ"
+        self.run(lambda connection: connection.exec_driver_sql("SELECT 1"))  # waits for a server
         with self._clear_errors(), self._engine.connect() as connection:
-            for row in connection.execution_options(**options).execute(query):
+            for row in connection.execute(query):
                 yield row._asdict()
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
-        """Everything within it is done together, or not at all."""
+        """Everything within it is done together, or, when it raises, not at all.
+
+        It is undone as the connection goes back to its pool.
+        """
         connection.exec_driver_sql("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
-        try:
-            yield
-        except BaseException:
-            if not connection.invalidated:
-                connection.exec_driver_sql("ROLLBACK")
-            raise
+        yield
         connection.exec_driver_sql("COMMIT")
 
     def close(self) -> None:
@@ -166,13 +172,13 @@ class Database:
             arguments: dict[str, Any] = {"timeout": self.patience}
             on_connect = "PRAGMA synchronous=FULL"
         else:
-            arguments = {"connect_timeout": 10, **self.url.query}
+            arguments = {"client_encoding": "utf8", "connect_timeout": "10"}
+            arguments = {name: arguments[name] for name in arguments if name not in self.url.query}
             on_connect = f"SET lock_timeout = {int(1000 * self.patience)}"
         try:
             engine = create_engine(
                 self.url,
                 isolation_level="AUTOCOMMIT",  # one statement is one transaction
-                pool_pre_ping=not self.is_sqlite,
                 connect_args=arguments,
             )
         except ImportError as error:
@@ -230,7 +236,9 @@ class Database:
         """What goes wrong in the database is raised as a `StoreError`."""
         try:
             yield
-        except SQLAlchemyError as error:
+        except NASGymError:
+            raise
+        except (SQLAlchemyError, ValueError) as error:  # the latter: a time that is none
             raise StoreError(f"store: {self.name} {explain(error)}") from error
 
 
@@ -266,7 +274,7 @@ _EXPLANATIONS = (
     (("database or disk is full", "53100"), f"has no space left: free some; {_KEPT}"),
     (("database is locked", "55P03"), "is locked by another process: wait for it, or end it"),
     (
-        ("malformed", "not a database", "corrupt", "XX001", "XX002"),
+        ("malformed", "not a database", "decode", "parse datetime", "XX001", "XX002"),
         "is corrupt, or no database: put a copy in its place, save what can be read with "
         "`sqlite3 FILE .recover`, or name another store",
     ),
@@ -286,7 +294,7 @@ _EXPLANATIONS = (
 """Parts of a database's message, or PostgreSQL's codes of errors, and what to say."""
 
 
-def explain(error: SQLAlchemyError) -> str:
+def explain(error: Exception) -> str:
     """What happened and what to do, then the database's own words."""
     cause = getattr(error, "orig", None) or error
     words = " ".join(str(cause).split())
@@ -294,17 +302,17 @@ def explain(error: SQLAlchemyError) -> str:
     for signs, explanation in _EXPLANATIONS:
         if any(sign in text for sign in signs):
             return f"{explanation} ({words})"
-    if isinstance(error, OperationalError) and _is_gone(error):
+    if isinstance(error, DBAPIError) and _is_gone(error):
         return f"cannot be reached: check the URL, and that the server runs ({words})"
     return f"failed ({words})"
 
 
 def _is_gone(error: DBAPIError) -> bool:
     """Whether a PostgreSQL server could not be reached, went away, or is starting up."""
-    state = getattr(error.orig, "sqlstate", "")  # None where there is no connection
-    if state is None:
-        return True
-    return error.connection_invalidated or state.startswith(("08", "57P"))
+    if not isinstance(error, (InterfaceError, OperationalError)):
+        return False
+    state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one
+    return state is None or error.connection_invalidated or state.startswith(("08", "57P"))
 
 
 def _version(connection: Connection) -> int | None:

@@ -39,6 +39,7 @@ others depend on the machine and on what else ran on it: such a failure answers 
 happened in, which must not change when it is resumed; another run tries again."""
 PATIENCE = 60.0
 _BATCH = 1_000
+_OF_RECORD = ("key", "repeat", "architecture", "run", "worker")
 _OF_EVALUATION = tuple(field.name for field in fields(Evaluation) if field.name != "cached")
 
 _rows = EVALUATIONS.c
@@ -112,7 +113,8 @@ class Store:
     def __init__(self, url: str | Path, *, create: bool = True, patience: float = PATIENCE) -> None:
         self._database = Database(url, create, patience)
         dialect = sqlite if self._database.is_sqlite else postgresql
-        self._insert = dialect.insert(EVALUATIONS).on_conflict_do_nothing()
+        insert = dialect.insert(EVALUATIONS).on_conflict_do_nothing()
+        self._insert = insert.execution_options(preserve_rowcount=True)
 
     @property
     def name(self) -> str:
@@ -173,7 +175,7 @@ class Store:
         """Those of the highest accuracy, the best first."""
         query = select(EVALUATIONS).where(_rows.status == "ok")
         query = query.order_by(_rows.accuracy.desc(), _rows.time, _rows.key).limit(number)
-        return [self._record(row) for row in self._database.stream(query)]
+        return [self._record(row) for row in self._database.rows(query)]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many evaluations there are, by fingerprint and then by status."""
@@ -181,21 +183,21 @@ class Store:
         query = query.group_by(_rows.fingerprint, _rows.status)
         counts: dict[str, dict[str, int]] = {}
         query = query.order_by(func.min(_rows.time), _rows.status)
-        for row in self._database.stream(query):
+        for row in self._database.rows(query):
             counts.setdefault(row["fingerprint"], {})[row["status"]] = row["number"]
         return counts
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         """How many evaluations there are."""
-        query = select(func.count()).select_from(EVALUATIONS)
-        return self._database.run(lambda connection: connection.execute(query).scalar_one())
+        query = select(func.count().label("number")).select_from(EVALUATIONS)
+        return int(self._database.rows(query)[0]["number"])
 
     def merge(self, other: Store) -> int:
         """Copies everything that another store knows and this one does not; says how many."""
-        before, rows = len(self), other._everything()
+        before, rows = self.size(), other._everything()
         while batch := list(islice(rows, _BATCH)):
             self._database.run(partial(self._write, rows=batch))
-        return len(self) - before
+        return self.size() - before
 
     def close(self) -> None:
         """Closes the database; what was added is in it already."""
@@ -229,7 +231,9 @@ class Store:
             of_record = {
                 name: row[name] for name in ("key", "repeat", "architecture", "run", "worker")
             }
-            return Record(Evaluation(**evaluation), **of_record, time=row["time"])
+            return Record(
+                Evaluation(**evaluation), **of_record, time=row["time"].replace(tzinfo=timezone.utc)
+            )
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"store: {self.name} is corrupt in the row of {row['key']!r} ({error}); put a copy "

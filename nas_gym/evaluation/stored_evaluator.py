@@ -80,13 +80,18 @@ class StoredEvaluator:
         return costs
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """As `Evaluator.evaluate`.
+        """As `Evaluator.evaluate`; in falling order of the evaluator's ``cost``, if it has one.
 
         Raises:
             StoreError: the store failed; what was written before is in it.
         """
-        futures = [self.submit(architecture) for architecture in architectures]
-        return [future.result() for future in futures]
+        places = list(range(len(architectures)))
+        cost = getattr(self.evaluator, "cost", None)
+        if cost is not None:
+            costs = [cost(architecture) for architecture in architectures]
+            places.sort(key=lambda place: -costs[place])
+        futures = {place: self.submit(architectures[place]) for place in places}
+        return [futures[place].result() for place in range(len(architectures))]
 
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         """Asks for one evaluation; with ``repeats`` R, for the mean of R from R * ``repeat`` on.
