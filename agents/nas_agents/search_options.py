@@ -43,7 +43,9 @@ def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
     if "env" in values:
         values["env_id"] = values.pop("env")
-    env_arguments = {n: values.pop(n) for n in ("dataset", "device", "reward") if n in values}
+    env_arguments: dict[str, Any] = {
+        name: values.pop(name) for name in ("dataset", "device", "reward") if name in values
+    }
     if "reward" in env_arguments:
         env_arguments["reward"] = value_of(env_arguments["reward"])
     groups: dict[str, dict[str, Any]] = {

@@ -320,7 +320,7 @@ def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     add = Store.add
 
     def locked(store: Store, *args: Any) -> Any:
-        if len(store) == 6:
+        if store.size() == 6:
             raise StoreError("store: it is locked")
         return add(store, *args)
 
@@ -378,4 +378,4 @@ def test_sigkill(tmp_path: Path) -> None:
     assert told(run) == told(whole.run)
     assert resumed.summary["best"] == whole.summary["best"]
     with Store(run / "evaluations.db") as store:
-        assert len(store) == whole.summary["evaluations"]["made"]
+        assert store.size() == whole.summary["evaluations"]["made"]
