@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -101,8 +102,10 @@ class Database:
         self.name = self.url.render_as_string(hide_password=True)
         if self.is_sqlite and "uri" not in self.url.query:
             self.name = str(self.url.database)
-            if not create and not Path(self.name).is_file():
+            if not create and not Path(self.name).is_file():  # opening would make an empty one
                 raise StoreError(f"store: there is none at {self.name}; check the name")
+        # SQLite has one writer at a time; threads that wait in line are faster than its polling.
+        self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
@@ -137,6 +140,11 @@ class Database:
                     if not _is_gone(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(min(1.0, self.patience / 10))
+
+    def write(self, work: Callable[[Connection], _Result]) -> _Result:
+        """As `run`, for work that writes."""
+        with self._turn:
+            return self.run(work)
 
     def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         """The rows of a query, by their columns; see `run`."""
@@ -210,26 +218,34 @@ class Database:
     def _bring_up_to_date(self, connection: Connection, create: bool) -> None:
         """Makes the tables, or takes them from an older version to the newest."""
         newest = 1 + len(MIGRATIONS)
-        if _version(connection) == newest:
+        if self._version(connection, create) == newest:
             return
         with self.transaction(connection):
             if not self.is_sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            version = _version(connection)
+            version = self._version(connection, create)  # another process may have been faster
             if version is None:
-                if not create:
-                    raise StoreError(f"store: {self.name} holds no store; check the name")
                 metadata.create_all(connection, checkfirst=False)
                 connection.execute(_SCHEMA.insert().values(version=newest))
                 return
-            if version > newest:
-                raise StoreError(
-                    f"store: {self.name} has version {version} of the schema, and this nas_gym "
-                    f"knows {newest}; upgrade nas_gym, or name another store"
-                )
             for statement in MIGRATIONS[version - 1 :]:
                 connection.exec_driver_sql(statement)
             connection.execute(_SCHEMA.update().values(version=newest))
+
+    def _version(self, connection: Connection, create: bool) -> int | None:
+        """The version of the schema; None where there is none, and one may be made."""
+        if not inspect(connection).has_table(_SCHEMA.name):
+            if not create:
+                raise StoreError(f"store: {self.name} holds no store; check the name")
+            return None
+        version = connection.execute(select(_SCHEMA.c.version)).scalar_one()
+        newest = 1 + len(MIGRATIONS)
+        if version > newest:
+            raise StoreError(
+                f"store: {self.name} has version {version} of the schema, and this nas_gym "
+                f"knows {newest}; upgrade nas_gym, or name another store"
+            )
+        return int(version)
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -313,10 +329,3 @@ def _is_gone(error: DBAPIError) -> bool:
         return False
     state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one
     return state is None or error.connection_invalidated or state.startswith(("08", "57P"))
-
-
-def _version(connection: Connection) -> int | None:
-    """The version of the schema; None where there is none."""
-    if not inspect(connection).has_table(_SCHEMA.name):
-        return None
-    return int(connection.execute(select(_SCHEMA.c.version)).scalar_one())

@@ -7,6 +7,9 @@ One table, ``evaluations``, has a column for each field of `Evaluation` (``curve
 the architecture (JSON), the run, the worker and the time (UTC), so that anything reads it::
 
     pandas.read_sql("SELECT * FROM evaluations", "sqlite:///runs/my_run/evaluations.db")
+
+Its column ``scope`` is empty in a row that answers every run; in a failure that another run need
+not meet (see `LASTING`), it names the run.
 """
 
 from __future__ import annotations
@@ -93,9 +96,9 @@ class Record:
 class Store:
     """Evaluations in a database that many processes, and with PostgreSQL many machines, share.
 
-    Adding costs a fraction of a millisecond and a write to the disk; once it returns, the
-    evaluation outlives the process and the machine's power. A store can be used from any thread.
-    SQLite's file must be on a local disk.
+    Adding takes half a millisecond of the processor and one write to the disk that is waited for;
+    then, the evaluation outlives the process and a failure of the machine's power. A store can be
+    used from any thread. SQLite's file must be on a local disk.
 
     Args:
         url: A file for SQLite, made if it is not there, or ``sqlite:///FILE``, or
@@ -155,7 +158,7 @@ class Store:
                 return row
             return _find(connection, row["key"], evaluation.fingerprint, repeat, run)
 
-        found = self._database.run(write)
+        found = self._database.write(write)
         assert found is not None
         return self._record(found)
 
@@ -196,7 +199,7 @@ class Store:
         """Copies everything that another store knows and this one does not; says how many."""
         before, rows = self.size(), other._everything()
         while batch := list(islice(rows, _BATCH)):
-            self._database.run(partial(self._write, rows=batch))
+            self._database.write(partial(self._write, rows=batch))
         return self.size() - before
 
     def close(self) -> None:
@@ -228,9 +231,7 @@ class Store:
         try:
             evaluation = {name: row[name] for name in _OF_EVALUATION}
             evaluation["curve"] = tuple(json.loads(row["curve"]))
-            of_record = {
-                name: row[name] for name in ("key", "repeat", "architecture", "run", "worker")
-            }
+            of_record = {name: row[name] for name in _OF_RECORD}
             return Record(
                 Evaluation(**evaluation), **of_record, time=row["time"].replace(tzinfo=timezone.utc)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import resource
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -362,6 +363,21 @@ def test_a_full_disk_loses_nothing(file: Path) -> None:
         assert store.size() == size + 1
 
 
+def test_a_disk_that_cannot_be_written_loses_nothing(file: Path) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Store(file) as store:
+        store.add(CHILD, OK, "run")
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+            with pytest.raises(StoreError, match="what was recorded before is kept"):
+                fill(store)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        size = store.size()
+        store.add(random_architecture(size), OK, "run")
+        assert store.size() == size + 1 > 1
+
+
 def test_a_disk_of_the_server_that_is_full(postgresql: Server) -> None:
     raises = "RAISE EXCEPTION USING ERRCODE = 'disk_full', MESSAGE = 'could not extend file'"
     with Store(postgresql.url) as store:
@@ -466,6 +482,23 @@ def test_no_server(where: str) -> None:
     with pytest.raises(StoreError, match="cannot be reached: check the URL") as error:
         Store(f"postgresql://{where}")
     assert "secret" not in str(error.value)
+
+
+def test_a_user_without_rights(postgresql: Server) -> None:
+    execute(
+        postgresql.url,
+        "DROP TABLE IF EXISTS evaluations, evaluations_schema",
+        "DROP ROLE IF EXISTS guest",
+        "CREATE ROLE guest LOGIN",
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+    )
+    with pytest.raises(StoreError, match="give this user the rights"):
+        Store(postgresql.url.replace("nas_gym@", "guest@"))
+
+
+def test_no_database_of_this_name(postgresql: Server) -> None:
+    with pytest.raises(StoreError, match=r'check the URL.*"nowhere" does not exist'):
+        Store(postgresql.url.replace("/postgres?", "/nowhere?"))
 
 
 def test_a_server_that_comes_back_is_waited_for(postgresql: Server) -> None:

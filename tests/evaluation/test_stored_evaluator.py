@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nas_gym import Budget, InvalidSettings, RecordedEvaluator
+from nas_gym import Architecture, Budget, InvalidSettings, RecordedEvaluator
 from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluation
 from nas_gym.evaluation.store import Store, StoreError
 from nas_gym.evaluation.stored_evaluator import StoredEvaluator, mean_of
@@ -263,6 +263,23 @@ def test_an_interruption_ends_the_call_and_nothing_stays_under_way(store: Store)
     with pytest.raises(KeyboardInterrupt):
         stored.submit(A)
     assert stored.evaluate([A]) == [evaluation_of(A)]
+
+
+def test_whenever_evaluations_end_each_is_made_and_counted_once(store: Store) -> None:
+    class Threads(Children):
+        def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+            return threads.submit(self.evaluate_one, architecture, repeat)
+
+    different = [random_architecture(seed) for seed in range(20)]
+    children = Threads()
+    with ThreadPoolExecutor(4) as threads:
+        caching = CachingEvaluator(StoredEvaluator(children, store, "run", repeats=2))
+        futures = [caching.submit(different[number % 20]) for number in range(400)]
+        answers = [future.result() for future in futures]
+    assert sorted(repeat for _, repeat in children.asked) == [0] * 20 + [1] * 20
+    assert [answer.cached for answer in answers] == [False] * 20 + [True] * 380
+    assert [replace(answer, cached=False) for answer in answers] == answers[:20] * 20
+    assert caching.budget == Budget(asked=400, made=20, seconds=20 * 4.0)
 
 
 def test_a_batch_starts_longest_first(store: Store, workers: ManualWorkers) -> None:
