@@ -22,6 +22,7 @@ import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
+from nas_gym.evaluation.durations import LearnedSeconds
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, Evaluation, Status
 from nas_gym.evaluation.training import is_out_of_memory
 
@@ -114,9 +115,9 @@ class Pool(ConcurrentEvaluator, ABC):
     Args:
         evaluator: What the workers run.
         workers: The workers, not begun yet.
-        cost: An estimate of an architecture's time, in any unit. Where it is given, the children
-            of a batch start in falling order of it, so that no long one starts last, while the
-            other workers have nothing left to do; without it, they start in order.
+        cost: An estimate of an architecture's time, in any unit. The children of a batch start in
+            falling order of it, so that no long one starts last, while the other workers have
+            nothing left to do. Default: learned from the children that the pool has evaluated.
     """
 
     def __init__(
@@ -125,7 +126,9 @@ class Pool(ConcurrentEvaluator, ABC):
         workers: Sequence[Worker],
         cost: CostOfArchitecture | None = None,
     ) -> None:
-        self.evaluator, self.cost = evaluator, cost
+        self.evaluator = evaluator
+        self._learned = LearnedSeconds()
+        self.cost = cost or self._learned
         self.fingerprint = evaluator.fingerprint
         self._error: WorkersFailed | None = None
         self._failed_starts = 0
@@ -161,7 +164,7 @@ class Pool(ConcurrentEvaluator, ABC):
             InvalidSettings, WorkersFailed: as `submit`.
         """
         places = list(range(len(architectures)))
-        if self.cost is not None:
+        if len(places) > self.workers:
             costs = [self.cost(architecture) for architecture in architectures]
             places.sort(key=lambda place: -costs[place])
         futures: dict[int, Future[Evaluation]] = {}
@@ -290,6 +293,8 @@ class Pool(ConcurrentEvaluator, ABC):
             evaluation, works = future.result()
             if not works:
                 worker.replace()
+            if evaluation.status == "ok":
+                self._learned.add(child.architecture, evaluation.seconds)
         if works:
             self._idle.append(worker)
         else:

@@ -56,9 +56,11 @@ class ScriptedEvaluator:
         if not isinstance(architecture, Script):
             assert self.trainer is not None
             return self.trainer.evaluate_one(architecture, repeat)
+        started = time.perf_counter()
         message = getattr(self, "_" + architecture.act)(architecture.value) or ""
+        seconds = time.perf_counter() - started
         accuracy = float(self.images.mean()) / 2
-        return Evaluation("ok", accuracy, (), 0.0, repeat, self.fingerprint, message=message)
+        return Evaluation("ok", accuracy, (), seconds, repeat, self.fingerprint, message=message)
 
     def _describe(self, value: str) -> str:
         """The process, its threads, its GPUs, and whether the images lie in a block for all."""

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 import torch
 
-from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.datasets import load_dataset, resplit
 from nas_gym.evaluation.settings import TrainingSettings
@@ -83,12 +82,18 @@ def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_batch_starts_with_what_takes_longest() -> None:
-    def seconds(architecture: Architecture) -> float:
-        return float(architecture.body()["value"])
+    batch = [Script("clock", value) for value in ("0.02", "0.06", "0.04")]
 
-    with LocalWorkers(ScriptedEvaluator(), workers=1, cost=seconds) as pool:
-        made = pool.evaluate([Script("clock", value) for value in ("0.01", "0.03", "0.02")])
-    assert np.argsort([float(evaluation.message) for evaluation in made]).tolist() == [1, 2, 0]
+    def order(pool: LocalWorkers) -> list[int]:
+        return np.argsort(
+            [float(evaluation.message) for evaluation in pool.evaluate(batch)]
+        ).tolist()
+
+    with LocalWorkers(ScriptedEvaluator(), workers=1) as pool:
+        assert order(pool) == [0, 1, 2]  # nothing is known
+        assert order(pool) == [1, 2, 0]
+    with LocalWorkers(ScriptedEvaluator(), 1, cost=lambda a: -float(a.body()["value"])) as pool:
+        assert order(pool) == [0, 2, 1]
 
 
 def test_no_worker_sees_what_another_writes(pool: LocalWorkers) -> None:
