@@ -217,4 +217,7 @@ AGENTS = {
     "regularized-evolution": AgentEntry(
         "nas_agents.regularized_evolution:RegularizedEvolution", regularized_evolution
     ),
+    "local-search": AgentEntry("nas_agents.local_search:LocalSearch", none),
+    "grid": AgentEntry("nas_agents.grid:Grid", none),
+    "tpe": AgentEntry("nas_agents.tpe:TPE", none),
 }

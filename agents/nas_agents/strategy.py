@@ -19,7 +19,9 @@ class Strategy(ABC):
     Random search, evolution and their like need no lock-step: several proposals can be under way
     at a time, and each is answered when its child is trained, or never. Everything random is drawn
     from ``self.rng``, so a seed and the order of calls settle what is proposed. Sequences of
-    choices that are handed over, in either direction, are not written to afterwards.
+    choices that are handed over, in either direction, are not written to afterwards. Proposals are
+    of the whole search space; where the environment allows less of it at first (NAS's depth
+    schedule), the reward is that of what it makes of them, as with any agent.
 
     A subclass gives `propose` and `observe`; arguments beyond these two are its own, and
     ``nas-gym search --agent-set`` gives them. `nas_agents.strategy_agent.StrategyAgent` makes a

@@ -28,10 +28,27 @@ def test_an_agent_learns_twenty_decisions(tmp_path: Path) -> None:
     assert last_fifth(STUB_ID, "maskable-ppo", 400, tmp_path / "run") > 0.3
 
 
+@pytest.mark.parametrize("agent", ["regularized-evolution", "local-search"])
+def test_strategies_learn_twenty_decisions(agent: str, tmp_path: Path) -> None:
+    """As above: 0.08 for random search."""
+    assert last_fifth(STUB_ID, agent, 400, tmp_path / "run") > 0.5
+
+
+def test_a_grid_does_not(tmp_path: Path) -> None:
+    assert 0.03 < last_fifth(STUB_ID, "grid", 400, tmp_path / "run") < 0.13
+
+
 @pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
 @pytest.mark.parametrize(
     ("agent", "threshold"),
-    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77)],
+    [
+        ("ppo", 0.77),
+        ("a2c", 0.75),
+        ("dqn", 0.77),
+        ("ars", 0.77),
+        ("regularized-evolution", 0.77),
+        ("local-search", 0.73),
+    ],
 )
 def test_agents_learn_nasbench201(agent: str, threshold: float, tmp_path: Path) -> None:
     """Validation accuracy after 12 epochs: 0.69 for random search, with a deviation of 0.12.

@@ -55,7 +55,7 @@ def played(strategy: Strategy, number: int, under_way: int = 1) -> list[Choices]
 @every_strategy
 def test_proposals_are_complete_and_valid(name: str, space: str) -> None:
     strategy = made(name, space)
-    for choices in played(strategy, 24) + played(strategy, 12, under_way=4):
+    for choices in played(strategy, 16) + played(strategy, 8, under_way=4):
         assert choices.dtype == np.int64
         np.testing.assert_array_equal(SPACES[space].check(choices), choices)
 
@@ -63,9 +63,9 @@ def test_proposals_are_complete_and_valid(name: str, space: str) -> None:
 @every_strategy
 @pytest.mark.parametrize("space", ["nas_gym/NASBench201-v0", "conditional"])
 def test_proposals_follow_from_the_seed_and_the_order_of_calls(name: str, space: str) -> None:
-    first, again = (played(made(name, space, seed=4), 60, under_way=3) for _ in range(2))
+    first, again = (played(made(name, space, seed=4), 36, under_way=3) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    other = played(made(name, space, seed=5), 60, under_way=3)
+    other = played(made(name, space, seed=5), 36, under_way=3)
     assert np.array_equal(first, other) is (name == "grid")
 
 
@@ -83,7 +83,7 @@ def test_a_copy_goes_on_as_the_original(name: str) -> None:
 @every_strategy
 def test_proposals_that_are_never_answered_stop_nothing(name: str) -> None:
     strategy = made(name, "nas_gym/NASBench201-v0")
-    for number in range(200):
+    for number in range(60):
         choices = strategy.propose()
         if number % 3 == 0:
             strategy.observe(choices, reward_of(choices))
@@ -96,7 +96,7 @@ def test_what_was_proposed_is_not_written_to(name: str) -> None:
     before = [choices.copy() for choices in proposed]
     for choices in proposed:
         strategy.observe(choices, reward_of(choices))
-    played(strategy, 100)
+    played(strategy, 40)
     np.testing.assert_array_equal(proposed, before)
 
 

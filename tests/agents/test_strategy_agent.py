@@ -24,6 +24,7 @@ from nas_gym import Architecture, InvalidSettings, NASEnv, NASSearchSpace, NASVe
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.search_spaces import Choices
 from nas_gym.wrappers import BudgetExhausted, BudgetLimit, OneHotObservation, WholeArchitecture
+from tests.agents.test_strategy import STRATEGIES
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
 EPISODES = 12
@@ -160,6 +161,19 @@ def test_a_saved_search_goes_on_as_if_it_had_not_ended(played: int, tmp_path: Pa
     for one, other in zip(together.strategy.population, loaded.strategy.population, strict=True):
         assert one[0] == other[0]
         np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_is_saved_and_loaded(name: str, tmp_path: Path) -> None:
+    agent = make_agent(name, lock_step(), agent_arguments(name, Plan(DECISIONS, 100)), 2)
+    agent.learn(3 * DECISIONS * 8).save(tmp_path / "agent")
+    loaded = StrategyAgent.load(tmp_path / "agent", env=lock_step())
+    assert isinstance(agent, StrategyAgent)
+    for _ in range(20):
+        proposals = [each.strategy.propose() for each in (agent, loaded)]
+        np.testing.assert_array_equal(*proposals)
+        for each in (agent, loaded):
+            each.strategy.observe(proposals[0], float(proposals[0].sum()))
 
 
 def test_learning_can_be_continued() -> None:
