@@ -25,7 +25,7 @@ from nas_agents.run_folder import (
     default_run_folder,
     has_run,
 )
-from nas_agents.search_evaluator import workers_and_store
+from nas_agents.search_evaluator import lasting_store, workers_and_store
 from nas_agents.search_settings import (
     LIMITS,
     SearchSettings,
@@ -242,6 +242,7 @@ class _Ready:
             "torch": torch.__version__,
             "run": self.name,
             **asdict(self.settings),
+            "store": lasting_store(self.settings.store),
             "agent_made_with": self.arguments,
             "fingerprint": self.fingerprint,
         }

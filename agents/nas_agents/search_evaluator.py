@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from typing import TypeGuard
+
+from sqlalchemy import make_url
 
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
@@ -20,6 +23,7 @@ from nas_gym.evaluation.store import Store
 from nas_gym.evaluation.stored_evaluator import StoredEvaluator
 from nas_gym.evaluation.workers import LocalWorkers
 
+HIDDEN = ":***@"
 OF_CHILDREN = ("workers", "ray", "child_timeout", "store")
 """Settings that mean something where children are trained, and nowhere else."""
 
@@ -50,13 +54,27 @@ def workers_and_store(
         pool = _workers(settings, own)
         if pool is not None:
             stack.enter_context(closing(pool))
-        store = Store(settings.store or folder.path / "evaluations.db")
+        url = settings.store or str(folder.path / "evaluations.db")
+        require(HIDDEN not in url, "--store: give it again; passwords are not written down")
+        store = Store(url)
         stack.enter_context(closing(store))
         env.evaluator.evaluator = StoredEvaluator(pool or own, store, run, settings.repeats)
         try:
             yield
         finally:
             env.evaluator.evaluator = own
+
+
+def lasting_store(store: str | None) -> str | None:
+    """What may be written down of ``--store``, and is understood in any working directory.
+
+    It has no password.
+    """
+    if store is None:
+        return None
+    if "://" not in store:
+        return str(Path(store).resolve())
+    return make_url(store).render_as_string(hide_password=True)
 
 
 def trains_children(evaluator: Evaluator) -> TypeGuard[ChildEvaluator]:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from nas_agents.cli import app
 from nas_agents.search import SearchSettings, search
+from nas_agents.search_evaluator import lasting_store
 from nas_gym.search_spaces.cells import ADD
 from tests.agents.stubs import CHILDREN_ID, STUB_ID
 from tests.agents.test_search import episodes_of
@@ -126,6 +127,22 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
     assert result.stderr.count("\n") == 1
     assert says in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_password_is_not_written_down(tmp_path: Path) -> None:
+    assert lasting_store("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert lasting_store("some.db") == str(Path("some.db").resolve())
+    run = tmp_path / "run"
+    begun = (CHILDREN_ID, "--agent", "random", "--episodes", "3", "--run", str(run))
+    assert nas_gym(*begun).exit_code == 0
+    record = json.loads((run / "settings.json").read_text())
+    record["store"] = "postgresql://me:***@host/db"
+    (run / "settings.json").write_text(json.dumps(record))
+    (run / "summary.json").unlink()  # there is more to do
+    resumed = nas_gym("--resume", "--run", str(run))
+    assert resumed.exit_code == 2
+    assert "--store: give it again" in resumed.stderr
+    assert nas_gym("--resume", "--run", str(run), "--store", str(run / "other.db")).exit_code == 0
 
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
