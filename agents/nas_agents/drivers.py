@@ -17,6 +17,7 @@ from nas_agents.registry import Plan
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
 from nas_gym import NASEnv
+from nas_gym.errors import require
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.vector_env import NASVectorEnv
 
@@ -61,11 +62,18 @@ def make_driver(
         logs: The folder of its TensorBoard logs.
 
     Raises:
-        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments; or there
+            are more workers than it would have children for.
     """
     if settings.envs == 1 and load_strategy(agent_entry(settings.agent)) is not None:
         strategy = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
         return AsynchronousSearch(strategy, env)
+    workers = settings.workers or 1
+    require(
+        workers <= settings.envs,
+        f"workers: {settings.agent} designs {settings.envs} network(s) at a time (--envs), of "
+        f"which {workers} workers would not all have one; give --envs {2 * workers}, for instance",
+    )
     return LockStepSearch(settings, env, plan, arguments, logs)
 
 

@@ -47,8 +47,9 @@ class RunFolder:
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``best_weights.pt`` | its weights after the final training |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | the agent |
-    | ``tensorboard/`` | the agent's logs |
+    | ``checkpoint/`` | the agent, unless it is a strategy |
+    | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
+    | ``lock`` | nothing: who works in the folder has it locked |
 
     A process that dies leaves all of them whole: files are replaced as one, and a line of
     ``episodes.jsonl`` that was cut short is dropped when the run is resumed.

@@ -25,7 +25,7 @@ from nas_agents.run_folder import (
     default_run_folder,
     has_run,
 )
-from nas_agents.search_evaluator import lasting_store, workers_and_store
+from nas_agents.search_evaluator import check_children, lasting_store, workers_and_store
 from nas_agents.search_settings import (
     LIMITS,
     SearchSettings,
@@ -193,6 +193,7 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
     env = make_env(settings)
     trainer = env.evaluator.evaluator
+    check_children(settings, trainer)
     plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
     arguments = before.get("agent_made_with") or agent_arguments(
         settings.agent, plan, settings.agent_arguments

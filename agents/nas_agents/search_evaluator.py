@@ -41,13 +41,11 @@ def workers_and_store(
         run: The run's name in the store.
 
     Raises:
-        InvalidSettings: the evaluator trains no children, but something is asked for that only
-            such a one has; or the workers or the store cannot be had.
+        InvalidSettings: the workers or the store cannot be had.
         StoreError: the store cannot be opened.
     """
     own = env.evaluator.evaluator
     if not trains_children(own):
-        check_recorded(settings, own)
         yield
         return
     with ExitStack() as stack:
@@ -58,6 +56,8 @@ def workers_and_store(
         require(HIDDEN not in url, "--store: give it again; passwords are not written down")
         store = Store(url)
         stack.enter_context(closing(store))
+        if pool is not None:
+            stack.callback(pool.close)  # first, since what ends meanwhile goes into the store
         env.evaluator.evaluator = StoredEvaluator(pool or own, store, run, settings.repeats)
         try:
             yield
@@ -82,8 +82,10 @@ def trains_children(evaluator: Evaluator) -> TypeGuard[ChildEvaluator]:
     return all(hasattr(evaluator, name) for name in ("evaluate_one", "fingerprint", "seed_of"))
 
 
-def check_recorded(settings: SearchSettings, evaluator: Evaluator) -> None:
+def check_children(settings: SearchSettings, evaluator: Evaluator) -> None:
     """Raises `InvalidSettings` if a search asks for what an evaluator that trains nothing lacks."""
+    if trains_children(evaluator):
+        return
     for name in OF_CHILDREN:
         option = f"--{name.replace('_', '-')}"
         require(

@@ -98,7 +98,7 @@ def report(run: Path, summary: dict[str, Any]) -> bool:
     keys = [Architecture.from_json(episode["architecture"]).key for episode in episodes]
     meant = Counter(map(way_of, keys))
     statuses: Counter[str] = Counter()
-    right = True
+    right = bool(lines)
     print("| way | children | status | with that status and way |\n|---|---|---|---|")
     for way, number in sorted(meant.items()):
         status = STATUSES.get(way, "ok")
@@ -114,9 +114,9 @@ def report(run: Path, summary: dict[str, Any]) -> bool:
         kept = store.size()
     counts = summary["evaluations"]
     print(f"summary.json: {counts}, {summary['statuses']}; the store: {kept}, {stored}")
-    right &= summary["statuses"] == dict(statuses)
-    right &= counts["asked"] == counts["made"] + counts["cached"] == len(episodes)
-    right &= kept == counts["made"] == len(set(keys)) == sum(stored.values())
+    right &= dict(statuses) == summary["statuses"]
+    right &= len(episodes) == counts["asked"] == counts["made"] + counts["cached"]
+    right &= kept == len(set(keys)) == sum(stored.values()) == counts["made"]
     failed = 1 - meant["ok"] / len(episodes)
     print(f"{failed:.1%} failed; the counts {'add up' if right else 'DO NOT ADD UP'}")
     return right
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--children", type=int, default=1000)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
-    gym.register(ENV_ID, entry_point=make_env)
+    gym.register(ENV_ID, entry_point="__main__:make_env")
     settings = SearchSettings(
         ENV_ID,
         "random",

@@ -70,7 +70,7 @@ def make_env(log: str, seed: int = 0) -> NASEnv:
     return NASEnv(NASNetSearchSpace(2), trainer)
 
 
-gym.register(ENV_ID, entry_point=make_env)
+gym.register(ENV_ID, entry_point="kills:make_env")
 
 
 @dataclass
@@ -286,9 +286,8 @@ def with_local_workers(
 ) -> bool:
     """Kills the search and its workers; whether all is as it should be."""
     search = Search(folder / "local", expected.episodes, ["--workers", "2"])
-    of_search = number - number // 2
     kills: dict[str, tuple[int, Kill]] = {
-        "search": (of_search, kill_search),
+        "search": (number - number // 2, kill_search),
         "worker": (number // 2, kill_worker),
     }
     return report("local workers", search, expected, besiege(search, kills, generator))
@@ -301,7 +300,7 @@ def with_ray(folder: Path, expected: Search, number: int, generator: random.Rand
         options = ["--ray", cluster.cluster.address, "--workers", "2"]
         search = Search(folder / "ray", expected.episodes, options)
         each = number // 3
-        kills = {
+        kills: dict[str, tuple[int, Kill]] = {
             "search": (each, kill_search),
             "actor": (each, cluster.kill_actor),
             "node": (number - 2 * each, cluster.kill_node),

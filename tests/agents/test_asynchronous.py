@@ -7,7 +7,7 @@ import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Barrier, Lock
 from typing import Any
 
 import pytest
@@ -30,27 +30,32 @@ EVOLUTION = {"agent_arguments": {"population": 5, "sample": 2}}
 
 
 class Threads:
-    """`LocalWorkers` with threads, whose children take a random time."""
+    """`LocalWorkers` with threads, whose children take a random time.
 
-    most_busy = 0
+    If ``together``, the first ones wait for each other: all workers have to be busy at a time.
+    """
+
+    together = False
 
     def __init__(
         self, evaluator: ChildEvaluator, workers: int, timeout: float | None = None
     ) -> None:
         self.evaluator, self.workers = evaluator, workers
         self.fingerprint = evaluator.fingerprint
-        self._threads, self._lock, self._busy = ThreadPoolExecutor(workers), Lock(), 0
+        self._threads, self._lock = ThreadPoolExecutor(workers), Lock()
+        self._begun, self._all_busy = 0, Barrier(workers, timeout=20)
 
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         return self._threads.submit(self._evaluate, architecture, repeat)
 
     def _evaluate(self, architecture: Architecture, repeat: int) -> Evaluation:
         with self._lock:
-            self._busy += 1
-            Threads.most_busy = max(Threads.most_busy, self._busy)
+            self._begun += 1
+            first = self._begun <= self.workers
+        if self.together and first:
+            self._all_busy.wait()
         time.sleep(random.Random().uniform(0, 0.003))
         with self._lock:
-            self._busy -= 1
             return self.evaluator.evaluate_one(architecture, repeat)
 
     def close(self) -> None:
@@ -60,7 +65,6 @@ class Threads:
 @pytest.fixture(autouse=True)
 def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search_evaluator, "LocalWorkers", Threads)
-    monkeypatch.setattr(Threads, "most_busy", 0)
 
 
 def test_one_worker_is_sequential(tmp_path: Path) -> None:
@@ -74,7 +78,10 @@ def test_one_worker_is_sequential(tmp_path: Path) -> None:
     assert [e["proposals"] for e in runs["none"]] == list(range(1, 21))
 
 
-def test_all_workers_are_busy_and_every_proposal_is_observed(tmp_path: Path) -> None:
+def test_all_workers_are_busy_and_every_proposal_is_observed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Threads, "together", True)
     run = tmp_path / "run"
     settings = settings_for(run, "regularized-evolution", workers=4, episodes=60, **EVOLUTION)
     result = search(settings, run)
@@ -82,7 +89,6 @@ def test_all_workers_are_busy_and_every_proposal_is_observed(tmp_path: Path) -> 
     assert result.stopped_by == "episodes"
     assert sorted(episode["proposal"] for episode in episodes) == list(range(1, 61))
     assert max(trained(run).values()) == 1
-    assert Threads.most_busy == 4
     for observed, episode in enumerate(episodes):
         assert episode["proposals"] - observed <= 4  # no more under way than workers
     assert all(e["proposals"] - n == 4 for n, e in enumerate(episodes[:50]))
@@ -141,14 +147,16 @@ def test_another_order_is_not_reproduced(tmp_path: Path) -> None:
         search(settings, run, resume=True)
 
 
-def test_lock_step_agents_use_all_workers_too(tmp_path: Path) -> None:
+def test_lock_step_agents_use_all_workers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Threads, "together", True)
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole, "maskable-ppo", envs=6), whole)
     settings = settings_for(run, "maskable-ppo", envs=6, workers=3)
     killed(settings, run, 8)
     search(settings, run, resume=True)
     assert told(run) == told(whole)
-    assert Threads.most_busy == 3
 
 
 class LastChoices(Strategy):
