@@ -1,0 +1,314 @@
+"""What do kills cost? Searches whose processes are killed with SIGKILL at random moments.
+
+    python examples/benchmarks/kills.py --kills 50
+
+PPO designs networks of digits, four at a time, with two workers. Again and again, the search
+itself, one of its workers, or a node of its Ray cluster is killed; a search that was killed is
+resumed. In the end the episodes are compared with those of a search without workers that nobody
+killed, and three things are counted:
+
+- evaluations that were in the store at some kill, and are not there as they were in the end;
+- children whose training began again although their evaluation was in the store;
+- episodes that differ from the uninterrupted search's.
+
+Half of the kills are of searches with local workers, half of one on a Ray cluster of two nodes,
+which the program starts here. It needs the extra ``ray``, and some ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timezone
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
+from nas_gym.evaluation.datasets import load_dataset
+from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.store import Record, Store
+from nas_gym.evaluation.training import Trainer
+from nas_gym.networks import CellNetworkSettings
+
+HERE = Path(__file__).parent
+ENV_ID = "kills/Logged-v0"
+TOLD = ("episode", "architecture", "reward", "accuracy", "status", "cached")
+"""What two searches that are the same tell alike: everything but times."""
+
+
+class LoggedTrainer(Trainer):
+    """Writes down when each training begins."""
+
+    log = ""
+
+    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+        with Path(self.log).open("a", encoding="utf-8") as log:
+            log.write(f"{architecture.key} {time.time()}\n")
+        return super().evaluate_one(architecture, repeat)
+
+
+def make_env(log: str, seed: int = 0) -> NASEnv:
+    """NASNet cells of two blocks, whose children take about 0.3 s on a core."""
+    network = CellNetworkSettings(cells=1, filters=4)
+    training = TrainingSettings(network, epochs=2, batch_size=64, seed=seed)
+    trainer = LoggedTrainer(load_dataset("digits"), training, "cpu")
+    trainer.log = log
+    return NASEnv(NASNetSearchSpace(2), trainer)
+
+
+gym.register(ENV_ID, entry_point="kills:make_env")
+
+
+@dataclass
+class Search:
+    """A search that is killed, and resumed."""
+
+    run: Path
+    episodes: int
+    options: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    known: dict[str, Record] = field(default_factory=dict)
+    """What was in the store at some kill, by key."""
+    lost: int = 0
+
+    def start(self) -> None:
+        """Starts or resumes it."""
+        command = [
+            *(sys.executable, "-m", "nas_agents.cli", "search", f"kills:{ENV_ID}", "--resume"),
+            *("--run", str(self.run), "--episodes", str(self.episodes), "--envs", "4"),
+            *("--set", f"log={self.log}", "--no-final", *self.options),
+        ]
+        with (self.run.parent / f"{self.run.name}.output").open("ab") as output:
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+
+    @property
+    def log(self) -> Path:
+        """Where the beginnings of trainings are."""
+        return self.run.with_suffix(".log")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process is not None and self.process.poll() is None
+
+    def recorded(self) -> int:
+        """How many episodes there are."""
+        with suppress(FileNotFoundError):
+            return (self.run / "episodes.jsonl").read_bytes().count(b"\n")
+        return 0
+
+    def kill(self) -> None:
+        """Kills the search, and resumes it."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.look()
+        self.start()
+
+    def look(self) -> None:
+        """Remembers what is in the store; counts what was, and is not any more."""
+        if not (self.run / "evaluations.db").exists():
+            return
+        with Store(self.run / "evaluations.db") as store:
+            now = {record.key: record for record in store.records()}
+        self.lost += sum(now.get(key) != record for key, record in self.known.items())
+        self.known |= now
+
+    def trained_again(self) -> int:
+        """Trainings that began after their evaluation was in the store."""
+        stored = {
+            key: record.time.replace(tzinfo=timezone.utc).timestamp()
+            for key, record in self.known.items()
+        }
+        begun = (line.split() for line in self.log.read_text(encoding="utf-8").splitlines())
+        return sum(float(at) > stored.get(key, float("inf")) for key, at in begun)
+
+    def told(self) -> list[dict[str, Any]]:
+        """What its episodes tell."""
+        lines = (self.run / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
+        return [{name: json.loads(line)[name] for name in TOLD} for line in lines]
+
+
+def children_of(parents: set[int]) -> dict[int, str]:
+    """The command lines of some processes' children, by their ids."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+            if parent in parents:
+                command = (stat.parent / "cmdline").read_bytes()
+                found[int(stat.parent.name)] = command.replace(b"\0", b" ").decode()
+    return found
+
+
+def kill_search(search: Search, generator: random.Random) -> bool:
+    """Kills the search, and resumes it."""
+    search.kill()
+    return True
+
+
+def kill_worker(search: Search, generator: random.Random) -> bool:
+    """Kills a local worker; they are the children of the search's process that forks them."""
+    assert search.process is not None
+    servers = children_of({search.process.pid}).items()
+    return _kill_one(children_of({pid for pid, name in servers if "forkserver" in name}), generator)
+
+
+class RayCluster:
+    """A Ray cluster on this machine: a head without cores, and two nodes of one core each."""
+
+    def __init__(self) -> None:
+        cluster_utils = importlib.import_module("ray.cluster_utils")  # an extra
+        self.cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        self.nodes = [self.cluster.add_node(num_cpus=1) for _ in range(2)]
+
+    def kill_node(self, search: Search, generator: random.Random) -> bool:
+        """Kills a node, and starts another one."""
+        node = self.nodes.pop(generator.randrange(2))
+        self.cluster.remove_node(node, allow_graceful=False)
+        self.nodes.append(self.cluster.add_node(num_cpus=1))
+        return True
+
+    def kill_actor(self, search: Search, generator: random.Random) -> bool:
+        """Kills a worker; they are the children of the nodes' main processes."""
+        raylets = {
+            process.process.pid for node in self.nodes for process in node.all_processes["raylet"]
+        }
+        actors = children_of(raylets).items()
+        return _kill_one({pid: name for pid, name in actors if "_Evaluating" in name}, generator)
+
+    def shutdown(self) -> None:
+        """Ends it."""
+        self.cluster.shutdown()
+
+
+def _kill_one(processes: dict[int, str], generator: random.Random) -> bool:
+    """Kills one of some processes, if there is one."""
+    with suppress(ProcessLookupError, IndexError):
+        os.kill(generator.choice(sorted(processes)), signal.SIGKILL)
+        return True
+    return False
+
+
+Kill = Callable[[Search, random.Random], bool]
+
+
+def besiege(
+    search: Search, kills: dict[str, tuple[int, Kill]], generator: random.Random
+) -> Counter[str]:
+    """Kills in random order at random moments until all is done; how often each was done."""
+    order = [name for name, (number, _) in kills.items() for _ in range(number)]
+    generator.shuffle(order)
+    done: Counter[str] = Counter()
+    search.start()
+    for name in order:
+        before = search.recorded()
+        if generator.random() < 0.8:  # else at any moment, while it starts for instance
+            while search.running and search.recorded() <= before:
+                time.sleep(0.05)
+        time.sleep(generator.uniform(0, 3))
+        while search.running and not kills[name][1](
+            search, generator
+        ):  # there may be none to kill yet
+            time.sleep(0.05)
+        if not search.running:
+            break
+        done[name] += 1
+        print(f"{name} killed after {search.recorded()} episodes", flush=True)
+    assert search.process is not None
+    if search.process.wait() != 0:
+        output = search.run.parent / f"{search.run.name}.output"
+        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
+    search.look()
+    return done
+
+
+def uninterrupted(folder: Path, episodes: int) -> Search:
+    """The same search without workers, which nobody kills."""
+    search = Search(folder / "uninterrupted", episodes, [])
+    besiege(search, {}, random.Random(0))
+    return search
+
+
+def report(name: str, search: Search, expected: Search, done: Counter[str]) -> bool:
+    """Prints the counts of a search; whether all are as they should be."""
+    told, wanted = search.told(), expected.told()
+    differ = sum(a != b for a, b in zip(told, wanted, strict=False)) + abs(len(told) - len(wanted))
+    again = search.trained_again()
+    kills = ", ".join(f"{number} x {what}" for what, number in sorted(done.items()))
+    print(
+        f"{name}: {sum(done.values())} kills ({kills}); {len(search.known)} evaluations, "
+        f"{search.lost} lost; {again} trained again; {len(told)} episodes, {differ} differ",
+        flush=True,
+    )
+    return not (search.lost or again or differ)
+
+
+def main() -> None:
+    """Kills, and prints the counts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--episodes", type=int, default=300, help="children of each search")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--pools", default="local,ray", help="what is killed, with commas")
+    given = parser.parse_args()
+    paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # so that every process finds this module
+    generator = random.Random(given.seed)
+    pools = {"local": with_local_workers, "ray": with_ray}
+    chosen = given.pools.split(",")
+    with tempfile.TemporaryDirectory() as folder:
+        expected = uninterrupted(Path(folder), given.episodes)
+        each = given.kills // len(chosen)
+        right = [pools[name](Path(folder), expected, each, generator) for name in chosen]
+    if not all(right):
+        raise SystemExit(1)
+
+
+def with_local_workers(
+    folder: Path, expected: Search, number: int, generator: random.Random
+) -> bool:
+    """Kills the search and its workers; whether all is as it should be."""
+    search = Search(folder / "local", expected.episodes, ["--workers", "2"])
+    kills: dict[str, tuple[int, Kill]] = {
+        "search": (number - number // 2, kill_search),
+        "worker": (number // 2, kill_worker),
+    }
+    return report("local workers", search, expected, besiege(search, kills, generator))
+
+
+def with_ray(folder: Path, expected: Search, number: int, generator: random.Random) -> bool:
+    """The same on a Ray cluster, whose nodes are killed too."""
+    cluster = RayCluster()
+    try:
+        options = ["--ray", cluster.cluster.address, "--workers", "2"]
+        search = Search(folder / "ray", expected.episodes, options)
+        each = number // 3
+        kills: dict[str, tuple[int, Kill]] = {
+            "search": (each, kill_search),
+            "actor": (each, cluster.kill_actor),
+            "node": (number - 2 * each, cluster.kill_node),
+        }
+        return report("Ray", search, expected, besiege(search, kills, generator))
+    finally:
+        cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What does it cost that a search can be resumed? Writing everything down, and the replay.
+
+    python examples/benchmarks/resume.py --episodes 60
+
+A search of PPO over NASNet's 50 decisions, whose children are trained on digits. The first figure
+is the share of its time that goes into what a resumption needs: the store, ``episodes.jsonl``,
+``best.json`` and the saved agent. Then the same run is resumed from its beginning, as after a kill
+in the last moment: the second figure is how many episodes a second are replayed, PPO's updates
+included, and what share of the search's time that was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from nas_agents import drivers
+from nas_agents.run_folder import RunFolder
+from nas_agents.search import SearchSettings, search
+from nas_gym.evaluation.store import Store
+
+PARTS: list[tuple[type, str]] = [
+    (Store, "get"),
+    (Store, "add"),
+    (RunFolder, "add_episode"),
+    (RunFolder, "replace"),
+]
+
+
+def timed(function: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
+    """The function, whose seconds are added up."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return function(*args, **keywords)
+        finally:
+            spent[name] += time.perf_counter() - started
+
+    return call
+
+
+@contextmanager
+def stopwatches() -> Iterator[dict[str, float]]:
+    """The seconds that each of `PARTS` takes within it."""
+    spent: dict[str, float] = defaultdict(float)
+    patches = [
+        patch.object(kind, name, timed(getattr(kind, name), f"{kind.__name__}.{name}", spent))
+        for kind, name in PARTS
+    ]
+    for each in patches:
+        each.start()
+    try:
+        yield spent
+    finally:
+        for each in patches:
+            each.stop()
+
+
+def main() -> None:
+    """Prints both figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--episodes", type=int, default=60)
+    given = parser.parse_args()
+    settings = SearchSettings("nas_gym/NASNet-v0", "ppo", episodes=given.episodes, final=False)
+    drivers.EVERY = 10.0  # seconds between checkpoints, where a search has 60: a short run needs it
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        with stopwatches() as spent:
+            seconds = search(settings, run).summary["search_seconds"]
+        total = sum(spent.values())
+        for name, part in sorted(spent.items()):
+            print(f"{name}: {1000 * part / given.episodes:.2f} ms a child")
+        print(f"written down in {total / seconds:.2%} of {seconds:.0f} s")
+        (run / "summary.json").unlink()
+        started = time.perf_counter()
+        result = search(settings, run, resume=True)
+        replay = time.perf_counter() - started
+        assert result.progress.resumed == given.episodes
+        print(
+            f"replayed {given.episodes} episodes of 50 decisions in {replay:.1f} s: "
+            f"{given.episodes / replay:.0f} a second, {replay / seconds:.1%} of the search"
+        )
+
+
+if __name__ == "__main__":
+    main()
