@@ -203,11 +203,11 @@ class DropPath(nn.Module):
     def __init__(self, keep: float) -> None:
         super().__init__()
         self.keep = keep
-        self.progress = 0.0
+        self.progress: float | Tensor = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        keep = 1.0 - min(1.0, self.progress) * (1.0 - self.keep)
-        if not self.training or keep >= 1.0:
+        keep = 1.0 - self.progress * (1.0 - self.keep)
+        if not self.training or (not isinstance(keep, Tensor) and keep >= 1.0):
             return x
         kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * kept.bernoulli_(keep).div_(keep)
