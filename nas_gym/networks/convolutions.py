@@ -19,8 +19,8 @@ from torch.nn import functional as F
 _WIDEST = 3
 """oneDNN has a fast weight gradient of depthwise kernels up to so many columns wide; beyond it, or
 where the kernel is higher than the image, it takes 5 to 30 times as long."""
-_WORTH_SPLITTING = 600_000
-"""Multiply-adds of a weight gradient from which on several short calls beat one slow one."""
+_WORTH_IT = 810_000
+"""Multiply-adds of a depthwise convolution from which on a step in Python pays for itself."""
 _LARGE_STATE = 2**18
 """Numbers in a batch of states from which on arithmetic takes the time, not the calls."""
 
@@ -41,23 +41,31 @@ class PointwiseConv2d(nn.Conv2d):
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution whose gradients a CPU computes by oneDNN's fast kernels.
 
-    With a stride, it stays in float32 under autocast on a CPU: oneDNN's gradient of its input takes
-    20 to 60 times as long in bfloat16.
+    Small ones, and those with a stride, stay in float32 under autocast on a CPU: their gradients by
+    oneDNN's own take 4 to 60 times as long in bfloat16.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        fast = self._pays(input)
         if input.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            strided = self.stride != (1, 1)
-            dtype = torch.float32 if strided else torch.get_autocast_dtype("cpu")
+            narrow = fast and self.stride == (1, 1)
+            dtype = torch.get_autocast_dtype("cpu") if narrow else torch.float32
             with torch.autocast("cpu", enabled=False):
-                return self._convolved(input.to(dtype), self.weight.to(dtype))
-        return self._convolved(input, self.weight)
+                return self._convolved(input.to(dtype), self.weight.to(dtype), fast)
+        return self._convolved(input, self.weight, fast)
 
-    def _convolved(self, images: Tensor, weight: Tensor) -> Tensor:
-        if not is_channels_last_on_cpu(images) or self.dilation != (1, 1):
-            plain: Tensor = self._conv_forward(images, weight, self.bias)
-            return plain
-        output: Tensor = _Depthwise.apply(images, weight, self.stride, self.padding)
+    def _pays(self, images: Tensor) -> bool:
+        """Whether the fast form applies, and takes less time than a step in Python more."""
+        window = self.kernel_size[0] * self.kernel_size[1]
+        work = images.numel() * window // (self.stride[0] * self.stride[1])
+        return work >= _WORTH_IT and self.dilation == (1, 1) and is_channels_last_on_cpu(images)
+
+    def _convolved(self, images: Tensor, weight: Tensor, fast: bool) -> Tensor:
+        output: Tensor
+        if fast:
+            output = _Depthwise.apply(images, weight, self.stride, self.padding)
+        else:
+            output = self._conv_forward(images, weight, self.bias)
         return output
 
 
@@ -76,32 +84,30 @@ class _Depthwise(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
-        of_images, of_weight, *_ = ctx.needs_input_grad
         gradient = gradient.contiguous(memory_format=torch.channels_last)
         images_gradient = weight_gradient = None
-        if of_images and ctx.stride == (1, 1):
-            # The same convolution with the kernel turned round takes half the time of oneDNN's own.
-            height, width = weight.shape[2:]
-            padding = (height - 1 - ctx.padding[0], width - 1 - ctx.padding[1])
-            turned = weight.flip(2, 3)
-            images_gradient = F.conv2d(gradient, turned, None, 1, padding, 1, len(weight))
-            of_images = False
-        if of_weight and _splits(gradient, weight):
+        if ctx.needs_input_grad[0]:
+            images_gradient = _images_gradient(gradient, images, weight, ctx.stride, ctx.padding)
+        if ctx.needs_input_grad[1]:
             weight_gradient = _weight_gradient(gradient, images, weight, ctx.stride, ctx.padding)
-            of_weight = False
-        if of_images or of_weight:
-            found = _gradients(
-                gradient, images, weight, ctx.stride, ctx.padding, (of_images, of_weight)
-            )
-            images_gradient = found[0] if of_images else images_gradient
-            weight_gradient = found[1] if of_weight else weight_gradient
         return images_gradient, weight_gradient, None, None
 
 
-def _splits(gradient: Tensor, weight: Tensor) -> bool:
-    """Whether the weight gradient is better computed in parts."""
+def _images_gradient(
+    gradient: Tensor,
+    images: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> Tensor:
+    """The gradient of ``images``: without strides, the same convolution with the kernel turned
+    round, which takes half the time of oneDNN's own.
+    """
+    if stride != (1, 1):
+        return _gradients(gradient, images, weight, stride, padding, (True, False))[0]
     height, width = weight.shape[2:]
-    return width > _WIDEST and gradient.numel() * height * width > _WORTH_SPLITTING
+    around = (height - 1 - padding[0], width - 1 - padding[1])
+    return F.conv2d(gradient, weight.flip(2, 3), None, 1, around, 1, len(weight))
 
 
 def _weight_gradient(
@@ -113,6 +119,8 @@ def _weight_gradient(
 ) -> Tensor:
     """The gradient of ``weight``, a few columns at a time, each from the pixels that it saw."""
     height, width = weight.shape[2:]
+    if width <= _WIDEST:
+        return _gradients(gradient, images, weight, stride, padding, (False, True))[1]
     seen_height = (gradient.shape[2] - 1) * stride[0] + height
     below = seen_height - padding[0] - images.shape[2]
     parts = []

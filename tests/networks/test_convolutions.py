@@ -76,15 +76,15 @@ def assert_same(ours: list[Tensor], torchs: list[Tensor], tolerance: float) -> N
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [3, 5, 7, (1, 5), (5, 1)])
 @pytest.mark.parametrize("pixels", [(8, 8), (7, 10), (2, 2), (1, 4)])
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("fast", [False, True])
 def test_depthwise_gradients_equal_torchs(
     stride: int,
     size: int | tuple[int, int],
     pixels: tuple[int, int],
-    split: bool,
+    fast: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(convolutions, "_WORTH_SPLITTING", -1 if split else 10**9)
+    monkeypatch.setattr(convolutions, "_WORTH_IT", 0 if fast else 10**9)
     module = conv(6, 6, size, stride, groups=6)
     assert isinstance(module, DepthwiseConv2d)
     x = torch.randn(4, 6, *pixels)
@@ -100,7 +100,7 @@ def test_depthwise_gradients_equal_torchs(
 def test_depthwise_gradients_are_right_in_double(
     stride: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convolutions, "_WORTH_SPLITTING", -1)
+    monkeypatch.setattr(convolutions, "_WORTH_IT", 0)
     module = conv(2, 2, size, stride, groups=2).double()
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64).to(memory_format=torch.channels_last)
 
@@ -111,7 +111,10 @@ def test_depthwise_gradients_are_right_in_double(
     assert torch.autograd.gradcheck(convolved, (x.requires_grad_(), module.weight))
 
 
-def test_depthwise_gradients_under_autocast_follow_float32() -> None:
+def test_depthwise_gradients_under_autocast_follow_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(convolutions, "_WORTH_IT", 0)
     module = conv(16, 16, 5, groups=16)
     x = torch.randn(16, 16, 16, 16)
     with torch.autocast("cpu", torch.bfloat16):
@@ -121,7 +124,10 @@ def test_depthwise_gradients_under_autocast_follow_float32() -> None:
     assert_same([narrow[0].float(), *narrow[1:]], exact, 2e-2)
 
 
-def test_a_depthwise_convolution_makes_only_the_gradients_asked_for() -> None:
+def test_a_depthwise_convolution_makes_only_the_gradients_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(convolutions, "_WORTH_IT", 0)
     module = conv(4, 4, 5, groups=4)
     x = torch.randn(2, 4, 8, 8).to(memory_format=torch.channels_last)
     module.requires_grad_(False)
