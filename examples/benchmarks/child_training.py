@@ -1,16 +1,21 @@
 """How fast is child training? Prints ratios against baselines measured in the same run.
 
-    python examples/benchmarks/child_training.py
+    python examples/benchmarks/child_training.py [steps] [single] [workers] [overhead]
 
-1. A tiny child (NASNet-A's cells, N = 1, 8 filters, 8x8 digits, batch 64): steps per second of
-   `Trainer.fit`, its augmentation, schedule and validation included, against a bare loop over the
-   same module with its data in tensors, with the same optimizer, memory format and threads.
-2. A CIFAR child (NASNet-A's cells, N = 2, 16 filters, batch 128): images per second of
-   `Trainer.fit` against plain PyTorch on the same module: DataLoader, a transform an image,
-   contiguous float32, `torch.optim.SGD`. It needs cifar10.npz in NAS_GYM_DATA.
+Two children, both NASNet-A: a tiny one (N = 1, 8 filters, 8x8 digits, batch 64) and a CIFAR one
+(N = 2, 16 filters, batch 128), which needs cifar10.npz in NAS_GYM_DATA.
+
+- ``steps``: images per second, each step of tuning switched on in turn, on one thread.
+- ``single``: the tiny child against a bare loop over the same module, whose data is in tensors; the
+  CIFAR child against plain PyTorch: DataLoader, a transform an image, contiguous float32,
+  `torch.optim.SGD`. `Trainer.fit` does augmentation, schedule and validation besides.
+- ``workers``: children per hour of two processes, one thread each, against two of plain PyTorch
+  (without loader workers). Both build, train and validate whole children.
+- ``overhead``: milliseconds a step of the tiny child, and of one with two images, which is what
+  Python and torch's dispatch take; images per second of the CIFAR child by number of threads.
 
 Every measurement has a process of its own, since memory settings hold for a whole process, and the
-two sides take turns, since machines are noisy. The median of the rounds is what counts.
+sides that are compared take turns, since machines are noisy. The median of the rounds counts.
 """
 
 from __future__ import annotations
@@ -19,68 +24,73 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
 import nas_gym
-from nas_gym.evaluation.datasets import InvalidDataset, load_dataset
+from nas_gym.evaluation import training
+from nas_gym.evaluation.augmentation import DeviceDataset
+from nas_gym.evaluation.datasets import Dataset, Indices, InvalidDataset, load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings, ImageShape, build_network
+from nas_gym.networks import CellNetworkSettings, ImageShape, build_network, cell_network
+from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
 
 ROUNDS = 3
-CIFAR_STEPS = 4
+CHILD = nas_gym.published("NASNet-A")
+CIFAR_STEPS = 3
+"""Of an epoch."""
 
 
-def tiny_trainer() -> Trainer:
-    """A trainer of tiny children."""
-    settings = TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=3, batch_size=64)
-    return Trainer(load_dataset("digits"), settings, device="cpu")
-
-
-def cifar_trainer() -> Trainer:
-    """A trainer of CIFAR children, with an epoch of a few steps."""
+def dataset_of(kind: str) -> Dataset:
+    """The images: all digits, or a part of CIFAR-10 that makes an epoch of a few steps."""
+    if kind == "tiny":
+        return load_dataset("digits")
     whole = load_dataset("cifar10")
-    batch = 128
-    part = replace(
-        whole, train=whole.train[: batch * CIFAR_STEPS], validation=whole.validation[:16]
-    )
-    settings = TrainingSettings(
-        CellNetworkSettings(cells=2, filters=16), epochs=3, batch_size=batch
-    )
-    return Trainer(part, settings, device="cpu")
+    return replace(whole, train=whole.train[: 128 * CIFAR_STEPS], validation=whole.validation[:128])
 
 
-def fitted(trainer: Trainer) -> float:
+def settings_of(kind: str) -> TrainingSettings:
+    """How such a child is trained."""
+    if kind == "tiny":
+        return TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=2, batch_size=64)
+    return TrainingSettings(CellNetworkSettings(cells=2, filters=16), epochs=2, batch_size=128)
+
+
+def trainer_of(kind: str) -> Trainer:
+    """A trainer of such children on the CPU."""
+    return Trainer(dataset_of(kind), settings_of(kind), device="cpu")
+
+
+def ours(kind: str) -> float:
     """Images per second of `Trainer.fit`; its first epoch warms up."""
-    images = trainer.steps_per_epoch * trainer.batch_size
+    trainer = trainer_of(kind)
     with trainer.isolated(seed=0):
-        epochs = trainer.fit(trainer.build(nas_gym.published("NASNet-A")))
+        epochs = trainer.fit(trainer.build(CHILD))
         next(epochs)
         started = time.perf_counter()
-        done = sum(images for _ in epochs)
+        done = sum(trainer.steps_per_epoch * trainer.batch_size for _ in epochs)
         return done / (time.perf_counter() - started)
 
 
-def tiny_ours() -> float:
-    """Images per second of a tiny child."""
-    return fitted(tiny_trainer())
-
-
-def tiny_bare() -> float:
-    """Images per second of a loop that does nothing but train."""
-    trainer = tiny_trainer()
+def bare(kind: str, batch: int = 64) -> float:
+    """Images per second of a loop that does nothing but train the tiny child's module."""
+    trainer = trainer_of(kind)
     with trainer.isolated(seed=0):
-        network = trainer.build(nas_gym.published("NASNet-A")).train()
+        network = trainer.build(CHILD).train()
         optimizer = torch.optim.SGD(
             network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True
         )
-        images = torch.randn(64, 1, 8, 8).to(memory_format=torch.channels_last)
-        labels = torch.randint(0, 10, (64,))
+        images = torch.randn(batch, 1, 8, 8).to(memory_format=torch.channels_last)
+        labels = torch.randint(0, 10, (batch,))
         times = []
         for _ in range(3 * trainer.steps_per_epoch):
             started = time.perf_counter()
@@ -89,102 +99,231 @@ def tiny_bare() -> float:
             optimizer.step()
             times.append(time.perf_counter() - started)
         measured = times[trainer.steps_per_epoch :]
-        return 64 * len(measured) / sum(measured)
-
-
-def cifar_ours() -> float:
-    """Images per second of a CIFAR child."""
-    return fitted(cifar_trainer())
+        return batch * len(measured) / sum(measured)
 
 
 class _Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
     """Images with a transform each, as a tutorial writes it."""
 
-    def __init__(self) -> None:
-        self.data = load_dataset("cifar10")
+    def __init__(self, kind: str, data: Dataset, indices: Indices, training: bool) -> None:
+        self.data, self.indices = data, indices
+        crops = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
         self.transform = transforms.Compose(
             [
                 transforms.ToPILImage(),
-                transforms.RandomCrop(32, padding=4),
-                transforms.RandomHorizontalFlip(),
+                *(crops if training and kind == "cifar" else []),
                 transforms.ToTensor(),
-                transforms.Normalize((0.491, 0.482, 0.447), (0.247, 0.243, 0.262)),
+                transforms.Normalize((0.47,), (0.25,)),
             ]
         )
 
     def __len__(self) -> int:
-        return len(self.data.train)
+        return len(self.indices)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        place = self.data.train[index]
+        place = self.indices[index]
         return self.transform(self.data.images[place]), int(self.data.labels[place])
 
 
-def cifar_plain() -> float:
-    """Images per second of plain PyTorch on the same module."""
-    torch.manual_seed(0)
-    network = nas_gym_network()
+def plain_child(kind: str) -> Iterator[float]:
+    """Trains a child in plain PyTorch; yields its validation accuracy after each epoch."""
+    data, settings = dataset_of(kind), settings_of(kind)
+    _, height, width, channels = data.images.shape
+    shape = ImageShape(channels, height, width, len(data.classes))
+    network = build_network(CHILD, shape, settings.network)  # contiguous float32
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-    loader = DataLoader(_Images(), batch_size=128, shuffle=True)
-    times = []
+    parts = [_Images(kind, data, data.train, True), _Images(kind, data, data.validation, False)]
+    train = DataLoader(parts[0], settings.batch_size, shuffle=True, drop_last=True)
+    validation = DataLoader(parts[1], 256)
+    for _ in range(settings.epochs):
+        network.train()
+        for images, labels in train:
+            optimizer.zero_grad()
+            F.cross_entropy(network(images), labels).backward()
+            optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            right = sum((network(x).argmax(1) == y).sum().item() for x, y in validation)
+        yield right / len(data.validation)
+
+
+def plain(kind: str) -> float:
+    """Images per second of plain PyTorch; its first epoch warms up."""
+    torch.manual_seed(0)
+    epochs = plain_child(kind)
+    next(epochs)
+    settings, images = settings_of(kind), len(dataset_of(kind).train)
+    done = images // settings.batch_size * settings.batch_size * (settings.epochs - 1)
     started = time.perf_counter()
-    for images, labels in loader:
-        optimizer.zero_grad()
-        F.cross_entropy(network(images), labels).backward()
-        optimizer.step()
-        times.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        if len(times) == 2 + CIFAR_STEPS:
-            break
-    return 128 * CIFAR_STEPS / sum(times[2:])
+    list(epochs)
+    return done / (time.perf_counter() - started)
 
 
-def nas_gym_network() -> torch.nn.Module:
-    """The CIFAR child's module, as torch makes it: contiguous float32."""
-    shape = ImageShape(channels=3, height=32, width=32, classes=10)
-    settings = CellNetworkSettings(cells=2, filters=16)
-    return build_network(nas_gym.published("NASNet-A"), shape, settings).train()
+def children_ours(kind: str) -> float:
+    """Children per hour of a trainer."""
+    trainer = trainer_of(kind)
+    return _per_hour(kind, lambda number: trainer.evaluate_one(CHILD, number))
 
 
-def measured(name: str) -> float:
-    """The figure of one measurement, taken in a process of its own."""
-    command = [sys.executable, __file__, name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def children_plain(kind: str) -> float:
+    """Children per hour of plain PyTorch."""
+    return _per_hour(kind, lambda number: list(plain_child(kind)))
 
 
-def compare(title: str, ours: str, baseline: str) -> None:
+def _per_hour(kind: str, train: Callable[[int], object]) -> float:
+    """A first tiny child warms up; a CIFAR one takes so long that it does not matter."""
+    first, children = (1, 3) if kind == "tiny" else (0, 1)
+    for number in range(first):
+        train(number)
+    started = time.perf_counter()
+    for number in range(first, first + children):
+        train(number)
+    return 3600 * children / (time.perf_counter() - started)
+
+
+def replaced(target: Any, name: str, value: Any) -> Callable[[], None]:
+    """Puts something else in the place of an attribute, for the rest of the process."""
+    return lambda: patch.object(target, name, value).start()
+
+
+def _without_channels_last() -> None:
+    normalized, build = DeviceDataset._normalized, Trainer.build
+    patch.object(
+        DeviceDataset, "_normalized", lambda self, pixels: normalized(self, pixels).contiguous()
+    ).start()
+    layout = torch.contiguous_format
+    patch.object(
+        Trainer, "build", lambda self, child: build(self, child).to(memory_format=layout)
+    ).start()
+
+
+def _without_fused_optimizer() -> None:
+    sgd: Any = torch.optim.SGD
+    unfused = lambda *given, **named: sgd(*given, **{**named, "fused": False})  # noqa: E731
+    patch.object(torch.optim, "SGD", unfused).start()
+
+
+STEPS: list[tuple[str, Callable[[], None]]] = [
+    ("data in one tensor, augmented as a batch", lambda: None),
+    ("fused optimizer", _without_fused_optimizer),
+    ("freed memory is kept", replaced(training, "keep_freed_memory", lambda device: None)),
+    ("channels last", _without_channels_last),
+    (
+        "contiguous gradients of concatenations",
+        replaced(cell_network, "concatenate", lambda states: torch.cat(tuple(states), dim=1)),
+    ),
+    (
+        "1x1 convolutions as matrix products",
+        replaced(PointwiseConv2d, "forward", nn.Conv2d.forward),
+    ),
+    (
+        "depthwise gradients by fast kernels",
+        replaced(DepthwiseConv2d, "forward", nn.Conv2d.forward),
+    ),
+    (
+        "average pooling as a convolution",
+        replaced(AveragePool2d, "forward", nn.AvgPool2d.forward),
+    ),
+    ("bfloat16, from 16x16 pixels on", replaced(training, "autocast_dtype", lambda *_: None)),
+]
+"""What was tuned, in order, and what takes it away again."""
+
+
+def measured(*arguments: str, threads: int = 1, at_once: int = 1) -> float:
+    """The figure of one measurement, in a process of its own; the sum if several run at once."""
+    command = [sys.executable, __file__, "measure", str(threads), *arguments]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(at_once)
+    ]
+    figures = [float(process.communicate()[0]) for process in processes]
+    return sum(figures)
+
+
+def compare(title: str, unit: str, kind: str, sides: tuple[str, str], at_once: int = 1) -> None:
     """Prints the ratio of two measurements that take turns."""
-    rounds = [(measured(ours), measured(baseline)) for _ in range(ROUNDS)]
+    rounds = [[measured(side, kind, at_once=at_once) for side in sides] for _ in range(ROUNDS)]
     ratios = [mine / theirs for mine, theirs in rounds]
     mine, theirs = (statistics.median(side) for side in zip(*rounds, strict=True))
     print(
-        f"{title}: {mine:.0f} against {theirs:.0f} images per second, "
-        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}, "
-        f"{ROUNDS} rounds)"
+        f"{title}: {mine:.0f} against {theirs:.0f} {unit}, ratio {statistics.median(ratios):.2f} "
+        f"({min(ratios):.2f} to {max(ratios):.2f}, {ROUNDS} rounds)",
+        flush=True,
     )
 
 
-MEASUREMENTS = {
-    "tiny_ours": tiny_ours,
-    "tiny_bare": tiny_bare,
-    "cifar_ours": cifar_ours,
-    "cifar_plain": cifar_plain,
+def print_steps(kinds: list[str]) -> None:
+    """Images per second with the first steps of tuning, then one more, and so on."""
+    print(f"images per second, one thread: {', '.join(kinds)}")
+    rates = [measured("plain", kind) for kind in kinds]
+    print(f"{'plain PyTorch':>42}  " + "  ".join(f"{rate:6.0f}" for rate in rates), flush=True)
+    for number, (title, _) in enumerate(STEPS, start=1):
+        rates = [measured("ours", kind, str(number)) for kind in kinds]
+        print(f"{'+ ' + title:>42}  " + "  ".join(f"{rate:6.0f}" for rate in rates), flush=True)
+
+
+def print_single(kinds: list[str]) -> None:
+    """One process against one process."""
+    unit = "images per second"
+    compare("tiny child against a bare loop", unit, "tiny", ("ours", "bare"))
+    for kind in kinds:
+        compare(f"{kind} child against plain PyTorch", unit, kind, ("ours", "plain"))
+
+
+def print_workers(kinds: list[str]) -> None:
+    """Two processes against two processes."""
+    for kind in kinds:
+        title = f"two workers against two plain PyTorch processes, {kind} children"
+        sides = ("children_ours", "children_plain")
+        compare(title, "children per hour", kind, sides, at_once=2)
+
+
+def print_overhead(kinds: list[str]) -> None:
+    """What is not arithmetic, and what a second thread is worth."""
+    for batch in (64, 2):
+        step = 1000 * batch / measured("bare", "tiny", "", str(batch))
+        print(f"tiny child: {step:.1f} ms a step with {batch} images", flush=True)
+    for threads in (1, 2) if "cifar" in kinds else ():  # the tiny child has one, always
+        rate = measured("ours", "cifar", threads=threads)
+        print(f"CIFAR child, {threads} thread(s): {rate:.0f} images per second", flush=True)
+
+
+SECTIONS = {
+    "steps": print_steps,
+    "single": print_single,
+    "workers": print_workers,
+    "overhead": print_overhead,
+}
+MEASUREMENTS: dict[str, Callable[..., float]] = {
+    "ours": ours,
+    "bare": bare,
+    "plain": plain,
+    "children_ours": children_ours,
+    "children_plain": children_plain,
 }
 
 
+def measure(threads: str, name: str, kind: str, steps: str = "", batch: str = "") -> None:
+    """One measurement, with the first ``steps`` of tuning: the figure on standard output."""
+    torch.set_num_threads(int(threads))
+    for _, take_away in STEPS[int(steps) :] if steps else []:
+        take_away()
+    print(MEASUREMENTS[name](kind, *([int(batch)] if batch else [])))
+
+
 def main() -> None:
-    """Runs one measurement if it is named, else all comparisons."""
-    if len(sys.argv) == 2:
-        print(MEASUREMENTS[sys.argv[1]]())
+    """Runs one measurement if it is asked for, else all comparisons or those named."""
+    if sys.argv[1:2] == ["measure"]:
+        measure(*sys.argv[2:])
         return
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    compare("tiny child against a bare loop", "tiny_ours", "tiny_bare")
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}")
+    kinds = ["tiny", "cifar"]
     try:
         load_dataset("cifar10")
     except InvalidDataset as error:
         print(f"CIFAR child: skipped: {error}")
-        return
-    compare("CIFAR child against plain PyTorch", "cifar_ours", "cifar_plain")
+        kinds.remove("cifar")
+    for name in sys.argv[1:] or SECTIONS:
+        SECTIONS[name](kinds)
 
 
 if __name__ == "__main__":

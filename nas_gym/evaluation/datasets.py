@@ -128,6 +128,17 @@ def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset
     return replace(dataset, train=first, validation=second, test=third)
 
 
+def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
+    """A fixed part of ``indices``, with ``share`` of every class and at least one image of each.
+
+    Args:
+        indices: Which images there are, (n,).
+        labels: Of all images of the data set.
+        share: In (0, 1]; 1 takes all.
+    """
+    return indices if share == 1 else _stratified(indices, labels, share)[1]
+
+
 def data_folder() -> Path:
     """Where data sets are looked up and downloaded to: ``NAS_GYM_DATA`` or ~/.cache/nas_gym."""
     return Path(os.environ.get("NAS_GYM_DATA") or "~/.cache/nas_gym").expanduser()

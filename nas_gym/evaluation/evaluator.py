@@ -26,7 +26,8 @@ class Evaluation:
 
     status: Status
     accuracy: float
-    """Validation accuracy after the last epoch, in [0, 1]; 0 unless ``status`` is "ok"."""
+    """Validation accuracy after the last epoch that was trained, in [0, 1]; 0 unless ``status`` is
+    "ok"."""
     curve: tuple[float, ...]
     """Validation accuracy after each epoch that ended, in [0, 1]."""
     seconds: float
@@ -43,7 +44,7 @@ class Evaluation:
     """Seconds of inference on a batch, where it was asked for; see
     `nas_gym.networks.LatencySettings`."""
     message: str = ""
-    """What went wrong, if anything did."""
+    """What went wrong, if anything did; or whose weights the child began with."""
     cached: bool = False
     """Whether this answer repeats an earlier evaluation instead of training again."""
 

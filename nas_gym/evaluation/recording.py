@@ -56,6 +56,11 @@ class RecordingSettings:
 
     def __post_init__(self) -> None:
         require_integer("seeds", self.seeds, least=1)
+        for name in ("early_stopping", "inherit_weights"):
+            require(
+                getattr(self.training, name) is None,
+                f"{name}: a record's children do not depend on each other; leave it out",
+            )
 
     def images(self) -> Dataset:
         """The data set as it is split.

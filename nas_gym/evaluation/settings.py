@@ -15,12 +15,22 @@ from nas_gym.errors import (
 from nas_gym.evaluation.augmentation import Augmentation
 from nas_gym.evaluation.datasets import Dataset
 from nas_gym.evaluation.devices import SMALL_IMAGES_BELOW
+from nas_gym.evaluation.early_stopping import EarlyStopping
 from nas_gym.networks import LatencySettings, NetworkSettings
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How a child is built and trained. Everything here can change what it is worth.
+
+    Cheaper estimates are settings too: fewer ``epochs``, a part of the data (``data_fraction``),
+    fewer filters or cells (of ``network``), a child stopped by its curve (``early_stopping``), a
+    child that begins where another one ended (``inherit_weights``); smaller images are the data
+    set's (``image_size`` of the environments and of `load_dataset`).
+
+    The last two of these settings make an evaluation depend on those before it. They count in an
+    evaluator's fingerprint like the others, and an evaluation that a store has is not made again;
+    but with several workers, or in another order, the same child can be worth something else.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -53,6 +63,20 @@ class TrainingSettings:
     """"float32", "bfloat16" (autocast), or "auto": bfloat16 where it is faster."""
     seed: int = 0
     """The run's seed; a child's own follows from it and the architecture."""
+    data_fraction: float = 1.0
+    """The part of the training images that children are trained on: the same share of every class,
+    and the same images for all. The final training takes all."""
+    early_stopping: EarlyStopping | None = None
+    """When a child is stopped before its last epoch; default: never. Such a child is "ok" and worth
+    the accuracy that it had reached, which is below the best one's; its curve is short. A mapping
+    of some of the settings, ``{}`` for instance, is taken as such."""
+    inherit_weights: str | None = None
+    """A folder of trained children's weights, to which each child adds its own; a child begins with
+    those of the one that shares the most choices with it, where names and shapes of tensors agree.
+    Default: children begin with random weights."""
+    cuda_graphs: bool = False
+    """Whether a step is captured as a CUDA graph and replayed: faster for tiny children on a CUDA
+    device, which otherwise wait for Python. Other devices refuse it."""
     latency: LatencySettings | None = None
     """How a child's latency is measured, before it is trained; default: it is not. A mapping of
     some of the settings, ``{}`` for instance, is taken as such."""
@@ -76,9 +100,23 @@ class TrainingSettings:
             self.precision in precisions,
             f"precision: {self.precision!r} is not one of {', '.join(precisions)}",
         )
-        if not (self.latency is None or isinstance(self.latency, LatencySettings)):
-            latency = from_fields(LatencySettings, "latency", self.latency)
-            object.__setattr__(self, "latency", latency)
+        require(
+            type(self.data_fraction) in (int, float) and 0 < self.data_fraction <= 1,
+            f"data_fraction: expected a number in (0, 1], got {self.data_fraction!r}",
+        )
+        require(
+            self.inherit_weights is None or isinstance(self.inherit_weights, str),
+            f"inherit_weights: expected the name of a folder, got {self.inherit_weights!r}",
+        )
+        require_truth("cuda_graphs", self.cuda_graphs)
+        nested: tuple[tuple[str, type], ...] = (
+            ("latency", LatencySettings),
+            ("early_stopping", EarlyStopping),
+        )
+        for name, kind in nested:
+            given = getattr(self, name)
+            if not (given is None or isinstance(given, kind)):
+                object.__setattr__(self, name, from_fields(kind, name, given))
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
         """The augmentation of a data set's training images, for children or for the final one."""

@@ -23,14 +23,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.evaluation.augmentation import DeviceDataset
-from nas_gym.evaluation.datasets import Dataset, Indices
+from nas_gym.evaluation.cuda_graph import GraphedStep
+from nas_gym.evaluation.datasets import Dataset, Indices, part_of
 from nas_gym.evaluation.devices import (
     autocast_dtype,
     keep_freed_memory,
     threads_for,
 )
+from nas_gym.evaluation.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.evaluation.inheritance import WeightFolder, inherit
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.networks import (
     ChildNetwork,
@@ -42,7 +46,7 @@ from nas_gym.networks import (
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
 
-RECIPE = 1
+RECIPE = 2
 """Raised whenever the code trains differently under the same settings; part of the fingerprint."""
 EVALUATION_PIXELS = 2**20
 """Validation takes as many images at once as have so many pixels: 1,024 of 32x32."""
@@ -68,12 +72,15 @@ class Trainer:
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         final: Train on the training and the validation split together, for a network that is
-            tested afterwards, instead of validating on the latter.
+            tested afterwards, instead of validating on the latter. Nothing is made cheaper then:
+            all of the data, to the end, from weights of its own.
         count_multiply_adds: Whether evaluations say how many; on 8x8 images, counting takes as long
             as two or three steps of training.
 
     Raises:
-        InvalidSettings: the device, or the one for latency, does not exist here.
+        InvalidSettings: the device, or the one for latency, does not exist here; ``cuda_graphs``
+            is asked for on another device than CUDA; a file or folder of the settings cannot be
+            used.
     """
 
     def __init__(
@@ -89,12 +96,16 @@ class Trainer:
         self.device = self._latency_device = resolve_device(device)
         if settings.latency is not None and settings.latency.device is not None:
             self._latency_device = resolve_device(settings.latency.device)
+        require(
+            not settings.cuda_graphs or self.device.type == "cuda",
+            f"cuda_graphs: expected a CUDA device, but children train on {self.device}",
+        )
         self._prepare_process()
         _, height, width, channels = dataset.images.shape
         self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
         self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
         self._augmentation = settings.augmentation(dataset, final)
-        self._known = dataset.train
+        self._known = part_of(dataset.train, dataset.labels, settings.data_fraction)
         if final:
             self._known = np.concatenate([dataset.train, dataset.validation])
         self._train = self._on_device(self._known, self._augmentation.padding)
@@ -102,6 +113,12 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self._train))
         self.steps_per_epoch = len(self._train) // self.batch_size
         self._evaluation_batch = max(self.batch_size, EVALUATION_PIXELS // (height * width))
+        self._rule: StoppingRule | None = None
+        self._weights: WeightFolder | None = None
+        if settings.early_stopping is not None and not final:
+            self._rule = StoppingRule(settings.early_stopping, settings.epochs, self.fingerprint)
+        if settings.inherit_weights is not None and not final:
+            self._weights = WeightFolder(settings.inherit_weights)
 
     def _prepare_process(self) -> None:
         """What holds for the whole process that trains, and is to be done again in another."""
@@ -124,9 +141,13 @@ class Trainer:
     def fingerprint(self) -> str:
         """A digest of everything but the architecture that could change an evaluation.
 
-        The model of the device counts only where latency is measured, on which it depends.
+        The model of the device counts only where latency is measured, on which it depends. Where
+        curves and weights of earlier children are kept does not count, but that they are used does.
         """
         settings = asdict(self.settings)
+        settings["inherit_weights"] = self.settings.inherit_weights is not None
+        if self.settings.early_stopping is not None:
+            del settings["early_stopping"]["curves"]
         if self.settings.latency is None:
             del settings["latency"]
         else:
@@ -168,9 +189,14 @@ class Trainer:
 
         Its canonical form is what is built, so that architectures which are the same network get
         the same evaluation.
+
+        Raises:
+            InvalidSettings: the file of curves or the folder of weights can no longer be used.
         """
         started = time.perf_counter()
         seed = self.seed_of(architecture, repeat)
+        calibrates = self._rule is None or self._rule.begin(seed)
+        parent = self._weights and self._weights.nearest(architecture)
         parameters, operations, latency = None, None, None
         curve: list[float] = []
         status: Status = "unbuildable"
@@ -186,8 +212,13 @@ class Trainer:
                 if self.settings.latency is not None:
                     measured = measure_latency(network, self.image_shape, self.settings.latency)
                     latency = measured.seconds
+                if self._weights is not None and parent:
+                    inherited = inherit(network, self._weights.weights(parent))
+                    message = f"began with {inherited:,} weights of {parent}"
                 for accuracy in self.fit(network):
-                    curve.append(accuracy)  # noqa: PERF402 (a failure keeps what came before)
+                    curve.append(accuracy)
+                    if self._rule is not None and not calibrates and self._rule.stops(curve):
+                        break
                 status = "ok"
             except Diverged as error:
                 status, message = "diverged", str(error)
@@ -195,6 +226,8 @@ class Trainer:
                 if is_out_of_memory(error):
                     status = "out_of_memory"
                 message = f"{type(error).__name__}: {error}"
+        if status == "ok":
+            self._share(architecture, network, FinishedCurve(seed, tuple(curve), calibrates))
         evaluation = Evaluation(
             status=status,
             accuracy=curve[-1] if status == "ok" else 0.0,
@@ -208,6 +241,17 @@ class Trainer:
             message=message,
         )
         return evaluation, network if status == "ok" else None
+
+    def _share(
+        self, architecture: Architecture, network: ChildNetwork | None, child: FinishedCurve
+    ) -> None:
+        """Keeps what later children are compared with, and begin from."""
+        if len(child.curve) < self.settings.epochs:  # stopped early
+            return
+        if self._rule is not None:
+            self._rule.finish(child)
+        if self._weights is not None and network is not None:
+            self._weights.save(architecture, network)
 
     @property
     def batch_norm_momentum(self) -> float:
@@ -244,45 +288,25 @@ class Trainer:
         Raises:
             Diverged: the loss of an epoch is not finite.
         """
-        settings = self.settings
-        optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        steps = self.settings.epochs * self.steps_per_epoch
         generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
-        steps = settings.epochs * self.steps_per_epoch
-        step = 0
-        for epoch in range(1, settings.epochs + 1):
+        train = _Steps(self, network)
+        for epoch in range(self.settings.epochs):
             network.train()
             order = torch.randperm(len(self._train), generator=generator, device=self.device)
             batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
             total = torch.zeros((), device=self.device)
-            for chosen in batches:
-                progress = step / steps
-                network.set_progress(progress)
-                rate = 0.5 * settings.learning_rate * (1 + math.cos(math.pi * progress))
-                optimizer.param_groups[0]["lr"] = rate
+            for number, chosen in enumerate(batches, start=epoch * self.steps_per_epoch):
                 images, labels = self._train.augmented_batch(chosen, self._augmentation, generator)
-                with self._autocast():
-                    loss = self._loss(network, images, labels)
-                loss.backward()
-                if settings.gradient_clip:
-                    nn.utils.clip_grad_norm_(network.parameters(), settings.gradient_clip)
-                optimizer.step()
-                optimizer.zero_grad()
-                total += loss.detach()
-                step += 1
+                total += train.step(images, labels, number / steps)
             if not math.isfinite(total.item()):
-                raise Diverged(f"the loss is {total.item()} in epoch {epoch}")
+                raise Diverged(f"the loss is {total.item()} in epoch {epoch + 1}")
             yield (
                 math.nan if self._validation is None else self._accuracy(network, self._validation)
             )
 
-    def _loss(self, network: ChildNetwork, images: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, network: ChildNetwork, images: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of a batch, with the auxiliary head's where there is one."""
         outputs = network(images)
         smoothing = self.settings.label_smoothing
         if isinstance(outputs, Tensor):
@@ -294,7 +318,7 @@ class Trainer:
         """The share of ``data`` that the network classifies rightly, in [0, 1]."""
         network.eval()
         right = torch.zeros((), dtype=torch.int64, device=self.device)
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self.autocast():
             for chosen in torch.arange(len(data), device=self.device).split(self._evaluation_batch):
                 images, labels = data.batch(chosen)
                 right += (network(images).argmax(dim=1) == labels).sum()
@@ -308,10 +332,64 @@ class Trainer:
     def _test(self) -> DeviceDataset:
         return self._on_device(self.dataset.test)
 
-    def _autocast(self) -> AbstractContextManager[object]:
+    def autocast(self) -> AbstractContextManager[object]:
+        """Within it, a network computes in the trainer's precision."""
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast_dtype)
+
+
+class _Steps:
+    """The training steps of one network.
+
+    With ``cuda_graphs`` what changes from step to step, learning rate and progress, is in tensors
+    that the graph reads.
+    """
+
+    def __init__(self, trainer: Trainer, network: ChildNetwork) -> None:
+        settings = trainer.settings
+        self.trainer, self.network, self.settings = trainer, network, settings
+        self._graph: GraphedStep | None = None
+        self._rate = torch.tensor(settings.learning_rate, device=trainer.device)
+        self._progress = torch.zeros((), device=trainer.device)
+        self.optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=self._rate if settings.cuda_graphs else settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov and settings.momentum > 0,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        """One step: (B, C, H, W) images and (B,) labels in, the loss out.
+
+        Args:
+            images: As they are trained on.
+            labels: Theirs.
+            progress: How much of the training is done, from 0 to 1.
+        """
+        rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
+        if not self.settings.cuda_graphs:
+            self.optimizer.param_groups[0]["lr"] = rate
+            self.network.set_progress(progress)
+            return self._eager(images, labels)
+        self._rate.fill_(rate)
+        self._progress.fill_(progress)
+        if self._graph is None:
+            self.network.set_progress(self._progress)
+            self._graph = GraphedStep(self._eager, self.network, self.optimizer, images, labels)
+        return self._graph(images, labels)
+
+    def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self.trainer.autocast():
+            loss = self.trainer.loss(self.network, images, labels)
+        loss.backward()
+        if self.settings.gradient_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()
 
 
 class Diverged(ArithmeticError):

@@ -46,8 +46,11 @@ class ChildNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         raise NotImplementedError
 
-    def set_progress(self, progress: float) -> None:
-        """Tell schedules inside the network how much of the training is done, from 0 to 1."""
+    def set_progress(self, progress: float | Tensor) -> None:
+        """Tell schedules inside the network how much of the training is done, from 0 to 1.
+
+        A tensor (), on the network's device, is told once and then changes by itself.
+        """
 
 
 @singledispatch

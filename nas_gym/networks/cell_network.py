@@ -295,7 +295,7 @@ class CellNetwork(ChildNetwork):
             return logits, self.auxiliary_head(outputs[self.auxiliary_after])
         return logits
 
-    def set_progress(self, progress: float) -> None:
+    def set_progress(self, progress: float | Tensor) -> None:
         for drop_path in self.drop_paths:
             drop_path.progress = progress
 

@@ -249,7 +249,7 @@ class ENASCellNetwork(ChildNetwork):
         logits: Tensor = self.classifier(self.dropout(features))
         return logits if tapped is None else (logits, tapped)
 
-    def set_progress(self, progress: float) -> None:
+    def set_progress(self, progress: float | Tensor) -> None:
         for drop_path in self.drop_paths:
             drop_path.progress = progress
 

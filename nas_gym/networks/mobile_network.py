@@ -22,6 +22,7 @@ from nas_gym.networks.base import (
     NetworkSettings,
     register_network,
 )
+from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.operations import conv, initialize
 from nas_gym.search_spaces.mnasnet import IDENTITY, POOLING, MobileArchitecture, MobileLayer
 
@@ -139,7 +140,7 @@ class PoolingSkip(nn.Module):
 
     def __init__(self, channels: int, filters: int, stride: int) -> None:
         super().__init__()
-        self.pool = nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+        self.pool = AveragePool2d(3, stride)
         self.added = filters - channels
 
     def forward(self, x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from nas_gym.networks.base import (
     NetworkSettings,
     register_network,
 )
+from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.operations import conv, initialize, relu_conv_bn
 from nas_gym.search_spaces.nasbench201 import EDGES, NODES, NASBench201Architecture
 
@@ -45,7 +46,7 @@ class NASBench201Settings(NetworkSettings):
 def _operation(label: str, filters: int) -> nn.Module:
     """An edge's operation: (B, filters, H, W) in, the same shape out."""
     if label == "avg_pool_3x3":
-        return nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+        return AveragePool2d(3, 1)
     if label == "skip_connect":
         return nn.Identity()
     return nn.Sequential(

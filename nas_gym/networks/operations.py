@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
+from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
+
 Builder: TypeAlias = Callable[[int, int, int], nn.Module]
 """(channels, filters, stride) -> module."""
 
@@ -39,34 +41,6 @@ def conv(
     elif (height, width, stride) == (1, 1, 1):
         kind = PointwiseConv2d
     return kind(channels, filters, (height, width), stride, padding, dilation, groups, bias=False)
-
-
-class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution of stride 1: on a CPU, one matrix product over channels-last images.
-
-    oneDNN's convolution spends more on setting up than on small images themselves.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
-        if input.device.type != "cpu" or not input.is_contiguous(memory_format=torch.channels_last):
-            return super().forward(input)
-        batch, channels, height, width = input.shape
-        pixels = input.permute(0, 2, 3, 1).reshape(-1, channels)
-        outputs = pixels @ self.weight.view(self.out_channels, channels).t()
-        return outputs.view(batch, height, width, -1).permute(0, 3, 1, 2)
-
-
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution that stays in float32 under autocast on a CPU.
-
-    oneDNN's backward pass of a depthwise convolution is 4 to 10 times as slow in bfloat16.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
-        if input.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
-            return super().forward(input)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(input.float())
 
 
 class _Concatenation(torch.autograd.Function):
@@ -143,12 +117,11 @@ def separable(size: int, channels: int, filters: int, stride: int) -> nn.Module:
 
 def pooling(kind: str, size: int, channels: int, filters: int, stride: int) -> nn.Module:
     """Average (padding not counted) or max pooling; a 1x1 convolution where widths differ."""
-    padding = size // 2
     pool: nn.Module
     if kind == "average":
-        pool = nn.AvgPool2d(size, stride, padding, count_include_pad=False)
+        pool = AveragePool2d(size, stride)
     else:
-        pool = nn.MaxPool2d(size, stride, padding)
+        pool = nn.MaxPool2d(size, stride, size // 2)
     if channels == filters:
         return pool
     return nn.Sequential(pool, conv(channels, filters), nn.BatchNorm2d(filters))
@@ -230,11 +203,11 @@ class DropPath(nn.Module):
     def __init__(self, keep: float) -> None:
         super().__init__()
         self.keep = keep
-        self.progress = 0.0
+        self.progress: float | Tensor = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        keep = 1.0 - min(1.0, self.progress) * (1.0 - self.keep)
-        if not self.training or keep >= 1.0:
+        keep = 1.0 - self.progress * (1.0 - self.keep)
+        if not self.training or (not isinstance(keep, Tensor) and keep >= 1.0):
             return x
         kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
         return x * kept.bernoulli_(keep).div_(keep)

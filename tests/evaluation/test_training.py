@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.evaluation import training
 from nas_gym.evaluation.datasets import Dataset, load_dataset
+from nas_gym.evaluation.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer, child_seed, train_child, train_final
 from nas_gym.networks import CellNetwork, CellNetworkSettings, LatencySettings
@@ -105,6 +107,9 @@ def test_the_run_seed_and_the_architecture_make_the_child_seed(digits: Dataset) 
         {"seed": 1},
         {"cutout": 2},
         {"precision": "bfloat16"},
+        {"data_fraction": 0.5},
+        {"early_stopping": EarlyStopping()},
+        {"early_stopping": EarlyStopping(delta=0.2)},
         {"latency": LatencySettings(batch_size=8)},
         {"network": CellNetworkSettings(cells=1, filters=5)},
     ],
@@ -224,7 +229,7 @@ def test_an_error_in_training_is_a_status(
     def broken(self: Trainer, *arguments: object) -> Tensor:
         raise error
 
-    monkeypatch.setattr(Trainer, "_loss", broken)
+    monkeypatch.setattr(Trainer, "loss", broken)
     evaluation = train_child(small(), digits, QUICK, "cpu")
     assert evaluation.status == status
     assert type(error).__name__ in evaluation.message
@@ -248,7 +253,7 @@ def test_an_interrupt_is_no_status(digits: Dataset, monkeypatch: pytest.MonkeyPa
     def interrupted(self: Trainer, *arguments: object) -> Tensor:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "_loss", interrupted)
+    monkeypatch.setattr(Trainer, "loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_child(small(), digits, QUICK, "cpu")
 
@@ -275,6 +280,13 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
         {"label_smoothing": 1.0},
         {"crop_padding": -1},
         {"precision": "float16"},
+        {"data_fraction": 0},
+        {"data_fraction": 1.5},
+        {"early_stopping": {"delta": 0}},
+        {"early_stopping": {"chance": 0.1}},
+        {"early_stopping": {"exempt": 1}},
+        {"inherit_weights": 3},
+        {"cuda_graphs": 1},
         {"seed": -1},
     ],
 )
@@ -282,6 +294,106 @@ def test_bad_settings(wrong: dict[str, Any]) -> None:
     [name] = wrong
     with pytest.raises(InvalidSettings, match=name):
         TrainingSettings(**wrong)
+
+
+def test_children_are_trained_on_a_part_of_the_data(digits: Dataset) -> None:
+    settings = replace(QUICK, data_fraction=0.25, batch_size=64)
+    trainer = Trainer(digits, settings, "cpu")
+    assert trainer.steps_per_epoch == 269 // 64  # of 1,079 images
+    shares = np.bincount(digits.labels[trainer._known]) / np.bincount(digits.labels[digits.train])
+    assert shares == pytest.approx([0.25] * 10, abs=0.01)
+    assert set(trainer._known) < set(digits.train)
+    assert np.array_equal(trainer._known, Trainer(digits, settings, "cpu")._known)
+    assert Trainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
+    assert trainer.evaluate_one(small()).status == "ok"
+
+
+def curve_file(folder: Path) -> str:
+    return str(folder / "curves" / "run.jsonl")
+
+
+def test_a_child_that_cannot_be_the_best_is_stopped(digits: Dataset, tmp_path: Path) -> None:
+    stopping = EarlyStopping(delta=0.5, exempt=1e-9, curves=curve_file(tmp_path))
+    settings = replace(QUICK, epochs=3, early_stopping=stopping)
+    first, second = (Trainer(digits, settings, "cpu") for _ in range(2))
+    whole = first.evaluate_one(small())
+    assert (whole.status, len(whole.curve)) == ("ok", 3)
+    assert first._rule is not None
+    for seed in range(8):  # children that were all but perfect from the first epoch on
+        curve = (0.98, 0.99, 0.99 + seed / 1000)
+        first._rule.finish(FinishedCurve(seed, curve, calibrates=True))
+    stopped = second.evaluate_one(small(CONV))  # it reads what the first has written
+    assert stopped.status == "ok"
+    assert len(stopped.curve) == 1
+    assert stopped.accuracy == stopped.curve[-1] < 0.98
+    assert (
+        stopped.curve
+        == Trainer(digits, replace(QUICK, epochs=3), "cpu").evaluate_one(small(CONV)).curve[:1]
+    )
+    assert second._rule is not None
+    assert len(second._rule.finished) == 9  # a stopped curve is none of them
+
+
+def test_where_curves_are_kept_does_not_change_what_a_child_is_worth(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    fingerprints = {
+        Trainer(
+            digits,
+            replace(QUICK, early_stopping=EarlyStopping(curves=curves), inherit_weights=folder),
+            "cpu",
+        ).fingerprint
+        for curves, folder in ((None, str(tmp_path / "a")), (curve_file(tmp_path), str(tmp_path)))
+    }
+    assert len(fingerprints) == 1
+    assert Trainer(digits, QUICK, "cpu").fingerprint not in fingerprints
+
+
+def test_a_child_begins_with_the_weights_of_the_nearest(digits: Dataset, tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=2, batch_size=64, inherit_weights=str(tmp_path))
+    parent = small()
+    trained = Trainer(digits, settings, "cpu").evaluate_one(parent)
+    assert trained.message == ""
+    child = replace(  # pooling has no weights
+        parent,
+        reduction=cell((0, "3x3 depthwise-separable conv", 1, "5x5 max pooling")),
+    )
+    idle = replace(settings, epochs=1, learning_rate=0.0)  # it is worth what it begins with
+    heir = Trainer(digits, idle, "cpu").evaluate_one(child)
+    assert f"weights of {parent.key}" in heir.message
+    alone = Trainer(digits, replace(idle, inherit_weights=None), "cpu").evaluate_one(child)
+    assert heir.accuracy > 0.3 > alone.accuracy
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"{each.key}.{end}" for each in (parent, child) for end in ("json", "pt")
+    }
+
+
+def test_the_final_training_takes_no_short_cuts(digits: Dataset, tmp_path: Path) -> None:
+    settings = replace(
+        QUICK,
+        data_fraction=0.2,
+        early_stopping=EarlyStopping(curves=curve_file(tmp_path)),
+        inherit_weights=str(tmp_path / "weights"),
+    )
+    plain, cheap = (train_final(small(), digits, each, "cpu") for each in (QUICK, settings))
+    assert cheap.test_accuracy == plain.test_accuracy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_folder_stops_the_search(digits: Dataset, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for cheap in (
+        {"inherit_weights": str(file)},
+        {"early_stopping": EarlyStopping(curves=str(file / "curves"))},
+    ):
+        with pytest.raises(InvalidSettings, match="cannot be used"):
+            Trainer(digits, replace(QUICK, **cheap), "cpu")
+
+
+def test_graphs_are_for_cuda(digits: Dataset) -> None:
+    with pytest.raises(InvalidSettings, match="cuda_graphs: expected a CUDA device"):
+        Trainer(digits, replace(QUICK, cuda_graphs=True), "cpu")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "meta:", ""])
@@ -303,6 +415,50 @@ def test_python_waits_for_the_gpu_twice_an_epoch(digits: Dataset) -> None:
         finally:
             torch.cuda.set_sync_debug_mode("default")
     assert len(waits) == 2  # for the epoch's loss and for its validation accuracy
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("keep", [1.0, 0.7])
+def test_graphs_train_as_without(keep: float, digits: Dataset) -> None:
+    """Without dropped paths, whose random numbers a graph draws in another order, to the loss."""
+    network = replace(NETWORK, drop_path_keep=keep, auxiliary_head=True)
+    settings = replace(
+        QUICK, network=network, epochs=2, batch_size=64, precision="float32", gradient_clip=5.0
+    )
+    curves, losses = [], []
+    for graphs in (False, True):
+        trainer = Trainer(digits, replace(settings, cuda_graphs=graphs), "cuda")
+        evaluation = trainer.evaluate_one(small())
+        assert (evaluation.status, evaluation.message) == ("ok", "")
+        curves.append(evaluation.curve)
+        with trainer.isolated(0):
+            steps = training._Steps(trainer, trainer.build(small()).train())
+            chosen = torch.arange(64, device="cuda")
+            images, labels = trainer._train.batch(chosen)
+            losses.append([steps.step(images, labels, i / 8).item() for i in range(8)])
+    if keep == 1:
+        assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+    assert losses[1][-1] < losses[1][0] / 2
+    assert curves[0] == pytest.approx(curves[1], abs=0.15)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_the_capture_of_a_graph_leaves_no_trace(digits: Dataset) -> None:
+    trainer = Trainer(digits, replace(QUICK, cuda_graphs=True, learning_rate=0.0), "cuda")
+    with trainer.isolated(0):
+        network = trainer.build(small()).train()
+        before = {name: tensor.clone() for name, tensor in network.named_parameters()}
+        random_state = torch.cuda.get_rng_state()
+        steps = training._Steps(trainer, network)
+        images, labels = trainer._train.batch(torch.arange(trainer.batch_size, device="cuda"))
+        steps.step(images, labels, 0.0)
+        assert torch.equal(torch.cuda.get_rng_state(), random_state)
+    for name, tensor in network.named_parameters():
+        assert torch.equal(tensor, before[name])
+    counts = [b for name, b in network.named_buffers() if name.endswith("num_batches_tracked")]
+    assert {int(count.item()) for count in counts} == {1}
 
 
 @pytest.mark.gpu

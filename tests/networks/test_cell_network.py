@@ -21,12 +21,9 @@ from nas_gym.networks import (
 from nas_gym.networks.cell_network import BlockModule, CellModule
 from nas_gym.networks.operations import (
     OPERATIONS,
-    DepthwiseConv2d,
     DropPath,
     FactorizedReduction,
-    PointwiseConv2d,
     concatenate,
-    conv,
 )
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces import cells as labels
@@ -421,47 +418,6 @@ def test_channels_last_changes_no_result(stem: str) -> None:
         results.append([logits.detach(), *gradients])
     for contiguous, channels_last in zip(*results, strict=True):
         torch.testing.assert_close(channels_last, contiguous)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (1, 1), (3, 5)])
-@pytest.mark.parametrize("autocast", [False, True])
-def test_pointwise_convolution_equals_torchs(size: tuple[int, int], autocast: bool) -> None:
-    module = conv(6, 10)
-    assert isinstance(module, PointwiseConv2d)
-    x = torch.randn(4, 6, *size)
-    gradients = []
-    for layout in (torch.contiguous_format, torch.channels_last):
-        given = x.to(memory_format=layout, copy=True).requires_grad_()
-        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-            output = module(given)
-        tolerance = 2e-2 if autocast else 1e-5
-        assert output.dtype == (torch.bfloat16 if autocast else torch.float32)
-        torch.testing.assert_close(
-            output.float(), F.conv2d(x, module.weight), rtol=tolerance, atol=tolerance
-        )
-        module.zero_grad()
-        output.float().square().sum().backward()
-        assert given.grad is not None
-        assert module.weight.grad is not None
-        gradients.append((given.grad, module.weight.grad.clone()))
-    for contiguous, channels_last in zip(*gradients, strict=True):
-        scale = contiguous.abs().max().item()
-        torch.testing.assert_close(channels_last, contiguous, rtol=0, atol=scale * tolerance)
-
-
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_depthwise_convolution_stays_in_float32_under_autocast(layout: torch.memory_format) -> None:
-    module = conv(6, 6, 3, stride=2, groups=6)
-    assert isinstance(module, DepthwiseConv2d)
-    x = torch.randn(2, 6, 9, 9).to(memory_format=layout)
-    expected = F.conv2d(x, module.weight, stride=2, padding=1, groups=6)
-    with torch.autocast("cpu", torch.bfloat16):
-        output = module(x)
-        narrow = module(x.bfloat16())
-    assert output.dtype == narrow.dtype == torch.float32
-    torch.testing.assert_close(output, expected)
-    torch.testing.assert_close(narrow, expected, rtol=5e-2, atol=5e-2)
-    torch.testing.assert_close(module(x), expected)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

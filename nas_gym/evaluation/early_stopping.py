@@ -1,0 +1,193 @@
+"""Stops a child whose learning curve says that it will not be the best. No torch here.
+
+The rule is split conformal prediction (Vovk et al. 2005, "Algorithmic Learning in a Random World")
+on what earlier children gained between an epoch and their end: a child is stopped after an epoch if
+its best accuracy so far, plus the most that it is believed to gain, is below the best that any
+child reached. "The most" is a band over all epochs that holds for a whole curve at once with a
+probability of 1 - delta, if the child is one of the same kind as those the band was made from.
+
+Two things keep that honest. The band is made from children that ran to the end whatever they looked
+like: all of them until there is a band, and a fixed share, drawn by their seeds, from then on.
+Curves of those that were spared because they looked good would make it too narrow. And it is made
+from the best quarter of them only: what matters is the chance of stopping a child that would have
+been the best, and the best gain more than most. ``examples/benchmarks/early_stopping.py`` measures
+that chance on recorded curves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_gym.errors import InvalidSettings, require, require_number
+
+BEST_SHARE = 0.25
+"""Of the children that always run to the end, those from whose curves the band is made."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """How children are stopped early.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    delta: float = 0.1
+    """The largest chance that a child which would have been the best so far is stopped. Nothing is
+    stopped before about 4 / delta children have run to the end."""
+    exempt: float = 0.1
+    """The share of children that always run to the end, so that the rule goes on learning."""
+    curves: str | None = None
+    """A file to which finished curves are appended, a line of JSON each, and from which those of
+    other processes are read; worker processes share the rule through it. Default: memory alone."""
+
+    def __post_init__(self) -> None:
+        require_number("delta", self.delta, 0, 1)
+        require_number("exempt", self.exempt, 0, 1)
+        require(self.delta > 0, f"delta: expected a number above 0, got {self.delta!r}")
+        require(self.exempt > 0, f"exempt: expected a number above 0, got {self.exempt!r}")
+        require(
+            self.curves is None or isinstance(self.curves, str),
+            f"curves: expected the name of a file, got {self.curves!r}",
+        )
+
+
+@dataclass(frozen=True)
+class FinishedCurve:
+    """The curve of a child that ran to the end."""
+
+    seed: int
+    curve: tuple[float, ...]
+    """Validation accuracy after each epoch."""
+    calibrates: bool
+    """Whether it would have run to the end whatever it looked like."""
+
+
+class StoppingRule:
+    """Says after each epoch whether a child is to be stopped.
+
+    Args:
+        settings: The chance, and where curves are kept.
+        epochs: Of a child that is not stopped.
+        fingerprint: Of the evaluator; curves that were made otherwise are passed over.
+
+    Raises:
+        InvalidSettings: the file of curves cannot be read or written.
+    """
+
+    def __init__(self, settings: EarlyStopping, epochs: int, fingerprint: str) -> None:
+        self.settings, self.epochs, self.fingerprint = settings, epochs, fingerprint
+        self.finished: dict[int, FinishedCurve] = {}
+        """By seed: a child that was trained again after a crash counts once."""
+        self.best = -math.inf
+        """The best accuracy that a child had at its end."""
+        self.band: NDArray[np.float64] | None = None
+        """(E - 1,) what a child may still gain after each epoch; None while too little is known."""
+        self._path = None if settings.curves is None else Path(settings.curves)
+        self._read = 0  # bytes of the file
+        if self._path is not None:
+            with _file_errors(self._path):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.touch()
+
+    def begin(self, seed: int) -> bool:
+        """Takes in what other processes finished; whether this child calibrates the rule.
+
+        Raises:
+            InvalidSettings: the file of curves cannot be read.
+        """
+        self._take(self._news())
+        return self.band is None or seed / 2**63 < self.settings.exempt
+
+    def stops(self, curve: Sequence[float]) -> bool:
+        """Whether a child that has come so far, and does not calibrate, is to be stopped."""
+        if self.band is None or len(curve) >= self.epochs:
+            return False
+        return max(curve) + float(self.band[len(curve) - 1]) < self.best
+
+    def finish(self, finished: FinishedCurve) -> None:
+        """Takes in the curve of a child that ran to the end, and hands it to other processes.
+
+        Raises:
+            InvalidSettings: the file of curves cannot be written.
+        """
+        self._take([finished])
+        if self._path is None:
+            return
+        record = {"fingerprint": self.fingerprint, **vars(finished)}
+        line = (json.dumps(record) + "\n").encode()
+        with _file_errors(self._path):
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                os.write(file, line)  # one call: lines of several processes do not mix
+            finally:
+                os.close(file)
+
+    def _news(self) -> list[FinishedCurve]:
+        """What the file holds beyond what was read of it before."""
+        if self._path is None:
+            return []
+        with _file_errors(self._path), self._path.open("rb") as file:
+            file.seek(self._read)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._read += len(whole)
+        news = []
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut short by a crash
+                record = json.loads(line)
+                if record.pop("fingerprint") == self.fingerprint:
+                    record["curve"] = tuple(record["curve"])
+                    news.append(FinishedCurve(**record))
+        return news
+
+    def _take(self, news: Iterable[FinishedCurve]) -> None:
+        before = len(self.finished)
+        for finished in news:
+            if len(finished.curve) == self.epochs:
+                self.finished.setdefault(finished.seed, finished)
+                self.best = max(self.best, finished.curve[-1])
+        if len(self.finished) > before:
+            calibrating = [f.curve for f in self.finished.values() if f.calibrates]
+            self.band = gain_band(np.array(calibrating, np.float64), self.settings.delta)
+
+
+def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] | None:
+    """What a child may still gain after each epoch but the last.
+
+    Args:
+        curves: Of n children that ran to the end, (n, E) validation accuracies.
+        delta: The chance that the gains of another child are not all within the band.
+
+    Returns:
+        (E - 1,), none of them negative; None if n is too small for such a chance.
+    """
+    if curves.size == 0 or curves.shape[1] < 2:
+        return None
+    best = curves[curves[:, -1] >= np.quantile(curves[:, -1], 1 - BEST_SHARE)]
+    gains = best[:, -1:] - np.maximum.accumulate(best, axis=1)[:, :-1]
+    mean, deviation = gains.mean(axis=0), gains.std(axis=0) + 1e-6
+    scores = np.sort(((gains - mean) / deviation).max(axis=1))  # of a curve, over all its epochs
+    rank = math.ceil((len(scores) + 1) * (1 - delta))
+    if rank > len(scores):
+        return None
+    band: NDArray[np.float64] = np.maximum(0.0, mean + scores[rank - 1] * deviation)
+    return band
+
+
+@contextlib.contextmanager
+def _file_errors(path: Path) -> Iterator[None]:
+    """Within it, a file that cannot be used is an invalid setting."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidSettings(f"curves: {path} cannot be used: {error}") from error

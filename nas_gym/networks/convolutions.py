@@ -1,0 +1,216 @@
+"""Convolutions and pooling in the forms that a CPU computes fast; elsewhere they are torch's own.
+
+Each takes the place of a module of `torch.nn`, has its parameters and its name in a ``state_dict``,
+and gives its results up to rounding. What they are worth is printed, step by step, by
+``examples/benchmarks/child_training.py``. All of them take images (B, C, H, W), channels last in
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+_WIDEST = 3
+"""oneDNN has a fast weight gradient of depthwise kernels up to so many columns wide; beyond it, or
+where the kernel is higher than the image, it takes 5 to 30 times as long."""
+_WORTH_IT = 810_000
+"""Multiply-adds of a depthwise convolution from which on a step in Python pays for itself."""
+_LARGE_STATE = 2**18
+"""Numbers in a batch of states from which on arithmetic takes the time, not the calls."""
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution of stride 1: on a CPU, one matrix product over channels-last images.
+
+    oneDNN's convolution spends more on setting up than on small images themselves.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        if not is_channels_last_on_cpu(input):
+            return super().forward(input)
+        weight = self.weight.view(self.out_channels, self.in_channels)
+        return F.linear(input.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution whose gradients a CPU computes by oneDNN's fast kernels.
+
+    Small ones, and those with a stride, stay in float32 under autocast on a CPU: their gradients by
+    oneDNN's own take 4 to 60 times as long in bfloat16.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
+        fast = self._pays(input)
+        if input.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            narrow = fast and self.stride == (1, 1)
+            dtype = torch.get_autocast_dtype("cpu") if narrow else torch.float32
+            with torch.autocast("cpu", enabled=False):
+                return self._convolved(input.to(dtype), self.weight.to(dtype), fast)
+        return self._convolved(input, self.weight, fast)
+
+    def _pays(self, images: Tensor) -> bool:
+        """Whether the fast form applies, and takes less time than a step in Python more."""
+        window = self.kernel_size[0] * self.kernel_size[1]
+        work = images.numel() * window // (self.stride[0] * self.stride[1])
+        return work >= _WORTH_IT and self.dilation == (1, 1) and is_channels_last_on_cpu(images)
+
+    def _convolved(self, images: Tensor, weight: Tensor, fast: bool) -> Tensor:
+        output: Tensor
+        if fast:
+            output = _Depthwise.apply(images, weight, self.stride, self.padding)
+        else:
+            output = self._conv_forward(images, weight, self.bias)
+        return output
+
+
+class _Depthwise(torch.autograd.Function):
+    """A depthwise convolution: images (B, C, H, W) and weights (C, 1, h, w) in, images out."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
+    ) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(images, weight, None, stride, padding, 1, len(weight))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        images_gradient = weight_gradient = None
+        if ctx.needs_input_grad[0]:
+            images_gradient = _images_gradient(gradient, images, weight, ctx.stride, ctx.padding)
+        if ctx.needs_input_grad[1]:
+            weight_gradient = _weight_gradient(gradient, images, weight, ctx.stride, ctx.padding)
+        return images_gradient, weight_gradient, None, None
+
+
+def _images_gradient(
+    gradient: Tensor,
+    images: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> Tensor:
+    """The gradient of ``images``: without strides, the same convolution with the kernel turned
+    round, which takes half the time of oneDNN's own.
+    """
+    if stride != (1, 1):
+        return _gradients(gradient, images, weight, stride, padding, (True, False))[0]
+    height, width = weight.shape[2:]
+    around = (height - 1 - padding[0], width - 1 - padding[1])
+    return F.conv2d(gradient, weight.flip(2, 3), None, 1, around, 1, len(weight))
+
+
+def _weight_gradient(
+    gradient: Tensor,
+    images: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> Tensor:
+    """The gradient of ``weight``, a few columns at a time, each from the pixels that it saw."""
+    height, width = weight.shape[2:]
+    if width <= _WIDEST:
+        return _gradients(gradient, images, weight, stride, padding, (False, True))[1]
+    seen_height = (gradient.shape[2] - 1) * stride[0] + height
+    below = seen_height - padding[0] - images.shape[2]
+    parts = []
+    for first, columns in _column_groups(width):
+        left = padding[1] - first
+        seen_width = (gradient.shape[3] - 1) * stride[1] + columns
+        right = seen_width - left - images.shape[3]
+        seen = F.pad(images, (left, right, padding[0], below))
+        part = weight[..., first : first + columns]
+        parts.append(_gradients(gradient, seen, part, stride, (0, 0), (False, True))[1])
+    return torch.cat(parts, dim=3)
+
+
+def _column_groups(width: int) -> Iterator[tuple[int, int]]:
+    """(first, number) of groups of at most `_WIDEST` columns, as even as can be: oneDNN is slow
+    with single columns.
+    """
+    groups = -(-width // _WIDEST)
+    first = 0
+    for group in range(groups):
+        columns = width // groups + (group < width % groups)
+        yield first, columns
+        first += columns
+
+
+def _gradients(
+    gradient: Tensor,
+    images: Tensor,
+    weight: Tensor,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor, Tensor]:
+    """Torch's own gradients of a depthwise convolution's images and weights, as ``wanted``."""
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
+        gradient, images, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight),
+        (*wanted, False),
+    )  # fmt: skip
+    return found[:2]
+
+
+class AveragePool2d(nn.AvgPool2d):
+    """Average pooling that does not count the padding.
+
+    On a CPU, 3x3 pooling of large images with stride 1 is a depthwise convolution with ones:
+    torch's own pooling takes 5 times as long, and its gradient 4 to 10 times.
+    """
+
+    def __init__(self, size: int, stride: int) -> None:
+        super().__init__(size, stride, size // 2, count_include_pad=False)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.AvgPool2d's name)
+        pays = input.numel() >= _LARGE_STATE and min(input.shape[2:]) > 1
+        pays &= torch.is_grad_enabled()  # what only counts multiply-adds must see pooling
+        if pays and (self.kernel_size, self.stride) == (3, 1) and is_channels_last_on_cpu(input):
+            output: Tensor = _AveragePool3x3.apply(input)
+            return output
+        return super().forward(input)
+
+
+class _AveragePool3x3(torch.autograd.Function):
+    """3x3 average pooling with stride 1, padding not counted: (B, C, H, W) in, the same out."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        return _share_counts(_sums3x3(images))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        gradient = gradient.clone(memory_format=torch.channels_last)
+        return _sums3x3(_share_counts(gradient))
+
+
+def _sums3x3(images: Tensor) -> Tensor:
+    """The sum of every pixel's neighbourhood."""
+    channels = images.shape[1]
+    ones = torch.ones((channels, 1, 3, 3), dtype=images.dtype)
+    with torch.autocast("cpu", enabled=False):
+        return F.conv2d(images, ones, None, 1, 1, 1, channels)
+
+
+def _share_counts(images: Tensor) -> Tensor:
+    """Divides every pixel, in place, by the number of pixels in its neighbourhood: 9, 6 or 4."""
+    images.mul_(1 / 9)
+    for edge in (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1]):
+        edge.mul_(1.5)
+    return images
+
+
+def is_channels_last_on_cpu(images: Tensor) -> bool:
+    """Whether the fast forms apply."""
+    return images.device.type == "cpu" and images.is_contiguous(memory_format=torch.channels_last)
