@@ -151,12 +151,14 @@ class StoppingRule:
         return news
 
     def _take(self, news: Iterable[FinishedCurve]) -> None:
-        before = len(self.finished)
-        for finished in news:
-            if len(finished.curve) == self.epochs:
-                self.finished.setdefault(finished.seed, finished)
-                self.best = max(self.best, finished.curve[-1])
-        if len(self.finished) > before:
+        new = [
+            finished
+            for finished in news
+            if len(finished.curve) == self.epochs and finished.seed not in self.finished
+        ]
+        self.finished.update((finished.seed, finished) for finished in new)
+        self.best = max([self.best, *(finished.curve[-1] for finished in new)])
+        if any(finished.calibrates for finished in new):
             calibrating = [f.curve for f in self.finished.values() if f.calibrates]
             self.band = gain_band(np.array(calibrating, np.float64), self.settings.delta)
 
