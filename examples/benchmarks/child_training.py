@@ -6,9 +6,9 @@ Two children, both NASNet-A: a tiny one (N = 1, 8 filters, 8x8 digits, batch 64)
 (N = 2, 16 filters, batch 128), which needs cifar10.npz in NAS_GYM_DATA.
 
 - ``steps``: images per second, each step of tuning switched on in turn, on one thread.
-- ``single``: the tiny child against a bare loop over the same module, whose data is in tensors; the
-  CIFAR child against plain PyTorch: DataLoader, a transform an image, contiguous float32,
-  `torch.optim.SGD`. `Trainer.fit` does augmentation, schedule and validation besides.
+- ``single``: the tiny child against a bare loop that trains and validates the same module on random
+  tensors, without augmentation and schedule; both children against plain PyTorch: DataLoader, a
+  transform an image, contiguous float32, `torch.optim.SGD`.
 - ``workers``: children per hour of two processes, one thread each, against two of plain PyTorch
   (without loader workers). Both build, train and validate whole children.
 - ``overhead``: milliseconds a step of the tiny child, and of one with two images, which is what
@@ -82,24 +82,33 @@ def ours(kind: str) -> float:
 
 
 def bare(kind: str, batch: int = 64) -> float:
-    """Images per second of a loop that does nothing but train the tiny child's module."""
+    """Images per second of a loop over the tiny child's module that does nothing but train, and
+    validate after each epoch, on random tensors; its first epoch warms up.
+    """
     trainer = trainer_of(kind)
     with trainer.isolated(seed=0):
-        network = trainer.build(CHILD).train()
+        network = trainer.build(CHILD)
         optimizer = torch.optim.SGD(
             network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True
         )
-        images = torch.randn(batch, 1, 8, 8).to(memory_format=torch.channels_last)
+        images, others = (
+            torch.randn(number, 1, 8, 8).to(memory_format=torch.channels_last)
+            for number in (batch, len(trainer.dataset.validation) * batch // 64)
+        )
         labels = torch.randint(0, 10, (batch,))
         times = []
-        for _ in range(3 * trainer.steps_per_epoch):
+        for _ in range(3):
             started = time.perf_counter()
-            optimizer.zero_grad()
-            F.cross_entropy(network(images), labels).backward()
-            optimizer.step()
+            network.train()
+            for _ in range(trainer.steps_per_epoch):
+                optimizer.zero_grad()
+                F.cross_entropy(network(images), labels).backward()
+                optimizer.step()
+            network.eval()
+            with torch.no_grad():
+                network(others).argmax(dim=1)
             times.append(time.perf_counter() - started)
-        measured = times[trainer.steps_per_epoch :]
-        return batch * len(measured) / sum(measured)
+        return batch * trainer.steps_per_epoch / statistics.median(times[1:])
 
 
 class _Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):

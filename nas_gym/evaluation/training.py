@@ -13,19 +13,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.augmentation import DeviceDataset
-from nas_gym.evaluation.cuda_graph import GraphedStep
 from nas_gym.evaluation.datasets import Dataset, Indices, part_of
 from nas_gym.evaluation.devices import (
     autocast_dtype,
@@ -36,6 +34,7 @@ from nas_gym.evaluation.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.evaluation.evaluator import Evaluation, Status
 from nas_gym.evaluation.inheritance import WeightFolder, inherit
 from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.steps import TrainingSteps
 from nas_gym.networks import (
     ChildNetwork,
     ImageShape,
@@ -196,61 +195,68 @@ class Trainer:
         started = time.perf_counter()
         seed = self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
-        parent = self._weights and self._weights.nearest(architecture)
-        parameters, operations, latency = None, None, None
-        curve: list[float] = []
-        status: Status = "unbuildable"
-        message = ""
-        network: ChildNetwork | None = None
+        parent = None if self._weights is None else self._weights.nearest(architecture)
+        child = _Attempt()
         with self.isolated(seed):
             try:
-                network = self.build(architecture.canonical())
-                parameters = count_parameters(network)
-                if self.count_multiply_adds:
-                    operations = multiply_adds(network, self.image_shape)
-                status = "crashed"
-                if self.settings.latency is not None:
-                    measured = measure_latency(network, self.image_shape, self.settings.latency)
-                    latency = measured.seconds
-                if self._weights is not None and parent:
-                    inherited = inherit(network, self._weights.weights(parent))
-                    message = f"began with {inherited:,} weights of {parent}"
-                for accuracy in self.fit(network):
-                    curve.append(accuracy)
-                    if self._rule is not None and not calibrates and self._rule.stops(curve):
+                for _ in self._training(child, architecture.canonical(), parent):
+                    if self._rule and not calibrates and self._rule.stops(child.curve):
                         break
-                status = "ok"
+                child.status = "ok"
             except Diverged as error:
-                status, message = "diverged", str(error)
+                child.status, child.message = "diverged", str(error)
             except Exception as error:
                 if is_out_of_memory(error):
-                    status = "out_of_memory"
-                message = f"{type(error).__name__}: {error}"
-        if status == "ok":
-            self._share(architecture, network, FinishedCurve(seed, tuple(curve), calibrates))
+                    child.status = "out_of_memory"
+                child.message = f"{type(error).__name__}: {error}"
+        succeeded = child.status == "ok"
+        network = child.network if succeeded else None
+        if network is not None and len(child.curve) == self.settings.epochs:
+            finished = FinishedCurve(seed, tuple(child.curve), calibrates)
+            self._share(architecture, network, finished)
         evaluation = Evaluation(
-            status=status,
-            accuracy=curve[-1] if status == "ok" else 0.0,
-            curve=tuple(curve),
+            status=child.status,
+            accuracy=child.curve[-1] if succeeded else 0.0,
+            curve=tuple(child.curve),
             seconds=time.perf_counter() - started,
             seed=seed,
             fingerprint=self.fingerprint,
-            parameters=parameters,
-            multiply_adds=operations,
-            latency=latency,
-            message=message,
+            parameters=child.parameters,
+            multiply_adds=child.multiply_adds,
+            latency=child.latency,
+            message=child.message,
         )
-        return evaluation, network if status == "ok" else None
+        return evaluation, network
+
+    def _training(
+        self, child: _Attempt, architecture: Architecture, parent: str | None
+    ) -> Iterator[None]:
+        """Builds, measures and trains a child; what was done so far stands in ``child``. It pauses
+        after each epoch.
+        """
+        network = child.network = self.build(architecture)
+        child.parameters = count_parameters(network)
+        if self.count_multiply_adds:
+            child.multiply_adds = multiply_adds(network, self.image_shape)
+        child.status = "crashed"
+        if self.settings.latency is not None:
+            child.latency = measure_latency(
+                network, self.image_shape, self.settings.latency
+            ).seconds
+        if self._weights is not None and parent is not None:
+            inherited = inherit(network, self._weights.weights(parent))
+            child.message = f"began with {inherited:,} weights of {parent}"
+        for accuracy in self.fit(network):
+            child.curve.append(accuracy)
+            yield
 
     def _share(
-        self, architecture: Architecture, network: ChildNetwork | None, child: FinishedCurve
+        self, architecture: Architecture, network: ChildNetwork, curve: FinishedCurve
     ) -> None:
         """Keeps what later children are compared with, and begin from."""
-        if len(child.curve) < self.settings.epochs:  # stopped early
-            return
         if self._rule is not None:
-            self._rule.finish(child)
-        if self._weights is not None and network is not None:
+            self._rule.finish(curve)
+        if self._weights is not None:
             self._weights.save(architecture, network)
 
     @property
@@ -290,7 +296,7 @@ class Trainer:
         """
         steps = self.settings.epochs * self.steps_per_epoch
         generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
-        train = _Steps(self, network)
+        train = TrainingSteps(network, self.settings, self.device, self.autocast)
         for epoch in range(self.settings.epochs):
             network.train()
             order = torch.randperm(len(self._train), generator=generator, device=self.device)
@@ -304,15 +310,6 @@ class Trainer:
             yield (
                 math.nan if self._validation is None else self._accuracy(network, self._validation)
             )
-
-    def loss(self, network: ChildNetwork, images: Tensor, labels: Tensor) -> Tensor:
-        """The mean loss of a batch, with the auxiliary head's where there is one."""
-        outputs = network(images)
-        smoothing = self.settings.label_smoothing
-        if isinstance(outputs, Tensor):
-            return F.cross_entropy(outputs, labels, label_smoothing=smoothing)
-        main, auxiliary = (F.cross_entropy(o, labels, label_smoothing=smoothing) for o in outputs)
-        return main + network.auxiliary_weight * auxiliary
 
     def _accuracy(self, network: ChildNetwork, data: DeviceDataset) -> float:
         """The share of ``data`` that the network classifies rightly, in [0, 1]."""
@@ -339,57 +336,17 @@ class Trainer:
         return torch.autocast(self.device.type, self.autocast_dtype)
 
 
-class _Steps:
-    """The training steps of one network.
+@dataclass
+class _Attempt:
+    """A child in training, as far as it has come."""
 
-    With ``cuda_graphs`` what changes from step to step, learning rate and progress, is in tensors
-    that the graph reads.
-    """
-
-    def __init__(self, trainer: Trainer, network: ChildNetwork) -> None:
-        settings = trainer.settings
-        self.trainer, self.network, self.settings = trainer, network, settings
-        self._graph: GraphedStep | None = None
-        self._rate = torch.tensor(settings.learning_rate, device=trainer.device)
-        self._progress = torch.zeros((), device=trainer.device)
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=self._rate if settings.cuda_graphs else settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-
-    def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """One step: (B, C, H, W) images and (B,) labels in, the loss out.
-
-        Args:
-            images: As they are trained on.
-            labels: Theirs.
-            progress: How much of the training is done, from 0 to 1.
-        """
-        rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
-        if not self.settings.cuda_graphs:
-            self.optimizer.param_groups[0]["lr"] = rate
-            self.network.set_progress(progress)
-            return self._eager(images, labels)
-        self._rate.fill_(rate)
-        self._progress.fill_(progress)
-        if self._graph is None:
-            self.network.set_progress(self._progress)
-            self._graph = GraphedStep(self._eager, self.network, self.optimizer, images, labels)
-        return self._graph(images, labels)
-
-    def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
-        with self.trainer.autocast():
-            loss = self.trainer.loss(self.network, images, labels)
-        loss.backward()
-        if self.settings.gradient_clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return loss.detach()
+    status: Status = "unbuildable"
+    message: str = ""
+    network: ChildNetwork | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    latency: float | None = None
+    curve: list[float] = field(default_factory=list)
 
 
 class Diverged(ArithmeticError):

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
-from nas_gym.evaluation import training
+from nas_gym.evaluation import steps, training
 from nas_gym.evaluation.datasets import Dataset, load_dataset
 from nas_gym.evaluation.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.steps import TrainingSteps
 from nas_gym.evaluation.training import Trainer, child_seed, train_child, train_final
 from nas_gym.networks import CellNetwork, CellNetworkSettings, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
@@ -226,10 +227,10 @@ def test_a_loss_that_is_not_finite_is_a_status(digits: Dataset) -> None:
 def test_an_error_in_training_is_a_status(
     error: Exception, status: str, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: Trainer, *arguments: object) -> Tensor:
+    def broken(*arguments: object) -> Tensor:
         raise error
 
-    monkeypatch.setattr(Trainer, "loss", broken)
+    monkeypatch.setattr(steps, "batch_loss", broken)
     evaluation = train_child(small(), digits, QUICK, "cpu")
     assert evaluation.status == status
     assert type(error).__name__ in evaluation.message
@@ -250,10 +251,10 @@ def test_a_child_that_cannot_be_built_is_a_status(
 
 
 def test_an_interrupt_is_no_status(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Trainer, *arguments: object) -> Tensor:
+    def interrupted(*arguments: object) -> Tensor:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "loss", interrupted)
+    monkeypatch.setattr(steps, "batch_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_child(small(), digits, QUICK, "cpu")
 
@@ -433,10 +434,11 @@ def test_graphs_train_as_without(keep: float, digits: Dataset) -> None:
         assert (evaluation.status, evaluation.message) == ("ok", "")
         curves.append(evaluation.curve)
         with trainer.isolated(0):
-            steps = training._Steps(trainer, trainer.build(small()).train())
+            child = trainer.build(small()).train()
+            taken = TrainingSteps(child, trainer.settings, trainer.device, trainer.autocast)
             chosen = torch.arange(64, device="cuda")
             images, labels = trainer._train.batch(chosen)
-            losses.append([steps.step(images, labels, i / 8).item() for i in range(8)])
+            losses.append([taken.step(images, labels, i / 8).item() for i in range(8)])
     if keep == 1:
         assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     assert losses[1][-1] < losses[1][0] / 2
@@ -451,9 +453,9 @@ def test_the_capture_of_a_graph_leaves_no_trace(digits: Dataset) -> None:
         network = trainer.build(small()).train()
         before = {name: tensor.clone() for name, tensor in network.named_parameters()}
         random_state = torch.cuda.get_rng_state()
-        steps = training._Steps(trainer, network)
+        taken = TrainingSteps(network, trainer.settings, trainer.device, trainer.autocast)
         images, labels = trainer._train.batch(torch.arange(trainer.batch_size, device="cuda"))
-        steps.step(images, labels, 0.0)
+        taken.step(images, labels, 0.0)
         assert torch.equal(torch.cuda.get_rng_state(), random_state)
     for name, tensor in network.named_parameters():
         assert torch.equal(tensor, before[name])
