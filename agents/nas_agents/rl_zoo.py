@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_agents.agents import agent_arguments, load_strategy
+from nas_agents.agents import agent_arguments
 from nas_agents.environments import registered_search_spaces
 from nas_agents.registry import AGENTS, Plan
 

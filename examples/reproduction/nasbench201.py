@@ -83,8 +83,8 @@ ALGORITHMS = {
         published={12_000: "93.92 ± 0.30"},
     ),
     "REINFORCE": Algorithm(
-        "nas_agents.reinforce:Reinforce",
-        {**NASBENCH201, "policy": "IndependentLogits"},
+        "reinforce",
+        NASBENCH201,
         whole=True,
         published={12_000: "93.85 ± 0.37"},
     ),
