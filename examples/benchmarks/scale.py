@@ -18,7 +18,8 @@ a write to the store.
   the workers. "longest first" starts each batch by falling time, which it is assumed to know.
 
 Utilisation is the share of the workers' time in which they train, until the last child has been
-handed out; "to the end" counts the time, too, in which the last ones finish and no work is left.
+handed out; "to the end" counts the time, too, in which the last ones finish and no work is left:
+no order of work can shorten it by much, but a time-out can.
 A search is 20,000 children, as NASNet's (Zoph et al. 2018, appendix B: 450 workers).
 """
 
@@ -52,6 +53,8 @@ from nas_gym.sb3 import NASVecEnv
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 450, 512)
 NASNET_WORKERS = 450
+TIMEOUT = 6.0
+"""Times the mean, in the search with a time-out."""
 DAY = 86_400.0
 
 Seconds = NDArray[np.float64]
@@ -230,6 +233,19 @@ def print_table(seconds: Seconds, overhead: Overhead) -> None:
         )
 
 
+def print_with_timeout(seconds: Seconds, overhead: Overhead) -> None:
+    """Prints what a time-out changes for as many workers as NASNet had."""
+    limit = TIMEOUT * seconds.mean()
+    ended = np.minimum(seconds, limit)
+    free = asynchronous(ended, NASNET_WORKERS, overhead)
+    step = lock_step(ended, NASNET_WORKERS, overhead, NASNET_WORKERS)
+    print(
+        f"{NASNET_WORKERS} workers, with a time-out of {TIMEOUT:g} times the mean, which ends "
+        f"{(seconds > limit).mean():.1%} of the children: asynchronous {free.utilisation:.1%}, to "
+        f"the end {free.to_the_end:.1%}; lock-step {step.utilisation:.1%}"
+    )
+
+
 class Sleeper:
     """An evaluator whose children sleep as long as they were drawn; for real workers.
 
@@ -322,6 +338,7 @@ def main() -> None:
             f"one store to {mean / overhead.store:,.0f}"
         )
         print_table(seconds, overhead)
+    print_with_timeout(seconds, overhead)
     print("\nreal workers, children of 0.1 s on average:")
     check_against_workers(seconds)
 

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 """How often a child loses its worker to a death that may come from outside, before the child is
 blamed for it."""
-STARTS = 5
-"""How many workers in a row may die before they are ready."""
+STARTS, LATER_STARTS = 5, 100
+"""How many workers in a row may die before they are ready: at first, when most likely none
+will ever be, and after one has been, when something from outside must be ending them."""
 CHECK_SECONDS = 0.5
 """How often workers are looked after that say nothing."""
 SLOW_IMPORT = "torch._dynamo"
@@ -114,33 +115,31 @@ class Pool(ConcurrentEvaluator, ABC):
 
     Args:
         evaluator: What the workers run.
-        workers: The workers, not begun yet.
         cost: An estimate of an architecture's time, in any unit. The children of a batch start in
             falling order of it, so that no long one starts last, while the other workers have
             nothing left to do. Default: learned from the children that the pool has evaluated.
     """
 
-    def __init__(
-        self,
-        evaluator: ChildEvaluator,
-        workers: Sequence[Worker],
-        cost: CostOfArchitecture | None = None,
-    ) -> None:
+    def __init__(self, evaluator: ChildEvaluator, cost: CostOfArchitecture | None = None) -> None:
         self.evaluator = evaluator
         self._learned = LearnedSeconds()
         self.cost = cost or self._learned
         self.fingerprint = evaluator.fingerprint
         self._error: WorkersFailed | None = None
-        self._failed_starts = 0
+        self._failed_starts, self._starts = 0, STARTS
         self._closed, self._open = False, threading.Lock()
         self._waiting: deque[Child] = deque()
         self._running: set[Child] = set()
-        self._workers = list(workers)
+        self._workers: list[Worker] = []
         self._idle: list[Worker] = []
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="nas_gym pool", daemon=True)
+
+    def start(self, workers: Sequence[Worker]) -> None:
+        """Has the workers begin; called once, at the end of a subclass's construction."""
+        self._workers.extend(workers)
         for worker in self._workers:
             self._events.put(partial(self._begin, worker))
-        self._thread = threading.Thread(target=self._run, name="nas_gym pool", daemon=True)
         self._thread.start()
 
     @property
@@ -250,17 +249,18 @@ class Pool(ConcurrentEvaluator, ABC):
     def _begun(self, worker: Worker, future: Future[None]) -> None:
         error = future.exception()
         if error is None:
-            self._failed_starts = 0
+            self._failed_starts, self._starts = 0, LATER_STARTS
             self._idle.append(worker)
             self._assign()
             return
         self._failed_starts += 1
         if isinstance(error, WorkersFailed):
             self._error = error
-        elif self._failed_starts == STARTS:
+        elif self._failed_starts >= self._starts:
             self._error = WorkersFailed(
-                f"workers: {STARTS} of them ended before they were ready ({error}); what they "
-                'printed says why. A script that makes workers needs `if __name__ == "__main__":`'
+                f"workers: {self._failed_starts} of them ended before they were ready ({error}); "
+                "what they printed says why. A script that makes workers needs "
+                '`if __name__ == "__main__":`'
             )
         if self._error is None:
             self._begin(worker)

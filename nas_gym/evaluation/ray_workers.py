@@ -77,6 +77,7 @@ class RayWorkers(Pool):
         if workers is not None:
             require_integer("workers", workers, least=1)
         check_timeout(timeout)
+        super().__init__(evaluator, cost)
         gpus = _gpus_for(evaluator, num_gpus)
         self.timeout = timeout
         self._ray = _ray()
@@ -93,11 +94,10 @@ class RayWorkers(Pool):
             max_restarts=max_restarts,
             scheduling_strategy="SPREAD",
         )(_Evaluating)
-        actors = [
-            _Actor(self._ray, actor.remote(), ([self._evaluator], num_cpus), timeout)
-            for _ in range(workers or room)
-        ]
-        super().__init__(evaluator, actors, cost)
+        ready = ([self._evaluator], num_cpus)
+        self.start(
+            [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
+        )
 
     def _connect(self, address: str | None) -> bool:
         """Whether this pool has connected, and is to disconnect at its end."""
@@ -132,7 +132,6 @@ class RayWorkers(Pool):
         return room
 
     def _put(self, evaluator: ChildEvaluator) -> Any:
-        evaluator.fingerprint  # noqa: B018  (a digest of the data set, made once here)
         try:
             return self._ray.put(evaluator)
         except TypeError as error:

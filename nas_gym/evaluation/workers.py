@@ -82,13 +82,13 @@ class LocalWorkers(Pool):
         check_timeout(timeout)
         if threads is not None:
             require_integer("threads", threads, least=1)
+        super().__init__(evaluator, cost)
         self.timeout = timeout
         self.threads = threads or max(1, usable_cores() // workers)
         gpus = _gpus_for(evaluator, workers, children_per_gpu)
-        evaluator.fingerprint  # noqa: B018  (a digest of the data set, better made once than K times)
         self._share = Share(evaluator)
         setups = [_Setup(self._share, self.threads, gpu) for gpu in gpus]
-        super().__init__(evaluator, [_Process(setup, timeout) for setup in setups], cost)
+        self.start([_Process(setup, timeout) for setup in setups])
 
     def close(self) -> None:
         super().close()

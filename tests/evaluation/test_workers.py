@@ -27,6 +27,7 @@ from nas_gym.evaluation.workers import LocalWorkers, WorkersFailed
 from nas_gym.networks import NASBench201Settings
 from nas_gym.networks.devices import cpu_threads
 from nas_gym.search_spaces import NASBench201SearchSpace
+from nas_gym.search_spaces.published import published
 from tests.evaluation.scripted import Deadly, Script, ScriptedEvaluator, Unreadable
 
 LINUX = sys.platform == "linux"
@@ -81,13 +82,26 @@ def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         LocalWorkers(evaluator, workers=3, children_per_gpu=2)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_two_workers_train_on_one_gpu() -> None:
+    settings = TrainingSettings(NASBench201Settings(cells=1, filters=8), epochs=2, batch_size=64)
+    trainer = Trainer(load_dataset("digits"), settings, "cuda")
+    architectures = [published("NAS-Bench-201-best")] * 2
+    expected = trainer.evaluate(architectures)
+    with LocalWorkers(trainer, workers=2, children_per_gpu=2) as pool:
+        made = pool.evaluate(architectures)
+    for here, there in zip(expected, made, strict=True):
+        assert (there.status, there.fingerprint) == ("ok", here.fingerprint)
+        assert there.accuracy == pytest.approx(here.accuracy, abs=0.05)
+
+
 def test_a_batch_starts_with_what_takes_longest() -> None:
     batch = [Script("clock", value) for value in ("0.02", "0.06", "0.04")]
 
     def order(pool: LocalWorkers) -> list[int]:
-        return np.argsort(
-            [float(evaluation.message) for evaluation in pool.evaluate(batch)]
-        ).tolist()
+        began = [float(evaluation.message) for evaluation in pool.evaluate(batch)]
+        return sorted(range(3), key=lambda place: began[place])
 
     with LocalWorkers(ScriptedEvaluator(), workers=1) as pool:
         assert order(pool) == [0, 1, 2]  # nothing is known
