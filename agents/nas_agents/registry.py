@@ -188,6 +188,34 @@ def regularized_evolution(plan: Plan) -> Arguments:
     return {"population": population, "sample": sample}
 
 
+def reinforce(plan: Plan) -> Arguments:
+    """With the LSTM controller; larger steps than NAS's, for a search of fewer architectures."""
+    return {"learning_rate": 5e-3, "n_episodes": 5}
+
+
+def nas(plan: Plan) -> Arguments:
+    """NAS's controller and REINFORCE (Zoph & Le 2017, section 4.1)."""
+    return {"learning_rate": 6e-4, "n_episodes": 8, "policy_kwargs": {"controller": "nas"}}
+
+
+def nasnet(plan: Plan) -> Arguments:
+    """NASNet's controller and PPO (Zoph et al. 2018, appendix A.1).
+
+    What the paper does not tell is Stable-Baselines3's own, but for the passes through the batch.
+    """
+    n_steps = plan.steps(20)
+    return {
+        "n_steps": n_steps,
+        "batch_size": n_steps * plan.environments,
+        "n_epochs": 4,
+        "learning_rate": 3.5e-4,
+        "ent_coef": 1e-5,
+        "baseline_decay": 0.95,
+        "policy_kwargs": {"controller": "nasnet"},
+        **ON_POLICY,
+    }
+
+
 @dataclass(frozen=True)
 class AgentEntry:
     """Where an algorithm is, and how it is made."""
@@ -220,4 +248,7 @@ AGENTS = {
     "local-search": AgentEntry("nas_agents.local_search:LocalSearch", none),
     "grid": AgentEntry("nas_agents.grid:Grid", none),
     "tpe": AgentEntry("nas_agents.tpe:TPE", none),
+    "reinforce": AgentEntry("nas_agents.reinforce:Reinforce", reinforce),
+    "nas": AgentEntry("nas_agents.reinforce:Reinforce", nas),
+    "nasnet": AgentEntry("nas_agents.baseline_ppo:BaselinePPO", nasnet),
 }

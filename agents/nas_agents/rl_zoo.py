@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_agents.agents import agent_arguments, load_strategy
+from nas_agents.agents import agent_arguments
 from nas_agents.environments import registered_search_spaces
 from nas_agents.registry import AGENTS, Plan
 
@@ -76,11 +76,16 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
     return entry
 
 
+def in_zoo(agent: str) -> bool:
+    """Whether the Zoo may run an agent; it does not know our own algorithms."""
+    return not AGENTS[agent].path.startswith("nas_agents.")
+
+
 def write(folder: Path) -> None:
-    """Writes the files of all agents that are algorithms; strategies are none."""
+    """Writes the files of all agents that the Zoo may run."""
     folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
-        if load_strategy(AGENTS[agent]) is None:
+        if in_zoo(agent):
             (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
 
 

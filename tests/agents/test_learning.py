@@ -46,6 +46,7 @@ def test_a_grid_does_not(tmp_path: Path) -> None:
         ("a2c", 0.75),
         ("dqn", 0.77),
         ("ars", 0.77),
+        ("reinforce", 0.75),
         ("regularized-evolution", 0.77),
         ("local-search", 0.73),
     ],

@@ -171,7 +171,7 @@ def test_every_strategy_is_saved_and_loaded(name: str, tmp_path: Path) -> None:
     assert isinstance(agent, StrategyAgent)
     for _ in range(20):
         proposals = [each.strategy.propose() for each in (agent, loaded)]
-        np.testing.assert_array_equal(*proposals)
+        np.testing.assert_array_equal(proposals[0], proposals[1])
         for each in (agent, loaded):
             each.strategy.observe(proposals[0], float(proposals[0].sum()))
 

@@ -64,8 +64,8 @@ def test_an_agent_sees_nothing_but_the_reward_after_12_epochs() -> None:
 
 
 def test_statistics_of_a_row() -> None:
-    rea = Result("REA", 12_000, [94.0, 93.0, 95.0], 100.0, 1.0)
-    other = Result("RS", 12_000, [91.0, 92.0, 93.0], 100.0, 1.0)
+    rea = Result("REA", 12_000, [94.0, 93.0, 95.0], 100.0, 1.0, 1.0)
+    other = Result("RS", 12_000, [91.0, 92.0, 93.0], 100.0, 1.0, 1.0)
     assert (rea.mean, rea.deviation) == (94.0, 1.0)
     low, high = rea.interval  # 4.3027: Student's t of two degrees of freedom
     assert (94 - low, high - 94) == pytest.approx((4.3027 / math.sqrt(3),) * 2, abs=1e-4)
