@@ -111,6 +111,9 @@ def search(
     env: Annotated[
         str | None, typer.Argument(help="The environment's id; see `nas-gym envs`.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="A paper's search, which options change; `nas-gym presets`.")
+    ] = None,
     agent: Annotated[
         str, typer.Option(help=f"{', '.join(AGENTS)}, or module:Class.")
     ] = SearchSettings.agent,

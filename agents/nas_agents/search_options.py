@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_agents.command_line import assignments, value_of
+from nas_agents.presets import with_preset
 from nas_agents.run_folder import has_run
 from nas_agents.search_settings import SearchSettings, load_settings, resumed_settings
 from nas_gym.errors import require
@@ -25,6 +26,8 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         InvalidRunFolder: there is nothing to resume.
     """
     values = _settings_values(given)
+    if "preset" in values:
+        values = with_preset(values.pop("preset"), values)
     run: Path | None = given.get("run")
     if given.get("resume"):
         require(run is not None, "resume: say which run, by --run DIR")
@@ -32,9 +35,6 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         if has_run(run) or "env_id" not in values:
             return resumed_settings(load_settings(run), values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")
-    limits = ("episodes", "seconds", "target_accuracy")
-    if any(name in values for name in limits):
-        values.setdefault("episodes", None)
     return SearchSettings(**values)
 
 
@@ -53,4 +53,6 @@ def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
         "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),
         "final_arguments": assignments("--final-set", values.pop("final_set", [])),
     }
+    if "seconds" in values or "target_accuracy" in values:
+        values.setdefault("episodes", None)
     return {**values, **{name: group for name, group in groups.items() if group}}

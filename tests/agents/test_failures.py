@@ -9,8 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli import app
+from nas_agents.presets import PRESETS
 from nas_agents.search import SearchSettings, search
 from nas_agents.search_evaluator import lasting_store
+from nas_agents.search_options import settings_from
 from nas_gym.search_spaces.cells import ADD
 from tests.agents.stubs import CHILDREN_ID, STUB_ID
 from tests.agents.test_search import episodes_of
@@ -128,6 +130,19 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
     assert result.stderr.count("\n") == 1
     assert says in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_preset_with_what_is_given_beside_it() -> None:
+    given = {"preset": "nas-laptop", "seed": 3, "set_": ["epochs=1"], "seconds": 5.0}
+    settings = settings_from(given)
+    laptop = PRESETS["nas-laptop"]
+    assert (settings.env_id, settings.agent, settings.envs) == (
+        laptop.env_id,
+        laptop.agent,
+        laptop.envs,
+    )
+    assert settings.env_arguments == {**laptop.env_arguments, "epochs": 1}
+    assert (settings.seed, settings.seconds, settings.episodes) == (3, 5.0, None)
 
 
 def test_a_password_is_not_written_down(tmp_path: Path) -> None:
