@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluator import Evaluation
+from nas_gym.evaluation.pool import Pool
 from nas_gym.evaluation.training import Trainer
 
 
@@ -106,6 +107,17 @@ class ScriptedEvaluator:
             Path(value).touch()
             self._kill(value)
         return "survived"
+
+
+def describe_all(pool: Pool) -> list[list[str]]:
+    """What each worker says of itself, once all of them are ready: its process, and the rest."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        made = pool.evaluate([Script("describe", "0.1")] * pool.workers)
+        said = [evaluation.message.split(" ") for evaluation in made]
+        if len({process for process, *_ in said}) == pool.workers:
+            return said
+    raise TimeoutError("some workers are never ready")
 
 
 def _within(address: int, interval: str) -> bool:

@@ -28,7 +28,7 @@ from nas_gym.networks import NASBench201Settings
 from nas_gym.networks.devices import cpu_threads
 from nas_gym.search_spaces import NASBench201SearchSpace
 from nas_gym.search_spaces.published import published
-from tests.evaluation.scripted import Deadly, Script, ScriptedEvaluator, Unreadable
+from tests.evaluation.scripted import Deadly, Script, ScriptedEvaluator, Unreadable, describe_all
 
 LINUX = sys.platform == "linux"
 
@@ -58,17 +58,10 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
     assert len({evaluation.curve for evaluation in made}) > 1
 
 
-def describe_all(pool: LocalWorkers) -> list[list[str]]:
-    """What each worker says of itself: its process, and the rest."""
-    both = [Script("describe", "0.2")] * pool.workers
-    pool.evaluate(both)  # all are ready now
-    said = [evaluation.message.split(" ") for evaluation in pool.evaluate(both)]
-    assert len({process for process, *_ in said} | {str(os.getpid())}) == 1 + pool.workers
-    return said
-
-
 def test_workers_share_the_images_and_the_cores(pool: LocalWorkers) -> None:
-    assert [rest for _, *rest in describe_all(pool)] == [["1", "all", str(LINUX)]] * 2
+    said = describe_all(pool)
+    assert str(os.getpid()) not in {process for process, *_ in said}
+    assert [rest for _, *rest in said] == [["1", "all", str(LINUX)]] * 2
 
 
 def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
