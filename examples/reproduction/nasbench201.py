@@ -4,7 +4,7 @@
     python examples/reproduction/nasbench201.py --algorithms RS,tpe    # any agent, by its name
     python examples/reproduction/nasbench201.py --time                 # the speed of 500 searches
 
-The protocol (Dong & Yang 2020, https://arxiv.org/abs/2001.00326, section 5, and AutoDL-Projects,
+The protocol (Dong & Yang 2020, https://arxiv.org/abs/2001.00326, and AutoDL-Projects,
 exps/NAS-Bench-201-algos/R_EA.py), on CIFAR-10:
 
 - A search sees the validation accuracy of a cell after 12 epochs, as its reward.
@@ -29,6 +29,7 @@ import json
 import math
 import multiprocessing
 import platform
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -301,7 +302,7 @@ def line(result: Result, results: Sequence[Result]) -> str:
         f"{result.mean:.2f} ± {result.deviation:.2f}",
         f"{len(result.test)}",
         f"{low:.2f} to {high:.2f}",
-        "" if math.isnan(value) else f"{value:.1e}",
+        "" if math.isnan(value) else f"{value:.2g}",
         f"{result.queries:.0f}",
         f"{result.seconds:.1f}",
         f"{result.cpu_seconds:.1f}",
@@ -373,12 +374,14 @@ def main() -> None:
             _time(pool, given.processes, [name for name in names if name in FIGURES], given.seeds)
             return
         results: list[Result] = []
-        print(HEAD)
         for name in names:
-            found = measure(pool, given.processes, name, given.seeds, BUDGETS, given.free_repeats)
-            results += found
-            for result in found:
-                print(line(result, results), flush=True)
+            print(f"{name}: {given.seeds} searches", file=sys.stderr, flush=True)
+            results += measure(
+                pool, given.processes, name, given.seeds, BUDGETS, given.free_repeats
+            )
+    print(HEAD)
+    for result in results:
+        print(line(result, results))
     print(f"\n{hardware(given.processes)}")
     if given.json:
         rows = [record(result, results) for result in results]
