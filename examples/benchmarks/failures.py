@@ -98,7 +98,7 @@ def report(run: Path, summary: dict[str, Any]) -> bool:
     keys = [Architecture.from_json(episode["architecture"]).key for episode in episodes]
     meant = Counter(map(way_of, keys))
     statuses: Counter[str] = Counter()
-    right = bool(lines)
+    right: bool = bool(lines)
     print("| way | children | status | with that status and way |\n|---|---|---|---|")
     for way, number in sorted(meant.items()):
         status = STATUSES.get(way, "ok")
@@ -114,7 +114,7 @@ def report(run: Path, summary: dict[str, Any]) -> bool:
         kept = store.size()
     counts = summary["evaluations"]
     print(f"summary.json: {counts}, {summary['statuses']}; the store: {kept}, {stored}")
-    right &= dict(statuses) == summary["statuses"]
+    right &= bool(summary["statuses"] == dict(statuses))
     right &= len(episodes) == counts["asked"] == counts["made"] + counts["cached"]
     right &= kept == len(set(keys)) == sum(stored.values()) == counts["made"]
     failed = 1 - meant["ok"] / len(episodes)

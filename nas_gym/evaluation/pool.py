@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -222,11 +223,26 @@ class Pool(ConcurrentEvaluator, ABC):
     # Everything below runs in one thread, one event after the other.
 
     def _run(self) -> None:
-        while (event := self._next_event()) is not None:
-            event()
+        try:
+            while (event := self._next_event()) is not None:
+                event()
+        except Exception as error:  # whoever waits for a child must not wait for ever
+            self._break_off(error)
         with ThreadPoolExecutor(len(self._workers)) as threads:
             list(threads.map(lambda worker: worker.end(), self._workers))
         self._give_up(CancelledError("the workers were closed"))
+
+    def _break_off(self, error: Exception) -> None:
+        """Nothing is evaluated any more, since something went wrong here, not in a worker."""
+        with self._open:
+            self._error = WorkersFailed(f"workers: they cannot go on ({error!r})")
+            self._error.__cause__ = error
+        self._give_up(self._error)
+        while not self._events.empty():
+            event = self._events.get()
+            if event is not None:
+                with suppress(Exception):
+                    event()
 
     def _next_event(self) -> Callable[[], None] | None:
         while True:

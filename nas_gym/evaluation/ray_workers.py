@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -30,6 +31,9 @@ from nas_gym.evaluation.pool import (
 )
 
 __all__ = ["RayWorkers", "WorkersFailed"]
+
+KNOCK_SECONDS = 10.0
+"""How long a cluster's first machine has to answer."""
 
 
 class RayWorkers(Pool):
@@ -107,8 +111,9 @@ class RayWorkers(Pool):
         if address in (None, "local"):
             options["include_dashboard"] = False
         try:
+            _knock(address or "local")
             self._ray.init(address=address or "local", **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InvalidSettings(
                 f"address: there is no Ray cluster at {address!r} ({error}); start one with "
                 "`ray start --head`, or use 'local'"
@@ -160,6 +165,13 @@ def _ray() -> Any:
         raise InvalidSettings(
             "Ray is not installed here; install it with `pip install 'nas-gym[ray]'`"
         ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
 
 def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:

@@ -85,15 +85,15 @@ def test_a_killed_search_does_what_it_would_have_done(
     agent: str, more: dict[str, Any], tmp_path: Path
 ) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    expected = search(settings_for(whole, agent, **more), whole)
-    settings = settings_for(parts, agent, **more)
-    killed(settings, parts, 7, 8, 16)
+    expected = search(settings_for(whole, agent, episodes=15, **more), whole)
+    settings = settings_for(parts, agent, episodes=15, **more)
+    killed(settings, parts, 5, 6, 12)
     result = search(settings, parts, resume=True)
     assert told(parts) == told(whole)
     assert trained(parts) == trained(whole)
     assert max(trained(parts).values()) == more.get("repeats", 1)
     assert result.stopped_by == "episodes"
-    assert result.progress.resumed == 16
+    assert result.progress.resumed == 12
     for name in ("evaluations", "statuses", "best", "episodes"):
         now, then = result.summary[name], expected.summary[name]
         assert now == then or {**now, "seconds": 0} == {**then, "seconds": 0}
@@ -355,9 +355,10 @@ def nas_gym(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_sigkill(tmp_path: Path) -> None:
+    """A real search with real workers; it goes on without them."""
     run = tmp_path / "run"
-    arguments = [ENV, "--episodes", "12", "--agent-set", "n_steps=50", *TINY, "--run", str(run)]
-    process = nas_gym(*arguments, "--resume")
+    workers = ["--envs", "2", "--workers", "2"]
+    process = nas_gym(ENV, "--episodes", "12", *workers, *TINY, "--run", str(run), "--resume")
     deadline = time.monotonic() + 60
     while not (run / "episodes.jsonl").exists() or len(episodes_of(run)) < 4:
         assert process.poll() is None, process.communicate()
@@ -369,8 +370,8 @@ def test_sigkill(tmp_path: Path) -> None:
     settings = SearchSettings(
         ENV,
         episodes=12,
+        envs=2,
         env_arguments={"blocks": 1, "filters": 2, "epochs": 1},
-        agent_arguments={"n_steps": 50},
         final=False,
     )
     resumed = search(settings, run, resume=True)

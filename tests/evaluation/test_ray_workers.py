@@ -118,6 +118,8 @@ def test_what_cannot_be_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch
     evaluator.device = torch.device("cuda")
     with pytest.raises(InvalidSettings, match=r"no machine of the cluster has .* 1 GPU\(s\)"):
         RayWorkers(evaluator, cluster.address)
+    with pytest.raises(InvalidSettings, match=r"no Ray cluster at 'ray://127.0.0.1:1' .*refused"):
+        RayWorkers(ScriptedEvaluator(), "ray://127.0.0.1:1")
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidSettings, match=r"pip install 'nas-gym\[ray\]'"):
         RayWorkers(evaluator)
