@@ -242,6 +242,7 @@ AGENTS = {
     "local-search": AgentEntry("nas_agents.local_search:LocalSearch", none),
     "grid": AgentEntry("nas_agents.grid:Grid", none),
     "tpe": AgentEntry("nas_agents.tpe:TPE", none),
+    "model-based": AgentEntry("nas_agents.model_based:ModelBased", none),
     "reinforce": AgentEntry("nas_agents.reinforce:Reinforce", reinforce),
     "nas": AgentEntry("nas_agents.reinforce:Reinforce", nas),
     "nasnet": AgentEntry("nas_agents.baseline_ppo:BaselinePPO", nasnet),

@@ -92,6 +92,7 @@ ALGORITHMS = {
     "PPO": Algorithm("ppo"),
     "LS": Algorithm("local-search"),
     "TPE": Algorithm("tpe"),
+    "MB": Algorithm("model-based"),
 }
 FIGURES = {"RS": 1.0, "REA": 1.5, "REINFORCE": 25.0}
 """Seconds that 500 searches of 12,000 simulated seconds may take on two cores."""
