@@ -51,7 +51,11 @@ class Evaluation:
 
 
 class Evaluator(Protocol):
-    """Whatever turns architectures into evaluations: a trainer, a pool of them, a table."""
+    """Whatever turns architectures into evaluations: a trainer, a pool of them, a table.
+
+    One whose evaluations of the same architecture change as a search goes on, as they do under
+    shared weights, has an attribute ``changes`` that is true: none is answered from memory then.
+    """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order."""
@@ -195,7 +199,7 @@ class CachingEvaluator:
     """Answers what was evaluated before from memory, and counts the budget.
 
     Architectures with the same `Architecture.key`, or with the same row of a `RecordedEvaluator`,
-    are the same network, and are evaluated once.
+    are the same network, and are evaluated once; unless the evaluator ``changes``.
     """
 
     evaluator: Evaluator
@@ -206,6 +210,8 @@ class CachingEvaluator:
     def __post_init__(self) -> None:
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
+        self.remembers = not getattr(evaluator, "changes", False)
+        """Whether anything is answered from memory; see `Evaluator`."""
         if self.recorded is not None:
             self._paid = np.zeros(len(self.recorded.columns["accuracy"]), dtype=np.bool_)  # (R,)
 
@@ -215,6 +221,8 @@ class CachingEvaluator:
             encode = self.recorded.search_space.encode
             found = self._look_up(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
+        if not self.remembers:
+            return self._evaluate_anew(architectures)
         keys = [architecture.key for architecture in architectures]
         new = {
             key: architecture
@@ -230,6 +238,14 @@ class CachingEvaluator:
             replace(self.known[key], cached=new.pop(key, None) is None)  # its first use is not
             for key in keys
         ]
+
+    def _evaluate_anew(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """`evaluate` without memory."""
+        made = self.evaluator.evaluate(architectures)
+        self.budget.asked += len(made)
+        self.budget.made += len(made)
+        self.budget.seconds += sum(evaluation.seconds for evaluation in made)
+        return made
 
     def evaluate_choices(
         self, search_space: SearchSpace, choices: NDArray[np.int64]
