@@ -20,6 +20,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -332,7 +333,7 @@ class WeightSharing:
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
         """Goes back to where `state_dict` was taken."""
         self.supernet.load_state_dict(state["supernet"], strict=strict)
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # or it would share tensors
         self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
 
     @contextmanager

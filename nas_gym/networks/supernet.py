@@ -206,8 +206,8 @@ class SharedCell(StackedModule):
                 _copy(source, target)
         assert isinstance(module.project, nn.Sequential)
         _, convolution, norm = module.project
-        weights = torch.cat([self.project[state].weight for state in cell.concat], dim=1)
-        convolution.load_state_dict({"weight": weights})
+        weights = [self.project[state].state_dict()["weight"] for state in cell.concat]
+        convolution.load_state_dict({"weight": torch.cat(weights, dim=1)})
         _copy(self.norm, norm)
 
 

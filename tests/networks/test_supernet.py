@@ -64,7 +64,7 @@ def test_a_childs_path_is_the_child(
     search_space: SearchSpace, settings: NetworkSettings, batch_statistics: bool
 ) -> None:
     supernet = build_supernet(search_space, SHAPE, settings, batch_statistics)
-    children = drawn(search_space, 8)
+    children = drawn(search_space, 5)
     for architecture in children:  # the running statistics move
         supernet.set_architecture(architecture)
         supernet(images())
@@ -102,7 +102,7 @@ def test_a_child_has_the_parameters_of_its_own_network(
     search_space: SearchSpace, settings: NetworkSettings
 ) -> None:
     supernet = build_supernet(search_space, SHAPE, settings)
-    for architecture in drawn(search_space, 6):
+    for architecture in drawn(search_space, 3):
         cost = measure_cost(architecture, SHAPE, settings)
         assert supernet.count_parameters(architecture) == cost.parameters
 
