@@ -16,6 +16,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from nas_gym.errors import InvalidSettings
+from nas_gym.rewards import rewards_of
+from nas_gym.search_spaces import SearchSpace, resolve_actions
 from nas_gym.vector_env import NASVectorEnv, make
 
 
@@ -173,3 +175,55 @@ class VecContinuousAction(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         return self.venv.step_wait()
+
+
+class VecWholeArchitecture(NASVecEnv):
+    """`nas_gym.wrappers.WholeArchitecture` for N networks at once: one step designs each of them.
+
+    The actions are all T choices of each network, (N, T). Where an earlier choice rules a later one
+    out, it is resolved as the environment does; so all actions are allowed, and
+    ``env_method("action_masks")`` says so. Every step has what `NASVecEnv` tells at the end of an
+    episode; the observation that each begins with is always the same.
+
+        venv = nas_gym.sb3.make_vec_env("nas_gym/NASBench201-v0", evaluator="recorded").venv
+        VecWholeArchitecture(venv).step(np.array([[3, 3, 1, 3, 2, 3]]))
+
+    Args:
+        venv: The environment, of autoreset mode "SameStep".
+
+    Raises:
+        InvalidSettings: it has another autoreset mode.
+    """
+
+    def __init__(self, venv: NASVectorEnv) -> None:
+        super().__init__(venv)
+        self.action_space = spaces.MultiDiscrete(list(venv.search_space.num_choices))
+        self._start = self.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        venv = self.venv
+        stage = venv.search_space.stage(venv.budget.asked)
+        choices = _resolve_whole(stage, self._actions)
+        venv.evaluations = venv.evaluator.evaluate_choices(stage, choices)
+        rewards = rewards_of(venv.reward, venv.evaluations)
+        finished = (choices + 1).astype(self._start.dtype)
+        infos = self._final_infos(rewards, finished, choices)
+        ended = np.ones(self.num_envs, dtype=np.bool_)
+        return self._start.copy(), rewards.astype(np.float32), ended, infos
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
+    ) -> list[Any]:
+        if method_name != "action_masks":
+            return super().env_method(method_name, *method_args, indices=indices, **keywords)
+        masks = np.ones((self.num_envs, sum(self.venv.search_space.num_choices)), dtype=np.bool_)
+        return [masks[index] for index in self._get_indices(indices)]
+
+
+def _resolve_whole(search_space: SearchSpace, actions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The choices, (N, T), that N whole sequences of actions, (N, T), mean."""
+    choices = np.array(actions, dtype=np.int64)
+    for step in range(choices.shape[1]):
+        masks = search_space.action_masks(choices[:, :step])
+        choices[:, step], _ = resolve_actions(masks, choices[:, step])
+    return choices
