@@ -219,7 +219,11 @@ class Reinforce(OnPolicyAlgorithm):
         objective = torch.dot(log_prob, advantages.to(log_prob))
         if self.ent_coef:
             objective = objective + self.ent_coef * entropy[torch.from_numpy(known.ravel())].sum()
-        loss = -objective / len(episodes)
+        every = torch.from_numpy(known.ravel()).to(log_prob.device)
+        penalty = self.penalty(
+            torch.cat(observations)[every], torch.cat(actions)[every], log_prob[every]
+        )
+        loss = (penalty - objective) / len(episodes)
         optimizer.zero_grad()
         loss.backward()
         if self.max_grad_norm is not None:
@@ -230,6 +234,18 @@ class Reinforce(OnPolicyAlgorithm):
         self.logger.record("train/baseline", baseline)
         self.logger.record("train/entropy", entropy.mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def penalty(
+        self, observations: torch.Tensor, actions: torch.Tensor, log_prob: torch.Tensor
+    ) -> torch.Tensor:
+        """What a subclass takes from the objective, the sum over all architectures: nothing here.
+
+        Args:
+            observations: Of the S decisions of these architectures, (S, ...).
+            actions: (S,) or (S, T).
+            log_prob: Of the actions, (S,), with a gradient.
+        """
+        return log_prob.new_zeros(())
 
 
 def _masking(masks: NDArray[np.bool_] | None) -> dict[str, Any]:

@@ -54,8 +54,8 @@ class ENASMacroEnv(WeightSharingEnv):
     With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
     of a supernet, and the accuracy is that on a minibatch of validation images under these weights
     as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
-    `nas_gym.evaluation.weight_sharing.WeightSharing`, whose `train_epoch` trains the weights; the
-    agent `enas` does so itself, any other with the callback `nas_agents.enas.TrainSharedWeights`.
+    `nas_gym.evaluation.weight_sharing.WeightSharing`, whose `train_epoch` trains the weights: a
+    controller has to call it, as the agent `enas` does.
 
     ## Episode End
     The episode terminates with the last decision. It is never truncated.
