@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -14,7 +14,7 @@ from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
-from nas_gym.search_spaces import Mask, SearchSpace
+from nas_gym.search_spaces import Decision, Mask, SearchSpace
 
 Observation = NDArray[np.integer[Any]]
 """(T,) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
@@ -172,13 +172,25 @@ class NASEnv(gym.Env[Observation, np.int64]):
             self._window = None
 
 
-def observation_space_of(search_space: SearchSpace) -> spaces.MultiDiscrete:
-    """The partial architectures of a search space, in a small integer type.
+class PartialArchitectures(spaces.MultiDiscrete):
+    """The partial architectures of a search space, (T,): 0 = not decided yet, c + 1 = choice c.
 
-    It holds the sum of the sizes, for Stable-Baselines3 adds them up in their own type.
+    A small integer type that holds the sum of the sizes, for Stable-Baselines3 adds them up in
+    their own type.
+
+    Args:
+        decisions: What is decided, in order; a policy may read it from ``decisions``.
     """
-    sizes = [number + 1 for number in search_space.num_choices]
-    return spaces.MultiDiscrete(sizes, dtype=np.min_scalar_type(-sum(sizes)).name)
+
+    def __init__(self, decisions: Sequence[Decision]) -> None:
+        self.decisions = tuple(decisions)
+        sizes = [len(decision.choices) + 1 for decision in decisions]
+        super().__init__(sizes, dtype=np.min_scalar_type(-sum(sizes)).name)
+
+
+def observation_space_of(search_space: SearchSpace) -> PartialArchitectures:
+    """The partial architectures of a search space."""
+    return PartialArchitectures(search_space.decisions)
 
 
 def caching_evaluator(evaluator: Evaluator, search_space: SearchSpace) -> CachingEvaluator:

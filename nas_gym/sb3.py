@@ -85,21 +85,27 @@ class NASVecEnv(VecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
+        stage = self.venv.stage  # the next episodes may begin in another one
         observations, rewards, ended, _, info = self.venv.step(self._actions)
         infos: list[dict[str, Any]]
         if ended[0]:
-            infos = self._final_infos(rewards, info["final_obs"], info["final_info"]["choices"])
+            choices = info["final_info"]["choices"]
+            infos = self._final_infos(stage, choices, rewards, info["final_obs"])
         else:
             infos = [{} for _ in range(self.num_envs)]
         return observations, rewards.astype(np.float32), ended, infos
 
     def _final_infos(
-        self, rewards: NDArray[np.float64], observations: NDArray[Any], choices: NDArray[np.int64]
+        self,
+        stage: SearchSpace,
+        choices: NDArray[np.int64],
+        rewards: NDArray[np.float64],
+        observations: NDArray[Any],
     ) -> list[dict[str, Any]]:
         seconds = round(time.time() - self._since, 6)
         return [
             {
-                "architecture": self.venv.search_space.decode(choices[index]).to_json(),
+                "architecture": stage.decode(choices[index]).to_json(),
                 "evaluation": self.venv.evaluations[index].to_dict(),
                 "episode": {"r": round(reward, 6), "l": self.venv.decisions, "t": seconds},
                 "terminal_observation": observations[index],
@@ -207,7 +213,7 @@ class VecWholeArchitecture(NASVecEnv):
         venv.evaluations = venv.evaluator.evaluate_choices(stage, choices)
         rewards = rewards_of(venv.reward, venv.evaluations)
         finished = (choices + 1).astype(self._start.dtype)
-        infos = self._final_infos(rewards, finished, choices)
+        infos = self._final_infos(stage, choices, rewards, finished)
         ended = np.ones(self.num_envs, dtype=np.bool_)
         return self._start.copy(), rewards.astype(np.float32), ended, infos
 

@@ -102,6 +102,11 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         """What has been spent on evaluations since the environment was made."""
         return self.evaluator.budget
 
+    @property
+    def stage(self) -> SearchSpace:
+        """The search space as it stands in the episodes under way."""
+        return self._stage
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are valid now, (N, A) bool."""
         if self._masks.ndim == 2:

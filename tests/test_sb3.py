@@ -22,9 +22,9 @@ from stable_baselines3.common.vec_env import (
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, NASVectorEnv
 from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.sb3 import NASVecEnv, make_vec_env
-from nas_gym.search_spaces import SearchSpace
-from nas_gym.wrappers import ContinuousAction
+from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture, make_vec_env
+from nas_gym.search_spaces import NASSearchSpace, SearchSpace
+from nas_gym.wrappers import ContinuousAction, WholeArchitecture
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP
 
@@ -211,3 +211,45 @@ def test_sac_acts_through_continuous_actions() -> None:
     )
     SAC("MlpPolicy", env, learning_starts=12, buffer_size=100, seed=0, device="cpu").learn(36)
     assert [budget.asked for budget in env.get_attr("budget")] == [3, 3]
+
+
+def test_the_architecture_is_of_the_stage_that_its_episode_was_in() -> None:
+    """NAS's depth schedule: two layers at first, three after the first two networks."""
+    search_space = NASSearchSpace(3, depth_schedule=[2, 1, 2])
+    for whole in (False, True):
+        venv = NASVectorEnv(search_space, StubEvaluator(), 2, autoreset_mode="SameStep")
+        env = VecWholeArchitecture(venv) if whole else NASVecEnv(venv)
+        env.reset()
+        depths = []
+        while len(depths) < 4:
+            size = (2, venv.decisions) if whole else 2
+            *_, infos = env.step(np.ones(size, dtype=np.int64))
+            texts = [info["architecture"] for info in infos if "architecture" in info]
+            depths += [text.count("filter_height") for text in texts]
+        assert depths == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("name", SEARCH_SPACES)
+def test_whole_architectures_are_what_the_wrapper_makes_of_them(name: str) -> None:
+    search_space = SEARCH_SPACES[name]
+    ours = VecWholeArchitecture(vec_env(search_space).venv)
+    shared = CachingEvaluator(RecordedStub(search_space))
+    theirs = DummyVecEnv([lambda: WholeArchitecture(Monitor(NASEnv(search_space, shared)))] * 3)
+    assert ours.action_space == theirs.action_space
+    np.testing.assert_array_equal(ours.reset(), theirs.reset())
+    np.testing.assert_array_equal(get_action_masks(ours), get_action_masks(theirs))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        actions = rng.integers(search_space.num_choices, size=(3, ours.venv.decisions))
+        *arrays, infos = ours.step(actions)
+        *their_arrays, their_infos = theirs.step(actions)
+        for mine, their in zip(arrays, their_arrays, strict=True):
+            assert np.asarray(mine).dtype == np.asarray(their).dtype
+            np.testing.assert_array_equal(mine, their)
+        for info, their_info in zip(infos, their_infos, strict=True):
+            assert info["architecture"] == their_info["architecture"]
+            assert info["evaluation"]["accuracy"] == their_info["evaluation"]["accuracy"]
+            np.testing.assert_array_equal(
+                info["terminal_observation"], their_info["terminal_observation"]
+            )
+    assert ours.venv.budget == shared.budget

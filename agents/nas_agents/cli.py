@@ -20,6 +20,7 @@ from nas_agents.command_line import (
     print_json,
     value_of,
 )
+from nas_agents.preset_commands import presets
 from nas_agents.registry import AGENTS
 from nas_agents.table_commands import app as table_app
 from nas_gym.errors import InvalidSettings, choices_hint, from_fields
@@ -34,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(table_app, name="table")
+app.command()(presets)
 EXIT_NOTHING_FOUND = 1
 
 

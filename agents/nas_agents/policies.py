@@ -51,7 +51,7 @@ class IndependentLogits(BasePolicy):
         optimizer_class, optimizer_kwargs: As in every policy of Stable-Baselines3.
     """
 
-    action_space: spaces.Discrete | spaces.MultiDiscrete
+    beyond: torch.Tensor  # (T, A) bool
 
     def __init__(
         self,
@@ -75,14 +75,16 @@ class IndependentLogits(BasePolicy):
         self.ragged = bool(beyond.any())
         self.register_buffer("beyond", beyond)
         self.optimizer = optimizer_class(
-            self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
+            self.parameters(),
+            lr=lr_schedule(1),  # type: ignore[call-arg]
+            **self.optimizer_kwargs,
         )
 
     def log_probabilities(
         self, observations: torch.Tensor, action_masks: Any = None
     ) -> torch.Tensor:
         """(N, A) for the next decision of N partial architectures; (T, A) of whole ones."""
-        logits = self.logits
+        logits: torch.Tensor = self.logits
         if self.ragged:
             logits = logits.masked_fill(self.beyond, NEVER)
         if self.whole:

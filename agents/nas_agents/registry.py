@@ -182,6 +182,34 @@ def ars(plan: Plan) -> Arguments:
     }
 
 
+def reinforce(plan: Plan) -> Arguments:
+    """With the LSTM controller; larger steps than NAS's, for a search of fewer architectures."""
+    return {"learning_rate": 5e-3, "n_episodes": 5}
+
+
+def nas(plan: Plan) -> Arguments:
+    """NAS's controller and REINFORCE (Zoph & Le 2017, section 4.1)."""
+    return {"learning_rate": 6e-4, "n_episodes": 8, "policy_kwargs": {"controller": "nas"}}
+
+
+def nasnet(plan: Plan) -> Arguments:
+    """NASNet's controller and PPO (Zoph et al. 2018, appendix A.1).
+
+    What the paper does not tell is Stable-Baselines3's own, but for the passes through the batch.
+    """
+    n_steps = plan.steps(20)
+    return {
+        "n_steps": n_steps,
+        "batch_size": n_steps * plan.environments,
+        "n_epochs": 4,
+        "learning_rate": 3.5e-4,
+        "ent_coef": 1e-5,
+        "baseline_decay": 0.95,
+        "policy_kwargs": {"controller": "nasnet"},
+        **ON_POLICY,
+    }
+
+
 @dataclass(frozen=True)
 class AgentEntry:
     """Where an algorithm is, and how it is made."""
@@ -208,4 +236,7 @@ AGENTS = {
     "tqc": AgentEntry("sb3_contrib:TQC", sac, continuous=True),
     "crossq": AgentEntry("sb3_contrib:CrossQ", crossq, continuous=True),
     "random": AgentEntry("nas_agents.random_search:RandomSearch", none),
+    "reinforce": AgentEntry("nas_agents.reinforce:Reinforce", reinforce),
+    "nas": AgentEntry("nas_agents.reinforce:Reinforce", nas),
+    "nasnet": AgentEntry("nas_agents.baseline_ppo:BaselinePPO", nasnet),
 }

@@ -25,6 +25,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import VecEnv
 
+from nas_agents.controller_policy import MaskableControllerPolicy
 from nas_agents.moving_average import MovingAverage
 from nas_agents.policies import IndependentLogits
 from nas_gym.errors import require, require_integer
@@ -79,6 +80,7 @@ class Reinforce(OnPolicyAlgorithm):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "LstmPolicy": MaskableControllerPolicy,
         "MlpPolicy": MaskableActorCriticPolicy,
         "IndependentLogits": IndependentLogits,
     }
@@ -138,8 +140,8 @@ class Reinforce(OnPolicyAlgorithm):
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
         )
         self.policy = policy.to(self.device)
-        self.rollout_buffer = None  # type: ignore[assignment]
         self._steps: list[Step] = []
+        self.rollout_buffer = None  # type: ignore[assignment]  # `_steps` takes its place
 
     def learn(
         self,
@@ -154,7 +156,7 @@ class Reinforce(OnPolicyAlgorithm):
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         )
 
-    def predict(  # type: ignore[override]
+    def predict(
         self,
         observation: Any,
         state: Any = None,

@@ -76,11 +76,16 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
     return entry
 
 
+def in_zoo(agent: str) -> bool:
+    """Whether the Zoo may run an agent; it does not know our own algorithms."""
+    return not AGENTS[agent].path.startswith("nas_agents.")
+
+
 def write(folder: Path) -> None:
-    """Writes the files of all agents but random search, which is no algorithm of the Zoo."""
+    """Writes the files of all agents that the Zoo may run."""
     folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
-        if agent != "random":
+        if in_zoo(agent):
             (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
 
 

@@ -92,7 +92,7 @@ def test_a_step_follows_the_gradient(number: int) -> None:
     agent.learn(6, seen)
     actions = torch.tensor(np.reshape(seen.actions, (6, 6)))
     log_p = before.log_softmax(-1)
-    advantages = torch.tensor(seen.rewards) - np.mean(seen.rewards)
+    advantages = torch.tensor(seen.rewards) - float(np.mean(seen.rewards))
     chosen = log_p[torch.arange(6), actions].sum(1)
     entropy = -(log_p.exp() * log_p).sum()
     ((chosen * advantages).mean() + 0.03 * entropy).backward()

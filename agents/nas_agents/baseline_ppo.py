@@ -1,0 +1,72 @@
+"""NASNet's controller algorithm (Zoph et al. 2018, https://arxiv.org/abs/1707.07012, appendix A.1):
+
+proximal policy optimization (Schulman et al. 2017) against a moving average of the rewards, where
+Stable-Baselines3's PPO has a value function. Everything else is MaskablePPO.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.vec_env import VecEnv
+
+from nas_agents.controller_policy import MaskableControllerPolicy
+from nas_agents.moving_average import MovingAverage
+
+
+class BaselinePPO(MaskablePPO):
+    """MaskablePPO whose advantages are R - b, b being the average of earlier episodes' rewards R.
+
+    Nothing is discounted, every decision of an episode has the same advantage, and the policy's
+    value head is neither used nor trained. Rollouts are to be whole episodes: n_steps is a multiple
+    of their length.
+
+    Args:
+        *arguments, **keywords: As in MaskablePPO. Advantages are not normalized unless asked for,
+            for then the baseline would cancel out.
+        baseline_decay: The weight of earlier rewards in b, 0.95 in the paper.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "LstmPolicy": MaskableControllerPolicy,
+        **MaskablePPO.policy_aliases,
+    }
+
+    def __init__(self, *arguments: Any, baseline_decay: float = 0.95, **keywords: Any) -> None:
+        self.baseline = MovingAverage(baseline_decay)
+        fixed = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
+        super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **fixed})
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+        use_masking: bool = True,
+    ) -> bool:
+        """As in MaskablePPO; then the advantages are computed again."""
+        if not super().collect_rollouts(
+            env, callback, rollout_buffer, n_rollout_steps, use_masking
+        ):
+            return False
+        returns = _sums(rollout_buffer.rewards, rollout_buffer.episode_starts.astype(np.bool_))
+        starts = rollout_buffer.episode_starts.astype(np.bool_)
+        rollout_buffer.returns = returns
+        rollout_buffer.advantages = returns - self.baseline.before(returns[starts])
+        self.logger.record("train/baseline", self.baseline.value)
+        return True
+
+
+def _sums(rewards: NDArray[np.float32], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The sum of the rewards from each step to the end of its episode, (S, N)."""
+    returns = rewards.copy()
+    for step in reversed(range(len(rewards) - 1)):
+        returns[step] += returns[step + 1] * ~starts[step + 1]
+    return returns

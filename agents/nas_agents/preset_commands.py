@@ -1,0 +1,70 @@
+"""``nas-gym presets``: the papers' searches, and what they would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas_agents.command_line import Json, one_line_errors, print_json
+
+RATE = 5e12
+"""Multiply-adds a second that an accelerator is taken to sustain in training."""
+
+
+def presets(
+    rate: Annotated[
+        float, typer.Option(help="Multiply-adds a second in training, for the estimates.")
+    ] = RATE,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the multiply-adds again, which takes minutes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the papers' searches, and estimate what their training would cost.
+
+    A child's training is estimated as three forward passes of each image in each epoch, at --rate.
+    """
+    from nas_agents.presets import PRESETS, counted_multiply_adds
+    from nas_gym.errors import require
+
+    with one_line_errors():
+        require(rate > 0, f"rate: expected more than 0, got {rate}")
+        rows = [
+            {
+                "preset": name,
+                "about": preset.about,
+                "children": preset.episodes,
+                "at_a_time": preset.workers or 1,
+                "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
+                "estimated_child_seconds": preset.child_seconds(rate),
+                "estimated_device_days": preset.episodes * preset.child_seconds(rate) / 86_400,
+                "measured_seconds": preset.measured_seconds,
+            }
+            for name, preset in PRESETS.items()
+        ]
+    if as_json:
+        print_json(rows)
+        return
+    Console().print(_table(rows))
+    print(f"estimates: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second")
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    heads = ("preset", "children", "multiply-adds", "a child, estimated", "in all, estimated")
+    table = Table(*heads, "measured on 2 cores", box=None)
+    for row in rows:
+        measured = row["measured_seconds"]
+        days = row["estimated_device_days"]
+        table.add_row(
+            row["preset"],
+            f"{row['children']:,}",
+            f"{row['multiply_adds']:.2e}",
+            f"{row['estimated_child_seconds']:.2g} s",
+            f"{days:.2g} days" if days > 0.1 else f"{86_400 * days:.2g} s",
+            "-" if measured is None else f"{measured:.0f} s",
+        )
+        table.add_row("", row["about"], style="dim")
+    return table

@@ -1,0 +1,164 @@
+"""Does the LSTM controller learn NASNet's 50 decisions? How near it comes to a known optimum.
+
+    python examples/benchmarks/controller.py --episodes 2000 --seeds 3
+
+The reward is synthetic. Each block has tables of random numbers for each of its five decisions, and
+for four pairs of them: either hidden state with its operation, the two operations, and the first of
+them with the way to combine. A block is worth the sum; what a decision is best made as depends on
+the others. No table spans two blocks, so the best and the worst of a block's choices are found by
+enumeration, and with them those of the whole: the reward is scaled to 0 and 1 there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas_agents.agents import agent_arguments, make_agent
+from nas_agents.registry import Plan
+from nas_gym import Architecture, Evaluation, NASNetSearchSpace, NASVectorEnv
+from nas_gym.sb3 import NASVecEnv
+
+DECISIONS = 5
+"""Of a block: two hidden states, their operations, and how to combine."""
+PAIRS = ((0, 2), (1, 3), (2, 3), (2, 4))
+GOAL = 0.95
+ENVIRONMENTS = 20
+AGENTS: dict[str, dict[str, Any]] = {
+    "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True},
+    "maskable-ppo": {
+        "policy": "nas_agents.controller_policy.MaskableControllerPolicy",
+        "policy_kwargs": {"controller": "nasnet"},
+        "learning_rate": 3e-3,
+        "n_steps": 50,
+        "batch_size": 250,
+        "n_epochs": 4,
+        "ent_coef": 0.0,
+    },
+    "reinforce": {
+        "policy_kwargs": {"controller": "nasnet"},
+        "learning_rate": 3e-3,
+        "n_episodes": 20,
+    },
+}
+
+
+class Landscape:
+    """A synthetic evaluator of NASNet's cells, whose best is worth 1 and whose worst 0."""
+
+    def __init__(self, search_space: NASNetSearchSpace, seed: int = 0) -> None:
+        self.search_space = search_space
+        rng = np.random.default_rng(seed)
+        sizes = np.reshape(search_space.num_choices, (-1, DECISIONS))
+        self.blocks = [self._block(block.tolist(), rng) for block in sizes]
+        self.lowest = sum(float(block.min()) for block in self.blocks)
+        self.highest = sum(float(block.max()) for block in self.blocks)
+
+    @staticmethod
+    def _block(sizes: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
+        """What every combination of a block's five choices is worth, (k_1, ..., k_5)."""
+        worth = np.zeros(tuple(sizes))
+        for axes in [*((axis,) for axis in range(DECISIONS)), *PAIRS]:
+            shape = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
+            worth = worth + rng.random(shape)
+        return worth
+
+    def reward(self, choices: NDArray[np.int64]) -> float:
+        """What a sequence of choices, (T,), is worth, in [0, 1]."""
+        parts = zip(self.blocks, choices.reshape(-1, DECISIONS), strict=True)
+        worth = sum(float(block[tuple(chosen)]) for block, chosen in parts)
+        return (worth - self.lowest) / (self.highest - self.lowest)
+
+    def best(self) -> NDArray[np.int64]:
+        """The optimum, (T,)."""
+        places = [np.unravel_index(block.argmax(), block.shape) for block in self.blocks]
+        return np.concatenate(places).astype(np.int64)
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """The reward of each in the place of its accuracy."""
+        rewards = [self.reward(self.search_space.encode(each)) for each in architectures]
+        return [Evaluation("ok", r, (r,), 0.0, 0, "landscape") for r in rewards]
+
+
+@dataclass
+class Run:
+    """The rewards of a search, in order."""
+
+    rewards: list[float]
+    seconds: float
+
+    @property
+    def reached(self) -> int | None:
+        """How many architectures it took to reach the goal."""
+        return next((n for n, reward in enumerate(self.rewards, 1) if reward >= GOAL), None)
+
+
+def learn(agent: str, episodes: int, seed: int, landscape: Landscape | None = None) -> Run:
+    """One search by an agent with the LSTM controller."""
+    landscape = landscape or Landscape(NASNetSearchSpace(), seed)
+    venv = NASVectorEnv(landscape.search_space, landscape, ENVIRONMENTS, autoreset_mode="SameStep")
+    plan = Plan(venv.decisions, episodes, ENVIRONMENTS)
+    rewards: list[float] = []
+
+    def keep(local: dict[str, Any], _: dict[str, Any]) -> bool:
+        if np.all(local["dones"]):
+            rewards.extend(np.asarray(local["rewards"]).tolist())
+        return True
+
+    started = time.perf_counter()
+    arguments = agent_arguments(agent, plan, AGENTS[agent])
+    make_agent(agent, NASVecEnv(venv), arguments, seed).learn(episodes * venv.decisions, keep)
+    return Run(rewards, time.perf_counter() - started)
+
+
+def draw(episodes: int, seed: int, landscape: Landscape | None = None) -> Run:
+    """One random search."""
+    landscape = landscape or Landscape(NASNetSearchSpace(), seed)
+    started = time.perf_counter()
+    rng = np.random.default_rng(seed)
+    samples = (landscape.search_space.sample(rng) for _ in range(episodes))
+    return Run([landscape.reward(choices) for choices in samples], time.perf_counter() - started)
+
+
+def row(name: str, runs: Sequence[Run]) -> str:
+    """One line of the table."""
+    last = statistics.mean(statistics.mean(run.rewards[-100:]) for run in runs)
+    best = [max(run.rewards) for run in runs]
+    reached = [f"{run.reached:,}" if run.reached else "-" for run in runs]
+    seconds = statistics.mean(run.seconds for run in runs)
+    return (
+        f"| {name} | {min(best):.3f} to {max(best):.3f} | {last:.3f} | "
+        f"{', '.join(reached)} | {seconds:.0f} |"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--agents", default=",".join(AGENTS), help="names, with commas")
+    parser.add_argument("--episodes", type=int, default=2000, help="architectures a run")
+    parser.add_argument("--seeds", type=int, default=3, help="runs, each in its own landscape")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{given.episodes:,} architectures; the optimum is worth 1")
+    print("| controller | best | mean of the last 100 | architectures to 0.95 | seconds |")
+    print("|---|---|---|---|---|")
+    seeds = range(given.seeds)
+    print(row("random search", [draw(given.episodes, seed) for seed in seeds]), flush=True)
+    for agent in given.agents.split(","):
+        runs = [learn(agent, given.episodes, seed) for seed in seeds]
+        print(row(agent, runs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
