@@ -78,7 +78,7 @@ def scale_of(space: str, dataset: str) -> Scale:
     else:
         search_space = ENASMacroSearchSpace(3 if tiny else 12)
         network = MacroNetworkSettings(filters=16, form="released_search", dropout=0.1)
-    final = replace(network, form="released_final", dropout=0.0)  # type: ignore[call-arg]
+    final = replace(network, form="released_final", dropout=0.0)
     epochs = 3 if tiny else 60
     return Scale(
         search_space,
@@ -172,11 +172,11 @@ class Run:
 class Checkpoint(BaseCallback):
     """Saves the agent after every few epochs of the shared weights, and says how it stands."""
 
-    def __init__(self, run: Run, every: int = 5) -> None:
+    def __init__(self, run: Run, every: int = 2) -> None:
         super().__init__()
         self.run, self.every = run, every
         self.record = run.read("progress.json") or {"seconds": 0.0, "epochs": []}
-        self.saved = run.sharing.epoch
+        self.saved = self.epoch = run.sharing.epoch
         self.since = time.perf_counter()
         self.rewards: list[float] = []
 
@@ -185,22 +185,23 @@ class Checkpoint(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        epoch = self.run.sharing.epoch
-        if epoch == len(self.record["epochs"]) or not self.rewards:
+        sharing = self.run.sharing
+        if self.epoch == sharing.epoch:
             return
-        logged = self.logger.name_to_value
-        self.record["epochs"].append(
-            {
-                "loss": logged.get("shared/loss"),
-                "accuracy": logged.get("shared/accuracy"),
-                "reward": float(np.mean(self.rewards)),
-                "entropy": logged.get("train/entropy"),
-            }
-        )
-        print(epoch, self.record["epochs"][-1], flush=True)
-        self.rewards = []
-        if epoch >= self.saved + self.every:
+        self.end_epoch()
+        assert sharing.last is not None
+        self.record["epochs"].append(dict(vars(sharing.last)))
+        self.epoch = sharing.epoch
+        if self.epoch >= self.saved + self.every:
             self.save()
+
+    def end_epoch(self) -> None:
+        """Notes what the controller's episodes after an epoch of the shared weights got."""
+        if self.rewards:
+            epoch = self.record["epochs"][-1]
+            epoch["reward"] = float(np.mean(self.rewards))
+            print({name: round(value, 4) for name, value in epoch.items()}, flush=True)
+        self.rewards = []
 
     def save(self) -> None:
         """Writes agent and progress."""
@@ -224,6 +225,7 @@ def search(run: Run) -> None:
     missing = total - agent.num_timesteps
     if missing > 0:
         agent.learn(missing, callback=checkpoint, reset_num_timesteps=False)
+        checkpoint.end_epoch()
         checkpoint.save()
     started = time.perf_counter()
     best, evaluation = agent.choose()

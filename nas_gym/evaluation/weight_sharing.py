@@ -176,6 +176,8 @@ class WeightSharing:
             parameter.grad = torch.zeros_like(parameter)
         self.epoch = 0
         """How many epochs the shared weights have been trained for."""
+        self.last: SharedEpoch | None = None
+        """The last one of them that was trained here."""
         self._next_minibatch = 0
 
     @property
@@ -268,7 +270,8 @@ class WeightSharing:
                 totals += self._step(*self._augmented(chosen, generator))
         self.epoch += 1
         loss, right = (totals / self.steps_per_epoch).tolist()
-        return SharedEpoch(self.epoch, loss, right, rate, time.perf_counter() - started)
+        self.last = SharedEpoch(self.epoch, loss, right, rate, time.perf_counter() - started)
+        return self.last
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Trains the child that is set on a batch: its loss and its accuracy, (2,)."""
