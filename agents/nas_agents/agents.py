@@ -14,6 +14,9 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.registry import AGENTS, AgentEntry, Plan, none
+from nas_agents.strategy import Strategy
+from nas_agents.strategy_agent import StrategyAgent
+from nas_gym import SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.sb3 import VecContinuousAction
 
@@ -37,16 +40,34 @@ def agent_entry(name: str) -> AgentEntry:
 
 
 def load_algorithm(entry: AgentEntry) -> type[BaseAlgorithm]:
-    """The algorithm's class.
+    """The algorithm's class; that of a `Strategy` is `StrategyAgent`.
 
     Raises:
-        InvalidSettings: it cannot be imported, or is no Stable-Baselines3 algorithm.
+        InvalidSettings: it cannot be imported, or is neither a Stable-Baselines3 algorithm nor a
+            `Strategy`.
     """
+    return StrategyAgent if load_strategy(entry) else _load(entry)
+
+
+def load_strategy(entry: AgentEntry) -> type[Strategy] | None:
+    """The strategy's class; None if the agent is a Stable-Baselines3 algorithm.
+
+    Raises:
+        InvalidSettings: as `load_algorithm`.
+    """
+    found = _load(entry)
+    return found if issubclass(found, Strategy) else None
+
+
+def _load(entry: AgentEntry) -> type[Any]:
+    """The class that an entry names."""
     module, _, name = entry.path.partition(":")
-    algorithm = _attribute(module, name)
-    if not (isinstance(algorithm, type) and issubclass(algorithm, BaseAlgorithm)):
-        raise InvalidSettings(f"agent: {entry.path!r} is no Stable-Baselines3 algorithm")
-    return algorithm
+    found = _attribute(module, name)
+    if not (isinstance(found, type) and issubclass(found, (BaseAlgorithm, Strategy))):
+        raise InvalidSettings(
+            f"agent: {entry.path!r} is no Stable-Baselines3 algorithm and no Strategy"
+        )
+    return found
 
 
 def agent_arguments(
@@ -57,16 +78,19 @@ def agent_arguments(
     Args:
         name: One of `AGENTS`, or ``module:Class``.
         plan: What the defaults follow from.
-        given: Arguments of the algorithm. ``policy`` is one of its own names for policies, or
-            ``module.Class``; ``noise_std`` stands for an ``action_noise``: the
-            standard deviation of normal noise on the actions.
+        given: Arguments of the algorithm, or of the strategy. ``policy`` is one of an algorithm's
+            own names for policies, or ``module.Class``; ``noise_std`` stands for an
+            ``action_noise``: the standard deviation of normal noise on the actions.
 
     Raises:
         InvalidSettings: the agent is not known, or the plan does not suit it.
     """
     entry = agent_entry(name)
+    arguments = {**entry.defaults(plan), **(given or {})}
+    if load_strategy(entry):
+        return arguments
     policy = next(iter(load_algorithm(entry).policy_aliases), "MlpPolicy")
-    return {"policy": policy, **entry.defaults(plan), **(given or {})}
+    return {"policy": policy, **arguments}
 
 
 def make_agent(
@@ -92,6 +116,9 @@ def make_agent(
         InvalidSettings: the agent is not known, or refuses its arguments.
     """
     common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+    strategy = load_strategy(agent_entry(name))
+    if strategy is not None:
+        return _made(name, env, {**common, "strategy": strategy, "arguments": arguments})
     if wrap and agent_entry(name).continuous:
         return _made(name, VecContinuousAction(env), {**common, **arguments})
     try:
@@ -100,6 +127,32 @@ def make_agent(
         if not wrap:
             raise
         return _made(name, VecContinuousAction(env), {**common, **arguments})
+
+
+def make_strategy(
+    name: str, search_space: SearchSpace, arguments: Mapping[str, Any], seed: int
+) -> Strategy:
+    """The strategy behind an agent, for searches that need no environment.
+
+    Args:
+        name: One of `AGENTS`, or ``module:Class``.
+        search_space: Whose sequences of choices it proposes.
+        arguments: What `agent_arguments` gives.
+        seed: Of its draws.
+
+    Raises:
+        InvalidSettings: the agent is not known, is no strategy, or refuses its arguments.
+    """
+    strategy = load_strategy(agent_entry(name))
+    if strategy is None:
+        raise InvalidSettings(
+            f"agent: {name} decides step by step, and is no strategy; use one of "
+            "'random', 'regularized-evolution', or another Strategy"
+        )
+    try:
+        return strategy(search_space, seed, **arguments)
+    except (TypeError, ValueError) as error:
+        raise InvalidSettings(f"agent: {name} cannot be made: {error}") from error
 
 
 def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm:
@@ -116,7 +169,7 @@ def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm
 def _objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:
     """The arguments with objects in the place of the plain data that stands for them."""
     made = deepcopy(dict(arguments))  # QRDQN, for one, adds to its policy_kwargs
-    module, dot, name = str(made["policy"]).rpartition(".")
+    module, dot, name = str(made.get("policy", "")).rpartition(".")
     if dot:
         made["policy"] = _attribute(module, name)
     deviation = made.pop("noise_std", None)

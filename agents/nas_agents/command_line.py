@@ -32,6 +32,16 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def given_options(context: typer.Context) -> dict[str, Any]:
+    """The arguments of a command that the user gave, rather than left to their defaults."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {
+        name: context.params[name]
+        for name, source in sources.items()
+        if source is not None and source.name != "DEFAULT"
+    }
+
+
 def assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
     """``name=value`` texts as a dict; a value that is JSON is read as such, else it is a text."""
     values: dict[str, Any] = {}

@@ -9,7 +9,9 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from nas_agents.recorder import Progress
-from nas_agents.search import SearchSettings
+from nas_agents.search import SearchResult
+from nas_agents.search_settings import SearchSettings
+from nas_gym.rendering import write
 
 LINES = 10
 """How many lines a search prints where there is no terminal."""
@@ -36,6 +38,7 @@ class Display:
         self.total = float(settings.episodes or settings.seconds or 0) or None
         self.search_bar: TaskID | None = None
         self.final_bar: TaskID | None = None
+        self.shown = 0
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -52,6 +55,9 @@ class Display:
 
     def episode(self, progress: Progress) -> None:
         """Shows that a child was trained."""
+        self.shown += 1
+        if self.shown == 1 and progress.resumed:
+            self.console.print(f"resumed after {progress.resumed} children", soft_wrap=True)
         of = f"/{self.settings.episodes}" if self.settings.episodes else ""
         status = (
             f"{progress.episodes}{of} children  best {progress.best_accuracy:.2%}  "
@@ -61,7 +67,7 @@ class Display:
         assert self.search_bar is not None
         self.bars.update(self.search_bar, completed=done, status=status)
         every = max(1, (self.settings.episodes or LINES * 10) // LINES)
-        if not self.live and (progress.episodes % every == 0 or progress.episodes == 1):
+        if not self.live and (progress.episodes % every == 0 or self.shown == 1):
             self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
 
     def final_epoch(self, epoch: int, epochs: int) -> None:
@@ -71,3 +77,34 @@ class Display:
         self.bars.update(self.final_bar, completed=epoch, status=f"epoch {epoch}/{epochs}")
         if not self.live and epoch in (1, epochs):
             self.console.print(f"final training: epoch {epoch}/{epochs}", soft_wrap=True)
+
+
+def describe(result: SearchResult) -> str:
+    """What a search found, in lines of text."""
+    progress, summary = result.progress, result.summary
+    counts = summary["evaluations"]
+    lines = [
+        f"{progress.episodes} children in {summary['search_seconds']:.0f} s "
+        f"({counts['made']} trained, {summary['failed']} failed); stopped by: {result.stopped_by}"
+    ]
+    if result.finished_before:
+        lines.insert(0, "this search was finished before; nothing was left to evaluate")
+    if progress.best_architecture is None:
+        lines.append("no child could be trained; episodes.jsonl in the run folder says why")
+    else:
+        lines.append(write(progress.best_architecture))
+        lines.append(
+            f"best: {progress.best_architecture.key[:8]}, child {progress.best_episode}, "
+            f"validation accuracy {progress.best_accuracy:.2%}"
+        )
+    final = summary["final"]
+    if final is not None:
+        lines.append(
+            f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
+            f"test accuracy {final['test_accuracy']:.2%}, {final['parameters']:,} parameters"
+        )
+    elif summary["test_accuracy"] is not None:
+        lines.append(f"recorded test accuracy: {summary['test_accuracy']:.2%}")
+    if summary["final_failure"]:
+        lines.append(f"the final training failed: {summary['final_failure']}")
+    return "\n".join([*lines, f"run folder: {result.run}"])

@@ -1,99 +1,71 @@
 """Random search (Bergstra & Bengio 2012, https://jmlr.org/papers/v13/bergstra12a.html)
 
-as a Stable-Baselines3 algorithm: every choice is drawn uniformly among the valid ones, and nothing
-is learned. It is the baseline that stands beside every result of a search.
+draws every architecture at random and learns nothing: the baseline beside every other search.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 import numpy as np
-import torch
-from gymnasium import spaces
-from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, PyTorchObs, Schedule
+from numpy.typing import ArrayLike
+
+from nas_agents.strategy import Strategy
+from nas_gym import SearchSpace
+from nas_gym.errors import require_integer, require_truth
+from nas_gym.search_spaces import Choices
+
+PATIENCE = 10_000
+"""After so many draws without a new architecture, the search space counts as used up."""
 
 
-class UniformPolicy(BasePolicy):
-    """Draws actions uniformly; it looks at no observation."""
+class RandomSearch(Strategy):
+    """Draws every architecture at random, as `SearchSpace.sample` does.
 
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Discrete,
-        lr_schedule: Schedule,
-    ) -> None:
-        super().__init__(observation_space, action_space)
+    Args:
+        search_space: Whose sequences of choices are proposed.
+        seed: Of the draws.
+        repeats: Whether an architecture may be proposed again. If not, none is proposed whose
+            `Architecture.key` was proposed before, until there is no other.
 
-    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
-        batch = len(observation)
-        return torch.tensor([self.action_space.sample() for _ in range(batch)])
-
-
-class RandomSearch(BaseAlgorithm):
-    """Uniform choices among the valid ones, in environments with a `Discrete` action space."""
-
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": UniformPolicy}
+    Raises:
+        InvalidSettings: an argument is not valid.
+    """
 
     def __init__(
-        self,
-        policy: str | type[BasePolicy],
-        env: GymEnv | str,
-        seed: int | None = None,
-        verbose: int = 0,
-        tensorboard_log: str | None = None,
-        device: torch.device | str = "cpu",
-        _init_setup_model: bool = True,
+        self, search_space: SearchSpace, seed: int | None = None, repeats: bool = True
     ) -> None:
-        super().__init__(
-            policy,
-            env,
-            learning_rate=0.0,
-            seed=seed,
-            verbose=verbose,
-            tensorboard_log=tensorboard_log,
-            device=device,
-            supported_action_spaces=(spaces.Discrete,),
-        )
-        if _init_setup_model:
-            self._setup_model()
+        super().__init__(search_space, seed)
+        require_truth("repeats", repeats)
+        self.repeats = repeats
+        self._proposed: set[str] = set()
+        """Keys."""
 
-    def _setup_model(self) -> None:
-        self._setup_lr_schedule()
-        self.set_random_seed(self.seed)
-        self.rng = np.random.default_rng(self.seed)
-        self.policy = self.policy_class(
-            self.observation_space, self.action_space, self.lr_schedule
-        ).to(self.device)
-
-    def learn(
-        self,
-        total_timesteps: int,
-        callback: MaybeCallback = None,
-        log_interval: int = 1,
-        tb_log_name: str = "RandomSearch",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
-    ) -> RandomSearch:
-        total_timesteps, callbacks = self._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
-        )
-        assert self.env is not None
-        assert isinstance(self.action_space, spaces.Discrete)
-        masked = is_masking_supported(self.env)
-        everything = np.ones((self.env.num_envs, int(self.action_space.n)), dtype=np.bool_)
-        callbacks.on_training_start(locals(), globals())
-        while self.num_timesteps < total_timesteps:
-            masks = get_action_masks(self.env) if masked else everything
-            actions = np.array([self.rng.choice(np.flatnonzero(mask)) for mask in masks])
-            _, rewards, dones, infos = self.env.step(actions)
-            self.num_timesteps += self.env.num_envs
-            self._update_info_buffer(infos, dones)
-            callbacks.update_locals(locals())
-            if not callbacks.on_step():
+    def propose(self) -> Choices:
+        choices = self.sample()
+        if self.repeats:
+            return choices
+        for _ in range(PATIENCE):
+            key = self.search_space.decode(choices).key
+            if key not in self._proposed:
+                self._proposed.add(key)
                 break
-        callbacks.on_training_end()
-        return self
+            choices = self.sample()
+        return choices
+
+    def observe(self, choices: Choices, reward: float) -> None:
+        """Learns nothing."""
+
+
+def expected_best(rewards: ArrayLike, evaluations: int) -> float:
+    """What random search's best reward is on average, exactly.
+
+    Args:
+        rewards: (n,) of every sequence of choices, each as likely to be drawn as any other.
+        evaluations: How many are drawn, with repeats.
+
+    Raises:
+        InvalidSettings: none is drawn.
+    """
+    require_integer("evaluations", evaluations, least=1)
+    ascending = np.sort(np.asarray(rewards, dtype=np.float64))
+    none_above = (np.arange(len(ascending) + 1) / len(ascending)) ** evaluations
+    return float(ascending @ np.diff(none_above))

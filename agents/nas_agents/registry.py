@@ -210,12 +210,18 @@ def nasnet(plan: Plan) -> Arguments:
     }
 
 
+def regularized_evolution(plan: Plan) -> Arguments:
+    """NAS-Bench-201's population, or AmoebaNet's for a search that is ten times as long."""
+    population, sample = (10, 3) if plan.episodes < 1000 else (100, 25)
+    return {"population": population, "sample": sample}
+
+
 @dataclass(frozen=True)
 class AgentEntry:
     """Where an algorithm is, and how it is made."""
 
     path: str
-    """``module:Class``."""
+    """``module:Class`` of a Stable-Baselines3 algorithm, or of a `nas_agents.strategy.Strategy`."""
     defaults: Callable[[Plan], Arguments]
     continuous: bool = False
     """Whether it acts through `nas_gym.wrappers.ContinuousAction`."""
@@ -239,4 +245,7 @@ AGENTS = {
     "reinforce": AgentEntry("nas_agents.reinforce:Reinforce", reinforce),
     "nas": AgentEntry("nas_agents.reinforce:Reinforce", nas),
     "nasnet": AgentEntry("nas_agents.baseline_ppo:BaselinePPO", nasnet),
+    "regularized-evolution": AgentEntry(
+        "nas_agents.regularized_evolution:RegularizedEvolution", regularized_evolution
+    ),
 }

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.errors import NASGymError
 
+SETTINGS, SUMMARY, EPISODES, LOCK = "settings.json", "summary.json", "episodes.jsonl", "lock"
+UNSTARTED = {LOCK, EPISODES, "checkpoint"}
+"""What a run's folder holds before its settings are written; from then on it can be resumed."""
+
 
 class InvalidRunFolder(NASGymError):
-    """A run folder cannot be written, or holds another run already."""
+    """A run folder cannot be read or written, or belongs to another run or process."""
 
 
 def default_run_folder(env_id: str, agent: str) -> Path:
@@ -22,12 +31,18 @@ def default_run_folder(env_id: str, agent: str) -> Path:
     return Path("runs") / f"{name}-{agent.rpartition(':')[2]}-{stamp}"
 
 
+def has_run(path: Path) -> bool:
+    """Whether a folder holds a run that was started."""
+    return (path / SETTINGS).is_file()
+
+
 class RunFolder:
-    """Writes a run's files.
+    """Reads and writes a run's files; no other process can do so meanwhile.
 
     | file | holds |
     |---|---|
     | ``settings.json`` | what was asked for |
+    | ``evaluations.db`` | every evaluation: see `nas_gym.evaluation.store` |
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``best_weights.pt`` | its weights after the final training |
@@ -35,39 +50,173 @@ class RunFolder:
     | ``checkpoint/`` | the agent |
     | ``tensorboard/`` | the agent's logs |
 
+    A process that dies leaves all of them whole: files are replaced as one, and a line of
+    ``episodes.jsonl`` that was cut short is dropped when the run is resumed.
+
+    Args:
+        path: The folder; it is made.
+        resume: Whether the folder holds the run already, which goes on.
+
     Raises:
-        InvalidRunFolder: the folder cannot be written, or is not empty.
+        InvalidRunFolder: the folder cannot be written, is in use by another process, or is not
+            empty though no run is to be resumed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, resume: bool = False) -> None:
         self.path = path
+        self.recorded: list[dict[str, Any]] = []
+        """The episodes that an earlier process recorded."""
+        if not resume:
+            self._refuse_another_run()
+        with self._written():
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._locked()
+            try:
+                if not resume:  # another process may have been faster
+                    self._refuse_another_run()
+                (path / "checkpoint").mkdir(exist_ok=True)
+                whole = self._read_episodes()
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+                self._episodes = os.open(path / EPISODES, flags, 0o644)
+                if os.fstat(self._episodes).st_size > whole:  # a line was cut short
+                    os.ftruncate(self._episodes, whole)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def _refuse_another_run(self) -> None:
+        path = self.path
+        if not path.exists():
+            return
+        if not path.is_dir() or any(each.name not in UNSTARTED for each in path.iterdir()):
+            raise InvalidRunFolder(
+                f"run: {path} exists already, and a run is never overwritten; "
+                "name another folder with --run, or go on with this run by --resume"
+            )
+
+    def _locked(self) -> FileLock:
+        """The lock on the folder, which ends with the process that holds it, however it ends."""
+        lock = FileLock(self.path / LOCK)
         try:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise InvalidRunFolder(
+                f"run: another process works in {self.path}; wait for it, or end it"
+            ) from None
+        return lock
+
+    def _read_episodes(self) -> int:
+        """Reads what is recorded; how many bytes of it are whole lines."""
+        file = self.path / EPISODES
+        text = file.read_bytes() if file.exists() else b""
+        whole = text.rfind(b"\n") + 1
+        for number, line in enumerate(text[:whole].splitlines(), start=1):
+            try:
+                self.recorded.append(json.loads(line))
+            except ValueError:
                 raise InvalidRunFolder(
-                    f"run: {path} exists already, and a run is never overwritten; "
-                    "name another folder with --run"
-                )
-            (path / "checkpoint").mkdir(parents=True)
-            self._episodes: IO[str] = (path / "episodes.jsonl").open("w", encoding="utf-8")
+                    f"run: line {number} of {file} is no JSON; "
+                    "put the file right, or cut it off before this line"
+                ) from None
+        return whole
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Within it, a file that cannot be written is an `InvalidRunFolder`."""
+        try:
+            yield
         except OSError as error:
             raise InvalidRunFolder(
-                f"run: {path} cannot be written ({error.strerror}); name another folder with --run"
+                f"run: {self.path} cannot be written ({error.strerror}); what is recorded is "
+                "kept: make room and go on with --resume, or name another folder with --run"
             ) from error
 
     def add_episode(self, record: dict[str, Any]) -> None:
-        """Appends one line to ``episodes.jsonl``; it is on disk when this returns."""
-        self._episodes.write(json.dumps(record) + "\n")
-        self._episodes.flush()
+        """Appends one line to ``episodes.jsonl``, or nothing at all.
+
+        Raises:
+            InvalidRunFolder: it cannot be written.
+        """
+        line = json.dumps(record).encode() + b"\n"
+        with self._written():
+            size = os.fstat(self._episodes).st_size
+            try:
+                while line:
+                    line = line[os.write(self._episodes, line) :]
+            except OSError:
+                os.ftruncate(self._episodes, size)
+                raise
 
     def write(self, name: str, data: object) -> None:
-        """Writes a JSON file; a reader never sees half of it."""
-        part = self.path / f"{name}.part"
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(self.path / name)
+        """Writes a JSON file; a reader never sees half of it.
+
+        Raises:
+            InvalidRunFolder: it cannot be written.
+        """
+        text = json.dumps(data, indent=2) + "\n"
+        self.replace(name, lambda part: part.write_text(text, encoding="utf-8"))
+
+    def replace(self, name: str, write: Callable[[Path], object]) -> None:
+        """Puts a new file in the place of an old one, as one step.
+
+        Args:
+            name: Within the folder.
+            write: Writes the file; it is given another name, with the same suffix.
+
+        Raises:
+            InvalidRunFolder: it cannot be written.
+        """
+        file = self.path / name
+        part = file.with_name(f"part-{file.name}")
+        with self._written():
+            try:
+                write(part)
+                part.replace(file)
+            except BaseException:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+
+    def read(self, name: str) -> Any:
+        """What a JSON file holds; None if there is none.
+
+        Raises:
+            InvalidRunFolder: it is no JSON.
+        """
+        return read_json(self.path / name)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
+        with self._written():
+            (self.path / name).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Removes the folder, if no run was started in it, and nothing else is there."""
+        for name in UNSTARTED - {"checkpoint"}:
+            with suppress(OSError):
+                (self.path / name).unlink()
+        for folder in (self.path / "checkpoint", self.path):
+            with suppress(OSError):
+                folder.rmdir()
 
     def close(self) -> None:
-        """Closes ``episodes.jsonl``."""
-        self._episodes.close()
+        """Lets other processes have the folder."""
+        os.close(self._episodes)
+        self._lock.release()
+
+
+def read_json(file: Path) -> Any:
+    """What a run folder's JSON file holds; None if there is none.
+
+    Raises:
+        InvalidRunFolder: it is no JSON, or cannot be read.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as error:
+        raise InvalidRunFolder(f"run: {file} cannot be read: {error}") from error
 
 
 def load_architecture(name: str) -> Architecture:

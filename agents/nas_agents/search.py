@@ -2,79 +2,47 @@
 
 from __future__ import annotations
 
-import importlib.util
-import math
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import torch
-from gymnasium.vector import AutoresetMode
 
 import nas_gym
-from nas_agents.agents import agent_arguments, agent_entry, load_algorithm, make_agent
-from nas_agents.recorder import Progress, ProgressLog, Recorder, SearchOver, StopReason
+from nas_agents.agents import agent_arguments, agent_entry, load_algorithm
+from nas_agents.drivers import FOREVER, Driver, make_driver
+from nas_agents.recorder import Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
-from nas_agents.run_folder import RunFolder, default_run_folder
-from nas_gym import Architecture, Evaluator, NASEnv
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_agents.run_folder import (
+    SETTINGS,
+    SUMMARY,
+    InvalidRunFolder,
+    RunFolder,
+    default_run_folder,
+    has_run,
+)
+from nas_agents.search_evaluator import workers_and_store
+from nas_agents.search_settings import (
+    LIMITS,
+    SearchSettings,
+    load_settings,
+    resumed_settings,
+)
+from nas_agents.summary import summary_of, with_final
+from nas_gym import Architecture, NASEnv
+from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.table import Table
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
 from nas_gym.rendering import draw
-from nas_gym.sb3 import NASVecEnv
-from nas_gym.vector_env import NASVectorEnv
 
-FOREVER = 10**9
+__all__ = ["FOREVER", "SearchResult", "SearchSettings", "final_settings", "make_env", "search"]
 
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """What to search, with what, for how long.
-
-    Raises:
-        InvalidSettings: a value is out of its range, or nothing would ever stop the search.
-    """
-
-    env_id: str
-    agent: str = "ppo"
-    episodes: int | None = 60
-    """Stop after so many children."""
-    seconds: float | None = None
-    """Stop after the first child that ends later than this."""
-    target_accuracy: float | None = None
-    """Stop at the first child whose validation accuracy reaches this, in [0, 1]."""
-    envs: int = 1
-    """How many networks are designed, and then evaluated, at a time. The search ends after the
-    batch in which a limit is reached."""
-    seed: int = 0
-    """Of the agent's draws and of the children's training."""
-    env_arguments: Mapping[str, Any] = field(default_factory=dict)
-    agent_arguments: Mapping[str, Any] = field(default_factory=dict)
-    final_arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `TrainingSettings` and of the network's settings, for the final training; see
-    `final_settings` for what holds otherwise."""
-    final: bool = True
-    """Whether the best architecture is trained to the end and tested."""
-
-    def __post_init__(self) -> None:
-        budget = (self.episodes, self.seconds, self.target_accuracy)
-        require(
-            any(limit is not None for limit in budget),
-            "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
-        )
-        for name, limit in zip(("episodes", "seconds"), budget, strict=False):
-            require(limit is None or limit > 0, f"{name}: expected more than 0, got {limit}")
-        target = self.target_accuracy
-        require(
-            target is None or 0 < target <= 1,
-            f"target_accuracy: expected a number in (0, 1], got {target}",
-        )
-        require(self.envs >= 1, f"envs: expected at least 1, got {self.envs}")
-        require(self.seed >= 0, f"seed: expected at least 0, got {self.seed}")
+OnEpisode = Callable[[Progress], None]
+OnFinalEpoch = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -85,8 +53,20 @@ class SearchResult:
     stopped_by: StopReason
     progress: Progress
     final: FinalResult | None
-    """None where there was no final training, or it failed."""
+    """None where there was no final training, or it failed, or an earlier process did it."""
     summary: dict[str, Any]
+    """What ``summary.json`` holds."""
+    finished_before: bool = False
+    """Whether a search that is resumed had been finished, but for its final training perhaps."""
+
+    @property
+    def complaint(self) -> str:
+        """Why a search stopped that had too many failures in a row."""
+        return (
+            f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
+            f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
+            f"{self.run}; --max-failures allows more"
+        )
 
 
 def make_env(settings: SearchSettings) -> NASEnv:
@@ -151,88 +131,180 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
 def search(
     settings: SearchSettings,
     run: Path | None = None,
-    on_episode: Callable[[Progress], None] = lambda progress: None,
-    on_final_epoch: Callable[[int, int], None] = lambda epoch, epochs: None,
+    on_episode: OnEpisode = lambda progress: None,
+    on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
+    resume: bool = False,
 ) -> SearchResult:
     """Searches, trains the best architecture to the end, and leaves a run folder.
 
     Ctrl-C (KeyboardInterrupt) ends the search after what it has recorded, without final training.
 
+    A search that is resumed starts its agent again from the seed, takes from the store what was
+    evaluated, checks that all comes as it is recorded, and goes on from there. So it does what one
+    that was never interrupted does, whatever the algorithm.
+
     Args:
         settings: What to search, with what, for how long.
         run: The run folder; default: `default_run_folder`.
-        on_episode: Called after each child.
+        on_episode: Called after each child that no earlier process recorded.
         on_final_epoch: Called with (epochs done, epochs in all) during the final training.
+        resume: Go on with the run in ``run``, if there is one.
 
     Raises:
-        NASGymError: something in the settings is wrong; raised before anything is trained.
+        NASGymError: something in the settings is wrong, which shows before anything is trained; or
+            the run folder or the store cannot be written (any more), or a resumed agent does not do
+            what is recorded. What was recorded is kept.
     """
+    with ExitStack() as stack:
+        folder = stack.enter_context(_opened(run, settings, resume))
+        ready = _set_up(settings, folder)
+        stack.callback(ready.env.close)
+        finished = ready.finished_summary()
+        if finished is not None:
+            folder.write(SETTINGS, ready.record())
+            return ready.finish(_progress_of(folder), finished, on_final_epoch)
+        stack.enter_context(workers_and_store(ready.settings, ready.env, folder, ready.name))
+        folder.write(SETTINGS, ready.record())
+        folder.remove(SUMMARY)
+        recorder = Recorder(folder, ready.settings, on_episode)
+        summary = ready.search(recorder)
+        return ready.finish(recorder.progress, summary, on_final_epoch)
+
+
+@contextmanager
+def _opened(run: Path | None, settings: SearchSettings, resume: bool) -> Iterator[RunFolder]:
+    """The run's folder; one in which nothing was started is not left behind."""
+    path = run or default_run_folder(settings.env_id, settings.agent)
+    folder = RunFolder(path, resume and has_run(path))
+    try:
+        yield folder
+    finally:
+        folder.close()
+        if not has_run(path):
+            folder.discard()
+
+
+def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
+    """Everything that a search needs, but for its workers and its store."""
+    before: dict[str, Any] = folder.read(SETTINGS) or {}
+    saved = load_settings(folder.path) if before else settings
+    if before:
+        settings = resumed_settings(saved, vars(settings))
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
     env = make_env(settings)
     trainer = env.evaluator.evaluator
+    plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
+    arguments = before.get("agent_made_with") or agent_arguments(
+        settings.agent, plan, settings.agent_arguments
+    )
     final = None
     if settings.final and isinstance(trainer, Trainer):
         final = final_settings(trainer.settings, settings.final_arguments)
-    path = run or default_run_folder(settings.env_id, settings.agent)
-    plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
-    arguments = agent_arguments(settings.agent, plan, settings.agent_arguments)
-    progress = Progress()
-    recorder = Recorder(_vec_env(env, settings.envs), settings, progress, on_episode)
-    logs = str(path / "tensorboard") if importlib.util.find_spec("tensorboard") else None
-    agent = make_agent(settings.agent, recorder, arguments, settings.seed, logs, wrap=True)
-    recorder.folder = folder = RunFolder(path)
-    folder.write("settings.json", _settings_record(settings, arguments, trainer, final))
-    result, failure = None, ""
-    try:
+    driver = make_driver(settings, env, plan, arguments, folder.path / "tensorboard")
+    name = before.get("run") or f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
+    ready = _Ready(settings, saved, name, folder, env, trainer, arguments, driver, final)
+    if before.get("fingerprint", ready.fingerprint) != ready.fingerprint:
+        raise InvalidRunFolder(
+            f"run: {folder.path} cannot be resumed here: children would be trained otherwise than "
+            f"they were, on {before.get('device')} with nas_gym {before['nas_gym']}; use that "
+            "device and version, or start another run"
+        )
+    return ready
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A search that is set up."""
+
+    settings: SearchSettings
+    saved: SearchSettings
+    """Those of an earlier process, where the search is resumed."""
+    name: str
+    """The run's name in the store."""
+    folder: RunFolder
+    env: NASEnv
+    evaluator: Any
+    """The environment's own, without workers and store."""
+    arguments: Mapping[str, Any]
+    """What the agent is made with."""
+    driver: Driver
+    final: TrainingSettings | None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Of everything that could change an evaluation, if the evaluator tells."""
+        return getattr(self.evaluator, "fingerprint", None)
+
+    def record(self) -> dict[str, Any]:
+        """What ``settings.json`` holds: what was asked for, and what it came to."""
+        record = {
+            "nas_gym": nas_gym.__version__,
+            "torch": torch.__version__,
+            "run": self.name,
+            **asdict(self.settings),
+            "agent_made_with": self.arguments,
+            "fingerprint": self.fingerprint,
+        }
+        if isinstance(self.evaluator, Trainer):
+            record["device"] = str(self.evaluator.device)
+            record["training"] = asdict(self.evaluator.settings)
+            record["final_training"] = self.final and asdict(self.final)
+        return record
+
+    def finished_summary(self) -> dict[str, Any] | None:
+        """The summary of a search that an earlier process finished; None if there is more to do."""
+        summary: dict[str, Any] | None = self.folder.read(SUMMARY)
+        if summary is None or summary["stopped_by"] == "interrupted":
+            return None
+        extended = any(getattr(self.settings, n) != getattr(self.saved, n) for n in LIMITS)
+        return None if extended else summary
+
+    def search(self, recorder: Recorder) -> dict[str, Any]:
+        """Has the agent search; the summary of what it found."""
         try:
             with suppress(SearchOver):  # a limit was reached
-                agent.learn(plan.episodes * plan.decisions, callback=ProgressLog(progress))
+                self.driver.run(recorder)
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
-        agent.save(folder.path / "checkpoint" / "agent.zip")
-        searched = progress.seconds
-        best = progress.best_architecture
+        self.driver.save(self.folder)
+        best = recorder.progress.best_architecture
         if best is not None:
-            draw(best).save(folder.path / "best.png")
-        if best is not None and final is not None and recorder.stopped_by != "interrupted":
-            assert isinstance(trainer, Trainer)
+            self.folder.replace("best.png", draw(best).save)
+        summary = summary_of(recorder, self.evaluator)
+        self.folder.write(SUMMARY, summary)
+        return summary
+
+    def finish(
+        self, progress: Progress, summary: dict[str, Any], on_final_epoch: OnFinalEpoch
+    ) -> SearchResult:
+        """Trains the best architecture to the end, unless that is done, or was not asked for."""
+        best, final = progress.best_architecture, None
+        stopped_early = summary["stopped_by"] in ("interrupted", "failures")
+        finished_before = progress.resumed == progress.episodes > 0
+        if best is not None and self.final is not None and not (stopped_early or summary["final"]):
+            failure = ""
             try:
-                result = _train_best(best, trainer, final, on_final_epoch)
-                torch.save(result.network.state_dict(), folder.path / "best_weights.pt")
+                final = _train_best(best, self.evaluator, self.final, on_final_epoch)
+                weights = final.network.state_dict()
+                self.folder.replace("best_weights.pt", lambda part: torch.save(weights, part))
             except KeyboardInterrupt:
-                recorder.stopped_by = "interrupted"
+                summary = {**summary, "stopped_by": "interrupted"}
             except (Diverged, MemoryError, RuntimeError) as error:
                 failure = f"{type(error).__name__}: {error}"
-        summary = _summary(env, recorder, searched, result, failure)
-        folder.write("summary.json", summary)
-    finally:
-        folder.close()
-        env.close()
-    return SearchResult(folder.path, recorder.stopped_by or "episodes", progress, result, summary)
+            summary = with_final(summary, final, failure, progress.seconds)
+            self.folder.write(SUMMARY, summary)
+        return SearchResult(
+            self.folder.path, summary["stopped_by"], progress, final, summary, finished_before
+        )
 
 
-def _settings_record(
-    settings: SearchSettings,
-    arguments: Mapping[str, Any],
-    evaluator: Evaluator,
-    final: TrainingSettings | None,
-) -> dict[str, Any]:
-    """What ``settings.json`` holds: what was asked for, and what it came to."""
-    record = {"nas_gym": nas_gym.__version__, "torch": torch.__version__, **asdict(settings)}
-    record["agent_made_with"] = arguments
-    if isinstance(evaluator, Trainer):
-        record["device"] = str(evaluator.device)
-        record["training"] = asdict(evaluator.settings)
-        record["final_training"] = final and asdict(final)
-    return record
-
-
-def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
-    """So many episodes of an environment in lock-step."""
-    mode = AutoresetMode.SAME_STEP
-    return NASVecEnv(
-        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
-    )
+def _progress_of(folder: RunFolder) -> Progress:
+    """How a search stands of which nothing but its records is at hand."""
+    progress = Progress()
+    for episode in folder.recorded:
+        progress.add(episode)
+        progress.resumed += 1
+    return progress
 
 
 def _train_best(
@@ -249,52 +321,3 @@ def _train_best(
         str(trainer.device),
         lambda epoch: on_epoch(epoch, settings.epochs),
     )
-
-
-def _summary(
-    env: NASEnv,
-    recorder: Recorder,
-    search_seconds: float,
-    final: FinalResult | None,
-    failure: str,
-) -> dict[str, Any]:
-    """What ``summary.json`` holds."""
-    progress = recorder.progress
-    best = None
-    if progress.best_architecture is not None:
-        best = {
-            "episode": progress.best_episode,
-            "key": progress.best_architecture.key,
-            "reward": progress.best_reward,
-            "validation_accuracy": progress.best_accuracy,
-            "parameters": progress.best_evaluation["parameters"],
-            "multiply_adds": progress.best_evaluation["multiply_adds"],
-            "latency": progress.best_evaluation["latency"],
-        }
-    return {
-        "stopped_by": recorder.stopped_by or "episodes",
-        "episodes": progress.episodes,
-        "evaluations": asdict(env.budget),
-        "statuses": dict(progress.statuses),
-        "best": best,
-        "final": final
-        and {
-            "test_accuracy": final.test_accuracy,
-            "parameters": final.parameters,
-            "epochs": final.epochs,
-            "seconds": final.seconds,
-        },
-        "final_failure": failure,
-        "test_accuracy": final.test_accuracy if final else _recorded_test_accuracy(env, progress),
-        "search_seconds": search_seconds,
-        "seconds": progress.seconds,
-    }
-
-
-def _recorded_test_accuracy(env: NASEnv, progress: Progress) -> float | None:
-    """The best architecture's test accuracy in a recorded benchmark, which no agent was given."""
-    table, best = env.evaluator.evaluator, progress.best_architecture
-    if best is None or not isinstance(table, Table):
-        return None
-    accuracy = table.test_accuracy(best)
-    return None if math.isnan(accuracy) else accuracy

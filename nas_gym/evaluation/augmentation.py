@@ -6,7 +6,9 @@ image is touched by Python, and nothing waits for the device.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +61,21 @@ class DeviceDataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With arrays for tensors: pickle can leave those in a place for several processes."""
+        return {
+            name: value.cpu().numpy() if isinstance(value, Tensor) else value
+            for name, value in vars(self).items()
+        } | {"device": self.images.device}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        device = state.pop("device")
+        with warnings.catch_warnings():  # an array that nobody may write to; nobody does here
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            for name, value in state.items():
+                is_array = isinstance(value, np.ndarray)
+                setattr(self, name, torch.from_numpy(value).to(device) if is_array else value)
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Images ``chosen``, (B,), as they are: (B, C, H, W) float32 channels-last, (B,) labels."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
+from nas_gym.evaluation.in_flight import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import SearchSpace
 
 Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable"]
@@ -129,9 +131,15 @@ class Budget:
     asked: int = 0
     """Evaluations asked for."""
     made: int = 0
-    """Evaluations really made; the others were answered from memory."""
+    """Evaluations really made; the others were answered from memory, or from a store."""
     seconds: float = 0.0
     """Seconds of training in the evaluations made."""
+
+    def count(self, evaluation: Evaluation) -> None:
+        """Adds an evaluation, if it was really made."""
+        if not evaluation.cached:
+            self.made += 1
+            self.seconds += evaluation.seconds
 
 
 class Evaluations(ABC):
@@ -199,15 +207,18 @@ class CachingEvaluator:
     """Answers what was evaluated before from memory, and counts the budget.
 
     Architectures with the same `Architecture.key`, or with the same row of a `RecordedEvaluator`,
-    are the same network, and are evaluated once; unless the evaluator ``changes``.
+    are the same network, and are evaluated once; unless the evaluator ``changes``. The first answer
+    says what the evaluator said in ``cached`` (a store may have known it from another run), and
+    counts in the budget unless it was; the later ones are cached.
     """
 
     evaluator: Evaluator
     budget: Budget = field(default_factory=Budget)
     known: dict[str, Evaluation] = field(default_factory=dict)
-    """By key."""
+    """By key, as the evaluator gave it."""
 
     def __post_init__(self) -> None:
+        self._in_flight, self._lock = InFlight(), Lock()
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
         self.remembers = not getattr(evaluator, "changes", False)
@@ -224,28 +235,56 @@ class CachingEvaluator:
         if not self.remembers:
             return self._evaluate_anew(architectures)
         keys = [architecture.key for architecture in architectures]
+        under_way = self._in_flight.of(keys)
         new = {
             key: architecture
             for key, architecture in zip(keys, architectures, strict=True)
-            if key not in self.known
+            if key not in under_way and key not in self.known
         }
         made = self.evaluator.evaluate(list(new.values()))
-        self.known.update(zip(new, made, strict=True))
+        for key, evaluation in zip(new, made, strict=True):
+            self._learn(key, evaluation)
+        for future in under_way.values():
+            future.result()
         self.budget.asked += len(keys)
-        self.budget.made += len(made)
-        self.budget.seconds += sum(evaluation.seconds for evaluation in made)
         return [
-            replace(self.known[key], cached=new.pop(key, None) is None)  # its first use is not
-            for key in keys
+            self.known[key] if new.pop(key, None) else repeated(self.known[key]) for key in keys
         ]
 
     def _evaluate_anew(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """`evaluate` without memory."""
         made = self.evaluator.evaluate(architectures)
         self.budget.asked += len(made)
-        self.budget.made += len(made)
-        self.budget.seconds += sum(evaluation.seconds for evaluation in made)
+        for evaluation in made:
+            self.budget.count(evaluation)
         return made
+
+    def submit(self, architecture: Architecture) -> Future[Evaluation]:
+        """Asks for one evaluation; the same answer and the same budget as `evaluate`'s.
+
+        It returns at once where the evaluator has a ``submit`` (see `ConcurrentEvaluator`); one
+        that is under way already is not begun again. Otherwise the evaluation is made before this
+        returns. Calls come from one thread.
+        """
+        submit = getattr(self.evaluator, "submit", None)
+        if submit is None:
+            return resolved(self.evaluate([architecture])[0])
+        key = architecture.key
+
+        def begin() -> Future[Evaluation]:
+            if key in self.known:
+                return resolved(repeated(self.known[key]))
+            return then(submit(architecture), lambda made: self._learn(key, made))
+
+        self.budget.asked += 1
+        return self._in_flight.join(key, begin)
+
+    def _learn(self, key: str, evaluation: Evaluation) -> Evaluation:
+        """Remembers and counts a new evaluation."""
+        with self._lock:
+            self.known[key] = evaluation
+            self.budget.count(evaluation)
+        return evaluation
 
     def evaluate_choices(
         self, search_space: SearchSpace, choices: NDArray[np.int64]

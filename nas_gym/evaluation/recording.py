@@ -11,7 +11,6 @@ import json
 import math
 import multiprocessing
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, require, require_integer
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
+from nas_gym.evaluation.processes import end_with_parent
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.table import BUILT_VERSION
 from nas_gym.evaluation.training import Trainer
@@ -237,17 +237,9 @@ _trainers: list[Trainer] = []
 
 
 def _start(settings: RecordingSettings) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)
     _trainers.extend(settings.trainers())
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is gone: killed, it could not say so."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _train(number: int, row: int, architecture: Architecture) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class Trainer:
         self.device = self._latency_device = resolve_device(device)
         if settings.latency is not None and settings.latency.device is not None:
             self._latency_device = resolve_device(settings.latency.device)
-        keep_freed_memory(self.device)
+        self._prepare_process()
         _, height, width, channels = dataset.images.shape
         self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
         self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
@@ -101,6 +102,14 @@ class Trainer:
         self.batch_size = min(settings.batch_size, len(self._train))
         self.steps_per_epoch = len(self._train) // self.batch_size
         self._evaluation_batch = max(self.batch_size, EVALUATION_PIXELS // (height * width))
+
+    def _prepare_process(self) -> None:
+        """What holds for the whole process that trains, and is to be done again in another."""
+        keep_freed_memory(self.device)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._prepare_process()
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self._known, self.device, padding)

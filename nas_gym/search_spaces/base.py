@@ -69,7 +69,7 @@ class SearchSpace(ABC):
         self.num_actions = max(self.num_choices)
         self.num_valid = self.num_choices if num_valid is None else tuple(num_valid)
         self._limits = np.array(self.num_valid)  # (T,) int64
-        self._conditional = type(self).valid_choices is not SearchSpace.valid_choices
+        self.conditional = type(self).valid_choices is not SearchSpace.valid_choices
         """Whether what is valid depends on earlier choices; otherwise `num_valid` says it all."""
 
     @abstractmethod
@@ -110,7 +110,7 @@ class SearchSpace(ABC):
 
         Once all is decided, every action is.
         """
-        if not self._conditional:
+        if not self.conditional:
             fixed: Mask = self._fixed_action_masks[len(prefix)]
             return fixed
         if len(prefix) == len(self.decisions):
@@ -130,7 +130,7 @@ class SearchSpace(ABC):
 
     def rules(self, choices: Choices, step: int) -> Rules:
         """What `action_mask` of the first ``step`` choices comes to for actions."""
-        if not self._conditional:
+        if not self.conditional:
             return self._fixed_rules[step]
         return _rules(self.action_mask(choices[:step]).tobytes())
 
@@ -152,7 +152,7 @@ class SearchSpace(ABC):
         It is (N, A) bool, or (A,) where the mask does not depend on what was chosen.
         """
         number, step = prefixes.shape
-        if not self._conditional or step == len(self.decisions):
+        if not self.conditional or step == len(self.decisions):
             return self.action_mask(prefixes[0])
         masks = np.zeros((self.num_actions, number), dtype=np.bool_).T  # column by column
         masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
@@ -160,7 +160,7 @@ class SearchSpace(ABC):
 
     def sample(self, rng: np.random.Generator) -> Choices:
         """A sequence of choices, each drawn uniformly among the valid ones: (T,) int64."""
-        if not self._conditional:
+        if not self.conditional:
             return rng.integers(self._limits)
         choices = np.zeros(len(self.decisions), dtype=np.int64)
         for step in range(len(self.decisions)):
@@ -187,7 +187,7 @@ class SearchSpace(ABC):
                 f"got shape {sequence.shape} of {sequence.dtype}"
             )
         sequence = sequence.astype(np.int64)
-        if self._conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
+        if self.conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
             self._check_each(sequence)
         return sequence
 

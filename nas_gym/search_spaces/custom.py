@@ -114,7 +114,7 @@ class CustomSearchSpace(SearchSpace):
         self.architecture_type = architecture_type
         _check(architecture_type)
         super().__init__(name or architecture_type.__name__, architecture_type.decisions)
-        self._conditional = any(decision.when for decision in self.decisions)
+        self.conditional = any(decision.when for decision in self.decisions)
 
     def decode(self, choices: ArrayLike) -> CustomArchitecture:
         return self.architecture_type(self._made(self.check(choices)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from nas_gym import Architecture, Evaluation, NASBench201SearchSpace, NASEnv, NA
 from nas_gym.search_spaces import CellArchitecture
 
 STUB_ID = "nas_gym_tests/Stub-v0"
+CHILDREN_ID = "nas_gym_tests/Children-v0"
 RECORDED_ID = "nas_gym_tests/RecordedNASBench201-v0"
 RECORDED_FILE = Path(os.environ.get("NAS_GYM_DATA", "~/.cache/nas_gym")).expanduser() / (
     "nasbench201_cifar10.npz"
@@ -35,6 +37,36 @@ class ShareOfConvolutions:
         return Evaluation("ok", share, (share,), 0.0, 0, "stub")
 
 
+class Children(ShareOfConvolutions):
+    """The same as a `ChildEvaluator`, whose every training leaves a line in a file.
+
+    A child with two identities ("identity" twice in a row) diverges, if ``fragile``.
+    """
+
+    fingerprint = "children"
+    costs = ("parameters", "multiply_adds")
+
+    def __init__(self, file: str | None = None, fragile: bool = False) -> None:
+        self.file, self.fragile = file, fragile
+
+    def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
+        return repeat
+
+    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+        if self.file is not None:
+            with Path(self.file).open("a", encoding="utf-8") as log:
+                log.write(f"{architecture.key}\n")
+        made = replace(self._evaluate(architecture), fingerprint=self.fingerprint, seed=repeat)
+        if self.fragile and architecture.to_json().count('"identity"') >= 2:
+            return replace(
+                made, status="diverged", accuracy=0.0, curve=(), message="the loss is nan"
+            )
+        return made
+
+    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        return [self.evaluate_one(architecture) for architecture in architectures]
+
+
 class AlwaysFails:
     """No child can be trained."""
 
@@ -47,6 +79,13 @@ def make_stub(seed: int = 0, blocks: int = 2, fails: bool = False) -> NASEnv:
     """A small NASNet search space with a stub for an evaluator."""
     evaluator = AlwaysFails() if fails else ShareOfConvolutions()
     return NASEnv(NASNetSearchSpace(blocks), evaluator)
+
+
+def make_children(
+    seed: int = 0, blocks: int = 2, file: str | None = None, fragile: bool = False
+) -> NASEnv:
+    """A small NASNet search space with children that can be kept in a store."""
+    return NASEnv(NASNetSearchSpace(blocks), Children(file, fragile))
 
 
 class RecordedNASBench201:
@@ -81,4 +120,5 @@ def make_recorded(seed: int = 0) -> NASEnv:
 
 
 gym.register(STUB_ID, entry_point="tests.agents.stubs:make_stub")
+gym.register(CHILDREN_ID, entry_point="tests.agents.stubs:make_children")
 gym.register(RECORDED_ID, entry_point="tests.agents.stubs:make_recorded")

@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from nas_agents import rl_zoo
-from nas_agents.agents import CannotAct, agent_arguments, make_agent
+from nas_agents.agents import CannotAct, agent_arguments, load_strategy, make_agent
 from nas_agents.environments import registered_search_spaces
 from nas_agents.registry import AGENTS, Plan
 from nas_agents.search import FOREVER, SearchSettings, search
@@ -28,7 +28,7 @@ from tests.agents.stubs import STUB_ID
 from tests.agents.test_search import episodes_of
 from tests.helpers import LayersSearchSpace, StubEvaluator
 
-LEARNERS = [name for name in AGENTS if name != "random"]
+LEARNERS = [name for name, entry in AGENTS.items() if load_strategy(entry) is None]
 ROOT = Path(__file__).parents[2]
 
 

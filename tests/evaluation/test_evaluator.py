@@ -1,15 +1,17 @@
 """`CachingEvaluator`: nothing is trained twice, and the budget says what was."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 
-from nas_gym import Budget
+from nas_gym import Architecture, Budget, Evaluation
 from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluator, RecordedEvaluator
 from nas_gym.search_spaces import Block, Cell, CellArchitecture, NASBench201SearchSpace
 from nas_gym.search_spaces.cells import ADD
+from tests.evaluation.manual_workers import ManualWorkers, evaluation_of
 from tests.helpers import RecordedStub, StubEvaluator, random_architecture
 
 
@@ -124,6 +126,85 @@ def test_an_evaluation_is_plain_data_and_cannot_be_changed(stub: StubEvaluator) 
     assert record["status"] == "ok"
     with pytest.raises(FrozenInstanceError):
         evaluation.accuracy = 1.0  # type: ignore[misc]
+
+
+def test_what_a_store_knew_of_another_run_is_not_counted_as_made(stub: StubEvaluator) -> None:
+    a, b, c = (random_architecture(seed) for seed in range(3))
+
+    class KnowsA(StubEvaluator):
+        def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+            made = super().evaluate(architectures)
+            return [
+                replace(evaluation, cached=architecture == a)
+                for architecture, evaluation in zip(architectures, made, strict=True)
+            ]
+
+    caching = CachingEvaluator(KnowsA())
+    assert [answer.cached for answer in caching.evaluate([a, b, a])] == [True, False, True]
+    assert caching.budget == Budget(asked=3, made=1, seconds=1.5)
+    assert [answer.cached for answer in caching.evaluate([a, b, c])] == [True, True, False]
+    assert caching.budget == Budget(asked=6, made=2, seconds=3.0)
+
+
+def test_submitted_evaluations_share_memory_and_budget_with_the_others() -> None:
+    workers = ManualWorkers()
+    caching = CachingEvaluator(workers)
+    a, b, c = (random_architecture(seed) for seed in range(3))
+    futures = [caching.submit(each) for each in (a, b, mirrored(a))]
+    assert workers.asked == [(a, 0), (b, 0)]
+    assert caching.budget == Budget(asked=3, made=0, seconds=0.0)
+    workers.finish(place=1)
+    assert [future.done() for future in futures] == [False, True, False]
+    assert caching.budget == Budget(asked=3, made=1, seconds=1.5)
+    workers.finish()
+    assert [future.result().cached for future in futures] == [False, False, True]
+    assert futures[0].result() == evaluation_of(a)
+    assert caching.budget == Budget(asked=3, made=2, seconds=3.0)
+    assert caching.submit(b).result() == replace(evaluation_of(b), cached=True)
+    assert [answer.cached for answer in caching.evaluate([a, c])] == [True, False]
+    assert caching.submit(c).result().cached
+    assert caching.budget == Budget(asked=7, made=3, seconds=4.5)
+    assert len(workers.asked) == 3
+
+
+def test_a_batch_waits_for_what_is_under_way() -> None:
+    workers = ManualWorkers()
+    caching = CachingEvaluator(workers)
+    a, b = random_architecture(0), random_architecture(1)
+    future = caching.submit(a)
+    answers = caching.evaluate([b, a])  # finishes all that is under way
+    assert [answer.cached for answer in answers] == [False, True]
+    assert not future.result().cached
+    assert workers.asked == [(a, 0), (b, 0)]
+    assert caching.budget == Budget(asked=3, made=2, seconds=3.0)
+
+
+def test_a_submitted_evaluation_that_raises_can_be_asked_for_again() -> None:
+    workers = ManualWorkers()
+    caching = CachingEvaluator(workers)
+    futures = [caching.submit(random_architecture(0)) for _ in range(2)]
+    workers.fail(OSError("no space"))
+    for future in futures:
+        with pytest.raises(OSError, match="no space"):
+            future.result()
+    again = caching.submit(random_architecture(0))
+    workers.finish()
+    assert not again.result().cached
+    assert caching.budget == Budget(asked=3, made=1, seconds=1.5)
+
+
+def test_submitting_to_an_evaluator_of_batches_evaluates_at_once(
+    caching: CachingEvaluator, stub: StubEvaluator
+) -> None:
+    first, second = (caching.submit(random_architecture(0)) for _ in range(2))
+    assert first.done()
+    assert second.result() == replace(first.result(), cached=True)
+    assert len(stub.asked[0]) == 1
+    search_space = NASBench201SearchSpace()
+    recorded = CachingEvaluator(RecordedStub(search_space))
+    architecture = search_space.decode(BATCH[0])
+    assert [recorded.submit(architecture).result().cached for _ in range(2)] == [False, True]
+    assert recorded.budget == Budget(asked=2, made=1, seconds=17.5)
 
 
 BATCH = np.array([[3, 3, 3, 3, 3, 2], [2, 3, 3, 3, 3, 3], [4, 4, 4, 4, 4, 4], [3, 3, 3, 2, 3, 3]])

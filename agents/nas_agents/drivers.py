@@ -1,0 +1,129 @@
+"""How an agent is made to search: in lock-step with its environments, or asynchronously."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from gymnasium.vector import AutoresetMode
+
+from nas_agents.agents import agent_entry, load_strategy, make_agent, make_strategy
+from nas_agents.asynchronous import AsynchronousSearch
+from nas_agents.recorder import ProgressLog, Recorder, RecordingVecEnv
+from nas_agents.registry import Plan
+from nas_agents.run_folder import RunFolder
+from nas_agents.search_settings import SearchSettings
+from nas_gym import NASEnv
+from nas_gym.sb3 import NASVecEnv
+from nas_gym.vector_env import NASVectorEnv
+
+FOREVER = 10**9
+"""As many episodes as a search plans that time or accuracy ends."""
+CHECKPOINT = "checkpoint/agent.zip"
+EVERY = 60.0
+"""Seconds from one checkpoint to the next, at least."""
+SHARE = 0.01
+"""The share of the time that checkpoints may take."""
+
+
+class Driver(Protocol):
+    """What makes an agent search."""
+
+    def run(self, recorder: Recorder) -> None:
+        """Searches until it is over, from what is recorded on.
+
+        Raises:
+            SearchOver: a limit is reached.
+        """
+
+    def save(self, folder: RunFolder) -> None:
+        """Saves the agent, if it can be saved, in the run's folder."""
+
+
+def make_driver(
+    settings: SearchSettings,
+    env: NASEnv,
+    plan: Plan,
+    arguments: Mapping[str, Any],
+    logs: Path,
+) -> Driver:
+    """What makes the agent of a search act: a `Strategy` by itself, unless its proposals are to be
+    evaluated several at a time in lock-step; any other in an environment.
+
+    Args:
+        settings: The search's.
+        env: The environment.
+        plan: What the agent's defaults follow from.
+        arguments: What the agent is made with.
+        logs: The folder of its TensorBoard logs.
+
+    Raises:
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+    """
+    if settings.envs == 1 and load_strategy(agent_entry(settings.agent)) is not None:
+        strategy = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
+        return AsynchronousSearch(strategy, env)
+    return LockStepSearch(settings, env, plan, arguments, logs)
+
+
+class LockStepSearch:
+    """A Stable-Baselines3 agent in N environments, whose networks are evaluated as one batch.
+
+    The agent is saved from time to time, for the user; a resumed search does not need it.
+
+    Args:
+        settings: The search's.
+        env: The environment.
+        plan: What the agent's defaults follow from.
+        arguments: What the agent is made with.
+        logs: The folder of its TensorBoard logs.
+
+    Raises:
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+    """
+
+    def __init__(
+        self,
+        settings: SearchSettings,
+        env: NASEnv,
+        plan: Plan,
+        arguments: Mapping[str, Any],
+        logs: Path,
+    ) -> None:
+        self.envs = RecordingVecEnv(_vec_env(env, settings.envs), self._checkpoint)
+        log = str(logs) if importlib.util.find_spec("tensorboard") else None
+        self.agent = make_agent(settings.agent, self.envs, arguments, settings.seed, log, wrap=True)
+        self.steps = plan.episodes * plan.decisions
+        self._due = 0.0
+
+    def run(self, recorder: Recorder) -> None:
+        """See `Driver.run`."""
+        self.envs.recorder = recorder
+        self._due = time.perf_counter() + EVERY
+        self.agent.learn(self.steps, callback=ProgressLog(recorder.progress))
+
+    def save(self, folder: RunFolder) -> None:
+        """See `Driver.save`."""
+        folder.replace(CHECKPOINT, self.agent.save)
+
+    def _checkpoint(self) -> None:
+        """Saves the agent, if it is time to."""
+        started = time.perf_counter()
+        recorder = self.envs.recorder
+        assert recorder is not None
+        if started < self._due or recorder.replaying:
+            return
+        self.save(recorder.folder)
+        ended = time.perf_counter()
+        self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+
+def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
+    """So many episodes of an environment in lock-step."""
+    mode = AutoresetMode.SAME_STEP
+    return NASVecEnv(
+        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
+    )

@@ -1,0 +1,92 @@
+"""The layers of a search whose children are trained: workers that train, a store that remembers.
+
+`CachingEvaluator` (the environment's) over `StoredEvaluator` over `LocalWorkers` or `RayWorkers`
+over a `Trainer` in each worker. Each layer is left out where nothing asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TypeGuard
+
+from nas_agents.run_folder import RunFolder
+from nas_agents.search_settings import SearchSettings
+from nas_gym import Evaluator, NASEnv
+from nas_gym.errors import require
+from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.evaluation.ray_workers import RayWorkers
+from nas_gym.evaluation.store import Store
+from nas_gym.evaluation.stored_evaluator import StoredEvaluator
+from nas_gym.evaluation.workers import LocalWorkers
+
+OF_CHILDREN = ("workers", "ray", "child_timeout", "store")
+"""Settings that mean something where children are trained, and nowhere else."""
+
+
+@contextmanager
+def workers_and_store(
+    settings: SearchSettings, env: NASEnv, folder: RunFolder, run: str
+) -> Iterator[None]:
+    """Within it, the environment's children are trained by workers, and kept in a store.
+
+    Args:
+        settings: The search's.
+        env: Whose evaluator is taken and given back.
+        folder: Where the store is, unless the settings say otherwise.
+        run: The run's name in the store.
+
+    Raises:
+        InvalidSettings: the evaluator trains no children, but something is asked for that only
+            such a one has; or the workers or the store cannot be had.
+        StoreError: the store cannot be opened.
+    """
+    own = env.evaluator.evaluator
+    if not trains_children(own):
+        check_recorded(settings, own)
+        yield
+        return
+    with ExitStack() as stack:
+        pool = _workers(settings, own)
+        if pool is not None:
+            stack.enter_context(closing(pool))
+        store = Store(settings.store or folder.path / "evaluations.db")
+        stack.enter_context(closing(store))
+        env.evaluator.evaluator = StoredEvaluator(pool or own, store, run, settings.repeats)
+        try:
+            yield
+        finally:
+            env.evaluator.evaluator = own
+
+
+def trains_children(evaluator: Evaluator) -> TypeGuard[ChildEvaluator]:
+    """Whether an evaluator makes one evaluation at a time, which can be done elsewhere and kept."""
+    return all(hasattr(evaluator, name) for name in ("evaluate_one", "fingerprint", "seed_of"))
+
+
+def check_recorded(settings: SearchSettings, evaluator: Evaluator) -> None:
+    """Raises `InvalidSettings` if a search asks for what an evaluator that trains nothing lacks."""
+    for name in OF_CHILDREN:
+        option = f"--{name.replace('_', '-')}"
+        require(
+            getattr(settings, name) is None,
+            f"{option}: this environment's evaluator ({type(evaluator).__name__}) trains no "
+            "children: it has nothing to hand to workers or to keep; leave the option out",
+        )
+    require(
+        settings.repeats == 1,
+        f"--repeats: this environment's evaluator ({type(evaluator).__name__}) gives one answer "
+        "for an architecture; leave the option out",
+    )
+
+
+def _workers(settings: SearchSettings, trainer: ChildEvaluator) -> LocalWorkers | RayWorkers | None:
+    """The workers that the settings ask for, if they do.
+
+    A child that may be ended has a process of its own.
+    """
+    if settings.ray is not None:
+        return RayWorkers(trainer, settings.ray, settings.workers, settings.child_timeout)
+    if settings.workers is None and settings.child_timeout is None:
+        return None
+    return LocalWorkers(trainer, settings.workers or 1, settings.child_timeout)

@@ -1,0 +1,90 @@
+"""What ``summary.json`` says of a search."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nas_agents.recorder import Progress, Recorder
+from nas_gym import Evaluator
+from nas_gym.evaluation.table import Table
+from nas_gym.evaluation.training import FinalResult
+
+
+def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
+    """The summary of a search without its final training.
+
+    The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
+    statuses are of all of them.
+
+    Args:
+        recorder: Which recorded the search.
+        evaluator: The environment's.
+    """
+    progress = recorder.progress
+    return {
+        "stopped_by": recorder.stopped_by or "episodes",
+        "episodes": progress.episodes,
+        "evaluations": {
+            "asked": progress.episodes,
+            "made": progress.made,
+            "cached": progress.episodes - progress.made,
+            "seconds": progress.training_seconds,
+        },
+        "statuses": dict(progress.statuses),
+        "failed": progress.failed,
+        "last_failure": progress.last_failure,
+        "best": _best(progress),
+        "final": None,
+        "final_failure": "",
+        "test_accuracy": _recorded_test_accuracy(evaluator, progress),
+        "search_seconds": progress.seconds,
+        "seconds": progress.seconds,
+    }
+
+
+def with_final(
+    summary: dict[str, Any], final: FinalResult | None, failure: str, seconds: float
+) -> dict[str, Any]:
+    """A summary with what came of the final training.
+
+    Args:
+        summary: The search's.
+        final: The result, if there is one.
+        failure: What went wrong, if anything did.
+        seconds: Of the search and the final training together.
+    """
+    summary = {**summary, "final_failure": failure, "seconds": seconds}
+    if final is None:
+        return summary
+    record = {
+        "test_accuracy": final.test_accuracy,
+        "parameters": final.parameters,
+        "epochs": final.epochs,
+        "seconds": final.seconds,
+    }
+    return {**summary, "final": record, "test_accuracy": final.test_accuracy}
+
+
+def _best(progress: Progress) -> dict[str, Any] | None:
+    if progress.best_architecture is None:
+        return None
+    evaluation = progress.best_evaluation
+    return {
+        "episode": progress.best_episode,
+        "key": progress.best_architecture.key,
+        "reward": progress.best_reward,
+        "validation_accuracy": progress.best_accuracy,
+        "parameters": evaluation["parameters"],
+        "multiply_adds": evaluation["multiply_adds"],
+        "latency": evaluation["latency"],
+    }
+
+
+def _recorded_test_accuracy(evaluator: Evaluator, progress: Progress) -> float | None:
+    """The best architecture's test accuracy in a recorded benchmark, which no agent was given."""
+    best = progress.best_architecture
+    if best is None or not isinstance(evaluator, Table):
+        return None
+    accuracy = evaluator.test_accuracy(best)
+    return None if math.isnan(accuracy) else accuracy

@@ -1,0 +1,219 @@
+"""How many evaluations can be written, by many at a time? Prints ratios against bare drivers.
+
+    python examples/benchmarks/store.py
+    python examples/benchmarks/store.py --postgresql postgresql://user@host/database
+
+8 processes write 10,000 evaluations each into one store, as fast as they can: into SQLite, and into
+PostgreSQL if its server is installed (one is started in a temporary folder; its settings are
+PostgreSQL's defaults) or an URL is given. Afterwards every one of them is looked for in the store.
+
+The baseline has the same processes insert the same rows, made beforehand, in a loop over the bare
+driver (`sqlite3`, `psycopg`), with the same durability: each insertion is on the disk before the
+next begins. The store also computes the architecture's key and JSON, which is part of its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import sqlalchemy
+
+from nas_gym import Architecture, Evaluation, NASNetSearchSpace
+from nas_gym.evaluation.store import Store
+
+sys.path.append(str(Path(__file__).parents[2]))  # the tests know how to start a server
+from tests.postgresql import NoServer, Server
+
+REPEATS = 100
+"""Evaluations of each architecture; they have rows of their own."""
+BARE_PART = 4
+"""The baseline inserts a quarter of the rows; its speed is all that is asked for."""
+COLUMNS = 17
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one process did."""
+
+    seconds: float
+    each: list[float]
+    """Seconds of every insertion."""
+
+
+def children(writer: int, number: int) -> Iterator[tuple[Architecture, int]]:
+    """So many architectures and repeats, other ones for each writer."""
+    search_space, rng = NASNetSearchSpace(), np.random.default_rng(writer)
+    for place in range(number):
+        if place % REPEATS == 0:
+            architecture = search_space.decode(search_space.sample(rng))
+        yield architecture, place % REPEATS
+
+
+def evaluation(repeat: int) -> Evaluation:
+    """As a child of 20 epochs has it."""
+    curve = tuple(0.9 - 0.5 / (epoch + 1 + repeat / REPEATS) for epoch in range(20))
+    return Evaluation("ok", curve[-1], curve, 12.5, repeat, "f" * 32, 224_122, 7_000_000)
+
+
+def write_to_store(url: str, writer: int, number: int, ready: Barrier) -> Written:
+    """`Store.add` in a loop."""
+    todo = list(children(writer, number))
+    with Store(url) as store:
+        ready.wait()
+        return timed(
+            todo,
+            lambda it: store.add(it[0], evaluation(it[1]), f"run {writer}", it[1]),
+        )
+
+
+def write_bare(url: str, writer: int, number: int, ready: Barrier) -> Written:
+    """INSERT in a loop over the bare driver, of rows that are ready."""
+    rows = []
+    for architecture, repeat in children(writer, number // BARE_PART):
+        measured = ("ok", 0.9, str(list(evaluation(repeat).curve)), 12.5, repeat)
+        costs = (224_122, 7_000_000, None, "")
+        origin = (f"run {writer}", "host:1", "2026-01-01 00:00:00.000000")
+        key = (architecture.key, "f" * 32, repeat, "")
+        rows.append((*key, *measured, *costs, architecture.to_json(), *origin))
+    if url.startswith("postgresql"):
+        values = ", ".join(["%s"] * COLUMNS)
+        with psycopg.connect(url, autocommit=True) as connection:
+            ready.wait()
+            return timed(
+                rows, lambda row: connection.execute(f"INSERT INTO bare VALUES ({values})", row)
+            )
+    values = ", ".join(["?"] * COLUMNS)
+    database = sqlite3.connect(url, timeout=60, isolation_level=None)
+    database.execute("PRAGMA synchronous=FULL")
+    ready.wait()
+    written = timed(rows, lambda row: database.execute(f"INSERT INTO bare VALUES ({values})", row))
+    database.close()
+    return written
+
+
+def timed(items: list[Any], insert: Callable[[Any], object]) -> Written:
+    """The times of a loop."""
+    each = []
+    started = time.perf_counter()
+    for item in items:
+        before = time.perf_counter()
+        insert(item)
+        each.append(time.perf_counter() - before)
+    return Written(time.perf_counter() - started, each)
+
+
+def make_bare(url: str) -> None:
+    """The baseline's table: the store's columns and key."""
+    columns = "key TEXT, fingerprint TEXT, repeat INTEGER, scope TEXT, status TEXT, "
+    columns += "accuracy DOUBLE PRECISION, curve TEXT, seconds DOUBLE PRECISION, seed BIGINT, "
+    columns += "parameters BIGINT, multiply_adds BIGINT, latency DOUBLE PRECISION, message TEXT, "
+    columns += "architecture TEXT, run TEXT, worker TEXT, time TIMESTAMP, "
+    table = f"CREATE TABLE bare ({columns} PRIMARY KEY (key, fingerprint, repeat, scope))"
+    if url.startswith("postgresql"):
+        with psycopg.connect(url) as connection:
+            connection.execute("DROP TABLE IF EXISTS bare")
+            connection.execute(table)
+    else:
+        database = sqlite3.connect(url)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute(table)
+        database.close()
+
+
+def together(
+    write: Callable[[str, int, int, Barrier], Written], url: str, processes: int, number: int
+) -> list[Written]:
+    """What so many processes did, at the same time."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, context.Pool(processes) as pool:
+        ready: Any = manager.Barrier(processes)
+        todo = [(url, writer, number, ready) for writer in range(processes)]
+        return pool.starmap(write, todo, chunksize=1)
+
+
+def report(title: str, written: list[Written]) -> float:
+    """Prints and returns writes a second, over the time from the first start to the last end."""
+    each = [1e3 * seconds for one in written for seconds in one.each]
+    rate = len(each) / max(one.seconds for one in written)
+    print(
+        f"{title:24} {rate:8,.0f} writes a second; one takes {statistics.median(each):.2f} ms "
+        f"(median), {max(each):.0f} ms (longest)",
+        flush=True,
+    )
+    return rate
+
+
+def compare(title: str, url: str, bare_url: str, processes: int, number: int) -> None:
+    """Measures both sides, and looks for what was written."""
+    make_bare(bare_url)
+    bare = report(f"{title}, bare driver", together(write_bare, bare_url, processes, number))
+    ours = report(f"{title}, the store", together(write_to_store, url, processes, number))
+    expected = {
+        (architecture.key, repeat, f"run {writer}")
+        for writer in range(processes)
+        for architecture, repeat in children(writer, number)
+    }
+    with Store(url, create=False) as store:
+        found = {
+            (record.key, record.repeat, record.run)
+            for record in store.records()
+            if record.evaluation == evaluation(record.repeat)
+        }
+        size = store.size()
+    there = f"{len(found & expected):,} of {len(expected):,} are there"
+    print(f"{title:24} ratio {ours / bare:.2f}; {there}", flush=True)
+    if not (found == expected and size == len(expected) == processes * number):
+        sys.exit(f"{title}: evaluations are missing")
+
+
+def cost_of_one(url: str, number: int = 1_000) -> None:
+    """Prints what one writer alone pays for an evaluation, and for looking one up."""
+    todo = list(children(99, number))
+    with Store(url) as store:
+        added = timed(
+            todo, lambda child: store.add(child[0], evaluation(child[1]), "one", child[1])
+        )
+        found = timed(todo, lambda it: store.get(it[0].key, "f" * 32, it[1]))
+    times = [1e3 * statistics.median(side.each) for side in (added, found)]
+    print(f"alone: {times[0]:.2f} ms to add an evaluation, {times[1]:.2f} ms to look one up")
+
+
+def main() -> None:
+    """Runs everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--evaluations", type=int, default=10_000, help="of each process")
+    parser.add_argument("--postgresql", metavar="URL", help="an empty database of your own")
+    given = parser.parse_args()
+    print(
+        f"sqlalchemy {sqlalchemy.__version__}, SQLite {sqlite3.sqlite_version}, "
+        f"psycopg {psycopg.__version__}; {given.processes} processes"
+    )
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        amount = (given.processes, given.evaluations)
+        cost_of_one(str(folder / "one.db"))
+        compare("SQLite", str(folder / "store.db"), str(folder / "bare.db"), *amount)
+        try:
+            url = given.postgresql or stack.enter_context(Server(durable=True)).url
+        except NoServer as error:
+            sys.exit(f"PostgreSQL is left out: {error}")
+        compare("PostgreSQL", url, url, *amount)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""`Share`: an object, a `Trainer` say, that many processes use, and that is in memory once.
+
+Its arrays and tensors lie in one block, which every process maps copy-on-write: whatever one of
+them writes there, no other sees, and what nobody writes exists once. This module is the
+``pickle_module`` of `torch.save`, which keeps tensors outside the pickle already; `Pickler` has it
+keep numpy's arrays there too.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import tempfile
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas_gym.errors import InvalidSettings
+
+SMALLEST = 4096
+"""Bytes of an array that is worth a place in the block."""
+
+
+class Pickler(pickle.Pickler):
+    """Has numpy's arrays pickled as tensors, and any CUDA device as the process's own."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """See `pickle.Pickler.reducer_override`."""
+        if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= SMALLEST:
+            return torch.Tensor.numpy, (torch.from_numpy(np.require(value, None, ["C", "W"])),)
+        if isinstance(value, torch.device) and value.type == "cuda":
+            return torch.device, ("cuda",)
+        return NotImplemented
+
+
+def _as_tensor(dtype: np.dtype[Any]) -> bool:
+    """Whether torch has numbers of this kind."""
+    return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative
+
+
+class SharedObject:
+    """Where a shared object lies: a handle to send to other processes of this machine."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def load(self) -> Any:
+        """The object, with its arrays in the block; tensors of a CUDA device go to this one's."""
+        return torch.load(self.path, _own_device, mmap=True, weights_only=False)
+
+
+class Share(SharedObject):
+    """The handle in the process that shares; it owns the block.
+
+    Under Linux, the block is no file: the system frees it when the last process that maps it has
+    ended, however it ended. Elsewhere it is a temporary file, which `close` or the exit removes.
+
+    Args:
+        value: What to share. It is copied; the copy does not follow it.
+
+    Raises:
+        InvalidSettings: it cannot be pickled.
+    """
+
+    def __init__(self, value: object) -> None:
+        if hasattr(os, "memfd_create"):
+            descriptor = os.memfd_create("nas_gym")
+            super().__init__(f"/proc/{os.getpid()}/fd/{descriptor}")
+            self._release = weakref.finalize(self, _remove, descriptor, None)
+        else:
+            descriptor, path = tempfile.mkstemp(prefix="nas_gym-")
+            super().__init__(path)
+            self._release = weakref.finalize(self, _remove, descriptor, path)
+        try:
+            with open(descriptor, "wb", closefd=False) as file:
+                torch.save(value, file, pickle_module=sys.modules[__name__], pickle_protocol=5)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            self.close()
+            raise InvalidSettings(
+                f"evaluator: {type(value).__name__} cannot be sent to other processes ({error}); "
+                "define its parts at the top level of a module"
+            ) from error
+
+    def close(self) -> None:
+        """Gives the block back, as soon as the processes that loaded from it have ended."""
+        self._release()
+
+    def __reduce__(self) -> Any:
+        return SharedObject, (self.path,)
+
+
+def _own_device(storage: Any, location: str) -> Any:
+    return storage.cuda() if location.startswith("cuda") else storage
+
+
+def _remove(descriptor: int, path: str | None) -> None:
+    os.close(descriptor)
+    if path is not None:
+        os.unlink(path)
