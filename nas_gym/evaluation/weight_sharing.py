@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -195,6 +195,19 @@ class WeightSharing:
         }
         text = json.dumps(facts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def child_settings(self) -> TrainingSettings:
+        """How a child would be trained by itself: in its family's default form, and as the shared
+        weights are, but for a fiftieth of their epochs, since every step is its own.
+        """
+        settings = self.settings
+        values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
+        values["epochs"] = max(1, settings.epochs // 50)
+        if settings.network is not None:
+            form = type(settings.network)().form  # type: ignore[attr-defined]
+            values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
+        return TrainingSettings(**values)
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
         """The run's seed: all children share their weights, and so what these were drawn from."""

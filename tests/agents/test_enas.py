@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 from sb3_contrib import MaskablePPO, RecurrentPPO
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.enas import ENAS
 from nas_agents.policies import LstmPolicy
-from nas_agents.random_search import RandomSearch
+from nas_agents.search import SearchSettings, search
 from nas_agents.shared_weights import TrainSharedWeights, draw, shared_weights
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.evaluation.datasets import load_dataset, resplit
@@ -224,7 +225,7 @@ def test_the_entropy_of_what_was_chosen_is_part_of_the_reward() -> None:
         (PPO, {"n_steps": 2 * T, "batch_size": 2 * T, "n_epochs": 1}),
         (MaskablePPO, {"n_steps": 2 * T, "batch_size": 2 * T, "n_epochs": 1}),
         (DQN, {"learning_starts": 2 * T, "train_freq": T}),
-        (RandomSearch, {}),
+        (A2C, {"n_steps": 3 * T}),
     ],
 )
 def test_any_agent_can_be_the_controller(
@@ -264,7 +265,7 @@ def test_an_environment_without_shared_weights_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="evaluator=weight-sharing"):
         enas(env)
     with pytest.raises(InvalidSettings, match="share no weights"):
-        RandomSearch("MlpPolicy", env).learn(T, callback=TrainSharedWeights())
+        DQN("MlpPolicy", env).learn(T, callback=TrainSharedWeights())
 
 
 @pytest.mark.parametrize(
@@ -280,3 +281,42 @@ def test_an_environment_without_shared_weights_is_refused() -> None:
 def test_bad_settings(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidSettings, match=says):
         enas(**wrong)
+
+
+def test_nas_gym_search_runs_it(tmp_path: Path) -> None:
+    tiny = {"layers": 3, "filters": 2, "epochs": 100, "batch_size": 256}
+    settings = SearchSettings(
+        "nas_gym/ENASMacro-v0",
+        "enas",
+        episodes=4,
+        env_arguments=tiny,
+        agent_arguments={"candidates": 3, "policy_kwargs": {"controller": "enas-macro-released"}},
+        final_arguments={"epochs": 1, "filters": 3},
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.final is not None
+    assert result.summary["evaluations"]["made"] == 4
+    assert result.summary["best"]["episode"] is None  # chosen among the candidates
+    assert not (result.run / "evaluations.db").exists()  # what changes is not kept
+    chosen = Architecture.load(result.run / "best.json")
+    assert chosen == result.progress.best_architecture
+    trained = json.loads((result.run / "settings.json").read_text())["final_training"]
+    assert (trained["network"]["form"], trained["network"]["filters"]) == ("released_final", 3)
+
+    again = search(settings, tmp_path / "again")
+    there, here = (
+        [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+        for run in (result.run, again.run)
+    )
+    names = ("architecture", "reward", "status", "cached")
+    assert [[e[n] for n in names] for e in there] == [[e[n] for n in names] for e in here]
+    assert again.progress.best_architecture == chosen
+
+
+def test_nas_gym_search_needs_shared_weights(tmp_path: Path) -> None:
+    given = {"layers": 3, "filters": 2, "evaluator": "trained"}
+    settings = SearchSettings("nas_gym/ENASMacro-v0", "enas", env_arguments=given)
+    with pytest.raises(InvalidSettings, match="share no weights"):
+        search(settings, tmp_path / "run")
+    with pytest.raises(InvalidSettings, match="'evaluator' is not an argument"):
+        search(SearchSettings("nas_gym/NASNet-v0", "enas"), tmp_path / "run")
