@@ -220,7 +220,7 @@ def test_the_architecture_is_of_the_stage_that_its_episode_was_in() -> None:
         venv = NASVectorEnv(search_space, StubEvaluator(), 2, autoreset_mode="SameStep")
         env = VecWholeArchitecture(venv) if whole else NASVecEnv(venv)
         env.reset()
-        depths = []
+        depths: list[int] = []
         while len(depths) < 4:
             size = (2, venv.decisions) if whole else 2
             *_, infos = env.step(np.ones(size, dtype=np.int64))

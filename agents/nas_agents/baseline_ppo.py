@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -17,7 +16,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.controller_policy import MaskableControllerPolicy
-from nas_agents.moving_average import MovingAverage
+from nas_agents.moving_average import MovingAverage, episode_returns
 
 
 class BaselinePPO(MaskablePPO):
@@ -56,17 +55,12 @@ class BaselinePPO(MaskablePPO):
             env, callback, rollout_buffer, n_rollout_steps, use_masking
         ):
             return False
-        returns = _sums(rollout_buffer.rewards, rollout_buffer.episode_starts.astype(np.bool_))
+        assert isinstance(self._last_episode_starts, np.ndarray)
         starts = rollout_buffer.episode_starts.astype(np.bool_)
-        rollout_buffer.returns = returns
-        rollout_buffer.advantages = returns - self.baseline.before(returns[starts])
+        ended = np.concatenate([starts[1:], self._last_episode_starts[None]])
+        returns, _, first = episode_returns(rollout_buffer.rewards, ended)
+        rollout_buffer.returns = returns.astype(np.float32)
+        advantages = returns - self.baseline.before(returns[first])
+        rollout_buffer.advantages = advantages.astype(np.float32)
         self.logger.record("train/baseline", self.baseline.value)
         return True
-
-
-def _sums(rewards: NDArray[np.float32], starts: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The sum of the rewards from each step to the end of its episode, (S, N)."""
-    returns = rewards.copy()
-    for step in reversed(range(len(rewards) - 1)):
-        returns[step] += returns[step + 1] * ~starts[step + 1]
-    return returns

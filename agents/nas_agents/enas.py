@@ -62,6 +62,8 @@ class ENAS(Reinforce):
         InvalidSettings: a value is out of its range, or the children share no weights.
     """
 
+    penalized = True
+
     def __init__(
         self,
         policy: str | type[BasePolicy],
@@ -140,7 +142,7 @@ class ENAS(Reinforce):
         layers = len(decisions) - int(skips.sum()) - 1  # the first one has no skips
         chosen = skips.to(observations.device)[(observations > 0).sum(1)]
         if not self.skip_weight or not chosen.any():
-            return log_prob.new_zeros(())
+            return log_prob.sum() * 0.0
         log_p = log_prob[chosen].double().clamp(max=-1e-9)  # of what was chosen, yes or no
         log_odds = log_p - torch.log(-torch.expm1(log_p))
         if self.skip_logits:

@@ -1,4 +1,4 @@
-"""The baseline of the papers' controllers: an exponential moving average of the rewards so far."""
+"""What the papers' controllers learn from: episodes' rewards, and a moving average of them."""
 
 from __future__ import annotations
 
@@ -60,3 +60,21 @@ class MovingAverage:
         if self.own_reward:
             return self.value
         return float(rewards.mean()) if first else earlier
+
+
+def episode_returns(
+    rewards: NDArray[np.float32], dones: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """What followed each of S steps in N environments: (S, N) each.
+
+    The sum of the rewards up to the end of the episode; whether it ended; whether the step is the
+    first one of its episode here.
+    """
+    returns, known = rewards.astype(np.float64), dones.copy()
+    for step in reversed(range(len(rewards) - 1)):
+        under_way = ~dones[step]
+        returns[step] += returns[step + 1] * under_way
+        known[step] |= known[step + 1]
+    first = np.ones_like(dones)
+    first[1:] = dones[:-1]
+    return returns, known, first

@@ -48,13 +48,15 @@ def presets(
     if as_json:
         print_json(rows)
         return
+    for row in rows:
+        print(f"{row['preset']}: {row['about']}")
     Console().print(_table(rows))
-    print(f"estimates: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second")
+    print(f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second")
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    heads = ("preset", "children", "multiply-adds", "a child, estimated", "in all, estimated")
-    table = Table(*heads, "measured on 2 cores", box=None)
+    heads = ("preset", "children", "multiply-adds", "a child*", "in all*")
+    table = Table(*heads, "measured, 2 cores", box=None)
     for row in rows:
         measured = row["measured_seconds"]
         days = row["estimated_device_days"]
@@ -66,5 +68,4 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             f"{days:.2g} days" if days > 0.1 else f"{86_400 * days:.2g} s",
             "-" if measured is None else f"{measured:.0f} s",
         )
-        table.add_row("", row["about"], style="dim")
     return table

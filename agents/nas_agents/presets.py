@@ -65,7 +65,7 @@ PRESETS = {
         episodes=12_800,
         envs=8,
         images=45_000,
-        multiply_adds=0.0,
+        multiply_adds=1.397e9,
         env_arguments={
             "dataset": "cifar10",
             "layers": 20,
@@ -87,7 +87,7 @@ PRESETS = {
         episodes=96,
         envs=8,
         images=1_079,
-        multiply_adds=0.0,
+        multiply_adds=1.821e6,
         env_arguments={
             "dataset": "digits",
             "layers": 6,
@@ -106,7 +106,7 @@ PRESETS = {
         episodes=20_000,
         envs=20,
         images=45_000,
-        multiply_adds=0.0,
+        multiply_adds=2.14e8,
         env_arguments={
             "dataset": "cifar10",
             "blocks": 5,
@@ -136,7 +136,7 @@ PRESETS = {
         episodes=100,
         envs=20,
         images=1_079,
-        multiply_adds=0.0,
+        multiply_adds=6.658e5,
         env_arguments={
             "dataset": "digits",
             "blocks": 5,

@@ -18,7 +18,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
-from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
@@ -26,12 +25,12 @@ from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedul
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.controller_policy import MaskableControllerPolicy
-from nas_agents.moving_average import MovingAverage
+from nas_agents.moving_average import MovingAverage, episode_returns
 from nas_agents.policies import IndependentLogits
 from nas_gym.errors import require, require_integer
 
 NASBENCH201: dict[str, Any] = {
-    "policy": IndependentLogits,
+    "policy": "IndependentLogits",
     "learning_rate": 0.1,
     "n_episodes": 1,
     "baseline_decay": 0.9,
@@ -39,8 +38,8 @@ NASBENCH201: dict[str, Any] = {
     "own_reward": True,
 }
 """NAS-Bench-201's settings, for `nas_gym.sb3.VecWholeArchitecture` (AutoDL-Projects,
-exps/NAS-Bench-201-algos/reinforce.py). Its documentation has a learning rate of 0.5, its scripts
-0.01, 0.02, 0.1, 0.2 and 0.5; on CIFAR-10, 0.1 found the best cells here."""
+exps/NAS-Bench-201-algos/reinforce.py). Of the learning rates in its documentation and its scripts,
+0.01, 0.02, 0.1, 0.2 and 0.5, this one found the best cells on CIFAR-10."""
 
 
 class Step(NamedTuple):
@@ -67,13 +66,10 @@ class Reinforce(OnPolicyAlgorithm):
         n_episodes: m, the architectures of an update; NAS's by default. With N environments, it is
             rounded up to a multiple of N.
         ent_coef: What an architecture's entropy, the sum of its decisions', adds to its objective.
-        baseline_decay: See `MovingAverage.decay`; NAS does not tell its own, NASNet's is 0.95.
-        bias_correction: See `MovingAverage.bias_correction`.
-        own_reward: See `MovingAverage.own_reward`.
+        baseline_decay, bias_correction, own_reward: See `MovingAverage`; NAS does not tell its own.
         max_grad_norm: The largest norm of a gradient; None for any.
         use_masking: Whether masks are asked for.
-        policy_kwargs, stats_window_size, tensorboard_log, verbose, seed, device: As in every
-            algorithm of Stable-Baselines3.
+        **keywords: ``policy_kwargs``, ``seed`` and what else all of Stable-Baselines3 takes.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -84,6 +80,8 @@ class Reinforce(OnPolicyAlgorithm):
         "MlpPolicy": MaskableActorCriticPolicy,
         "IndependentLogits": IndependentLogits,
     }
+    penalized: ClassVar[bool] = False
+    """Whether a subclass has a `penalty`."""
     policy: Any
 
     def __init__(
@@ -98,40 +96,17 @@ class Reinforce(OnPolicyAlgorithm):
         own_reward: bool = False,
         max_grad_norm: float | None = None,
         use_masking: bool = True,
-        policy_kwargs: dict[str, Any] | None = None,
-        stats_window_size: int = 100,
-        tensorboard_log: str | None = None,
-        verbose: int = 0,
-        seed: int | None = None,
-        device: torch.device | str = "auto",
-        _init_setup_model: bool = True,
+        **keywords: Any,
     ) -> None:
         require_integer("n_episodes", n_episodes, least=1)
         require(max_grad_norm is None or max_grad_norm > 0, "max_grad_norm: expected more than 0")
         self.n_episodes = n_episodes
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
-        super().__init__(
-            policy,  # type: ignore[arg-type]
-            env,
-            learning_rate,
-            n_steps=1,  # not heeded: a batch is whole episodes
-            gamma=1.0,
-            gae_lambda=1.0,
-            ent_coef=ent_coef,
-            vf_coef=0.0,
-            max_grad_norm=max_grad_norm,  # type: ignore[arg-type]
-            use_sde=False,
-            sde_sample_freq=-1,
-            stats_window_size=stats_window_size,
-            tensorboard_log=tensorboard_log,
-            policy_kwargs=policy_kwargs,
-            verbose=verbose,
-            seed=seed,
-            device=device,
-            _init_setup_model=_init_setup_model,
-            supported_action_spaces=(spaces.Discrete, spaces.MultiDiscrete),
-        )
+        keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0}  # not heeded
+        keywords |= {"use_sde": False, "sde_sample_freq": -1, "max_grad_norm": max_grad_norm}
+        keywords |= {"supported_action_spaces": (spaces.Discrete, spaces.MultiDiscrete)}
+        super().__init__(policy, env, learning_rate, ent_coef=ent_coef, **keywords)  # type: ignore[arg-type]
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
@@ -156,27 +131,13 @@ class Reinforce(OnPolicyAlgorithm):
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         )
 
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = False,
-        action_masks: NDArray[np.bool_] | None = None,
-    ) -> tuple[NDArray[np.int64], Any]:
+    def predict(self, *arguments: Any, **keywords: Any) -> tuple[NDArray[np.int64], Any]:
         """As in every algorithm; ``action_masks``, (N, A) or (A,), say what is valid."""
-        masks = {} if action_masks is None else {"action_masks": action_masks}
-        actions, state = self.policy.predict(
-            observation, state, episode_start, deterministic, **masks
-        )
+        actions, state = self.policy.predict(*arguments, **keywords)
         return actions, state
 
     def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: RolloutBuffer,
-        n_rollout_steps: int,
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int
     ) -> bool:
         """Acts until ``n_episodes`` have ended; False if the callback stopped it."""
         self.policy.set_training_mode(False)
@@ -209,7 +170,7 @@ class Reinforce(OnPolicyAlgorithm):
         optimizer = self.policy.optimizer
         self._update_learning_rate(optimizer)
         observations, actions, masks, rewards, dones = zip(*self._steps, strict=True)
-        returns, known, first = _returns(np.stack(rewards), np.stack(dones))
+        returns, known, first = episode_returns(np.stack(rewards), np.stack(dones))
         episodes = returns[known & first]
         baseline = self.baseline.before(episodes)
         _, log_prob, entropy = self.policy.evaluate_actions(
@@ -217,22 +178,28 @@ class Reinforce(OnPolicyAlgorithm):
             torch.cat(actions),
             **_masking(None if masks[0] is None else np.concatenate(masks)),
         )
-        advantages = torch.from_numpy(np.where(known, returns - baseline, 0.0).ravel())
-        objective = torch.dot(log_prob, advantages.to(log_prob))
+        # minus the gradient above, the objective being what the optimizer is to raise
+        weights = np.where(known, baseline - returns, 0.0).ravel() / len(episodes)
+        terms, gradients = [log_prob], [torch.from_numpy(weights).to(log_prob)]
         if self.ent_coef:
-            objective = objective + self.ent_coef * entropy[torch.from_numpy(known.ravel())].sum()
-        every = torch.from_numpy(known.ravel()).to(log_prob.device)
-        penalty = self.penalty(
-            torch.cat(observations)[every], torch.cat(actions)[every], log_prob[every]
-        )
-        loss = (penalty - objective) / len(episodes)
+            shares = known.ravel() * (-self.ent_coef / len(episodes))
+            terms, gradients = [*terms, entropy], [*gradients, torch.from_numpy(shares).to(entropy)]
+        if self.penalized:
+            every = torch.from_numpy(known.ravel()).to(log_prob.device)
+            penalty = self.penalty(
+                torch.cat(observations)[every], torch.cat(actions)[every], log_prob[every]
+            )
+            terms, gradients = (
+                [*terms, penalty],
+                [*gradients, penalty.new_tensor(1 / len(episodes))],
+            )
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(terms, gradients)
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         optimizer.step()
+        self._steps.clear()
         self._n_updates += 1
-        self.logger.record("train/loss", loss.item())
         self.logger.record("train/baseline", baseline)
         self.logger.record("train/entropy", entropy.mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -240,34 +207,16 @@ class Reinforce(OnPolicyAlgorithm):
     def penalty(
         self, observations: torch.Tensor, actions: torch.Tensor, log_prob: torch.Tensor
     ) -> torch.Tensor:
-        """What a subclass takes from the objective, the sum over all architectures: nothing here.
+        """What a subclass takes from the objective, where ``penalized``: of all architectures.
 
         Args:
             observations: Of the S decisions of these architectures, (S, ...).
             actions: (S,) or (S, T).
             log_prob: Of the actions, (S,), with a gradient.
         """
-        return log_prob.new_zeros(())
+        raise NotImplementedError
 
 
 def _masking(masks: NDArray[np.bool_] | None) -> dict[str, Any]:
     """The keyword that masks are given to a policy by; policies without masks have none."""
     return {} if masks is None else {"action_masks": masks}
-
-
-def _returns(
-    rewards: NDArray[np.float32], dones: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """What followed each of S steps in N environments: (S, N) each.
-
-    The sum of the rewards up to the end of the episode; whether it ended; whether the step is the
-    first one of its episode here.
-    """
-    returns, known = rewards.astype(np.float64), dones.copy()
-    for step in reversed(range(len(rewards) - 1)):
-        under_way = ~dones[step]
-        returns[step] += returns[step + 1] * under_way
-        known[step] |= known[step + 1]
-    first = np.ones_like(dones)
-    first[1:] = dones[:-1]
-    return returns, known, first

@@ -50,7 +50,10 @@ def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[A
         raise InvalidSettings("agent: it has to make one decision a step to share weights")
     choices = np.zeros((number, len(search_space.decisions)), dtype=np.int64)
     observations = np.zeros(choices.shape, dtype=agent.observation_space.dtype)
-    masked = "action_masks" in inspect.signature(agent.predict).parameters
+    masked = any(
+        "action_masks" in inspect.signature(predict).parameters
+        for predict in (agent.predict, agent.policy.predict)
+    )
     state: Any = None
     for step in range(choices.shape[1]):
         masks = search_space.action_masks(choices[:, :step])

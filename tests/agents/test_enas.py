@@ -174,7 +174,7 @@ def test_skip_connections_are_drawn_to_their_prior(skip_logits: bool, expected: 
         skip_logits=skip_logits,
     )
     assert skip_rate(agent) == pytest.approx(0.5, abs=0.06)  # deviation 0.02
-    agent.learn(20 * 20 * T)
+    agent.learn(25 * 20 * T)
     assert skip_rate(agent) == pytest.approx(expected, abs=0.06)
 
 

@@ -31,7 +31,7 @@ def test_an_agent_learns_twenty_decisions(tmp_path: Path) -> None:
 @pytest.mark.skipif(not RECORDED_FILE.is_file(), reason=f"{RECORDED_FILE} is missing")
 @pytest.mark.parametrize(
     ("agent", "threshold"),
-    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77)],
+    [("ppo", 0.77), ("a2c", 0.75), ("dqn", 0.77), ("ars", 0.77), ("reinforce", 0.75)],
 )
 def test_agents_learn_nasbench201(agent: str, threshold: float, tmp_path: Path) -> None:
     """Validation accuracy after 12 epochs: 0.69 for random search, with a deviation of 0.12.

@@ -11,8 +11,8 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_agents.moving_average import MovingAverage
-from nas_agents.reinforce import NASBENCH201, Reinforce, _returns
+from nas_agents.moving_average import MovingAverage, episode_returns
+from nas_agents.reinforce import NASBENCH201, Reinforce
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
@@ -67,7 +67,7 @@ def test_moving_average_refuses_a_decay_of_one() -> None:
 def test_returns_are_sums_up_to_the_end_of_the_episode() -> None:
     rewards = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 4.0], [0.5, 8.0]], dtype=np.float32)
     dones = np.array([[False, False], [True, False], [False, True], [False, False]])
-    returns, known, first = _returns(rewards, dones)
+    returns, known, first = episode_returns(rewards, dones)
     assert returns[:, 0].tolist() == [2.0, 2.0, 0.5, 0.5]
     assert returns[:3, 1].tolist() == [5.0, 4.0, 4.0]
     assert known.tolist() == [[True, True], [True, True], [False, True], [False, False]]
