@@ -27,24 +27,12 @@ def presets(
 
     A child's training is estimated as three forward passes of each image in each epoch, at --rate.
     """
-    from nas_agents.presets import PRESETS, counted_multiply_adds
+    from nas_agents.presets import PRESETS
     from nas_gym.errors import require
 
     with one_line_errors():
         require(rate > 0, f"rate: expected more than 0, got {rate}")
-        rows = [
-            {
-                "preset": name,
-                "about": preset.about,
-                "children": preset.episodes,
-                "at_a_time": preset.workers or 1,
-                "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
-                "estimated_child_seconds": preset.child_seconds(rate),
-                "estimated_device_days": preset.episodes * preset.child_seconds(rate) / 86_400,
-                "measured_seconds": preset.measured_seconds,
-            }
-            for name, preset in PRESETS.items()
-        ]
+        rows = [_row(name, rate, count) for name in PRESETS]
     if as_json:
         print_json(rows)
         return
@@ -54,18 +42,38 @@ def presets(
     print(f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second")
 
 
+def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
+    """What ``--json`` tells of a preset."""
+    from nas_agents.presets import PRESETS, counted_multiply_adds
+
+    preset = PRESETS[name]
+    seconds = preset.child_seconds(rate)
+    return {
+        "preset": name,
+        "about": preset.about,
+        "children": preset.episodes,
+        "at_a_time": preset.workers or 1,
+        "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
+        "estimated_child_seconds": seconds,
+        "estimated_device_days": seconds and preset.episodes * seconds / 86_400,
+        "measured_seconds": preset.measured_seconds,
+    }
+
+
 def _table(rows: list[dict[str, Any]]) -> Table:
-    heads = ("preset", "children", "multiply-adds", "a child*", "in all*")
-    table = Table(*heads, "measured, 2 cores", box=None)
+    heads = ("preset", "children", "multiply-adds", "a child*", "in all*", "measured")
+    table = Table(*heads, box=None)
     for row in rows:
-        measured = row["measured_seconds"]
-        days = row["estimated_device_days"]
+        child, days, measured = (
+            row[name]
+            for name in ("estimated_child_seconds", "estimated_device_days", "measured_seconds")
+        )
         table.add_row(
             row["preset"],
             f"{row['children']:,}",
             f"{row['multiply_adds']:.2e}",
-            f"{row['estimated_child_seconds']:.2g} s",
-            f"{days:.2g} days" if days > 0.1 else f"{86_400 * days:.2g} s",
-            "-" if measured is None else f"{measured:.0f} s",
+            "" if child is None else f"{child:,.0f} s",
+            "" if days is None else f"{days:,.0f} device days",
+            "" if measured is None else f"{measured:.0f} s",
         )
     return table

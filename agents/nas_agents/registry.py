@@ -229,7 +229,7 @@ def enas(plan: Plan) -> Arguments:
 
 def enas_policy(controller: str) -> Arguments:
     """ENAS's controller, with the Adam of the released code."""
-    return {"controller": controller, "optimizer_kwargs": {"betas": (0.0, 0.999), "eps": 1e-3}}
+    return {"controller": controller, "optimizer_kwargs": {"betas": [0.0, 0.999], "eps": 1e-3}}
 
 
 ENAS_RELEASED: Arguments = {
