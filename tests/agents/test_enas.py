@@ -163,8 +163,11 @@ def skip_rate(agent: BaseAlgorithm, number: int = 200) -> float:
 
 
 @pytest.mark.parametrize(("skip_logits", "expected"), [(False, 0.2), (True, 1 / 17)])
-def test_skip_connections_are_drawn_to_their_prior(skip_logits: bool, expected: float) -> None:
+def test_skip_connections_are_drawn_to_their_prior(
+    skip_logits: bool, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """sigmoid(q) = 0.2 makes the odds of softmax(-q, q) (1/4)^2."""
+    monkeypatch.setattr(WeightSharing, "_accuracy", lambda *_: (0.1, True))  # for speed
     agent = enas(
         macro_env(num_envs=20),
         n_episodes=20,

@@ -64,7 +64,7 @@ def test_a_childs_path_is_the_child(
     search_space: SearchSpace, settings: NetworkSettings, batch_statistics: bool
 ) -> None:
     supernet = build_supernet(search_space, SHAPE, settings, batch_statistics)
-    children = drawn(search_space, 5)
+    children = drawn(search_space, 4)
     for architecture in children:  # the running statistics move
         supernet.set_architecture(architecture)
         supernet(images())
@@ -84,7 +84,7 @@ def test_a_step_trains_a_childs_own_parameters_alone(
     search_space: SearchSpace, settings: NetworkSettings
 ) -> None:
     supernet = build_supernet(search_space, SHAPE, settings)
-    for architecture in drawn(search_space, 6):
+    for architecture in drawn(search_space, 3):
         supernet.zero_grad()
         supernet.set_architecture(architecture)
         sum(logits.square().sum() for logits in logits_of(supernet, images())).backward()  # type: ignore[union-attr]
