@@ -133,8 +133,10 @@ class NASEnv(gym.Env[Observation, np.int64]):
             outcome = self._outcome()
             if len(self._outcomes) == REMEMBERED:
                 self._outcomes.clear()
-            reward, architecture, evaluation = outcome
-            self._outcomes[sequence] = Outcome(reward, architecture, {**evaluation, "cached": True})
+            if self.evaluator.remembers:
+                reward, architecture, evaluation = outcome
+                again = Outcome(reward, architecture, {**evaluation, "cached": True})
+                self._outcomes[sequence] = again
         else:
             self.evaluator.budget.asked += 1
         info["architecture"] = outcome.architecture

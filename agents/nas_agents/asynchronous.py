@@ -91,6 +91,9 @@ class AsynchronousSearch:
         if recorder.over:
             raise SearchOver
 
+    def choose(self) -> None:
+        """See `nas_agents.drivers.Driver.choose`."""
+
     def save(self, folder: RunFolder) -> None:
         """There is nothing to save: a strategy is what it was told, which is recorded."""
 

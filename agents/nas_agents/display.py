@@ -93,8 +93,10 @@ def describe(result: SearchResult) -> str:
         lines.append("no child could be trained; episodes.jsonl in the run folder says why")
     else:
         lines.append(write(progress.best_architecture))
+        chosen = progress.best_episode is None
         lines.append(
-            f"best: {progress.best_architecture.key[:8]}, child {progress.best_episode}, "
+            f"best: {progress.best_architecture.key[:8]}, "
+            f"{'chosen by the agent' if chosen else f'child {progress.best_episode}'}, "
             f"validation accuracy {progress.best_accuracy:.2%}"
         )
     final = summary["final"]

@@ -16,7 +16,7 @@ from nas_agents.recorder import ProgressLog, Recorder, RecordingVecEnv
 from nas_agents.registry import Plan
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
-from nas_gym import NASEnv
+from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.errors import require
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.vector_env import NASVectorEnv
@@ -39,6 +39,9 @@ class Driver(Protocol):
         Raises:
             SearchOver: a limit is reached.
         """
+
+    def choose(self) -> tuple[Architecture, Evaluation] | None:
+        """What the agent ends with, if that is not the best of its episodes."""
 
     def save(self, folder: RunFolder) -> None:
         """Saves the agent, if it can be saved, in the run's folder."""
@@ -112,6 +115,11 @@ class LockStepSearch:
         self.envs.recorder = recorder
         self._due = time.perf_counter() + EVERY
         self.agent.learn(self.steps, callback=ProgressLog(recorder.progress))
+
+    def choose(self) -> tuple[Architecture, Evaluation] | None:
+        """See `Driver.choose`: agents that have a method ``choose`` do so."""
+        choose = getattr(self.agent, "choose", None)
+        return None if choose is None else choose()
 
     def save(self, folder: RunFolder) -> None:
         """See `Driver.save`."""

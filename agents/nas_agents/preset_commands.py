@@ -72,8 +72,13 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             row["preset"],
             f"{row['children']:,}",
             f"{row['multiply_adds']:.2e}",
-            "" if child is None else f"{child:,.0f} s",
-            "" if days is None else f"{days:,.0f} device days",
+            "" if child is None else f"{_rounded(child)} s",
+            "" if days is None else f"{_rounded(days)} device days",
             "" if measured is None else f"{measured:.0f} s",
         )
     return table
+
+
+def _rounded(number: float) -> str:
+    """Two digits of a small number, all but the fraction of a large one."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"

@@ -2,7 +2,11 @@
 
 What a text does not tell is said to be our choice. Sources: NAS, Zoph & Le 2017,
 https://arxiv.org/abs/1611.01578, section 4.1; NASNet, Zoph et al. 2018,
-https://arxiv.org/abs/1707.07012, section 3 and appendix A.
+https://arxiv.org/abs/1707.07012, section 3 and appendix A; ENAS, Pham et al. 2018,
+https://arxiv.org/abs/1802.03268, and its released code, https://github.com/melodyguan/enas.
+ENAS's paper says nothing of its networks that the released code does not, so that both of its sets
+of constants have the same ones. What its macro search finds is trained with as many layers as it
+was found with; the released script trains a network of 24.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_agents.registry import ENAS_RELEASED, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.envs.training import TrainingEnv
 from nas_gym.errors import InvalidSettings, choices_hint
@@ -55,8 +60,52 @@ class Preset:
         if self.workers is None:
             return None
         epochs: int = self.env_arguments["epochs"]
-        return 3 * self.multiply_adds * self.images * epochs / rate
+        training = 3 * self.multiply_adds * self.images * epochs
+        if self.agent == "enas":  # a share of the shared weights' training, and a minibatch
+            training /= self.episodes
+            training += self.multiply_adds * self.env_arguments["batch_size"]
+        return training / rate
 
+
+_ENAS = {
+    "dataset": "cifar10",
+    "evaluator": "weight-sharing",
+    "form": "released_search",
+    "learning_rate": 0.05,
+    "dropout": 0.1,
+}
+_ENAS_MICRO = {**_ENAS, "cells": 2, "filters": 20, "batch_size": 160, "auxiliary_head": True}
+_ENAS_MACRO = {**_ENAS, "layers": 12, "filters": 36, "batch_size": 128}
+_ENAS_PAPER = {"epochs": 310, "weight_decay": 1e-4, "lowest_learning_rate": 0.001}
+_ENAS_PAPER_AGENT = {
+    "learning_rate": 3.5e-4,
+    "n_episodes": 1,
+    "episodes_an_epoch": 2_000,
+    "entropy_reward": 0.1,
+    "baseline_decay": 0.99,  # the released code's
+    "skip_target": 0.4,
+    "skip_weight": 0.8,
+    "policy_kwargs": {"controller": "enas"},
+}
+_ENAS_FINAL = {"form": "released_final", "learning_rate": 0.05, "weight_decay": 4e-4}
+_ENAS_MICRO_FINAL = {
+    **_ENAS_FINAL,
+    "cells": 5,
+    "filters": 36,
+    "batch_size": 144,
+    "epochs": 630,
+    "dropout": 0.2,
+    "drop_path_keep": 0.6,
+    "auxiliary_head": True,
+    "cutout": 16,
+}
+_ENAS_MACRO_FINAL = {
+    **_ENAS_FINAL,
+    "filters": 96,
+    "batch_size": 100,
+    "epochs": 310,
+    "dropout": 0.5,
+}
 
 PRESETS = {
     "nas-paper": Preset(
@@ -148,6 +197,70 @@ PRESETS = {
         agent_arguments={"learning_rate": 3e-3},
         final_arguments={"epochs": 20, "filters": 16},
     ),
+    "enas-micro-released": Preset(
+        about="ENAS micro on CIFAR-10, the released scripts: 150 epochs of the shared weights",
+        env_id="nas_gym/ENASMicro-v0",
+        agent="enas",
+        episodes=45_000,
+        envs=10,
+        images=45_000,
+        multiply_adds=5.366e7,
+        env_arguments={**_ENAS_MICRO, "epochs": 150, "weight_decay": 2e-4},
+        agent_arguments={
+            **ENAS_RELEASED,
+            "learning_rate": 0.0035,
+            "n_episodes": 10,
+            "episodes_an_epoch": 300,
+            "policy_kwargs": enas_policy("enas-micro-released"),
+        },
+        final_arguments=_ENAS_MICRO_FINAL,
+        workers=1,
+    ),
+    "enas-macro-released": Preset(
+        about="ENAS macro on CIFAR-10, the released scripts: 310 epochs of the shared weights",
+        env_id="nas_gym/ENASMacro-v0",
+        agent="enas",
+        episodes=310_000,
+        envs=20,
+        images=45_000,
+        multiply_adds=5.764e7,
+        env_arguments={**_ENAS_MACRO, "epochs": 310, "weight_decay": 5e-4},
+        agent_arguments={
+            **ENAS_RELEASED,
+            "learning_rate": 0.001,
+            "n_episodes": 20,
+            "episodes_an_epoch": 1_000,
+            "policy_kwargs": enas_policy("enas-macro-released"),
+        },
+        final_arguments=_ENAS_MACRO_FINAL,
+        workers=1,
+    ),
+    "enas-micro-paper": Preset(
+        about="ENAS micro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        env_id="nas_gym/ENASMicro-v0",
+        agent="enas",
+        episodes=620_000,
+        envs=1,
+        images=45_000,
+        multiply_adds=5.366e7,
+        env_arguments={**_ENAS_MICRO, **_ENAS_PAPER},
+        agent_arguments=_ENAS_PAPER_AGENT,
+        final_arguments={**_ENAS_MICRO_FINAL, "cells": 6},
+        workers=1,
+    ),
+    "enas-macro-paper": Preset(
+        about="ENAS macro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        env_id="nas_gym/ENASMacro-v0",
+        agent="enas",
+        episodes=620_000,
+        envs=1,
+        images=45_000,
+        multiply_adds=5.764e7,
+        env_arguments={**_ENAS_MACRO, **_ENAS_PAPER},
+        agent_arguments=_ENAS_PAPER_AGENT,
+        final_arguments=_ENAS_MACRO_FINAL,
+        workers=1,
+    ),
 }
 
 
@@ -195,7 +308,7 @@ def counted_multiply_adds(name: str, number: int = 100) -> float:
     chosen = preset(name)
     env_class = environment_type(chosen.env_id)
     assert issubclass(env_class, TrainingEnv)
-    no_settings = ("dataset", "image_size", "reward", "device")
+    no_settings = ("dataset", "image_size", "reward", "device", "evaluator", "lowest_learning_rate")
     given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
     of_search_space, settings = env_class.split_arguments(given)
     search_space = env_class.search_space_type(**of_search_space)

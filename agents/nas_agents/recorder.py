@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
-from nas_gym import Architecture
+from nas_gym import Architecture, Evaluation
 from nas_gym.errors import NASGymError
 
 RECORDED = (
@@ -181,6 +181,20 @@ class Recorder:
             self.on_episode(progress)
         elif not self.replaying:  # it may be that the earlier process had no time to
             self._write_best()
+
+    def choose(self, architecture: Architecture, evaluation: Evaluation, reward: float) -> None:
+        """Has an architecture be the best, whatever the episodes were worth.
+
+        Args:
+            architecture: What the agent ends with.
+            evaluation: Its own, by which the agent chose it.
+            reward: Of this evaluation.
+        """
+        progress, record = self.progress, evaluation.to_dict()
+        progress.best_architecture, progress.best_episode = architecture, None
+        progress.best_reward, progress.best_accuracy = reward, evaluation.accuracy
+        progress.best_evaluation = {name: record[name] for name in RECORDED}
+        self._write_best()
 
     def _write_best(self) -> None:
         if self.progress.best_architecture is not None:

@@ -8,8 +8,8 @@ the same that an RL Zoo file holds (`nas_agents.rl_zoo`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from nas_gym.errors import require
@@ -210,6 +210,31 @@ def nasnet(plan: Plan) -> Arguments:
     }
 
 
+def enas(plan: Plan) -> Arguments:
+    """The released micro search's controller, and about 150 epochs of the shared weights."""
+    return {
+        **ENAS_RELEASED,
+        "learning_rate": 0.0035,
+        "n_episodes": min(10, max(1, plan.episodes // 10)),
+        "episodes_an_epoch": min(300, max(1, round(plan.episodes / 150))),
+        "policy_kwargs": enas_policy("enas-micro-released"),
+    }
+
+
+def enas_policy(controller: str) -> Arguments:
+    """ENAS's controller, with the Adam of the released code."""
+    return {"controller": controller, "optimizer_kwargs": {"betas": [0.0, 0.999], "eps": 1e-3}}
+
+
+ENAS_RELEASED: Arguments = {
+    "entropy_reward": 1e-4,
+    "baseline_decay": 0.99,
+    "own_reward": True,
+    "skip_logits": True,
+}
+"""What both of the released code's searches have in common."""
+
+
 @dataclass(frozen=True)
 class AgentEntry:
     """Where an algorithm is, and how it is made."""
@@ -219,6 +244,8 @@ class AgentEntry:
     defaults: Callable[[Plan], Arguments]
     continuous: bool = False
     """Whether it acts through `nas_gym.wrappers.ContinuousAction`."""
+    env_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments that the environment is made with for it, unless others are given."""
 
 
 AGENTS = {
@@ -246,4 +273,5 @@ AGENTS = {
     "reinforce": AgentEntry("nas_agents.reinforce:Reinforce", reinforce),
     "nas": AgentEntry("nas_agents.reinforce:Reinforce", nas),
     "nasnet": AgentEntry("nas_agents.baseline_ppo:BaselinePPO", nasnet),
+    "enas": AgentEntry("nas_agents.enas:ENAS", enas, env_arguments={"evaluator": "weight-sharing"}),
 }

@@ -80,6 +80,8 @@ class Reinforce(OnPolicyAlgorithm):
         "MlpPolicy": MaskableActorCriticPolicy,
         "IndependentLogits": IndependentLogits,
     }
+    penalized: ClassVar[bool] = False
+    """Whether a subclass has a `penalty`."""
     policy: Any
 
     def __init__(
@@ -182,6 +184,15 @@ class Reinforce(OnPolicyAlgorithm):
         if self.ent_coef:
             shares = known.ravel() * (-self.ent_coef / len(episodes))
             terms, gradients = [*terms, entropy], [*gradients, torch.from_numpy(shares).to(entropy)]
+        if self.penalized:
+            every = torch.from_numpy(known.ravel()).to(log_prob.device)
+            penalty = self.penalty(
+                torch.cat(observations)[every], torch.cat(actions)[every], log_prob[every]
+            )
+            terms, gradients = (
+                [*terms, penalty],
+                [*gradients, penalty.new_tensor(1 / len(episodes))],
+            )
         optimizer.zero_grad()
         torch.autograd.backward(terms, gradients)
         if self.max_grad_norm is not None:
@@ -192,6 +203,18 @@ class Reinforce(OnPolicyAlgorithm):
         self.logger.record("train/baseline", baseline)
         self.logger.record("train/entropy", entropy.mean().item())
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def penalty(
+        self, observations: torch.Tensor, actions: torch.Tensor, log_prob: torch.Tensor
+    ) -> torch.Tensor:
+        """What a subclass takes from the objective, where ``penalized``: of all architectures.
+
+        Args:
+            observations: Of the S decisions of these architectures, (S, ...).
+            actions: (S,) or (S, T).
+            log_prob: Of the actions, (S,), with a gradient.
+        """
+        raise NotImplementedError
 
 
 def _masking(masks: NDArray[np.bool_] | None) -> dict[str, Any]:

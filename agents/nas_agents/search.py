@@ -37,6 +37,7 @@ from nas_gym import Architecture, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
+from nas_gym.evaluation.weight_sharing import WeightSharing
 from nas_gym.rendering import draw
 
 __all__ = ["FOREVER", "SearchResult", "SearchSettings", "final_settings", "make_env", "search"]
@@ -81,7 +82,8 @@ def make_env(settings: SearchSettings) -> NASEnv:
         raise InvalidSettings(
             f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
         )
-    arguments = {"seed": settings.seed, **settings.env_arguments}
+    needed = agent_entry(settings.agent).env_arguments
+    arguments = {"seed": settings.seed, **needed, **settings.env_arguments}
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except TypeError as error:
@@ -199,8 +201,9 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
         settings.agent, plan, settings.agent_arguments
     )
     final = None
-    if settings.final and isinstance(trainer, Trainer):
-        final = final_settings(trainer.settings, settings.final_arguments)
+    if settings.final and isinstance(trainer, Trainer | WeightSharing):
+        alone = trainer.settings if isinstance(trainer, Trainer) else trainer.child_settings
+        final = final_settings(alone, settings.final_arguments)
     driver = make_driver(settings, env, plan, arguments, folder.path / "tensorboard")
     name = before.get("run") or f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
     ready = _Ready(settings, saved, name, folder, env, trainer, arguments, driver, final)
@@ -247,7 +250,7 @@ class _Ready:
             "agent_made_with": self.arguments,
             "fingerprint": self.fingerprint,
         }
-        if isinstance(self.evaluator, Trainer):
+        if isinstance(self.evaluator, Trainer | WeightSharing):
             record["device"] = str(self.evaluator.device)
             record["training"] = asdict(self.evaluator.settings)
             record["final_training"] = self.final and asdict(self.final)
@@ -269,12 +272,21 @@ class _Ready:
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
         self.driver.save(self.folder)
+        if recorder.stopped_by not in ("interrupted", "failures"):
+            self._choose(recorder)
         best = recorder.progress.best_architecture
         if best is not None:
             self.folder.replace("best.png", draw(best).save)
         summary = summary_of(recorder, self.evaluator)
         self.folder.write(SUMMARY, summary)
         return summary
+
+    def _choose(self, recorder: Recorder) -> None:
+        """Has an agent that does so name the architecture that it ends with."""
+        chosen = self.driver.choose()
+        if chosen is not None and chosen[1].status == "ok":
+            architecture, evaluation = chosen
+            recorder.choose(architecture, evaluation, self.env.reward(evaluation))
 
     def finish(
         self, progress: Progress, summary: dict[str, Any], on_final_epoch: OnFinalEpoch
@@ -306,12 +318,15 @@ def _progress_of(folder: RunFolder) -> Progress:
     for episode in folder.recorded:
         progress.add(episode)
         progress.resumed += 1
+    best = folder.read("best.json")
+    if best is not None:  # an agent may have chosen another than the best of its episodes
+        progress.best_architecture = Architecture.from_dict(best)
     return progress
 
 
 def _train_best(
     architecture: Architecture,
-    trainer: Trainer,
+    trainer: Trainer | WeightSharing,
     settings: TrainingSettings,
     on_epoch: Callable[[int, int], None],
 ) -> FinalResult:

@@ -79,6 +79,8 @@ def lasting_store(store: str | None) -> str | None:
 
 def trains_children(evaluator: Evaluator) -> TypeGuard[ChildEvaluator]:
     """Whether an evaluator makes one evaluation at a time, which can be done elsewhere and kept."""
+    if getattr(evaluator, "changes", False):
+        return False
     return all(hasattr(evaluator, name) for name in ("evaluate_one", "fingerprint", "seed_of"))
 
 

@@ -79,7 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    learners = [name for name in AGENTS if name != "random"]
+    learners = [name for name, e in AGENTS.items() if name != "random" and not e.env_arguments]
     parser.add_argument("--agents", default=",".join(learners), help="names, with commas")
     parser.add_argument("--episodes", type=int, default=1000, help="networks a run")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each agent")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs.weight_sharing import WeightSharingEnv
 from nas_gym.networks import MacroNetworkSettings
 from nas_gym.search_spaces import ENASMacroSearchSpace
 
 
-class ENASMacroEnv(TrainingEnv):
+class ENASMacroEnv(WeightSharingEnv):
     """
     ## Description
     An episode designs a whole network in ENAS's macro search space (Pham et al. 2018): a chain of
@@ -51,6 +51,12 @@ class ENASMacroEnv(TrainingEnv):
     A child that cannot be built, diverges or runs out of memory is worth 0. A network that was
     trained before under the same settings is answered from memory, with the same reward.
 
+    With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
+    of a supernet, and the accuracy is that on a minibatch of validation images under these weights
+    as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
+    `nas_gym.evaluation.weight_sharing.WeightSharing`, whose `train_epoch` trains the weights: a
+    controller has to call it, as the agent `enas` does.
+
     ## Episode End
     The episode terminates with the last decision. It is never truncated.
 
@@ -70,6 +76,7 @@ class ENASMacroEnv(TrainingEnv):
     | Argument | Default | Meaning |
     |---|---|---|
     | `layers` | `12` | L |
+    | `evaluator` | `"trained"` | `"trained"`, or `"weight-sharing"`; see below |
     | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
     | `image_size` | `None` | scale images to this height and width |
     | `reward` | `"accuracy"` | see above |
@@ -82,12 +89,16 @@ class ENASMacroEnv(TrainingEnv):
     | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `MacroNetworkSettings` and `TrainingSettings` |
 
-    The defaults are sized for 8x8 images on a CPU. The released search on CIFAR-10 trains no child
-    by itself: all share one set of weights for 310 epochs, with `layers=12,
-    form="released_search", filters=36, batch_size=128, learning_rate=0.05, weight_decay=5e-4,
-    dropout=0.1`. What it finds is trained with `layers=24, form="released_final", filters=96,
-    batch_size=100, epochs=310, learning_rate=0.05, weight_decay=4e-4, dropout=0.5`.
-    (Its scripts give half of each weight decay, as the factor of the squared weights.)
+    The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with
+    `layers=24, form="released_final", filters=96, batch_size=100, epochs=310, learning_rate=0.05,
+    weight_decay=4e-4, dropout=0.5`. (The released scripts give half of each weight decay, as the
+    factor of the squared weights.)
+
+    With `evaluator="weight-sharing"`, the last row stands for the fields of
+    `nas_gym.evaluation.weight_sharing.WeightSharingSettings`, and the defaults are others:
+    `form="released_search", epochs=150, batch_size=32, learning_rate=0.05, weight_decay=2e-4`. The
+    released search on CIFAR-10 has `layers=12, filters=36, batch_size=128, epochs=310,
+    weight_decay=5e-4, dropout=0.1`.
 
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.envs.weight_sharing import WeightSharingEnv
 from nas_gym.networks import ENASCellNetworkSettings
 from nas_gym.search_spaces import ENASMicroSearchSpace
 
 
-class ENASMicroEnv(TrainingEnv):
+class ENASMicroEnv(WeightSharingEnv):
     """
     ## Description
     An episode designs the two cells of ENAS's micro search space (Pham et al. 2018): a normal cell
@@ -59,6 +59,12 @@ class ENASMicroEnv(TrainingEnv):
     A child that cannot be built, diverges or runs out of memory is worth 0. A network that was
     trained before under the same settings is answered from memory, with the same reward.
 
+    With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
+    of a supernet, and the accuracy is that on a minibatch of validation images under these weights
+    as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
+    `nas_gym.evaluation.weight_sharing.WeightSharing`, whose `train_epoch` trains the weights: a
+    controller has to call it, as the agent `enas` does.
+
     ## Episode End
     The episode terminates with the last decision. It is never truncated.
 
@@ -78,6 +84,7 @@ class ENASMicroEnv(TrainingEnv):
     | Argument | Default | Meaning |
     |---|---|---|
     | `blocks` | `5` | B, the nodes that each cell computes |
+    | `evaluator` | `"trained"` | `"trained"`, or `"weight-sharing"`; see below |
     | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
     | `image_size` | `None` | scale images to this height and width |
     | `reward` | `"accuracy"` | see above |
@@ -91,13 +98,17 @@ class ENASMicroEnv(TrainingEnv):
     | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `ENASCellNetworkSettings` and `TrainingSettings` |
 
-    The defaults are sized for 8x8 images on a CPU. The released search on CIFAR-10 trains no child
-    by itself: all share one set of weights for 150 epochs, with `form="released_search", cells=2,
-    filters=20, batch_size=160, learning_rate=0.05, weight_decay=2e-4, dropout=0.1,
-    auxiliary_head=True`. What it finds is trained with `form="released_final", cells=5,
-    filters=36, batch_size=144, epochs=630, learning_rate=0.05, weight_decay=4e-4, dropout=0.2,
-    drop_path_keep=0.6, auxiliary_head=True, cutout=16`; the paper's network has `cells=6`. (Its
-    scripts give half of each weight decay, as the factor of the squared weights.)
+    The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with
+    `form="released_final", cells=5, filters=36, batch_size=144, epochs=630, learning_rate=0.05,
+    weight_decay=4e-4, dropout=0.2, drop_path_keep=0.6, auxiliary_head=True, cutout=16`; the
+    paper's network has `cells=6`. (The released scripts give half of each weight decay, as the
+    factor of the squared weights.)
+
+    With `evaluator="weight-sharing"`, the last row stands for the fields of
+    `nas_gym.evaluation.weight_sharing.WeightSharingSettings`, and the defaults are others:
+    `form="released_search", epochs=150, batch_size=32, learning_rate=0.05, weight_decay=2e-4`. The
+    released search on CIFAR-10 has `cells=2, filters=20, batch_size=160, dropout=0.1,
+    auxiliary_head=True` besides.
 
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via

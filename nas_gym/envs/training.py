@@ -63,15 +63,23 @@ class TrainingEnv(NASEnv):
         return cls.search_space_type(**cls.split_arguments({})[0])
 
     @classmethod
-    def split_arguments(cls, given: dict[str, Any]) -> tuple[dict[str, Any], TrainingSettings]:
+    def split_arguments(
+        cls,
+        given: dict[str, Any],
+        settings_type: type[TrainingSettings] = TrainingSettings,
+    ) -> tuple[dict[str, Any], TrainingSettings]:
         """What of ``given`` is the search space's, and the settings that the rest makes.
+
+        Args:
+            given: Arguments of the environment.
+            settings_type: The settings that are to be made, with the network's in them.
 
         Raises:
             InvalidSettings: a name or a value is not valid.
         """
         of_search_space = list(inspect.signature(cls.search_space_type).parameters)
         of_network = [field.name for field in fields(cls.network_settings_type)]
-        of_training = [field.name for field in fields(TrainingSettings) if field.name != "network"]
+        of_training = [field.name for field in fields(settings_type) if field.name != "network"]
         known = (*of_search_space, *of_network, *of_training)
         for name in given:
             if name not in known:
@@ -83,4 +91,4 @@ class TrainingEnv(NASEnv):
             return {name: values[name] for name in names if name in values}
 
         network = cls.network_settings_type(**chosen(of_network))
-        return chosen(of_search_space), TrainingSettings(network=network, **chosen(of_training))
+        return chosen(of_search_space), settings_type(network=network, **chosen(of_training))

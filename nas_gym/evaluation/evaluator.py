@@ -54,7 +54,11 @@ class Evaluation:
 
 
 class Evaluator(Protocol):
-    """Whatever turns architectures into evaluations: a trainer, a pool of them, a table."""
+    """Whatever turns architectures into evaluations: a trainer, a pool of them, a table.
+
+    One whose evaluations of the same architecture change as a search goes on, as they do under
+    shared weights, has an attribute ``changes`` that is true: none is answered from memory then.
+    """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order."""
@@ -204,9 +208,9 @@ class CachingEvaluator:
     """Answers what was evaluated before from memory, and counts the budget.
 
     Architectures with the same `Architecture.key`, or with the same row of a `RecordedEvaluator`,
-    are the same network, and are evaluated once. The first answer says what the evaluator said
-    in ``cached`` (a store may have known it from another run), and counts in the budget unless it
-    was; the later ones are cached.
+    are the same network, and are evaluated once; unless the evaluator ``changes``. The first answer
+    says what the evaluator said in ``cached`` (a store may have known it from another run), and
+    counts in the budget unless it was; the later ones are cached.
     """
 
     evaluator: Evaluator
@@ -218,6 +222,8 @@ class CachingEvaluator:
         self._in_flight, self._lock = InFlight(), Lock()
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
+        self.remembers = not getattr(evaluator, "changes", False)
+        """Whether anything is answered from memory; see `Evaluator`."""
         if self.recorded is not None:
             number = len(self.recorded.columns["accuracy"])
             self._paid = np.zeros(number, dtype=np.bool_)  # (R,)
@@ -229,6 +235,8 @@ class CachingEvaluator:
             encode = self.recorded.search_space.encode
             found = self._look_up(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
+        if not self.remembers:
+            return self._evaluate_anew(architectures)
         keys = [architecture.key for architecture in architectures]
         under_way = self._in_flight.of(keys)
         new = {
@@ -245,6 +253,14 @@ class CachingEvaluator:
         return [
             self.known[key] if new.pop(key, None) else repeated(self.known[key]) for key in keys
         ]
+
+    def _evaluate_anew(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """`evaluate` without memory."""
+        made = self.evaluator.evaluate(architectures)
+        self.budget.asked += len(made)
+        for evaluation in made:
+            self.budget.count(evaluation)
+        return made
 
     def submit(self, architecture: Architecture) -> Future[Evaluation]:
         """Asks for one evaluation; the same answer and the same budget as `evaluate`'s.

@@ -17,10 +17,10 @@ Classifiers have no bias.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -105,7 +105,32 @@ All states of a cell have its width, so that no operation has to change it.
 """
 
 
-class ENASCellModule(nn.Module):
+@dataclass(frozen=True)
+class CellPlace:
+    """Where a cell stands in the stack."""
+
+    reduction: bool
+    current: State
+    """Shape of the newer input."""
+    previous: State
+    """Shape of the older input."""
+    filters: int
+    """The width of every state in the cell."""
+    keep: float
+    """The drop-path probability of this cell at the end of training."""
+
+
+class StackedModule(nn.Module):
+    """(newer input, older input) in, output out."""
+
+    output: State
+    """Its shape."""
+
+
+CellBuilder: TypeAlias = Callable[[CellPlace], StackedModule]
+
+
+class ENASCellModule(StackedModule):
     """One cell: the outputs of the module before it and of the one before that in, its output out.
 
     Args:
@@ -129,8 +154,8 @@ class ENASCellModule(nn.Module):
         final: bool,
     ) -> None:
         super().__init__()
-        self.older = _calibrate(previous, current.halvings, filters)
-        self.newer = _calibrate(current, current.halvings, filters)
+        self.older = calibrate(previous, current.halvings, filters)
+        self.newer = calibrate(current, current.halvings, filters)
         if final:
             self.newer = nn.Sequential(self.newer, squeeze(filters, filters))
 
@@ -158,14 +183,14 @@ class ENASCellModule(nn.Module):
         return output
 
 
-def _calibrate(state: State, halvings: int, filters: int) -> nn.Module:
+def calibrate(state: State, halvings: int, filters: int) -> nn.Module:
     """What brings a cell's input to the cell's width and to the newer input's size."""
     if state.halvings != halvings:
         return nn.Sequential(nn.ReLU(), FactorizedReduction(state.channels, filters))
     return nn.Identity() if state.channels == filters else squeeze(state.channels, filters)
 
 
-class HalvedOutput(nn.Module):
+class HalvedOutput(StackedModule):
     """What the search puts before a reduction cell: the output before it, at half its size."""
 
     def __init__(self, current: State, filters: int) -> None:
@@ -207,22 +232,27 @@ class ENASAuxiliaryHead(nn.Module):
         return logits
 
 
-class ENASCellNetwork(ChildNetwork):
-    """Stem, cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
+class ENASCellStack(ChildNetwork):
+    """Stem, a stack of cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
 
     In training mode with an auxiliary head it gives a pair: logits, and the head's logits.
+
+    Args:
+        image_shape: Of the images.
+        settings: The skeleton.
+        build_cell: What makes each cell.
     """
 
     def __init__(
         self,
-        architecture: ENASMicroArchitecture,
         image_shape: ImageShape,
         settings: ENASCellNetworkSettings,
+        build_cell: CellBuilder,
     ) -> None:
         super().__init__()
         width = 3 * settings.filters
         self.stem = nn.Sequential(conv(image_shape.channels, width, 3), nn.BatchNorm2d(width))
-        modules = _stack(architecture, settings)
+        modules = _stack(settings, build_cell)
         self.cells = nn.ModuleList(modules)
         self.auxiliary_head = None
         self.auxiliary_place = len(modules) - settings.cells
@@ -254,25 +284,42 @@ class ENASCellNetwork(ChildNetwork):
             drop_path.progress = progress
 
 
-def _stack(
-    architecture: ENASMicroArchitecture, settings: ENASCellNetworkSettings
-) -> list[ENASCellModule | HalvedOutput]:
+class ENASCellNetwork(ENASCellStack):
+    """The network of one architecture."""
+
+    def __init__(
+        self,
+        architecture: ENASMicroArchitecture,
+        image_shape: ImageShape,
+        settings: ENASCellNetworkSettings,
+    ) -> None:
+        final = settings.form == "released_final"
+
+        def build(place: CellPlace) -> ENASCellModule:
+            cell = architecture.reduction if place.reduction else architecture.normal
+            strided = place.reduction and final
+            return ENASCellModule(
+                cell, place.current, place.previous, place.filters, strided, place.keep, final
+            )
+
+        super().__init__(image_shape, settings, build)
+
+
+def _stack(settings: ENASCellNetworkSettings, build_cell: CellBuilder) -> list[StackedModule]:
     """The modules between the stem and the classifier, in order."""
     final, cells, total = settings.form == "released_final", settings.cells, 3 * settings.cells + 2
     filters = settings.filters
     previous = current = State(3 * filters, 0)
-    modules: list[ENASCellModule | HalvedOutput] = []
-    for place in range(total):
-        reduction = place in (cells, 2 * cells + 1)
+    modules: list[StackedModule] = []
+    for number in range(total):
+        reduction = number in (cells, 2 * cells + 1)
         if reduction:
             filters *= 2
         if reduction and not final:
             modules.append(HalvedOutput(current, filters))
             previous, current = current, modules[-1].output
-        keep = 1 - (place + 1) / total * (1 - settings.drop_path_keep)
-        cell = architecture.reduction if reduction else architecture.normal
-        strided = reduction and final
-        modules.append(ENASCellModule(cell, current, previous, filters, strided, keep, final))
+        keep = 1 - (number + 1) / total * (1 - settings.drop_path_keep)
+        modules.append(build_cell(CellPlace(reduction, current, previous, filters, keep)))
         previous, current = current, modules[-1].output
     return modules
 

@@ -19,7 +19,9 @@ later; those reductions, which nothing trains, are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -117,29 +119,43 @@ class MacroLayerModule(nn.Module):
         return joined
 
 
-class MacroNetwork(ChildNetwork):
-    """Stem, layers and classifier: images (B, C, H, W) in, logits (B, classes) out."""
+class MacroStack(ChildNetwork):
+    """Stem, layers and classifier: images (B, C, H, W) in, logits (B, classes) out.
+
+    Args:
+        depth: L, the number of layers.
+        image_shape: Of the images.
+        settings: What surrounds the layers.
+        build_layer: Makes the layer of that number, from 1, and of that many filters: a module
+            that takes the list of all outputs before it.
+        read_after: The outputs that are to be halved after the layer of that number.
+    """
 
     def __init__(
         self,
-        architecture: ENASMacroArchitecture,
+        depth: int,
         image_shape: ImageShape,
         settings: MacroNetworkSettings,
+        build_layer: Callable[[int, int], nn.Module],
+        read_after: Callable[[int], list[int]],
     ) -> None:
         super().__init__()
-        filters, form = settings.filters, settings.form
+        filters = settings.filters
         self.stem = nn.Sequential(conv(image_shape.channels, filters, 3), nn.BatchNorm2d(filters))
         self.layers = nn.ModuleList()
         self.reductions = nn.ModuleDict()
         """After which layer, by its number, which outputs are halved, each by its number."""
-        for number, layer in enumerate(architecture.layers, start=1):
-            self.layers.append(MacroLayerModule(layer, filters, form, first=number == 1))
-            if number in pooled_after(len(architecture.layers)):
-                wider = filters if form == "released_search" else 2 * filters
+        self.halved: dict[int, list[int]] = {}
+        """Those that the forward pass halves."""
+        for number in range(1, depth + 1):
+            self.layers.append(build_layer(number, filters))
+            if number in pooled_after(depth):
+                self.halved[number] = read_after(number)
+                wider = filters if settings.form == "released_search" else 2 * filters
                 self.reductions[str(number)] = nn.ModuleDict(
                     {
                         str(output): FactorizedReduction(filters, wider)
-                        for output in _read_later(architecture, number)
+                        for output in self.halved[number]
                     }
                 )
                 filters = wider
@@ -151,15 +167,38 @@ class MacroNetwork(ChildNetwork):
         outputs = [self.stem(x)]
         for number, layer in enumerate(self.layers, start=1):
             outputs.append(layer(outputs))
-            if str(number) in self.reductions:
-                halves = self.reductions[str(number)]
-                for output, halve in halves.items():  # type: ignore[operator]
-                    outputs[int(output)] = halve(outputs[int(output)])
+            for output in self.halved.get(number, ()):
+                outputs[output] = self.reduction(number, output)(outputs[output])
         logits: Tensor = self.classifier(self.dropout(outputs[-1].mean(dim=(2, 3))))
         return logits
 
+    def reduction(self, number: int, output: int) -> nn.Module:
+        """What halves an output after the layer of that number."""
+        halves = self.reductions[str(number)]
+        assert isinstance(halves, nn.ModuleDict)
+        return halves[str(output)]
 
-def _read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
+
+class MacroNetwork(MacroStack):
+    """The network of one architecture."""
+
+    def __init__(
+        self,
+        architecture: ENASMacroArchitecture,
+        image_shape: ImageShape,
+        settings: MacroNetworkSettings,
+    ) -> None:
+        layers = architecture.layers
+
+        def build(number: int, filters: int) -> MacroLayerModule:
+            return MacroLayerModule(layers[number - 1], filters, settings.form, number == 1)
+
+        super().__init__(
+            len(layers), image_shape, settings, build, partial(read_later, architecture)
+        )
+
+
+def read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
     """Of the outputs up to layer ``number``'s, those that a later layer takes."""
     later = {source for layer in architecture.layers[number:] for source in layer.skips}
     return [output for output in range(number + 1) if output in later or output == number]

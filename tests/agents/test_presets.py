@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,6 +20,8 @@ from nas_agents.search import SearchSettings, final_settings, search
 from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.envs import environment_type
 from nas_gym.envs.training import TrainingEnv
+from nas_gym.evaluation.datasets import load_dataset
+from nas_gym.evaluation.weight_sharing import WeightSharing, WeightSharingSettings
 from nas_gym.sb3 import NASVecEnv
 from tests.agents.test_search import episodes_of
 from tests.helpers import StubEvaluator
@@ -36,10 +39,19 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
         for key, value in settings.env_arguments.items()
         if key not in ("dataset", "reward")
     }
-    of_search_space, training = env_class.split_arguments(given)
+    if given.pop("evaluator", None) == "weight-sharing":
+        given |= {"filters": 2, "cells": 1} if "cells" in given else {"filters": 2}
+        of_search_space, training = env_class.split_arguments(given, WeightSharingSettings)
+        assert isinstance(training, WeightSharingSettings)
+        search_space = env_class.search_space_type(**of_search_space)
+        digits = load_dataset("digits")
+        evaluator: Any = WeightSharing(search_space, digits, training, "cpu")
+        training = evaluator.child_settings
+    else:
+        of_search_space, training = env_class.split_arguments(given)
+        search_space, evaluator = env_class.search_space_type(**of_search_space), StubEvaluator()
     final_settings(training, settings.final_arguments)
-    search_space = env_class.search_space_type(**of_search_space)
-    venv = NASVectorEnv(search_space, StubEvaluator(), settings.envs, autoreset_mode="SameStep")
+    venv = NASVectorEnv(search_space, evaluator, settings.envs, autoreset_mode="SameStep")
     plan = Plan(venv.decisions, settings.episodes or 0, settings.envs)
     arguments = agent_arguments(settings.agent, plan, settings.agent_arguments)
     make_agent(settings.agent, NASVecEnv(venv), arguments, settings.seed)

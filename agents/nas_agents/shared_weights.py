@@ -1,0 +1,128 @@
+"""Agents in environments whose children share weights: what trains these, and what they draw.
+
+agent = MaskablePPO("MlpPolicy", env, n_steps=400, gamma=1.0)
+agent.learn(150 * 300 * 40, callback=TrainSharedWeights(episodes=300))
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from nas_gym import Architecture, InvalidSettings, SearchSpace
+from nas_gym.errors import require_integer
+from nas_gym.evaluation.weight_sharing import WeightSharing
+from nas_gym.search_spaces import resolve_actions
+
+
+def shared_weights(env: VecEnv) -> WeightSharing:
+    """The weights that the children of an environment share.
+
+    Raises:
+        InvalidSettings: they share none.
+    """
+    caching = env.get_attr("evaluator")[0] if env.has_attr("evaluator") else None
+    evaluator = getattr(caching, "evaluator", None)
+    if not isinstance(evaluator, WeightSharing):
+        raise InvalidSettings(
+            "evaluator: the children of this environment share no weights; make it with "
+            'evaluator="weight-sharing" (--set evaluator=weight-sharing)'
+        )
+    return evaluator
+
+
+def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[Architecture]:
+    """So many architectures from an agent's policy as it stands, all in lock-step.
+
+    Raises:
+        InvalidSettings: the agent does not make one decision a step.
+    """
+    if isinstance(agent.action_space, spaces.MultiDiscrete):
+        raise InvalidSettings("agent: it has to make one decision a step to share weights")
+    choices = np.zeros((number, len(search_space.decisions)), dtype=np.int64)
+    observations = np.zeros(choices.shape, dtype=agent.observation_space.dtype)
+    masked = any(
+        "action_masks" in inspect.signature(predict).parameters
+        for predict in (agent.predict, agent.policy.predict)
+    )
+    state: Any = None
+    for step in range(choices.shape[1]):
+        masks = search_space.action_masks(choices[:, :step])
+        everywhere = np.broadcast_to(masks, (number, masks.shape[-1])).copy()
+        given: dict[str, Any] = {"action_masks": everywhere} if masked else {}
+        first = np.full(number, step == 0)
+        actions, state = agent.predict(observations, state, first, **given)
+        if isinstance(agent.action_space, spaces.Box):  # scores, as VecContinuousAction has them
+            actions = np.where(everywhere, actions, -np.inf).argmax(axis=1)
+        choices[:, step], _ = resolve_actions(masks, actions)
+        observations[:, step] = choices[:, step] + 1
+    return [search_space.decode(sequence) for sequence in choices]
+
+
+class TrainSharedWeights(BaseCallback):
+    """Trains the shared weights for an epoch before an agent's first episode, and again after so
+
+    many of its episodes. Epochs that the weights were trained for before count, so that an agent
+    that goes on does so where it was. It stops an agent whose shared weights diverged.
+
+    Args:
+        episodes: How many episodes of the agent follow an epoch of the weights.
+    """
+
+    def __init__(self, episodes: int = 300) -> None:
+        super().__init__()
+        require_integer("episodes", episodes, least=1)
+        self.episodes = episodes
+        self.diverged = False
+
+    def _on_training_start(self) -> None:
+        self.shared = shared_weights(self.training_env)
+        self.decisions = len(self.shared.search_space.decisions)
+        self._train_if_due()
+
+    def _on_rollout_start(self) -> None:
+        self._train_if_due()
+
+    def _on_step(self) -> bool:
+        first_of_episode = self.num_timesteps // self.training_env.num_envs % self.decisions == 1
+        if first_of_episode:  # not every algorithm tells of its rollouts
+            self._train_if_due()
+        return not self.diverged
+
+    def _train_if_due(self) -> None:
+        together = self.training_env.num_envs
+        ended = self.model.num_timesteps // (self.decisions * together) * together
+        while self.shared.epoch <= ended // self.episodes and not self.diverged:
+            epoch = self.shared.train_epoch(partial(draw, self.model, self.shared.search_space))
+            self.diverged = not np.isfinite(epoch.loss)
+            for name in ("epoch", "loss", "accuracy", "learning_rate", "seconds"):
+                self.logger.record(f"shared/{name}", getattr(epoch, name))
+
+
+def random_state() -> dict[str, Any]:
+    """The state of the generators that policies draw from."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(),  # noqa: NPY002 (Stable-Baselines3's own generator)
+        "torch": torch.random.get_rng_state(),
+        "cuda": cuda,
+    }
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Has them go on from a state of `random_state`."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    torch.random.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])
