@@ -134,6 +134,9 @@ def search(
     workers: Annotated[
         int | None, typer.Option(help="Train so many children at a time, in processes.")
     ] = None,
+    children_per_gpu: Annotated[
+        int, typer.Option(help="Workers that share a GPU, where children train on CUDA.")
+    ] = SearchSettings.children_per_gpu,
     ray: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Train on this Ray cluster; local, auto.")
     ] = None,

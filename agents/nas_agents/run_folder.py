@@ -16,7 +16,8 @@ from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.errors import NASGymError
 
 SETTINGS, SUMMARY, EPISODES, LOCK = "settings.json", "summary.json", "episodes.jsonl", "lock"
-UNSTARTED = {LOCK, EPISODES, "checkpoint"}
+CURVES = "curves.jsonl"
+UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """What a run's folder holds before its settings are written; from then on it can be resumed."""
 
 
@@ -44,6 +45,7 @@ class RunFolder:
     | ``settings.json`` | what was asked for |
     | ``evaluations.db`` | every evaluation: see `nas_gym.evaluation.store` |
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
+    | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``best_weights.pt`` | its weights after the final training |
     | ``summary.json`` | counts, best, test accuracy, times |

@@ -18,6 +18,7 @@ from nas_agents.drivers import FOREVER, Driver, make_driver
 from nas_agents.recorder import Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
+    CURVES,
     SETTINGS,
     SUMMARY,
     InvalidRunFolder,
@@ -186,6 +187,18 @@ def _opened(run: Path | None, settings: SearchSettings, resume: bool) -> Iterato
             folder.discard()
 
 
+def _env_arguments(settings: SearchSettings, folder: RunFolder) -> dict[str, Any]:
+    """The environment's arguments; early stopping keeps its curves in the run's folder.
+
+    There all workers share them, and a resumed search finds what it had learned.
+    """
+    arguments = dict(settings.env_arguments)
+    rule = arguments.get("early_stopping")
+    if isinstance(rule, Mapping):
+        arguments["early_stopping"] = {"curves": str(folder.path.resolve() / CURVES), **rule}
+    return arguments
+
+
 def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     """Everything that a search needs, but for its workers and its store."""
     before: dict[str, Any] = folder.read(SETTINGS) or {}
@@ -193,7 +206,7 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     if before:
         settings = resumed_settings(saved, vars(settings))
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
-    env = make_env(settings)
+    env = make_env(replace(settings, env_arguments=_env_arguments(settings, folder)))
     trainer = env.evaluator.evaluator
     check_children(settings, trainer)
     plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)

@@ -108,7 +108,16 @@ def _workers(settings: SearchSettings, trainer: ChildEvaluator) -> LocalWorkers 
     A child that may be ended has a process of its own.
     """
     if settings.ray is not None:
-        return RayWorkers(trainer, settings.ray, settings.workers, settings.child_timeout)
+        share = 1 / settings.children_per_gpu
+        gpus = share if settings.children_per_gpu > 1 else None  # by default as many as it needs
+        return RayWorkers(
+            trainer, settings.ray, settings.workers, settings.child_timeout, num_gpus=gpus
+        )
     if settings.workers is None and settings.child_timeout is None:
         return None
-    return LocalWorkers(trainer, settings.workers or 1, settings.child_timeout)
+    return LocalWorkers(
+        trainer,
+        settings.workers or 1,
+        settings.child_timeout,
+        children_per_gpu=settings.children_per_gpu,
+    )

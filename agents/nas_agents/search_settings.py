@@ -41,6 +41,8 @@ class SearchSettings:
     """How often each child is trained, with a seed of its own each time; it is worth the mean."""
     workers: int | None = None
     """Train so many children at a time, each in a process of its own; default: in this process."""
+    children_per_gpu: int = 1
+    """How many workers share a GPU, where children are trained on CUDA."""
     ray: str | None = None
     """Train children on the Ray cluster of this address; "local" starts one on this machine."""
     child_timeout: float | None = None
@@ -68,7 +70,7 @@ class SearchSettings:
             f"target_accuracy: expected a number in (0, 1], got {target}",
         )
         require(self.seed >= 0, f"seed: expected at least 0, got {self.seed}")
-        for name in ("envs", "repeats", "max_failures"):
+        for name in ("envs", "repeats", "max_failures", "children_per_gpu"):
             require_integer(name, getattr(self, name), least=1)
         if self.workers is not None:
             require_integer("workers", self.workers, least=1)
@@ -76,7 +78,11 @@ class SearchSettings:
 
 LIMITS = ("seconds", "target_accuracy", "max_failures")
 """What ends a search, and changes nothing in it; the number of episodes is known to the agent."""
-CHANGEABLE = (*LIMITS, "workers", "ray", "child_timeout", "store", "final", "final_arguments")
+CHANGEABLE = (
+    *LIMITS,
+    *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
+    *("final", "final_arguments"),
+)
 """The settings that a resumed search may have otherwise than before; all others decide what it
 does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}

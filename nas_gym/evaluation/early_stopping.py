@@ -42,13 +42,15 @@ class EarlyStopping:
     """
 
     delta: float = 0.1
-    """The largest chance that a child which would have been the best so far is stopped. Nothing is
-    stopped before about 4 / delta children have run to the end."""
+    """The chance, at most, that a child which gains as those of the band did is stopped although it
+    would have been the best so far. Nothing is stopped before about 4 / delta children have run to
+    the end."""
     exempt: float = 0.1
     """The share of children that always run to the end, so that the rule goes on learning."""
     curves: str | None = None
     """A file to which finished curves are appended, a line of JSON each, and from which those of
-    other processes are read; worker processes share the rule through it. Default: memory alone."""
+    other processes are read; worker processes share the rule through it. Default: memory alone; in
+    a search, a file in the run's folder."""
 
     def __post_init__(self) -> None:
         require_number("delta", self.delta, 0, 1)

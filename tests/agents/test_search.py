@@ -17,6 +17,7 @@ from nas_agents.search import SearchSettings, final_settings, search
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
+from nas_gym.evaluation.store import Store
 from nas_gym.evaluation.training import Trainer
 from nas_gym.networks import CellNetworkSettings, ChainNetworkSettings, build_network
 from nas_gym.search_spaces.cells import ADD
@@ -206,3 +207,37 @@ def test_bad_settings_leave_no_run_folder(
     with pytest.raises(NASGymError, match=says):
         search(settings, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> None:
+    """A resumed search goes on as one that was never interrupted, rule and all."""
+    arguments = {"filters": 2, "epochs": 2, "early_stopping": {"delta": 0.5}, "blocks": 1}
+
+    def begun(episodes: int) -> SearchSettings:
+        return SearchSettings(
+            "nas_gym/NASNet-v0",
+            "random",
+            episodes=episodes,
+            env_arguments=arguments,
+            final=False,
+        )
+
+    whole = search(begun(14), tmp_path / "whole").run
+    curves = (whole / "curves.jsonl").read_text(encoding="utf-8").splitlines()
+    lengths = [len(record.evaluation.curve) for record in Store(whole / "evaluations.db").records()]
+    assert 1 in lengths
+    assert lengths.count(2) == len(curves)
+    part = tmp_path / "part"
+
+    def fall(progress: Progress) -> None:
+        if progress.episodes == 9:
+            raise ConnectionError("the power is gone")
+
+    with pytest.raises(ConnectionError):
+        search(begun(14), part, on_episode=fall)
+    search(begun(14), part, resume=True)
+    results = [
+        [(line["architecture"], line["reward"]) for line in episodes_of(run)]
+        for run in (whole, part)
+    ]
+    assert results[0] == results[1]
