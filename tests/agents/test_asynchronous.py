@@ -6,6 +6,7 @@ import json
 import random
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
@@ -36,10 +37,16 @@ class Threads:
     """
 
     together = False
+    children_per_gpu = 0
 
     def __init__(
-        self, evaluator: ChildEvaluator, workers: int, timeout: float | None = None
+        self,
+        evaluator: ChildEvaluator,
+        workers: int,
+        timeout: float | None = None,
+        children_per_gpu: int = 1,
     ) -> None:
+        Threads.children_per_gpu = children_per_gpu
         self.evaluator, self.workers = evaluator, workers
         self.fingerprint = evaluator.fingerprint
         self._threads, self._lock = ThreadPoolExecutor(workers), Lock()
@@ -84,7 +91,8 @@ def test_all_workers_are_busy_and_every_proposal_is_observed(
     monkeypatch.setattr(Threads, "together", True)
     run = tmp_path / "run"
     settings = settings_for(run, "regularized-evolution", workers=4, episodes=60, **EVOLUTION)
-    result = search(settings, run)
+    result = search(replace(settings, children_per_gpu=3), run)
+    assert Threads.children_per_gpu == 3
     episodes = episodes_of(run)
     assert result.stopped_by == "episodes"
     assert sorted(episode["proposal"] for episode in episodes) == list(range(1, 61))
