@@ -12,7 +12,6 @@ under way.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -20,66 +19,11 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from nas_agents.controller_steps import controller_steps
+from nas_agents.controller_settings import controller_settings
+from nas_agents.controller_steps import controller_steps, kind_of
 from nas_agents.policies import NEVER
-from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require_integer
+from nas_gym.errors import InvalidSettings
 from nas_gym.search_spaces import Decision
-
-
-@dataclass(frozen=True)
-class ControllerSettings:
-    """The sizes of a controller, and how it begins.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
-
-    hidden_size: int = 100
-    layers: int = 1
-    init_range: float = 0.1
-    """All weights are drawn uniformly from [-init_range, init_range]."""
-    shared: bool = True
-    """Whether decisions of one kind share a softmax and their embeddings; a learned vector in the
-    input of each step then tells them apart. Otherwise each decision has its own."""
-    bias: bool = True
-    """Whether the LSTM and the softmaxes have biases."""
-    temperature: float | None = None
-    """Logits are divided by it."""
-    tanh_constant: float | None = None
-    """c: the logits u, once divided by the temperature, become c tanh(u)."""
-
-    def __post_init__(self) -> None:
-        require_integer("hidden_size", self.hidden_size, least=1)
-        require_integer("layers", self.layers, least=1)
-        for name in ("init_range", "temperature", "tanh_constant"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InvalidSettings(f"{name}: expected more than 0, got {value!r}")
-
-
-CONTROLLERS = {
-    "nas": ControllerSettings(hidden_size=35, layers=2, init_range=0.08),
-    "nasnet": ControllerSettings(shared=False),
-    "enas": ControllerSettings(temperature=5.0, tanh_constant=2.5),
-    "enas-macro-released": ControllerSettings(64, bias=False, tanh_constant=1.5),
-    "enas-micro-released": ControllerSettings(64, bias=False, tanh_constant=1.1),
-}
-"""The papers' sizes and initialisations: NAS section 4.1; NASNet appendix A.1, with its 2 x 5B
-softmaxes; ENAS's paper, and its released code's, https://github.com/melodyguan/enas."""
-
-
-def controller_settings(given: str | Mapping[str, Any] | None) -> ControllerSettings:
-    """The settings of a name in `CONTROLLERS`, or the defaults but for those given.
-
-    Raises:
-        InvalidSettings: a name or a value is not valid.
-    """
-    if not isinstance(given, str):
-        return from_fields(ControllerSettings, "controller", given or {})
-    if given not in CONTROLLERS:
-        hint = choices_hint(given, CONTROLLERS)
-        raise InvalidSettings(f"controller: {given!r} is not known; {hint}")
-    return CONTROLLERS[given]
 
 
 class _Reading(NamedTuple):
@@ -97,7 +41,7 @@ class LSTMController(BaseFeaturesExtractor):
 
     Args:
         observation_space: Partial architectures, as nas_gym's environments have them.
-        settings: A name in `CONTROLLERS`, or the `ControllerSettings` that differ from the
+        settings: A name in `controller_settings.CONTROLLERS`, or the settings that differ from the
             defaults.
         decisions: What is decided; default: what the observation space tells.
 
@@ -110,6 +54,8 @@ class LSTMController(BaseFeaturesExtractor):
     logit: torch.Tensor
     valid: torch.Tensor
     anchor: torch.Tensor
+    sign: torch.Tensor
+    favour: torch.Tensor
 
     def __init__(
         self,
@@ -125,26 +71,43 @@ class LSTMController(BaseFeaturesExtractor):
                 f"controller: {observation_space} does not tell its decisions; use an environment "
                 "of nas_gym as it is, or give the features extractor the search space's decisions"
             )
-        steps = controller_steps(decisions, chosen.shared)
-        for name in ("step", "token", "logit", "valid", "anchor"):
+        steps = controller_steps(decisions, chosen.shared, chosen.index_attention)
+        for name in ("step", "token", "logit", "valid", "anchor", "sign"):
             self.register_buffer(name, torch.from_numpy(getattr(steps, name)), persistent=False)
         self.joint = bool((self.step.diff() == 0).any())  # a step may make several decisions
         self.anchored = bool((self.anchor >= 0).any())
+        self.selects = bool(((self.anchor == 0) | (self.anchor == 1)).any())
         size, bias = chosen.hidden_size, chosen.bias
         places = int(self.step[-1]) + 1 if chosen.shared else 1
         self.place = nn.Parameter(torch.empty(places, size))  # the first is the start token
         self.embedding = nn.Embedding(steps.tokens + 1, size, padding_idx=0)
         self.lstm = nn.LSTM(size, size, chosen.layers, bias, batch_first=True)
-        self.softmaxes = nn.Linear(size, max(1, steps.logits), bias)
+        self.softmaxes = nn.Linear(size, max(1, steps.logits), bias or chosen.favoured_ops > 0)
         if self.anchored:
             self.w_prev = nn.Linear(size, size, bias=False)
             self.w_curr = nn.Linear(size, size, bias=False)
             self.v = nn.Linear(size, 1, bias=False)
+        if self.selects:
+            self.inputs = nn.Parameter(torch.empty(2, size))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -chosen.init_range, chosen.init_range)
         with torch.no_grad():
             self.embedding.weight[0] = 0.0
+        self._favour_operations(decisions)
         self._read: _Reading | None = None
+
+    def _favour_operations(self, decisions: Sequence[Decision]) -> None:
+        """Sets the two biases of `ControllerSettings.favoured_ops`."""
+        favour, favoured = torch.zeros(self.valid.shape), self.settings.favoured_ops
+        if favoured:
+            nn.init.zeros_(self.softmaxes.bias)
+            ops = [number for number, each in enumerate(decisions) if kind_of(each) == "op"]
+            with torch.no_grad():
+                self.softmaxes.bias[self.logit[ops, :favoured]] = 10.0
+            normal = [number for number in ops if decisions[number].name.startswith("normal/")]
+            favour[normal] = -0.25
+            favour[normal, :favoured] = 0.25
+        self.register_buffer("favour", favour, persistent=False)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """(N, H) of N prefixes: (N, T) integers, or their one-hot codes as SB3 makes them."""
@@ -161,24 +124,26 @@ class LSTMController(BaseFeaturesExtractor):
         """
         features, anchors, decision = self.outputs(observations)
         logits = self.softmaxes(features).gather(1, self.logit[decision])
+        attended = self.anchor[decision] >= 0
         if self.anchored:
-            score = self.v((self.w_prev(anchors) + self.w_curr(features)).tanh())
-            pair = torch.cat([-score, score], dim=1)
-            pair = nn.functional.pad(pair, (0, logits.shape[1] - 2))
-            logits = torch.where((self.anchor[decision] >= 0)[:, None], pair, logits)
+            score = self.v((self.w_prev(anchors) + self.w_curr(features)[:, None]).tanh())[..., 0]
+            logits = torch.where(attended, self.sign[decision] * score, logits)
         settings = self.settings
         if settings.temperature is not None:
             logits = logits / settings.temperature
         if settings.tanh_constant is not None:
-            logits = settings.tanh_constant * logits.tanh()
+            reduced = torch.where(attended, 1.0, 1 / settings.op_tanh_reduce)
+            logits = settings.tanh_constant * reduced * logits.tanh()
+        if settings.favoured_ops:
+            logits = logits + self.favour[decision]
         return features, logits.masked_fill(~self.valid[decision], NEVER)
 
     def outputs(
         self, observations: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The LSTM's output of the next decision's step, (N, H); that of the anchor point which a
+        """The LSTM's output of the next decision's step, (N, H); the anchors that attention scores
 
-        skip connection comes from, (N, H); and the next decision, (N,), of prefixes, (N, T).
+        its choices by, (N, A, H); and the next decision, (N,), of prefixes, (N, T).
         """
         decided = (observations > 0).sum(1)
         steps = self.step[decided]
@@ -192,7 +157,9 @@ class LSTMController(BaseFeaturesExtractor):
         features = outputs[rows, steps]
         if not self.anchored:
             return features, features, decision
-        return features, outputs[rows, self.anchor[decision].clamp(min=0)], decision
+        inputs = self.inputs if self.selects else outputs.new_zeros(2, outputs.shape[2])
+        pool = torch.cat([inputs.expand(len(outputs), -1, -1), outputs], dim=1)
+        return features, pool[rows[:, None], self.anchor[decision].clamp(min=0)], decision
 
     def _run(
         self,

@@ -18,7 +18,8 @@ from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import nn
 
-from nas_agents.controller import LSTMController, controller_settings
+from nas_agents.controller import LSTMController
+from nas_agents.controller_settings import controller_settings
 from nas_gym.errors import require
 
 
@@ -46,8 +47,8 @@ class _ControllerPolicy(BasePolicy):
         observation_space: Partial architectures, as nas_gym's environments have them.
         action_space: `Discrete`, one decision a step.
         lr_schedule: The learning rate.
-        controller: A name in `nas_agents.controller.CONTROLLERS`, or the `ControllerSettings` that
-            differ from the defaults.
+        controller: A name in `nas_agents.controller_settings.CONTROLLERS`, or the settings that
+            differ from the defaults of `ControllerSettings`.
         value_gradient: Whether the value head's error also teaches the LSTM.
         **keywords: As in the base.
 

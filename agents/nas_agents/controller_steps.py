@@ -12,6 +12,9 @@ The decisions' names and labels settle it:
   anchor point, as in NAS (Zoph & Le 2017, section 3.3) and in ENAS (Pham et al. 2018, section 2.3):
   they are drawn independently of each other.
 - Every other decision is a step of its own.
+- A decision among hidden states, ``CELL/node_3/index_1``, can be scored by attention over these as
+  ENAS's released micro search does it. A state's anchor is the step after its block's last
+  decision, the first whose output has read the whole block; a cell's inputs have learned vectors.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from nas_gym.search_spaces import Decision
 
 SKIPS = (("no", "yes"), ("not an input", "an input"))
 """The labels of ENAS's and of NAS's skip connections."""
+INPUTS = ("h_{i-1}", "h_i")
+"""The labels of a cell's inputs."""
 
 _NUMBER = re.compile(r"[\s_]*[\d(][\d\s,<>()-]*$")
 _SKIP = re.compile(r"^(?P<word>[^\d/]*)\d+/.*\D(?P<source>\d+)$")
@@ -46,7 +51,10 @@ class ControllerSteps:
     valid: NDArray[np.bool_]
     """(T, A): whether a decision has so many choices."""
     anchor: NDArray[np.int64]
-    """(T,): of a skip connection, the step of the layer that it comes from; otherwise -1."""
+    """(T, A): where attention scores a choice, what it reads: 0 and 1 are learned vectors of a
+    cell's inputs, 2 + s is the LSTM's output in step s; otherwise -1."""
+    sign: NDArray[np.float32]
+    """(T, A): what attention's score is multiplied by: -1 for a skip's "no", otherwise 1."""
     tokens: int
     """How many embeddings there are, the first left out."""
     kinds: dict[str, list[str]]
@@ -64,23 +72,27 @@ def kind_of(decision: Decision) -> str:
     return _NUMBER.sub("", last) or last
 
 
-def controller_steps(decisions: Sequence[Decision], shared: bool = True) -> ControllerSteps:
+def controller_steps(
+    decisions: Sequence[Decision], shared: bool = True, index_attention: bool = False
+) -> ControllerSteps:
     """The steps of a search space's decisions.
 
     Args:
         decisions: All of them, in order.
         shared: Whether decisions of one kind share a softmax, and their embeddings; otherwise each
             has its own.
+        index_attention: Whether decisions among hidden states are scored by attention over these.
     """
     most = max(len(decision.choices) for decision in decisions)
     step = np.zeros(len(decisions) + 1, dtype=np.int64)
     token = np.zeros((len(decisions), most + 1), dtype=np.int64)
     logit = np.zeros((len(decisions), most), dtype=np.int64)
     valid = np.zeros((len(decisions), most), dtype=np.bool_)
-    anchor = np.full(len(decisions), -1, dtype=np.int64)
+    anchor = np.full((len(decisions), most), -1, dtype=np.int64)
+    sign = np.ones((len(decisions), most), dtype=np.float32)
     labels: dict[tuple[str, str], int] = {}  # the logits: (kind, label)
     tokens: dict[tuple[str, str], int] = {}
-    ends: dict[str, int] = {}  # the last step of each layer
+    ends: dict[str, int] = {}  # the last step of each layer, and of each block
     before = ""
     for number, decision in enumerate(decisions):
         layer = decision.name.partition("/")[0]
@@ -88,20 +100,25 @@ def controller_steps(decisions: Sequence[Decision], shared: bool = True) -> Cont
         kind = kind_of(decision) if shared else decision.name
         point = layer if source else ""  # the anchor point that the decision is made at, if any
         step[number] = step[number - 1] + (number > 0 and not (point and point == before))
-        before, ends[layer] = point, int(step[number])
+        before = point
+        ends[layer] = ends[decision.name.rpartition("/")[0]] = int(step[number])
+        selects = index_attention and set(decision.choices) >= set(INPUTS)
         if source:
-            anchor[number] = ends.get(source, 0)
+            anchor[number, :2], sign[number, 0] = 2 + ends.get(source, 0), -1.0
         size = len(decision.choices)
         valid[number, :size] = True
         for place, label in enumerate(decision.choices):
             token[number, place + 1] = tokens.setdefault((kind + source, label), len(tokens) + 1)
-            if not source:
+            if selects:
+                block = f"{layer}/{label}"
+                anchor[number, place] = 3 + ends[block] if block in ends else INPUTS.index(label)
+            elif not source:
                 logit[number, place] = labels.setdefault((kind, label), len(labels))
     step[-1] = step[-2] + 1
     kinds: dict[str, list[str]] = {}
     for kind, label in labels:
         kinds.setdefault(kind, []).append(label)
-    return ControllerSteps(step, token, logit, valid, anchor, len(tokens), kinds)
+    return ControllerSteps(step, token, logit, valid, anchor, sign, len(tokens), kinds)
 
 
 def _source(decision: Decision) -> str:

@@ -13,7 +13,7 @@ shared-weights accuracy is what random sampling under the same shared weights wo
 `--part 1/2` and `--part 2/2` share `alone` between two processes, also while `search` runs.
 
 A stage that is called again goes on where it was. Children have the released code's final network,
-of the size of the search's.
+of the size of the search's. Seconds are processor seconds.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class Checkpoint(BaseCallback):
         self.run, self.every = run, every
         self.record = run.read("progress.json") or {"seconds": 0.0, "epochs": []}
         self.saved = self.epoch = run.sharing.epoch
-        self.since = time.perf_counter()
+        self.since = time.process_time()
         self.rewards: list[float] = []
 
     def _on_step(self) -> bool:
@@ -205,7 +205,7 @@ class Checkpoint(BaseCallback):
 
     def save(self) -> None:
         """Writes agent and progress."""
-        now = time.perf_counter()
+        now = time.process_time()
         self.record["seconds"] += now - self.since
         self.since, self.saved = now, self.run.sharing.epoch
         part = self.run.folder / "checkpoint.part.zip"
@@ -227,7 +227,7 @@ def search(run: Run) -> None:
         agent.learn(missing, callback=checkpoint, reset_num_timesteps=False)
         checkpoint.end_epoch()
         checkpoint.save()
-    started = time.perf_counter()
+    started = time.process_time()
     best, evaluation = agent.choose()
     with run.sharing.on_whole_split():
         shared = [each.accuracy for each in run.sharing.evaluate(run.random_children)]
@@ -237,7 +237,7 @@ def search(run: Run) -> None:
             "best": best.to_dict(),
             "shared_accuracy": evaluation.accuracy,
             "random_shared_accuracies": shared,
-            "seconds": checkpoint.record["seconds"] + time.perf_counter() - started,
+            "seconds": checkpoint.record["seconds"] + time.process_time() - started,
             "epochs": run.sharing.epoch,
             "episodes": agent.num_timesteps // decisions,
             "hardware": hardware_name(run.sharing.device),
@@ -257,11 +257,11 @@ def alone(run: Run, part: int, parts: int) -> None:
     for name, child, repeat in mine:
         if run.read(f"alone/{name}.json"):
             continue
-        started = time.perf_counter()
+        started = time.process_time()
         evaluation, network = trainer.train_one(child, repeat)
         seed = child_seed(run.seed, child, repeat)
         test = trainer.test_accuracy(network) if network is not None else None
-        seconds = time.perf_counter() - started
+        seconds = time.process_time() - started
         record = {**evaluation.to_dict(), "seed": seed, "test": test, "seconds": seconds}
         run.write(f"alone/{name}.json", record)
         print(name, evaluation.status, f"{evaluation.accuracy:.4f}", test, f"{seconds:.0f} s")
@@ -286,6 +286,8 @@ def report(run: Run) -> None:
     seconds = found["seconds"]
     print(f"hardware: {found['hardware']}, torch {torch.__version__}, {platform.system()}")
     print(f"search: {found['epochs']} epochs, {found['episodes']} episodes, {seconds:.0f} s")
+    spent = sum(record["seconds"] for record in records if record)
+    print(f"random children: {spent:.0f} s")
     print("| figure | measured | n |\n|---|---|---|")
     print(f"| ENAS {run.space}, retrained, test accuracy | {interval(ours)} | {len(ours)} seeds |")
     print(f"| random architectures trained alike | {interval(five)} | {len(five)} |")

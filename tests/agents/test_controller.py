@@ -16,8 +16,9 @@ from torch.nn.functional import one_hot
 
 from examples.benchmarks.controller import Landscape, draw, learn
 from nas_agents.baseline_ppo import BaselinePPO
-from nas_agents.controller import CONTROLLERS, LSTMController
+from nas_agents.controller import LSTMController
 from nas_agents.controller_policy import ControllerPolicy, MaskableControllerPolicy
+from nas_agents.controller_settings import CONTROLLERS
 from nas_agents.controller_steps import controller_steps, kind_of
 from nas_agents.environments import registered_search_spaces
 from nas_gym import (
@@ -30,7 +31,12 @@ from nas_gym import (
 )
 from nas_gym.env import observation_space_of
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
-from nas_gym.search_spaces import CustomArchitecture, Decision, ENASMacroSearchSpace
+from nas_gym.search_spaces import (
+    CustomArchitecture,
+    Decision,
+    ENASMacroSearchSpace,
+    ENASMicroSearchSpace,
+)
 from tests.helpers import ConvNet, LayersSearchSpace, StubEvaluator
 
 SEARCH_SPACES: dict[str, SearchSpace] = {
@@ -97,7 +103,7 @@ def test_a_label_is_one_logit_wherever_it_is_a_choice() -> None:
     kernels = controller_steps(Kernels.decisions)
     assert kernels.kinds == {"kernel": ["1", "3", "5", "7"]}
     assert kernels.logit.tolist() == [[0, 1, 2], [2, 3, 0]]
-    assert kernels.anchor.tolist() == [-1, -1]
+    assert bool((kernels.anchor == -1).all())
     apart = controller_steps(Kernels.decisions, shared=False)
     assert apart.logits == 5
     assert apart.tokens == 5
@@ -109,11 +115,24 @@ def test_the_anchor_point_of_a_layer_is_one_step() -> None:
     assert macro.step[-1] == 23
     nas = controller_steps(NASSearchSpace(3).decisions)
     assert nas.step.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11]
-    assert nas.anchor.tolist() == [-1] * 6 + [2] + [-1] * 3 + [2, 6]
+    assert nas.anchor[:, :2].tolist() == [[-1, -1]] * 6 + [[4, 4]] + [[-1, -1]] * 3 + [
+        [4, 4],
+        [8, 8],
+    ]
+    assert bool((nas.anchor[:, 2:] == -1).all())
+
+
+def test_the_anchor_of_a_hidden_state_is_the_step_after_its_block() -> None:
+    steps = controller_steps(ENASMicroSearchSpace(3).decisions, index_attention=True)
+    assert steps.anchor[0].tolist() == [0, 1, -1, -1, -1]  # the cell's inputs
+    assert steps.anchor[9].tolist() == [0, 1, 6, 10, -1]  # node_2 is read in step 4, node_3 in 8
+    assert steps.anchor[20].tolist() == [0, 1, 18, 22, -1]  # of the reduction cell
+    assert list(steps.kinds) == ["op"]
+    assert bool((steps.sign == 1).all())
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)
-@pytest.mark.parametrize("controller", [None, "nasnet"])
+@pytest.mark.parametrize("controller", [None, "nasnet", "enas-micro-released"])
 def test_a_prefix_is_read_alike_alone_in_a_batch_and_step_by_step(
     name: str, controller: str | None
 ) -> None:
@@ -212,6 +231,26 @@ def test_anchors_are_scored_by_attention_over_earlier_layers() -> None:
     assert logits[2:].tolist() == [-1e8, -1e8]
 
 
+def test_attention_over_hidden_states_and_the_released_biases() -> None:
+    search_space = ENASMicroSearchSpace(2)
+    policy = policy_of(search_space, controller="enas-micro-released")
+    with torch.no_grad():  # as it begins, but for the softmaxes' weights
+        policy.features_extractor.softmaxes.bias.div_(5)
+        policy.features_extractor.softmaxes.weight.zero_()
+    extractor = policy.features_extractor
+    rows = prefixes(search_space, 1)
+    outputs, _ = extractor._run(rows[-1], 0, 16, None)
+    anchors = torch.stack([*extractor.inputs, outputs[0, 12]])
+    hidden = extractor.w_prev(anchors) + extractor.w_curr(outputs[0, 13])
+    expected = 1.1 * extractor.v(hidden.tanh())[:, 0].tanh()
+    torch.testing.assert_close(extractor.logits(rows[13])[1][0, :3], expected)
+    assert extractor.logits(rows[13])[1][0, 3:].tolist() == [-1e8, -1e8]
+    saturated = 1.1 / 2.5
+    for step, favour in ((2, 0.25), (15, 0.0)):
+        operations = torch.tensor([saturated + favour] * 2 + [-favour] * 3)
+        torch.testing.assert_close(extractor.logits(rows[step])[1][0], operations)
+
+
 def test_temperature_and_tanh_constant() -> None:
     search_space = NASNetSearchSpace(1)
     row = prefixes(search_space, 2)[2]
@@ -230,8 +269,11 @@ def test_the_papers_sizes(name: str, size: int, layers: int, most: float) -> Non
     search_space = NASSearchSpace(2)
     extractor = LSTMController(observation_space_of(search_space), name)
     assert (extractor.lstm.hidden_size, extractor.lstm.num_layers) == (size, layers)
-    assert extractor.lstm.bias == (extractor.softmaxes.bias is not None) == (size != 64)
+    assert extractor.lstm.bias == (size != 64)
+    assert (extractor.softmaxes.bias is None) == (name == "enas-macro-released")
     for parameter in extractor.parameters():
+        if name == "enas-micro-released" and parameter is extractor.softmaxes.bias:
+            continue  # zeros, and tens for the favoured operations
         assert 0.5 * most < float(parameter.detach().abs().max()) <= most
     assert name in CONTROLLERS
 
