@@ -79,18 +79,18 @@ def scale_of(space: str, dataset: str) -> Scale:
         search_space = ENASMacroSearchSpace(3 if tiny else 12)
         network = MacroNetworkSettings(filters=16, form="released_search", dropout=0.1)
     final = replace(network, form="released_final", dropout=0.0)
-    epochs = 3 if tiny else 60
+    epochs = 3 if tiny else 124
     return Scale(
         search_space,
         network,
         WeightSharingSettings(
             network,
             epochs=epochs,
-            batch_size=64,
-            period=4,  # 4 + 8 + 16 + 32 = 60 epochs
+            batch_size=32,
+            period=4,  # 4 + 8 + 16 + 32 + 64 = 124 epochs
             weight_decay=2e-4 if micro else 5e-4,
         ),
-        TrainingSettings(final, epochs=1 if tiny else 6, batch_size=64, learning_rate=0.1),
+        TrainingSettings(final, epochs=1 if tiny else 6, batch_size=32, learning_rate=0.05),
         {
             "learning_rate": 0.0035 if micro else 0.001,
             "n_episodes": TOGETHER,

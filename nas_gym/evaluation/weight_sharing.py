@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.architecture import Architecture
@@ -164,16 +164,15 @@ class WeightSharing:
                 math.ceil(len(self._validation) / self.batch_size)
             )
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
+        weights, self._gradients = flattened(self.supernet)
         self.optimizer = torch.optim.SGD(
-            self.supernet.parameters(),
+            [weights],
             lr=settings.learning_rate,
             momentum=settings.momentum,
             nesterov=settings.nesterov and settings.momentum > 0,
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        for parameter in self.supernet.parameters():  # those off a child's path have gradients too
-            parameter.grad = torch.zeros_like(parameter)
         self.epoch = 0
         """How many epochs the shared weights have been trained for."""
         self.last: SharedEpoch | None = None
@@ -298,10 +297,11 @@ class WeightSharing:
             loss = main + sum(auxiliary) * self.supernet.auxiliary_weight
         loss.backward()
         if self.settings.gradient_clip:
-            parameters = self.supernet.parameters()
-            torch.nn.utils.clip_grad_norm_(parameters, self.settings.gradient_clip)
+            torch.nn.utils.clip_grad_norm_(
+                self.optimizer.param_groups[0]["params"], self.settings.gradient_clip
+            )
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=False)
+        self._gradients.zero_()
         right = (both[0].argmax(dim=1) == labels).float().mean()
         return torch.stack((main.detach().float(), right))
 
@@ -368,3 +368,26 @@ class WeightSharing:
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast_dtype)
+
+
+def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
+    """Lays a network's P parameters and their gradients out in one tensor each, (P,).
+
+    The network's own become views of these. A supernet has thousands of small ones, most of which
+    are off a child's path: an optimizer's step, with weight decay and momentum of them all, is then
+    one of a single tensor. The network must not be moved or converted from then on.
+
+    Returns:
+        The weights, and the gradients, which are the weights' ``grad``.
+    """
+    parameters = list(network.parameters())
+    sizes = [each.numel() for each in parameters]
+    weights = nn.Parameter(parameters[0].new_empty(sum(sizes)))
+    gradients = weights.grad = torch.zeros_like(weights)
+    parts = zip(weights.detach().split(sizes), gradients.split(sizes), strict=True)
+    for parameter, both in zip(parameters, parts, strict=True):
+        shape, strides = parameter.shape, parameter.stride()  # of channels_last, for instance
+        weight, gradient = (each.as_strided(shape, strides, each.storage_offset()) for each in both)
+        weight.copy_(parameter.detach())
+        parameter.data, parameter.grad = weight, gradient
+    return weights, gradients

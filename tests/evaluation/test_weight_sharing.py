@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from nas_gym import (
     Architecture,
@@ -24,7 +26,12 @@ from nas_gym import (
 )
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
 from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.evaluation.weight_sharing import Sample, WeightSharing, WeightSharingSettings
+from nas_gym.evaluation.weight_sharing import (
+    Sample,
+    WeightSharing,
+    WeightSharingSettings,
+    flattened,
+)
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 
@@ -298,3 +305,26 @@ def test_on_cuda_it_repeats_and_goes_on(digits: Dataset) -> None:
     other.load_state_dict(evaluator.state_dict())
     assert other.epoch == 1
     assert {e.status for e in other.evaluate(sampler()(3))} == {"ok"}
+
+
+def test_flattened_parameters_are_views_of_one_tensor() -> None:
+    """In the network's own layout; a step of the one tensor is a step of them all."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
+    network = network.to(memory_format=torch.channels_last)
+    twin = deepcopy(network)
+    weights, gradients = flattened(network)
+    assert weights.shape == gradients.shape == (sum(p.numel() for p in twin.parameters()),)
+    optimizers = [
+        torch.optim.SGD(each, lr=0.1, momentum=0.9, weight_decay=0.1)
+        for each in ([weights], twin.parameters())
+    ]
+    for step in range(3):
+        images = torch.randn(5, 3, 4, 4)
+        for each, optimizer in zip((network, twin), optimizers, strict=True):
+            each(images).square().sum().backward()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=False)
+        for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+            torch.testing.assert_close(one, other, msg=f"step {step}")
+            assert one.stride() == other.stride()
