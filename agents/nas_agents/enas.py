@@ -23,6 +23,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
+from torch import Tensor
 
 from nas_agents.reinforce import Reinforce
 from nas_agents.shared_weights import (
@@ -61,8 +62,6 @@ class ENAS(Reinforce):
     Raises:
         InvalidSettings: a value is out of its range, or the children share no weights.
     """
-
-    penalized = True
 
     def __init__(
         self,
@@ -131,8 +130,8 @@ class ENAS(Reinforce):
         ]
 
     def penalty(
-        self, observations: torch.Tensor, actions: torch.Tensor, log_prob: torch.Tensor
-    ) -> torch.Tensor:
+        self, observations: Tensor, actions: Tensor, log_prob: Tensor, ended: Tensor
+    ) -> Tensor | float:
         """The weighted divergence of skip connections from their prior: of all architectures.
 
         The mean over layers of sum_j KL(Bernoulli(p_j) || Bernoulli(rho)).
@@ -140,9 +139,9 @@ class ENAS(Reinforce):
         decisions = self.shared.search_space.decisions
         skips = torch.tensor([decision.choices == SKIP_LABELS for decision in decisions])
         layers = len(decisions) - int(skips.sum()) - 1  # the first one has no skips
-        chosen = skips.to(observations.device)[(observations > 0).sum(1)]
+        chosen = skips.to(observations.device)[(observations > 0).sum(1)] & ended
         if not self.skip_weight or not chosen.any():
-            return log_prob.sum() * 0.0
+            return 0.0
         log_p = log_prob[chosen].double().clamp(max=-1e-9)  # of what was chosen, yes or no
         log_odds = log_p - torch.log(-torch.expm1(log_p))
         if self.skip_logits:
@@ -152,7 +151,7 @@ class ENAS(Reinforce):
         p, log_sigmoid = log_odds.sigmoid(), torch.nn.functional.logsigmoid
         divergence = p * (log_sigmoid(log_odds) - np.log(rho))
         divergence = divergence + (1 - p) * (log_sigmoid(-log_odds) - np.log(1 - rho))
-        weighted: torch.Tensor = self.skip_weight * divergence.sum() / layers
+        weighted: Tensor = self.skip_weight * divergence.sum() / layers
         return weighted.to(log_prob)
 
     def _init_callback(self, callback: Any, progress_bar: bool = False) -> BaseCallback:

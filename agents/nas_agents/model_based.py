@@ -12,10 +12,9 @@ from collections import deque
 from operator import itemgetter
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import softmax
 
-from nas_agents.gaussian_process import Floats, GaussianProcess, normal_scores
+from nas_agents.gaussian_process import GaussianProcess, normal_scores
+from nas_agents.softmax_table import SoftmaxTable
 from nas_agents.strategy import Strategy
 from nas_gym import SearchSpace
 from nas_gym.errors import require_integer, require_number
@@ -90,7 +89,7 @@ class ModelBased(Strategy):
         self.updates, self.batch_size, self.entropy = updates, batch_size, entropy
         self.elite, self.confidence = elite, confidence
         self.explore, self.candidates = explore, candidates
-        self.policy = Policy(search_space, self.rng, learning_rate)
+        self.policy = SoftmaxTable(search_space, self.rng, learning_rate)
         self._observed: deque[tuple[Choices, float]] = deque(maxlen=memory)
         self._proposed: set[str] = set()
         """Keys."""
@@ -130,76 +129,3 @@ class ModelBased(Strategy):
 
     def observe(self, choices: Choices, reward: float) -> None:
         self._observed.append((choices, reward))
-
-
-class Policy:
-    """A softmax over each decision's choices, whatever was chosen before, as far as it is valid.
-
-    Args:
-        search_space: Whose sequences of choices are drawn.
-        rng: What draws them.
-        learning_rate: Adam's.
-    """
-
-    def __init__(
-        self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
-    ) -> None:
-        self.search_space, self.rng, self.learning_rate = search_space, rng, learning_rate
-        shape = (len(search_space.decisions), search_space.num_actions)
-        self.logits = np.zeros(shape)  # (T, A)
-        self._moments = np.zeros((2, *shape))
-        self._steps = 0
-
-    def start_at(self, choices: Choices, confidence: float) -> None:
-        """Forgets all; from now on, these choices, (T,), are the likeliest.
-
-        Args:
-            choices: The sequence.
-            confidence: By how much their logits are above the others'.
-        """
-        taken = choices[:, None] == np.arange(self.logits.shape[1])
-        self.logits = confidence * taken.astype(np.float64)
-        self._moments[:] = 0
-        self._steps = 0
-
-    def draw(self, number: int, explore: float = 0.0) -> tuple[NDArray[np.int64], Floats]:
-        """N sequences of choices, (N, T); the probabilities of all choices in each, (N, T, A).
-
-        With the probability ``explore``, a choice is drawn uniformly.
-        """
-        choices = np.zeros((number, len(self.logits)), dtype=np.int64)
-        probabilities = np.zeros((number, *self.logits.shape))
-        weights = (1 - explore) * softmax(self.logits, axis=1) + explore / self.logits.shape[1]
-        draws = self.rng.random((len(self.logits), number))
-        for step, weight in enumerate(weights):
-            masked = weight * self.search_space.action_masks(choices[:, :step])
-            cumulated = np.broadcast_to(masked, (number, len(weight))).cumsum(axis=1)
-            total = cumulated[:, -1:]
-            choices[:, step] = (cumulated <= draws[step, :, None] * total).sum(axis=1)
-            probabilities[:, step] = masked / total
-        return choices, probabilities
-
-    def update(
-        self, choices: NDArray[np.int64], probabilities: Floats, rewards: Floats, entropy: float
-    ) -> None:
-        """A step of Adam along the policy gradient (REINFORCE, the batch's mean as baseline).
-
-        Args:
-            choices: (N, T), as drawn.
-            probabilities: (N, T, A), as drawn.
-            rewards: (N,).
-            entropy: Weight of the policy's entropy.
-        """
-        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)  # (N,)
-        taken = choices[:, :, None] == np.arange(self.logits.shape[1])  # (N, T, A)
-        logs = np.log(np.maximum(probabilities, 1e-12))
-        entropies = -(probabilities * logs).sum(axis=2, keepdims=True)
-        gradient = (taken - probabilities) * advantages[:, None, None]
-        gradient -= entropy * probabilities * (logs + entropies)
-        mean = gradient.mean(axis=0)
-        self._steps += 1
-        first, second = self._moments
-        first += 0.1 * (mean - first)
-        second += 0.01 * (mean**2 - second)
-        scale = np.sqrt(second / (1 - 0.99**self._steps)) + 1e-8
-        self.logits += self.learning_rate * first / (1 - 0.9**self._steps) / scale

@@ -23,30 +23,19 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
 from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from nas_agents.controller_policy import MaskableControllerPolicy
 from nas_agents.moving_average import MovingAverage, episode_returns
 from nas_agents.policies import IndependentLogits
 from nas_gym.errors import require, require_integer
 
-NASBENCH201: dict[str, Any] = {
-    "policy": "IndependentLogits",
-    "learning_rate": 0.1,
-    "n_episodes": 1,
-    "baseline_decay": 0.9,
-    "bias_correction": True,
-    "own_reward": True,
-}
-"""NAS-Bench-201's settings, for `nas_gym.sb3.VecWholeArchitecture` (AutoDL-Projects,
-exps/NAS-Bench-201-algos/reinforce.py). Of the learning rates in its documentation and its scripts,
-0.01, 0.02, 0.1, 0.2 and 0.5, this one found the best cells on CIFAR-10."""
-
 
 class Step(NamedTuple):
     """One decision in each of the N environments."""
 
-    observations: torch.Tensor  # (N, ...)
-    actions: torch.Tensor  # (N,) or (N, T)
+    observations: Tensor  # (N, ...)
+    actions: Tensor  # (N,) or (N, T)
     masks: NDArray[np.bool_] | None  # (N, A)
     rewards: NDArray[np.float32]  # (N,)
     dones: NDArray[np.bool_]  # (N,)
@@ -80,8 +69,6 @@ class Reinforce(OnPolicyAlgorithm):
         "MlpPolicy": MaskableActorCriticPolicy,
         "IndependentLogits": IndependentLogits,
     }
-    penalized: ClassVar[bool] = False
-    """Whether a subclass has a `penalty`."""
     policy: Any
 
     def __init__(
@@ -173,28 +160,18 @@ class Reinforce(OnPolicyAlgorithm):
         returns, known, first = episode_returns(np.stack(rewards), np.stack(dones))
         episodes = returns[known & first]
         baseline = self.baseline.before(episodes)
-        _, log_prob, entropy = self.policy.evaluate_actions(
-            torch.cat(observations),
-            torch.cat(actions),
-            **_masking(None if masks[0] is None else np.concatenate(masks)),
-        )
-        # minus the gradient above, the objective being what the optimizer is to raise
+        seen, done = torch.cat(observations), torch.cat(actions)
+        given = _masking(None if masks[0] is None else np.concatenate(masks))
+        _, log_prob, entropy = self.policy.evaluate_actions(seen, done, **given)
+        ended = torch.from_numpy(known.ravel()).to(log_prob.device)
+        # minus the objective above, whose gradient is the one that the module's text tells
         weights = np.where(known, baseline - returns, 0.0).ravel() / len(episodes)
-        terms, gradients = [log_prob], [torch.from_numpy(weights).to(log_prob)]
+        loss = log_prob @ torch.from_numpy(weights).to(log_prob)
         if self.ent_coef:
-            shares = known.ravel() * (-self.ent_coef / len(episodes))
-            terms, gradients = [*terms, entropy], [*gradients, torch.from_numpy(shares).to(entropy)]
-        if self.penalized:
-            every = torch.from_numpy(known.ravel()).to(log_prob.device)
-            penalty = self.penalty(
-                torch.cat(observations)[every], torch.cat(actions)[every], log_prob[every]
-            )
-            terms, gradients = (
-                [*terms, penalty],
-                [*gradients, penalty.new_tensor(1 / len(episodes))],
-            )
+            loss = loss - entropy @ ended.to(entropy) * (self.ent_coef / len(episodes))
+        loss = loss + self.penalty(seen, done, log_prob, ended) / len(episodes)
         optimizer.zero_grad()
-        torch.autograd.backward(terms, gradients)
+        loss.backward()
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         optimizer.step()
@@ -205,16 +182,17 @@ class Reinforce(OnPolicyAlgorithm):
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def penalty(
-        self, observations: torch.Tensor, actions: torch.Tensor, log_prob: torch.Tensor
-    ) -> torch.Tensor:
-        """What a subclass takes from the objective, where ``penalized``: of all architectures.
+        self, observations: Tensor, actions: Tensor, log_prob: Tensor, ended: Tensor
+    ) -> Tensor | float:
+        """What a subclass takes from the objective, of all architectures together.
 
         Args:
-            observations: Of the S decisions of these architectures, (S, ...).
+            observations: Of S decisions, (S, ...).
             actions: (S,) or (S, T).
             log_prob: Of the actions, (S,), with a gradient.
+            ended: (S,) whether a decision's episode ended; others do not count.
         """
-        raise NotImplementedError
+        return 0.0
 
 
 def _masking(masks: NDArray[np.bool_] | None) -> dict[str, Any]:

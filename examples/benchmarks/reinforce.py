@@ -21,7 +21,8 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.distributions import Categorical
 
-from nas_agents.reinforce import NASBENCH201, Reinforce
+from nas_agents.registry import NASBENCH201
+from nas_agents.reinforce import Reinforce
 from nas_gym import Architecture
 from nas_gym.evaluation.table import Table
 from nas_gym.sb3 import VecWholeArchitecture, make_vec_env

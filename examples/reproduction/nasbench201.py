@@ -47,8 +47,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from nas_agents.agents import agent_arguments, agent_entry, load_strategy, make_agent, make_strategy
-from nas_agents.registry import Plan
-from nas_agents.reinforce import NASBENCH201
+from nas_agents.registry import NASBENCH201, Plan
 from nas_agents.side_by_side import side_by_side
 from nas_gym import NASVectorEnv
 from nas_gym.evaluation.nasbench_tables import nasbench201_table

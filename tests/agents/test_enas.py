@@ -183,10 +183,13 @@ def test_skip_connections_are_drawn_to_their_prior(
 
 def test_the_penalty_is_the_divergence() -> None:
     agent = enas(skip_target=0.4, skip_weight=0.8)
-    observations = torch.tensor([[1, 0, 0, 0, 0, 0], [1, 2, 0, 0, 0, 0], [1, 2, 1, 3, 0, 0]])
-    log_prob = torch.tensor([0.3, 0.7, 0.9]).log().requires_grad_()
-    actions = torch.tensor([1, 1, 0])  # an operation; a skip of p = 0.7; no skip of p = 0.1
-    penalty = agent.penalty(observations, actions, log_prob)
+    rows = [[1, 0, 0, 0, 0, 0], [1, 2, 0, 0, 0, 0], [1, 2, 1, 3, 0, 0], [1, 2, 0, 0, 0, 0]]
+    observations = torch.tensor(rows)
+    log_prob = torch.tensor([0.3, 0.7, 0.9, 0.6]).log().requires_grad_()
+    actions = torch.tensor([1, 1, 0, 1])  # an operation; a skip of p = 0.7; no skip of p = 0.1
+    ended = torch.tensor([True, True, True, False])
+    penalty = agent.penalty(observations, actions, log_prob, ended)
+    assert isinstance(penalty, torch.Tensor)
 
     def divergence(p: float) -> float:
         return p * math.log(p / 0.4) + (1 - p) * math.log((1 - p) / 0.6)
@@ -194,8 +197,8 @@ def test_the_penalty_is_the_divergence() -> None:
     assert penalty.item() == pytest.approx(0.8 * (divergence(0.7) + divergence(0.1)) / 2, rel=1e-5)
     penalty.backward()
     assert log_prob.grad is not None
-    assert log_prob.grad[0] == 0
-    assert (log_prob.grad[1:] != 0).all()
+    assert log_prob.grad[0] == log_prob.grad[3] == 0
+    assert (log_prob.grad[1:3] != 0).all()
 
 
 def test_the_micro_search_space_has_no_penalty() -> None:
@@ -207,7 +210,9 @@ def test_the_micro_search_space_has_no_penalty() -> None:
     agent = enas(env)
     agent.learn(4 * len(micro.decisions))
     observations = torch.zeros(3, len(micro.decisions), dtype=torch.int8)
-    assert agent.penalty(observations, torch.zeros(3), torch.rand(3).log()) == 0
+    assert (
+        agent.penalty(observations, torch.zeros(3), torch.rand(3).log(), torch.ones(3).bool()) == 0
+    )
     assert agent.shared.epoch == 1
 
 

@@ -12,7 +12,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.moving_average import MovingAverage, episode_returns
-from nas_agents.reinforce import NASBENCH201, Reinforce
+from nas_agents.registry import NASBENCH201
+from nas_agents.reinforce import Reinforce
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
