@@ -19,6 +19,7 @@ from nas_agents.command_line import (
     one_line_errors,
     print_json,
 )
+from nas_agents.compare_commands import compare
 from nas_agents.preset_commands import presets
 from nas_agents.registry import AGENTS
 from nas_agents.search_settings import SearchSettings
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")
 app.command()(presets)
+app.command()(compare)
 EXIT_FAILED = 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from nas_agents.comparison import random_best
 from nas_agents.recorder import Progress, Recorder
 from nas_gym import Evaluator
 from nas_gym.evaluation.table import Table
@@ -15,7 +16,9 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
     """The summary of a search without its final training.
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
-    statuses are of all of them.
+    statuses are of all of them. ``random_search`` is the best validation accuracy that random
+    search finds with as many evaluations, on average; null where it would have to train children,
+    or where the reward is another.
 
     Args:
         recorder: Which recorded the search.
@@ -35,6 +38,7 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),
+        "random_search": _random_search(recorder, evaluator),
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
@@ -79,6 +83,12 @@ def _best(progress: Progress) -> dict[str, Any] | None:
         "multiply_adds": evaluation["multiply_adds"],
         "latency": evaluation["latency"],
     }
+
+
+def _random_search(recorder: Recorder, evaluator: Evaluator) -> float | None:
+    if recorder.settings.env_arguments.get("reward", "accuracy") != "accuracy":
+        return None
+    return random_best(evaluator, recorder.progress.episodes)
 
 
 def _recorded_test_accuracy(evaluator: Evaluator, progress: Progress) -> float | None:

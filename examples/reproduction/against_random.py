@@ -30,13 +30,11 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nas_agents.command_line import one_line_errors
+from nas_agents.comparison import TOPS, best_of, children
 from nas_agents.presets import with_preset
-from nas_agents.run_folder import EPISODES
 from nas_agents.search import search
 from nas_agents.search_settings import SearchSettings
-from nas_gym import Architecture
 
-TOPS = (1, 5, 25)
 ORDERS = 1_000
 """Random orders of random search's children."""
 
@@ -107,27 +105,6 @@ def one_search(name: str, agent: str, seed: int, folder: Path) -> None:
     search(settings, run, on_episode=show, resume=True)
 
 
-def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """The accuracies of a run's children, (n,), and their keys, in order."""
-    records = [json.loads(line) for line in (run / EPISODES).read_text().splitlines()]
-    keys = [Architecture.from_json(record["architecture"]).key for record in records]
-    return np.array([record["accuracy"] for record in records]), keys
-
-
-def best_of(
-    accuracies: NDArray[np.float64], keys: Sequence[str], at: Sequence[int]
-) -> NDArray[np.float64]:
-    """The means of the best architectures after each number of evaluations, (A, TOPS)."""
-    rows = []
-    for number in at:
-        best: dict[str, float] = {}
-        for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
-            best[key] = max(accuracy, best.get(key, 0.0))
-        ranked = np.sort(list(best.values()))[::-1]
-        rows.append([ranked[:top].mean() for top in TOPS])
-    return np.array(rows)
-
-
 def of_random_orders(runs: Sequence[Path], at: Sequence[int]) -> NDArray[np.float64]:
     """What `best_of` gives on average, in a random order of the children of random searches.
 
@@ -135,7 +112,10 @@ def of_random_orders(runs: Sequence[Path], at: Sequence[int]) -> NDArray[np.floa
     """
     all_children = [children(run) for run in runs]
     if len(runs) > 1 and _depth_grows(runs[0]):
-        return np.mean([best_of(*each, at) for each in all_children], axis=0)
+        mean_of_runs: NDArray[np.float64] = np.mean(
+            [best_of(*each, at) for each in all_children], axis=0
+        )
+        return mean_of_runs
     accuracies = np.concatenate([each for each, _ in all_children])
     keys = np.concatenate([np.array(each) for _, each in all_children])
     rng = np.random.default_rng(0)
@@ -143,7 +123,8 @@ def of_random_orders(runs: Sequence[Path], at: Sequence[int]) -> NDArray[np.floa
     for _ in range(ORDERS):
         order = rng.permutation(len(keys))[: at[-1]]
         draws.append(best_of(accuracies[order], keys[order].tolist(), at))
-    return np.mean(draws, axis=0)
+    mean: NDArray[np.float64] = np.mean(draws, axis=0)
+    return mean
 
 
 def _depth_grows(run: Path) -> bool:

@@ -1,0 +1,45 @@
+"""``nas-gym compare``: what searches found, beside each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas_agents.command_line import Json, one_line_errors, print_json
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    evaluations: Annotated[
+        int | None, typer.Option(help="After how many; default: as many as the shortest run has.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare searches in one environment: random search beside the others.
+
+    Validation accuracy of the best architecture, and means of the best 5 and 25 different ones. The
+    runs of one agent, with several seeds for instance, are taken together.
+    """
+    from nas_agents.comparison import compare as found_by
+
+    with one_line_errors():
+        rows = found_by(runs, evaluations)
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    table = Table("agent", "runs", "evaluations", "best", "best 5", "best 25", box=None)
+    for row in rows:
+        cells = [
+            f"{mean:.2%}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}")
+            for mean, deviation in zip(row.means, row.deviations, strict=True)
+        ]
+        table.add_row(row.agent, str(row.runs), f"{row.evaluations:,}", *cells)
+    Console().print(table)
+    if all(row.agent != "random" for row in rows):
+        print("none of these is random search: run it in the same environment with --agent random")
