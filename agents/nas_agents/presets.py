@@ -48,6 +48,8 @@ class Preset:
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
     workers: int | None = None
     """How many children the paper trained at a time; None: it is no paper's, but scaled down."""
+    published_cost: str = ""
+    """What the paper's search took; in NAS's case, what NASNet's paper says that it did."""
     measured_seconds: float | None = None
     """Of the search and the final training together, on one core of an AMD EPYC (Zen 4)."""
 
@@ -128,6 +130,7 @@ PRESETS = {
             "reward": "nas",
         },
         final_arguments={"epochs": 300},  # our choice; the paper: until convergence
+        published_cost="800 GPUs, 28 days",
         workers=800,
     ),
     "nas-laptop": Preset(
@@ -178,6 +181,7 @@ PRESETS = {
             "auxiliary_head": True,
             "drop_path_keep": 0.6,
         },
+        published_cost="500 GPUs, 4 days",
         workers=450,
     ),
     "nasnet-laptop": Preset(
@@ -216,6 +220,7 @@ PRESETS = {
             "policy_kwargs": enas_policy("enas-micro-released"),
         },
         final_arguments=_ENAS_MICRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
         workers=1,
     ),
     "enas-macro-released": Preset(
@@ -235,6 +240,7 @@ PRESETS = {
             "policy_kwargs": enas_policy("enas-macro-released"),
         },
         final_arguments=_ENAS_MACRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
         workers=1,
     ),
     "enas-micro-paper": Preset(
@@ -248,6 +254,7 @@ PRESETS = {
         env_arguments={**_ENAS_MICRO, **_ENAS_PAPER},
         agent_arguments=_ENAS_PAPER_AGENT,
         final_arguments={**_ENAS_MICRO_FINAL, "cells": 6},
+        published_cost="one GPU, less than 16 hours",
         workers=1,
     ),
     "enas-macro-paper": Preset(
@@ -261,6 +268,7 @@ PRESETS = {
         env_arguments={**_ENAS_MACRO, **_ENAS_PAPER},
         agent_arguments=_ENAS_PAPER_AGENT,
         final_arguments=_ENAS_MACRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
         workers=1,
     ),
 }
