@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from gymnasium.vector import AutoresetMode
 
 from nas_agents.agents import agent_entry, load_strategy, make_agent, make_strategy
@@ -18,12 +19,14 @@ from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.errors import require
+from nas_gym.evaluation.weight_sharing import WeightSharing
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.vector_env import NASVectorEnv
 
 FOREVER = 10**9
 """As many episodes as a search plans that time or accuracy ends."""
 CHECKPOINT = "checkpoint/agent.zip"
+SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
 EVERY = 60.0
 """Seconds from one checkpoint to the next, at least."""
 SHARE = 0.01
@@ -83,7 +86,8 @@ def make_driver(
 class LockStepSearch:
     """A Stable-Baselines3 agent in N environments, whose networks are evaluated as one batch.
 
-    The agent is saved from time to time, for the user; a resumed search does not need it.
+    The agent is saved from time to time, for the user; a resumed search does not need it. Weights
+    that children share are saved with it, and spare a resumed search their training.
 
     Args:
         settings: The search's.
@@ -108,11 +112,15 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = make_agent(settings.agent, self.envs, arguments, settings.seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
+        own = env.evaluator.evaluator
+        self._shared = own if isinstance(own, WeightSharing) else None
         self._due = 0.0
 
     def run(self, recorder: Recorder) -> None:
         """See `Driver.run`."""
         self.envs.recorder = recorder
+        if self._shared is not None:
+            _go_on(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
         self.agent.learn(self.steps, callback=ProgressLog(recorder.progress))
 
@@ -124,6 +132,10 @@ class LockStepSearch:
     def save(self, folder: RunFolder) -> None:
         """See `Driver.save`."""
         folder.replace(CHECKPOINT, self.agent.save)
+        recorder = self.envs.recorder
+        if self._shared is not None and recorder is not None:
+            state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
+            folder.replace(SHARED_WEIGHTS, lambda part: torch.save(state, part))
 
     def _checkpoint(self) -> None:
         """Saves the agent, if it is time to."""
@@ -135,6 +147,32 @@ class LockStepSearch:
         self.save(recorder.folder)
         ended = time.perf_counter()
         self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+
+def _go_on(shared: WeightSharing, recorder: Recorder) -> None:
+    """Has shared weights go on from where they were saved, if they were.
+
+    What a later process evaluated after that is done again, and checked.
+    """
+    file = recorder.folder.path / SHARED_WEIGHTS
+    if not (recorder.earlier and file.is_file()):
+        return
+    saved = torch.load(file, map_location=shared.device, weights_only=True)
+    made = [
+        Evaluation(
+            **{name: record[name] for name in SHARED_RECORD},
+            curve=(record["accuracy"],) if record["status"] == "ok" else (),
+            seed=shared.settings.seed,
+            fingerprint=shared.fingerprint,
+        )
+        for record in recorder.earlier[: saved["episodes"]]
+    ]
+    if len(made) == saved["episodes"]:
+        shared.go_on_from(saved["shared"], made)
+
+
+SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
+"""What an evaluation under shared weights has of its line in ``episodes.jsonl``."""
 
 
 def _vec_env(env: NASEnv, number: int) -> NASVecEnv:

@@ -49,7 +49,7 @@ class RunFolder:
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``best_weights.pt`` | its weights after the final training |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | the agent, unless it is a strategy |
+    | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
     | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
     | ``lock`` | nothing: who works in the folder has it locked |
 

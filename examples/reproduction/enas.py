@@ -38,7 +38,8 @@ from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, Se
 from nas_gym.evaluation.datasets import Dataset, load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer, child_seed
-from nas_gym.evaluation.weight_sharing import WeightSharing, WeightSharingSettings
+from nas_gym.evaluation.weight_sharing import WeightSharing
+from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings, NetworkSettings
 from nas_gym.networks.devices import hardware_name
 from nas_gym.sb3 import NASVecEnv
@@ -189,8 +190,7 @@ class Checkpoint(BaseCallback):
         if self.epoch == sharing.epoch:
             return
         self.end_epoch()
-        assert sharing.last is not None
-        self.record["epochs"].append(dict(vars(sharing.last)))
+        self.record["epochs"].append(dict(vars(sharing.history[-1])))
         self.epoch = sharing.epoch
         if self.epoch >= self.saved + self.every:
             self.save()

@@ -9,7 +9,8 @@ from nas_gym.env import NASEnv
 from nas_gym.envs.training import TrainingEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.weight_sharing import WeightSharing, WeightSharingSettings
+from nas_gym.evaluation.weight_sharing import WeightSharing
+from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.rewards import Reward
 
 EVALUATORS = ("trained", "weight-sharing")

@@ -18,24 +18,26 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import asdict, fields, replace
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import choices_hint, require, require_integer, require_number, require_truth
 from nas_gym.evaluation.augmentation import DeviceDataset
 from nas_gym.evaluation.datasets import Dataset
 from nas_gym.evaluation.devices import autocast_dtype, keep_freed_memory, threads_for
 from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.evaluation.flattening import flattened
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import is_out_of_memory
+from nas_gym.evaluation.weight_sharing_settings import SharedEpoch, WeightSharingSettings
 from nas_gym.networks import ImageShape
 from nas_gym.networks.devices import resolve_device
 from nas_gym.networks.supernet import build_supernet
@@ -43,75 +45,6 @@ from nas_gym.search_spaces import SearchSpace
 
 Sample = Callable[[int], Sequence[Architecture]]
 """Draws so many architectures: the controller, as far as shared weights know of it."""
-VALIDATED_ON = ("minibatch", "split")
-
-
-@dataclass(frozen=True)
-class WeightSharingSettings(TrainingSettings):
-    """How a supernet is built and trained; the defaults are the released micro search's.
-
-    The released scripts give half of each weight decay, as the factor of the squared weights; they
-    ask for gradients clipped at 5 and go on with those not clipped.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
-
-    epochs: int = 150
-    """For how long drop path grows. The weights can be trained for longer."""
-    batch_size: int = 160
-    learning_rate: float = 0.05
-    """At the start of each period; it falls along a half cosine, epoch by epoch."""
-    weight_decay: float = 2e-4
-    """Of all shared weights, in every step, whether its child has them or not; as released."""
-    lowest_learning_rate: float = 5e-4
-    """To which the learning rate falls."""
-    period: int = 10
-    """T_0, the epochs until the learning rate starts again (SGDR, Loshchilov & Hutter 2017)."""
-    period_factor: int = 2
-    """T_mul: each period is so many times as long as the one before."""
-    validated_on: Literal["minibatch", "split"] = "minibatch"
-    """On what a child is evaluated: a batch of validation images, the next in a fixed order, or all
-    of them."""
-    batch_statistics: bool | None = None
-    """Whether the statistics of the batch normalize in evaluation too, and not running ones, in
-    which all children mix; default: as released, for the micro search space they do."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_number("lowest_learning_rate", self.lowest_learning_rate, 0, math.inf)
-        require_integer("period", self.period, least=1)
-        require_integer("period_factor", self.period_factor, least=1)
-        hint = choices_hint(self.validated_on, VALIDATED_ON)
-        known = self.validated_on in VALIDATED_ON
-        require(known, f"validated_on: {self.validated_on!r} is not known; {hint}")
-        if self.batch_statistics is not None:
-            require_truth("batch_statistics", self.batch_statistics)
-        require(self.latency is None, "latency: children that share weights have none measured")
-
-    def learning_rate_in(self, epoch: int) -> float:
-        """The learning rate in an epoch, counted from 0."""
-        period = self.period
-        while epoch >= period:
-            epoch -= period
-            period *= self.period_factor
-        height = 0.5 * (1 + math.cos(math.pi * epoch / period))
-        lowest = min(self.lowest_learning_rate, self.learning_rate)
-        return lowest + (self.learning_rate - lowest) * height
-
-
-@dataclass(frozen=True)
-class SharedEpoch:
-    """What an epoch of the shared weights came to."""
-
-    epoch: int
-    """Its number, from 1."""
-    loss: float
-    """Mean cross-entropy of the children's logits; not finite if the weights diverged."""
-    accuracy: float
-    """On the augmented training images, in [0, 1]."""
-    learning_rate: float
-    seconds: float
 
 
 class WeightSharing:
@@ -175,9 +108,12 @@ class WeightSharing:
         )
         self.epoch = 0
         """How many epochs the shared weights have been trained for."""
-        self.last: SharedEpoch | None = None
-        """The last one of them that was trained here."""
+        self.history: list[SharedEpoch] = []
+        """What each of them came to."""
         self._next_minibatch = 0
+        self._recorded: deque[Evaluation] = deque()
+        self._resumed: Mapping[str, Any] | None = None
+        """Where it goes on when these are given; see `go_on_from`."""
 
     @property
     def fingerprint(self) -> str:
@@ -220,6 +156,8 @@ class WeightSharing:
         """Validates one architecture, as it was chosen: not its canonical form, whose nodes may
         have other weights. Whatever goes wrong becomes a status.
         """
+        if self._recorded:
+            return self._from_record()
         started = time.perf_counter()
         status: Status = "unbuildable"
         accuracy, parameters, message = 0.0, None, ""
@@ -267,6 +205,9 @@ class WeightSharing:
         """
         started = time.perf_counter()
         children = sample(self.steps_per_epoch)
+        if self._resumed is not None:
+            self.epoch += 1
+            return SharedEpoch(**self._resumed["history"][self.epoch - 1])
         rate = self.settings.learning_rate_in(self.epoch)
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
@@ -282,8 +223,9 @@ class WeightSharing:
                 totals += self._step(*self._augmented(chosen, generator))
         self.epoch += 1
         loss, right = (totals / self.steps_per_epoch).tolist()
-        self.last = SharedEpoch(self.epoch, loss, right, rate, time.perf_counter() - started)
-        return self.last
+        seconds = time.perf_counter() - started
+        self.history.append(SharedEpoch(self.epoch, loss, right, rate, seconds))
+        return self.history[-1]
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Trains the child that is set on a batch: its loss and its accuracy, (2,)."""
@@ -344,6 +286,7 @@ class WeightSharing:
             "optimizer": self.optimizer.state_dict(),
             "epoch": self.epoch,
             "next_minibatch": self._next_minibatch,
+            "history": [asdict(epoch) for epoch in self.history],
         }
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
@@ -351,6 +294,29 @@ class WeightSharing:
         self.supernet.load_state_dict(state["supernet"], strict=strict)
         self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # or it would share tensors
         self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
+        self.history = [SharedEpoch(**epoch) for epoch in state["history"]]
+
+    def go_on_from(self, state: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> None:
+        """Goes on from a state without doing again what came before it.
+
+        The next evaluations are those given, in order; until they are used up, `train_epoch` draws
+        children, so that the controller's random numbers are the same, and trains nothing. With
+        the last of them, the weights are those of the state.
+
+        Args:
+            state: Of `state_dict`, taken when these evaluations had been made.
+            evaluations: All that were made before it.
+        """
+        self._recorded.extend(evaluations)
+        self._resumed = state if self._recorded else None
+
+    def _from_record(self) -> Evaluation:
+        """The next evaluation of those that were made before; see `go_on_from`."""
+        evaluation = self._recorded.popleft()
+        if not self._recorded and self._resumed is not None:
+            self.load_state_dict(dict(self._resumed))
+            self._resumed = None
+        return evaluation
 
     @contextmanager
     def _isolated(self, purpose: str) -> Iterator[None]:
@@ -368,26 +334,3 @@ class WeightSharing:
         if self.autocast_dtype is None:
             return nullcontext()
         return torch.autocast(self.device.type, self.autocast_dtype)
-
-
-def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lays a network's P parameters and their gradients out in one tensor each, (P,).
-
-    The network's own become views of these. A supernet has thousands of small ones, most of which
-    are off a child's path: an optimizer's step, with weight decay and momentum of them all, is then
-    one of a single tensor. The network must not be moved or converted from then on.
-
-    Returns:
-        The weights, and the gradients, which are the weights' ``grad``.
-    """
-    parameters = list(network.parameters())
-    sizes = [each.numel() for each in parameters]
-    weights = nn.Parameter(parameters[0].new_empty(sum(sizes)))
-    gradients = weights.grad = torch.zeros_like(weights)
-    parts = zip(weights.detach().split(sizes), gradients.split(sizes), strict=True)
-    for parameter, both in zip(parameters, parts, strict=True):
-        shape, strides = parameter.shape, parameter.stride()  # of channels_last, for instance
-        weight, gradient = (each.as_strided(shape, strides, each.storage_offset()) for each in both)
-        weight.copy_(parameter.detach())
-        parameter.data, parameter.grad = weight, gradient
-    return weights, gradients

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
+from nas_agents import drivers
 from nas_agents.enas import ENAS
 from nas_agents.policies import LstmPolicy
 from nas_agents.search import SearchSettings, search
@@ -22,7 +24,8 @@ from nas_agents.shared_weights import TrainSharedWeights, draw, shared_weights
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.evaluation.datasets import load_dataset, resplit
 from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.evaluation.weight_sharing import WeightSharing, WeightSharingSettings
+from nas_gym.evaluation.weight_sharing import WeightSharing
+from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings
 from nas_gym.sb3 import NASVecEnv, VecContinuousAction, make_vec_env
 from nas_gym.search_spaces import ENASMacroArchitecture
@@ -324,6 +327,61 @@ def test_nas_gym_search_runs_it(tmp_path: Path) -> None:
     names = ("architecture", "reward", "status", "cached")
     assert [[e[n] for n in names] for e in there] == [[e[n] for n in names] for e in here]
     assert again.progress.best_architecture == chosen
+
+
+def test_a_resumed_search_does_not_train_the_shared_weights_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is trained and evaluated again is what came after the last checkpoint, and comes as it
+    was recorded.
+    """
+    monkeypatch.setattr(drivers, "EVERY", 0.0)
+    monkeypatch.setattr(drivers, "SHARE", 1e9)
+    calls: Counter[str] = Counter()
+    for name in ("_step", "_accuracy"):
+        monkeypatch.setattr(WeightSharing, name, counted(calls, getattr(WeightSharing, name)))
+    tiny = {"layers": 2, "filters": 2, "epochs": 100, "batch_size": 256}
+    given: dict[str, Any] = {"candidates": 2, "episodes_an_epoch": 3, "n_episodes": 2}
+    settings = SearchSettings(
+        "nas_gym/ENASMacro-v0", "enas", episodes=12, env_arguments=tiny, final=False,
+        agent_arguments=given,
+    )  # fmt: skip
+    whole = search(settings, tmp_path / "whole")
+    steps, evaluations = calls["_step"], calls["_accuracy"]
+    with pytest.raises(KeyError):
+        search(settings, tmp_path / "run", on_episode=killed_after(8))
+    calls.clear()
+    resumed = search(settings, tmp_path / "run", resume=True)
+    there, here = (
+        [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+        for run in (whole.run, resumed.run)
+    )
+    names = ("architecture", "reward", "status", "cached", "parameters")
+    assert [[e[n] for n in names] for e in there] == [[e[n] for n in names] for e in here]
+    assert resumed.progress.best_architecture == whole.progress.best_architecture
+    assert resumed.progress.resumed == 8
+    assert calls["_accuracy"] == evaluations - 7  # the checkpoint after the eighth was not reached
+    assert calls["_step"] == steps / 4  # the last of four epochs
+
+
+def counted(calls: Counter[str], method: Any) -> Any:
+    """A method that counts its calls."""
+
+    def count(*arguments: Any) -> Any:
+        calls[method.__name__] += 1
+        return method(*arguments)
+
+    return count
+
+
+def killed_after(episodes: int) -> Any:
+    """What ends a search after so many, in the midst of a step."""
+
+    def on_episode(progress: Any) -> None:
+        if progress.episodes == episodes:
+            raise KeyError
+
+    return on_episode
 
 
 def test_nas_gym_search_needs_shared_weights(tmp_path: Path) -> None:

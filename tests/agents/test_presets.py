@@ -21,7 +21,8 @@ from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.envs import environment_type
 from nas_gym.envs.training import TrainingEnv
 from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.weight_sharing import WeightSharing, WeightSharingSettings
+from nas_gym.evaluation.weight_sharing import WeightSharing
+from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.sb3 import NASVecEnv
 from tests.agents.test_search import episodes_of
 from tests.helpers import StubEvaluator

@@ -26,12 +26,9 @@ from nas_gym import (
 )
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
 from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.evaluation.weight_sharing import (
-    Sample,
-    WeightSharing,
-    WeightSharingSettings,
-    flattened,
-)
+from nas_gym.evaluation.flattening import flattened
+from nas_gym.evaluation.weight_sharing import Sample, WeightSharing
+from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 
