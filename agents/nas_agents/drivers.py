@@ -10,13 +10,16 @@ from typing import Any, Protocol
 
 import torch
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.agents import agent_entry, load_strategy, make_agent, make_strategy
 from nas_agents.asynchronous import AsynchronousSearch
+from nas_agents.enas import ENAS
 from nas_agents.recorder import ProgressLog, Recorder, RecordingVecEnv
-from nas_agents.registry import Plan
+from nas_agents.registry import Plan, episodes_an_epoch
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
+from nas_agents.shared_weights import TrainSharedWeights, best_by_shared_weights
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.errors import require
 from nas_gym.evaluation.weight_sharing import WeightSharing
@@ -71,9 +74,11 @@ def make_driver(
         InvalidSettings: the agent does not suit the environment, or refuses its arguments; or there
             are more workers than it would have children for.
     """
-    if settings.envs == 1 and load_strategy(agent_entry(settings.agent)) is not None:
-        strategy = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
-        return AsynchronousSearch(strategy, env)
+    shared = isinstance(env.evaluator.evaluator, WeightSharing)  # trained between the episodes
+    strategy = load_strategy(agent_entry(settings.agent))
+    if strategy is not None and settings.envs == 1 and not shared:
+        made = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
+        return AsynchronousSearch(made, env)
     workers = settings.workers or 1
     require(
         workers <= settings.envs,
@@ -85,6 +90,10 @@ def make_driver(
 
 class LockStepSearch:
     """A Stable-Baselines3 agent in N environments, whose networks are evaluated as one batch.
+
+    Where the networks share weights, these are trained for an epoch now and then, on children that
+    the agent draws (`TrainSharedWeights`), and the search ends with the one of the last ten that is
+    best by all validation images, unless the agent does both by itself, as `ENAS` does.
 
     The agent is saved from time to time, for the user; a resumed search does not need it. Weights
     that children share are saved with it, and spare a resumed search their training.
@@ -112,8 +121,12 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = make_agent(settings.agent, self.envs, arguments, settings.seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
+        self.evaluator = env.evaluator
         own = env.evaluator.evaluator
         self._shared = own if isinstance(own, WeightSharing) else None
+        self._callbacks: list[BaseCallback] = []
+        if self._shared is not None and not isinstance(self.agent, ENAS):
+            self._callbacks.append(TrainSharedWeights(episodes_an_epoch(plan)))
         self._due = 0.0
 
     def run(self, recorder: Recorder) -> None:
@@ -122,12 +135,18 @@ class LockStepSearch:
         if self._shared is not None:
             _go_on(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
-        self.agent.learn(self.steps, callback=ProgressLog(recorder.progress))
+        self.agent.learn(self.steps, callback=[*self._callbacks, ProgressLog(recorder.progress)])
 
     def choose(self) -> tuple[Architecture, Evaluation] | None:
         """See `Driver.choose`: agents that have a method ``choose`` do so."""
         choose = getattr(self.agent, "choose", None)
-        return None if choose is None else choose()
+        if choose is not None:
+            chosen: tuple[Architecture, Evaluation] = choose()
+            return chosen
+        if self._shared is None or not self.envs.designed:
+            return None
+        candidates = [Architecture.from_json(text) for text in dict.fromkeys(self.envs.designed)]
+        return best_by_shared_weights(self.evaluator, candidates)
 
     def save(self, folder: RunFolder) -> None:
         """See `Driver.save`."""

@@ -28,6 +28,7 @@ from torch import Tensor
 from nas_agents.reinforce import Reinforce
 from nas_agents.shared_weights import (
     TrainSharedWeights,
+    best_by_shared_weights,
     draw,
     random_state,
     set_random_state,
@@ -104,11 +105,9 @@ class ENAS(Reinforce):
         """
         assert self.env is not None
         caching: CachingEvaluator = self.env.get_attr("evaluator")[0]
-        drawn = draw(self, self.shared.search_space, self.candidates)
-        with self.shared.on_whole_split():
-            evaluations = caching.evaluate(drawn)
-        best = int(np.argmax([evaluation.accuracy for evaluation in evaluations]))
-        return drawn[best], evaluations[best]
+        return best_by_shared_weights(
+            caching, draw(self, self.shared.search_space, self.candidates)
+        )
 
     def train(self) -> None:
         if self.entropy_reward:

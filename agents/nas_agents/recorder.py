@@ -229,6 +229,8 @@ class RecordingVecEnv(VecEnvWrapper):
         self.on_step = on_step
         self.recorder: Recorder | None = None
         """Given once the agent could be made."""
+        self.designed: deque[str] = deque(maxlen=10)
+        """The last architectures, as canonical JSON."""
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
@@ -240,6 +242,7 @@ class RecordingVecEnv(VecEnvWrapper):
             for done, info in zip(dones, infos, strict=True):
                 if done:
                     reward = float(info["episode"]["r"])
+                    self.designed.append(info["architecture"])
                     self.recorder.add(info["architecture"], reward, info["evaluation"])
             if self.recorder.over:
                 raise SearchOver

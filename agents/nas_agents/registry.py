@@ -216,9 +216,14 @@ def enas(plan: Plan) -> Arguments:
         **ENAS_RELEASED,
         "learning_rate": 0.0035,
         "n_episodes": min(10, max(1, plan.episodes // 10)),
-        "episodes_an_epoch": min(300, max(1, round(plan.episodes / 150))),
+        "episodes_an_epoch": episodes_an_epoch(plan),
         "policy_kwargs": enas_policy("enas-micro-released"),
     }
+
+
+def episodes_an_epoch(plan: Plan) -> int:
+    """How many episodes follow an epoch of shared weights, so that there are about 150 epochs."""
+    return min(300, max(1, round(plan.episodes / 150)))
 
 
 def enas_policy(controller: str) -> Arguments:

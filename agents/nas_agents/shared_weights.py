@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,8 +19,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_gym import Architecture, InvalidSettings, SearchSpace
+from nas_agents.strategy_agent import StrategyAgent
+from nas_gym import Architecture, Evaluation, InvalidSettings, SearchSpace
 from nas_gym.errors import require_integer
+from nas_gym.evaluation.evaluator import CachingEvaluator
 from nas_gym.evaluation.weight_sharing import WeightSharing
 from nas_gym.search_spaces import resolve_actions
 
@@ -40,12 +43,35 @@ def shared_weights(env: VecEnv) -> WeightSharing:
     return evaluator
 
 
+def best_by_shared_weights(
+    evaluator: CachingEvaluator, candidates: Sequence[Architecture]
+) -> tuple[Architecture, Evaluation]:
+    """The best of some architectures by all validation images, and its evaluation.
+
+    They count as evaluations asked for.
+
+    Args:
+        evaluator: An environment's, whose children share their weights.
+        candidates: At least one.
+    """
+    shared = evaluator.evaluator
+    assert isinstance(shared, WeightSharing)
+    with shared.on_whole_split():
+        evaluations = evaluator.evaluate(candidates)
+    best = int(np.argmax([evaluation.accuracy for evaluation in evaluations]))
+    return candidates[best], evaluations[best]
+
+
 def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[Architecture]:
     """So many architectures from an agent's policy as it stands, all in lock-step.
+
+    A strategy has no policy; of it, they are random ones.
 
     Raises:
         InvalidSettings: the agent does not make one decision a step.
     """
+    if isinstance(agent, StrategyAgent):
+        return [search_space.decode(agent.strategy.sample()) for _ in range(number)]
     if isinstance(agent.action_space, spaces.MultiDiscrete):
         raise InvalidSettings("agent: it has to make one decision a step to share weights")
     choices = np.zeros((number, len(search_space.decisions)), dtype=np.int64)

@@ -292,6 +292,12 @@ def report(run: Run) -> None:
     print(f"| ENAS {run.space}, retrained, test accuracy | {interval(ours)} | {len(ours)} seeds |")
     print(f"| random architectures trained alike | {interval(five)} | {len(five)} |")
     print(f"| random architectures, all | {interval(tests)} | {len(tests)} |")
+    worse = int((tests < np.mean(ours)).sum()) if ours else 0
+    print(f"| random architectures that ENAS's is better than | {worse} | of {len(tests)} |")
+    print(
+        f"| shared-weights accuracy: ENAS's, random ones' | "
+        f"{100 * found['shared_accuracy']:.2f}%, {interval(shared)} | 1, {len(shared)} |"
+    )
     by_shared = trained[int(np.argmax(shared))]
     answer = f"{100 * records[by_shared]['test']:.2f}%"
     print(f"| best of these by shared weights | {answer} | 1 of {len(tests)} |")

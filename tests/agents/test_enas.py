@@ -329,8 +329,9 @@ def test_nas_gym_search_runs_it(tmp_path: Path) -> None:
     assert again.progress.best_architecture == chosen
 
 
+@pytest.mark.parametrize("agent", ["enas", "maskable-ppo", "random"])
 def test_a_resumed_search_does_not_train_the_shared_weights_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is trained and evaluated again is what came after the last checkpoint, and comes as it
     was recorded.
@@ -340,11 +341,11 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     calls: Counter[str] = Counter()
     for name in ("_step", "_accuracy"):
         monkeypatch.setattr(WeightSharing, name, counted(calls, getattr(WeightSharing, name)))
-    tiny = {"layers": 2, "filters": 2, "epochs": 100, "batch_size": 256}
+    tiny = {"evaluator": "weight-sharing", "layers": 2, "filters": 2, "batch_size": 256}
     given: dict[str, Any] = {"candidates": 2, "episodes_an_epoch": 3, "n_episodes": 2}
     settings = SearchSettings(
-        "nas_gym/ENASMacro-v0", "enas", episodes=12, env_arguments=tiny, final=False,
-        agent_arguments=given,
+        "nas_gym/ENASMacro-v0", agent, episodes=12, env_arguments=tiny, final=False,
+        agent_arguments=given if agent == "enas" else {},
     )  # fmt: skip
     whole = search(settings, tmp_path / "whole")
     steps, evaluations = calls["_step"], calls["_accuracy"]
@@ -361,7 +362,12 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     assert resumed.progress.best_architecture == whole.progress.best_architecture
     assert resumed.progress.resumed == 8
     assert calls["_accuracy"] == evaluations - 7  # the checkpoint after the eighth was not reached
-    assert calls["_step"] == steps / 4  # the last of four epochs
+    if agent == "enas":
+        assert calls["_step"] == steps / 4  # the last of four epochs
+    else:
+        assert calls["_step"] == steps * 5 / 12  # one each after episodes 7 to 11
+        chosen = Architecture.load(resumed.run / "best.json").to_json()
+        assert chosen in [episode["architecture"] for episode in there[-10:]]
 
 
 def counted(calls: Counter[str], method: Any) -> Any:
