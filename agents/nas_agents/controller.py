@@ -101,10 +101,12 @@ class LSTMController(BaseFeaturesExtractor):
         favour, favoured = torch.zeros(self.valid.shape), self.settings.favoured_ops
         if favoured:
             nn.init.zeros_(self.softmaxes.bias)
-            ops = [number for number, each in enumerate(decisions) if kind_of(each) == "op"]
+            cells = [decision.name.partition("/")[0] for decision in decisions]
+            ops = [n for n, each in enumerate(decisions) if kind_of(each) == "op"]
+            ops = [number for number in ops if cells[number] in ("normal", "reduction")]
+            normal = [number for number in ops if cells[number] == "normal"]
             with torch.no_grad():
                 self.softmaxes.bias[self.logit[ops, :favoured]] = 10.0
-            normal = [number for number in ops if decisions[number].name.startswith("normal/")]
             favour[normal] = -0.25
             favour[normal, :favoured] = 0.25
         self.register_buffer("favour", favour, persistent=False)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require_integer
+from nas_gym.errors import (
+    InvalidSettings,
+    choices_hint,
+    from_fields,
+    require_integer,
+    require_number,
+    require_truth,
+)
 
 
 @dataclass(frozen=True)
@@ -35,17 +43,19 @@ class ControllerSettings:
     index_attention: bool = False
     """Whether attention over earlier hidden states decides among them."""
     favoured_ops: int = 0
-    """So many first operations begin with a bias of 10, which is learned, and have another of 0.25
-    after the tanh in normal cells, where the others have -0.25."""
+    """So many first operations of cells begin with a bias of 10, which is learned, and have another
+    of 0.25 after the tanh in normal cells, where the others have -0.25."""
 
     def __post_init__(self) -> None:
         require_integer("hidden_size", self.hidden_size, least=1)
         require_integer("layers", self.layers, least=1)
         require_integer("favoured_ops", self.favoured_ops, least=0)
+        for name in ("shared", "bias", "index_attention"):
+            require_truth(name, getattr(self, name))
         for name in ("init_range", "temperature", "tanh_constant", "op_tanh_reduce"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InvalidSettings(f"{name}: expected more than 0, got {value!r}")
+            if value is not None or name in ("init_range", "op_tanh_reduce"):
+                require_number(name, value, 1e-9, math.inf)
 
 
 CONTROLLERS = {
@@ -64,8 +74,10 @@ CONTROLLERS = {
 }
 """The papers' sizes and initialisations: NAS section 4.1; NASNet appendix A.1, with its 2 x 5B
 softmaxes; ENAS's paper, and its released code's, https://github.com/melodyguan/enas. There, what
-attention chose is what the LSTM reads next, and a block's anchor is a step of its own; here, it
-reads the choice's embedding, and the anchor is the next block's first step."""
+attention chose is what the LSTM reads next, a block's anchor is a step of its own, and every block
+begins with the same input; here, the LSTM reads the choice's embedding, the anchor is the next
+block's first step, and each step has a learned vector. Whether the paper's own micro controller
+has attention is not known here, so that "enas" has none."""
 
 
 def controller_settings(given: str | Mapping[str, Any] | None) -> ControllerSettings:

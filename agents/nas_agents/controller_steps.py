@@ -28,8 +28,9 @@ from numpy.typing import NDArray
 
 from nas_gym.search_spaces import Decision
 
-SKIPS = (("no", "yes"), ("not an input", "an input"))
-"""The labels of ENAS's and of NAS's skip connections."""
+SKIPS: dict[tuple[str, ...], float] = {("no", "yes"): 1.0, ("not an input", "an input"): 0.5}
+"""The labels of ENAS's and of NAS's skip connections, and c, the logits of which are (-c q, c q):
+ENAS's released code has (-q, q), and NAS (section 3.3) the probability sigmoid(q)."""
 INPUTS = ("h_{i-1}", "h_i")
 """The labels of a cell's inputs."""
 
@@ -54,7 +55,8 @@ class ControllerSteps:
     """(T, A): where attention scores a choice, what it reads: 0 and 1 are learned vectors of a
     cell's inputs, 2 + s is the LSTM's output in step s; otherwise -1."""
     sign: NDArray[np.float32]
-    """(T, A): what attention's score is multiplied by: -1 for a skip's "no", otherwise 1."""
+    """(T, A): what attention's score q is multiplied by: -c and c for a skip's "no" and "yes", with
+    c as in `SKIPS`; otherwise 1."""
     tokens: int
     """How many embeddings there are, the first left out."""
     kinds: dict[str, list[str]]
@@ -104,7 +106,8 @@ def controller_steps(
         ends[layer] = ends[decision.name.rpartition("/")[0]] = int(step[number])
         selects = index_attention and set(decision.choices) >= set(INPUTS)
         if source:
-            anchor[number, :2], sign[number, 0] = 2 + ends.get(source, 0), -1.0
+            anchor[number, :2] = 2 + ends.get(source, 0)
+            sign[number, :2] = np.array([-1.0, 1.0]) * SKIPS[decision.choices]
         size = len(decision.choices)
         valid[number, :size] = True
         for place, label in enumerate(decision.choices):

@@ -51,8 +51,9 @@ class ENAS(Reinforce):
         n_episodes: Architectures of an update of the controller.
         episodes_an_epoch: Architectures that the controller learns from after each epoch of the
             shared weights.
-        entropy_reward: What the reward has of the entropy, as the released code counts it: of
-            the choices that were made only, -p log p of each, and without a gradient of its own.
+        entropy_reward: What the reward has of the entropy, without a gradient of its own.
+        full_entropy: Whether that is the entropy of all of a decision's choices, as in the released
+            micro search, or -p log p of the one that was made, as in the macro one.
         skip_target: Rho, the prior probability of a skip connection in the macro search space.
         skip_weight: The weight of the divergence from it: for each layer, that of all its skips.
         skip_logits: Whether the divergence is that of sigmoid(q), as in the released code, rather
@@ -72,6 +73,7 @@ class ENAS(Reinforce):
         n_episodes: int = 10,
         episodes_an_epoch: int = 300,
         entropy_reward: float = 1e-4,
+        full_entropy: bool = False,
         skip_target: float = 0.4,
         skip_weight: float = 0.8,
         skip_logits: bool = False,
@@ -84,7 +86,7 @@ class ENAS(Reinforce):
         for name, weight in (("entropy_reward", entropy_reward), ("skip_weight", skip_weight)):
             require_number(name, weight, 0, np.inf)
         self.episodes_an_epoch, self.candidates = episodes_an_epoch, candidates
-        self.entropy_reward = entropy_reward
+        self.entropy_reward, self.full_entropy = entropy_reward, full_entropy
         self.skip_target, self.skip_weight = skip_target, skip_weight
         self.skip_logits = skip_logits
         self._random_state: dict[str, Any] | None = None
@@ -115,18 +117,22 @@ class ENAS(Reinforce):
         super().train()
 
     def _add_entropy(self) -> None:
-        """Adds to every step's reward what its choice has of the entropy."""
-        observations, actions, masks, rewards, _ = zip(*self._steps, strict=True)
+        """Adds to the last reward of each episode what its decisions have of entropy."""
+        observations, actions, masks, rewards, dones = zip(*self._steps, strict=True)
         given = {} if masks[0] is None else {"action_masks": np.concatenate(masks)}
         with torch.no_grad():
-            _, log_prob, _ = self.policy.evaluate_actions(
+            _, log_prob, entropy = self.policy.evaluate_actions(
                 torch.cat(observations), torch.cat(actions), **given
             )
-        entropies = -(log_prob.exp() * log_prob).cpu().numpy().reshape(np.shape(rewards))
-        self._steps = [
-            step._replace(rewards=step.rewards + self.entropy_reward * entropy)
-            for step, entropy in zip(self._steps, entropies, strict=True)
-        ]
+        if not self.full_entropy:
+            entropy = -log_prob.exp() * log_prob
+        of_steps = self.entropy_reward * entropy.cpu().numpy().reshape(np.shape(rewards))
+        under_way = np.zeros_like(of_steps[0])
+        for number, ended in enumerate(dones):
+            under_way += of_steps[number]
+            with_bonus = rewards[number] + np.where(ended, under_way, 0)
+            self._steps[number] = self._steps[number]._replace(rewards=with_bonus)
+            under_way[ended] = 0
 
     def penalty(
         self, observations: Tensor, actions: Tensor, log_prob: Tensor, ended: Tensor

@@ -97,6 +97,7 @@ def scale_of(space: str, dataset: str) -> Scale:
             "n_episodes": TOGETHER,
             "episodes_an_epoch": 4 * TOGETHER,
             "entropy_reward": 1e-4,
+            "full_entropy": micro,
             "baseline_decay": 0.99,
             "own_reward": True,
             "skip_logits": True,

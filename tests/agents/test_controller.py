@@ -216,19 +216,29 @@ def test_gradients_are_those_of_single_rows() -> None:
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
 
 
-def test_anchors_are_scored_by_attention_over_earlier_layers() -> None:
-    """q = v tanh(W_prev h_j + W_curr h_i), and the logits are -q and q (NAS, section 3.3; ENAS)."""
-    search_space = NASSearchSpace(3)
+@pytest.mark.parametrize(
+    ("search_space", "place", "steps", "scale"),
+    [
+        (NASSearchSpace(3), 11, (10, 6), 0.5),  # at layer 3's anchor point, to decide on layer 2
+        (ENASMacroSearchSpace(3), 5, (4, 2), 1.0),
+    ],
+)
+def test_anchors_are_scored_by_attention_over_earlier_layers(
+    search_space: SearchSpace, place: int, steps: tuple[int, int], scale: float
+) -> None:
+    """q = v tanh(W_prev h_j + W_curr h_i); the probability is sigmoid(q) in NAS, section 3.3, and
+    the logits -q and q in ENAS's released code.
+    """
     policy = policy_of(search_space, controller={"hidden_size": 7})
     extractor = policy.features_extractor
-    row = prefixes(search_space, 1)[11]  # at layer 3's anchor point, to decide on layer 2
-    outputs, _ = extractor._run(row, 0, 12, None)
-    h_i, h_j = outputs[0, 10], outputs[0, 6]
+    row = prefixes(search_space, 1)[place]
+    outputs, _ = extractor._run(row, 0, place + 1, None)
+    h_i, h_j = (outputs[0, step] for step in steps)
     w_prev, w_curr = extractor.w_prev.weight, extractor.w_curr.weight
     q = extractor.v.weight[0] @ torch.tanh(w_prev @ h_j + w_curr @ h_i)
     logits = extractor.logits(row)[1][0]
-    torch.testing.assert_close(logits[:2], torch.stack([-q, q]))
-    assert logits[2:].tolist() == [-1e8, -1e8]
+    torch.testing.assert_close(logits[:2], scale * torch.stack([-q, q]))
+    assert (logits[2:] == -1e8).all()
 
 
 def test_attention_over_hidden_states_and_the_released_biases() -> None:

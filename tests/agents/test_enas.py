@@ -219,20 +219,27 @@ def test_the_micro_search_space_has_no_penalty() -> None:
     assert agent.shared.epoch == 1
 
 
-def test_the_entropy_of_what_was_chosen_is_part_of_the_reward() -> None:
-    rewards: list[float] = []
+@pytest.mark.parametrize("full", [False, True])
+def test_the_entropy_is_part_of_the_last_reward(full: bool) -> None:
+    """So that equally good children have equal advantages at all of their decisions."""
+    rewards: list[Any] = []
 
     class Spy(ENAS):
         def _add_entropy(self) -> None:
             super()._add_entropy()
-            rewards.extend(float(step.rewards.sum()) for step in self._steps)
+            rewards.extend(step.rewards for step in self._steps)
 
-    agent = Spy("MlpPolicy", macro_env(), 0.0, 4, entropy_reward=1e4, seed=1, device="cpu")
+    agent = Spy(
+        "MlpPolicy", macro_env(2), 0.0, 4, entropy_reward=1e4, full_entropy=full, seed=1,
+        device="cpu",
+    )  # fmt: skip
     agent.learn(4 * T)
-    assert len(rewards) == 4 * T
-    uniform = [math.log(n) / n for n in MACRO.num_choices]  # -p log p of one choice
-    assert np.array(rewards[:T]) / 1e4 == pytest.approx(uniform, rel=0.1)
-    assert agent.baseline.average == pytest.approx(1e4 * sum(uniform), rel=0.1)
+    by_step = np.array(rewards).reshape(2, T, 2)  # episodes one after the other, T, environments
+    assert (by_step[:, :-1] == 0).all()
+    # -p log p of one choice, or log n of all
+    uniform = sum(math.log(n) / (1 if full else n) for n in MACRO.num_choices)
+    assert by_step[:, -1] / 1e4 == pytest.approx(uniform, rel=0.1)
+    assert agent.baseline.average == pytest.approx(1e4 * uniform, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -365,7 +372,7 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     if agent == "enas":
         assert calls["_step"] == steps / 4  # the last of four epochs
     else:
-        assert calls["_step"] == steps * 5 / 12  # one each after episodes 7 to 11
+        assert calls["_step"] == steps / 2  # that after the tenth episode, of two
         chosen = Architecture.load(resumed.run / "best.json").to_json()
         assert chosen in [episode["architecture"] for episode in there[-10:]]
 
