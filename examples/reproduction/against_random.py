@@ -77,17 +77,21 @@ EXPERIMENTS = {
     "nasnet": Experiment(
         "nasnet-laptop",
         {
+            "envs": 5,
             "env_arguments": {
                 "dataset": "cifar10",
                 "image_size": 8,
                 "data_fraction": 0.1,
                 "batch_size": 32,
                 "learning_rate": 0.05,
+                "blocks": 3,
             },
+            # five architectures an update, of 30 decisions each
+            "agent_arguments": {"n_steps": 30, "batch_size": 150},
         },
-        seeds=2,
-        random_seeds=1,
-        at=(40, 80, 120, 160),
+        seeds=3,
+        random_seeds=2,
+        at=(30, 60, 90, 120),
     ),
     "nas": Experiment("nas-laptop", {}, seeds=10, random_seeds=10, at=(32, 64, 96)),
 }
