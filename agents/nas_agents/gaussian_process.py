@@ -13,8 +13,6 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
-JITTER = 1e-6
-"""Added to a covariance that rounding could leave without a root."""
 
 
 class GaussianProcess:
@@ -32,31 +30,35 @@ class GaussianProcess:
     def __init__(
         self, choices: NDArray[np.int64], rewards: Floats, width: float, noise: float
     ) -> None:
-        self.choices, self.width = choices, width
-        covariance = self._kernel(choices, choices) + noise * np.eye(len(choices))
+        self.width, self._labels = width, int(choices.max()) + 1
+        self._known = self._one_hot(choices)
+        covariance = self._kernel(choices, self._known) + noise * np.eye(len(choices))
         self._precision = np.linalg.inv(covariance)
         self._weights = self._precision @ rewards
 
-    def _kernel(self, choices: NDArray[np.int64], others: NDArray[np.int64]) -> Floats:
-        """Covariance of N sequences, (N, T), with M others, (M, T): (N, M)."""
-        different = np.zeros((len(choices), len(others)))
-        for column, other in zip(choices.T, others.T, strict=True):
-            different += column[:, None] != other
-        kernel: Floats = np.exp(-different / self.width)
+    def _kernel(self, choices: NDArray[np.int64], others: Floats) -> Floats:
+        """Covariance of N sequences, (N, T), with M others in one-hot code, (M, T * A): (N, M)."""
+        equal = self._one_hot(choices) @ others.T
+        kernel: Floats = np.exp((equal - choices.shape[1]) / self.width)
         return kernel
+
+    def _one_hot(self, choices: NDArray[np.int64]) -> Floats:
+        """(N, T * A): a choice that was never evaluated is equal to none."""
+        coded = choices[:, :, None] == np.arange(self._labels)
+        one_hot: Floats = coded.reshape(len(choices), -1).astype(np.float64)
+        return one_hot
 
     def mean(self, choices: NDArray[np.int64]) -> Floats:
         """Expected rewards of N sequences, (N, T): (N,)."""
-        expected: Floats = self._kernel(choices, self.choices) @ self._weights
+        expected: Floats = self._kernel(choices, self._known) @ self._weights
         return expected
 
-    def sample(self, choices: NDArray[np.int64], rng: np.random.Generator) -> Floats:
-        """The rewards of N different sequences, (N, T), in a function drawn from the belief."""
-        kernel = self._kernel(choices, self.choices)  # (N, n)
-        covariance = self._kernel(choices, choices) - kernel @ self._precision @ kernel.T
-        factor = np.linalg.cholesky(covariance + JITTER * np.eye(len(choices)))
-        drawn: Floats = kernel @ self._weights + factor @ rng.standard_normal(len(choices))
-        return drawn
+    def optimistic(self, choices: NDArray[np.int64], deviations: float) -> Floats:
+        """Expected rewards and so many standard deviations, of N sequences, (N, T): (N,)."""
+        kernel = self._kernel(choices, self._known)  # (N, n)
+        explained = np.einsum("ij,ij->i", kernel @ self._precision, kernel)
+        bound: Floats = kernel @ self._weights + deviations * np.sqrt(np.maximum(1 - explained, 0))
+        return bound
 
 
 def normal_scores(rewards: Sequence[float]) -> Floats:

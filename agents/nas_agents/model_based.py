@@ -1,15 +1,13 @@
 """Model-based policy gradient (Angermueller et al. 2020, https://openreview.net/forum?id=HklxbgBKvr)
 
 A child costs minutes, an update of the policy a millisecond. So the policy learns in a model of the
-rewards, fitted to every evaluation so far, and real children are asked for where the model, in one
-of the ways in which it could be right, expects the most.
+rewards, fitted to every evaluation so far, and a real child is what it has learned to design there.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from operator import itemgetter
 
 import numpy as np
 
@@ -22,19 +20,20 @@ from nas_gym.search_spaces import Choices
 
 
 class ModelBased(Strategy):
-    """REINFORCE in a model of the rewards; real children are chosen by Thompson sampling.
+    """REINFORCE in an optimistic model of the rewards, anew for each child.
 
-    Before each proposal the model is fitted anew, and the policy, a table of logits under the masks
-    of the search space, starts at one of the best architectures so far and makes ``updates`` steps
-    of Adam on batches of episodes whose rewards are the model's. Then it draws ``candidates``
-    architectures; one function is drawn from the model's belief, and the candidate for which it is
-    highest, of those not proposed before, is the next child.
+    Before each proposal the model, a Gaussian process, is fitted to what was evaluated, and the
+    policy, a table of logits under the masks of the search space, starts where all choices are
+    equally likely and makes ``updates`` steps of Adam on batches of episodes. Their rewards are the
+    model's: what it expects, and some standard deviations, how many being drawn for each proposal.
+    Of the architectures that the policy draws then and that were not proposed before, the next
+    child is the one that is worth most in the model.
 
     Where it differs from the paper's DyNA-PPO: the model's episodes are always the policy's own, so
-    PPO's clipping would have nothing to clip; the ensemble of regressors is that of the functions
-    of a Gaussian process, of which each proposal draws one; it is fitted to the rewards' normal
-    scores, so that failures and outliers weigh little; and the policy starts anew for each
-    proposal, since one that has converged explores no more.
+    PPO's clipping would have nothing to clip; the ensemble of regressors is a Gaussian process, and
+    its spread a bonus; it is fitted to the rewards' normal scores, so that failures and outliers
+    weigh little; and the policy starts anew for each proposal, since one that has converged
+    explores no more.
 
     Args:
         search_space: Whose sequences of choices are proposed.
@@ -43,13 +42,12 @@ class ModelBased(Strategy):
         width: Two architectures that differ in so large a share of their decisions have rewards
             whose correlation is 1 / e.
         noise: Variance of an evaluation, in units of the rewards' variance.
-        updates: Steps of the policy's optimizer a proposal.
+        optimism: The standard deviations in a reward of the model are |z| times this, z being drawn
+            from a normal distribution for each proposal.
+        updates: Steps of the policy's optimizer a proposal; without any, the policy is random.
         batch_size: Episodes in the model a step.
         learning_rate: Adam's.
         entropy: Weight of the policy's entropy, against normalized advantages.
-        elite: The policy starts at one of so many of the best architectures.
-        confidence: By how much the logits of its choices are above the others' then.
-        explore: How probable it is that a candidate's decision is drawn uniformly.
         candidates: Architectures drawn from the policy a proposal.
         memory: The model is fitted to at most so many evaluations, the latest.
 
@@ -64,31 +62,27 @@ class ModelBased(Strategy):
         warm_up: int = 12,
         width: float = 0.33,
         noise: float = 0.003,
-        updates: int = 10,
+        optimism: float = 1.5,
+        updates: int = 40,
         batch_size: int = 64,
         learning_rate: float = 0.3,
         entropy: float = 0.1,
-        elite: int = 15,
-        confidence: float = 2.0,
-        explore: float = 0.3,
-        candidates: int = 400,
+        candidates: int = 50,
         memory: int = 500,
     ) -> None:
         super().__init__(search_space, seed)
         for name, count, least in (
             *(("warm_up", warm_up, 2), ("updates", updates, 0), ("batch_size", batch_size, 2)),
-            *(("candidates", candidates, 1), ("elite", elite, 1), ("memory", memory, 2)),
+            *(("candidates", candidates, 1), ("memory", memory, 2)),
         ):
             require_integer(name, count, least)
         positive = {"width": width, "noise": noise}
-        others = {"learning_rate": learning_rate, "entropy": entropy, "confidence": confidence}
+        others = {"learning_rate": learning_rate, "entropy": entropy, "optimism": optimism}
         for name, value in (*positive.items(), *others.items()):
             require_number(name, value, 1e-6 if name in positive else 0, math.inf)
-        require_number("explore", explore, 0, 1)
         self.warm_up, self.width, self.noise, self.memory = warm_up, width, noise, memory
-        self.updates, self.batch_size, self.entropy = updates, batch_size, entropy
-        self.elite, self.confidence = elite, confidence
-        self.explore, self.candidates = explore, candidates
+        self.optimism, self.updates, self.batch_size = optimism, updates, batch_size
+        self.entropy, self.candidates = entropy, candidates
         self.policy = SoftmaxTable(search_space, self.rng, learning_rate)
         self._observed: deque[tuple[Choices, float]] = deque(maxlen=memory)
         self._proposed: set[str] = set()
@@ -97,21 +91,14 @@ class ModelBased(Strategy):
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
             return self._first_new([self.sample()])
-        model = self._model()
-        self.policy.start_at(self._one_of_the_elite(), self.confidence)
+        model, deviations = self._model(), self.optimism * abs(self.rng.standard_normal())
+        self.policy.reset()
         for _ in range(self.updates):
             choices, probabilities = self.policy.draw(self.batch_size)
-            self.policy.update(choices, probabilities, model.mean(choices), self.entropy)
-        drawn, _ = self.policy.draw(self.candidates, self.explore)
-        drawn = np.unique(drawn, axis=0)
-        believed = model.sample(drawn, self.rng)
-        return self._first_new(list(drawn[np.argsort(-believed)]))
-
-    def _one_of_the_elite(self) -> Choices:
-        """One of the best architectures so far, at random."""
-        ranked = sorted(self._observed, key=itemgetter(1), reverse=True)
-        choices, _ = ranked[self.below(min(self.elite, len(ranked)))]
-        return choices
+            rewards = model.optimistic(choices, deviations)
+            self.policy.update(choices, probabilities, rewards, self.entropy)
+        drawn = np.unique(self.policy.draw(self.candidates)[0], axis=0)
+        return self._first_new(list(drawn[np.argsort(-model.optimistic(drawn, deviations))]))
 
     def _model(self) -> GaussianProcess:
         choices, rewards = zip(*self._observed, strict=True)

@@ -8,7 +8,6 @@ from scipy.special import softmax
 
 from nas_agents.gaussian_process import Floats
 from nas_gym import SearchSpace
-from nas_gym.search_spaces import Choices
 
 
 class SoftmaxTable:
@@ -28,33 +27,32 @@ class SoftmaxTable:
         self.logits = np.zeros(shape)  # (T, A)
         self._moments = np.zeros((2, *shape))
         self._steps = 0
+        self._masks = np.arange(shape[1]) < np.array(search_space.num_choices)[:, None]
+        """(T, A), where they do not depend on what was chosen."""
 
-    def start_at(self, choices: Choices, confidence: float) -> None:
-        """Forgets all; from now on, these choices, (T,), are the likeliest.
-
-        Args:
-            choices: The sequence.
-            confidence: By how much their logits are above the others'.
-        """
-        taken = choices[:, None] == np.arange(self.logits.shape[1])
-        self.logits = confidence * taken.astype(np.float64)
+    def reset(self) -> None:
+        """Forgets all: every choice is as likely as any other."""
+        self.logits[:] = 0
         self._moments[:] = 0
         self._steps = 0
 
-    def draw(self, number: int, explore: float = 0.0) -> tuple[NDArray[np.int64], Floats]:
-        """N sequences of choices, (N, T); the probabilities of all choices in each, (N, T, A).
-
-        With the probability ``explore``, a choice is drawn uniformly.
-        """
-        choices = np.zeros((number, len(self.logits)), dtype=np.int64)
-        probabilities = np.zeros((number, *self.logits.shape))
-        weights = (1 - explore) * softmax(self.logits, axis=1) + explore / self.logits.shape[1]
-        draws = self.rng.random((len(self.logits), number))
+    def draw(self, number: int) -> tuple[NDArray[np.int64], Floats]:
+        """N sequences of choices, (N, T); the probabilities of all choices in each, (N, T, A)."""
+        decisions, _ = shape = self.logits.shape
+        weights, draws = softmax(self.logits, axis=1), self.rng.random((number, decisions, 1))
+        if not self.search_space.conditional:
+            masked = weights * self._masks
+            cumulated = masked.cumsum(axis=1)
+            total = cumulated[:, -1:]
+            choices = (cumulated <= draws * total).sum(axis=2)
+            return choices, np.broadcast_to(masked / total, (number, *shape))
+        choices = np.zeros((number, decisions), dtype=np.int64)
+        probabilities = np.zeros((number, *shape))
         for step, weight in enumerate(weights):
             masked = weight * self.search_space.action_masks(choices[:, :step])
-            cumulated = np.broadcast_to(masked, (number, len(weight))).cumsum(axis=1)
-            total = cumulated[:, -1:]
-            choices[:, step] = (cumulated <= draws[step, :, None] * total).sum(axis=1)
+            cumulated = masked.cumsum(axis=-1)
+            total = cumulated[..., -1:]
+            choices[:, step] = (cumulated <= draws[:, step] * total).sum(axis=1)
             probabilities[:, step] = masked / total
         return choices, probabilities
 

@@ -92,6 +92,7 @@ ALGORITHMS = {
     "LS": Algorithm("local-search"),
     "TPE": Algorithm("tpe"),
     "MB": Algorithm("model-based"),
+    "MB without updates": Algorithm("model-based", {"updates": 0}),
 }
 FIGURES = {"RS": 1.0, "REA": 1.5, "REINFORCE": 25.0}
 """Seconds that 500 searches of 12,000 simulated seconds may take on two cores."""
@@ -255,7 +256,7 @@ def measure(
     pool: ProcessPoolExecutor,
     processes: int,
     name: str,
-    seeds: int,
+    seeds: range,
     budgets: Sequence[int],
     free: bool,
 ) -> list[Result]:
@@ -263,8 +264,9 @@ def measure(
     algorithm = ALGORITHMS.get(name, Algorithm(name))
     started = time.perf_counter()
     together = load_strategy(agent_entry(algorithm.agent)) is not None
-    size = -(-seeds // processes) if together else min(CHUNK, -(-seeds // processes))
-    chunks = [range(first, min(first + size, seeds)) for first in range(0, seeds, size)]
+    size = -(-len(seeds) // processes)
+    size = size if together else min(CHUNK, size)
+    chunks = [seeds[first : first + size] for first in range(0, len(seeds), size)]
     asked = [pool.submit(timed_traces, algorithm, chunk, max(budgets), free) for chunk in chunks]
     made = [future.result() for future in asked]
     seconds = time.perf_counter() - started
@@ -363,22 +365,22 @@ def main() -> None:
     )
     parser.add_argument("--algorithms", default=",".join(ALGORITHMS), help="names, with commas")
     parser.add_argument("--seeds", type=int, default=500, help="searches of each algorithm")
+    parser.add_argument("--first-seed", type=int, default=0, help="theirs are from this one on")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--free-repeats", action="store_true", help="a cell is paid for once")
     parser.add_argument("--time", action="store_true", help="measure the speed, at 12,000 s")
     parser.add_argument("--json", type=Path, help="write all results to this file")
     given = parser.parse_args()
-    names = given.algorithms.split(",")
+    names = [name.strip() for name in given.algorithms.split(",")]
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     with workers(given.processes, names) as pool:
         if given.time:
-            _time(pool, given.processes, [name for name in names if name in FIGURES], given.seeds)
+            _time(pool, given.processes, [name for name in names if name in FIGURES], seeds)
             return
         results: list[Result] = []
         for name in names:
             print(f"{name}: {given.seeds} searches", file=sys.stderr, flush=True)
-            results += measure(
-                pool, given.processes, name, given.seeds, BUDGETS, given.free_repeats
-            )
+            results += measure(pool, given.processes, name, seeds, BUDGETS, given.free_repeats)
     print(HEAD)
     for result in results:
         print(line(result, results))
@@ -389,13 +391,14 @@ def main() -> None:
         given.json.write_text(json.dumps(document, indent=1), encoding="utf-8")
 
 
-def _time(pool: ProcessPoolExecutor, processes: int, names: Sequence[str], seeds: int) -> None:
+def _time(pool: ProcessPoolExecutor, processes: int, names: Sequence[str], seeds: range) -> None:
     """Prints how long the searches take, beside what they may take."""
     print("| algorithm | searches | may take, s | took, s | CPU time, s |\n|---|---|---|---|---|")
     for name in names:
         [result] = measure(pool, processes, name, seeds, BUDGETS[:1], False)
         took = f"{result.seconds:.2f} | {result.cpu_seconds:.2f}"
-        print(f"| {name} | {seeds} | {FIGURES[name] * seeds / 500:g} | {took} |", flush=True)
+        may = FIGURES[name] * len(seeds) / 500
+        print(f"| {name} | {len(seeds)} | {may:g} | {took} |", flush=True)
     print(f"\n{hardware(processes)}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nas_agents.model_based import ModelBased
@@ -29,6 +30,12 @@ def test_it_finds_the_best_of_15625_in_60() -> None:
     assert max(found(ModelBased(SEARCH_SPACE, 0), 60)) == pytest.approx(22 / 24 + 0.5)
 
 
+def test_it_is_the_policy_gradient_that_finds_it() -> None:
+    """Without updates the policy draws at random, and the model has only these to choose from."""
+    without = [max(found(ModelBased(SEARCH_SPACE, seed, updates=0), 60)) for seed in range(3)]
+    assert np.mean(without) < 22 / 24 + 0.4
+
+
 def test_no_network_is_proposed_twice() -> None:
     strategy = ModelBased(SEARCH_SPACE, 0, warm_up=5, candidates=50, updates=2)
     keys = []
@@ -48,7 +55,7 @@ def test_a_search_space_that_is_used_up_is_proposed_again() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"warm_up": 1}, {"width": 0.0}, {"noise": -1.0}, {"explore": 1.5}, {"elite": 0}],
+    [{"warm_up": 1}, {"width": 0.0}, {"noise": -1.0}, {"optimism": -1.0}, {"updates": -1}],
 )
 def test_wrong_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettings, match=next(iter(arguments))):

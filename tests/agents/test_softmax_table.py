@@ -14,15 +14,17 @@ from tests.helpers import ConvNet, LayersSearchSpace
 SEARCH_SPACE = NASBench201SearchSpace()
 
 
-def test_a_policy_draws_as_its_probabilities_say() -> None:
-    policy = SoftmaxTable(SEARCH_SPACE, np.random.default_rng(0), learning_rate=0.1)
-    policy.start_at(np.array([0, 1, 2, 3, 4, 0]), confidence=1.0)
+@pytest.mark.parametrize("search_space", [SEARCH_SPACE, LayersSearchSpace()])
+def test_a_policy_draws_as_its_probabilities_say(search_space: Any) -> None:
+    policy = SoftmaxTable(search_space, np.random.default_rng(0), learning_rate=0.1)
+    policy.logits += np.random.default_rng(1).random(policy.logits.shape)
     choices, probabilities = policy.draw(4000)
     np.testing.assert_allclose(probabilities.sum(axis=2), 1.0)
-    frequencies = (choices[:, :, None] == np.arange(5)).mean(axis=0)
-    np.testing.assert_allclose(frequencies, probabilities[0], atol=0.03)
-    explored, _ = policy.draw(4000, explore=1.0 - 1e-9)
-    np.testing.assert_allclose((explored[:, :, None] == np.arange(5)).mean(axis=0), 0.2, atol=0.03)
+    frequencies = (choices[:, :, None] == np.arange(search_space.num_actions)).mean(axis=0)
+    np.testing.assert_allclose(frequencies, probabilities.mean(axis=0), atol=0.03)
+    policy.reset()
+    first = policy.draw(5)[1][0, 0]
+    assert first[first > 0] == pytest.approx(1 / search_space.num_choices[0])
 
 
 @pytest.mark.parametrize(
@@ -30,7 +32,7 @@ def test_a_policy_draws_as_its_probabilities_say() -> None:
 )
 def test_a_policy_draws_valid_choices_alone(search_space: Any) -> None:
     policy = SoftmaxTable(search_space, np.random.default_rng(0), learning_rate=0.1)
-    for sequence in policy.draw(50, explore=0.5)[0]:
+    for sequence in policy.draw(50)[0]:
         np.testing.assert_array_equal(search_space.check(sequence), sequence)
 
 
