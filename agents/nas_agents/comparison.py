@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_agents.random_search import expected_best
-from nas_agents.run_folder import EPISODES, SETTINGS, InvalidRunFolder, read_json
+from nas_agents.registry import AGENTS
+from nas_agents.run_folder import EPISODES, SETTINGS, InvalidRunFolder, read_episodes, read_json
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.table import ChoicesIndex, Table
@@ -29,10 +29,12 @@ class Found:
     """What the searches of one agent found after as many evaluations."""
 
     agent: str
+    """Its name, with the arguments that tell it from others of that name."""
     runs: int
     evaluations: int
     means: tuple[float, ...]
-    """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs."""
+    """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs; NaN where
+    a run has not so many different architectures."""
     deviations: tuple[float, ...]
     """Between the runs; NaN where there is one."""
 
@@ -43,11 +45,7 @@ def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
     Raises:
         InvalidRunFolder: the folder holds no run.
     """
-    file = run / EPISODES
-    if not file.is_file():
-        raise InvalidRunFolder(f"run: {run} is no run folder: there is no {EPISODES} in it")
-    whole = [line for line in file.read_text(encoding="utf-8").splitlines(True) if line[-1] == "\n"]
-    records = [json.loads(line) for line in whole]
+    records, _ = read_episodes(run / EPISODES)
     keys = [Architecture.from_json(record["architecture"]).key for record in records]
     return np.array([record["accuracy"] for record in records]), keys
 
@@ -57,7 +55,8 @@ def best_of(
 ) -> NDArray[np.float64]:
     """Means of the best architectures after each of A numbers of evaluations: (A, `TOPS`).
 
-    An architecture counts once, however often it was asked for, at its best accuracy.
+    An architecture counts once, however often it was asked for, at its best accuracy; NaN where
+    there are not so many.
     """
     rows = []
     for number in at:
@@ -65,7 +64,7 @@ def best_of(
         for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
             best[key] = max(accuracy, best.get(key, 0.0))
         ranked = np.sort(list(best.values()))[::-1]
-        rows.append([float(ranked[:top].mean()) for top in TOPS])
+        rows.append([ranked[:top].mean() if len(ranked) >= top else np.nan for top in TOPS])
     return np.array(rows)
 
 
@@ -73,29 +72,27 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     """What agents found in one environment; the better ones first.
 
     Args:
-        runs: Run folders; those of one agent are taken together.
+        runs: Run folders; those that differ in their seeds alone are taken together.
         evaluations: After how many; default: as many as the shortest run has.
 
     Raises:
         InvalidRunFolder: a folder holds no run.
-        InvalidSettings: the runs are in different environments, or not so long.
+        InvalidSettings: the runs are in different environments, or not so long, or have the same
+            seed; or the accuracies are not comparable.
     """
     require(bool(runs), "runs: name at least one run folder")
-    first: dict[str, Any] = {}
-    of_agent: dict[str, list[tuple[NDArray[np.float64], list[str]]]] = {}
-    for run in runs:
-        settings = read_json(run / SETTINGS)
-        if settings is None:
-            raise InvalidRunFolder(f"run: {run} is no run folder: there is no {SETTINGS} in it")
-        first = first or settings
-        for name in ("env_id", "env_arguments", "repeats"):
-            if settings[name] != first[name]:
-                raise InvalidSettings(
-                    f"runs: {run} has {name} {settings[name]}, and {runs[0]} has {first[name]}; "
-                    "only searches in the same environment can be compared"
-                )
-        of_agent.setdefault(settings["agent"], []).append(children(run))
-    shortest = min(len(keys) for found in of_agent.values() for _, keys in found)
+    settings = [_settings(run) for run in runs]
+    _check_environments(runs, settings)
+    of_agent: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = {}
+    for run, name, each in zip(runs, _names(settings), settings, strict=True):
+        searches = of_agent.setdefault(name, {})
+        if each["seed"] in searches:
+            raise InvalidSettings(
+                f"runs: {run} is the same search as another one, of the seed {each['seed']}; "
+                "leave one of them out"
+            )
+        searches[each["seed"]] = children(run)
+    shortest = min(len(keys) for found in of_agent.values() for _, keys in found.values())
     number = shortest if evaluations is None else evaluations
     require(
         1 <= number <= shortest,
@@ -103,11 +100,52 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     )
     rows = []
     for agent, found in of_agent.items():
-        each = np.array([best_of(*one, [number])[0] for one in found])  # (runs, TOPS)
-        spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(len(TOPS), np.nan)
-        means, deviations = each.mean(axis=0).tolist(), spread.tolist()
-        rows.append(Found(agent, len(each), number, tuple(means), tuple(deviations)))
+        each_run = np.array([best_of(*one, [number])[0] for one in found.values()])  # (runs, TOPS)
+        spread = each_run.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
+        means, deviations = each_run.mean(axis=0).tolist(), spread.tolist()
+        rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations)))
     return sorted(rows, key=lambda row: -row.means[0])
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """A run's, its environment's arguments with those that its agent wants."""
+    settings: dict[str, Any] | None = read_json(run / SETTINGS)
+    if settings is None:
+        raise InvalidRunFolder(f"run: {run} is no run folder: there is no {SETTINGS} in it")
+    entry = AGENTS.get(settings["agent"])
+    wanted = dict(entry.env_arguments) if entry else {}
+    return {**settings, "env_arguments": {**wanted, **settings["env_arguments"]}}
+
+
+def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `InvalidSettings` unless accuracies mean the same in all runs."""
+    for run, each in zip(runs, settings, strict=True):
+        if each["env_arguments"].get("evaluator") == "weight-sharing":
+            raise InvalidSettings(
+                f"runs: {run} has accuracies under weights that change from epoch to epoch; "
+                "compare what such searches end with, trained to the end"
+            )
+        for name in ("env_id", "env_arguments", "repeats"):
+            if each[name] != settings[0][name]:
+                raise InvalidSettings(
+                    f"runs: {run} has {name} {each[name]}, and {runs[0]} has {settings[0][name]}; "
+                    "only searches in the same environment can be compared"
+                )
+
+
+def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """An agent's name for each run, with those of its arguments that it has not in all runs."""
+    names = []
+    for each in settings:
+        made, name = each.get("agent_made_with") or {}, each["agent"]
+        others = [o.get("agent_made_with") or {} for o in settings if o["agent"] == name]
+        differ = [
+            f"{argument}={made.get(argument)}"
+            for argument in sorted({key for other in others for key in other})
+            if any(other.get(argument) != made.get(argument) for other in others)
+        ]
+        names.append(f"{name} ({', '.join(differ)})" if differ else name)
+    return names
 
 
 def random_best(evaluator: Evaluator, evaluations: int) -> float | None:

@@ -111,16 +111,7 @@ class RunFolder:
     def _read_episodes(self) -> int:
         """Reads what is recorded; how many bytes of it are whole lines."""
         file = self.path / EPISODES
-        text = file.read_bytes() if file.exists() else b""
-        whole = text.rfind(b"\n") + 1
-        for number, line in enumerate(text[:whole].splitlines(), start=1):
-            try:
-                self.recorded.append(json.loads(line))
-            except ValueError:
-                raise InvalidRunFolder(
-                    f"run: line {number} of {file} is no JSON; "
-                    "put the file right, or cut it off before this line"
-                ) from None
+        self.recorded, whole = read_episodes(file) if file.exists() else ([], 0)
         return whole
 
     @contextmanager
@@ -206,6 +197,31 @@ class RunFolder:
         """Lets other processes have the folder."""
         os.close(self._episodes)
         self._lock.release()
+
+
+def read_episodes(file: Path) -> tuple[list[dict[str, Any]], int]:
+    """The lines of an ``episodes.jsonl``, and how many bytes they are.
+
+    A last one that was cut short does not count.
+
+    Raises:
+        InvalidRunFolder: a line is no JSON, or the file cannot be read.
+    """
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise InvalidRunFolder(f"run: {file} cannot be read: {error}") from error
+    whole = text.rfind(b"\n") + 1
+    records = []
+    for number, line in enumerate(text[:whole].splitlines(), start=1):
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            raise InvalidRunFolder(
+                f"run: line {number} of {file} is no JSON; "
+                "put the file right, or cut it off before this line"
+            ) from None
+    return records, whole
 
 
 def read_json(file: Path) -> Any:

@@ -24,7 +24,8 @@ from tests.helpers import LayersSearchSpace, StubEvaluator, random_architecture
 def write_run(folder: Path, agent: str, accuracies: list[float], **settings: Any) -> Path:
     """A run folder with a child of each accuracy; children 0 and 1 are the same architecture."""
     folder.mkdir()
-    asked = {"env_id": "an id", "env_arguments": {}, "repeats": 1, "agent": agent, **settings}
+    asked = {"env_id": "an id", "env_arguments": {}, "repeats": 1, "agent": agent, "seed": 0}
+    asked |= settings
     (folder / "settings.json").write_text(json.dumps(asked))
     lines = [
         json.dumps({"architecture": random_architecture(max(1, n)).to_json(), "accuracy": accuracy})
@@ -40,19 +41,22 @@ def test_an_architecture_counts_once(tmp_path: Path) -> None:
     assert keys[0] == keys[1] != keys[2]
     np.testing.assert_allclose(
         best_of(accuracies, keys, (1, 2, 3, 4)),
-        [[0.5] * 3, [0.7] * 3, [0.7, 0.4, 0.4], [0.7, 1.4 / 3, 1.4 / 3]],
+        [[0.5, np.nan, np.nan], [0.7, np.nan, np.nan]] + [[0.7, np.nan, np.nan]] * 2,
     )
+    many = best_of(np.linspace(0, 1, 11), [str(n) for n in range(11)], [11])
+    np.testing.assert_allclose(many, [[1.0, 0.8, np.nan]])
 
 
 def test_agents_are_compared_after_as_many_evaluations(tmp_path: Path) -> None:
     runs = [
         write_run(tmp_path / "a", "random", [0.1, 0.2, 0.3]),
         write_run(tmp_path / "b", "ppo", [0.2, 0.4, 0.6, 0.9]),
-        write_run(tmp_path / "c", "ppo", [0.2, 0.4, 0.8]),
+        write_run(tmp_path / "c", "ppo", [0.2, 0.4, 0.8], seed=1),
     ]
     ppo, random = compare(runs)
     assert (ppo.agent, ppo.runs, ppo.evaluations) == ("ppo", 2, 3)
-    assert ppo.means == pytest.approx((0.7, 0.55, 0.55))
+    assert ppo.means[0] == pytest.approx(0.7)
+    assert math.isnan(ppo.means[1])  # there are not five
     assert ppo.deviations[0] == pytest.approx(0.2 / math.sqrt(2))
     assert random.means[0] == 0.3
     assert math.isnan(random.deviations[0])
@@ -63,11 +67,37 @@ def test_the_command_says_where_random_search_is_missing(tmp_path: Path) -> None
     run = write_run(tmp_path / "a", "ppo", [0.2, 0.4])
     result = CliRunner().invoke(app, ["compare", str(run)])
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[1].split() == ["ppo", "1", "2", "40.00%", "40.00%", "40.00%"]
+    assert result.stdout.splitlines()[1].split() == ["ppo", "1", "2", "40.00%"]
     assert "--agent random" in result.stdout
     other = write_run(tmp_path / "b", "random", [0.2, 0.4])
     shown = CliRunner().invoke(app, ["compare", str(run), str(other), "--json"]).stdout
     assert [row["agent"] for row in json.loads(shown)] == ["ppo", "random"]
+    assert json.loads(shown)[0]["means"] == [0.4, None, None]
+
+
+def test_agents_of_other_arguments_are_apart(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / f"{n}", "ppo", [0.2], seed=n, agent_made_with={"n_steps": 5, **made})
+        for n, made in enumerate([{"learning_rate": 1.0}, {"learning_rate": 2.0}, {}])
+    ]
+    assert {row.agent for row in compare(runs)} == {
+        "ppo (learning_rate=1.0)", "ppo (learning_rate=2.0)", "ppo (learning_rate=None)"
+    }  # fmt: skip
+    with pytest.raises(InvalidSettings, match="the same search as another one, of the seed 0"):
+        compare([runs[0], runs[0]])
+
+
+def test_accuracies_under_shared_weights_are_not_compared(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "enas", [0.2])
+    with pytest.raises(InvalidSettings, match="weights that change"):
+        compare([run])
+
+
+def test_a_broken_line_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "ppo", [0.2])
+    (run / "episodes.jsonl").write_text("{}\nno JSON\n")
+    with pytest.raises(InvalidRunFolder, match=r"line 2 of .* is no JSON"):
+        compare([run])
 
 
 @pytest.mark.parametrize(
