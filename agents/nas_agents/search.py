@@ -15,7 +15,7 @@ import torch
 import nas_gym
 from nas_agents.agents import agent_arguments, agent_entry, load_algorithm
 from nas_agents.drivers import FOREVER, Driver, make_driver
-from nas_agents.recorder import Progress, Recorder, SearchOver, StopReason
+from nas_agents.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
     CURVES,
@@ -63,7 +63,14 @@ class SearchResult:
 
     @property
     def complaint(self) -> str:
-        """Why a search stopped that had too many failures in a row."""
+        """Why a search stopped that had too many failures in a row, or whose weights diverged."""
+        if self.stopped_by == "diverged":
+            return (
+                f"the shared weights diverged after {self.progress.episodes} children: their loss "
+                "is not finite any more, and under them no child can be evaluated. What was "
+                f"recorded is in {self.run}; start another run with a lower learning rate (--set "
+                "learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
+            )
         return (
             f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
             f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
@@ -285,7 +292,7 @@ class _Ready:
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
         self.driver.save(self.folder)
-        if recorder.stopped_by not in ("interrupted", "failures"):
+        if recorder.stopped_by not in UNFINISHED:
             self._choose(recorder)
         best = recorder.progress.best_architecture
         if best is not None:
@@ -306,7 +313,7 @@ class _Ready:
     ) -> SearchResult:
         """Trains the best architecture to the end, unless that is done, or was not asked for."""
         best, final = progress.best_architecture, None
-        stopped_early = summary["stopped_by"] in ("interrupted", "failures")
+        stopped_early = summary["stopped_by"] in UNFINISHED
         finished_before = progress.resumed == progress.episodes > 0
         if best is not None and self.final is not None and not (stopped_early or summary["final"]):
             failure = ""

@@ -213,7 +213,7 @@ class WeightSharing:
         rate = self.settings.learning_rate_in(self.epoch)
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
-        with self._isolated(f"epoch/{self.epoch}"):
+        with self._isolated(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
             generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
             order = self._permutation(len(self._train), generator)
             batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
