@@ -33,6 +33,7 @@ from nas_agents.search_settings import (
     load_settings,
     resumed_settings,
 )
+from nas_agents.shared_weights import SHARING
 from nas_agents.summary import summary_of, with_final
 from nas_gym import Architecture, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
@@ -90,7 +91,7 @@ def make_env(settings: SearchSettings) -> NASEnv:
         raise InvalidSettings(
             f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
         )
-    needed = agent_entry(settings.agent).env_arguments
+    needed = _needed_arguments(settings)
     arguments = {"seed": settings.seed, **needed, **settings.env_arguments}
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
@@ -105,6 +106,24 @@ def make_env(settings: SearchSettings) -> NASEnv:
             f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
         )
     return env
+
+
+def _needed_arguments(settings: SearchSettings) -> Mapping[str, Any]:
+    """The arguments that the environment is made with for the agent's sake.
+
+    Raises:
+        InvalidSettings: the agent needs shared weights, and the environment has none.
+    """
+    needed = agent_entry(settings.agent).env_arguments
+    shares = needed.get("evaluator") == "weight-sharing" and "evaluator" not in (
+        settings.env_arguments
+    )
+    if shares and settings.env_id.startswith("nas_gym/") and settings.env_id not in SHARING:
+        raise InvalidSettings(
+            f"environment: the agent {settings.agent!r} needs children that share weights, and "
+            f"those of {settings.env_id!r} cannot; use {' or '.join(SHARING)}, or another agent"
+        )
+    return needed
 
 
 def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:

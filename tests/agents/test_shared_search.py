@@ -1,4 +1,4 @@
-"""`nas-gym search` with shared weights: interrupted, or diverged."""
+"""`nas-gym search` with shared weights: interrupted, diverged, or where there are none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -13,6 +14,10 @@ from typer.testing import CliRunner
 from nas_agents import drivers
 from nas_agents.cli import app
 from nas_agents.search import SearchSettings, search
+from nas_agents.shared_weights import SHARING
+from nas_gym import InvalidSettings
+from nas_gym.envs import environment_type
+from nas_gym.envs.weight_sharing import WeightSharingEnv
 from nas_gym.evaluation.weight_sharing import WeightSharing
 from tests.agents.test_search import episodes_of
 
@@ -113,3 +118,19 @@ def test_diverged_weights_are_exit_code_1_and_a_message(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert json.loads(result.stdout)["stopped_by"] == "diverged"
     assert "the shared weights diverged after" in result.stderr
+
+
+@pytest.mark.parametrize("env_id", ["nas_gym/NASNet-v0", "nas_gym/NASBench201-v0"])
+def test_environments_that_can_share_weights_are_named(env_id: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings) as error:
+        search(SearchSettings(env_id, "enas"), tmp_path / "run")
+    message = str(error.value)
+    assert all(name in message for name in (env_id, "'enas'", *SHARING))
+    assert "is not an argument" not in message
+
+
+def test_those_are_all_environments_that_share_weights() -> None:
+    ids = [env_id for env_id in gym.registry if env_id.startswith("nas_gym/")]
+    assert {each for each in ids if issubclass(environment_type(each), WeightSharingEnv)} == {
+        *SHARING
+    }
