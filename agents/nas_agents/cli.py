@@ -194,7 +194,7 @@ def search(
         print(describe(result))
     if result.stopped_by == "interrupted":
         raise typer.Exit(EXIT_INTERRUPTED)
-    if result.stopped_by == "failures":
+    if result.stopped_by in ("failures", "diverged"):
         print(f"nas-gym: {result.complaint}", file=sys.stderr)
         raise typer.Exit(EXIT_FAILED)
     if result.progress.best_architecture is None:

@@ -90,7 +90,8 @@ def describe(result: SearchResult) -> str:
     if result.finished_before:
         lines.insert(0, "this search was finished before; nothing was left to evaluate")
     if progress.best_architecture is None:
-        lines.append("no child could be trained; episodes.jsonl in the run folder says why")
+        why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
+        lines.append(f"no child could be trained{why}")
     else:
         lines.append(write(progress.best_architecture))
         chosen = progress.best_episode is None

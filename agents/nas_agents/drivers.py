@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_agents.agents import agent_entry, load_strategy, make_agent, make_strategy
 from nas_agents.asynchronous import AsynchronousSearch
 from nas_agents.enas import ENAS
-from nas_agents.recorder import ProgressLog, Recorder, RecordingVecEnv
+from nas_agents.recorder import ProgressLog, Recorder, RecordingVecEnv, SearchOver
 from nas_agents.registry import Plan, episodes_an_epoch
 from nas_agents.run_folder import RunFolder
 from nas_agents.search_settings import SearchSettings
@@ -96,7 +97,9 @@ class LockStepSearch:
     best by all validation images, unless the agent does both by itself, as `ENAS` does.
 
     The agent is saved from time to time, for the user; a resumed search does not need it. Weights
-    that children share are saved with it, and spare a resumed search their training.
+    that children share are saved with it, and spare a resumed search their training: only those
+    from between two steps of the agent, which an interrupted epoch does not leave behind.
+    A search whose shared weights diverge is over.
 
     Args:
         settings: The search's.
@@ -135,7 +138,12 @@ class LockStepSearch:
         if self._shared is not None:
             _go_on(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
-        self.agent.learn(self.steps, callback=[*self._callbacks, ProgressLog(recorder.progress)])
+        callbacks = [*self._callbacks, ProgressLog(recorder.progress)]
+        try:
+            self.agent.learn(self.steps, callback=callbacks)
+        finally:
+            if self._diverged:
+                recorder.stopped_by = "diverged"
 
     def choose(self) -> tuple[Architecture, Evaluation] | None:
         """See `Driver.choose`: agents that have a method ``choose`` do so."""
@@ -152,12 +160,26 @@ class LockStepSearch:
         """See `Driver.save`."""
         folder.replace(CHECKPOINT, self.agent.save)
         recorder = self.envs.recorder
-        if self._shared is not None and recorder is not None:
+        if self._shared is None or recorder is None:
+            return
+        if recorder.stopped_by not in ("interrupted", "diverged"):  # else amid or after an epoch
             state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
             folder.replace(SHARED_WEIGHTS, lambda part: torch.save(state, part))
 
+    @property
+    def _diverged(self) -> bool:
+        """Whether the last epoch of the shared weights ended with a loss that is not finite."""
+        history = self._shared.history if self._shared is not None else []
+        return bool(history) and not math.isfinite(history[-1].loss)
+
     def _checkpoint(self) -> None:
-        """Saves the agent, if it is time to."""
+        """Saves the agent, if it is time to.
+
+        Raises:
+            SearchOver: the shared weights diverged, and the agent, as ARS, heeds no callback.
+        """
+        if self._diverged:
+            raise SearchOver
         started = time.perf_counter()
         recorder = self.envs.recorder
         assert recorder is not None

@@ -22,7 +22,11 @@ RECORDED = (
     "message",
 )
 """What ``episodes.jsonl`` takes from an `Evaluation`."""
-StopReason = Literal["episodes", "seconds", "target_accuracy", "failures", "interrupted"]
+StopReason = Literal[
+    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
+]
+UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
+"""Those after which nothing is chosen, and nothing trained to the end."""
 
 
 class NotReproduced(NASGymError):

@@ -15,7 +15,7 @@ import torch
 import nas_gym
 from nas_agents.agents import agent_arguments, agent_entry, load_algorithm
 from nas_agents.drivers import FOREVER, Driver, make_driver
-from nas_agents.recorder import Progress, Recorder, SearchOver, StopReason
+from nas_agents.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
     CURVES,
@@ -33,6 +33,7 @@ from nas_agents.search_settings import (
     load_settings,
     resumed_settings,
 )
+from nas_agents.shared_weights import SHARING
 from nas_agents.summary import summary_of, with_final
 from nas_gym import Architecture, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
@@ -63,7 +64,14 @@ class SearchResult:
 
     @property
     def complaint(self) -> str:
-        """Why a search stopped that had too many failures in a row."""
+        """Why a search stopped that had too many failures in a row, or whose weights diverged."""
+        if self.stopped_by == "diverged":
+            return (
+                f"the shared weights diverged after {self.progress.episodes} children: their loss "
+                "is not finite any more, and under them no child can be evaluated. What was "
+                f"recorded is in {self.run}; start another run with a lower learning rate (--set "
+                "learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
+            )
         return (
             f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
             f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
@@ -83,7 +91,7 @@ def make_env(settings: SearchSettings) -> NASEnv:
         raise InvalidSettings(
             f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
         )
-    needed = agent_entry(settings.agent).env_arguments
+    needed = _needed_arguments(settings)
     arguments = {"seed": settings.seed, **needed, **settings.env_arguments}
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
@@ -98,6 +106,24 @@ def make_env(settings: SearchSettings) -> NASEnv:
             f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
         )
     return env
+
+
+def _needed_arguments(settings: SearchSettings) -> Mapping[str, Any]:
+    """The arguments that the environment is made with for the agent's sake.
+
+    Raises:
+        InvalidSettings: the agent needs shared weights, and the environment has none.
+    """
+    needed = agent_entry(settings.agent).env_arguments
+    shares = needed.get("evaluator") == "weight-sharing" and "evaluator" not in (
+        settings.env_arguments
+    )
+    if shares and settings.env_id.startswith("nas_gym/") and settings.env_id not in SHARING:
+        raise InvalidSettings(
+            f"environment: the agent {settings.agent!r} needs children that share weights, and "
+            f"those of {settings.env_id!r} cannot; use {' or '.join(SHARING)}, or another agent"
+        )
+    return needed
 
 
 def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:
@@ -285,7 +311,7 @@ class _Ready:
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
         self.driver.save(self.folder)
-        if recorder.stopped_by not in ("interrupted", "failures"):
+        if recorder.stopped_by not in UNFINISHED:
             self._choose(recorder)
         best = recorder.progress.best_architecture
         if best is not None:
@@ -306,7 +332,7 @@ class _Ready:
     ) -> SearchResult:
         """Trains the best architecture to the end, unless that is done, or was not asked for."""
         best, final = progress.best_architecture, None
-        stopped_early = summary["stopped_by"] in ("interrupted", "failures")
+        stopped_early = summary["stopped_by"] in UNFINISHED
         finished_before = progress.resumed == progress.episodes > 0
         if best is not None and self.final is not None and not (stopped_early or summary["final"]):
             failure = ""

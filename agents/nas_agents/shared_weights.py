@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
+from sb3_contrib import ARS, QRDQN
+from stable_baselines3 import DQN, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from nas_agents.strategy_agent import StrategyAgent
 from nas_gym import Architecture, Evaluation, InvalidSettings, SearchSpace
@@ -26,21 +28,40 @@ from nas_gym.evaluation.evaluator import CachingEvaluator
 from nas_gym.evaluation.weight_sharing import WeightSharing
 from nas_gym.search_spaces import resolve_actions
 
+SHARING = ("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0")
+"""The registered environments whose children can share weights."""
+DETERMINISTIC = (DQN, QRDQN, TD3, ARS)
+"""Algorithms whose policies are deterministic; DDPG is a TD3."""
+
 
 def shared_weights(env: VecEnv) -> WeightSharing:
-    """The weights that the children of an environment share.
+    """The weights that the children of all N environments share, in this process.
 
     Raises:
-        InvalidSettings: they share none.
+        InvalidSettings: they share none, or each environment has some of its own.
     """
-    caching = env.get_attr("evaluator")[0] if env.has_attr("evaluator") else None
-    evaluator = getattr(caching, "evaluator", None)
-    if not isinstance(evaluator, WeightSharing):
+    elsewhere = isinstance(env.unwrapped, SubprocVecEnv)  # which cannot send its evaluators
+    first, *others = [None] if elsewhere else _evaluators(env)
+    if not (elsewhere or isinstance(first, WeightSharing)):
         raise InvalidSettings(
-            "evaluator: the children of this environment share no weights; make it with "
-            'evaluator="weight-sharing" (--set evaluator=weight-sharing)'
+            "evaluator: the children of this environment share no weights; make "
+            f'{" or ".join(SHARING)} with evaluator="weight-sharing" '
+            "(--set evaluator=weight-sharing)"
         )
-    return evaluator
+    if elsewhere or any(each is not first for each in (*others, *_evaluators(env))):
+        raise InvalidSettings(
+            f"evaluator: of these {env.num_envs} environments, each has an evaluator of its own or "
+            "is in a process of its own, so that they share no weights; make them with "
+            'nas_gym.sb3.make_vec_env(..., evaluator="weight-sharing")'
+        )
+    assert isinstance(first, WeightSharing)
+    return first
+
+
+def _evaluators(env: VecEnv) -> list[Any]:
+    """What evaluates the children of each environment; None where nothing of nas_gym's does."""
+    caching = env.get_attr("evaluator") if env.has_attr("evaluator") else [None]
+    return [getattr(each, "evaluator", None) for each in caching]
 
 
 def best_by_shared_weights(
@@ -65,7 +86,9 @@ def best_by_shared_weights(
 def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[Architecture]:
     """So many architectures from an agent's policy as it stands, all in lock-step.
 
-    A strategy has no policy; of it, they are random ones.
+    A strategy has no policy; of it, they are random ones. The policies of DQN, QRDQN, TD3, DDPG
+    and ARS are deterministic, and would give the same one each time; of these agents, they are
+    drawn uniformly, from numpy's global generator.
 
     Raises:
         InvalidSettings: the agent does not make one decision a step.
@@ -74,6 +97,9 @@ def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[A
         return [search_space.decode(agent.strategy.sample()) for _ in range(number)]
     if isinstance(agent.action_space, spaces.MultiDiscrete):
         raise InvalidSettings("agent: it has to make one decision a step to share weights")
+    if isinstance(agent, DETERMINISTIC):
+        rng = np.random.default_rng(np.random.randint(2**31, size=4))  # noqa: NPY002 (as seeded)
+        return [search_space.decode(search_space.sample(rng)) for _ in range(number)]
     choices = np.zeros((number, len(search_space.decisions)), dtype=np.int64)
     observations = np.zeros(choices.shape, dtype=agent.observation_space.dtype)
     masked = any(

@@ -33,8 +33,10 @@ import typer
 from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
+from nas_agents.command_line import one_line_errors
 from nas_agents.enas import ENAS
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, SearchSpace
+from nas_gym.errors import require
 from nas_gym.evaluation.datasets import Dataset, load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer, child_seed
@@ -271,10 +273,19 @@ def alone(run: Run, part: int, parts: int) -> None:
 
 
 def report(run: Run) -> None:
-    """Prints what was measured, as rows of a Markdown table."""
+    """Prints what was measured, as rows of a Markdown table.
+
+    Raises:
+        InvalidSettings: the other stages did not come far enough.
+    """
     found = run.read("search.json")
+    where = f"{run.space} --run {run.folder.parent} --dataset {run.dataset_name} --seed {run.seed}"
+    require(found is not None, f"report: `search` has not ended; run `enas.py search {where}`")
     records = [run.read(f"alone/random_{n:02}.json") for n in range(RANDOM)]
     trained = [n for n, record in enumerate(records) if record and record["status"] == "ok"]
+    enough = len(trained) >= 2  # for a correlation
+    so_far = f"{len(trained)} random children are trained alone"
+    require(enough, f"report: {so_far}, of at least 2; run `enas.py alone {where}`")
     tests = np.array([100 * records[n]["test"] for n in trained])
     validations = [100 * records[n]["accuracy"] for n in trained]
     shared = [100 * found["random_shared_accuracies"][n] for n in trained]
@@ -343,13 +354,14 @@ def main(
 ) -> None:
     """Run a stage, or go on with it."""
     run = Run(space, folder / f"{space}-{dataset}-{seed}", dataset, seed)
-    if stage == "search":
-        search(run)
-    elif stage == "alone":
-        number, of = map(int, part.split("/"))
-        alone(run, number, of)
-    else:
-        report(run)
+    with one_line_errors():
+        if stage == "search":
+            search(run)
+        elif stage == "alone":
+            number, of = map(int, part.split("/"))
+            alone(run, number, of)
+        else:
+            report(run)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.augmentation import DeviceDataset
-from nas_gym.evaluation.datasets import Dataset
+from nas_gym.evaluation.datasets import Dataset, part_of
 from nas_gym.evaluation.devices import autocast_dtype, keep_freed_memory, threads_for
 from nas_gym.evaluation.evaluator import Evaluation, Status
 from nas_gym.evaluation.flattening import flattened
@@ -85,8 +85,9 @@ class WeightSharing:
         self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
         self._augmentation = settings.augmentation(dataset, final=False)
         padding = self._augmentation.padding
-        self._train = DeviceDataset(dataset, dataset.train, dataset.train, self.device, padding)
-        self._validation = DeviceDataset(dataset, dataset.validation, dataset.train, self.device)
+        known = part_of(dataset.train, dataset.labels, settings.data_fraction)
+        self._train = DeviceDataset(dataset, known, known, self.device, padding)
+        self._validation = DeviceDataset(dataset, dataset.validation, known, self.device)
         self.batch_size = min(settings.batch_size, len(self._train))
         self.steps_per_epoch = len(self._train) // self.batch_size
         with self._isolated("weights"):
@@ -195,7 +196,8 @@ class WeightSharing:
             self.settings = settings
 
     def train_epoch(self, sample: Sample) -> SharedEpoch:
-        """Trains the shared weights on every training image once, with another child each step.
+        """Trains the shared weights on every training image once, or on those of the settings'
+        ``data_fraction``, with another child each step.
 
         Args:
             sample: Draws the children, one a step.
@@ -211,14 +213,14 @@ class WeightSharing:
         rate = self.settings.learning_rate_in(self.epoch)
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
-        with self._isolated(f"epoch/{self.epoch}"):
+        with self._isolated(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
             generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
             order = self._permutation(len(self._train), generator)
             batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
             totals = torch.zeros(2, device=self.device)
             for step, (child, chosen) in enumerate(zip(children, batches, strict=True)):
                 progress = (self.epoch + step / self.steps_per_epoch) / self.settings.epochs
-                self.supernet.set_progress(progress)
+                self.supernet.set_progress(min(1.0, progress))
                 self.supernet.set_architecture(child)
                 totals += self._step(*self._augmented(chosen, generator))
         self.epoch += 1

@@ -10,6 +10,14 @@ from nas_gym.errors import choices_hint, require, require_integer, require_numbe
 from nas_gym.evaluation.settings import TrainingSettings
 
 VALIDATED_ON = ("minibatch", "split")
+OF_CHILDREN_ALONE = {
+    "early_stopping": None,
+    "inherit_weights": None,
+    "cuda_graphs": False,
+    "batch_norm_momentum": None,
+    "latency": None,
+}
+"""Fields of `TrainingSettings` that mean nothing to children that share weights, as they are."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,12 @@ class WeightSharingSettings(TrainingSettings):
     The released scripts give half of each weight decay, as the factor of the squared weights; they
     ask for gradients clipped at 5 and go on with those not clipped.
 
+    Of the fields of `TrainingSettings`, ``data_fraction`` is the part of the training images that
+    the shared weights are trained on. Those that say how a child is trained by itself are refused:
+    ``early_stopping``, ``inherit_weights``, ``cuda_graphs``, ``batch_norm_momentum``, ``latency``.
+
     Raises:
-        InvalidSettings: a value is out of its range.
+        InvalidSettings: a value is out of its range, or a field is refused.
     """
 
     epochs: int = 150
@@ -53,7 +65,13 @@ class WeightSharingSettings(TrainingSettings):
         require(known, f"validated_on: {self.validated_on!r} is not known; {hint}")
         if self.batch_statistics is not None:
             require_truth("batch_statistics", self.batch_statistics)
-        require(self.latency is None, "latency: children that share weights have none measured")
+        for name, unset in OF_CHILDREN_ALONE.items():
+            given = getattr(self, name)
+            require(
+                given == unset,
+                f"{name}: expected {unset!r}, got {given!r}: {name} is of children trained by "
+                'themselves, and these share weights; leave it out, or use evaluator="trained"',
+            )
 
     def learning_rate_in(self, epoch: int) -> float:
         """The learning rate in an epoch, counted from 0."""

@@ -27,6 +27,7 @@ from nas_gym import (
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
 from nas_gym.evaluation.evaluator import CachingEvaluator
 from nas_gym.evaluation.flattening import flattened
+from nas_gym.evaluation.training import Trainer
 from nas_gym.evaluation.weight_sharing import Sample, WeightSharing
 from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings
@@ -208,6 +209,43 @@ def test_the_auxiliary_head_and_drop_path_of_micro(digits: Dataset) -> None:
     assert {path.progress for path in paths} == {(3 / 4) / 2}  # before the last of 4 steps
 
 
+def test_drop_path_grows_for_its_epochs_and_no_longer(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = ENASCellNetworkSettings(
+        cells=1, filters=2, form="released_search", drop_path_keep=0.4
+    )
+    micro = ENASMicroSearchSpace(blocks=1)
+    evaluator = WeightSharing(micro, digits, replace(QUICK, network=network, epochs=1), "cpu")
+    seen: list[float] = []
+    set_progress = evaluator.supernet.set_progress
+
+    def noted(progress: float) -> None:
+        seen.append(progress)
+        set_progress(progress)
+
+    monkeypatch.setattr(evaluator.supernet, "set_progress", noted)
+    losses = [evaluator.train_epoch(sampler(search_space=micro)).loss for _ in range(3)]
+    assert seen == [0.0, 0.25, 0.5, 0.75] + [1.0] * 8
+    assert all(map(math.isfinite, losses))
+
+
+def test_a_part_of_the_data_is_what_a_trainer_takes(digits: Dataset) -> None:
+    evaluator = shared(digits, replace(QUICK, data_fraction=0.5))
+    trainer = Trainer(digits, evaluator.child_settings, "cpu")
+    assert len(evaluator._train) < len(digits.train)
+    assert (evaluator.batch_size, evaluator.steps_per_epoch) == (64, len(trainer._train) // 64)
+    assert trainer._validation is not None
+    first = torch.arange(100)
+    for there, here in (
+        (evaluator._train.batch(first), trainer._train.batch(first)),
+        (evaluator._validation.batch(first), trainer._validation.batch(first)),
+    ):
+        assert torch.equal(there[0], here[0])  # normalized by the same images
+        assert torch.equal(there[1], here[1])
+    assert evaluator.fingerprint != shared(digits).fingerprint
+
+
 def test_nothing_is_answered_from_memory(digits: Dataset) -> None:
     evaluator = shared(digits)
     evaluator.train_epoch(sampler())
@@ -279,7 +317,11 @@ def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
         ({"lowest_learning_rate": -1.0}, "lowest_learning_rate"),
         ({"validated_on": "all"}, "'minibatch', 'split'"),
         ({"batch_statistics": 1}, "batch_statistics"),
-        ({"latency": {}}, "latency"),
+        ({"latency": {}}, "latency: .* leave it out"),
+        ({"early_stopping": {}}, "early_stopping: .* leave it out"),
+        ({"inherit_weights": "folder"}, "inherit_weights: .* 'folder'"),
+        ({"cuda_graphs": True}, "cuda_graphs: expected False, got True"),
+        ({"batch_norm_momentum": 0.1}, "batch_norm_momentum: expected None, got 0.1"),
     ],
 )
 def test_bad_settings(wrong: dict[str, Any], says: str) -> None:
