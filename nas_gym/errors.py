@@ -50,6 +50,18 @@ def require_truth(name: str, value: object) -> None:
     require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
 
 
+def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Arguments, with some whose values are fixed.
+
+    Raises:
+        InvalidSettings: another value was given for one of these; the message ends with ``why``.
+    """
+    for name, value in fixed.items():
+        other = given.get(name, value)
+        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
+    return {**given, **fixed}
+
+
 def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
     """The settings, of a dataclass ``kind``, that a JSON object of its fields describes.
 

@@ -168,7 +168,7 @@ PRESETS = {
             "cells": 2,
             "filters": 32,
             "epochs": 20,
-            "batch_size": 32,
+            "batch_size": 32,  # ours, as the learning rate: those of the final training
             "learning_rate": 0.025,
         },
         final_arguments={

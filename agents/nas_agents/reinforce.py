@@ -28,7 +28,7 @@ from torch import Tensor
 from nas_agents.controller_policy import MaskableControllerPolicy
 from nas_agents.moving_average import MovingAverage, episode_returns
 from nas_agents.policies import IndependentLogits
-from nas_gym.errors import require, require_integer
+from nas_gym.errors import require, require_integer, with_fixed
 
 
 class Step(NamedTuple):
@@ -90,8 +90,9 @@ class Reinforce(OnPolicyAlgorithm):
         self.n_episodes = n_episodes
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
-        keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0}  # not heeded
-        keywords |= {"use_sde": False, "sde_sample_freq": -1, "max_grad_norm": max_grad_norm}
+        fixed = {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0, "use_sde": False}
+        keywords = with_fixed(keywords, fixed, "updates are of whole episodes, against an average")
+        keywords |= {"sde_sample_freq": -1, "max_grad_norm": max_grad_norm}
         keywords |= {"supported_action_spaces": (spaces.Discrete, spaces.MultiDiscrete)}
         super().__init__(policy, env, learning_rate, ent_coef=ent_coef, **keywords)  # type: ignore[arg-type]
 
@@ -120,8 +121,7 @@ class Reinforce(OnPolicyAlgorithm):
 
     def predict(self, *arguments: Any, **keywords: Any) -> tuple[NDArray[np.int64], Any]:
         """As in every algorithm; ``action_masks``, (N, A) or (A,), say what is valid."""
-        actions, state = self.policy.predict(*arguments, **keywords)
-        return actions, state
+        return self.policy.predict(*arguments, **keywords)  # type: ignore[no-any-return]
 
     def collect_rollouts(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: Any, n_rollout_steps: int

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ PAIRS = ((0, 2), (1, 3), (2, 3), (2, 4))
 GOAL = 0.95
 ENVIRONMENTS = 20
 AGENTS: dict[str, dict[str, Any]] = {
+    "nasnet@paper": {},
     "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True, "ent_coef": 0.03},
     "maskable-ppo": {
         "policy": "nas_agents.controller_policy.MaskableControllerPolicy",
@@ -49,6 +50,9 @@ AGENTS: dict[str, dict[str, Any]] = {
         "n_episodes": 20,
     },
 }
+"""What differs from the agents' defaults. "nasnet@paper" is NASNet's controller with the paper's
+settings, made for 20,000 architectures; "nasnet" has larger steps, more entropy, and advantages
+that are normalized in each update, so that the moving average cancels out."""
 
 
 class Landscape:
@@ -101,8 +105,14 @@ class Run:
         return next((n for n, reward in enumerate(self.rewards, 1) if reward >= GOAL), None)
 
 
-def learn(agent: str, episodes: int, seed: int, landscape: Landscape | None = None) -> Run:
-    """One search by an agent with the LSTM controller."""
+def learn(
+    agent: str,
+    episodes: int,
+    seed: int,
+    landscape: Landscape | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> Run:
+    """One search by an agent with the LSTM controller; ``given`` takes the place of `AGENTS`'."""
     landscape = landscape or Landscape(NASNetSearchSpace(), seed)
     venv = NASVectorEnv(landscape.search_space, landscape, ENVIRONMENTS, autoreset_mode="SameStep")
     plan = Plan(venv.decisions, episodes, ENVIRONMENTS)
@@ -114,7 +124,9 @@ def learn(agent: str, episodes: int, seed: int, landscape: Landscape | None = No
         return True
 
     started = time.perf_counter()
-    arguments = agent_arguments(agent, plan, AGENTS[agent])
+    settings = AGENTS[agent] if given is None else given
+    agent = agent.partition("@")[0]
+    arguments = agent_arguments(agent, plan, settings)
     make_agent(agent, NASVecEnv(venv), arguments, seed).learn(episodes * venv.decisions, keep)
     return Run(rewards, time.perf_counter() - started)
 
