@@ -82,7 +82,7 @@ def scale_of(space: str, dataset: str) -> Scale:
         search_space = ENASMacroSearchSpace(3 if tiny else 12)
         network = MacroNetworkSettings(filters=16, form="released_search", dropout=0.1)
     final = replace(network, form="released_final", dropout=0.0)
-    epochs = 3 if tiny else 124
+    epochs = 3 if tiny else 124 if micro else 60  # 4 + 8 + 16 + 32 (+ 64)
     return Scale(
         search_space,
         network,
@@ -90,10 +90,12 @@ def scale_of(space: str, dataset: str) -> Scale:
             network,
             epochs=epochs,
             batch_size=32,
-            period=4,  # 4 + 8 + 16 + 32 + 64 = 124 epochs
+            period=4,
             weight_decay=2e-4 if micro else 5e-4,
         ),
-        TrainingSettings(final, epochs=1 if tiny else 6, batch_size=32, learning_rate=0.05),
+        TrainingSettings(
+            final, epochs=1 if tiny else 6 if micro else 4, batch_size=32, learning_rate=0.05
+        ),
         {
             "learning_rate": 0.0035 if micro else 0.001,
             "n_episodes": TOGETHER,
