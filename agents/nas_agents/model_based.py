@@ -26,8 +26,8 @@ class ModelBased(Strategy):
     policy, a table of logits under the masks of the search space, starts where all choices are
     equally likely and makes ``updates`` steps of Adam on batches of episodes. Their rewards are the
     model's: what it expects, and some standard deviations, how many being drawn for each proposal.
-    Of the architectures that the policy draws then and that were not proposed before, the next
-    child is the one that is worth most in the model.
+    The next child is the first that the policy draws then and that was not proposed before; without
+    any update this would be random search.
 
     Where it differs from the paper's DyNA-PPO: the model's episodes are always the policy's own, so
     PPO's clipping would have nothing to clip; the ensemble of regressors is a Gaussian process, and
@@ -44,11 +44,12 @@ class ModelBased(Strategy):
         noise: Variance of an evaluation, in units of the rewards' variance.
         optimism: The standard deviations in a reward of the model are |z| times this, z being drawn
             from a normal distribution for each proposal.
-        updates: Steps of the policy's optimizer a proposal; without any, the policy is random.
+        updates: Steps of the policy's optimizer a proposal.
         batch_size: Episodes in the model a step.
         learning_rate: Adam's.
         entropy: Weight of the policy's entropy, against normalized advantages.
-        candidates: Architectures drawn from the policy a proposal.
+        draws: How often the policy draws an architecture before one that was proposed already is
+            changed at random.
         memory: The model is fitted to at most so many evaluations, the latest.
 
     Raises:
@@ -62,18 +63,18 @@ class ModelBased(Strategy):
         warm_up: int = 12,
         width: float = 0.33,
         noise: float = 0.003,
-        optimism: float = 1.5,
+        optimism: float = 5.0,
         updates: int = 40,
         batch_size: int = 64,
         learning_rate: float = 0.3,
         entropy: float = 0.1,
-        candidates: int = 50,
+        draws: int = 200,
         memory: int = 500,
     ) -> None:
         super().__init__(search_space, seed)
         for name, count, least in (
             *(("warm_up", warm_up, 2), ("updates", updates, 0), ("batch_size", batch_size, 2)),
-            *(("candidates", candidates, 1), ("memory", memory, 2)),
+            *(("draws", draws, 1), ("memory", memory, 2)),
         ):
             require_integer(name, count, least)
         positive = {"width": width, "noise": noise}
@@ -82,7 +83,7 @@ class ModelBased(Strategy):
             require_number(name, value, 1e-6 if name in positive else 0, math.inf)
         self.warm_up, self.width, self.noise, self.memory = warm_up, width, noise, memory
         self.optimism, self.updates, self.batch_size = optimism, updates, batch_size
-        self.entropy, self.candidates = entropy, candidates
+        self.entropy, self.draws = entropy, draws
         self.policy = SoftmaxTable(search_space, self.rng, learning_rate)
         self._observed: deque[tuple[Choices, float]] = deque(maxlen=memory)
         self._proposed: set[str] = set()
@@ -97,22 +98,21 @@ class ModelBased(Strategy):
             choices, probabilities = self.policy.draw(self.batch_size)
             rewards = model.optimistic(choices, deviations)
             self.policy.update(choices, probabilities, rewards, self.entropy)
-        drawn = np.unique(self.policy.draw(self.candidates)[0], axis=0)
-        return self._first_new(list(drawn[np.argsort(-model.optimistic(drawn, deviations))]))
+        return self._first_new(list(self.policy.draw(self.draws)[0]))
 
     def _model(self) -> GaussianProcess:
         choices, rewards = zip(*self._observed, strict=True)
         width = self.width * len(self.search_space.decisions)
         return GaussianProcess(np.stack(choices), normal_scores(rewards), width, self.noise)
 
-    def _first_new(self, ranked: list[Choices]) -> Choices:
+    def _first_new(self, drawn: list[Choices]) -> Choices:
         """The first that was not proposed before; if all were, a random neighbour of the first."""
-        for choices in ranked:
+        for choices in drawn:
             key = self.search_space.decode(choices).key
             if key not in self._proposed:
                 self._proposed.add(key)
                 return choices
-        return self.mutate(ranked[0])
+        return self.mutate(drawn[0])
 
     def observe(self, choices: Choices, reward: float) -> None:
         self._observed.append((choices, reward))
