@@ -1,6 +1,8 @@
-"""Does the LSTM controller learn NASNet's 50 decisions? How near it comes to a known optimum.
+r"""Does the LSTM controller learn NASNet's 50 decisions? How near it comes to a known optimum.
 
     python examples/benchmarks/controller.py --episodes 1600 --seeds 2
+    python examples/benchmarks/controller.py --episodes 120 --seeds 5 --environments 1 \
+        --agents model-based,local-search,regularized-evolution
 
 The reward is synthetic. Each block has tables of random numbers for each of its five decisions, and
 for four pairs of them: either hidden state with its operation, the two operations, and the first of
@@ -32,6 +34,7 @@ DECISIONS = 5
 PAIRS = ((0, 2), (1, 3), (2, 3), (2, 4))
 GOAL = 0.95
 ENVIRONMENTS = 20
+"""Architectures designed at a time, and then rewarded."""
 AGENTS: dict[str, dict[str, Any]] = {
     "nasnet@paper": {},
     "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True, "ent_coef": 0.03},
@@ -111,11 +114,12 @@ def learn(
     seed: int,
     landscape: Landscape | None = None,
     given: Mapping[str, Any] | None = None,
+    environments: int = ENVIRONMENTS,
 ) -> Run:
-    """One search by an agent with the LSTM controller; ``given`` takes the place of `AGENTS`'."""
+    """One search by an agent; ``given`` takes the place of `AGENTS`'."""
     landscape = landscape or Landscape(NASNetSearchSpace(), seed)
-    venv = NASVectorEnv(landscape.search_space, landscape, ENVIRONMENTS, autoreset_mode="SameStep")
-    plan = Plan(venv.decisions, episodes, ENVIRONMENTS)
+    venv = NASVectorEnv(landscape.search_space, landscape, environments, autoreset_mode="SameStep")
+    plan = Plan(venv.decisions, episodes, environments)
     rewards: list[float] = []
 
     def keep(local: dict[str, Any], _: dict[str, Any]) -> bool:
@@ -124,7 +128,7 @@ def learn(
         return True
 
     started = time.perf_counter()
-    settings = AGENTS[agent] if given is None else given
+    settings = AGENTS.get(agent, {}) if given is None else given
     agent = agent.partition("@")[0]
     arguments = agent_arguments(agent, plan, settings)
     make_agent(agent, NASVecEnv(venv), arguments, seed).learn(episodes * venv.decisions, keep)
@@ -160,6 +164,9 @@ def main() -> None:
     parser.add_argument("--agents", default=",".join(AGENTS), help="names, with commas")
     parser.add_argument("--episodes", type=int, default=1600, help="architectures a run")
     parser.add_argument("--seeds", type=int, default=2, help="runs, each in its own landscape")
+    parser.add_argument(
+        "--environments", type=int, default=ENVIRONMENTS, help="architectures designed at a time"
+    )
     given = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{given.episodes:,} architectures; the optimum is worth 1")
@@ -168,7 +175,9 @@ def main() -> None:
     seeds = range(given.seeds)
     print(row("random search", [draw(given.episodes, seed) for seed in seeds]), flush=True)
     for agent in given.agents.split(","):
-        runs = [learn(agent, given.episodes, seed) for seed in seeds]
+        runs = [
+            learn(agent, given.episodes, seed, environments=given.environments) for seed in seeds
+        ]
         print(row(agent, runs), flush=True)
 
 
