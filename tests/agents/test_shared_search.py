@@ -27,8 +27,9 @@ TINY = {"evaluator": "weight-sharing", "layers": 2, "filters": 2, "batch_size": 
 def settings_for(agent: str, **given: Any) -> SearchSettings:
     enas = {"candidates": 2, "episodes_an_epoch": 3, "n_episodes": 2}
     arguments = enas if agent == "enas" else {}
+    episodes = 12 if agent == "enas" else 32  # four epochs of the shared weights
     return SearchSettings(
-        "nas_gym/ENASMacro-v0", agent, episodes=12, agent_arguments=arguments,
+        "nas_gym/ENASMacro-v0", agent, episodes=episodes, agent_arguments=arguments,
         **{"env_arguments": TINY, "final": False, **given},
     )  # fmt: skip
 
@@ -62,7 +63,7 @@ def test_an_epoch_that_is_interrupted_leaves_nothing_behind(
         assert result.stopped_by == "interrupted"
         assert torch.load(saved, weights_only=True)["shared"]["epoch"] == 2
     resumed = search(settings, tmp_path / "run", resume=True)
-    assert 0 < resumed.progress.resumed < 12
+    assert 0 < resumed.progress.resumed < whole.progress.episodes
     names = ("architecture", "reward", "status")
     there, here = (
         [[episode[name] for name in names] for episode in episodes_of(run)]
@@ -87,7 +88,8 @@ def test_weights_that_diverge_end_the_search_and_say_so(
     assert result.stopped_by == result.summary["stopped_by"] == "diverged"
     assert (result.final, result.summary["final"]) == (None, None)
     episodes = episodes_of(result.run)
-    assert 0 < len(episodes) == result.progress.episodes < 12
+    assert settings.episodes is not None
+    assert 0 < len(episodes) == result.progress.episodes < settings.episodes
     assert "the shared weights diverged after" in result.complaint
     assert "learning_rate" in result.complaint
 
