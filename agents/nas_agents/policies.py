@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
@@ -119,3 +121,35 @@ class IndependentLogits(BasePolicy):
         if self.whole:
             return torch.multinomial(log_p.exp(), len(observation), replacement=True).T
         return torch.multinomial(log_p.exp(), 1)[:, 0]
+
+
+class BestArchitecture(BasePolicy):
+    """Designs one architecture: the best that was found, or at first that of the first choices.
+
+    It reads off the observation how much is decided, so it acts in environments whose observations
+    are `NASEnv`'s, or those in one-hot code.
+    """
+
+    best: torch.Tensor
+    """(T,) int64."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        num_choices: Sequence[int],
+    ) -> None:
+        super().__init__(observation_space, action_space)
+        sizes = np.array(num_choices) + 1
+        self.starts = torch.as_tensor(np.cumsum(sizes) - sizes)  # of each entry's one-hot code
+        self.register_buffer("best", torch.zeros(len(num_choices), dtype=torch.int64))
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
+        assert isinstance(observation, torch.Tensor)
+        if not isinstance(self.action_space, spaces.Discrete):
+            return self.best.expand(len(observation), -1)
+        one_hot = isinstance(self.observation_space, spaces.Box)
+        undecided = observation[:, self.starts] == 1 if one_hot else observation == 0
+        steps = (~undecided).sum(dim=1)
+        return self.best[steps.clamp(max=len(self.best) - 1)]
