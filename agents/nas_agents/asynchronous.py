@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from nas_agents.recorder import Recorder, SearchOver
+from nas_agents.recorder import NotReproduced, Recorder, SearchOver
 from nas_agents.run_folder import RunFolder
 from nas_agents.strategy import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
@@ -53,6 +53,12 @@ class AsynchronousSearch:
         for episode in recorder.earlier:
             self._propose(up_to=episode["proposals"])
             number = episode["proposal"]
+            if number not in self.under_way:
+                raise NotReproduced(
+                    f"run: {recorder.folder.path} cannot be resumed: episode {episode['episode']} "
+                    f"is of proposal {number}, which is not under way there. episodes.jsonl was "
+                    "changed; start another run, with --store to use what was evaluated"
+                )
             evaluation = self.env.evaluator.submit(self.under_way[number].architecture).result()
             self._observe(number, evaluation, recorder)
         for number in self.under_way:
