@@ -90,7 +90,7 @@ EXPERIMENTS = {
             "agent_arguments": {"n_steps": 30, "batch_size": 150},
         },
         seeds=3,
-        random_seeds=2,
+        random_seeds=1,
         at=(30, 60, 90, 120),
     ),
     "nas": Experiment("nas-laptop", {}, seeds=10, random_seeds=10, at=(32, 64, 96)),
