@@ -31,6 +31,8 @@ FOREVER = 10**9
 """As many episodes as a search plans that time or accuracy ends."""
 CHECKPOINT = "checkpoint/agent.zip"
 SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
+SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
+"""What an evaluation under shared weights has of its line in ``episodes.jsonl``."""
 EVERY = 60.0
 """Seconds from one checkpoint to the next, at least."""
 SHARE = 0.01
@@ -210,10 +212,6 @@ def _go_on(shared: WeightSharing, recorder: Recorder) -> None:
     ]
     if len(made) == saved["episodes"]:
         shared.go_on_from(saved["shared"], made)
-
-
-SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
-"""What an evaluation under shared weights has of its line in ``episodes.jsonl``."""
 
 
 def _vec_env(env: NASEnv, number: int) -> NASVecEnv:

@@ -48,11 +48,6 @@ class GaussianProcess:
         one_hot: Floats = coded.reshape(len(choices), -1).astype(np.float64)
         return one_hot
 
-    def mean(self, choices: NDArray[np.int64]) -> Floats:
-        """Expected rewards of N sequences, (N, T): (N,)."""
-        expected: Floats = self._kernel(choices, self._known) @ self._weights
-        return expected
-
     def optimistic(self, choices: NDArray[np.int64], deviations: float) -> Floats:
         """Expected rewards and so many standard deviations, of N sequences, (N, T): (N,)."""
         kernel = self._kernel(choices, self._known)  # (N, n)

@@ -35,6 +35,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.command_line import one_line_errors
 from nas_agents.enas import ENAS
+from nas_agents.registry import ENAS_RELEASED, enas_policy
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, SearchSpace
 from nas_gym.errors import require
 from nas_gym.evaluation.datasets import Dataset, load_dataset
@@ -97,19 +98,13 @@ def scale_of(space: str, dataset: str) -> Scale:
             final, epochs=1 if tiny else 6 if micro else 4, batch_size=32, learning_rate=0.05
         ),
         {
+            **ENAS_RELEASED,
+            "full_entropy": micro,
             "learning_rate": 0.0035 if micro else 0.001,
             "n_episodes": TOGETHER,
             "episodes_an_epoch": 4 * TOGETHER,
-            "entropy_reward": 1e-4,
-            "full_entropy": micro,
-            "baseline_decay": 0.99,
-            "own_reward": True,
-            "skip_logits": True,
             "candidates": 10 if tiny else 50,
-            "policy_kwargs": {
-                "controller": f"enas-{space}-released",
-                "optimizer_kwargs": {"betas": (0.0, 0.999), "eps": 1e-3},
-            },
+            "policy_kwargs": enas_policy(f"enas-{space}-released"),
         },
         8 if tiny else 16,
         256 if tiny else 6_400,

@@ -22,7 +22,7 @@ def test_a_gaussian_process_goes_through_what_it_knows() -> None:
     known = samples(30)
     rewards = normal_scores(known.sum(axis=1).tolist())
     model = GaussianProcess(known, rewards, width=2.0, noise=1e-6)
-    np.testing.assert_allclose(model.mean(known), rewards, atol=1e-3)
+    np.testing.assert_allclose(model.optimistic(known, 0.0), rewards, atol=1e-3)
     np.testing.assert_allclose(model.optimistic(known, 2.0), rewards, atol=0.01)
 
 
@@ -30,7 +30,7 @@ def test_it_knows_nothing_of_what_is_far_away() -> None:
     known = np.zeros((1, 6), dtype=np.int64)
     model = GaussianProcess(known, np.array([3.0]), width=0.5, noise=1e-6)
     far = np.array([[1, 2, 3, 4, 1, 2], [2, 3, 4, 1, 2, 3]])
-    np.testing.assert_allclose(model.mean(far), 0.0, atol=1e-3)
+    np.testing.assert_allclose(model.optimistic(far, 0.0), 0.0, atol=1e-3)
     np.testing.assert_allclose(model.optimistic(far, 2.0), 2.0, atol=1e-3)
 
 
@@ -48,7 +48,7 @@ def test_the_belief_has_the_formulas_mean_and_deviation() -> None:
         covariance(asked, asked) - covariance(asked, known) @ inverse @ covariance(asked, known).T
     )
     model = GaussianProcess(known, rewards, width, noise)
-    np.testing.assert_allclose(model.mean(asked), mean)
+    np.testing.assert_allclose(model.optimistic(asked, 0.0), mean)
     expected = mean + 1.5 * np.sqrt(np.diag(spread))
     np.testing.assert_allclose(model.optimistic(asked, 1.5), expected)
 
