@@ -54,7 +54,7 @@ class LSTMController(BaseFeaturesExtractor):
     logit: torch.Tensor
     valid: torch.Tensor
     anchor: torch.Tensor
-    sign: torch.Tensor
+    score_scale: torch.Tensor
     favour: torch.Tensor
 
     def __init__(
@@ -72,7 +72,7 @@ class LSTMController(BaseFeaturesExtractor):
                 "of nas_gym as it is, or give the features extractor the search space's decisions"
             )
         steps = controller_steps(decisions, chosen.shared, chosen.index_attention)
-        for name in ("step", "token", "logit", "valid", "anchor", "sign"):
+        for name in ("step", "token", "logit", "valid", "anchor", "score_scale"):
             self.register_buffer(name, torch.from_numpy(getattr(steps, name)), persistent=False)
         self.joint = bool((self.step.diff() == 0).any())  # a step may make several decisions
         self.anchored = bool((self.anchor >= 0).any())
@@ -129,7 +129,7 @@ class LSTMController(BaseFeaturesExtractor):
         attended = self.anchor[decision] >= 0
         if self.anchored:
             score = self.v((self.w_prev(anchors) + self.w_curr(features)[:, None]).tanh())[..., 0]
-            logits = torch.where(attended, self.sign[decision] * score, logits)
+            logits = torch.where(attended, self.score_scale[decision] * score, logits)
         settings = self.settings
         if settings.temperature is not None:
             logits = logits / settings.temperature

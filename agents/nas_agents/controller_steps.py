@@ -54,7 +54,7 @@ class ControllerSteps:
     anchor: NDArray[np.int64]
     """(T, A): where attention scores a choice, what it reads: 0 and 1 are learned vectors of a
     cell's inputs, 2 + s is the LSTM's output in step s; otherwise -1."""
-    sign: NDArray[np.float32]
+    score_scale: NDArray[np.float32]
     """(T, A): what attention's score q is multiplied by: -c and c for a skip's "no" and "yes", with
     c as in `SKIPS`; otherwise 1."""
     tokens: int
@@ -91,7 +91,7 @@ def controller_steps(
     logit = np.zeros((len(decisions), most), dtype=np.int64)
     valid = np.zeros((len(decisions), most), dtype=np.bool_)
     anchor = np.full((len(decisions), most), -1, dtype=np.int64)
-    sign = np.ones((len(decisions), most), dtype=np.float32)
+    score_scale = np.ones((len(decisions), most), dtype=np.float32)
     labels: dict[tuple[str, str], int] = {}  # the logits: (kind, label)
     tokens: dict[tuple[str, str], int] = {}
     ends: dict[str, int] = {}  # the last step of each layer, and of each block
@@ -107,7 +107,7 @@ def controller_steps(
         selects = index_attention and set(decision.choices) >= set(INPUTS)
         if source:
             anchor[number, :2] = 2 + ends.get(source, 0)
-            sign[number, :2] = np.array([-1.0, 1.0]) * SKIPS[decision.choices]
+            score_scale[number, :2] = np.array([-1.0, 1.0]) * SKIPS[decision.choices]
         size = len(decision.choices)
         valid[number, :size] = True
         for place, label in enumerate(decision.choices):
@@ -121,7 +121,7 @@ def controller_steps(
     kinds: dict[str, list[str]] = {}
     for kind, label in labels:
         kinds.setdefault(kind, []).append(label)
-    return ControllerSteps(step, token, logit, valid, anchor, sign, len(tokens), kinds)
+    return ControllerSteps(step, token, logit, valid, anchor, score_scale, len(tokens), kinds)
 
 
 def _source(decision: Decision) -> str:

@@ -128,7 +128,7 @@ def test_the_anchor_of_a_hidden_state_is_the_step_after_its_block() -> None:
     assert steps.anchor[9].tolist() == [0, 1, 6, 10, -1]  # node_2 is read in step 4, node_3 in 8
     assert steps.anchor[20].tolist() == [0, 1, 18, 22, -1]  # of the reduction cell
     assert list(steps.kinds) == ["op"]
-    assert bool((steps.sign == 1).all())
+    assert bool((steps.score_scale == 1).all())
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)
