@@ -8,7 +8,7 @@ search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
 	$(VENV)/bin/nas-gym search nas_gym/NASNet-v0
 
 test: $(INSTALLED)  ## run the tests
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadgroup
 
 lint: $(INSTALLED)  ## check style and types
 	$(VENV)/bin/ruff check .

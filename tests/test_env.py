@@ -474,7 +474,7 @@ def test_the_module_prefix_registers_in_a_fresh_process() -> None:
         "print(env.spec.id, env.reset(seed=0)[0].tolist())\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"nas_gym/NASNet-v0 {[0] * 10}\n"

@@ -50,7 +50,7 @@ class Threads:
         self.evaluator, self.workers = evaluator, workers
         self.fingerprint = evaluator.fingerprint
         self._threads, self._lock = ThreadPoolExecutor(workers), Lock()
-        self._begun, self._all_busy = 0, Barrier(workers, timeout=20)
+        self._begun, self._all_busy = 0, Barrier(workers, timeout=60)
 
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         return self._threads.submit(self._evaluate, architecture, repeat)

@@ -57,9 +57,8 @@ class ScriptedEvaluator:
         if not isinstance(architecture, Script):
             assert self.trainer is not None
             return self.trainer.evaluate_one(architecture, repeat)
-        started = time.perf_counter()
         message = getattr(self, "_" + architecture.act)(architecture.value) or ""
-        seconds = time.perf_counter() - started
+        seconds = float(architecture.value) if architecture.act == "clock" else 0.0
         accuracy = float(self.images.mean()) / 2
         return Evaluation("ok", accuracy, (), seconds, repeat, self.fingerprint, message=message)
 
@@ -80,10 +79,8 @@ class ScriptedEvaluator:
         time.sleep(float(value))
 
     def _clock(self, value: str) -> str:
-        """When it began."""
-        began = time.monotonic()
-        time.sleep(float(value))
-        return str(began)
+        """When it began; it takes no time, but says that it took ``value`` seconds."""
+        return str(time.monotonic())
 
     def _raise(self, value: str) -> None:
         raise SystemExit(value)
@@ -111,7 +108,7 @@ class ScriptedEvaluator:
 
 def describe_all(pool: Pool) -> list[list[str]]:
     """What each worker says of itself, once all of them are ready: its process, and the rest."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         made = pool.evaluate([Script("describe", "0.1")] * pool.workers)
         said = [evaluation.message.split(" ") for evaluation in made]

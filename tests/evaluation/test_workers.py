@@ -90,7 +90,7 @@ def test_two_workers_train_on_one_gpu() -> None:
 
 
 def test_a_batch_starts_with_what_takes_longest() -> None:
-    batch = [Script("clock", value) for value in ("0.02", "0.06", "0.04")]
+    batch = [Script("clock", value) for value in ("1", "3", "2")]
 
     def order(pool: LocalWorkers) -> list[int]:
         began = [float(evaluation.message) for evaluation in pool.evaluate(batch)]
@@ -129,7 +129,7 @@ def test_whatever_a_child_does_becomes_a_status(pool: LocalWorkers, tmp_path: Pa
         assert evaluation.status == status
         assert message in (None, evaluation.message)
         assert evaluation.fingerprint == "scripted"
-    assert 1.5 <= made[6].seconds < 10
+    assert 1.5 <= made[6].seconds < 60
 
 
 def test_an_evaluator_that_cannot_be_loaded_is_one_error() -> None:
@@ -137,7 +137,7 @@ def test_an_evaluator_that_cannot_be_loaded_is_one_error() -> None:
         waiting = [pool.submit(Script("describe")) for _ in range(3)]
         for future in waiting:
             with pytest.raises(WorkersFailed, match=r"cannot load.*OSError.*is gone"):
-                future.result(timeout=60)
+                future.result(timeout=300)
         with pytest.raises(WorkersFailed, match="is gone"):
             pool.evaluate([Script("describe")])
 
@@ -229,7 +229,7 @@ def be_a_parent(connection: Connection) -> None:
 
 
 def wait_for_end_of(processes: list[int]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while any(Path(f"/proc/{process}").exists() for process in processes):
         assert time.monotonic() < deadline
         time.sleep(0.02)
