@@ -11,15 +11,14 @@ some of them only, so that several processes can share the work.
 Zoph et al. 2018 (https://arxiv.org/abs/1707.07012, section 4.4) find the best architecture of RL to
 be over 1% better on CIFAR-10 than that of random search after 20,000 children, and the means of the
 best 5 and 25 to be better too. Zoph & Le 2017 (https://arxiv.org/abs/1611.01578, section 4.2)
-compare in the same way. Here architectures count once, however often they were asked for; random
-search's figures are means over 1,000 orders of all the children that it drew, or in NAS's case,
-where networks grow with the search, of its runs. Validation accuracy.
+compare in the same way. Here architectures count once, however often they were asked for. Means
+over the searches of a kind, and 95% intervals (Student's t); validation accuracy.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,9 +35,6 @@ from nas_agents.presets import with_preset
 from nas_agents.search import search
 from nas_agents.search_settings import SearchSettings
 
-ORDERS = 1_000
-"""Random orders of random search's children."""
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -48,8 +44,7 @@ class Experiment:
     given: Mapping[str, Any]
     """What differs from the preset."""
     seeds: int
-    """Searches of the controller."""
-    random_seeds: int
+    """Searches of the controller, and as many of random search."""
     at: tuple[int, ...]
     """Numbers of evaluations to compare at; the last is how long a search is."""
 
@@ -71,7 +66,6 @@ EXPERIMENTS = {
             "agent_arguments": {"learning_rate": 1e-3},
         },
         seeds=50,
-        random_seeds=10,
         at=(100, 200, 500, 1_000),
     ),
     "nasnet": Experiment(
@@ -90,10 +84,9 @@ EXPERIMENTS = {
             "agent_arguments": {"n_steps": 30, "batch_size": 150},
         },
         seeds=3,
-        random_seeds=1,
         at=(30, 60, 90, 120),
     ),
-    "nas": Experiment("nas-laptop", {}, seeds=10, random_seeds=10, at=(32, 64, 96)),
+    "nas": Experiment("nas-laptop", {}, seeds=10, at=(32, 64, 96)),
 }
 
 
@@ -110,31 +103,6 @@ def one_search(name: str, agent: str, seed: int, folder: Path) -> None:
     search(settings, run, on_episode=show, resume=True)
 
 
-def of_random(runs: Sequence[Path], at: Sequence[int]) -> NDArray[np.float64]:
-    """What random search finds, (n, A, TOPS).
-
-    That is on average in random orders of all its children, n = 1; where the depth of a search
-    grows with its children, it is that of each run.
-    """
-    found = [children(run) for run in runs]
-    if _depth_grows(runs[0]):
-        return np.stack([best_of(*each, at) for each in found])
-    accuracies = np.concatenate([each for each, _ in found])
-    keys = np.concatenate([np.array(each) for _, each in found])
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(ORDERS):
-        order = rng.permutation(len(keys))[: at[-1]]
-        draws.append(best_of(accuracies[order], keys[order].tolist(), at))
-    mean: NDArray[np.float64] = np.mean(draws, axis=0, keepdims=True)
-    return mean
-
-
-def _depth_grows(run: Path) -> bool:
-    settings = json.loads((run / "settings.json").read_text())
-    return bool(settings["env_arguments"].get("depth_schedule"))
-
-
 def report(name: str, folder: Path) -> None:
     """Prints the table of the searches that are complete."""
     experiment = EXPERIMENTS[name]
@@ -149,21 +117,28 @@ def report(name: str, folder: Path) -> None:
     if not all(runs.values()):
         print("searches of both kinds are needed for a table")
         return
-    rl = np.stack([best_of(*children(run), experiment.at) for run in runs["RL"]])  # (n, A, TOPS)
-    random = of_random(runs["random"], experiment.at)
-    drawn = sum(len(children(run)[1]) for run in runs["random"])
-    print(f"{len(rl)} searches by RL; {drawn} random children; torch {torch.__version__}")
+    found = [  # of each kind (n, A, TOPS)
+        np.stack([best_of(*children(run), experiment.at) for run in paths])
+        for paths in runs.values()
+    ]
+    numbers = ", ".join(f"{len(each)} by {kind}" for kind, each in zip(runs, found, strict=True))
+    print(f"searches: {numbers}; torch {torch.__version__}")
     heads = [f"{which}, {who}" for which in ("best", "best 5", "best 25") for who in runs]
     print(f"| evaluations | {' | '.join(heads)} |\n|{'---|' * (len(heads) + 1)}")
     for row, number in enumerate(experiment.at):
         cells = []
         for top in range(len(TOPS)):
-            cells += [interval(100 * each[:, row, top]) for each in (rl, random)]
+            cells += [interval(100 * each[:, row, top]) for each in found]
         print(f"| {number:,} | {' | '.join(cells)} |")
+    if min(map(len, found)) > 1:
+        for top, which in enumerate(("best", "best 5", "best 25")):
+            last = (each[:, -1, top] for each in found)
+            p_value = stats.ttest_ind(*last, equal_var=False).pvalue
+            print(f"{which}, after all evaluations: p = {p_value:.2g} (Welch)")
     for agent, paths in runs.items():
-        seconds = [json.loads((path / "summary.json").read_text()) for path in paths]
-        trained = sum(each["evaluations"]["made"] for each in seconds)
-        spent = sum(each["search_seconds"] for each in seconds)
+        summaries = [json.loads((path / "summary.json").read_text()) for path in paths]
+        trained = sum(each["evaluations"]["made"] for each in summaries)
+        spent = sum(each["search_seconds"] for each in summaries)
         print(f"{agent}: {trained} children trained or looked up, {spent:.0f} s of wall time")
 
 
@@ -190,10 +165,10 @@ def main(
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[name]
     rl = experiment.settings("", 0).agent
-    for kind, number in ((rl, experiment.seeds), ("random", experiment.random_seeds)):
+    for kind in (rl, "random"):
         if agent not in ("both", "random" if kind == "random" else "rl"):
             continue
-        for seed in map(int, seeds.split(",")) if seeds else range(number):
+        for seed in map(int, seeds.split(",")) if seeds else range(experiment.seeds):
             with one_line_errors():
                 one_search(name, kind, seed, folder)
     report(name, folder)
