@@ -10,6 +10,8 @@ from nas_gym.errors import require_integer, require_truth
 from nas_gym.search_spaces import Choices
 
 NOWHERE = float("-inf")
+PATIENCE = 100
+"""After so many draws without a new network, a climb starts at one that was proposed before."""
 
 
 @dataclass
@@ -28,9 +30,10 @@ class _Climb:
 class LocalSearch(Strategy):
     """Climbs to the best neighbour, until none is better; then starts anew.
 
-    Neighbours differ by one choice, and by what this rules out. None is proposed that was proposed
-    before. Where several proposals are under way and a climb has to wait for their rewards,
-    another one begins beside it; rewards that come late count as well.
+    Neighbours differ by one choice, and by what this rules out. No network (`Architecture.key`) is
+    proposed twice, but random starts once new ones are hard to find. Where several proposals are
+    under way and a climb has to wait for their rewards, another one begins beside it; rewards that
+    come late count as well.
 
     Args:
         search_space: Whose sequences of choices are proposed.
@@ -56,7 +59,6 @@ class LocalSearch(Strategy):
         require_truth("first", first)
         self.initial, self.first = initial, first
         self._climbs: list[_Climb] = []
-        self._proposed: set[bytes] = set()
         self._of_whom: dict[bytes, list[_Climb]] = {}
         """Whose proposal it is that is under way."""
 
@@ -64,10 +66,8 @@ class LocalSearch(Strategy):
         while True:
             climb = self._climb()
             choices = climb.queue.pop()
-            key = choices.tobytes()
-            if climb.reward == NOWHERE or key not in self._proposed:  # starts are new anyway
-                self._proposed.add(key)
-                self._of_whom.setdefault(key, []).append(climb)
+            if climb.reward == NOWHERE or self.is_new(choices):
+                self._of_whom.setdefault(choices.tobytes(), []).append(climb)
                 climb.under_way += 1
                 return choices
             self._go_on(climb)
@@ -77,8 +77,11 @@ class LocalSearch(Strategy):
         for climb in self._climbs:
             if climb.queue:
                 return climb
-        self._climbs.append(_Climb([self.sample() for _ in range(self.initial)]))
+        self._climbs.append(_Climb([self._start() for _ in range(self.initial)]))
         return self._climbs[-1]
+
+    def _start(self) -> Choices:
+        return self.first_new(self.sample() for _ in range(PATIENCE))
 
     def observe(self, choices: Choices, reward: float) -> None:
         climbs = self._of_whom.get(choices.tobytes())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from nas_gym import SearchSpace
 from nas_gym.errors import require_integer, require_number
 from nas_gym.search_spaces import Choices
 
+CHANGES = 5
+"""How many random changes what the policy draws may undergo until one of them is new."""
+
 
 class ModelBased(Strategy):
     """REINFORCE in an optimistic model of the rewards, anew for each child.
@@ -26,8 +30,9 @@ class ModelBased(Strategy):
     policy, a table of logits under the masks of the search space, starts where all choices are
     equally likely and makes ``updates`` steps of Adam on batches of episodes. Their rewards are the
     model's: what it expects, and some standard deviations, how many being drawn for each proposal.
-    The next child is the first that the policy draws then and that was not proposed before; without
-    any update this would be random search.
+    The next child is the first that the policy draws then and that was not proposed before; if it
+    draws no such network, one that a few random changes make of those that it draws. Without any
+    update this would be random search.
 
     Where it differs from the paper's DyNA-PPO: the model's episodes are always the policy's own, so
     PPO's clipping would have nothing to clip; the ensemble of regressors is a Gaussian process, and
@@ -48,8 +53,8 @@ class ModelBased(Strategy):
         batch_size: Episodes in the model a step.
         learning_rate: Adam's.
         entropy: Weight of the policy's entropy, against normalized advantages.
-        draws: How often the policy draws an architecture before one that was proposed already is
-            changed at random.
+        draws: How often the policy draws an architecture before those that were all proposed
+            already are changed at random.
         memory: The model is fitted to at most so many evaluations, the latest.
 
     Raises:
@@ -86,33 +91,31 @@ class ModelBased(Strategy):
         self.entropy, self.draws = entropy, draws
         self.policy = SoftmaxTable(search_space, self.rng, learning_rate)
         self._observed: deque[tuple[Choices, float]] = deque(maxlen=memory)
-        self._proposed: set[str] = set()
-        """Keys."""
 
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
-            return self._first_new([self.sample()])
+            return self.first_new(self.sample() for _ in range(self.draws))
         model, deviations = self._model(), self.optimism * abs(self.rng.standard_normal())
         self.policy.reset()
         for _ in range(self.updates):
             choices, probabilities = self.policy.draw(self.batch_size)
             rewards = model.optimistic(choices, deviations)
             self.policy.update(choices, probabilities, rewards, self.entropy)
-        return self._first_new(list(self.policy.draw(self.draws)[0]))
+        return self.first_new(self._candidates())
 
     def _model(self) -> GaussianProcess:
         choices, rewards = zip(*self._observed, strict=True)
         width = self.width * len(self.search_space.decisions)
         return GaussianProcess(np.stack(choices), normal_scores(rewards), width, self.noise)
 
-    def _first_new(self, drawn: list[Choices]) -> Choices:
-        """The first that was not proposed before; if all were, a random neighbour of the first."""
-        for choices in drawn:
-            key = self.search_space.decode(choices).key
-            if key not in self._proposed:
-                self._proposed.add(key)
-                return choices
-        return self.mutate(drawn[0])
+    def _candidates(self) -> Iterator[Choices]:
+        """What the policy draws; then the same, changed at random once, twice and so on."""
+        drawn = list(self.policy.draw(self.draws)[0])
+        yield from drawn
+        for _ in range(CHANGES):
+            for place, choices in enumerate(drawn):
+                drawn[place] = self.mutate(choices)
+                yield drawn[place]
 
     def observe(self, choices: Choices, reward: float) -> None:
         self._observed.append((choices, reward))

@@ -36,20 +36,11 @@ class RandomSearch(Strategy):
         super().__init__(search_space, seed)
         require_truth("repeats", repeats)
         self.repeats = repeats
-        self._proposed: set[str] = set()
-        """Keys."""
 
     def propose(self) -> Choices:
-        choices = self.sample()
         if self.repeats:
-            return choices
-        for _ in range(PATIENCE):
-            key = self.search_space.decode(choices).key
-            if key not in self._proposed:
-                self._proposed.add(key)
-                break
-            choices = self.sample()
-        return choices
+            return self.sample()
+        return self.first_new(self.sample() for _ in range(PATIENCE))
 
     def observe(self, choices: Choices, reward: float) -> None:
         """Learns nothing."""

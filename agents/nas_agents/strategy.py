@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Strategy(ABC):
         self.rng = np.random.default_rng(seed)
         self._numbers: list[float] = []
         self._samples: list[Choices] = []
+        self._keys: set[str] = set()
         self._open = [step for step, number in enumerate(search_space.num_valid) if number > 1]
 
     @abstractmethod
@@ -65,6 +67,21 @@ class Strategy(ABC):
             limits = self.search_space.num_valid
             self._samples = list(self.rng.integers(limits, size=(BLOCK, len(limits))))
         return self._samples.pop()
+
+    def is_new(self, choices: Choices) -> bool:
+        """Whether it is asked for the first time about this network (`Architecture.key`)."""
+        key = self.search_space.decode(choices).key
+        if key in self._keys:
+            return False
+        self._keys.add(key)
+        return True
+
+    def first_new(self, candidates: Iterable[Choices]) -> Choices:
+        """The first candidate whose network `is_new`; if there is none, the last."""
+        for choices in candidates:
+            if self.is_new(choices):
+                break
+        return choices
 
     def mutate(self, choices: Choices) -> Choices:
         """A random neighbour: one decision, of those that leave a choice, takes another one."""
