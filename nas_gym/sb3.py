@@ -35,7 +35,8 @@ def make_vec_env(
     Args:
         env_id: As in `gymnasium.make`.
         n_envs: N.
-        seed: Of the environment and its action space.
+        seed: The environment's argument of that name, which children's own seeds follow from, and
+            that of its action space; default: the environment's own.
         **arguments: The environment's.
 
     Raises:
@@ -43,6 +44,8 @@ def make_vec_env(
     """
     if "autoreset_mode" in arguments:
         raise InvalidSettings("autoreset_mode: Stable-Baselines3 knows the mode 'SameStep' only")
+    if seed is not None:
+        arguments["seed"] = seed
     venv = make(env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **arguments)
     vec_env = NASVecEnv(venv)
     if seed is not None:
@@ -55,9 +58,9 @@ class NASVecEnv(VecEnv):
     """`NASVectorEnv` as a `VecEnv`.
 
     The last decision's ``infos`` have, for each of the N episodes, what `NASEnv` and SB3's
-    `Monitor` tell at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, ``l``, ``t``)
-    and ``terminal_observation``. Those of the other decisions are empty: masks come from
-    ``env_method("action_masks")``.
+    `Monitor` tell at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, which is not
+    rounded, ``l``, ``t``) and ``terminal_observation``. Those of the other decisions are empty:
+    masks come from ``env_method("action_masks")``.
 
     Args:
         venv: The environment, of autoreset mode "SameStep".
@@ -107,7 +110,7 @@ class NASVecEnv(VecEnv):
             {
                 "architecture": stage.decode(choices[index]).to_json(),
                 "evaluation": self.venv.evaluations[index].to_dict(),
-                "episode": {"r": round(reward, 6), "l": self.venv.decisions, "t": seconds},
+                "episode": {"r": reward, "l": self.venv.decisions, "t": seconds},
                 "terminal_observation": observations[index],
                 "TimeLimit.truncated": False,
             }
