@@ -26,8 +26,9 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         InvalidRunFolder: there is nothing to resume.
     """
     values = _settings_values(given)
-    if "preset" in values:
-        values = with_preset(values.pop("preset"), values)
+    preset = values.pop("preset", None)
+    if preset is not None:
+        values = with_preset(preset, values)
     run: Path | None = given.get("run")
     if given.get("resume"):
         require(run is not None, "resume: say which run, by --run DIR")
@@ -35,6 +36,8 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         if has_run(run) or "env_id" not in values:
             return resumed_settings(load_settings(run), values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")
+    if preset is None and ("seconds" in values or "target_accuracy" in values):
+        values.setdefault("episodes", None)  # that limit alone
     return SearchSettings(**values)
 
 
@@ -53,6 +56,4 @@ def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
         "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),
         "final_arguments": assignments("--final-set", values.pop("final_set", [])),
     }
-    if "seconds" in values or "target_accuracy" in values:
-        values.setdefault("episodes", None)
     return {**values, **{name: group for name, group in groups.items() if group}}

@@ -22,6 +22,7 @@ from nas_agents import drivers
 from nas_agents.recorder import NotReproduced, Progress
 from nas_agents.run_folder import InvalidRunFolder, RunFolder
 from nas_agents.search import SearchSettings, search
+from nas_agents.search_options import settings_from
 from nas_gym import InvalidSettings
 from nas_gym.evaluation.store import Store, StoreError
 from tests.agents.stubs import CHILDREN_ID, STUB_ID
@@ -265,6 +266,18 @@ def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
     assert further.stopped_by == "target_accuracy"  # reached by what was recorded
     assert further.progress.episodes == 5
     assert further.summary["search_seconds"] >= 1000.5
+
+
+def test_a_limit_may_be_given_beside_that_of_episodes(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = {"env": "nas_gym/DigitsBench-v0", "agent": "random", "run": run}
+    search(settings_from({**asked, "episodes": 5}), run)
+    for limit in ({"seconds": 600.0}, {"target_accuracy": 0.99}):
+        resumed = settings_from({"run": run, "resume": True, **limit})
+        assert (resumed.episodes, {name: getattr(resumed, name) for name in limit}) == (5, limit)
+        assert settings_from({**asked, **limit}).episodes is None  # a new search has it alone
+        preset = settings_from({"preset": "nas-laptop", **limit})
+        assert preset.episodes == 96
 
 
 def test_a_run_has_one_process_at_a_time(tmp_path: Path) -> None:
