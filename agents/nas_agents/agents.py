@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -17,7 +19,7 @@ from nas_agents.registry import AGENTS, AgentEntry, Plan, none
 from nas_agents.strategy import Strategy
 from nas_agents.strategy_agent import StrategyAgent
 from nas_gym import SearchSpace
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, require, require_number, require_truth
 from nas_gym.sb3 import VecContinuousAction
 
 
@@ -160,11 +162,27 @@ def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm
     """The agent in just this environment."""
     algorithm = load_algorithm(agent_entry(name))
     try:
+        _check(inspect.signature(algorithm).parameters, arguments)
         return algorithm(env=env, **_objects(arguments, env.action_space))
-    except (TypeError, ValueError, AssertionError) as error:
+    except CannotAct:
+        raise
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         if "as action spaces but" in str(error):  # as BaseAlgorithm says it
             raise CannotAct(_remedy(name, env.action_space, str(error))) from error
         raise InvalidSettings(f"agent: {name} cannot be made: {error}") from error
+
+
+def _check(parameters: Mapping[str, inspect.Parameter], arguments: Mapping[str, Any]) -> None:
+    """Raises `InvalidSettings` for what an algorithm would take, and fail of later or ignore."""
+    for argument, value in arguments.items():
+        default = parameters[argument].default if argument in parameters else None
+        if isinstance(default, bool):
+            require_truth(argument, value)
+        elif isinstance(default, int | float) and isinstance(value, str | bool):
+            raise InvalidSettings(f"{argument}: expected a number, got {value!r}")
+    if arguments.get("noise_std") is not None:
+        require("action_noise" in parameters, "noise_std: it adds no noise to its actions")
+        require_number("noise_std", arguments["noise_std"], 0, math.inf)
 
 
 def _objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:

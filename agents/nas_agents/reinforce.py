@@ -28,7 +28,7 @@ from torch import Tensor
 from nas_agents.controller_policy import MaskableControllerPolicy
 from nas_agents.moving_average import MovingAverage, episode_returns
 from nas_agents.policies import IndependentLogits
-from nas_gym.errors import require, require_integer, with_fixed
+from nas_gym.errors import require, require_integer, require_number, with_fixed
 
 
 class Step(NamedTuple):
@@ -86,9 +86,9 @@ class Reinforce(OnPolicyAlgorithm):
         **keywords: Any,
     ) -> None:
         require_integer("n_episodes", n_episodes, least=1)
+        require_number("ent_coef", ent_coef, float("-inf"), float("inf"))
         require(max_grad_norm is None or max_grad_norm > 0, "max_grad_norm: expected more than 0")
-        self.n_episodes = n_episodes
-        self.use_masking = use_masking
+        self.n_episodes, self.use_masking = n_episodes, use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
         fixed = {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0, "use_sde": False}
         keywords = with_fixed(keywords, fixed, "updates are of whole episodes, against an average")

@@ -116,6 +116,35 @@ def test_arguments_take_the_place_of_defaults() -> None:
     np.testing.assert_array_equal(agent.action_noise._sigma, np.full(5, 0.25))
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("ppo", {"ent_coef": "abc"}, "ent_coef: expected a number, got 'abc'"),
+        ("reinforce", {"ent_coef": "abc"}, "ent_coef: expected a number, got 'abc'"),
+        ("dqn", {"gradient_steps": "abc"}, "gradient_steps: expected a number, got 'abc'"),
+        ("maskable-ppo", {"gamma": True}, "gamma: expected a number, got True"),
+        ("ppo", {"normalize_advantage": "no"}, "normalize_advantage: expected true or false"),
+        ("ppo", {"device": "nowhere"}, "agent: ppo cannot be made: .*nowhere"),
+        ("td3", {"noise_std": -1}, "noise_std: expected a number from 0"),
+        ("ppo", {"noise_std": 0.1}, "noise_std: it adds no noise to its actions"),
+        ("dqn", {"noise_std": 0.1}, "noise_std: it adds no noise to its actions"),
+    ],
+)
+def test_arguments_that_would_fail_later_or_be_ignored(
+    name: str, given: dict[str, Any], says: str
+) -> None:
+    env = vec_env(NASBench201SearchSpace())
+    with pytest.raises(InvalidSettings, match=says):
+        make_agent(name, env, agent_arguments(name, Plan(6, 10), given), 0, wrap=True)
+
+
+def test_words_stay_allowed_where_the_algorithm_has_them() -> None:
+    env = vec_env(NASBench201SearchSpace())
+    for value in ("auto_0.1", 0.2):
+        arguments = agent_arguments("sac", Plan(6, 10), {"ent_coef": value})
+        assert getattr(make_agent("sac", env, arguments, 0, wrap=True), "ent_coef") == value  # noqa: B009
+
+
 class MyPPO(PPO):
     """An agent of the user's own, which acts in the environment as it is."""
 
