@@ -102,16 +102,20 @@ class StoppingRule:
                 self._path.touch()
 
     def begin(self, seed: int) -> bool:
-        """Takes in what other processes finished; whether this child calibrates the rule.
+        """Takes in what other processes finished; whether this child runs to the end in any case.
+
+        So do those that calibrate the rule, and those that did so before: a child that is trained
+        again is not held against what it did then.
 
         Raises:
             InvalidSettings: the file of curves cannot be read.
         """
         self._take(self._news())
-        return self.band is None or seed / 2**63 < self.settings.exempt
+        calibrates = self.band is None or seed / 2**63 < self.settings.exempt
+        return calibrates or seed in self.finished
 
     def stops(self, curve: Sequence[float]) -> bool:
-        """Whether a child that has come so far, and does not calibrate, is to be stopped."""
+        """Whether a child that has come so far, and need not run to the end, is to be stopped."""
         if self.band is None or len(curve) >= self.epochs:
             return False
         return max(curve) + float(self.band[len(curve) - 1]) < self.best
@@ -122,8 +126,9 @@ class StoppingRule:
         Raises:
             InvalidSettings: the file of curves cannot be written.
         """
+        known = finished.seed in self.finished
         self._take([finished])
-        if self._path is None:
+        if known or self._path is None:
             return
         record = {"fingerprint": self.fingerprint, **vars(finished)}
         line = (json.dumps(record) + "\n").encode()
@@ -153,12 +158,11 @@ class StoppingRule:
         return news
 
     def _take(self, news: Iterable[FinishedCurve]) -> None:
-        new = [
-            finished
-            for finished in news
-            if len(finished.curve) == self.epochs and finished.seed not in self.finished
-        ]
-        self.finished.update((finished.seed, finished) for finished in new)
+        new = []
+        for finished in news:
+            if len(finished.curve) == self.epochs and finished.seed not in self.finished:
+                self.finished[finished.seed] = finished
+                new.append(finished)
         self.best = max([self.best, *(finished.curve[-1] for finished in new)])
         if any(finished.calibrates for finished in new):
             calibrating = [f.curve for f in self.finished.values() if f.calibrates]

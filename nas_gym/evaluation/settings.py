@@ -73,7 +73,8 @@ class TrainingSettings:
     inherit_weights: str | None = None
     """A folder of trained children's weights, to which each child adds its own; a child begins with
     those of the one that shares the most choices with it, where names and shapes of tensors agree.
-    Default: children begin with random weights."""
+    Those of other images, or of another split of them, lie apart. Default: children begin with
+    random weights."""
     cuda_graphs: bool = False
     """Whether a step is captured as a CUDA graph and replayed: faster for tiny children on a CUDA
     device, which otherwise wait for Python. Other devices refuse it."""
@@ -105,7 +106,8 @@ class TrainingSettings:
             f"data_fraction: expected a number in (0, 1], got {self.data_fraction!r}",
         )
         require(
-            self.inherit_weights is None or isinstance(self.inherit_weights, str),
+            self.inherit_weights is None
+            or (isinstance(self.inherit_weights, str) and self.inherit_weights != ""),
             f"inherit_weights: expected the name of a folder, got {self.inherit_weights!r}",
         )
         require_truth("cuda_graphs", self.cuda_graphs)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,9 @@ from nas_gym.networks import (
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
 
-RECIPE = 2
-"""Raised whenever the code trains differently under the same settings; part of the fingerprint."""
+RECIPE = 3
+"""Raised whenever the code trains or validates differently under the same settings; part of the
+fingerprint."""
 EVALUATION_PIXELS = 2**20
 """Validation takes as many images at once as have so many pixels: 1,024 of 32x32."""
 
@@ -117,7 +119,7 @@ class Trainer:
         if settings.early_stopping is not None and not final:
             self._rule = StoppingRule(settings.early_stopping, settings.epochs, self.fingerprint)
         if settings.inherit_weights is not None and not final:
-            self._weights = WeightFolder(settings.inherit_weights)
+            self._weights = WeightFolder(Path(settings.inherit_weights) / dataset.digest)
 
     def _prepare_process(self) -> None:
         """What holds for the whole process that trains, and is to be done again in another."""
@@ -292,7 +294,7 @@ class Trainer:
         """Trains a network; yields its validation accuracy after each epoch (NaN if ``final``).
 
         Raises:
-            Diverged: the loss of an epoch is not finite.
+            Diverged: the loss of an epoch is not finite, or what the network answers after it.
         """
         steps = self.settings.epochs * self.steps_per_epoch
         generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
@@ -312,17 +314,30 @@ class Trainer:
             )
 
     def _accuracy(self, network: ChildNetwork, data: DeviceDataset) -> float:
-        """The share of ``data`` that the network classifies rightly, in [0, 1]."""
+        """The share of ``data`` that the network classifies rightly, in [0, 1].
+
+        Raises:
+            Diverged: it does not answer with numbers.
+        """
         network.eval()
         right = torch.zeros((), dtype=torch.int64, device=self.device)
+        finite = torch.ones((), dtype=torch.bool, device=self.device)
         with torch.inference_mode(), self.autocast():
             for chosen in torch.arange(len(data), device=self.device).split(self._evaluation_batch):
                 images, labels = data.batch(chosen)
-                right += (network(images).argmax(dim=1) == labels).sum()
+                logits = network(images)
+                right += (logits.argmax(dim=1) == labels).sum()
+                finite &= logits.isfinite().all()
+        if not finite:
+            raise Diverged("the logits are not finite")
         return right.item() / len(data)
 
     def test_accuracy(self, network: ChildNetwork) -> float:
-        """The accuracy on the test split, in [0, 1]: for a final network, once. No agent has it."""
+        """The accuracy on the test split, in [0, 1]: for a final network, once. No agent has it.
+
+        Raises:
+            Diverged: the network does not answer with numbers.
+        """
         return self._accuracy(network, self._test)
 
     @cached_property
@@ -350,7 +365,7 @@ class _Attempt:
 
 
 class Diverged(ArithmeticError):
-    """The loss of a child is not finite any more."""
+    """The loss of a child, or what it answers, is not finite any more."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -392,7 +407,7 @@ def train_final(
         on_epoch: Called with the number of epochs done after each.
 
     Raises:
-        Diverged: the loss is not finite any more.
+        Diverged: the loss is not finite any more, or what the network answers.
     """
     started = time.perf_counter()
     trainer = Trainer(dataset, settings, device, final=True)

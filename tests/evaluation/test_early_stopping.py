@@ -142,6 +142,30 @@ def test_processes_share_their_curves(tmp_path: Path) -> None:
     assert again.finished == writer.finished
 
 
+def test_a_child_that_is_trained_again_changes_nothing(tmp_path: Path) -> None:
+    """Its first curve counts, however the file is read, and it is not stopped by its own."""
+    path = tmp_path / "curves.jsonl"
+    rule, rng = (
+        StoppingRule(EarlyStopping(0.2, curves=str(path)), EPOCHS, ""),
+        np.random.default_rng(3),
+    )
+    found = curves(100, rng)
+    for seed, curve in enumerate(found):
+        rule.finish(FinishedCurve(SEEDS - 1 - seed, tuple(curve), True))
+    text, band, known = path.read_text(), rule.band, SEEDS - 1
+    assert rule.stops([0.0])
+    assert rule.begin(known)
+    assert not rule.begin(SEEDS // 2)
+    rule.finish(FinishedCurve(known, (1.0,) * EPOCHS, True))
+    assert path.read_text() == text
+    first = json.loads(text.splitlines()[0])
+    path.write_text(text + json.dumps({**first, "curve": [0.0] * 5 + [1.0]}) + "\n")
+    other = StoppingRule(EarlyStopping(0.2, curves=str(path)), EPOCHS, "")
+    other.begin(0)
+    assert other.finished == rule.finished
+    np.testing.assert_array_equal(other.band, band)
+
+
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings, match=r"curves: .* cannot be used"):
         StoppingRule(EarlyStopping(curves=str(tmp_path)), 2, "").begin(0)

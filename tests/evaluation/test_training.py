@@ -214,6 +214,14 @@ def test_a_loss_that_is_not_finite_is_a_status(digits: Dataset) -> None:
     assert "epoch 1" in evaluation.message
 
 
+def test_a_last_step_that_blows_up_is_a_status(digits: Dataset) -> None:
+    """Its loss was taken before the step."""
+    one_step = replace(QUICK, epochs=1, batch_size=len(digits.train), learning_rate=1e30)
+    evaluation = train_child(small(), digits, one_step, "cpu")
+    assert (evaluation.status, evaluation.accuracy) == ("diverged", 0)
+    assert evaluation.message == "the logits are not finite"
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -287,6 +295,7 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
         {"early_stopping": {"chance": 0.1}},
         {"early_stopping": {"exempt": 1}},
         {"inherit_weights": 3},
+        {"inherit_weights": ""},
         {"cuda_graphs": 1},
         {"seed": -1},
     ],
@@ -364,9 +373,19 @@ def test_a_child_begins_with_the_weights_of_the_nearest(digits: Dataset, tmp_pat
     assert f"weights of {parent.key}" in heir.message
     alone = Trainer(digits, replace(idle, inherit_weights=None), "cpu").evaluate_one(child)
     assert heir.accuracy > 0.3 > alone.accuracy
-    assert {path.name for path in tmp_path.iterdir()} == {
+    assert {path.name for path in (tmp_path / digits.digest).iterdir()} == {
         f"{each.key}.{end}" for each in (parent, child) for end in ("json", "pt")
     }
+
+
+def test_no_child_begins_with_what_was_learned_from_other_images(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    """From a validation image, for instance, that another split had for training."""
+    settings = replace(QUICK, inherit_weights=str(tmp_path))
+    swapped = replace(digits, train=digits.validation, validation=digits.train)
+    Trainer(swapped, settings, "cpu").evaluate_one(small(CONV))
+    assert Trainer(digits, settings, "cpu").evaluate_one(small()).message == ""
 
 
 def test_the_final_training_takes_no_short_cuts(digits: Dataset, tmp_path: Path) -> None:
