@@ -20,13 +20,12 @@ from nas_gym.evaluation.datasets import data_folder
 from nas_gym.evaluation.table import (
     NOT_RECORDED,
     ChoicesIndex,
-    InvalidTable,
     RowIndex,
     Rows,
     Table,
-    read_arrays,
     with_not_recorded,
 )
+from nas_gym.evaluation.table_columns import Column, InvalidTable, check_columns, read_arrays
 from nas_gym.search_spaces import (
     NASBench101Architecture,
     NASBench101SearchSpace,
@@ -40,6 +39,8 @@ NASBENCH201_DATASETS = ("cifar10", "cifar100", "imagenet16")
 NASBENCH201_EPOCHS = (12, 200)
 NASBENCH101_CELLS = 423_624
 NASBENCH101_EPOCHS = (4, 12, 36, 108)
+MOST_MILLIONS = 1_000
+"""Of parameters of a cell of NAS-Bench-201: far above the largest, so more are no millions."""
 REMEMBERED = 2**20
 """How many cells of NAS-Bench-101 an index keeps the rows of: about 100 MB."""
 
@@ -72,7 +73,16 @@ def nasbench201_table(
         "parameters": f"{dataset}_params_m",
     }
     arrays = read_arrays(file, ("ops", "op_names", "edge_order", *names.values()))
-    _require_rows(file, arrays, ("ops", *names.values()), NASBENCH201_CELLS)
+    rows = (NASBENCH201_CELLS,)
+    percent = Column("iuf", rows, highest=100, percent=True)
+    expected = {
+        "ops": Column("iu", (*rows, len(EDGES)), highest=len(NASBENCH201_OPERATIONS) - 1),
+        names["accuracy"]: percent,
+        names["test"]: percent,
+        names["seconds"]: Column("iuf", rows),
+        names["parameters"]: Column("iuf", rows, highest=MOST_MILLIONS),
+    }
+    check_columns(f"table: {file}", arrays, expected, _IMPORT_AGAIN)
     columns = {name: arrays[column].astype(np.float64) for name, column in names.items()}
     return _table(
         f"NAS-Bench-201, {dataset}, {epochs} epochs",
@@ -98,13 +108,8 @@ def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Choice
             f"{', '.join(order)}; expected {', '.join(NASBENCH201_OPERATIONS)} and "
             f"{', '.join(edges)} in any order"
         )
-    codes = arrays["ops"]
-    if codes.shape != (NASBENCH201_CELLS, len(EDGES)) or codes.dtype.kind not in "iu":
-        raise InvalidTable(f"table: {path}: ops is {codes.dtype} of shape {codes.shape}")
-    if codes.min() < 0 or codes.max() >= len(operations):
-        raise InvalidTable(f"table: {path}: ops has codes beyond its {len(operations)} op_names")
     meaning = np.array([NASBENCH201_OPERATIONS.index(name) for name in operations])
-    choices = meaning[codes[:, [order.index(edge) for edge in edges]]]
+    choices = meaning[arrays["ops"][:, [order.index(edge) for edge in edges]]]
     places = choices @ len(operations) ** np.arange(len(EDGES) - 1, -1, -1)
     row_of = np.full(NASBENCH201_CELLS, -1)
     row_of[places] = np.arange(NASBENCH201_CELLS)
@@ -173,14 +178,31 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
         "parameters": "params",
     }
     arrays = read_arrays(file, ("module_hash", *names.values()))
-    _require_rows(file, arrays, ("module_hash", *names.values()), NASBENCH101_CELLS)
-    hashes = arrays["module_hash"].astype("S32")
+    rows = (NASBENCH101_CELLS,)
+    expected = {
+        "module_hash": Column("SU", rows),
+        names["accuracy"]: Column("iuf", rows, highest=1),
+        names["test"]: Column("iuf", rows, highest=1),
+        names["seconds"]: Column("iuf", rows),
+        names["parameters"]: Column("iuf", rows),
+    }
+    check_columns(f"table: {file}", arrays, expected, _IMPORT_AGAIN)
     return _table(
         f"NAS-Bench-101, {epochs} epochs",
-        HashIndex(hashes),
+        HashIndex(_as_bytes(file, arrays["module_hash"])),
         {"benchmark": "NAS-Bench-101", "epochs": epochs},
         {name: arrays[column].astype(np.float64) for name, column in names.items()},
     )
+
+
+def _as_bytes(path: Path, hashes: NDArray[Any]) -> NDArray[np.bytes_]:
+    try:
+        return hashes.astype("S32")
+    except UnicodeEncodeError as error:
+        raise InvalidTable(
+            f"table: {path}: module_hash holds {str(error.object)!r}; expected 32 hexadecimal "
+            f"digits; {_IMPORT_AGAIN}"
+        ) from error
 
 
 def _table(
@@ -203,6 +225,9 @@ def _table(
     )
 
 
+_IMPORT_AGAIN = "it is not what was published; make it again with `nas-gym table import`"
+
+
 def _require_one_of(name: str, value: object, valid: tuple[object, ...]) -> None:
     if value not in valid:
         hint = choices_hint(value, [str(option) for option in valid])
@@ -221,13 +246,3 @@ def _find(path: str | Path | None, *names: str) -> Path:
         f"table: {' and '.join(names)} are not in {folder}; make one with `nas-gym table import`, "
         "or point NAS_GYM_DATA to the folder where it is"
     )
-
-
-def _require_rows(
-    path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], rows: int
-) -> None:
-    for name in names:
-        if arrays[name].shape[:1] != (rows,):
-            raise InvalidTable(
-                f"table: {path}: {name} has {arrays[name].shape[:1]} rows; expected {rows:,}"
-            )

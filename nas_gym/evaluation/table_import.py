@@ -29,7 +29,8 @@ from nas_gym.evaluation.nasbench_tables import (
     nasbench201_table,
 )
 from nas_gym.evaluation.official_files import Arrays, OnProgress, nasbench101, nats_bench
-from nas_gym.evaluation.table import InvalidTable, Table, read_arrays
+from nas_gym.evaluation.table import Table
+from nas_gym.evaluation.table_columns import InvalidTable, read_arrays
 
 NASBENCH201_BEST = {
     ("cifar10", 200): (0.9161, 0.9437),
