@@ -25,7 +25,13 @@ from nas_gym.evaluation.table import (
     Table,
     with_not_recorded,
 )
-from nas_gym.evaluation.table_columns import Column, InvalidTable, check_columns, read_arrays
+from nas_gym.evaluation.table_columns import (
+    Column,
+    InvalidTable,
+    check_columns,
+    read_arrays,
+    require_names,
+)
 from nas_gym.search_spaces import (
     NASBench101Architecture,
     NASBench101SearchSpace,
@@ -66,13 +72,39 @@ def nasbench201_table(
     _require_one_of("dataset", dataset, NASBENCH201_DATASETS)
     _require_one_of("epochs", epochs, NASBENCH201_EPOCHS)
     file = _find(path, f"nasbench201_{dataset}.npz", "nasbench201.npz")
-    names = {
+    arrays = read_arrays(file, (*_CELLS, *_nasbench201_names(dataset, epochs).values()))
+    return nasbench201_of(arrays, file, dataset, epochs)
+
+
+_CELLS = ("ops", "op_names", "edge_order")
+
+
+def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
+    """Of the columns of one record, by what is in them."""
+    return {
         "accuracy": f"{dataset}_val_acc_{epochs}ep",
         "test": f"{dataset}_test_acc_{epochs}ep",
         "seconds": f"{dataset}_valid_train_time_s_200ep",
         "parameters": f"{dataset}_params_m",
     }
-    arrays = read_arrays(file, ("ops", "op_names", "edge_order", *names.values()))
+
+
+def nasbench201_of(
+    arrays: Mapping[str, NDArray[Any]], source: Path, dataset: str, epochs: int
+) -> Table:
+    """A record of NAS-Bench-201, of arrays that are read already; see `nasbench201_table`.
+
+    Args:
+        arrays: The columns of a compact table, by name.
+        source: Where they are from, for an error's message.
+        dataset: One of `NASBENCH201_DATASETS`.
+        epochs: 12 or 200.
+
+    Raises:
+        InvalidTable: a column is missing, or broken.
+    """
+    names = _nasbench201_names(dataset, epochs)
+    require_names(f"table: {source}", (*_CELLS, *names.values()), arrays)
     rows = (NASBENCH201_CELLS,)
     percent = Column("iuf", rows, highest=100, percent=True)
     expected = {
@@ -82,11 +114,11 @@ def nasbench201_table(
         names["seconds"]: Column("iuf", rows),
         names["parameters"]: Column("iuf", rows, highest=MOST_MILLIONS),
     }
-    check_columns(f"table: {file}", arrays, expected, _IMPORT_AGAIN)
+    check_columns(f"table: {source}", arrays, expected, _IMPORT_AGAIN)
     columns = {name: arrays[column].astype(np.float64) for name, column in names.items()}
     return _table(
         f"NAS-Bench-201, {dataset}, {epochs} epochs",
-        _nasbench201_index(file, arrays),
+        _nasbench201_index(source, arrays),
         {"benchmark": "NAS-Bench-201", "dataset": dataset, "epochs": epochs},
         {
             "accuracy": columns["accuracy"] / 100,
@@ -128,17 +160,22 @@ class HashIndex:
 
     Args:
         hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
+        where: The start of an error's message, which names the file.
 
     Raises:
         InvalidTable: a hash is there twice.
     """
 
-    def __init__(self, hashes: NDArray[np.bytes_]) -> None:
+    def __init__(self, hashes: NDArray[np.bytes_], where: str = "table") -> None:
         self.search_space = NASBench101SearchSpace()
         self.order = np.argsort(hashes)
         self.sorted = hashes[self.order]
-        if (self.sorted[1:] == self.sorted[:-1]).any():
-            raise InvalidTable("table: a module_hash is there twice")
+        twice = self.sorted[1:] == self.sorted[:-1]
+        if twice.any():
+            raise InvalidTable(
+                f"{where}: the module_hash {self.sorted[twice.argmax()].decode()} is there twice; "
+                f"{_IMPORT_AGAIN}"
+            )
         self._known: dict[int, int] = {}  # the row by the pruned cell's code
 
     def rows(self, choices: ArrayLike) -> Rows:
@@ -171,13 +208,33 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
     """
     _require_one_of("epochs", epochs, NASBENCH101_EPOCHS)
     file = _find(path, "nasbench101.npz")
-    names = {
+    arrays = read_arrays(file, ("module_hash", *_nasbench101_names(epochs).values()))
+    return nasbench101_of(arrays, file, epochs)
+
+
+def _nasbench101_names(epochs: int) -> dict[str, str]:
+    """Of the columns of one record, by what is in them."""
+    return {
         "accuracy": f"val_acc_{epochs}ep",
         "test": f"test_acc_{epochs}ep",
         "seconds": f"train_time_s_{epochs}ep",
         "parameters": "params",
     }
-    arrays = read_arrays(file, ("module_hash", *names.values()))
+
+
+def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int) -> Table:
+    """A record of NAS-Bench-101, of arrays that are read already; see `nasbench101_table`.
+
+    Args:
+        arrays: The columns of a compact table, by name.
+        source: Where they are from, for an error's message.
+        epochs: 4, 12, 36 or 108.
+
+    Raises:
+        InvalidTable: a column is missing, or broken.
+    """
+    names = _nasbench101_names(epochs)
+    require_names(f"table: {source}", ("module_hash", *names.values()), arrays)
     rows = (NASBENCH101_CELLS,)
     expected = {
         "module_hash": Column("SU", rows),
@@ -186,10 +243,10 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
         names["seconds"]: Column("iuf", rows),
         names["parameters"]: Column("iuf", rows),
     }
-    check_columns(f"table: {file}", arrays, expected, _IMPORT_AGAIN)
+    check_columns(f"table: {source}", arrays, expected, _IMPORT_AGAIN)
     return _table(
         f"NAS-Bench-101, {epochs} epochs",
-        HashIndex(_as_bytes(file, arrays["module_hash"])),
+        HashIndex(_as_bytes(source, arrays["module_hash"]), f"table: {source}"),
         {"benchmark": "NAS-Bench-101", "epochs": epochs},
         {name: arrays[column].astype(np.float64) for name, column in names.items()},
     )
@@ -225,7 +282,9 @@ def _table(
     )
 
 
-_IMPORT_AGAIN = "it is not what was published; make it again with `nas-gym table import`"
+_IMPORT_AGAIN = (
+    "it is not what was published; convert the published files with `nas-gym table import`"
+)
 
 
 def _require_one_of(name: str, value: object, valid: tuple[object, ...]) -> None:

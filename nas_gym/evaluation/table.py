@@ -1,7 +1,7 @@
 """Recorded benchmarks: evaluations that are looked up, not made. No torch here.
 
 A `Table` is an evaluator like any other; its arrays can also be indexed by row, so that a thousand
-episodes at once need no Python object each. `nas_gym.evaluation.published_tables` reads published
+episodes at once need no Python object each. `nas_gym.evaluation.nasbench_tables` reads published
 benchmarks, and `built_table` what ``nas-gym table build`` recorded. Nothing here unpickles: a file
 can hold numbers and texts, no code.
 """
