@@ -22,7 +22,7 @@ from nas_gym.envs.digits_bench import DIGITS_BENCH
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.early_stopping import EarlyStopping, FinishedCurve, StoppingRule
 from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.table import read_arrays
+from nas_gym.evaluation.table_columns import read_arrays
 from nas_gym.evaluation.training import Trainer
 from nas_gym.networks import NASBench201Settings
 from nas_gym.search_spaces import NASBench201SearchSpace

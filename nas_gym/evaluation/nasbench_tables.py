@@ -20,12 +20,17 @@ from nas_gym.evaluation.datasets import data_folder
 from nas_gym.evaluation.table import (
     NOT_RECORDED,
     ChoicesIndex,
-    InvalidTable,
     RowIndex,
     Rows,
     Table,
-    read_arrays,
     with_not_recorded,
+)
+from nas_gym.evaluation.table_columns import (
+    Column,
+    InvalidTable,
+    check_columns,
+    read_arrays,
+    require_names,
 )
 from nas_gym.search_spaces import (
     NASBench101Architecture,
@@ -40,6 +45,8 @@ NASBENCH201_DATASETS = ("cifar10", "cifar100", "imagenet16")
 NASBENCH201_EPOCHS = (12, 200)
 NASBENCH101_CELLS = 423_624
 NASBENCH101_EPOCHS = (4, 12, 36, 108)
+MOST_MILLIONS = 1_000
+"""Of parameters of a cell of NAS-Bench-201: far above the largest, so more are no millions."""
 REMEMBERED = 2**20
 """How many cells of NAS-Bench-101 an index keeps the rows of: about 100 MB."""
 
@@ -65,18 +72,53 @@ def nasbench201_table(
     _require_one_of("dataset", dataset, NASBENCH201_DATASETS)
     _require_one_of("epochs", epochs, NASBENCH201_EPOCHS)
     file = _find(path, f"nasbench201_{dataset}.npz", "nasbench201.npz")
-    names = {
+    arrays = read_arrays(file, (*_CELLS, *_nasbench201_names(dataset, epochs).values()))
+    return nasbench201_of(arrays, file, dataset, epochs)
+
+
+_CELLS = ("ops", "op_names", "edge_order")
+
+
+def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
+    """Of the columns of one record, by what is in them."""
+    return {
         "accuracy": f"{dataset}_val_acc_{epochs}ep",
         "test": f"{dataset}_test_acc_{epochs}ep",
         "seconds": f"{dataset}_valid_train_time_s_200ep",
         "parameters": f"{dataset}_params_m",
     }
-    arrays = read_arrays(file, ("ops", "op_names", "edge_order", *names.values()))
-    _require_rows(file, arrays, ("ops", *names.values()), NASBENCH201_CELLS)
+
+
+def nasbench201_of(
+    arrays: Mapping[str, NDArray[Any]], source: Path, dataset: str, epochs: int
+) -> Table:
+    """A record of NAS-Bench-201, of arrays that are read already; see `nasbench201_table`.
+
+    Args:
+        arrays: The columns of a compact table, by name.
+        source: Where they are from, for an error's message.
+        dataset: One of `NASBENCH201_DATASETS`.
+        epochs: 12 or 200.
+
+    Raises:
+        InvalidTable: a column is missing, or broken.
+    """
+    names = _nasbench201_names(dataset, epochs)
+    require_names(f"table: {source}", (*_CELLS, *names.values()), arrays)
+    rows = (NASBENCH201_CELLS,)
+    percent = Column("iuf", rows, highest=100, percent=True)
+    expected = {
+        "ops": Column("iu", (*rows, len(EDGES)), highest=len(NASBENCH201_OPERATIONS) - 1),
+        names["accuracy"]: percent,
+        names["test"]: percent,
+        names["seconds"]: Column("iuf", rows),
+        names["parameters"]: Column("iuf", rows, highest=MOST_MILLIONS),
+    }
+    check_columns(f"table: {source}", arrays, expected, _IMPORT_AGAIN)
     columns = {name: arrays[column].astype(np.float64) for name, column in names.items()}
     return _table(
         f"NAS-Bench-201, {dataset}, {epochs} epochs",
-        _nasbench201_index(file, arrays),
+        _nasbench201_index(source, arrays),
         {"benchmark": "NAS-Bench-201", "dataset": dataset, "epochs": epochs},
         {
             "accuracy": columns["accuracy"] / 100,
@@ -98,13 +140,8 @@ def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Choice
             f"{', '.join(order)}; expected {', '.join(NASBENCH201_OPERATIONS)} and "
             f"{', '.join(edges)} in any order"
         )
-    codes = arrays["ops"]
-    if codes.shape != (NASBENCH201_CELLS, len(EDGES)) or codes.dtype.kind not in "iu":
-        raise InvalidTable(f"table: {path}: ops is {codes.dtype} of shape {codes.shape}")
-    if codes.min() < 0 or codes.max() >= len(operations):
-        raise InvalidTable(f"table: {path}: ops has codes beyond its {len(operations)} op_names")
     meaning = np.array([NASBENCH201_OPERATIONS.index(name) for name in operations])
-    choices = meaning[codes[:, [order.index(edge) for edge in edges]]]
+    choices = meaning[arrays["ops"][:, [order.index(edge) for edge in edges]]]
     places = choices @ len(operations) ** np.arange(len(EDGES) - 1, -1, -1)
     row_of = np.full(NASBENCH201_CELLS, -1)
     row_of[places] = np.arange(NASBENCH201_CELLS)
@@ -123,17 +160,22 @@ class HashIndex:
 
     Args:
         hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
+        where: The start of an error's message, which names the file.
 
     Raises:
         InvalidTable: a hash is there twice.
     """
 
-    def __init__(self, hashes: NDArray[np.bytes_]) -> None:
+    def __init__(self, hashes: NDArray[np.bytes_], where: str = "table") -> None:
         self.search_space = NASBench101SearchSpace()
         self.order = np.argsort(hashes)
         self.sorted = hashes[self.order]
-        if (self.sorted[1:] == self.sorted[:-1]).any():
-            raise InvalidTable("table: a module_hash is there twice")
+        twice = self.sorted[1:] == self.sorted[:-1]
+        if twice.any():
+            raise InvalidTable(
+                f"{where}: the module_hash {self.sorted[twice.argmax()].decode()} is there twice; "
+                f"{_IMPORT_AGAIN}"
+            )
         self._known: dict[int, int] = {}  # the row by the pruned cell's code
 
     def rows(self, choices: ArrayLike) -> Rows:
@@ -166,21 +208,58 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
     """
     _require_one_of("epochs", epochs, NASBENCH101_EPOCHS)
     file = _find(path, "nasbench101.npz")
-    names = {
+    arrays = read_arrays(file, ("module_hash", *_nasbench101_names(epochs).values()))
+    return nasbench101_of(arrays, file, epochs)
+
+
+def _nasbench101_names(epochs: int) -> dict[str, str]:
+    """Of the columns of one record, by what is in them."""
+    return {
         "accuracy": f"val_acc_{epochs}ep",
         "test": f"test_acc_{epochs}ep",
         "seconds": f"train_time_s_{epochs}ep",
         "parameters": "params",
     }
-    arrays = read_arrays(file, ("module_hash", *names.values()))
-    _require_rows(file, arrays, ("module_hash", *names.values()), NASBENCH101_CELLS)
-    hashes = arrays["module_hash"].astype("S32")
+
+
+def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int) -> Table:
+    """A record of NAS-Bench-101, of arrays that are read already; see `nasbench101_table`.
+
+    Args:
+        arrays: The columns of a compact table, by name.
+        source: Where they are from, for an error's message.
+        epochs: 4, 12, 36 or 108.
+
+    Raises:
+        InvalidTable: a column is missing, or broken.
+    """
+    names = _nasbench101_names(epochs)
+    require_names(f"table: {source}", ("module_hash", *names.values()), arrays)
+    rows = (NASBENCH101_CELLS,)
+    expected = {
+        "module_hash": Column("SU", rows),
+        names["accuracy"]: Column("iuf", rows, highest=1),
+        names["test"]: Column("iuf", rows, highest=1),
+        names["seconds"]: Column("iuf", rows),
+        names["parameters"]: Column("iuf", rows),
+    }
+    check_columns(f"table: {source}", arrays, expected, _IMPORT_AGAIN)
     return _table(
         f"NAS-Bench-101, {epochs} epochs",
-        HashIndex(hashes),
+        HashIndex(_as_bytes(source, arrays["module_hash"]), f"table: {source}"),
         {"benchmark": "NAS-Bench-101", "epochs": epochs},
         {name: arrays[column].astype(np.float64) for name, column in names.items()},
     )
+
+
+def _as_bytes(path: Path, hashes: NDArray[Any]) -> NDArray[np.bytes_]:
+    try:
+        return hashes.astype("S32")
+    except UnicodeEncodeError as error:
+        raise InvalidTable(
+            f"table: {path}: module_hash holds {str(error.object)!r}; expected 32 hexadecimal "
+            f"digits; {_IMPORT_AGAIN}"
+        ) from error
 
 
 def _table(
@@ -203,6 +282,11 @@ def _table(
     )
 
 
+_IMPORT_AGAIN = (
+    "it is not what was published; convert the published files with `nas-gym table import`"
+)
+
+
 def _require_one_of(name: str, value: object, valid: tuple[object, ...]) -> None:
     if value not in valid:
         hint = choices_hint(value, [str(option) for option in valid])
@@ -221,13 +305,3 @@ def _find(path: str | Path | None, *names: str) -> Path:
         f"table: {' and '.join(names)} are not in {folder}; make one with `nas-gym table import`, "
         "or point NAS_GYM_DATA to the folder where it is"
     )
-
-
-def _require_rows(
-    path: Path, arrays: Mapping[str, NDArray[Any]], names: tuple[str, ...], rows: int
-) -> None:
-    for name in names:
-        if arrays[name].shape[:1] != (rows,):
-            raise InvalidTable(
-                f"table: {path}: {name} has {arrays[name].shape[:1]} rows; expected {rows:,}"
-            )

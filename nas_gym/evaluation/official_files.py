@@ -23,7 +23,7 @@ from nas_gym.evaluation.nasbench_tables import (
     NASBENCH201_EPOCHS,
 )
 from nas_gym.evaluation.plain_pickle import load_plain
-from nas_gym.evaluation.table import InvalidTable
+from nas_gym.evaluation.table_columns import InvalidTable
 from nas_gym.search_spaces import NASBench201Architecture
 from nas_gym.search_spaces.nasbench201 import EDGES, NASBENCH201_OPERATIONS
 

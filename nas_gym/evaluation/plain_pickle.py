@@ -14,7 +14,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from nas_gym.evaluation.table import InvalidTable
+from nas_gym.evaluation.table_columns import InvalidTable
 
 _FORMATS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "u1": "<B", "b1": "<?"}
 

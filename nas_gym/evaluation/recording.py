@@ -14,6 +14,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings, require, require_integer
+from nas_gym.errors import InvalidSettings, NASGymError, require, require_integer
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
 from nas_gym.evaluation.processes import end_with_parent
 from nas_gym.evaluation.settings import TrainingSettings
@@ -122,6 +124,22 @@ def _sequences(search_space: SearchSpace, prefix: Choices) -> Iterator[Choices]:
         yield from _sequences(search_space, np.append(prefix, choice))
 
 
+class RecordingStopped(NASGymError):
+    """A recording cannot go on; what was recorded is kept, and the message says what would do."""
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """What the system says of a file that cannot be read or written becomes a user's mistake."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidSettings(
+            f"out: {path} cannot be read or written ({error.strerror}); name a file in a folder "
+            "that can be written to and has room"
+        ) from error
+
+
 class Recording:
     """A benchmark that is being recorded.
 
@@ -139,7 +157,8 @@ class Recording:
         self.search_space, self.settings, self.out = search_space, settings, out
         self.part = out.with_name(out.name + ".part")
         require(out.suffix == ".npz", f"out: expected a file named .npz, got {out}")
-        require(not out.exists(), f"out: {out} exists already, and is never overwritten")
+        with _clear_errors(out):
+            require(not out.exists(), f"out: {out} exists already, and is never overwritten")
         self.choices, self.row_of = distinct_choices(search_space)
         self.facts = _facts(search_space, settings, len(self.choices))
         self.done = self._resumed()
@@ -152,28 +171,69 @@ class Recording:
 
     def _resumed(self) -> dict[tuple[int, int], dict[str, Any]]:
         """What earlier lines hold; a last line that was cut short is taken away."""
-        if not self.part.exists():
-            self.out.parent.mkdir(parents=True, exist_ok=True)
-            self.part.write_text(json.dumps(self.facts) + "\n", encoding="utf-8")
-            return {}
-        text = self.part.read_bytes()
+        head = (json.dumps(self.facts) + "\n").encode()
+        with _clear_errors(self.part):
+            text = self.part.read_bytes() if self.part.exists() else b""
+            if len(text) < len(head) and head.startswith(text):  # nothing is recorded yet
+                self._begin(head)
+                return {}
         whole = text[: text.rfind(b"\n") + 1]
-        first, *lines = whole.splitlines() or [b"null"]
-        if json.loads(first) != self.facts:
-            raise InvalidSettings(
-                f"out: {self.part} was begun with other settings or another version; "
-                "use the same ones, or name another file"
-            )
-        os.truncate(self.part, len(whole))
-        records = [json.loads(line) for line in lines]
+        first, *lines = whole.splitlines() or [text]
+        self._require_own(first)
+        records = [self._record(number, line) for number, line in enumerate(lines, start=2)]
+        with _clear_errors(self.part):
+            os.truncate(self.part, len(whole))
         of_seeds = range(self.settings.seeds)
         return {(r["seed"], r["row"]): r for r in records if r["seed"] in of_seeds}
+
+    def _begin(self, head: bytes) -> None:
+        with suppress(FileExistsError):  # a file where the folder should be: writing tells better
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+        self.part.write_bytes(head)
+
+    def _require_own(self, first: bytes) -> None:
+        """Refuses a file whose first line is not this recording's."""
+        facts = _json(first)
+        require(
+            isinstance(facts, dict),
+            f"out: {self.part} is none that `nas-gym table build` began: its first line is "
+            f"{_shortened(first)}; move it away, or name another file",
+        )
+        require(
+            facts == self.facts,
+            f"out: {self.part} was begun with other settings or another version; "
+            "use the same ones, or name another file",
+        )
+
+    def _record(self, number: int, line: bytes) -> dict[str, Any]:
+        """What a line of the file holds."""
+        record = _json(line)
+        if (
+            not isinstance(record, dict)
+            or not set(record) >= _FIELDS
+            or type(record["seed"]) is not int
+            or record["row"] not in range(len(self.choices))
+        ):
+            raise InvalidSettings(
+                f"out: {self.part}: line {number} is no child's record: {_shortened(line)}; "
+                "delete the line, and the same command trains its child again"
+            )
+        return record
+
+    def _keep(self, record: dict[str, Any]) -> None:
+        with _clear_errors(self.part), self.part.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        self.done[record["seed"], record["row"]] = record
 
     def run(self, workers: int = 1) -> Iterator[int]:
         """Trains what is missing, seed after seed; yields how many children are done, after each.
 
         Args:
             workers: How many processes train, each with one thread.
+
+        Raises:
+            InvalidSettings: a line cannot be written.
+            RecordingStopped: a worker was killed, or cannot start.
         """
         order = np.random.default_rng(ORDER_SEED).permutation(len(self.choices)).tolist()
         children = [(number, row) for number in range(self.settings.seeds) for row in order]
@@ -181,21 +241,22 @@ class Recording:
         if not missing:
             return
         context = multiprocessing.get_context("spawn")
-        with (
-            self.part.open("a", encoding="utf-8") as file,
-            ProcessPoolExecutor(workers, context, _start, (self.settings,)) as pool,
-        ):
+        with ProcessPoolExecutor(workers, context, _start, (self.settings,)) as pool:
             try:
                 tasks = [
                     pool.submit(_train, number, row, self.search_space.decode(self.choices[row]))
                     for number, row in missing
                 ]
                 for task in as_completed(tasks):
-                    record = task.result()
-                    file.write(json.dumps(record) + "\n")
-                    file.flush()
-                    self.done[record["seed"], record["row"]] = record
+                    self._keep(task.result())
                     yield len(self.done)
+            except BrokenProcessPool as error:
+                raise RecordingStopped(
+                    f"workers: a worker process was killed, perhaps for want of memory, or cannot "
+                    f"start; {len(self.done):,} of {self.children:,} children are kept in "
+                    f"{self.part}, and the same command goes on where it was, also with fewer "
+                    "workers"
+                ) from error
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -203,7 +264,7 @@ class Recording:
         """Writes the finished table, and takes the file of lines away.
 
         Raises:
-            InvalidSettings: children are missing.
+            InvalidSettings: children are missing, or the table cannot be written.
         """
         missing = self.children - len(self.done)
         require(not missing, f"out: {missing} children are not recorded yet; build first")
@@ -214,10 +275,24 @@ class Recording:
         made = {**self.facts, "seeds": self.settings.seeds}
         arrays: dict[str, Any] = _arrays(made, self.choices, self.row_of, records)
         whole = self.out.with_name(self.out.name + ".whole")
-        with whole.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        whole.replace(self.out)
-        self.part.unlink()
+        with _clear_errors(self.out):
+            with whole.open("wb") as file:
+                np.savez_compressed(file, **arrays)
+            whole.replace(self.out)
+            self.part.unlink()
+
+
+def _json(line: bytes) -> Any:
+    """What a line says, or None if it is no JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _shortened(line: bytes) -> str:
+    """The start of a line, for a message."""
+    return repr(line[:40].decode(errors="replace")) + ("..." if len(line) > 40 else "")
 
 
 def _facts(search_space: SearchSpace, settings: RecordingSettings, rows: int) -> dict[str, Any]:
@@ -239,6 +314,11 @@ def _facts(search_space: SearchSpace, settings: RecordingSettings, rows: int) ->
 
 _trainers: list[Trainer] = []
 """A worker process's own."""
+
+
+_FIELDS = {"seed", "row", "status", "validation_right", "test_right", "seconds"}
+_FIELDS |= {"parameters", "multiply_adds"}
+"""Of a line of the record."""
 
 
 def _start(settings: RecordingSettings) -> None:

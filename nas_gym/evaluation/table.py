@@ -1,7 +1,7 @@
 """Recorded benchmarks: evaluations that are looked up, not made. No torch here.
 
 A `Table` is an evaluator like any other; its arrays can also be indexed by row, so that a thousand
-episodes at once need no Python object each. `nas_gym.evaluation.published_tables` reads published
+episodes at once need no Python object each. `nas_gym.evaluation.nasbench_tables` reads published
 benchmarks, and `built_table` what ``nas-gym table build`` recorded. Nothing here unpickles: a file
 can hold numbers and texts, no code.
 """
@@ -11,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +21,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import NASGymError, require_integer
+from nas_gym.errors import require_integer
 from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.evaluation.table_columns import Column, InvalidTable, check_columns, read_arrays
 from nas_gym.search_spaces import SearchSpace
 
 Rows: TypeAlias = NDArray[np.int64]
@@ -33,10 +32,6 @@ BUILT_VERSION = 1
 """Of the tables that ``nas-gym table build`` writes; others are refused."""
 STATUSES: tuple[Status, ...] = get_args(Status)
 NOT_RECORDED: Status = "unbuildable"
-
-
-class InvalidTable(NASGymError):
-    """A recorded benchmark is missing, or broken; the message says what, and what would do."""
 
 
 class RowIndex(Protocol):
@@ -57,17 +52,29 @@ class ChoicesIndex:
         search_space: The decisions; k_t is the number of choices of decision t.
         row_of: (k_0 * ... * k_{T-1},) the row of every sequence of choices, in lexicographic
             order; -1 for one that is not valid.
+        rows: How many rows the table has; default: as many as ``row_of`` names.
+        where: The start of an error's message, which names the file.
 
     Raises:
-        InvalidTable: ``row_of`` has another shape.
+        InvalidTable: ``row_of`` has another shape, names a row that is none, or none for a valid
+            sequence of choices.
     """
 
-    def __init__(self, search_space: SearchSpace, row_of: NDArray[Any]) -> None:
+    def __init__(
+        self,
+        search_space: SearchSpace,
+        row_of: NDArray[Any],
+        rows: float = math.inf,
+        where: str = "table",
+    ) -> None:
         numbers = np.array(search_space.num_choices, dtype=np.int64)
-        if row_of.shape != (int(np.prod(numbers)),) or row_of.dtype.kind not in "iu":
+        column = Column("iu", (math.prod(search_space.num_choices),), -1, rows - 1)
+        column.check(f"{where}: row_of", row_of, _OTHER_SEARCH_SPACE)
+        missing = search_space.size - np.count_nonzero(row_of >= 0)
+        if missing > 0:
             raise InvalidTable(
-                f"table: expected the rows of {int(np.prod(numbers)):,} sequences of choices, got "
-                f"{row_of.dtype} of shape {row_of.shape}; it belongs to another search space"
+                f"{where}: row_of is -1, no row, for {missing:,} of {search_space.size:,} valid "
+                f"sequences of choices; {_OTHER_SEARCH_SPACE}"
             )
         self.search_space = search_space
         self.weights = np.append(np.cumprod(numbers[:0:-1])[::-1], 1)
@@ -78,6 +85,9 @@ class ChoicesIndex:
         places = np.asarray(choices, dtype=np.int64) @ self.weights
         found: Rows = self.row_of.take(places)
         return found
+
+
+_OTHER_SEARCH_SPACE = "it belongs to another search space, or is damaged; build it again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,30 +146,19 @@ class Table:
         return digest.hexdigest()
 
     def _check(self) -> None:
-        size = len(self.status)
-        columns: dict[str, NDArray[Any]] = {
-            "accuracy": self.curves[:, -1],
-            "seconds": self.seconds,
-            "parameters": self.parameters,
-            "multiply_adds": self.multiply_adds,
-            "test accuracy": self.test,
+        rows = (self.status.size,)
+        epochs = max((1, *self.curves.shape[1:2]))
+        columns = {
+            "status": Column("U", rows, valid=STATUSES),
+            "curves": Column("iuf", (*rows, epochs), highest=1, unknown=True),
+            "seconds": Column("iuf", rows),
+            "parameters": Column("iuf", rows, unknown=True),
+            "multiply_adds": Column("iuf", rows, unknown=True),
+            "test": Column("iuf", rows, highest=1, unknown=True),
+            "accuracy": Column("iuf", rows, highest=1),  # made of the others
         }
         for name, column in columns.items():
-            if column.shape != (size,):
-                raise InvalidTable(
-                    f"table: {self.name}: {name} has the shape {column.shape}; expected ({size},)"
-                )
-        if not set(np.unique(self.status)) <= set(STATUSES):
-            raise InvalidTable(f"table: {self.name}: a status is none of {', '.join(STATUSES)}")
-        ok = np.flatnonzero(self.status == "ok")
-        for name, most in (("accuracy", 1.0), ("seconds", np.inf)):
-            values = columns[name][ok]
-            wrong = np.flatnonzero(~((values >= 0) & (values <= most) & np.isfinite(values)))
-            if len(wrong):
-                raise InvalidTable(
-                    f"table: {self.name}: the {name} of row {ok[wrong[0]]} is {values[wrong[0]]}, "
-                    f"which is none; {len(wrong)} rows are like it"
-                )
+            column.check(f"table: {self.name}: {name}", getattr(self, name), _SEE)
 
     def __len__(self) -> int:
         """n, the number of rows recorded."""
@@ -198,6 +197,9 @@ class Table:
         return float(self.test[self._row(architecture)])
 
 
+_SEE = "`nas_gym.evaluation.table.Table` says what each array holds"
+
+
 def _known(value: float) -> int | None:
     return None if math.isnan(value) else int(value)
 
@@ -205,35 +207,6 @@ def _known(value: float) -> int | None:
 def with_not_recorded(column: NDArray[Any], value: Any) -> NDArray[Any]:
     """A column, (n, ...), with one more row that holds ``value``."""
     return np.concatenate([column, np.full((1, *column.shape[1:]), value)])
-
-
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz`` file; others in it are not read.
-
-    Raises:
-        InvalidTable: the file cannot be read, lacks one of them, or holds Python objects.
-    """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise InvalidTable(f"table: {path} holds one array; expected an .npz of several")
-            missing = [name for name in names if name not in loaded.files]
-            if missing:
-                raise InvalidTable(
-                    f"table: {path} has no column {', '.join(map(repr, missing))}; "
-                    f"it has {', '.join(loaded.files) or 'none'}"
-                )
-            return {name: loaded[name] for name in names}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidTable):
-            raise
-        reason = str(error)
-        if "pickle" in reason.lower():
-            reason = "it is, or holds, a pickle, which could run code and is never loaded"
-        raise InvalidTable(
-            f"table: {path} cannot be read: {reason}; expected an .npz file of plain arrays"
-        ) from error
 
 
 def built_table(path: Path, search_space: SearchSpace, seed: int | None = None) -> Table:
@@ -249,46 +222,84 @@ def built_table(path: Path, search_space: SearchSpace, seed: int | None = None) 
         InvalidSettings: the seed is none.
         InvalidTable: the file is broken, of another version, or of another search space.
     """
-    arrays = read_arrays(path, ("version", "made", "row_of", "status", *_BUILT))
+    arrays = read_arrays(path, _BUILT)
     if arrays["version"].shape != () or arrays["version"] != BUILT_VERSION:
         raise InvalidTable(
             f"table: {path} is of version {arrays['version']}; this nas_gym reads version "
             f"{BUILT_VERSION}; build it again"
         )
     made = _made(path, str(arrays["made"]))
-    if made["search_space"] != search_space.name:
+    if made.get("search_space") != search_space.name:
         raise InvalidTable(
-            f"table: {path} was recorded in the search space {made['search_space']!r}; "
+            f"table: {path} was recorded in the search space {made.get('search_space')!r}; "
             f"expected {search_space.name!r}"
         )
-    expected = (made["rows"], made["seeds"])
-    for name in ("status", *_BUILT):
-        of_row = expected[:1] if name in ("parameters", "multiply_adds") else expected
-        if arrays[name].shape[: len(of_row)] != of_row:
-            raise InvalidTable(
-                f"table: {path}: {name} has the shape {arrays[name].shape}; "
-                f"expected {made['rows']} architectures and {made['seeds']} seeds"
-            )
+    _check_built(f"table: {path}", made, arrays)
     chosen = slice(None)
     if seed is not None:
         require_integer("seed", seed, least=0)
         chosen = slice(seed % made["seeds"], seed % made["seeds"] + 1)
-    return _built(path.stem, ChoicesIndex(search_space, arrays["row_of"]), made, arrays, chosen)
+    index = ChoicesIndex(search_space, arrays["row_of"], made["rows"], f"table: {path}")
+    return _built(path.stem, index, made, arrays, chosen)
 
 
 def _made(path: Path, text: str) -> dict[str, Any]:
     """What a built table says of how it was made."""
-    needed = {"search_space", "rows", "seeds", "training", "validation_images", "test_images"}
     try:
         made = json.loads(text)
     except ValueError:
         made = None
-    if not isinstance(made, dict) or not needed <= set(made):
-        raise InvalidTable(f"table: {path} does not say how it was made; build it again")
+    if not isinstance(made, dict):
+        raise InvalidTable(f"table: {path} does not say how it was made; {_BUILD_AGAIN}")
+    training = made.get("training")
+    trained = training if isinstance(training, dict) else {}
+    least = {"rows": 1, "seeds": 1, "validation_images": 1, "test_images": 1}
+    _require_integers(f"table: {path}: made", made, least)
+    _require_integers(f"table: {path}: made: training", trained, {"seed": 0, "epochs": 1})
     return made
 
 
-_BUILT = ("validation_right", "test_right", "seconds", "parameters", "multiply_adds")
+def _require_integers(where: str, facts: Mapping[str, Any], least: Mapping[str, int]) -> None:
+    for name, lowest in least.items():
+        value = facts.get(name)
+        if type(value) is not int or value < lowest:
+            raise InvalidTable(
+                f"{where}: {name} is {value!r}; expected an integer of at least {lowest}; "
+                f"{_BUILD_AGAIN}"
+            )
+
+
+def _check_built(where: str, made: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuses arrays that cannot have been recorded so; -1 stands where there is no number."""
+    rows, seeds, epochs = made["rows"], made["seeds"], made["training"]["epochs"]
+    images, tested = made["validation_images"], made["test_images"]
+    columns = {
+        "status": Column("U", (rows, seeds), valid=STATUSES),
+        "validation_right": Column("iu", (rows, seeds, epochs), lowest=-1, highest=images),
+        "test_right": Column("iu", (rows, seeds), lowest=-1, highest=tested),
+        "seconds": Column("iuf", (rows, seeds)),
+        "parameters": Column("iu", (rows,), lowest=-1),
+        "multiply_adds": Column("iu", (rows,), lowest=-1),
+    }
+    check_columns(where, arrays, columns, _BUILD_AGAIN)
+    last = np.where(arrays["status"] == "ok", arrays["validation_right"][..., -1], 0)
+    Column("iu", (rows, seeds)).check(
+        f"{where}: validation_right of the last epoch, where the status is ok,", last, _BUILD_AGAIN
+    )
+
+
+_BUILD_AGAIN = "build it again"
+_BUILT = (
+    "version",
+    "made",
+    "row_of",
+    "status",
+    "validation_right",
+    "test_right",
+    "seconds",
+    "parameters",
+    "multiply_adds",
+)
 
 
 def _built(

@@ -25,11 +25,12 @@ from nas_gym.evaluation.nasbench_tables import (
     NASBENCH101_EPOCHS,
     NASBENCH201_DATASETS,
     NASBENCH201_EPOCHS,
-    nasbench101_table,
-    nasbench201_table,
+    nasbench101_of,
+    nasbench201_of,
 )
 from nas_gym.evaluation.official_files import Arrays, OnProgress, nasbench101, nats_bench
-from nas_gym.evaluation.table import InvalidTable, Table, read_arrays
+from nas_gym.evaluation.table import Table
+from nas_gym.evaluation.table_columns import InvalidTable, read_arrays
 
 NASBENCH201_BEST = {
     ("cifar10", 200): (0.9161, 0.9437),
@@ -75,6 +76,8 @@ def import_table(
             "NATS-tss-v1_0-3ffb9-simple (NATS-Bench); the single files .pth and .pickle.pbz2 of "
             "NAS-Bench-201 are not read: take NATS-Bench's folder"
         )
+    check = _check_nasbench101 if "module_hash" in arrays else _check_nasbench201
+    check(source, arrays)
     return _store(data_folder() / name, arrays)
 
 
@@ -95,14 +98,12 @@ def _columns(path: Path) -> list[str]:
 
 
 def _store(path: Path, arrays: Mapping[str, Any]) -> Path:
-    """Writes the arrays beside ``path``, checks what a user would read, and moves them there."""
+    """Writes the arrays beside ``path``, and moves them there when they are whole."""
     part = path.with_name(path.name.replace(".npz", ".part.npz"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        check = _check_nasbench101 if "module_hash" in arrays else _check_nasbench201
-        check(part, arrays)
         part.replace(path)
     except OSError as error:
         raise InvalidTable(
@@ -114,26 +115,34 @@ def _store(path: Path, arrays: Mapping[str, Any]) -> Path:
     return path
 
 
-def _check_nasbench201(path: Path, arrays: Mapping[str, Any]) -> None:
-    checked = 0
-    for dataset in NASBENCH201_DATASETS:
-        for epochs in NASBENCH201_EPOCHS:
-            if f"{dataset}_val_acc_{epochs}ep" in arrays:
-                table = nasbench201_table(dataset, epochs, path)
-                _require_best(table, NASBENCH201_BEST.get((dataset, epochs)))
-                checked += 1
-    if not checked:
-        raise InvalidTable(f"table: {path} has no column like cifar10_val_acc_200ep")
+def _check_nasbench201(source: Path, arrays: Mapping[str, Any]) -> None:
+    tables = {
+        (dataset, epochs): nasbench201_of(arrays, source, dataset, epochs)
+        for dataset in NASBENCH201_DATASETS
+        for epochs in NASBENCH201_EPOCHS
+        if f"{dataset}_val_acc_{epochs}ep" in arrays
+    }
+    if not tables:
+        raise InvalidTable(f"table: {source} has no column like cifar10_val_acc_200ep")
+    for record, table in tables.items():
+        _require_best(source, table, NASBENCH201_BEST.get(record))
 
 
-def _check_nasbench101(path: Path, arrays: Mapping[str, Any]) -> None:
-    for epochs in NASBENCH101_EPOCHS:
-        if f"val_acc_{epochs}ep" in arrays:
-            table = nasbench101_table(epochs, path)
-            _require_best(table, NASBENCH101_BEST if epochs == max(NASBENCH101_EPOCHS) else None)
+def _check_nasbench101(source: Path, arrays: Mapping[str, Any]) -> None:
+    tables = {
+        epochs: nasbench101_of(arrays, source, epochs)
+        for epochs in NASBENCH101_EPOCHS
+        if f"val_acc_{epochs}ep" in arrays
+    }
+    if not tables:
+        raise InvalidTable(f"table: {source} has no column like val_acc_108ep")
+    for epochs, table in tables.items():
+        _require_best(
+            source, table, NASBENCH101_BEST if epochs == max(NASBENCH101_EPOCHS) else None
+        )
 
 
-def _require_best(table: Table, published: tuple[float, float] | None) -> None:
+def _require_best(source: Path, table: Table, published: tuple[float, float] | None) -> None:
     if published is None:
         return
     for what, values, best in (
@@ -144,6 +153,6 @@ def _require_best(table: Table, published: tuple[float, float] | None) -> None:
         found = float(np.nanmax(values))
         if round(found, digits) != best:
             raise InvalidTable(
-                f"table: {table.name}: the best {what} accuracy is {found:.6f}; {best} was "
-                "published, so this is not the benchmark"
+                f"table: {source}: {table.name}: the best {what} accuracy is {found:.6f}; {best} "
+                "was published, so this is not the benchmark"
             )

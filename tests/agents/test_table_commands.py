@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,29 @@ def test_a_build_that_cannot_be_is_one_line(
     result = CliRunner().invoke(app, [*BUILD, "--out", str(trained), *arguments])
     assert result.exit_code == 2
     assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_build_beside_something_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "table.npz.part").write_text("garbage\n", encoding="utf-8")
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(tmp_path / "table.npz")])
+    assert result.exit_code == 2
+    assert "table.npz.part is none that `nas-gym table build` began" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def die(number: int, row: int, architecture: Architecture) -> None:
+    """Stands in for a training in a worker that is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_build_whose_worker_is_killed_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_gym.evaluation.recording._train", die)
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(tmp_path / "table.npz")])
+    assert result.exit_code == 2
+    assert "the same command goes on where it was" in result.stderr
     assert result.stderr.count("\n") == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 import nas_gym  # noqa: F401 (registers the environments)
 from nas_gym import InvalidSettings, NASEnv
 from nas_gym.evaluation.nasbench_tables import nasbench201_table
-from nas_gym.evaluation.table import InvalidTable
+from nas_gym.evaluation.table_columns import InvalidTable
 
 ENV_ID = "nas_gym/NASBench201-v0"
 

@@ -13,7 +13,8 @@ from nas_gym import InvalidSettings, NASEnv
 from nas_gym.envs.digits_bench import DIGITS_BENCH, DigitsBenchEnv, digits_bench_table
 from nas_gym.evaluation.recording import RecordingSettings
 from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.table import Table, read_arrays
+from nas_gym.evaluation.table import Table
+from nas_gym.evaluation.table_columns import read_arrays
 from nas_gym.networks import NASBench201Settings
 from nas_gym.search_spaces import NASBench201SearchSpace
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 from numpy.typing import ArrayLike
 
 from nas_gym.errors import InvalidSettings
+from nas_gym.evaluation import recording as recording_module
 from nas_gym.evaluation.datasets import InvalidDataset, load_dataset, resplit
 from nas_gym.evaluation.recording import (
     Recording,
     RecordingSettings,
+    RecordingStopped,
     distinct_choices,
     record_child,
 )
@@ -187,3 +191,101 @@ def test_failures_keep_their_place_in_the_table(tmp_path: Path) -> None:
     assert table.evaluation(1).status == "diverged"
     assert table.evaluation(1).curve == (0.2,)
     assert table.test[:3].tolist() == pytest.approx([0.75, np.nan, 0.75], nan_ok=True)
+
+
+RECORD = {
+    "seed": 0,
+    "row": 1,
+    "status": "ok",
+    "validation_right": [10, 20],
+    "test_right": 30,
+    "seconds": 0.5,
+    "parameters": 7,
+    "multiply_adds": 9,
+}
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, -1])
+def test_a_recording_that_was_killed_before_its_first_line_begins_anew(
+    tmp_path: Path, length: int
+) -> None:
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    part = Recording(search_space, SETTINGS, out).part
+    head = part.read_bytes()
+    part.write_bytes(head[:length])
+    assert Recording(search_space, SETTINGS, out).done == {}
+    assert part.read_bytes() == head
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"garbage\n", b"\xff\x00\n{}\n", b"[1]\n", b"\n"])
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    part = tmp_path / "table.npz.part"
+    part.write_bytes(content)
+    with pytest.raises(InvalidSettings, match=r"table.npz.part is none that .*; move it away, or"):
+        Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table.npz")
+    assert part.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "garbage",
+        "[1, 2]",
+        json.dumps({"seed": 0, "row": 1}),
+        json.dumps({**RECORD, "row": 3}),
+        json.dumps({**RECORD, "seed": None}),
+    ],
+)
+def test_a_line_that_is_no_record_is_named_and_the_others_are_kept(
+    tmp_path: Path, line: str
+) -> None:
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    part = Recording(search_space, SETTINGS, out).part
+    lines = [part.read_text(encoding="utf-8"), json.dumps(RECORD) + "\n", line + "\n"]
+    part.write_text("".join(lines), encoding="utf-8")
+    with pytest.raises(InvalidSettings, match=r"part: line 3 is no child's record: .*delete the l"):
+        Recording(search_space, SETTINGS, out)
+    part.write_text("".join(lines[:-1]), encoding="utf-8")
+    assert Recording(search_space, SETTINGS, out).done == {(0, 1): RECORD}
+
+
+@pytest.mark.parametrize("place", ["file/table.npz", "file/folder/table.npz", "/proc/table.npz"])
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InvalidSettings, match=r"out: .*table.npz.part cannot be .*; name a file in"
+    ):
+        Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / place)
+
+
+def test_a_table_that_cannot_be_written_leaves_what_was_recorded(tmp_path: Path) -> None:
+    search_space, settings = OneEdgeSearchSpace(), replace(SETTINGS, seeds=1)
+    recording = Recording(search_space, settings, tmp_path / "table.npz")
+    recording.done = {(0, row): {**RECORD, "row": row} for row in range(3)}
+    (tmp_path / "table.npz.whole").mkdir()
+    with pytest.raises(InvalidSettings, match=r"table.npz cannot be read or written \(Is a direc"):
+        recording.write()
+    assert recording.part.exists()
+
+
+def train_one_and_die(number: int, row: int, architecture: Any) -> dict[str, Any]:
+    """Stands in for a training in a worker: killed, as for want of memory, at the second."""
+    if not recording_module._trainers:
+        os.kill(os.getpid(), signal.SIGKILL)
+    recording_module._trainers.clear()
+    return {**RECORD, "row": row}
+
+
+def test_a_killed_worker_is_one_clear_error_and_what_was_recorded_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording_module, "_train", train_one_and_die)
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    recording = Recording(search_space, SETTINGS, out)
+    with pytest.raises(
+        RecordingStopped, match=r"killed, .* 1 of 6 children are kept in .*part, and the same comm"
+    ):
+        list(recording.run(workers=1))
+    resumed = Recording(search_space, SETTINGS, out)
+    assert len(resumed.done) == 1
+    assert resumed.done == recording.done
