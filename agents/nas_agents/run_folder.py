@@ -16,7 +16,7 @@ from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.errors import NASGymError
 
 SETTINGS, SUMMARY, EPISODES, LOCK = "settings.json", "summary.json", "episodes.jsonl", "lock"
-CURVES = "curves.jsonl"
+CURVES, WEIGHTS = "curves.jsonl", "best_weights.pt"
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """What a run's folder holds before its settings are written; from then on it can be resumed."""
 

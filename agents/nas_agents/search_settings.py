@@ -130,9 +130,14 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
     return replace(saved, **{name: given[name] for name in CHANGEABLE if name in given})
 
 
+def same_json(one: object, other: object) -> bool:
+    """Whether two values are the same when they are written as JSON, where tuples are lists."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def _require_same(option: str, before: object, now: object) -> None:
     require(
-        json.dumps(before, sort_keys=True) == json.dumps(now, sort_keys=True),
+        same_json(before, now),
         f"{option}: a resumed search goes on as it began, with {before!r}, not {now!r}; "
         "leave it out, or start another run",
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from nas_agents.comparison import random_best
 from nas_agents.recorder import Progress, Recorder
 from nas_gym import Evaluator
+from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.table import Table
 from nas_gym.evaluation.training import FinalResult
 
@@ -48,13 +50,18 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
 
 
 def with_final(
-    summary: dict[str, Any], final: FinalResult | None, failure: str, seconds: float
+    summary: dict[str, Any],
+    final: FinalResult | None,
+    settings: TrainingSettings,
+    failure: str,
+    seconds: float,
 ) -> dict[str, Any]:
     """A summary with what came of the final training.
 
     Args:
         summary: The search's.
         final: The result, if there is one.
+        settings: How it was trained.
         failure: What went wrong, if anything did.
         seconds: Of the search and the final training together.
     """
@@ -66,6 +73,7 @@ def with_final(
         "parameters": final.parameters,
         "epochs": final.epochs,
         "seconds": final.seconds,
+        "training": asdict(settings),
     }
     return {**summary, "final": record, "test_accuracy": final.test_accuracy}
 

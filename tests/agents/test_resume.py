@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from stable_baselines3 import PPO
 
 from nas_agents import drivers
@@ -236,6 +237,118 @@ def test_only_the_final_training_is_left(tmp_path: Path) -> None:
     again = search(with_final, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
     assert epochs == [(1, 1)]
     assert again.summary == result.summary
+
+
+FINAL_FILES = ("settings.json", "summary.json", "best_weights.pt")
+
+
+def final_training(run: Path) -> dict[str, Any]:
+    """The settings of the final training that a run tells of; all of its files tell of the same."""
+    summary, settings = (
+        json.loads((run / name).read_text()) for name in ("summary.json", "settings.json")
+    )
+    trained: dict[str, Any] = summary["final"]["training"]
+    assert settings["final_training"] == trained
+    assert summary["final"]["epochs"] == trained["epochs"]
+    assert summary["final"]["test_accuracy"] == summary["test_accuracy"]
+    weights = torch.load(run / "best_weights.pt", weights_only=True)
+    parameters = sum(each.numel() for name, each in weights.items() if name.endswith("weight"))
+    assert parameters <= summary["final"]["parameters"] < 1.2 * parameters  # and biases
+    return trained
+
+
+def finally_trained(run: Path, given: dict[str, Any], **more: Any) -> SearchSettings:
+    """A finished search, ``given`` settings of its final training, and what may be given anew."""
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "operations": ["3x3 convolution"]}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments=tiny,
+        final_arguments=given,
+        **more,
+    )
+    search(settings, run)
+    return settings
+
+
+def test_a_final_training_asked_for_otherwise_is_done_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (1, 4)
+    epochs: list[tuple[int, int]] = []
+    wider = replace(settings, final_arguments={"epochs": 2, "filters": 3})
+    result = search(wider, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
+    assert epochs == [(1, 2), (2, 2)]
+    assert result.finished_before
+    assert json.loads((run / "summary.json").read_text()) == result.summary
+    assert json.loads((run / "settings.json").read_text())["final_arguments"]["epochs"] == 2
+    assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (2, 3)
+
+
+def test_a_final_training_asked_for_as_it_was_done_is_not_done_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    before = [(run / name).read_bytes() for name in FINAL_FILES]
+    the_same = replace(settings, final_arguments={"filters": 4, "epochs": 1})
+    for asked in (settings, replace(settings, final=False), the_same, settings):
+        result = search(asked, run, resume=True)
+        assert result.final is None
+        assert result.summary["final"]["epochs"] == 1
+    assert [(run / name).read_bytes() for name in FINAL_FILES] == before
+
+
+def test_a_finished_search_in_another_place_is_still_finished(tmp_path: Path) -> None:
+    """Where early stopping keeps its curves is no matter of the final training."""
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "early_stopping": {}, "data_fraction": 0.5}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments=tiny,
+        final_arguments={"epochs": 1},
+    )
+    search(settings, tmp_path / "run")
+    assert final_training(tmp_path / "run")["data_fraction"] == 1.0
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    assert search(settings, moved, resume=True).final is None
+
+
+def test_a_final_training_stands_until_another_one_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    before = [(run / name).read_bytes() for name in FINAL_FILES]
+
+    def interrupt(epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    longer = replace(settings, final_arguments={"epochs": 2})
+    assert search(longer, run, on_final_epoch=interrupt, resume=True).stopped_by == "interrupted"
+    assert [(run / name).read_bytes() for name in FINAL_FILES] == before
+
+    diverging = replace(settings, final_arguments={"epochs": 1, "learning_rate": 1e30})
+    failed = search(diverging, run, resume=True)
+    assert (failed.final, failed.stopped_by) == (None, "episodes")
+    assert "Diverged" in failed.summary["final_failure"]
+    assert failed.summary["final_failure"].endswith("the earlier one stands")
+    assert final_training(run)["learning_rate"] == 0.1
+    assert (run / "best_weights.pt").read_bytes() == before[2]
+
+    replace_file = RunFolder.replace
+
+    def killed_at(folder: RunFolder, name: str, write: Callable[[Path], object]) -> None:
+        if name == "best_weights.pt":
+            raise Killed
+        replace_file(folder, name, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "replace", killed_at)
+        with pytest.raises(Killed):
+            search(longer, run, resume=True)
+    assert json.loads((run / "summary.json").read_text())["final"] is None
+    assert not (run / "best_weights.pt").exists()
+    assert search(longer, run, resume=True).summary["final_failure"] == ""
+    assert final_training(run)["epochs"] == 2
 
 
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
