@@ -19,6 +19,7 @@ from nas_agents.recorder import UNFINISHED, Progress, Recorder, SearchOver, Stop
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
     CURVES,
+    EPISODES,
     SETTINGS,
     SUMMARY,
     WEIGHTS,
@@ -26,12 +27,13 @@ from nas_agents.run_folder import (
     RunFolder,
     default_run_folder,
     has_run,
+    reading_line,
 )
 from nas_agents.search_evaluator import check_children, lasting_store, workers_and_store
 from nas_agents.search_settings import (
     LIMITS,
     SearchSettings,
-    load_settings,
+    load_record,
     resumed_settings,
     same_json,
 )
@@ -231,8 +233,7 @@ def _env_arguments(settings: SearchSettings, folder: RunFolder) -> dict[str, Any
 
 def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     """Everything that a search needs, but for its workers and its store."""
-    before: dict[str, Any] = folder.read(SETTINGS) or {}
-    saved = load_settings(folder.path) if before else settings
+    saved, before = load_record(folder.path) if has_run(folder.path) else (settings, {})
     if before:
         settings = resumed_settings(saved, vars(settings))
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
@@ -388,8 +389,9 @@ class _Ready:
 def _progress_of(folder: RunFolder) -> Progress:
     """How a search stands of which nothing but its records is at hand."""
     progress = Progress()
-    for episode in folder.recorded:
-        progress.add(episode)
+    for number, episode in enumerate(folder.recorded, start=1):
+        with reading_line(folder.path / EPISODES, number):
+            progress.add(episode)
         progress.resumed += 1
     best = folder.read("best.json")
     if best is not None:  # an agent may have chosen another than the best of its episodes

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 import torch
 from stable_baselines3 import PPO
+from typer.testing import CliRunner
 
 from nas_agents import drivers
+from nas_agents.cli import app
 from nas_agents.recorder import NotReproduced, Progress
 from nas_agents.run_folder import InvalidRunFolder, RunFolder
 from nas_agents.search import SearchSettings, search
@@ -162,6 +164,55 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     (run / "episodes.jsonl").write_text("".join([*lines[:3], "{broken\n", *lines[3:]]))
     with pytest.raises(InvalidRunFolder, match="line 4 of"):
         search(settings_for(run), run, resume=True)
+
+
+def resumed_with(run: Path, file: str, text: str) -> str:
+    """What the command says that resumes a run with another file: one line, and exit code 2."""
+    (run / file).write_text(text)
+    result = CliRunner().invoke(app, ["search", "--resume", "--run", str(run)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("nas-gym: error: run: ")
+    assert result.stderr.count("\n") == 1
+    assert f"{run / file} " in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("agent", ["ppo", "random"])
+def test_a_line_that_lacks_something_is_named(agent: str, tmp_path: Path) -> None:
+    run, finished = tmp_path / "run", tmp_path / "finished"
+    killed(settings_for(run, agent), run, 3)
+    search(settings_for(finished, agent, episodes=3), finished)
+    first, *others = (run / "episodes.jsonl").read_text().splitlines(keepends=True)[:3]
+    record = json.loads(first)
+    wrong = {f"has no {name!r}": {n: record[n] for n in record if n != name} for name in record}
+    wrong |= {f"has [] for {name!r}": {**record, name: []} for name in record}
+    for folder in (run, finished):
+        for says, line in wrong.items():
+            if folder == finished and "'proposal" in says:  # nothing is proposed any more
+                continue
+            text = "".join([first, json.dumps(line) + "\n", *others[1:]])
+            told = resumed_with(folder, "episodes.jsonl", text)
+            assert f"line 2 of {folder / 'episodes.jsonl'} {says}; put the file right" in told
+    text = "".join([json.dumps({**record, "architecture": "x", "reward": 1.0}) + "\n", *others])
+    assert "line 1 of" in resumed_with(finished, "episodes.jsonl", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "has no 'env_id'"),
+        ("[]", "is no JSON object"),
+        ("{", "is no JSON ("),
+        ('{"env_id": "an id", "seed": "x"}', "is not valid: seed: expected an integer"),
+    ],
+)
+def test_settings_that_are_none_are_named(text: str, says: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run), run, 3)
+    assert says in resumed_with(run, "settings.json", text)
+    with pytest.raises(InvalidRunFolder, match="put the file right"):
+        search(settings_for(run), run, resume=True)
+    assert len(episodes_of(run)) == 3
 
 
 def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
