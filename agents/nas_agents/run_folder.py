@@ -17,8 +17,14 @@ from nas_gym.errors import NASGymError
 
 SETTINGS, SUMMARY, EPISODES, LOCK = "settings.json", "summary.json", "episodes.jsonl", "lock"
 CURVES, WEIGHTS = "curves.jsonl", "best_weights.pt"
+BEST = "best.json"
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """What a run's folder holds before its settings are written; from then on it can be resumed."""
+REMEDIES = {
+    SUMMARY: "remove it, and resume the run (--resume), which makes it anew",
+    BEST: f"remove {SUMMARY}, and resume the run (--resume), which makes both anew",
+}
+"""What to do about a broken file; for others, see `broken`."""
 Kinds = tuple[type, ...]
 NUMBER: Kinds = (int, float)
 PERHAPS: Kinds = (*NUMBER, type(None))
@@ -273,7 +279,8 @@ def wrong_with(record: object, needed: Mapping[str, Kinds]) -> str:
 
 def broken(file: Path, what: str) -> InvalidRunFolder:
     """The exception that says what is wrong with a run folder's file, and what to do about it."""
-    return InvalidRunFolder(f"run: {file} {what}; put the file right, or take another run folder")
+    remedy = REMEDIES.get(file.name, "put the file right, or take another run folder")
+    return InvalidRunFolder(f"run: {file} {what}; {remedy}")
 
 
 def broken_line(file: Path, number: int, what: str) -> InvalidRunFolder:

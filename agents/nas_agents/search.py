@@ -18,6 +18,7 @@ from nas_agents.drivers import FOREVER, Driver, make_driver
 from nas_agents.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
+    BEST,
     CURVES,
     EPISODES,
     SETTINGS,
@@ -25,6 +26,7 @@ from nas_agents.run_folder import (
     WEIGHTS,
     InvalidRunFolder,
     RunFolder,
+    broken,
     default_run_folder,
     has_run,
     reading_line,
@@ -38,8 +40,8 @@ from nas_agents.search_settings import (
     same_json,
 )
 from nas_agents.shared_weights import SHARING
-from nas_agents.summary import summary_of, with_final
-from nas_gym import Architecture, NASEnv
+from nas_agents.summary import read_summary, summary_of, with_final
+from nas_gym import Architecture, InvalidArchitecture, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
@@ -302,7 +304,7 @@ class _Ready:
 
     def finished_summary(self) -> dict[str, Any] | None:
         """The summary of a search that an earlier process finished; None if there is more to do."""
-        summary: dict[str, Any] | None = self.folder.read(SUMMARY)
+        summary = read_summary(self.folder.path)
         if summary is None or summary["stopped_by"] == "interrupted":
             return None
         extended = any(getattr(self.settings, n) != getattr(self.saved, n) for n in LIMITS)
@@ -393,9 +395,12 @@ def _progress_of(folder: RunFolder) -> Progress:
         with reading_line(folder.path / EPISODES, number):
             progress.add(episode)
         progress.resumed += 1
-    best = folder.read("best.json")
+    best = folder.read(BEST)
     if best is not None:  # an agent may have chosen another than the best of its episodes
-        progress.best_architecture = Architecture.from_dict(best)
+        try:
+            progress.best_architecture = Architecture.from_dict(best)
+        except InvalidArchitecture as error:
+            raise broken(folder.path / BEST, f"is no architecture: {error}") from error
     return progress
 
 

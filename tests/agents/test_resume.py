@@ -26,6 +26,7 @@ from nas_agents.recorder import NotReproduced, Progress
 from nas_agents.run_folder import InvalidRunFolder, RunFolder
 from nas_agents.search import SearchSettings, search
 from nas_agents.search_options import settings_from
+from nas_agents.search_settings import load_settings
 from nas_gym import InvalidSettings
 from nas_gym.evaluation.store import Store, StoreError
 from tests.agents.stubs import CHILDREN_ID, STUB_ID
@@ -213,6 +214,40 @@ def test_settings_that_are_none_are_named(text: str, says: str, tmp_path: Path) 
     with pytest.raises(InvalidRunFolder, match="put the file right"):
         search(settings_for(run), run, resume=True)
     assert len(episodes_of(run)) == 3
+
+
+def test_a_summary_that_is_none_is_named_and_can_be_removed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finally_trained(run, {"epochs": 1})
+    summary = json.loads((run / "summary.json").read_text())
+    wrong = {
+        "is no JSON (": "{",
+        "is no JSON object": "[]",
+        "has no 'stopped_by'": "{}",
+        "has 'x' for 'stopped_by'": json.dumps({**summary, "stopped_by": "x"}),
+        "has no 'final'": json.dumps({n: summary[n] for n in summary if n != "final"}),
+        "has no 'made'": json.dumps({**summary, "evaluations": {}}),
+        "has no 'test_accuracy'": json.dumps({**summary, "final": {}}),
+    }
+    for says, text in wrong.items():
+        message = resumed_with(run, "summary.json", text)
+        assert f"{says}" in message
+        assert "; remove it, and resume the run" in message
+        assert CliRunner().invoke(app, ["compare", str(run)]).exit_code == 0  # which needs none
+    (run / "summary.json").unlink()
+    search(load_settings(run), run, resume=True)
+    assert final_training(run)["epochs"] == 1
+
+
+def test_a_best_architecture_that_is_none_is_named_and_can_be_made_anew(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run), run)
+    best = (run / "best.json").read_text()
+    for text in ("{", "[]", "{}"):
+        assert "; remove summary.json, and resume" in resumed_with(run, "best.json", text)
+    (run / "summary.json").unlink()
+    search(settings_for(run), run, resume=True)
+    assert (run / "best.json").read_text() == best
 
 
 def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
