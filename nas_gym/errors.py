@@ -50,6 +50,17 @@ def require_truth(name: str, value: object) -> None:
     require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
 
 
+def require_arguments(
+    given: Iterable[str],
+    known: Iterable[str],
+    complaint: str = "is not an argument of this environment",
+) -> None:
+    """Raise `InvalidSettings` with ``complaint`` for the first of ``given`` that is not known."""
+    names = list(known)
+    for name in given:
+        require(name in names, f"{name!r} {complaint}; {choices_hint(name, names)}")
+
+
 def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> dict[str, Any]:
     """Arguments, with some whose values are fixed.
 

@@ -8,10 +8,13 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from nas_agents.recorder import NotReproduced, Recorder, SearchOver
-from nas_agents.run_folder import RunFolder
+from nas_agents.run_folder import EPISODES, Kinds, RunFolder, check_lines
 from nas_agents.strategy import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.search_spaces import Choices
+
+PLACES: dict[str, Kinds] = {"proposal": (int,), "proposals": (int,)}
+"""What a line of ``episodes.jsonl`` has here beside the others."""
 
 
 class Proposal(NamedTuple):
@@ -50,6 +53,7 @@ class AsynchronousSearch:
             NASGymError: the run cannot go on; see `Recorder.add` and the evaluator.
         """
         workers = getattr(self.env.evaluator.evaluator, "workers", 1)
+        check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
         for episode in recorder.earlier:
             self._propose(up_to=episode["proposals"])
             number = episode["proposal"]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nas_agents.random_search import expected_best
 from nas_agents.registry import AGENTS
-from nas_agents.run_folder import EPISODES, SETTINGS, InvalidRunFolder, read_episodes, read_json
+from nas_agents.run_folder import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.search_settings import load_record
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.table import ChoicesIndex, Table
@@ -43,10 +44,13 @@ def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
     """The validation accuracies of a run's children, (n,), and their keys, in the agent's order.
 
     Raises:
-        InvalidRunFolder: the folder holds no run.
+        InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
     """
-    records, _ = read_episodes(run / EPISODES)
-    keys = [Architecture.from_json(record["architecture"]).key for record in records]
+    file, keys = run / EPISODES, []
+    records, _ = read_episodes(file, {name: EPISODE[name] for name in ("architecture", "accuracy")})
+    for number, record in enumerate(records, start=1):
+        with reading_line(file, number):
+            keys.append(Architecture.from_json(record["architecture"]).key)
     return np.array([record["accuracy"] for record in records]), keys
 
 
@@ -76,7 +80,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         evaluations: After how many; default: as many as the shortest run has.
 
     Raises:
-        InvalidRunFolder: a folder holds no run.
+        InvalidRunFolder: a folder holds no run, or a broken one.
         InvalidSettings: the runs are in different environments, or not so long, or have the same
             seed; or the accuracies are not comparable.
     """
@@ -109,12 +113,10 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 
 def _settings(run: Path) -> dict[str, Any]:
     """A run's, its environment's arguments with those that its agent wants."""
-    settings: dict[str, Any] | None = read_json(run / SETTINGS)
-    if settings is None:
-        raise InvalidRunFolder(f"run: {run} is no run folder: there is no {SETTINGS} in it")
-    entry = AGENTS.get(settings["agent"])
+    settings, record = load_record(run)
+    entry = AGENTS.get(settings.agent)
     wanted = dict(entry.env_arguments) if entry else {}
-    return {**settings, "env_arguments": {**wanted, **settings["env_arguments"]}}
+    return {**record, **vars(settings), "env_arguments": {**wanted, **settings.env_arguments}}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:

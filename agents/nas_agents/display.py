@@ -100,7 +100,7 @@ def describe(result: SearchResult) -> str:
             f"{'chosen by the agent' if chosen else f'child {progress.best_episode}'}, "
             f"validation accuracy {progress.best_accuracy:.2%}"
         )
-    if summary.get("random_search") is not None:
+    if summary["random_search"] is not None:
         lines.append(
             f"random search, as many evaluations: {summary['random_search']:.2%} on average"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,24 @@ from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.errors import NASGymError
 
 SETTINGS, SUMMARY, EPISODES, LOCK = "settings.json", "summary.json", "episodes.jsonl", "lock"
-CURVES = "curves.jsonl"
+CURVES, WEIGHTS = "curves.jsonl", "best_weights.pt"
+BEST = "best.json"
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """What a run's folder holds before its settings are written; from then on it can be resumed."""
+REMEDIES = {
+    SUMMARY: "remove it, and resume the run (--resume), which makes it anew",
+    BEST: f"remove {SUMMARY}, and resume the run (--resume), which makes both anew",
+}
+"""What to do about a broken file; for others, see `broken`."""
+Kinds = tuple[type, ...]
+NUMBER: Kinds = (int, float)
+PERHAPS: Kinds = (*NUMBER, type(None))
+EPISODE: dict[str, Kinds] = {
+    **{"episode": (int,), "architecture": (str,), "reward": NUMBER, "accuracy": NUMBER},
+    **{"status": (str,), "cached": (bool,), "seconds": NUMBER, "parameters": PERHAPS},
+    **{"multiply_adds": PERHAPS, "latency": PERHAPS, "message": (str,), "elapsed": NUMBER},
+}
+"""What each line of ``episodes.jsonl`` has, and of which types."""
 
 
 class InvalidRunFolder(NASGymError):
@@ -111,7 +126,7 @@ class RunFolder:
     def _read_episodes(self) -> int:
         """Reads what is recorded; how many bytes of it are whole lines."""
         file = self.path / EPISODES
-        self.recorded, whole = read_episodes(file) if file.exists() else ([], 0)
+        self.recorded, whole = read_episodes(file, EPISODE) if file.exists() else ([], 0)
         return whole
 
     @contextmanager
@@ -199,29 +214,39 @@ class RunFolder:
         self._lock.release()
 
 
-def read_episodes(file: Path) -> tuple[list[dict[str, Any]], int]:
+def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[str, Any]], int]:
     """The lines of an ``episodes.jsonl``, and how many bytes they are.
 
     A last one that was cut short does not count.
 
+    Args:
+        file: The file.
+        needed: What each line has to have; as `EPISODE`.
+
     Raises:
-        InvalidRunFolder: a line is no JSON, or the file cannot be read.
+        InvalidRunFolder: a line is no JSON, or has not what is needed, or the file cannot be read.
     """
     try:
         text = file.read_bytes()
     except OSError as error:
-        raise InvalidRunFolder(f"run: {file} cannot be read: {error}") from error
+        raise broken(file, f"cannot be read ({error.strerror})") from error
     whole = text.rfind(b"\n") + 1
     records = []
     for number, line in enumerate(text[:whole].splitlines(), start=1):
         try:
             records.append(json.loads(line))
-        except ValueError:
-            raise InvalidRunFolder(
-                f"run: line {number} of {file} is no JSON; "
-                "put the file right, or cut it off before this line"
-            ) from None
+        except (ValueError, RecursionError):
+            raise broken_line(file, number, "is no JSON") from None
+    check_lines(file, records, needed)
     return records, whole
+
+
+def check_lines(file: Path, records: Iterable[object], needed: Mapping[str, Kinds]) -> None:
+    """Raises `InvalidRunFolder` unless each line of a file has what is needed."""
+    for number, record in enumerate(records, start=1):
+        wrong = wrong_with(record, needed)
+        if wrong:
+            raise broken_line(file, number, wrong)
 
 
 def read_json(file: Path) -> Any:
@@ -234,8 +259,44 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
-        raise InvalidRunFolder(f"run: {file} cannot be read: {error}") from error
+    except OSError as error:
+        raise broken(file, f"cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise broken(file, f"is no JSON ({error})") from error
+
+
+def wrong_with(record: object, needed: Mapping[str, Kinds]) -> str:
+    """What is wrong with a JSON object that needs fields of such types; "" if nothing is."""
+    if not isinstance(record, dict):
+        return "is no JSON object"
+    for name, kinds in needed.items():
+        if name not in record:
+            return f"has no {name!r}"
+        if type(record[name]) not in kinds:
+            return f"has {record[name]!r} for {name!r}"
+    return ""
+
+
+def broken(file: Path, what: str) -> InvalidRunFolder:
+    """The exception that says what is wrong with a run folder's file, and what to do about it."""
+    remedy = REMEDIES.get(file.name, "put the file right, or take another run folder")
+    return InvalidRunFolder(f"run: {file} {what}; {remedy}")
+
+
+def broken_line(file: Path, number: int, what: str) -> InvalidRunFolder:
+    """The same for a line, counted from 1."""
+    return InvalidRunFolder(
+        f"run: line {number} of {file} {what}; put the file right, or cut it off before this line"
+    )
+
+
+@contextmanager
+def reading_line(file: Path, number: int) -> Iterator[None]:
+    """Within it, an architecture that is none is a broken line's."""
+    try:
+        yield
+    except InvalidArchitecture as error:
+        raise broken_line(file, number, f"has no architecture: {error}") from error
 
 
 def load_architecture(name: str) -> Architecture:

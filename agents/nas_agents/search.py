@@ -18,24 +18,30 @@ from nas_agents.drivers import FOREVER, Driver, make_driver
 from nas_agents.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.registry import Plan
 from nas_agents.run_folder import (
+    BEST,
     CURVES,
+    EPISODES,
     SETTINGS,
     SUMMARY,
+    WEIGHTS,
     InvalidRunFolder,
     RunFolder,
+    broken,
     default_run_folder,
     has_run,
+    reading_line,
 )
 from nas_agents.search_evaluator import check_children, lasting_store, workers_and_store
 from nas_agents.search_settings import (
     LIMITS,
     SearchSettings,
-    load_settings,
+    load_record,
     resumed_settings,
+    same_json,
 )
 from nas_agents.shared_weights import SHARING
-from nas_agents.summary import summary_of, with_final
-from nas_gym import Architecture, NASEnv
+from nas_agents.summary import read_summary, summary_of, with_final
+from nas_gym import Architecture, InvalidArchitecture, NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
@@ -133,12 +139,13 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
         settings: A child's.
         given: Fields of these settings, or of the network's, that the user gave. Otherwise the
             final training takes ten times a child's epochs, at least 25, and twice its filters
-            (`NetworkSettings.width_setting`).
+            (`NetworkSettings.width_setting`), and none of what makes a child's estimate cheaper.
 
     Raises:
         InvalidSettings: a name or a value is not valid.
     """
     of_network = asdict(settings.network) if settings.network else {}
+    settings = replace(settings, data_fraction=1.0, early_stopping=None, inherit_weights=None)
     defaults = {"epochs": max(25, 10 * settings.epochs)}
     if settings.network is not None:
         width = settings.network.width_setting
@@ -190,7 +197,8 @@ def search(
         stack.callback(ready.env.close)
         finished = ready.finished_summary()
         if finished is not None:
-            folder.write(SETTINGS, ready.record())
+            if not ready.final_is_outdated(finished):
+                folder.write(SETTINGS, ready.record())
             return ready.finish(_progress_of(folder), finished, on_final_epoch)
         stack.enter_context(workers_and_store(ready.settings, ready.env, folder, ready.name))
         folder.write(SETTINGS, ready.record())
@@ -227,8 +235,7 @@ def _env_arguments(settings: SearchSettings, folder: RunFolder) -> dict[str, Any
 
 def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     """Everything that a search needs, but for its workers and its store."""
-    before: dict[str, Any] = folder.read(SETTINGS) or {}
-    saved = load_settings(folder.path) if before else settings
+    saved, before = load_record(folder.path) if has_run(folder.path) else (settings, {})
     if before:
         settings = resumed_settings(saved, vars(settings))
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
@@ -297,7 +304,7 @@ class _Ready:
 
     def finished_summary(self) -> dict[str, Any] | None:
         """The summary of a search that an earlier process finished; None if there is more to do."""
-        summary: dict[str, Any] | None = self.folder.read(SUMMARY)
+        summary = read_summary(self.folder.path)
         if summary is None or summary["stopped_by"] == "interrupted":
             return None
         extended = any(getattr(self.settings, n) != getattr(self.saved, n) for n in LIMITS)
@@ -327,39 +334,73 @@ class _Ready:
             architecture, evaluation = chosen
             recorder.choose(architecture, evaluation, self.env.reward(evaluation))
 
+    def final_is_outdated(self, summary: Mapping[str, Any]) -> bool:
+        """Whether the final training was done, but otherwise than it is asked for now."""
+        done = summary["final"]
+        if done is None or self.final is None:
+            return False
+        return not same_json(done.get("training"), asdict(self.final))
+
     def finish(
         self, progress: Progress, summary: dict[str, Any], on_final_epoch: OnFinalEpoch
     ) -> SearchResult:
-        """Trains the best architecture to the end, unless that is done, or was not asked for."""
-        best, final = progress.best_architecture, None
-        stopped_early = summary["stopped_by"] in UNFINISHED
+        """Trains the best architecture to the end, unless that is done, or was not asked for.
+
+        If it was done otherwise, it is done again. What there is of it, ``settings.json`` included,
+        stands until the new one has ended, and stays where that is interrupted or fails.
+        """
+        best, final, failure = progress.best_architecture, None, ""
+        stopped_by: StopReason = summary["stopped_by"]
         finished_before = progress.resumed == progress.episodes > 0
-        if best is not None and self.final is not None and not (stopped_early or summary["final"]):
-            failure = ""
+        if best is not None and self.final is not None and self._final_is_left(summary):
             try:
                 final = _train_best(best, self.evaluator, self.final, on_final_epoch)
-                weights = final.network.state_dict()
-                self.folder.replace("best_weights.pt", lambda part: torch.save(weights, part))
+                summary = {**summary, "final": None, "test_accuracy": None}
+                self._keep(final, summary)
             except KeyboardInterrupt:
-                summary = {**summary, "stopped_by": "interrupted"}
+                final, stopped_by = None, "interrupted"
             except (Diverged, MemoryError, RuntimeError) as error:
-                failure = f"{type(error).__name__}: {error}"
-            summary = with_final(summary, final, failure, progress.seconds)
-            self.folder.write(SUMMARY, summary)
-        return SearchResult(
-            self.folder.path, summary["stopped_by"], progress, final, summary, finished_before
-        )
+                stands = "; the earlier one stands" if summary["final"] else ""
+                failure = f"{type(error).__name__}: {error}{stands}"
+            if summary["final"] is None or stopped_by != "interrupted":
+                summary = {**summary, "stopped_by": stopped_by}
+                summary = with_final(summary, final, self.final, failure, progress.seconds)
+                self.folder.write(SUMMARY, summary)
+        return SearchResult(self.folder.path, stopped_by, progress, final, summary, finished_before)
+
+    def _final_is_left(self, summary: Mapping[str, Any]) -> bool:
+        """Whether a search has come to its end, and its final training, as asked for, has not."""
+        if summary["stopped_by"] in UNFINISHED:
+            return False
+        return summary["final"] is None or self.final_is_outdated(summary)
+
+    def _keep(self, final: FinalResult, without: Mapping[str, Any]) -> None:
+        """Puts a final training in the place of an earlier one.
+
+        Args:
+            final: Its result.
+            without: The summary without it, which holds for a process that dies meanwhile.
+        """
+        self.folder.write(SUMMARY, without)
+        self.folder.remove(WEIGHTS)
+        self.folder.write(SETTINGS, self.record())
+        weights = final.network.state_dict()
+        self.folder.replace(WEIGHTS, lambda part: torch.save(weights, part))
 
 
 def _progress_of(folder: RunFolder) -> Progress:
     """How a search stands of which nothing but its records is at hand."""
     progress = Progress()
-    for episode in folder.recorded:
-        progress.add(episode)
+    for number, episode in enumerate(folder.recorded, start=1):
+        with reading_line(folder.path / EPISODES, number):
+            progress.add(episode)
         progress.resumed += 1
-    best = folder.read("best.json")
+    best = folder.read(BEST)
     if best is not None:  # an agent may have chosen another than the best of its episodes
-        progress.best_architecture = Architecture.from_dict(best)
+        try:
+            progress.best_architecture = Architecture.from_dict(best)
+        except InvalidArchitecture as error:
+            raise broken(folder.path / BEST, f"is no architecture: {error}") from error
     return progress
 
 

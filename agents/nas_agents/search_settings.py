@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.run_folder import SETTINGS, InvalidRunFolder, read_json
-from nas_gym.errors import InvalidSettings, from_fields, require, require_integer
+from nas_agents.run_folder import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
+from nas_gym.errors import InvalidSettings, require, require_integer, require_truth
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,41 @@ class SearchSettings:
             any(limit is not None for limit in budget),
             "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
         )
-        limits = {name: getattr(self, name) for name in ("episodes", "seconds", "child_timeout")}
-        for name, limit in limits.items():
+        for name in ("env_id", "agent", "ray", "store"):
+            self._require_kind(name, str, "a text")
+        for name in ("env_arguments", "agent_arguments", "final_arguments"):
+            self._require_kind(name, Mapping, "an object")
+        for name in ("seconds", "child_timeout", "target_accuracy"):
+            self._require_kind(name, int | float, "a number")
+            limit = getattr(self, name)
             require(limit is None or limit > 0, f"{name}: expected more than 0, got {limit}")
         target = self.target_accuracy
         require(
-            target is None or 0 < target <= 1,
+            target is None or target <= 1,
             f"target_accuracy: expected a number in (0, 1], got {target}",
         )
-        require(self.seed >= 0, f"seed: expected at least 0, got {self.seed}")
+        require_integer("seed", self.seed, least=0)
         for name in ("envs", "repeats", "max_failures", "children_per_gpu"):
             require_integer(name, getattr(self, name), least=1)
-        if self.workers is not None:
-            require_integer("workers", self.workers, least=1)
+        for name in ("episodes", "workers"):
+            if getattr(self, name) is not None:
+                require_integer(name, getattr(self, name), least=1)
+        require_truth("final", self.final)
+
+    def _require_kind(self, name: str, kind: Any, expected: str) -> None:
+        """Raises `InvalidSettings` unless a field is of a kind, or None where that is its default.
+
+        Args:
+            name: Of the field.
+            kind: What `isinstance` takes.
+            expected: The same in words.
+        """
+        value = getattr(self, name)
+        optional = getattr(type(self), name, "") is None
+        require(
+            isinstance(value, kind) or (optional and value is None),
+            f"{name}: expected {expected}, got {value!r}",
+        )
 
 
 LIMITS = ("seconds", "target_accuracy", "max_failures")
@@ -95,15 +117,33 @@ def load_settings(run: Path) -> SearchSettings:
     Raises:
         InvalidRunFolder: there are none, or they are not valid.
     """
-    record = read_json(run / SETTINGS)
-    if not isinstance(record, dict):
-        raise InvalidRunFolder(f"run: {run} holds no run that could be resumed; see --run")
+    return load_record(run)[0]
+
+
+def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
+    """The settings of a run, and all that its ``settings.json`` holds.
+
+    Raises:
+        InvalidRunFolder: as `load_settings`.
+    """
+    file = run / SETTINGS
+    if not file.exists():
+        raise InvalidRunFolder(
+            f"run: {run} is no run folder: without {SETTINGS} it holds no run that could be "
+            "resumed or compared; name another folder"
+        )
+    record: dict[str, Any] = read_json(file)
+    wrong = wrong_with(record, {"env_id": (str,)})
+    if not wrong and "agent_made_with" in record:
+        wrong = wrong_with(record, {"agent_made_with": (dict,)})
+    if wrong:
+        raise broken(file, wrong)
     known = {each.name for each in fields(SearchSettings)}
+    given = {name: value for name, value in record.items() if name in known}
     try:
-        given = {name: value for name, value in record.items() if name in known}
-        return from_fields(SearchSettings, SETTINGS, given)
+        return SearchSettings(**given), record
     except InvalidSettings as error:
-        raise InvalidRunFolder(f"run: {run} cannot be resumed: {error}") from error
+        raise broken(file, f"is not valid: {error}") from error
 
 
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
@@ -130,9 +170,14 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
     return replace(saved, **{name: given[name] for name in CHANGEABLE if name in given})
 
 
+def same_json(one: object, other: object) -> bool:
+    """Whether two values are the same when they are written as JSON, where tuples are lists."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def _require_same(option: str, before: object, now: object) -> None:
     require(
-        json.dumps(before, sort_keys=True) == json.dumps(now, sort_keys=True),
+        same_json(before, now),
         f"{option}: a resumed search goes on as it began, with {before!r}, not {now!r}; "
         "leave it out, or start another run",
     )

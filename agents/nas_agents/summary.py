@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
 
 from nas_agents.comparison import random_best
-from nas_agents.recorder import Progress, Recorder
+from nas_agents.recorder import Progress, Recorder, StopReason
+from nas_agents.run_folder import NUMBER, PERHAPS, SUMMARY, Kinds, broken, read_json, wrong_with
 from nas_gym import Evaluator
+from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.table import Table
 from nas_gym.evaluation.training import FinalResult
+
+NEEDED: dict[str, Kinds] = {
+    **{"stopped_by": (str,), "evaluations": (dict,), "failed": (int,), "search_seconds": NUMBER},
+    **{"final": (dict, type(None)), "final_failure": (str,)},
+    **{"test_accuracy": PERHAPS, "random_search": PERHAPS},
+}
+NEEDED_OF_EVALUATIONS: dict[str, Kinds] = {"made": (int,)}
+NEEDED_OF_FINAL: dict[str, Kinds] = {
+    "test_accuracy": NUMBER,
+    "parameters": (int,),
+    "epochs": (int,),
+    "seconds": NUMBER,
+}
+"""What a resumed search, and who tells of it, needs of ``summary.json``."""
 
 
 def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
@@ -47,14 +65,39 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
     }
 
 
+def read_summary(run: Path) -> dict[str, Any] | None:
+    """What a run's ``summary.json`` holds; None if there is none.
+
+    Raises:
+        InvalidRunFolder: it lacks what a resumed search needs of it, or cannot be read.
+    """
+    file = run / SUMMARY
+    if not file.exists():
+        return None
+    summary: dict[str, Any] = read_json(file)
+    wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], NEEDED_OF_EVALUATIONS)
+    if not wrong and summary["final"] is not None:
+        wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
+    if not wrong and summary["stopped_by"] not in get_args(StopReason):
+        wrong = f"has {summary['stopped_by']!r} for 'stopped_by'"
+    if wrong:
+        raise broken(file, wrong)
+    return summary
+
+
 def with_final(
-    summary: dict[str, Any], final: FinalResult | None, failure: str, seconds: float
+    summary: dict[str, Any],
+    final: FinalResult | None,
+    settings: TrainingSettings,
+    failure: str,
+    seconds: float,
 ) -> dict[str, Any]:
     """A summary with what came of the final training.
 
     Args:
         summary: The search's.
         final: The result, if there is one.
+        settings: How it was trained.
         failure: What went wrong, if anything did.
         seconds: Of the search and the final training together.
     """
@@ -66,6 +109,7 @@ def with_final(
         "parameters": final.parameters,
         "epochs": final.epochs,
         "seconds": final.seconds,
+        "training": asdict(settings),
     }
     return {**summary, "final": record, "test_accuracy": final.test_accuracy}
 

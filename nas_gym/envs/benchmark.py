@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nas_gym.env import NASEnv
 from nas_gym.envs.training import TrainingEnv
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, require_arguments
 from nas_gym.evaluation.table import Table
 from nas_gym.rewards import Reward
 
@@ -53,10 +53,7 @@ class BenchmarkEnv(TrainingEnv):
             super().__init__(reward=reward, render_mode=render_mode, **arguments)
             return
         arguments.pop("seed", None)
-        known = list(inspect.signature(self.recorded).parameters)
-        for name in arguments:
-            if name not in known:
-                hint = choices_hint(name, known)
-                raise InvalidSettings(f"{name!r} is no argument of a recorded evaluation; {hint}")
+        known = inspect.signature(self.recorded).parameters
+        require_arguments(arguments, known, "is no argument of a recorded evaluation")
         table = self.recorded(**arguments)
         NASEnv.__init__(self, self.default_search_space(), table, reward, render_mode)

@@ -8,6 +8,7 @@ from typing import Any
 
 import nas_gym.evaluation
 from nas_gym.env import NASEnv
+from nas_gym.errors import require_arguments
 from nas_gym.evaluation.table import Table, built_table
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import NASBench201SearchSpace, SearchSpace
@@ -123,7 +124,9 @@ class DigitsBenchEnv(NASEnv):
         seed: int | None = 0,
         reward: str | Mapping[str, Any] | Reward = "accuracy",
         render_mode: str | None = None,
+        **others: Any,
     ) -> None:
+        require_arguments(others, ("seed", "reward", "render_mode"))
         table = digits_bench_table(seed)
         super().__init__(table.search_space, table, reward, render_mode)
 

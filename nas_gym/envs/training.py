@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from nas_gym.env import NASEnv
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import require_arguments
 from nas_gym.evaluation.datasets import load_dataset
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Trainer
@@ -81,10 +81,7 @@ class TrainingEnv(NASEnv):
         of_network = [field.name for field in fields(cls.network_settings_type)]
         of_training = [field.name for field in fields(settings_type) if field.name != "network"]
         known = (*of_search_space, *of_network, *of_training)
-        for name in given:
-            if name not in known:
-                hint = choices_hint(name, known)
-                raise InvalidSettings(f"{name!r} is not an argument of this environment; {hint}")
+        require_arguments(given, known)
         values = {**cls.defaults, **given}
 
         def chosen(names: list[str]) -> dict[str, Any]:

@@ -144,6 +144,11 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["search", ENV, "--set", "blocks=0"], "blocks"),
         (["search", ENV, "--set", 'operations=["4x4 convolution"]'], "4x4 convolution"),
         (["search", ENV, "--set", "blocks"], "NAME=VALUE"),
+        (
+            ["search", "nas_gym/DigitsBench-v0", "--device", "cpu"],
+            "error: 'device' is not an argument of this environment; valid choices: 'seed'",
+        ),
+        (["search", "nas_gym/DigitsBench-v0", "--set", "sed=1"], "did you mean 'seed'"),
         (["search", ENV, "--episodes", "0"], "episodes"),
         (["show", "NASNet-Z"], "AmoebaNet-A"),
         (["show", "NASNet-A", "--cells", "0"], "cells"),

@@ -101,6 +101,40 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("settings.json", "{}", "settings.json has no 'env_id'"),
+        ("settings.json", "[]", "settings.json is no JSON object"),
+        ("settings.json", "{", "settings.json is no JSON ("),
+        ("settings.json", '{"env_id": "an id", "env_arguments": 3}', "env_arguments: expected an"),
+        ("settings.json", '{"env_id": "an id", "agent": []}', "agent: expected a text"),
+        ("settings.json", '{"env_id": "an id", "agent_made_with": 3}', "3 for 'agent_made_with'"),
+        ("episodes.jsonl", "{}\n", "line 1 of"),
+        ("episodes.jsonl", '{"architecture": "x"}\n', "episodes.jsonl has no 'accuracy'"),
+        ("episodes.jsonl", '{"architecture": "x", "accuracy": "y"}\n', "has 'y' for 'accuracy'"),
+        ("episodes.jsonl", '{"architecture": "x", "accuracy": 1}\n', "has no architecture: not"),
+        ("episodes.jsonl", "[]\n", "episodes.jsonl is no JSON object"),
+        ("episodes.jsonl", None, "episodes.jsonl cannot be read"),
+    ],
+)
+def test_what_is_wrong_in_a_folder_is_one_line(
+    file: str, text: str | None, says: str, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "a", "ppo", [0.2])
+    if text is None:
+        (run / file).unlink()
+    else:
+        (run / file).write_text(text)
+    result = CliRunner().invoke(app, ["compare", str(run)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("nas-gym: error: run: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
+    assert f"{run / file} " in result.stderr
+    assert "; put the file right, or " in result.stderr
+
+
+@pytest.mark.parametrize(
     ("settings", "evaluations", "message"),
     [
         ({"env_id": "another"}, None, "has env_id another, and .* has an id"),

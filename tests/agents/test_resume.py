@@ -16,13 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from stable_baselines3 import PPO
+from typer.testing import CliRunner
 
 from nas_agents import drivers
+from nas_agents.cli import app
 from nas_agents.recorder import NotReproduced, Progress
 from nas_agents.run_folder import InvalidRunFolder, RunFolder
 from nas_agents.search import SearchSettings, search
 from nas_agents.search_options import settings_from
+from nas_agents.search_settings import load_settings
 from nas_gym import InvalidSettings
 from nas_gym.evaluation.store import Store, StoreError
 from tests.agents.stubs import CHILDREN_ID, STUB_ID
@@ -163,6 +167,89 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         search(settings_for(run), run, resume=True)
 
 
+def resumed_with(run: Path, file: str, text: str) -> str:
+    """What the command says that resumes a run with another file: one line, and exit code 2."""
+    (run / file).write_text(text)
+    result = CliRunner().invoke(app, ["search", "--resume", "--run", str(run)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("nas-gym: error: run: ")
+    assert result.stderr.count("\n") == 1
+    assert f"{run / file} " in result.stderr
+    return result.stderr
+
+
+@pytest.mark.parametrize("agent", ["ppo", "random"])
+def test_a_line_that_lacks_something_is_named(agent: str, tmp_path: Path) -> None:
+    run, finished = tmp_path / "run", tmp_path / "finished"
+    killed(settings_for(run, agent), run, 3)
+    search(settings_for(finished, agent, episodes=3), finished)
+    first, *others = (run / "episodes.jsonl").read_text().splitlines(keepends=True)[:3]
+    record = json.loads(first)
+    wrong = {f"has no {name!r}": {n: record[n] for n in record if n != name} for name in record}
+    wrong |= {f"has [] for {name!r}": {**record, name: []} for name in record}
+    for folder in (run, finished):
+        for says, line in wrong.items():
+            if folder == finished and "'proposal" in says:  # nothing is proposed any more
+                continue
+            text = "".join([first, json.dumps(line) + "\n", *others[1:]])
+            told = resumed_with(folder, "episodes.jsonl", text)
+            assert f"line 2 of {folder / 'episodes.jsonl'} {says}; put the file right" in told
+    text = "".join([json.dumps({**record, "architecture": "x", "reward": 1.0}) + "\n", *others])
+    assert "line 1 of" in resumed_with(finished, "episodes.jsonl", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "has no 'env_id'"),
+        ("[]", "is no JSON object"),
+        ("{", "is no JSON ("),
+        ('{"env_id": "an id", "seed": "x"}', "is not valid: seed: expected an integer"),
+    ],
+)
+def test_settings_that_are_none_are_named(text: str, says: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run), run, 3)
+    assert says in resumed_with(run, "settings.json", text)
+    with pytest.raises(InvalidRunFolder, match="put the file right"):
+        search(settings_for(run), run, resume=True)
+    assert len(episodes_of(run)) == 3
+
+
+def test_a_summary_that_is_none_is_named_and_can_be_removed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    finally_trained(run, {"epochs": 1})
+    summary = json.loads((run / "summary.json").read_text())
+    wrong = {
+        "is no JSON (": "{",
+        "is no JSON object": "[]",
+        "has no 'stopped_by'": "{}",
+        "has 'x' for 'stopped_by'": json.dumps({**summary, "stopped_by": "x"}),
+        "has no 'final'": json.dumps({n: summary[n] for n in summary if n != "final"}),
+        "has no 'made'": json.dumps({**summary, "evaluations": {}}),
+        "has no 'test_accuracy'": json.dumps({**summary, "final": {}}),
+    }
+    for says, text in wrong.items():
+        message = resumed_with(run, "summary.json", text)
+        assert f"{says}" in message
+        assert "; remove it, and resume the run" in message
+        assert CliRunner().invoke(app, ["compare", str(run)]).exit_code == 0  # which needs none
+    (run / "summary.json").unlink()
+    search(load_settings(run), run, resume=True)
+    assert final_training(run)["epochs"] == 1
+
+
+def test_a_best_architecture_that_is_none_is_named_and_can_be_made_anew(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run), run)
+    best = (run / "best.json").read_text()
+    for text in ("{", "[]", "{}"):
+        assert "; remove summary.json, and resume" in resumed_with(run, "best.json", text)
+    (run / "summary.json").unlink()
+    search(settings_for(run), run, resume=True)
+    assert (run / "best.json").read_text() == best
+
+
 def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
     run = tmp_path / "run"
     settings = settings_for(run)
@@ -236,6 +323,118 @@ def test_only_the_final_training_is_left(tmp_path: Path) -> None:
     again = search(with_final, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
     assert epochs == [(1, 1)]
     assert again.summary == result.summary
+
+
+FINAL_FILES = ("settings.json", "summary.json", "best_weights.pt")
+
+
+def final_training(run: Path) -> dict[str, Any]:
+    """The settings of the final training that a run tells of; all of its files tell of the same."""
+    summary, settings = (
+        json.loads((run / name).read_text()) for name in ("summary.json", "settings.json")
+    )
+    trained: dict[str, Any] = summary["final"]["training"]
+    assert settings["final_training"] == trained
+    assert summary["final"]["epochs"] == trained["epochs"]
+    assert summary["final"]["test_accuracy"] == summary["test_accuracy"]
+    weights = torch.load(run / "best_weights.pt", weights_only=True)
+    parameters = sum(each.numel() for name, each in weights.items() if name.endswith("weight"))
+    assert parameters <= summary["final"]["parameters"] < 1.2 * parameters  # and biases
+    return trained
+
+
+def finally_trained(run: Path, given: dict[str, Any], **more: Any) -> SearchSettings:
+    """A finished search, ``given`` settings of its final training, and what may be given anew."""
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "operations": ["3x3 convolution"]}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments=tiny,
+        final_arguments=given,
+        **more,
+    )
+    search(settings, run)
+    return settings
+
+
+def test_a_final_training_asked_for_otherwise_is_done_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (1, 4)
+    epochs: list[tuple[int, int]] = []
+    wider = replace(settings, final_arguments={"epochs": 2, "filters": 3})
+    result = search(wider, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
+    assert epochs == [(1, 2), (2, 2)]
+    assert result.finished_before
+    assert json.loads((run / "summary.json").read_text()) == result.summary
+    assert json.loads((run / "settings.json").read_text())["final_arguments"]["epochs"] == 2
+    assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (2, 3)
+
+
+def test_a_final_training_asked_for_as_it_was_done_is_not_done_again(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    before = [(run / name).read_bytes() for name in FINAL_FILES]
+    the_same = replace(settings, final_arguments={"filters": 4, "epochs": 1})
+    for asked in (settings, replace(settings, final=False), the_same, settings):
+        result = search(asked, run, resume=True)
+        assert result.final is None
+        assert result.summary["final"]["epochs"] == 1
+    assert [(run / name).read_bytes() for name in FINAL_FILES] == before
+
+
+def test_a_finished_search_in_another_place_is_still_finished(tmp_path: Path) -> None:
+    """Where early stopping keeps its curves is no matter of the final training."""
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "early_stopping": {}, "data_fraction": 0.5}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments=tiny,
+        final_arguments={"epochs": 1},
+    )
+    search(settings, tmp_path / "run")
+    assert final_training(tmp_path / "run")["data_fraction"] == 1.0
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    assert search(settings, moved, resume=True).final is None
+
+
+def test_a_final_training_stands_until_another_one_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    before = [(run / name).read_bytes() for name in FINAL_FILES]
+
+    def interrupt(epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    longer = replace(settings, final_arguments={"epochs": 2})
+    assert search(longer, run, on_final_epoch=interrupt, resume=True).stopped_by == "interrupted"
+    assert [(run / name).read_bytes() for name in FINAL_FILES] == before
+
+    diverging = replace(settings, final_arguments={"epochs": 1, "learning_rate": 1e30})
+    failed = search(diverging, run, resume=True)
+    assert (failed.final, failed.stopped_by) == (None, "episodes")
+    assert "Diverged" in failed.summary["final_failure"]
+    assert failed.summary["final_failure"].endswith("the earlier one stands")
+    assert final_training(run)["learning_rate"] == 0.1
+    assert (run / "best_weights.pt").read_bytes() == before[2]
+
+    replace_file = RunFolder.replace
+
+    def killed_at(folder: RunFolder, name: str, write: Callable[[Path], object]) -> None:
+        if name == "best_weights.pt":
+            raise Killed
+        replace_file(folder, name, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "replace", killed_at)
+        with pytest.raises(Killed):
+            search(longer, run, resume=True)
+    assert json.loads((run / "summary.json").read_text())["final"] is None
+    assert not (run / "best_weights.pt").exists()
+    assert search(longer, run, resume=True).summary["final_failure"] == ""
+    assert final_training(run)["epochs"] == 2
 
 
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:

@@ -179,6 +179,10 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ({"seconds": -1.0}, "seconds"),
         ({"target_accuracy": 1.5}, "target_accuracy"),
         ({"seed": -1}, "seed"),
+        ({"seed": "1"}, "seed: expected an integer"),
+        ({"seconds": "1"}, "seconds: expected a number"),
+        ({"env_arguments": None}, "env_arguments: expected an object"),
+        ({"agent": None}, "agent: expected a text"),
     ],
 )
 def test_bad_limits(wrong: dict[str, Any], says: str) -> None:

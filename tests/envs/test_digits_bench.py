@@ -104,6 +104,16 @@ def test_a_seed_that_is_none_is_refused() -> None:
         gym.make("nas_gym/DigitsBench-v0", seed="a")
 
 
+@pytest.mark.parametrize("name", ["device", "dataset", "foo"])
+def test_an_argument_that_it_does_not_take_is_refused(name: str) -> None:
+    says = f"'{name}' is not an argument of this environment; valid choices: 'seed', 'reward'"
+    wrong: dict[str, Any] = {name: "cpu"}
+    with pytest.raises(InvalidSettings, match=says):
+        gym.make("nas_gym/DigitsBench-v0", **wrong)
+    with pytest.raises(InvalidSettings, match=says):
+        gym.make_vec("nas_gym/DigitsBench-v0", 2, **wrong)
+
+
 def test_its_page_has_no_gaps() -> None:
     assert DigitsBenchEnv.__doc__ is not None
     assert "@" not in DigitsBenchEnv.__doc__
