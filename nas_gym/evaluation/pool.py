@@ -51,6 +51,10 @@ class WorkersFailed(NASGymError):
     """Workers cannot be started, or not with this evaluator; the message says why."""
 
 
+class WorkerGone(Exception):
+    """A worker died and can never begin again; the message says why, and what to do about it."""
+
+
 class WorkerLost(Exception):
     """A worker died.
 
@@ -92,7 +96,9 @@ class Worker(ABC):
 
     @abstractmethod
     def begin(self) -> Future[None]:
-        """Done when the worker is ready; raises `WorkersFailed` if it can never be."""
+        """Done when the worker is ready; raises `WorkersFailed` if none can ever be, `WorkerGone`
+        if this one cannot.
+        """
 
     @abstractmethod
     def evaluate(self, child: Child) -> Future[Answer]:
@@ -145,7 +151,7 @@ class Pool(ConcurrentEvaluator, ABC):
 
     @property
     def workers(self) -> int:
-        """How many evaluations can be under way at a time."""
+        """How many evaluations can be under way at a time; fewer when some are gone for good."""
         return len(self._workers)
 
     @property
@@ -182,7 +188,7 @@ class Pool(ConcurrentEvaluator, ABC):
 
         Raises:
             InvalidSettings: the workers are closed, or the architecture cannot be pickled.
-            WorkersFailed: (here or from the future) the workers cannot be started.
+            WorkersFailed: (here or from the future) the workers cannot be started, or none is left.
         """
         try:
             child = Child(architecture, repeat, self.pickled(architecture))
@@ -228,7 +234,7 @@ class Pool(ConcurrentEvaluator, ABC):
                 event()
         except Exception as error:  # whoever waits for a child must not wait for ever
             self._break_off(error)
-        with ThreadPoolExecutor(len(self._workers)) as threads:
+        with ThreadPoolExecutor(max(1, len(self._workers))) as threads:
             list(threads.map(lambda worker: worker.end(), self._workers))
         self._give_up(CancelledError("the workers were closed"))
 
@@ -269,19 +275,29 @@ class Pool(ConcurrentEvaluator, ABC):
             self._idle.append(worker)
             self._assign()
             return
-        self._failed_starts += 1
+        if gone := isinstance(error, WorkerGone):
+            self._workers.remove(worker)
+        else:
+            self._failed_starts += 1
+        self._error = self._error or self._end_of_all(error)
+        if self._error is not None:
+            self._give_up(self._error)
+        elif not gone:
+            self._begin(worker)
+
+    def _end_of_all(self, error: BaseException) -> WorkersFailed | None:
+        """Why no worker can go on, if that is so now that one did not begin."""
         if isinstance(error, WorkersFailed):
-            self._error = error
-        elif self._failed_starts >= self._starts:
-            self._error = WorkersFailed(
+            return error
+        if not self._workers:
+            return WorkersFailed(f"workers: none is left, since the last one is gone: {error}")
+        if self._failed_starts >= self._starts:
+            return WorkersFailed(
                 f"workers: {self._failed_starts} of them ended before they were ready ({error}); "
                 "what they printed says why. A script that makes workers needs "
                 '`if __name__ == "__main__":`'
             )
-        if self._error is None:
-            self._begin(worker)
-        else:
-            self._give_up(self._error)
+        return None
 
     def _enqueue(self, child: Child) -> None:
         self._waiting.append(child)

@@ -23,6 +23,7 @@ from nas_gym.evaluation.pool import (
     CostOfArchitecture,
     Pool,
     Worker,
+    WorkerGone,
     WorkerLost,
     WorkersFailed,
     answer_for,
@@ -57,7 +58,8 @@ class RayWorkers(Pool):
         num_cpus: Cores, and threads, of each actor.
         num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
             evaluator's ``device`` is CUDA, else 0.
-        max_restarts: How often an actor is started again; -1 for no limit.
+        max_restarts: How often an actor is started again; -1 for no limit. One that dies once more
+            leaves the pool; the others go on, and without any the pool gives up.
         cost: See `Pool`.
 
     Raises:
@@ -206,10 +208,20 @@ class _Actor(Worker):
 
     def begin(self) -> Future[None]:
         ready = self._actor.ready.options(max_task_retries=-1).remote(*self._ready).future()
-        return converted(ready, self._remember, lambda error: error)
+        return converted(ready, self._remember, self._never_ready)
 
     def _remember(self, machine: str) -> None:
         self._machine = machine
+
+    def _never_ready(self, error: BaseException) -> BaseException:
+        """What Ray's exception means for the actor; Ray asks again while it starts anew."""
+        if not isinstance(error, self._ray.exceptions.ActorDiedError):
+            return error
+        reason = str(error).splitlines()[-1]  # the lines before are the actor's names
+        return WorkerGone(
+            f"Ray starts its actor no more ({reason}); if its children end it, a larger "
+            "max_restarts helps, or -1 for no limit"
+        )
 
     def evaluate(self, child: Child) -> Future[Answer]:
         if self._timeout is not None:
