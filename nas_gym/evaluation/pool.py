@@ -234,9 +234,11 @@ class Pool(ConcurrentEvaluator, ABC):
                 event()
         except Exception as error:  # whoever waits for a child must not wait for ever
             self._break_off(error)
-        with ThreadPoolExecutor(max(1, len(self._workers))) as threads:
-            list(threads.map(lambda worker: worker.end(), self._workers))
-        self._give_up(CancelledError("the workers were closed"))
+        try:
+            with ThreadPoolExecutor(max(1, len(self._workers))) as threads:
+                list(threads.map(_end, self._workers))
+        finally:
+            self._give_up(CancelledError("the workers were closed"))
 
     def _break_off(self, error: Exception) -> None:
         """Nothing is evaluated any more, since something went wrong here, not in a worker."""
@@ -368,6 +370,12 @@ class Pool(ConcurrentEvaluator, ABC):
             child.future.set_exception(error)
         self._running.clear()
         self._waiting.clear()
+
+
+def _end(worker: Worker) -> None:
+    """Ends a worker; one that cannot be ended keeps no other from its end."""
+    with suppress(Exception):
+        worker.end()
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 import pytest
@@ -46,6 +46,24 @@ class BrokenWorker(IdealWorker):
     def evaluate(self, child: Child) -> Future[Answer]:
         raise FileNotFoundError("the working directory is gone")
 
+    def end(self) -> None:
+        raise ProcessLookupError("it cannot be ended")
+
+
+class SilentWorker(IdealWorker):
+    """Never answers, and cannot be ended if it is ``stuck``."""
+
+    def __init__(self, stuck: bool) -> None:
+        self.stuck, self.ended = stuck, False
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        return Future()
+
+    def end(self) -> None:
+        if self.stuck:
+            raise ProcessLookupError("it cannot be ended")
+        self.ended = True
+
 
 class MortalWorker(IdealWorker):
     """Dies of children that exit, and begins again as long as it has lives."""
@@ -82,6 +100,17 @@ def test_a_pool_that_breaks_leaves_nobody_waiting() -> None:
             pool.evaluate([Script("sleep", "0")] * 3)
         with pytest.raises(WorkersFailed, match="cannot go on"):
             pool.submit(Script("sleep", "0")).result(timeout=300)
+
+
+def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
+    pool, workers = Pool(ScriptedEvaluator()), [SilentWorker(True), SilentWorker(False)]
+    pool.start(workers)
+    asked = [pool.submit(Script("sleep", "0")) for _ in range(3)]
+    pool.close()
+    assert [worker.ended for worker in workers] == [False, True]
+    for future in asked:
+        with pytest.raises(CancelledError, match="closed"):
+            future.result(timeout=300)
 
 
 def test_workers_that_are_gone_leave_the_others_to_go_on() -> None:
