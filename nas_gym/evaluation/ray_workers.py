@@ -53,7 +53,7 @@ class RayWorkers(Pool):
             elsewhere, or "local" for a new one on this machine; default: the cluster that this
             process is connected to already, else a new one.
         workers: How many actors. Those that the cluster has no room for wait until it has. Default:
-            as many as it has room for now.
+            as many as its machines hold when nothing else runs on them.
         timeout: Seconds after which a child's actor is ended; default: never.
         num_cpus: Cores, and threads, of each actor.
         num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
@@ -127,7 +127,10 @@ class RayWorkers(Pool):
             self._ray.shutdown()
 
     def _room(self, num_cpus: int, num_gpus: float) -> int:
-        """How many actors the cluster has room for."""
+        """How many actors the cluster's machines hold when nothing else runs on them.
+
+        What is free now, Ray tells late: a pool made where another was just closed would be small.
+        """
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         room = sum(_fits(node, num_cpus, num_gpus) for node in nodes)
         cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))

@@ -72,10 +72,12 @@ def test_children_are_the_bare_trainers_to_the_bit(pool: RayWorkers, trainer: Tr
     assert {evaluation.status for evaluation in made} == {"ok"}
 
 
-def test_there_are_as_many_as_there_is_room_for(pool: RayWorkers) -> None:
+def test_there_are_as_many_as_the_machines_hold(pool: RayWorkers) -> None:
     assert pool.workers == 2
     said = [(threads, shared) for _, threads, _, shared in describe_all(pool)]
     assert said == [("1", "True")] * 2
+    with RayWorkers(ScriptedEvaluator()) as another:  # whose actors wait
+        assert another.workers == 2
 
 
 def test_whatever_a_child_does_becomes_a_status(
