@@ -24,7 +24,13 @@ import torch
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
 from nas_gym.evaluation.durations import LearnedSeconds
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, Evaluation, Status
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    Evaluation,
+    Status,
+    require_lasting,
+)
 from nas_gym.evaluation.training import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -125,9 +131,13 @@ class Pool(ConcurrentEvaluator, ABC):
         cost: An estimate of an architecture's time, in any unit. The children of a batch start in
             falling order of it, so that no long one starts last, while the other workers have
             nothing left to do. Default: learned from the children that the pool has evaluated.
+
+    Raises:
+        InvalidSettings: the evaluator's answers change; see `Evaluator`.
     """
 
     def __init__(self, evaluator: ChildEvaluator, cost: CostOfArchitecture | None = None) -> None:
+        require_lasting(evaluator)
         self.evaluator = evaluator
         self._learned = LearnedSeconds()
         self.cost = cost or self._learned

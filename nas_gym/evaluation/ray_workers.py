@@ -64,7 +64,8 @@ class RayWorkers(Pool):
 
     Raises:
         InvalidSettings: a value is out of its range; Ray is not installed, or not at that address;
-            the cluster has no room for one actor; the evaluator cannot be pickled.
+            the cluster has no room for one actor; the evaluator cannot be pickled, or its
+            answers change.
     """
 
     def __init__(

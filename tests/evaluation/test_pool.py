@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.pool import (
     STARTS,
     Answer,
@@ -81,6 +82,12 @@ class MortalWorker(IdealWorker):
         return failed(WorkerLost("its worker died", None))
 
 
+class ChangingEvaluator(ScriptedEvaluator):
+    """Its answers do not last."""
+
+    changes = True
+
+
 def done(result: Any) -> Future[Any]:
     future: Future[Any] = Future()
     future.set_result(result)
@@ -100,6 +107,11 @@ def test_a_pool_that_breaks_leaves_nobody_waiting() -> None:
             pool.evaluate([Script("sleep", "0")] * 3)
         with pytest.raises(WorkersFailed, match="cannot go on"):
             pool.submit(Script("sleep", "0")).result(timeout=300)
+
+
+def test_an_evaluator_whose_answers_change_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="ChangingEvaluator cannot be given to workers"):
+        Pool(ChangingEvaluator())
 
 
 def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
