@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.evaluation.in_flight import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import SearchSpace
 
@@ -57,11 +58,25 @@ class Evaluator(Protocol):
     """Whatever turns architectures into evaluations: a trainer, a pool of them, a table.
 
     One whose evaluations of the same architecture change as a search goes on, as they do under
-    shared weights, has an attribute ``changes`` that is true: none is answered from memory then.
+    shared weights, has an attribute ``changes`` that is true: none is answered from memory then,
+    and neither workers nor a store take it.
     """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order."""
+
+
+def require_lasting(evaluator: object) -> None:
+    """Raises `InvalidSettings` if an evaluator ``changes``.
+
+    A copy in another process would not change with it, and an answer that was kept is out of date.
+    """
+    require(
+        not getattr(evaluator, "changes", False),
+        f"evaluator: {type(evaluator).__name__} cannot be given to workers or to a store, since "
+        "its answers change with weights that are shared and trained in one process; use it as "
+        "it is",
+    )
 
 
 class ChildEvaluator(Evaluator, Protocol):

@@ -24,7 +24,13 @@ import torch
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
 from nas_gym.evaluation.durations import LearnedSeconds
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, Evaluation, Status
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    Evaluation,
+    Status,
+    require_lasting,
+)
 from nas_gym.evaluation.training import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -49,6 +55,10 @@ CostOfArchitecture = Callable[[Architecture], float]
 
 class WorkersFailed(NASGymError):
     """Workers cannot be started, or not with this evaluator; the message says why."""
+
+
+class WorkerGone(Exception):
+    """A worker died and can never begin again; the message says why, and what to do about it."""
 
 
 class WorkerLost(Exception):
@@ -92,7 +102,9 @@ class Worker(ABC):
 
     @abstractmethod
     def begin(self) -> Future[None]:
-        """Done when the worker is ready; raises `WorkersFailed` if it can never be."""
+        """Done when the worker is ready; raises `WorkersFailed` if none can ever be, `WorkerGone`
+        if this one cannot.
+        """
 
     @abstractmethod
     def evaluate(self, child: Child) -> Future[Answer]:
@@ -119,9 +131,13 @@ class Pool(ConcurrentEvaluator, ABC):
         cost: An estimate of an architecture's time, in any unit. The children of a batch start in
             falling order of it, so that no long one starts last, while the other workers have
             nothing left to do. Default: learned from the children that the pool has evaluated.
+
+    Raises:
+        InvalidSettings: the evaluator's answers change; see `Evaluator`.
     """
 
     def __init__(self, evaluator: ChildEvaluator, cost: CostOfArchitecture | None = None) -> None:
+        require_lasting(evaluator)
         self.evaluator = evaluator
         self._learned = LearnedSeconds()
         self.cost = cost or self._learned
@@ -145,7 +161,7 @@ class Pool(ConcurrentEvaluator, ABC):
 
     @property
     def workers(self) -> int:
-        """How many evaluations can be under way at a time."""
+        """How many evaluations can be under way at a time; fewer when some are gone for good."""
         return len(self._workers)
 
     @property
@@ -182,7 +198,7 @@ class Pool(ConcurrentEvaluator, ABC):
 
         Raises:
             InvalidSettings: the workers are closed, or the architecture cannot be pickled.
-            WorkersFailed: (here or from the future) the workers cannot be started.
+            WorkersFailed: (here or from the future) the workers cannot be started, or none is left.
         """
         try:
             child = Child(architecture, repeat, self.pickled(architecture))
@@ -228,9 +244,11 @@ class Pool(ConcurrentEvaluator, ABC):
                 event()
         except Exception as error:  # whoever waits for a child must not wait for ever
             self._break_off(error)
-        with ThreadPoolExecutor(len(self._workers)) as threads:
-            list(threads.map(lambda worker: worker.end(), self._workers))
-        self._give_up(CancelledError("the workers were closed"))
+        try:
+            with ThreadPoolExecutor(max(1, len(self._workers))) as threads:
+                list(threads.map(_end, self._workers))
+        finally:
+            self._give_up(CancelledError("the workers were closed"))
 
     def _break_off(self, error: Exception) -> None:
         """Nothing is evaluated any more, since something went wrong here, not in a worker."""
@@ -269,19 +287,29 @@ class Pool(ConcurrentEvaluator, ABC):
             self._idle.append(worker)
             self._assign()
             return
-        self._failed_starts += 1
+        if gone := isinstance(error, WorkerGone):
+            self._workers.remove(worker)
+        else:
+            self._failed_starts += 1
+        self._error = self._error or self._end_of_all(error)
+        if self._error is not None:
+            self._give_up(self._error)
+        elif not gone:
+            self._begin(worker)
+
+    def _end_of_all(self, error: BaseException) -> WorkersFailed | None:
+        """Why no worker can go on, if that is so now that one did not begin."""
         if isinstance(error, WorkersFailed):
-            self._error = error
-        elif self._failed_starts >= self._starts:
-            self._error = WorkersFailed(
+            return error
+        if not self._workers:
+            return WorkersFailed(f"workers: none is left, since the last one is gone: {error}")
+        if self._failed_starts >= self._starts:
+            return WorkersFailed(
                 f"workers: {self._failed_starts} of them ended before they were ready ({error}); "
                 "what they printed says why. A script that makes workers needs "
                 '`if __name__ == "__main__":`'
             )
-        if self._error is None:
-            self._begin(worker)
-        else:
-            self._give_up(self._error)
+        return None
 
     def _enqueue(self, child: Child) -> None:
         self._waiting.append(child)
@@ -352,6 +380,12 @@ class Pool(ConcurrentEvaluator, ABC):
             child.future.set_exception(error)
         self._running.clear()
         self._waiting.clear()
+
+
+def _end(worker: Worker) -> None:
+    """Ends a worker; one that cannot be ended keeps no other from its end."""
+    with suppress(Exception):
+        worker.end()
 
 
 def check_timeout(timeout: float | None) -> None:

@@ -23,6 +23,7 @@ from nas_gym.evaluation.pool import (
     CostOfArchitecture,
     Pool,
     Worker,
+    WorkerGone,
     WorkerLost,
     WorkersFailed,
     answer_for,
@@ -52,17 +53,19 @@ class RayWorkers(Pool):
             elsewhere, or "local" for a new one on this machine; default: the cluster that this
             process is connected to already, else a new one.
         workers: How many actors. Those that the cluster has no room for wait until it has. Default:
-            as many as it has room for now.
+            as many as its machines hold when nothing else runs on them.
         timeout: Seconds after which a child's actor is ended; default: never.
         num_cpus: Cores, and threads, of each actor.
         num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
             evaluator's ``device`` is CUDA, else 0.
-        max_restarts: How often an actor is started again; -1 for no limit.
+        max_restarts: How often an actor is started again; -1 for no limit. One that dies once more
+            leaves the pool; the others go on, and without any the pool gives up.
         cost: See `Pool`.
 
     Raises:
         InvalidSettings: a value is out of its range; Ray is not installed, or not at that address;
-            the cluster has no room for one actor; the evaluator cannot be pickled.
+            the cluster has no room for one actor; the evaluator cannot be pickled, or its
+            answers change.
     """
 
     def __init__(
@@ -125,7 +128,10 @@ class RayWorkers(Pool):
             self._ray.shutdown()
 
     def _room(self, num_cpus: int, num_gpus: float) -> int:
-        """How many actors the cluster has room for."""
+        """How many actors the cluster's machines hold when nothing else runs on them.
+
+        What is free now, Ray tells late: a pool made where another was just closed would be small.
+        """
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         room = sum(_fits(node, num_cpus, num_gpus) for node in nodes)
         cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
@@ -206,10 +212,20 @@ class _Actor(Worker):
 
     def begin(self) -> Future[None]:
         ready = self._actor.ready.options(max_task_retries=-1).remote(*self._ready).future()
-        return converted(ready, self._remember, lambda error: error)
+        return converted(ready, self._remember, self._never_ready)
 
     def _remember(self, machine: str) -> None:
         self._machine = machine
+
+    def _never_ready(self, error: BaseException) -> BaseException:
+        """What Ray's exception means for the actor; Ray asks again while it starts anew."""
+        if not isinstance(error, self._ray.exceptions.ActorDiedError):
+            return error
+        reason = str(error).splitlines()[-1]  # the lines before are the actor's names
+        return WorkerGone(
+            f"Ray starts its actor no more ({reason}); if its children end it, a larger "
+            "max_restarts helps, or -1 for no limit"
+        )
 
     def evaluate(self, child: Child) -> Future[Answer]:
         if self._timeout is not None:

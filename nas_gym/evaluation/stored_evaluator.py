@@ -10,7 +10,12 @@ from statistics import fmean
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, require, require_integer
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, Evaluation
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    Evaluation,
+    require_lasting,
+)
 from nas_gym.evaluation.in_flight import InFlight, gather, repeated, resolved, then
 from nas_gym.evaluation.store import Record, Store
 
@@ -37,8 +42,8 @@ class StoredEvaluator:
         fingerprint: Of the evaluator; by default, what it says itself.
 
     Raises:
-        InvalidSettings: the evaluator cannot evaluate one child, or has no fingerprint; ``repeats``
-            is less than 1.
+        InvalidSettings: the evaluator cannot evaluate one child, has no fingerprint, or its answers
+            change; ``repeats`` is less than 1.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class StoredEvaluator:
         repeats: int = 1,
         fingerprint: str | None = None,
     ) -> None:
+        require_lasting(evaluator)
         require_integer("repeats", repeats, least=1)
         require(run != "", "run: expected the name of a run, got an empty one")
         self.evaluator, self.store, self.run, self.repeats = evaluator, store, run, repeats

@@ -65,7 +65,7 @@ class LocalWorkers(Pool):
 
     Raises:
         InvalidSettings: a value is out of its range; there are not so many GPUs; the evaluator
-            cannot be pickled.
+            cannot be pickled, or its answers change.
     """
 
     def __init__(

@@ -39,10 +39,10 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing is tidied up after it that a killed process would not leave."""
 
 
-def kill_after(episodes: int) -> Callable[[Progress], None]:
+def kill_after(episodes: int, by: type[BaseException] = Killed) -> Callable[[Progress], None]:
     def on_episode(progress: Progress) -> None:
         if progress.episodes == episodes:
-            raise Killed
+            raise by
 
     return on_episode
 
@@ -440,11 +440,7 @@ def test_a_final_training_stands_until_another_one_has_ended(
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
-
-    def interrupt(progress: Progress) -> None:
-        if progress.episodes == 5:
-            raise KeyboardInterrupt
-
+    interrupt = kill_after(5, by=KeyboardInterrupt)
     assert search(settings_for(run), run, interrupt).stopped_by == "interrupted"
     assert search(settings_for(run), run, resume=True).stopped_by == "episodes"
     assert told(run) == told(whole)
@@ -567,10 +563,10 @@ def nas_gym(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_sigkill(tmp_path: Path) -> None:
-    """A real search with real workers; it goes on without them."""
+    """A real search with real workers; it goes on without them, and is interrupted later."""
     run = tmp_path / "run"
-    workers = ["--envs", "2", "--workers", "2"]
-    process = nas_gym(ENV, "--episodes", "12", *workers, *TINY, "--run", str(run), "--resume")
+    more = ["--episodes", "100000", "--envs", "2", "--workers", "2"]  # than it can do
+    process = nas_gym(ENV, *more, *TINY, "--run", str(run), "--resume")
     deadline = time.monotonic() + 300
     while not (run / "episodes.jsonl").exists() or len(episodes_of(run)) < 4:
         assert process.poll() is None, process.communicate()
@@ -578,16 +574,16 @@ def test_sigkill(tmp_path: Path) -> None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert 4 <= len(episodes_of(run)) < 12
+    later = kill_after(len(episodes_of(run)) + 4, by=KeyboardInterrupt)
     settings = SearchSettings(
         ENV,
-        episodes=12,
+        episodes=100_000,
         envs=2,
         env_arguments={"blocks": 1, "filters": 2, "epochs": 1},
         final=False,
     )
-    resumed = search(settings, run, resume=True)
-    whole = search(settings, tmp_path / "whole")
+    resumed = search(settings, run, later, resume=True)
+    whole = search(settings, tmp_path / "whole", later)
     assert told(run) == told(whole.run)
     assert resumed.summary["best"] == whole.summary["best"]
     with Store(run / "evaluations.db") as store:

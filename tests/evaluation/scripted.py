@@ -108,12 +108,16 @@ class ScriptedEvaluator:
 
 def describe_all(pool: Pool) -> list[list[str]]:
     """What each worker says of itself, once all of them are ready: its process, and the rest."""
+    return [evaluation.message.split(" ") for evaluation in evaluations_of_all(pool)]
+
+
+def evaluations_of_all(pool: Pool) -> list[Evaluation]:
+    """One evaluation of each worker's, whose message starts with its process."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         made = pool.evaluate([Script("describe", "0.1")] * pool.workers)
-        said = [evaluation.message.split(" ") for evaluation in made]
-        if len({process for process, *_ in said}) == pool.workers:
-            return said
+        if len({evaluation.message.split(" ")[0] for evaluation in made}) == pool.workers:
+            return made
     raise TimeoutError("some workers are never ready")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,10 +72,12 @@ def test_children_are_the_bare_trainers_to_the_bit(pool: RayWorkers, trainer: Tr
     assert {evaluation.status for evaluation in made} == {"ok"}
 
 
-def test_there_are_as_many_as_there_is_room_for(pool: RayWorkers) -> None:
+def test_there_are_as_many_as_the_machines_hold(pool: RayWorkers) -> None:
     assert pool.workers == 2
     said = [(threads, shared) for _, threads, _, shared in describe_all(pool)]
     assert said == [("1", "True")] * 2
+    with RayWorkers(ScriptedEvaluator()) as another:  # whose actors wait
+        assert another.workers == 2
 
 
 def test_whatever_a_child_does_becomes_a_status(
@@ -96,6 +99,18 @@ def test_whatever_a_child_does_becomes_a_status(
     assert "its actor died" in made[1].message
     assert made[1].message.endswith("(2 times)")
     assert 5.0 <= made[3].seconds < 60
+
+
+def test_an_actor_that_is_gone_for_good_leaves_the_others_to_go_on(
+    cluster: Any, tmp_path: Path
+) -> None:
+    once = Script("kill_once", str(tmp_path / "killed"))
+    with RayWorkers(ScriptedEvaluator(), cluster.address, workers=2, max_restarts=0) as pool:
+        made = pool.evaluate([Script("describe"), once, *[Script("describe")] * 3])
+        assert [evaluation.status for evaluation in made] == ["ok"] * 5
+        assert made[1].message == "survived"
+        with pytest.raises(WorkersFailed, match=r"^workers: none is left.*dead.* max_restarts"):
+            pool.evaluate([Script("exit", "3"), Script("describe")])
 
 
 def test_a_batch_outlives_a_machine(cluster: Any, pool: RayWorkers) -> None:

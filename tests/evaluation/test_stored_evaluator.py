@@ -329,5 +329,9 @@ def test_wrong_arguments_are_named(store: Store) -> None:
         StoredEvaluator(stub, store, "run")
     with pytest.raises(InvalidSettings, match="repeats: expected an integer of at least 1, got 0"):
         StoredEvaluator(Children(), store, "run", repeats=0)
+    changing: Any = Children()
+    changing.changes = True
+    with pytest.raises(InvalidSettings, match="Children cannot be given to workers or to a store"):
+        StoredEvaluator(changing, store, "run")
     with pytest.raises(InvalidSettings, match="expected the name of a run"):
         StoredEvaluator(Children(), store, "")

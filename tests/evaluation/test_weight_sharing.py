@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -27,9 +28,12 @@ from nas_gym import (
 from nas_gym.evaluation.datasets import Dataset, load_dataset, resplit
 from nas_gym.evaluation.evaluator import CachingEvaluator
 from nas_gym.evaluation.flattening import flattened
+from nas_gym.evaluation.store import Store
+from nas_gym.evaluation.stored_evaluator import StoredEvaluator
 from nas_gym.evaluation.training import Trainer
 from nas_gym.evaluation.weight_sharing import Sample, WeightSharing
 from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
+from nas_gym.evaluation.workers import LocalWorkers
 from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 
@@ -257,6 +261,14 @@ def test_nothing_is_answered_from_memory(digits: Dataset) -> None:
     assert (caching.budget.asked, caching.budget.made) == (3, 3)
     assert caching.budget.seconds == pytest.approx(sum(e.seconds for e in there))
     assert caching.known == {}
+
+
+def test_neither_workers_nor_a_store_take_it(digits: Dataset, tmp_path: Path) -> None:
+    says = "WeightSharing cannot be given to workers or to a store, since its answers change"
+    with pytest.raises(InvalidSettings, match=says):
+        LocalWorkers(shared(digits), workers=1)
+    with Store(tmp_path / "evaluations.db") as store, pytest.raises(InvalidSettings, match=says):
+        StoredEvaluator(shared(digits), store, "run")
 
 
 def test_an_environment_evaluates_the_same_network_anew(digits: Dataset) -> None:
