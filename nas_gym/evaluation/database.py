@@ -258,6 +258,10 @@ class Database:
             raise StoreError(f"store: {self.name} {explain(error)}") from error
 
 
+IN_MEMORY = ":memory:"
+NO_FILE = "store: a store needs a file; expected its name, or sqlite:///FILE"
+
+
 def parse_url(url: str | Path) -> URL:
     """The URL of a store's database.
 
@@ -266,6 +270,7 @@ def parse_url(url: str | Path) -> URL:
     """
     if isinstance(url, Path) or "://" not in url:
         require(str(url) != "", "store: expected a file or an URL, got an empty name")
+        require(str(url) != IN_MEMORY, NO_FILE)
         return URL.create("sqlite", database=str(Path(url).expanduser()))
     try:
         parsed = make_url(url)
@@ -280,8 +285,8 @@ def parse_url(url: str | Path) -> URL:
     if backend not in ("sqlite", "postgresql"):
         hint = choices_hint(backend, ("sqlite", "postgresql"))
         raise InvalidSettings(f"store: {backend!r} is no database for a store; {hint}")
-    in_memory = backend == "sqlite" and parsed.database in (None, "", ":memory:")
-    require(not in_memory, "store: a store needs a file; expected sqlite:///FILE")
+    in_memory = backend == "sqlite" and parsed.database in (None, "", IN_MEMORY)
+    require(not in_memory, NO_FILE)
     return parsed.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
 
 

@@ -535,6 +535,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresl://user@localhost/name", "did you mean 'postgresql'"),
         ("sqlite://", "a store needs a file"),
         ("sqlite:///:memory:", "a store needs a file"),
+        (":memory:", "a store needs a file"),
         ("postgresql://user:secret@localhost:port/name", r"postgresql://\.\.\. is no URL"),
         ("", "expected a file or an URL"),
     ],
