@@ -142,7 +142,7 @@ def test_a_preset_with_what_is_given_beside_it() -> None:
         laptop.envs,
     )
     assert settings.env_arguments == {**laptop.env_arguments, "epochs": 1}
-    assert (settings.seed, settings.seconds, settings.episodes) == (3, 5.0, None)
+    assert (settings.seed, settings.seconds, settings.episodes) == (3, 5.0, laptop.episodes)
 
 
 def test_a_password_is_not_written_down(tmp_path: Path) -> None:

@@ -28,10 +28,13 @@ def test_an_agent_learns_twenty_decisions(tmp_path: Path) -> None:
     assert last_fifth(STUB_ID, "maskable-ppo", 400, tmp_path / "run") > 0.3
 
 
-@pytest.mark.parametrize("agent", ["regularized-evolution", "local-search"])
-def test_strategies_learn_twenty_decisions(agent: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("agent", "threshold"),
+    [("regularized-evolution", 0.5), ("local-search", 0.3)],  # the latter starts anew at a top
+)
+def test_strategies_learn_twenty_decisions(agent: str, threshold: float, tmp_path: Path) -> None:
     """As above: 0.08 for random search."""
-    assert last_fifth(STUB_ID, agent, 400, tmp_path / "run") > 0.5
+    assert last_fifth(STUB_ID, agent, 400, tmp_path / "run") > threshold
 
 
 def test_a_grid_does_not(tmp_path: Path) -> None:
