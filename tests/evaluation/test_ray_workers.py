@@ -98,7 +98,7 @@ def test_whatever_a_child_does_becomes_a_status(
         assert message in (None, evaluation.message)
     assert "its actor died" in made[1].message
     assert made[1].message.endswith("(2 times)")
-    assert 5.0 <= made[3].seconds < 60
+    assert made[3].seconds >= 5.0
 
 
 def test_an_actor_that_is_gone_for_good_leaves_the_others_to_go_on(

@@ -502,7 +502,7 @@ def test_no_database_of_this_name(postgresql: Server) -> None:
 
 
 def test_a_server_that_comes_back_is_waited_for(postgresql: Server) -> None:
-    with Store(postgresql.url, patience=20) as store, ThreadPoolExecutor(1) as thread:
+    with Store(postgresql.url, patience=300) as store, ThreadPoolExecutor(1) as thread:
         postgresql.stop()
         adding = thread.submit(store.add, CHILD, replace(OK, fingerprint="restarted"), "run")
         postgresql.start()
