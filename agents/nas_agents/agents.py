@@ -164,8 +164,6 @@ def _made(name: str, env: VecEnv, arguments: Mapping[str, Any]) -> BaseAlgorithm
     try:
         _check(inspect.signature(algorithm).parameters, arguments)
         return algorithm(env=env, **_objects(arguments, env.action_space))
-    except CannotAct:
-        raise
     except (TypeError, ValueError, AssertionError, RuntimeError) as error:
         if "as action spaces but" in str(error):  # as BaseAlgorithm says it
             raise CannotAct(_remedy(name, env.action_space, str(error))) from error

@@ -42,7 +42,7 @@ from nas_agents.search_settings import (
 from nas_agents.shared_weights import SHARING
 from nas_agents.summary import read_summary, summary_of, with_final
 from nas_gym import Architecture, InvalidArchitecture, NASEnv
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, with_fixed
 from nas_gym.evaluation.settings import TrainingSettings
 from nas_gym.evaluation.training import Diverged, FinalResult, Trainer, train_final
 from nas_gym.evaluation.weight_sharing import WeightSharing
@@ -145,12 +145,13 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
         InvalidSettings: a name or a value is not valid.
     """
     of_network = asdict(settings.network) if settings.network else {}
-    settings = replace(settings, data_fraction=1.0, early_stopping=None, inherit_weights=None)
+    whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
     defaults = {"epochs": max(25, 10 * settings.epochs)}
     if settings.network is not None:
         width = settings.network.width_setting
         defaults |= {width: 2 * of_network[width]} if width in of_network else {}
-    given = {**defaults, **given}
+    why = "a final training takes all images, to the end, with weights of its own"
+    given = with_fixed({**defaults, **given}, whole, why)
     unknown = [name for name in given if name not in of_network and not hasattr(settings, name)]
     if unknown:
         valid = (*of_network, *asdict(settings))

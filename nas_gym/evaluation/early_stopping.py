@@ -123,6 +123,8 @@ class StoppingRule:
     def finish(self, finished: FinishedCurve) -> None:
         """Takes in the curve of a child that ran to the end, and hands it to other processes.
 
+        That of a child that did so before is passed over.
+
         Raises:
             InvalidSettings: the file of curves cannot be written.
         """

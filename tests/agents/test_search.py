@@ -100,6 +100,8 @@ def test_the_final_training_is_longer_and_wider_unless_told() -> None:
     given = final_settings(child, {"epochs": 3, "filters": 4, "cutout": 2})
     assert (given.epochs, given.cutout) == (3, 2)
     assert given.network == CellNetworkSettings(cells=1, filters=4)
+    with pytest.raises(InvalidSettings, match=r"data_fraction: it is 1.0 here, got 0.5; a final"):
+        final_settings(child, {"data_fraction": 0.5})
     chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
     assert chain.network == ChainNetworkSettings(filter_scale=1.0)
 
