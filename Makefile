@@ -10,10 +10,11 @@ search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
 test: $(INSTALLED)  ## run the tests
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadgroup
 
-lint: $(INSTALLED)  ## check style and types
+lint: $(INSTALLED)  ## check style, types and layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -8,6 +8,7 @@ Convolutional networks of one to three layers: a layer that the depth does witho
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from sb3_contrib import MaskablePPO
@@ -16,10 +17,10 @@ from torch import Tensor, nn
 
 import nas_gym
 from nas_gym import CustomArchitecture, CustomSearchSpace, Decision
-from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.data.datasets import load_dataset
+from nas_gym.networks import ChildNetwork, ImageShape
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 
 class ConvNet(CustomArchitecture, kind="conv-net"):
@@ -63,11 +64,15 @@ class ConvNetwork(ChildNetwork):
         return logits
 
 
-@build_network.register
-def _(
-    architecture: ConvNet, image_shape: ImageShape, settings: NetworkSettings | None = None
-) -> ChildNetwork:
-    return ConvNetwork(architecture, image_shape)
+nas_gym.register_family(
+    nas_gym.Family(
+        name="conv-net",
+        kind=ConvNet.kind,
+        architecture=ConvNet,
+        search_space=partial(CustomSearchSpace, ConvNet),
+        network=ConvNetwork,
+    )
+)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nas_gym.errors import NASGymError, choices_hint
+from nas_gym.family import family_of_kind, registered_families
 
 VERSION = 1
 """Version of the JSON form; a reader accepts this one and earlier ones."""
@@ -94,9 +95,14 @@ class Architecture(ABC):
                 f"version: {version} is newer than this nas_gym reads ({VERSION}); upgrade nas_gym"
             )
         kind = fields.get("kind")
+        family = family_of_kind(kind) if isinstance(kind, str) else None
+        if family is not None:
+            family.part("architecture")  # its import makes the kind known
         if not isinstance(kind, str) or kind not in Architecture._kinds:
-            hint = choices_hint(kind, sorted(Architecture._kinds))
-            raise InvalidArchitecture(f"kind: {kind!r} is not known; {hint}")
+            known = {*Architecture._kinds, *(family.kind for family in registered_families())}
+            raise InvalidArchitecture(
+                f"kind: {kind!r} is not known; {choices_hint(kind, sorted(known))}"
+            )
         body = {name: fields[name] for name in fields if name not in ("version", "kind")}
         return Architecture._kinds[kind].from_body(body)
 
@@ -132,6 +138,28 @@ class Architecture(ABC):
             return Architecture.from_json(text)
         except InvalidArchitecture as error:
             raise InvalidArchitecture(f"{path}: {error}") from error
+
+
+def published_architectures() -> dict[str, Architecture]:
+    """Return every published architecture of every family, by its name in the paper."""
+    known: dict[str, Architecture] = {}
+    for family in registered_families():
+        known |= family.part("published") or {}
+    return known
+
+
+def published(name: str) -> Architecture:
+    """Return a published architecture by its name in the paper, ``"NASNet-A"`` for instance.
+
+    Raises:
+        InvalidArchitecture: no architecture of that name is known.
+    """
+    known = published_architectures()
+    if name not in known:
+        raise InvalidArchitecture(
+            f"{name!r} is no published architecture known here; {choices_hint(name, known)}"
+        )
+    return known[name]
 
 
 def expect_mapping(data: object, where: str) -> Mapping[str, Any]:

@@ -11,7 +11,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation.evaluator import Budget, CachingEvaluator, Evaluator
+from nas_gym.evaluation.budget import Budget
+from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.evaluation.memory import CachingEvaluator
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Decision, Mask, SearchSpace

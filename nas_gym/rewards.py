@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
-from nas_gym.evaluation.evaluator import Evaluation, Evaluations
+from nas_gym.evaluation.evaluation import Evaluation, Evaluations
 
 Reward: TypeAlias = Callable[[Evaluation], float]
 

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from nas_gym.env import NASEnv, caching_evaluator, check_render_mode, observation_space_of
 from nas_gym.errors import InvalidSettings, choices_hint, require_integer
-from nas_gym.evaluation.evaluator import Budget, Evaluations, Evaluator
+from nas_gym.evaluation.budget import Budget
+from nas_gym.evaluation.evaluation import Evaluations
+from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions

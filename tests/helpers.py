@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields
-from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import (
     CellArchitecture,
     Choices,
     CustomArchitecture,
     Decision,
     Mask,
-    NASNetSearchSpace,
     SearchSpace,
 )
 

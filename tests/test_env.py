@@ -21,7 +21,7 @@ from nas_gym import (
     SearchSpace,
     rewards,
 )
-from nas_gym.evaluation.evaluator import Evaluation, Status
+from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, StubEvaluator
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_gym import Evaluation, InvalidSettings, rewards
-from nas_gym.evaluation.evaluator import Status
+from nas_gym.evaluation.evaluation import Status
 
 
 def evaluation(*curve: float, status: Status = "ok", **costs: Any) -> Evaluation:

@@ -21,10 +21,11 @@ from stable_baselines3.common.vec_env import (
 )
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, NASVectorEnv
-from nas_gym.evaluation.evaluator import CachingEvaluator
-from nas_gym.evaluation.training import Trainer
+from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.families.nas.search_space import NASSearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture, make_vec_env
-from nas_gym.search_spaces import NASSearchSpace, SearchSpace
+from nas_gym.search_spaces import SearchSpace
+from nas_gym.training.trainer import Trainer
 from nas_gym.wrappers import ContinuousAction, WholeArchitecture
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.errors import NASGymError
-from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluation, Evaluator
+from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.evaluation.memory import CachingEvaluator
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP, IDS
 

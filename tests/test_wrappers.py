@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, wrappers
-from nas_gym.evaluation.evaluator import CachingEvaluator
+from nas_gym.evaluation.memory import CachingEvaluator
 from nas_gym.wrappers import (
     BudgetExhausted,
     BudgetLimit,

@@ -20,8 +20,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_agents.registry import AGENTS
-from nas_agents.search import SearchSettings, search
+from nas_agents.catalogue.entries import AGENTS
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
 
 ENV_ID = "nas_gym/NASBench201-v0"
 ENV_ARGUMENTS = {"evaluator": "recorded"}

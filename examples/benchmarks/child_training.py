@@ -36,13 +36,16 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 import nas_gym
-from nas_gym.evaluation import training
-from nas_gym.evaluation.augmentation import DeviceDataset
-from nas_gym.evaluation.datasets import Dataset, Indices, InvalidDataset, load_dataset
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings, ImageShape, build_network, cell_network
+from nas_gym.data.batches import DeviceDataset
+from nas_gym.data.dataset import Dataset, Indices, InvalidDataset
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasnet import network as cell_network
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import ImageShape, build_network
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
+from nas_gym.training import trainer as training
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 ROUNDS = 3
 CHILD = nas_gym.published("NASNet-A")

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas_agents.agents import agent_arguments, make_agent
-from nas_agents.registry import Plan
+from nas_agents.catalogue.entries import Plan
+from nas_agents.catalogue.making import agent_arguments, make_agent
 from nas_gym import Architecture, Evaluation, NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 
@@ -39,7 +39,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     "nasnet@paper": {},
     "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True, "ent_coef": 0.03},
     "maskable-ppo": {
-        "policy": "nas_agents.controller_policy.MaskableControllerPolicy",
+        "policy": "nas_agents.controllers.lstm_policy.MaskableControllerPolicy",
         "policy_kwargs": {"controller": "nasnet"},
         "learning_rate": 3e-3,
         "n_steps": 50,

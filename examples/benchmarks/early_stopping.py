@@ -18,14 +18,14 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.envs.digits_bench import DIGITS_BENCH
-from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.early_stopping import EarlyStopping, FinishedCurve, StoppingRule
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.table_columns import read_arrays
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import NASBench201Settings
-from nas_gym.search_spaces import NASBench201SearchSpace
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasbench201.digits_bench import DIGITS_BENCH
+from nas_gym.families.nasbench201.network import NASBench201Settings
+from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.tables.columns import read_arrays
+from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve, StoppingRule
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 REPLAYS, CHILDREN, EPOCHS = 300, 150, 6
 DELTAS = (0.05, 0.1, 0.2)

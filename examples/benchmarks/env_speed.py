@@ -44,7 +44,7 @@ from nas_gym import (
     RecordedEvaluator,
     SearchSpace,
 )
-from nas_gym.evaluation.nasbench_tables import nasbench201_table
+from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5

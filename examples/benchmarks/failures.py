@@ -25,14 +25,16 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from nas_agents.recorder import Progress
-from nas_agents.search import SearchSettings, search
+from nas_agents.search.recorder import Progress
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.store import Store
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings, ChildNetwork
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import ChildNetwork
+from nas_gym.store.store import Store
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 ENV_ID = "failures/Failing-v0"
 TIMEOUT = 4.0

@@ -38,11 +38,11 @@ from typing import Any
 import gymnasium as gym
 
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.evaluation.datasets import load_dataset
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.store import Record, Store
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.store.store import Record, Store
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 ENV_ID = "kills/Logged-v0"
@@ -88,7 +88,7 @@ class Search:
     def start(self) -> None:
         """Starts or resumes it."""
         command = [
-            *(sys.executable, "-m", "nas_agents.cli", "search", f"kills:{ENV_ID}", "--resume"),
+            *(sys.executable, "-m", "nas_agents.cli.main", "search", f"kills:{ENV_ID}", "--resume"),
             *("--run", str(self.run), "--episodes", str(self.episodes), "--envs", "4"),
             *("--set", f"log={self.log}", "--no-final", *self.options),
         ]

@@ -13,10 +13,11 @@ import sys
 from statistics import mean, stdev
 
 import nas_gym
-from nas_gym.evaluation.datasets import load_dataset, resplit
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import Trainer
-from nas_gym.networks import CellNetworkSettings
+from nas_gym.data.dataset import resplit
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
 
 IMAGES, EPOCHS = 2000, 3
 

@@ -21,11 +21,11 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.distributions import Categorical
 
-from nas_agents.registry import NASBENCH201
-from nas_agents.reinforce import Reinforce
+from nas_agents.catalogue.entries import NASBENCH201
+from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import Architecture
-from nas_gym.evaluation.table import Table
 from nas_gym.sb3 import VecWholeArchitecture, make_vec_env
+from nas_gym.tables.table import Table
 
 ENV_ID = "nas_gym/NASBench201-v0"
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from nas_agents import drivers
-from nas_agents.run_folder import RunFolder
-from nas_agents.search import SearchSettings, search
-from nas_gym.evaluation.store import Store
+from nas_agents.search import drivers
+from nas_agents.search.run import search
+from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.settings import SearchSettings
+from nas_gym.store.store import Store
 
 PARTS: list[tuple[type, str]] = [
     (Store, "get"),

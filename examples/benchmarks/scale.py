@@ -41,15 +41,15 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 
 import nas_gym
-from nas_agents.registry import AGENTS, Plan
+from nas_agents.catalogue.entries import AGENTS, Plan
 from nas_gym import Architecture, Evaluation, NASVectorEnv
-from nas_gym.envs.digits_bench import digits_bench_table
-from nas_gym.evaluation.datasets import InvalidDataset
+from nas_gym.data.dataset import InvalidDataset
 from nas_gym.evaluation.evaluator import ConcurrentEvaluator
-from nas_gym.evaluation.nasbench_tables import nasbench201_table
-from nas_gym.evaluation.store import Store
-from nas_gym.evaluation.workers import LocalWorkers
+from nas_gym.families.nasbench201.digits_bench import digits_bench_table
+from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.sb3 import NASVecEnv
+from nas_gym.store.store import Store
+from nas_gym.workers.local import LocalWorkers
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 450, 512)
 NASNET_WORKERS = 450

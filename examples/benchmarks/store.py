@@ -33,7 +33,7 @@ import psycopg
 import sqlalchemy
 
 from nas_gym import Architecture, Evaluation, NASNetSearchSpace
-from nas_gym.evaluation.store import Store
+from nas_gym.store.store import Store
 
 sys.path.append(str(Path(__file__).parents[2]))  # the tests know how to start a server
 from tests.postgresql import NoServer, Server

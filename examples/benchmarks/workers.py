@@ -32,12 +32,13 @@ import torch
 
 import nas_gym
 from nas_gym import Architecture, Evaluation, Evaluator
-from nas_gym.evaluation.datasets import load_dataset, resplit
-from nas_gym.evaluation.ray_workers import RayWorkers
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import Trainer
-from nas_gym.evaluation.workers import LocalWorkers
-from nas_gym.networks import CellNetworkSettings
+from nas_gym.data.dataset import resplit
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
+from nas_gym.workers.local import LocalWorkers
+from nas_gym.workers.on_ray import RayWorkers
 
 ROUNDS = 3
 

@@ -29,11 +29,11 @@ import typer
 from numpy.typing import NDArray
 from scipy import stats
 
-from nas_agents.command_line import one_line_errors
-from nas_agents.comparison import TOPS, best_of, children
-from nas_agents.presets import with_preset
-from nas_agents.search import search
-from nas_agents.search_settings import SearchSettings
+from nas_agents.catalogue.presets import with_preset
+from nas_agents.cli.common import one_line_errors
+from nas_agents.search.comparison import TOPS, best_of, children
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_gym import published
-from nas_gym.networks import (
-    CellNetworkSettings,
-    ENASCellNetworkSettings,
-    ImageShape,
-    MacroNetworkSettings,
-    MobileNetworkSettings,
-    NASBench101Settings,
-    NASBench201Settings,
-    NetworkSettings,
-    measure_cost,
-)
+from nas_gym.families.enas.macro_network import MacroNetworkSettings
+from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
+from nas_gym.families.mnasnet.network import MobileNetworkSettings
+from nas_gym.families.nasbench101.network import NASBench101Settings
+from nas_gym.families.nasbench201.network import NASBench201Settings
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import ImageShape, NetworkSettings, measure_cost
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 MOBILE = ImageShape(channels=3, height=224, width=224, classes=1000)

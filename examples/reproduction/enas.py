@@ -33,20 +33,23 @@ import typer
 from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
-from nas_agents.command_line import one_line_errors
-from nas_agents.enas import ENAS
-from nas_agents.registry import ENAS_RELEASED, enas_policy
+from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
+from nas_agents.cli.common import one_line_errors
+from nas_agents.controllers.enas import ENAS
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, SearchSpace
+from nas_gym.data.dataset import Dataset
+from nas_gym.data.datasets import load_dataset
 from nas_gym.errors import require
-from nas_gym.evaluation.datasets import Dataset, load_dataset
-from nas_gym.evaluation.settings import TrainingSettings
-from nas_gym.evaluation.training import Trainer, child_seed
-from nas_gym.evaluation.weight_sharing import WeightSharing
-from nas_gym.evaluation.weight_sharing_settings import WeightSharingSettings
-from nas_gym.networks import ENASCellNetworkSettings, MacroNetworkSettings, NetworkSettings
+from nas_gym.families.enas.macro_network import MacroNetworkSettings
+from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
+from nas_gym.networks import NetworkSettings
 from nas_gym.networks.devices import hardware_name
 from nas_gym.sb3 import NASVecEnv
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer, child_seed
 from nas_gym.vector_env import NASVectorEnv
+from nas_gym.weight_sharing.evaluator import WeightSharing
+from nas_gym.weight_sharing.settings import WeightSharingSettings
 
 RANDOM, COMPARED, SEEDS = 30, 5, 3
 """Random children in all; those that ENAS's answer has to beat; trainings of ENAS's answer."""

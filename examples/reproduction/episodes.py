@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.envs import environment_type
-from nas_gym.envs.training import TrainingEnv
+from nas_gym.family_env import TrainingEnv
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.search_spaces import Choices

@@ -46,13 +46,19 @@ from scipy import stats
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from nas_agents.agents import agent_arguments, agent_entry, load_strategy, make_agent, make_strategy
-from nas_agents.registry import NASBENCH201, Plan
-from nas_agents.side_by_side import side_by_side
+from nas_agents.catalogue.entries import NASBENCH201, Plan
+from nas_agents.catalogue.making import (
+    agent_arguments,
+    agent_entry,
+    load_strategy,
+    make_agent,
+    make_strategy,
+)
+from nas_agents.strategies.side_by_side import side_by_side
 from nas_gym import NASVectorEnv
-from nas_gym.evaluation.nasbench_tables import nasbench201_table
-from nas_gym.evaluation.table import Table
+from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
+from nas_gym.tables.table import Table
 
 BUDGETS = (12_000, 20_000)
 """Simulated seconds."""

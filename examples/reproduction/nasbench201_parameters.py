@@ -23,9 +23,9 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from nas_gym.evaluation.datasets import data_folder
+from nas_gym.data.datasets import data_folder
+from nas_gym.families.nasbench201.search_space import NASBench201Architecture
 from nas_gym.networks import ImageShape, count_parameters, weightless_network
-from nas_gym.search_spaces import NASBench201Architecture
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 

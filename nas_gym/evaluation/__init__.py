@@ -1,1 +1,1 @@
-"""Architectures become evaluations: data sets, training, and the records of both."""
+"""`Evaluation`, the record; `Evaluator`, the protocol; the memory and the budget. No torch here."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import singledispatch
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
-
-A = TypeVar("A", bound=Architecture)
-S = TypeVar("S", bound="NetworkSettings")
+from nas_gym.family import family_of
 
 
 @dataclass(frozen=True)
@@ -53,62 +50,47 @@ class ChildNetwork(nn.Module):
         """
 
 
-@singledispatch
 def default_settings(architecture: Architecture) -> NetworkSettings:
     """The settings that `build_network` takes where none are given: the family's own.
 
     Raises:
-        InvalidArchitecture: no builder is registered for this kind of architecture.
+        InvalidArchitecture: no family has a network for this kind of architecture.
     """
-    raise _unregistered(architecture)
+    settings: NetworkSettings = getattr(_builder(architecture), "settings_type", NetworkSettings)()
+    return settings
 
 
-def _unregistered(architecture: Architecture) -> InvalidArchitecture:
-    return InvalidArchitecture(
-        f"kind: no network builder is registered for {type(architecture).__name__}; "
-        "register one with nas_gym.networks.build_network.register"
-    )
-
-
-@singledispatch
 def build_network(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
     """The child network of an architecture, its weights drawn from torch's global generator.
 
     Raises:
-        InvalidArchitecture: no builder is registered for this kind of architecture.
+        InvalidArchitecture: no family has a network for this kind of architecture.
         InvalidSettings: ``settings`` are another family's, or the network cannot take the images.
     """
-    raise _unregistered(architecture)
+    build = _builder(architecture)
+    settings_type = getattr(build, "settings_type", None)
+    network: ChildNetwork
+    if settings_type is None:
+        network = build(architecture, image_shape)
+        return network
+    chosen = settings_type() if settings is None else settings
+    if not isinstance(chosen, settings_type):
+        raise InvalidSettings(
+            f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
+            f"architectures; expected {settings_type.__name__}"
+        )
+    network = build(architecture, image_shape, chosen)
+    return network
 
 
-def register_network(
-    architecture_type: type[A],
-    settings_type: type[S],
-    network_type: Callable[[A, ImageShape, S], ChildNetwork],
-) -> None:
-    """Have `build_network` and `default_settings` know a family.
-
-    Args:
-        architecture_type: The family's architectures.
-        settings_type: Its settings; made without arguments, they are the default.
-        network_type: What builds a network of the two.
-    """
-
-    def settings_by_default(architecture: A) -> NetworkSettings:
-        return settings_type()
-
-    def build(
-        architecture: A, image_shape: ImageShape, settings: NetworkSettings | None = None
-    ) -> ChildNetwork:
-        chosen = settings_type() if settings is None else settings
-        if not isinstance(chosen, settings_type):
-            raise InvalidSettings(
-                f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
-                f"architectures; expected {settings_type.__name__}"
-            )
-        return network_type(architecture, image_shape, chosen)
-
-    default_settings.register(architecture_type, settings_by_default)
-    build_network.register(architecture_type, build)
+def _builder(architecture: Architecture) -> Callable[..., ChildNetwork]:
+    family = family_of(type(architecture))
+    if family is None or family.network is None:
+        raise InvalidArchitecture(
+            f"kind: no family has a network for {type(architecture).__name__}; register one with "
+            "nas_gym.register_family"
+        )
+    build: Callable[..., ChildNetwork] = family.part("network")
+    return build

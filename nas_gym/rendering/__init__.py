@@ -1,17 +1,9 @@
-"""An architecture, or as much of it as is decided, as text and as a picture; a file a family.
+"""An architecture, or as much of it as is decided, as text and as a picture.
 
-Importing this package registers every family's drawing.
+Here are the canvas, the layout of cells, and the window; a family's own drawing is in its folder.
 """
 
-from nas_gym.rendering import (  # noqa: F401 (registers them)
-    cells,
-    chain,
-    graphs,
-    macro,
-    mobile,
-    vertices,
-)
-from nas_gym.rendering.base import draw, picture_size, write
+from nas_gym.rendering.drawing import draw, picture_size, write
 from nas_gym.rendering.layout import overlaps
 from nas_gym.rendering.window import Window
 

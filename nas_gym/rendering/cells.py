@@ -6,8 +6,8 @@ concatenation at the top. All lines that leave one hidden state share a colour.
 
 from __future__ import annotations
 
-from nas_gym.rendering.base import NewCanvas, draw_sketch, write_sketch
 from nas_gym.rendering.canvas import INK, MARGIN, WIDTH, Canvas, colour
+from nas_gym.rendering.drawing import NewCanvas
 from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, CellSketch, CellsSketch
 
 SHORT_LABELS = {
@@ -43,8 +43,8 @@ _INPUT = (64, 30)
 _OUTPUT = 28
 
 
-@write_sketch.register
-def _(sketch: CellsSketch) -> str:
+def write(sketch: CellsSketch) -> str:
+    """Write the sketch as lines of text."""
     lines = []
     name = sketch.cell_type.state_name
     for cell in sketch.cells:
@@ -59,8 +59,7 @@ def _(sketch: CellsSketch) -> str:
     return "\n".join(lines)
 
 
-@draw_sketch.register
-def _(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
+def draw(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
     """Each cell in a strip of its own."""
     heights = []
     for cell in sketch.cells:

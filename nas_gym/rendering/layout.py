@@ -10,8 +10,8 @@ from typing import TypeAlias
 from PIL import Image, ImageDraw
 
 from nas_gym.architecture import Architecture
-from nas_gym.rendering.base import draw_sketch, sketch_of
 from nas_gym.rendering.canvas import FAINT, Canvas, font
+from nas_gym.rendering.drawing import drawing_of, sketch_of
 from nas_gym.search_spaces.base import Choices, SearchSpace
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -73,7 +73,7 @@ def _extent(text: str, size: int, anchor: str) -> Box:
 
 def layout(subject: SearchSpace | Architecture, choices: Choices | None = None) -> LayoutCanvas:
     """Where everything would lie in the picture that `nas_gym.rendering.draw` draws."""
-    canvas = draw_sketch(sketch_of(subject, choices), LayoutCanvas)
+    canvas = drawing_of(subject).draw(sketch_of(subject, choices), LayoutCanvas)
     assert isinstance(canvas, LayoutCanvas)
     return canvas
 

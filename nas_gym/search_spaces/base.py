@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,6 +59,9 @@ class SearchSpace(ABC):
         num_valid: How many choices of each decision are valid, from its first on, whatever was
             chosen before; default: all.
     """
+
+    architecture_type: type[Any] = Architecture
+    """The type of its architectures."""
 
     def __init__(
         self, name: str, decisions: Sequence[Decision], num_valid: Sequence[int] | None = None

@@ -26,14 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_mapping
 from nas_gym.errors import choices_hint, require
-from nas_gym.search_spaces.base import (
-    Choices,
-    Decision,
-    DecisionsSketch,
-    Mask,
-    Masks,
-    SearchSpace,
-)
+from nas_gym.search_spaces.base import Choices, Decision, DecisionsSketch, Mask, Masks, SearchSpace
 
 
 @dataclass(frozen=True, init=False)
@@ -109,6 +102,8 @@ class CustomSearchSpace(SearchSpace):
         InvalidSettings: there is no decision, a name or a label stands twice, or a decision
             depends on one that does not come before it or on a label that this does not have.
     """
+
+    architecture_type: type[CustomArchitecture]
 
     def __init__(self, architecture_type: type[CustomArchitecture], name: str = "") -> None:
         self.architecture_type = architecture_type

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
-from nas_gym.evaluation.evaluator import Evaluation
-from nas_gym.evaluation.pool import Pool
-from nas_gym.evaluation.training import Trainer
+from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.training.trainer import Trainer
+from nas_gym.workers.pool import Pool
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from nas_gym import Architecture, Budget, Evaluation
-from nas_gym.evaluation.evaluator import CachingEvaluator, Evaluator, RecordedEvaluator
-from nas_gym.search_spaces import Block, Cell, CellArchitecture, NASBench201SearchSpace
+from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
+from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
-from tests.evaluation.manual_workers import ManualWorkers, evaluation_of
 from tests.helpers import RecordedStub, StubEvaluator, random_architecture
+from tests.workers.manual_workers import ManualWorkers, evaluation_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from nas_gym.networks import ImageShape, convolutions
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
-from nas_gym.networks.cost import multiply_adds
+from nas_gym.networks.costs import multiply_adds
 from nas_gym.networks.operations import conv
 
 

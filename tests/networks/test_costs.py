@@ -16,12 +16,12 @@ import pytest
 import torch
 
 from nas_gym import published
+from nas_gym.families.enas.macro_network import MacroNetworkSettings
+from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
+from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import (
-    CellNetworkSettings,
     Cost,
-    ENASCellNetworkSettings,
     ImageShape,
-    MacroNetworkSettings,
     NetworkSettings,
     build_network,
     count_parameters,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from nas_gym import ENASMicroSearchSpace, NASNetSearchSpace, published
+from nas_gym.families.enas.micro_search_space import MICRO_OPERATIONS
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.rendering.cells import SHORT_LABELS
 from nas_gym.rendering.layout import layout
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD, CONCATENATE, OPERATIONS, TwoCells
-from nas_gym.search_spaces.enas import MICRO_OPERATIONS
 from tests.helpers import random_architecture
 
 

@@ -82,7 +82,7 @@ def test_text_and_picture_list_what_was_chosen() -> None:
 
 
 def test_without_a_builder_the_error_names_the_remedy() -> None:
-    with pytest.raises(InvalidArchitecture, match=r"build_network\.register"):
+    with pytest.raises(InvalidArchitecture, match=r"register_family"):
         build_network(ConvNet(LABELS), ImageShape(1, 8, 8, 10))
 
 

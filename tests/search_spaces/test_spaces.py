@@ -8,19 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_gym import InvalidArchitecture
+from nas_gym import InvalidArchitecture, published
+from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
+from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
+from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
+from nas_gym.families.nas.search_space import NASSearchSpace
+from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
+from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import (
     Choices,
     CustomSearchSpace,
-    ENASMacroSearchSpace,
-    ENASMicroSearchSpace,
-    MnasNetSearchSpace,
-    NASBench101SearchSpace,
-    NASBench201SearchSpace,
-    NASNetSearchSpace,
-    NASSearchSpace,
     SearchSpace,
-    published,
     resolve_action,
     resolve_actions,
 )

@@ -1,0 +1,334 @@
+"""The papers' searches as plain data, at full scale and scaled down: ``nas-gym search --preset``.
+
+What a text does not tell is said to be our choice. Sources: NAS, Zoph & Le 2017,
+https://arxiv.org/abs/1611.01578, section 4.1; NASNet, Zoph et al. 2018,
+https://arxiv.org/abs/1707.07012, section 3 and appendix A; ENAS, Pham et al. 2018,
+https://arxiv.org/abs/1802.03268, and its released code, https://github.com/melodyguan/enas.
+ENAS's paper says nothing of its networks that the released code does not, so that both of its sets
+of constants have the same ones. What its macro search finds is trained with as many layers as it
+was found with; the released script trains a network of 24. Final trainings follow one half cosine
+to a learning rate of 0, where the released ones start again and again (T_0 = 10, T_mul = 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
+from nas_gym.envs import environment_type
+from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.family_env import TrainingEnv
+from nas_gym.networks import ImageShape, measure_cost
+
+MERGED = ("env_arguments", "agent_arguments", "final_arguments")
+SHAPES = {"digits": ImageShape(1, 8, 8, 10), "cifar10": ImageShape(3, 32, 32, 10)}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A search, and what it is."""
+
+    about: str
+    env_id: str
+    agent: str
+    episodes: int
+    """Children in all."""
+    envs: int
+    """Networks designed, and then evaluated, at a time."""
+    images: int
+    """Training images of each child."""
+    multiply_adds: float
+    """Of a child's inference on one image: the mean of 100 random architectures, which
+    ``nas-gym presets --count`` counts again."""
+    env_arguments: Mapping[str, Any] = field(default_factory=dict)
+    agent_arguments: Mapping[str, Any] = field(default_factory=dict)
+    final_arguments: Mapping[str, Any] = field(default_factory=dict)
+    workers: int | None = None
+    """How many children the paper trained at a time; None: it is no paper's, but scaled down."""
+    published_cost: str = ""
+    """What the paper's search took; in NAS's case, what NASNet's paper says that it did."""
+    measured_seconds: float | None = None
+    """Of the search and the final training together, on one core of an AMD EPYC (Zen 4)."""
+
+    def child_seconds(self, rate: float) -> float | None:
+        """An estimate of a child's training, at so many multiply-adds a second.
+
+        It is three times the forward pass of every image, in each epoch. None where it would say
+        nothing: the time of tiny networks is not that of their multiply-adds.
+        """
+        if self.workers is None:
+            return None
+        epochs: int = self.env_arguments["epochs"]
+        training = 3 * self.multiply_adds * self.images * epochs
+        if self.agent == "enas":  # a share of the shared weights' training, and a minibatch
+            training /= self.episodes
+            training += self.multiply_adds * self.env_arguments["batch_size"]
+        return training / rate
+
+
+_ENAS = {
+    "dataset": "cifar10",
+    "evaluator": "weight-sharing",
+    "form": "released_search",
+    "learning_rate": 0.05,
+    "dropout": 0.1,
+}
+_ENAS_MICRO = {**_ENAS, "cells": 2, "filters": 20, "batch_size": 160, "auxiliary_head": True}
+_ENAS_MACRO = {**_ENAS, "layers": 12, "filters": 36, "batch_size": 128}
+_ENAS_PAPER = {"epochs": 310, "weight_decay": 1e-4, "lowest_learning_rate": 0.001}
+_ENAS_PAPER_AGENT = {
+    "learning_rate": 3.5e-4,
+    "n_episodes": 1,
+    "episodes_an_epoch": 2_000,
+    "entropy_reward": 0.1,
+    "baseline_decay": 0.99,  # the released code's
+    "skip_target": 0.4,
+    "skip_weight": 0.8,
+    "policy_kwargs": {"controller": "enas"},
+}
+_ENAS_FINAL = {"form": "released_final", "learning_rate": 0.05, "weight_decay": 4e-4}
+_ENAS_MICRO_FINAL = {
+    **_ENAS_FINAL,
+    "cells": 5,
+    "filters": 36,
+    "batch_size": 144,
+    "epochs": 630,
+    "dropout": 0.2,
+    "drop_path_keep": 0.6,
+    "auxiliary_head": True,
+    "cutout": 16,
+}
+_ENAS_MACRO_FINAL = {
+    **_ENAS_FINAL,
+    "filters": 96,
+    "batch_size": 100,
+    "epochs": 310,
+    "dropout": 0.5,
+}
+
+PRESETS = {
+    "nas-paper": Preset(
+        about="NAS on CIFAR-10: 12,800 chains of 6 to 20 layers, REINFORCE, LSTM of 2 x 35",
+        env_id="nas_gym/NAS-v0",
+        agent="nas",
+        episodes=12_800,
+        envs=8,
+        images=45_000,
+        multiply_adds=1.397e9,
+        env_arguments={
+            "dataset": "cifar10",
+            "layers": 20,
+            "depth_schedule": [6, 2, 1600],
+            "filter_scale": 1.0,
+            "epochs": 50,
+            "batch_size": 128,  # our choice
+            "learning_rate": 0.1,
+            "weight_decay": 1e-4,
+            "reward": "nas",
+        },
+        final_arguments={"epochs": 300},  # our choice; the paper: until convergence
+        published_cost="800 GPUs, 28 days",
+        workers=800,
+    ),
+    "nas-laptop": Preset(
+        about="the same on digits: 96 chains of 2 to 6 layers, two epochs each",
+        env_id="nas_gym/NAS-v0",
+        agent="nas",
+        episodes=96,
+        envs=8,
+        images=1_079,
+        multiply_adds=1.821e6,
+        env_arguments={
+            "dataset": "digits",
+            "layers": 6,
+            "depth_schedule": [2, 2, 32],
+            "filter_scale": 0.5,
+            "epochs": 2,
+            "reward": "nas",
+        },
+        agent_arguments={"learning_rate": 0.006},
+        final_arguments={"epochs": 25},
+        measured_seconds=139.0,
+    ),
+    "nasnet-paper": Preset(
+        about="NASNet on CIFAR-10: 20,000 pairs of cells, PPO, LSTM of 1 x 100",
+        env_id="nas_gym/NASNet-v0",
+        agent="nasnet",
+        episodes=20_000,
+        envs=20,
+        images=45_000,
+        multiply_adds=1.987e8,
+        env_arguments={
+            "dataset": "cifar10",
+            "blocks": 5,
+            "cells": 2,
+            "filters": 32,
+            "epochs": 20,
+            "batch_size": 32,  # ours, as the learning rate: those of the final training
+            "learning_rate": 0.025,
+        },
+        final_arguments={
+            "cells": 6,
+            "filters": 32,
+            "epochs": 600,
+            "batch_size": 32,
+            "learning_rate": 0.025,
+            "weight_decay": 5e-4,
+            "gradient_clip": 5.0,
+            "auxiliary_head": True,
+            "drop_path_keep": 0.6,
+        },
+        published_cost="500 GPUs, 4 days",
+        workers=450,
+    ),
+    "nasnet-laptop": Preset(
+        about="the same on digits: 100 pairs of cells of 5 blocks, N = 1, F = 8, one epoch each",
+        env_id="nas_gym/NASNet-v0",
+        agent="nasnet",
+        episodes=100,
+        envs=20,
+        images=1_079,
+        multiply_adds=6.658e5,
+        env_arguments={
+            "dataset": "digits",
+            "blocks": 5,
+            "cells": 1,
+            "filters": 8,
+            "epochs": 1,
+        },
+        agent_arguments={"learning_rate": 3e-3},
+        final_arguments={"epochs": 20, "filters": 16},
+        measured_seconds=126.0,
+    ),
+    "enas-micro-released": Preset(
+        about="ENAS micro on CIFAR-10, the released scripts: 150 epochs of the shared weights",
+        env_id="nas_gym/ENASMicro-v0",
+        agent="enas",
+        episodes=45_000,
+        envs=10,
+        images=45_000,
+        multiply_adds=5.366e7,
+        env_arguments={**_ENAS_MICRO, "epochs": 150, "weight_decay": 2e-4},
+        agent_arguments={
+            **ENAS_RELEASED,
+            "full_entropy": True,
+            "learning_rate": 0.0035,
+            "n_episodes": 10,
+            "episodes_an_epoch": 300,
+            "policy_kwargs": enas_policy("enas-micro-released"),
+        },
+        final_arguments=_ENAS_MICRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
+        workers=1,
+    ),
+    "enas-macro-released": Preset(
+        about="ENAS macro on CIFAR-10, the released scripts: 310 epochs of the shared weights",
+        env_id="nas_gym/ENASMacro-v0",
+        agent="enas",
+        episodes=310_000,
+        envs=20,
+        images=45_000,
+        multiply_adds=5.764e7,
+        env_arguments={**_ENAS_MACRO, "epochs": 310, "weight_decay": 5e-4},
+        agent_arguments={
+            **ENAS_RELEASED,
+            "learning_rate": 0.001,
+            "n_episodes": 20,
+            "episodes_an_epoch": 1_000,
+            "policy_kwargs": enas_policy("enas-macro-released"),
+        },
+        final_arguments=_ENAS_MACRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
+        workers=1,
+    ),
+    "enas-micro-paper": Preset(
+        about="ENAS micro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        env_id="nas_gym/ENASMicro-v0",
+        agent="enas",
+        episodes=620_000,
+        envs=1,
+        images=45_000,
+        multiply_adds=5.366e7,
+        env_arguments={**_ENAS_MICRO, **_ENAS_PAPER},
+        agent_arguments=_ENAS_PAPER_AGENT,
+        final_arguments={**_ENAS_MICRO_FINAL, "cells": 6},
+        published_cost="one GPU, less than 16 hours",
+        workers=1,
+    ),
+    "enas-macro-paper": Preset(
+        about="ENAS macro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        env_id="nas_gym/ENASMacro-v0",
+        agent="enas",
+        episodes=620_000,
+        envs=1,
+        images=45_000,
+        multiply_adds=5.764e7,
+        env_arguments={**_ENAS_MACRO, **_ENAS_PAPER},
+        agent_arguments=_ENAS_PAPER_AGENT,
+        final_arguments=_ENAS_MACRO_FINAL,
+        published_cost="one GPU, less than 16 hours",
+        workers=1,
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        InvalidSettings: there is none.
+    """
+    if name not in PRESETS:
+        raise InvalidSettings(f"preset: {name!r} is not known; {choices_hint(name, PRESETS)}")
+    return PRESETS[name]
+
+
+def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `SearchSettings`: a preset's, and in their place what was given.
+
+    Of ``env_arguments``, ``agent_arguments`` and ``final_arguments``, single entries take the place
+    of single entries. Those of another agent, or of another environment, are not kept.
+
+    Raises:
+        InvalidSettings: there is no such preset.
+    """
+    chosen = preset(name)
+    settings: dict[str, Any] = {
+        "env_id": chosen.env_id,
+        "agent": chosen.agent,
+        "episodes": chosen.episodes,
+        "envs": chosen.envs,
+        "env_arguments": dict(chosen.env_arguments),
+        "agent_arguments": dict(chosen.agent_arguments),
+        "final_arguments": dict(chosen.final_arguments),
+    }
+    if given.get("agent", chosen.agent) != chosen.agent:
+        settings["agent_arguments"] = {}
+    if given.get("env_id", chosen.env_id) != chosen.env_id:
+        settings["env_arguments"], settings["final_arguments"] = {}, {}
+    for key, value in given.items():
+        settings[key] = {**settings[key], **value} if key in MERGED else value
+    return settings
+
+
+def counted_multiply_adds(name: str, number: int = 100) -> float:
+    """The mean of so many random architectures of a preset, over all of its depth schedule."""
+    chosen = preset(name)
+    env_class = environment_type(chosen.env_id)
+    assert issubclass(env_class, TrainingEnv)
+    no_settings = ("dataset", "image_size", "reward", "device", "evaluator", "lowest_learning_rate")
+    given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
+    of_search_space, settings = env_class.split_arguments(given)
+    search_space = env_class.search_space_type(**of_search_space)
+    shape = SHAPES[chosen.env_arguments["dataset"]]
+    rng = np.random.default_rng(0)
+    counts = []
+    for sample in np.linspace(0, chosen.episodes, number, endpoint=False).astype(int).tolist():
+        stage = search_space.stage(sample)
+        architecture = stage.decode(stage.sample(rng))
+        counts.append(measure_cost(architecture, shape, settings.network).multiply_adds)
+    return float(np.mean(counts))

@@ -1,0 +1,88 @@
+"""Our agents' defaults as configuration files of the RL Zoo (https://github.com/DLR-RM/rl-zoo3).
+
+``python -m nas_agents.catalogue.rl_zoo FOLDER`` writes one YAML file for each algorithm that the
+Zoo may run, with an entry for each environment. The files in ``examples/rl_zoo`` are made so.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.environments import registered_search_spaces
+from nas_agents.catalogue.making import agent_arguments
+
+EPISODES = 2000
+"""What a run of the Zoo is planned for."""
+ZOO_NAMES = {
+    "qr-dqn": "qrdqn",
+    "recurrent-ppo": "ppo_lstm",
+    "maskable-ppo": "ppo_mask",
+}
+"""Where the Zoo's name of an algorithm is another than ours. It does not list MaskablePPO."""
+HEAD = """\
+# {agent}'s defaults for the RL Zoo, written by
+# `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`.
+# n_timesteps: {episodes:,} networks; give another number with -n.
+#
+# {command}
+"""
+TRAIN = (
+    "python {program} --gym-packages nas_gym --algo {algo} \\\n"
+    "#     --conf-file examples/rl_zoo/{algo}.yml --env nas_gym/NASNet-v0 --eval-freq -1"
+)
+UNLISTED = {"maskable-ppo": "examples/rl_zoo/train_ppo_mask.py"}
+"""What to run in the place of the Zoo's own program, where it does not list the algorithm."""
+
+
+def zoo_name(agent: str) -> str:
+    """The Zoo's name of an agent."""
+    return ZOO_NAMES.get(agent, agent)
+
+
+def configuration(agent: str) -> str:
+    """The YAML text of an agent: its arguments in each environment."""
+    algo = zoo_name(agent)
+    command = TRAIN.format(program=UNLISTED.get(agent, "-m rl_zoo3.train"), algo=algo)
+    name = AGENTS[agent].path.partition(":")[2]
+    lines = [HEAD.format(agent=name, episodes=EPISODES, command=command)]
+    for env_id, search_space in registered_search_spaces().items():
+        lines.append(f"{env_id}:")
+        entry = _entry(agent, len(search_space.decisions))
+        lines += [f"  {key}: {json.dumps(value)}" for key, value in entry.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _entry(agent: str, decisions: int) -> dict[str, Any]:
+    """What the Zoo reads for one environment."""
+    entry = {
+        "n_timesteps": EPISODES * decisions,
+        **agent_arguments(agent, Plan(decisions, EPISODES)),
+    }
+    if "noise_std" in entry:
+        entry["noise_type"] = "normal"
+    if "replay_buffer_class" in entry:  # the Zoo evaluates it, where it has this function
+        entry["replay_buffer_class"] = f"get_class_by_name('{entry['replay_buffer_class']}')"
+    if AGENTS[agent].continuous:
+        entry["env_wrapper"] = "nas_gym.wrappers.ContinuousAction"
+    return entry
+
+
+def in_zoo(agent: str) -> bool:
+    """Whether the Zoo may run an agent; it does not know our own algorithms."""
+    return not AGENTS[agent].path.startswith("nas_agents.")
+
+
+def write(folder: Path) -> None:
+    """Writes the files of all agents that the Zoo may run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for agent in AGENTS:
+        if in_zoo(agent):
+            (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

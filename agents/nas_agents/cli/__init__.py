@@ -1,0 +1,1 @@
+"""``nas-gym``: the command line, one file a command."""

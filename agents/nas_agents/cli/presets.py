@@ -1,0 +1,90 @@
+"""``nas-gym presets``: the papers' searches, and what they would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas_agents.cli.common import Json, one_line_errors, print_json
+
+RATE = 5e12
+"""Multiply-adds a second that an accelerator is taken to sustain in training."""
+
+
+def presets(
+    rate: Annotated[
+        float, typer.Option(help="Multiply-adds a second in training, for the estimates.")
+    ] = RATE,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the multiply-adds again, which takes minutes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the papers' searches, and estimate what their training would cost.
+
+    A child's training is estimated as three forward passes of each image in each epoch, at --rate.
+    """
+    from nas_agents.catalogue.presets import PRESETS
+    from nas_gym.errors import require
+
+    with one_line_errors():
+        require(rate > 0, f"rate: expected more than 0, got {rate}")
+        rows = [_row(name, rate, count) for name in PRESETS]
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        cost = row["published_cost"]
+        print(f"{row['preset']}: {row['about']}" + (f" (published: {cost})" if cost else ""))
+    Console(width=110).print(_table(rows))
+    print(
+        f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
+        "small networks, such as ENAS's, reach a small part of an accelerator's rate"
+    )
+
+
+def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
+    """What ``--json`` tells of a preset."""
+    from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds
+
+    preset = PRESETS[name]
+    seconds = preset.child_seconds(rate)
+    return {
+        "preset": name,
+        "about": preset.about,
+        "children": preset.episodes,
+        "at_a_time": preset.envs,
+        "published_at_a_time": preset.workers,
+        "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
+        "estimated_child_seconds": seconds,
+        "estimated_device_days": seconds and preset.episodes * seconds / 86_400,
+        "published_cost": preset.published_cost,
+        "measured_seconds": preset.measured_seconds,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    heads = ("preset", "children", "multiply-adds", "a child*", "in all*", "measured")
+    table = Table(*heads, box=None)
+    for row in rows:
+        child, days, measured = (
+            row[name]
+            for name in ("estimated_child_seconds", "estimated_device_days", "measured_seconds")
+        )
+        table.add_row(
+            row["preset"],
+            f"{row['children']:,}",
+            f"{row['multiply_adds']:.2e}",
+            "" if child is None else f"{_rounded(child)} s",
+            "" if days is None else f"{_rounded(days)} device days",
+            "" if measured is None else f"{measured:.0f} s",
+        )
+    return table
+
+
+def _rounded(number: float) -> str:
+    """Two digits of a small number, all but the fraction of a large one."""
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"

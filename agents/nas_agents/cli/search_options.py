@@ -1,0 +1,59 @@
+"""What the options of ``nas-gym search`` mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas_agents.catalogue.presets import with_preset
+from nas_agents.cli.common import assignments, value_of
+from nas_agents.search.run_folder import has_run
+from nas_agents.search.settings import SearchSettings, load_settings, resumed_settings
+from nas_gym.errors import require
+
+_NOT_SETTINGS = {"run", "resume", "as_json"}
+
+
+def settings_from(given: Mapping[str, Any]) -> SearchSettings:
+    """The settings of a search, new or resumed.
+
+    Args:
+        given: The options that the user gave, by the name of the command's argument.
+
+    Raises:
+        InvalidSettings: an option is not valid, or differs from what a resumed search began with.
+        InvalidRunFolder: there is nothing to resume.
+    """
+    values = _settings_values(given)
+    preset = values.pop("preset", None)
+    if preset is not None:
+        values = with_preset(preset, values)
+    run: Path | None = given.get("run")
+    if given.get("resume"):
+        require(run is not None, "resume: say which run, by --run DIR")
+        assert run is not None
+        if has_run(run) or "env_id" not in values:
+            return resumed_settings(load_settings(run), values)
+    require("env_id" in values, "environment: name one; see `nas-gym envs`")
+    if preset is None and ("seconds" in values or "target_accuracy" in values):
+        values.setdefault("episodes", None)  # that limit alone
+    return SearchSettings(**values)
+
+
+def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as fields of `SearchSettings`; those that were not given are left out."""
+    values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
+    if "env" in values:
+        values["env_id"] = values.pop("env")
+    env_arguments: dict[str, Any] = {
+        name: values.pop(name) for name in ("dataset", "device", "reward") if name in values
+    }
+    if "reward" in env_arguments:
+        env_arguments["reward"] = value_of(env_arguments["reward"])
+    groups: dict[str, dict[str, Any]] = {
+        "env_arguments": {**env_arguments, **assignments("--set", values.pop("set_", []))},
+        "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),
+        "final_arguments": assignments("--final-set", values.pop("final_set", [])),
+    }
+    return {**values, **{name: group for name, group in groups.items() if group}}

@@ -1,0 +1,1 @@
+"""The papers' controllers: the LSTM, its policies, REINFORCE, NASNet's PPO and ENAS."""

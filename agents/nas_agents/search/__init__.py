@@ -1,0 +1,1 @@
+"""A search run: settings, run folder, recorder, drivers, summary."""

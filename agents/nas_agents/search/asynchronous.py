@@ -1,0 +1,116 @@
+"""Drives a `Strategy`: every worker has a child to train, and none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
+from nas_agents.search.run_folder import EPISODES, Kinds, RunFolder, check_lines
+from nas_agents.strategies.strategy import Strategy
+from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
+from nas_gym.search_spaces import Choices
+
+PLACES: dict[str, Kinds] = {"proposal": (int,), "proposals": (int,)}
+"""What a line of ``episodes.jsonl`` has here beside the others."""
+
+
+class Proposal(NamedTuple):
+    """An architecture that a strategy proposed, and whose child it has not heard of yet."""
+
+    choices: Choices  # (T,), as they were proposed
+    architecture: Architecture
+
+
+class AsynchronousSearch:
+    """Proposes, has children trained, and observes them in the order in which they end.
+
+    With one worker it is sequential: the seed settles all that happens. With several, the order in
+    which children end settles what is proposed next, and depends on timings. It is recorded: an
+    episode's line says which ``proposal`` it was, and how many ``proposals`` there were when it was
+    observed. A resumed search repeats just that, and has those children trained again that were
+    under way.
+
+    Args:
+        strategy: What proposes.
+        env: Whose evaluator and reward answer. As many children are under way as it has workers.
+    """
+
+    def __init__(self, strategy: Strategy, env: NASEnv) -> None:
+        self.strategy, self.env = strategy, env
+        self.proposals = 0
+        self.under_way: dict[int, Proposal] = {}
+        """By the proposal's number."""
+        self._ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
+
+    def run(self, recorder: Recorder) -> None:
+        """Searches until a limit is reached.
+
+        Raises:
+            SearchOver: it is.
+            NASGymError: the run cannot go on; see `Recorder.add` and the evaluator.
+        """
+        workers = getattr(self.env.evaluator.evaluator, "workers", 1)
+        check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
+        for episode in recorder.earlier:
+            self._propose(up_to=episode["proposals"])
+            number = episode["proposal"]
+            if number not in self.under_way:
+                raise NotReproduced(
+                    f"run: {recorder.folder.path} cannot be resumed: episode {episode['episode']} "
+                    f"is of proposal {number}, which is not under way there. episodes.jsonl was "
+                    "changed; start another run, with --store to use what was evaluated"
+                )
+            evaluation = self.env.evaluator.submit(self.under_way[number].architecture).result()
+            self._observe(number, evaluation, recorder)
+        for number in self.under_way:
+            self._submit(number)
+        limit = recorder.settings.episodes
+        while True:
+            wanted = self.proposals + workers - len(self.under_way)
+            for number in self._propose(wanted if limit is None else min(wanted, limit)):
+                self._submit(number)
+            number, future = self._ended.get()
+            self._observe(number, future.result(), recorder)
+
+    def _propose(self, up_to: int) -> range:
+        """Lets the strategy propose until it has done so ``up_to`` times; the new numbers."""
+        first = self.proposals + 1
+        while self.proposals < up_to:
+            stage = self.env.search_space.stage(self.proposals)
+            self.proposals += 1
+            choices = self.strategy.propose()
+            architecture = stage.decode(_within(stage, choices))
+            self.under_way[self.proposals] = Proposal(choices, architecture)
+        return range(first, self.proposals + 1)
+
+    def _submit(self, number: int) -> None:
+        """Has the child of a proposal trained."""
+        future = self.env.evaluator.submit(self.under_way[number].architecture)
+        future.add_done_callback(lambda ended: self._ended.put((number, ended)))
+
+    def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
+        """Tells the strategy, and the recorder, what a child was worth."""
+        choices, architecture = self.under_way.pop(number)
+        reward = float(self.env.reward(evaluation))
+        places: Mapping[str, Any] = {"proposal": number, "proposals": self.proposals}
+        recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
+        self.strategy.observe(choices, reward)
+        if recorder.over:
+            raise SearchOver
+
+    def choose(self) -> None:
+        """See `nas_agents.search.drivers.Driver.choose`."""
+
+    def save(self, folder: RunFolder) -> None:
+        """There is nothing to save: a strategy is what it was told, which is recorded."""
+
+
+def _within(stage: SearchSpace, choices: Choices) -> Choices:
+    """Choices as an environment takes them: where one is not valid (yet), a valid one instead."""
+    taken = choices.copy()
+    for step, choice in enumerate(choices.tolist()):
+        taken[step], _ = stage.rules(taken, step).resolve(choice)
+    return taken

@@ -1,0 +1,167 @@
+"""Searches beside each other, at equal numbers of evaluations: ``nas-gym compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_agents.catalogue.entries import AGENTS
+from nas_agents.search.run_folder import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.search.settings import load_record
+from nas_agents.strategies.random_search import expected_best
+from nas_gym import Architecture, Evaluator
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.tables.table import ChoicesIndex, Table
+
+TOPS = (1, 5, 25)
+"""Of the best architecture, of the best 5, and of the best 25: as in NASNet's figure (Zoph et al.
+2018, https://arxiv.org/abs/1707.07012, section 4.4)."""
+SAMPLES = 10_000
+"""Random architectures looked up, where a table has too many to look all of them up."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the searches of one agent found after as many evaluations."""
+
+    agent: str
+    """Its name, with the arguments that tell it from others of that name."""
+    runs: int
+    evaluations: int
+    means: tuple[float, ...]
+    """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs; NaN where
+    a run has not so many different architectures."""
+    deviations: tuple[float, ...]
+    """Between the runs; NaN where there is one."""
+
+
+def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """The validation accuracies of a run's children, (n,), and their keys, in the agent's order.
+
+    Raises:
+        InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
+    """
+    file, keys = run / EPISODES, []
+    records, _ = read_episodes(file, {name: EPISODE[name] for name in ("architecture", "accuracy")})
+    for number, record in enumerate(records, start=1):
+        with reading_line(file, number):
+            keys.append(Architecture.from_json(record["architecture"]).key)
+    return np.array([record["accuracy"] for record in records]), keys
+
+
+def best_of(
+    accuracies: NDArray[np.float64], keys: Sequence[str], at: Sequence[int]
+) -> NDArray[np.float64]:
+    """Means of the best architectures after each of A numbers of evaluations: (A, `TOPS`).
+
+    An architecture counts once, however often it was asked for, at its best accuracy; NaN where
+    there are not so many.
+    """
+    rows = []
+    for number in at:
+        best: dict[str, float] = {}
+        for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
+            best[key] = max(accuracy, best.get(key, 0.0))
+        ranked = np.sort(list(best.values()))[::-1]
+        rows.append([ranked[:top].mean() if len(ranked) >= top else np.nan for top in TOPS])
+    return np.array(rows)
+
+
+def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]:
+    """What agents found in one environment; the better ones first.
+
+    Args:
+        runs: Run folders; those that differ in their seeds alone are taken together.
+        evaluations: After how many; default: as many as the shortest run has.
+
+    Raises:
+        InvalidRunFolder: a folder holds no run, or a broken one.
+        InvalidSettings: the runs are in different environments, or not so long, or have the same
+            seed; or the accuracies are not comparable.
+    """
+    require(bool(runs), "runs: name at least one run folder")
+    settings = [_settings(run) for run in runs]
+    _check_environments(runs, settings)
+    of_agent: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = {}
+    for run, name, each in zip(runs, _names(settings), settings, strict=True):
+        searches = of_agent.setdefault(name, {})
+        if each["seed"] in searches:
+            raise InvalidSettings(
+                f"runs: {run} is the same search as another one, of the seed {each['seed']}; "
+                "leave one of them out"
+            )
+        searches[each["seed"]] = children(run)
+    shortest = min(len(keys) for found in of_agent.values() for _, keys in found.values())
+    number = shortest if evaluations is None else evaluations
+    require(
+        1 <= number <= shortest,
+        f"evaluations: the shortest of these runs has {shortest}; got {number}",
+    )
+    rows = []
+    for agent, found in of_agent.items():
+        each_run = np.array([best_of(*one, [number])[0] for one in found.values()])  # (runs, TOPS)
+        spread = each_run.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
+        means, deviations = each_run.mean(axis=0).tolist(), spread.tolist()
+        rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations)))
+    return sorted(rows, key=lambda row: -row.means[0])
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """A run's, its environment's arguments with those that its agent wants."""
+    settings, record = load_record(run)
+    entry = AGENTS.get(settings.agent)
+    wanted = dict(entry.env_arguments) if entry else {}
+    return {**record, **vars(settings), "env_arguments": {**wanted, **settings.env_arguments}}
+
+
+def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Raises `InvalidSettings` unless accuracies mean the same in all runs."""
+    for run, each in zip(runs, settings, strict=True):
+        if each["env_arguments"].get("evaluator") == "weight-sharing":
+            raise InvalidSettings(
+                f"runs: {run} has accuracies under weights that change from epoch to epoch; "
+                "compare what such searches end with, trained to the end"
+            )
+        for name in ("env_id", "env_arguments", "repeats"):
+            if each[name] != settings[0][name]:
+                raise InvalidSettings(
+                    f"runs: {run} has {name} {each[name]}, and {runs[0]} has {settings[0][name]}; "
+                    "only searches in the same environment can be compared"
+                )
+
+
+def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """An agent's name for each run, with those of its arguments that it has not in all runs."""
+    names = []
+    for each in settings:
+        made, name = each.get("agent_made_with") or {}, each["agent"]
+        others = [o.get("agent_made_with") or {} for o in settings if o["agent"] == name]
+        differ = [
+            f"{argument}={made.get(argument)}"
+            for argument in sorted({key for other in others for key in other})
+            if any(other.get(argument) != made.get(argument) for other in others)
+        ]
+        names.append(f"{name} ({', '.join(differ)})" if differ else name)
+    return names
+
+
+def random_best(evaluator: Evaluator, evaluations: int) -> float | None:
+    """The best validation accuracy of so many random architectures, on average.
+
+    Exact where a table knows every sequence of choices; otherwise, from `SAMPLES` that are drawn.
+    None where the evaluator is no table: random search would have to train its children.
+    """
+    if not isinstance(evaluator, Table) or evaluations < 1:
+        return None
+    index, search_space = evaluator.index, evaluator.search_space
+    if isinstance(index, ChoicesIndex) and not search_space.conditional:
+        rows = index.row_of
+    else:
+        rng = np.random.default_rng(0)
+        rows = evaluator.rows(np.stack([search_space.sample(rng) for _ in range(SAMPLES)]))
+    return expected_best(evaluator.accuracy[rows], evaluations)

@@ -1,0 +1,1 @@
+"""Algorithms that propose whole architectures and observe what they are worth; one a file."""

@@ -1,0 +1,175 @@
+"""`StrategyAgent`: any `Strategy` as a Stable-Baselines3 algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.utils import safe_mean
+
+from nas_agents.strategies.policy import BestArchitecture
+from nas_agents.strategies.strategy import Strategy
+from nas_gym.errors import InvalidSettings
+from nas_gym.search_spaces import Choices
+
+
+class StrategyAgent(BaseAlgorithm):
+    """Plays a strategy's proposals decision by decision, and hands the rewards back.
+
+    With N environments, N proposals are under way at a time. An episode that is truncated has no
+    reward, and is forgotten; one that is cut off (by a save in the middle of it) is played again.
+    `predict` designs the best architecture found. Works in every `VecEnv` of `NASEnv` whose
+    actions are its own, or `nas_gym.wrappers.WholeArchitecture`'s.
+
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0", n_envs=8)
+        agent = StrategyAgent(RegularizedEvolution, vec_env, {"population": 20, "sample": 5})
+        agent.learn(6 * 500)
+
+    Args:
+        strategy: The strategy's class.
+        env: The environments.
+        arguments: The strategy's, beside the search space, which is the environments', and the
+            seed.
+        seed: Of the strategy.
+        verbose: As in Stable-Baselines3.
+        tensorboard_log: As in Stable-Baselines3.
+        device: Has no effect.
+        policy: What `predict` asks.
+
+    Raises:
+        InvalidSettings: the environment is none of nas_gym's, or an argument is not valid.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BestArchitecture": BestArchitecture}
+    policy: BestArchitecture
+
+    def __init__(
+        self,
+        strategy: type[Strategy] | None = None,
+        env: GymEnv | str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        device: torch.device | str = "cpu",
+        policy: str | type[BasePolicy] = BestArchitecture,
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            learning_rate=0.0,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            device=device,
+            support_multi_env=True,
+            seed=seed,
+            supported_action_spaces=(spaces.Discrete, spaces.MultiDiscrete),
+        )
+        self.best_reward = float("-inf")
+        self._proposals: list[Choices | None] = []
+        """Of each environment, what is played in it, or None."""
+        self._steps: list[int] = []
+        """Of each environment, how many decisions of its proposal are made."""
+        if _init_setup_model:
+            assert strategy is not None
+            self.set_random_seed(seed)
+            self.strategy = self._made(strategy, dict(arguments or {}))
+            self._setup_model()
+
+    def _made(self, strategy: type[Strategy], arguments: dict[str, Any]) -> Strategy:
+        assert self.env is not None
+        try:
+            search_space = self.env.get_attr("search_space")[0]
+        except AttributeError as error:
+            raise InvalidSettings(f"env: {self.env} is no environment of nas_gym") from error
+        return strategy(search_space, self.seed, **arguments)
+
+    def _setup_model(self) -> None:
+        self._setup_lr_schedule()
+        self.policy = self.policy_class(  # type: ignore[assignment]
+            self.observation_space,
+            self.action_space,
+            self.lr_schedule,
+            num_choices=self.strategy.search_space.num_choices,
+        ).to(self.device)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 10,
+        tb_log_name: str = "StrategyAgent",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> StrategyAgent:
+        """Plays so many steps; ``log_interval`` is in episodes."""
+        starts = reset_num_timesteps or self._last_obs is None
+        total_timesteps, callbacks = self._setup_learn(
+            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
+        )
+        assert self.env is not None
+        if starts:
+            self._steps = [0] * self.env.num_envs
+            kept = self._proposals[: self.env.num_envs]
+            self._proposals = kept + [None] * (self.env.num_envs - len(kept))
+        callbacks.on_training_start(locals(), globals())
+        while self.num_timesteps < total_timesteps and self._play(callbacks, log_interval):
+            pass
+        callbacks.on_training_end()
+        return self
+
+    def _play(self, callbacks: BaseCallback, log_interval: int) -> bool:
+        """One step of all environments; whether to go on."""
+        assert self.env is not None
+        self._last_obs, rewards, dones, infos = self.env.step(self._actions())  # type: ignore[assignment]
+        self.num_timesteps += self.env.num_envs
+        self._update_info_buffer(infos, dones)
+        for index in np.flatnonzero(dones).tolist():
+            self._end_episode(index, float(rewards[index]), infos[index])
+            if self._episode_num % log_interval == 0:
+                self._log()
+        callbacks.update_locals(locals())
+        return callbacks.on_step()
+
+    def _actions(self) -> NDArray[np.int64]:
+        """What the proposals under way do next: (N,), or (N, T) where a step designs all."""
+        playing = [
+            self.strategy.propose() if proposal is None else proposal
+            for proposal in self._proposals
+        ]
+        self._proposals = [*playing]
+        if isinstance(self.action_space, spaces.MultiDiscrete):
+            return np.stack(playing)
+        actions = [choices[step] for choices, step in zip(playing, self._steps, strict=True)]
+        self._steps = [step + 1 for step in self._steps]
+        return np.array(actions)
+
+    def _end_episode(self, index: int, reward: float, info: Mapping[str, Any]) -> None:
+        choices = self._proposals[index]
+        self._proposals[index], self._steps[index] = None, 0
+        if info.get("TimeLimit.truncated", False):
+            return
+        assert choices is not None
+        self._episode_num += 1
+        self.strategy.observe(choices, reward)
+        if reward > self.best_reward:
+            self.best_reward = reward
+            self.policy.best.copy_(torch.as_tensor(choices))
+
+    def _log(self) -> None:
+        self.logger.record("time/episodes", self._episode_num, exclude="tensorboard")
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.record("rollout/best_reward", self.best_reward)
+        if self.ep_info_buffer:
+            rewards = [episode["r"] for episode in self.ep_info_buffer]
+            self.logger.record("rollout/ep_rew_mean", safe_mean(rewards))
+        self.logger.dump(step=self.num_timesteps)

@@ -1,0 +1,1 @@
+"""Data sets by name, from an ``.npz`` or a folder; the fixed split; and batches on the device."""

@@ -1,0 +1,86 @@
+"""`Evaluation`, the record of what a child network was worth. No torch here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one child network was worth. A child that fails is an observation, not an exception."""
+
+    status: Status
+    accuracy: float
+    """Validation accuracy after the last epoch that was trained, in [0, 1]; 0 unless ``status`` is
+    "ok"."""
+    curve: tuple[float, ...]
+    """Validation accuracy after each epoch that ended, in [0, 1]."""
+    seconds: float
+    """Wall-clock seconds that the evaluation took when it was made."""
+    seed: int
+    """The child's own seed; see `nas_gym.training.trainer.child_seed`."""
+    fingerprint: str
+    """A digest of every setting that could change the outcome."""
+    parameters: int | None = None
+    """Trainable parameters, without an auxiliary head; None if the child could not be built."""
+    multiply_adds: int | None = None
+    """Multiply-adds of inference on one image; None if the child could not be built."""
+    latency: float | None = None
+    """Seconds of inference on a batch, where it was asked for; see
+    `nas_gym.networks.LatencySettings`."""
+    message: str = ""
+    """What went wrong, if anything did; or whose weights the child began with."""
+    cached: bool = False
+    """Whether this answer repeats an earlier evaluation instead of training again."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON data."""
+        return {**vars(self), "curve": list(self.curve)}
+
+
+class Evaluations(ABC):
+    """The evaluations of N finished networks, one by one or as arrays."""
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> Evaluation: ...
+
+    @cached_property
+    @abstractmethod
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """(N,) each: ``accuracy``, ``seconds``, ``status``, ``cached``, and what else is known."""
+
+
+@dataclass(frozen=True)
+class _Listed(Evaluations):
+    """Evaluations that were made one by one."""
+
+    made: list[Evaluation]
+
+    def __getitem__(self, index: int) -> Evaluation:
+        return self.made[index]
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        def column(name: str, dtype: Any) -> NDArray[Any]:
+            return np.array([getattr(evaluation, name) for evaluation in self.made], dtype)
+
+        numbers = (
+            "accuracy",
+            "seconds",
+            "parameters",
+            "multiply_adds",
+            "latency",
+        )  # None becomes nan
+        return {
+            **{name: column(name, np.float64) for name in numbers},  # None becomes nan
+            "status": column("status", np.str_),
+            "cached": column("cached", np.bool_),
+        }

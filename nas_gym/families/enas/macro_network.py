@@ -1,0 +1,201 @@
+"""The networks of ENAS's macro search space (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
+
+A 3x3 convolution, L layers, global average pooling and a classifier without bias. After layers L/3
+and 2L/3, a factorized reduction of its own halves every output that is still to be read. The
+released code, https://github.com/melodyguan/enas, src/cifar10/general_child.py, builds two unlike
+networks, and the paper names operations that its final one does not have, so there are three forms:
+
+- "released_search", of a sampled architecture: every operation starts with a 1x1 convolution; skips
+  are added to its output, and the sum is normalized; the filters stay F.
+- "released_final", of a fixed architecture: ReLU comes before convolutions; skips are concatenated
+  with the operation's output, and a 1x1 convolution brings them back to the layer's width; the
+  filters double at each reduction; "separable" operations are full convolutions.
+- "paper": as "released_final", with depthwise-separable convolutions where they are named.
+
+The released final network has no pooling operations (its architecture uses none); here they are
+pooling after the 1x1 convolution, as in the search. It also reduces outputs that nothing reads
+later; those reductions, which nothing trains, are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from nas_gym.errors import choices_hint, require, require_integer, require_number
+from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture, MacroLayer, pooled_after
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.networks.operations import (
+    FactorizedReduction,
+    concatenate,
+    conv,
+    initialize,
+    pooling,
+    relu_conv_bn,
+    squeeze,
+)
+
+FORMS = ("released_final", "released_search", "paper")
+
+
+@dataclass(frozen=True)
+class MacroNetworkSettings(NetworkSettings):
+    """What surrounds the layers; the defaults are those of the released final training.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    filters: int = 96
+    """F, the filters of the first layers; 36 in the released search."""
+    form: Literal["released_final", "released_search", "paper"] = "released_final"
+    """Which of the three networks; see the module."""
+    dropout: float = 0.0
+    """The probability of dropping a feature before the classifier."""
+
+    def __post_init__(self) -> None:
+        require_integer("filters", self.filters, least=1)
+        hint = choices_hint(self.form, FORMS)
+        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
+        require_number("dropout", self.dropout, 0, 1)
+
+
+_POOLS = {"average_pooling": "average", "max_pooling": "max"}
+_SIZES = {"conv_3x3": 3, "separable_conv_3x3": 3, "conv_5x5": 5, "separable_conv_5x5": 5}
+
+
+def _convolution(label: str, filters: int, form: str) -> list[nn.Module]:
+    """The convolution that a label names, without ReLU and batch normalization."""
+    size = _SIZES[label]
+    if label.startswith("separable") and form != "released_final":
+        return [conv(filters, filters, size, groups=filters), conv(filters, filters)]
+    return [conv(filters, filters, size)]
+
+
+def operation(label: str, filters: int, form: str) -> nn.Module:
+    """A layer's operation: (B, filters, H, W) in, the same shape out."""
+    normalized = [nn.BatchNorm2d(filters), nn.ReLU()]
+    if form == "released_search":
+        start = [conv(filters, filters), *normalized]
+    else:
+        start = relu_conv_bn(filters, filters)
+    if label in _POOLS:
+        return nn.Sequential(*start, pooling(_POOLS[label], 3, filters, filters, 1))
+    convolution = _convolution(label, filters, form)
+    if form == "released_search":
+        return nn.Sequential(*start, *convolution, nn.BatchNorm2d(filters), nn.ReLU())
+    return nn.Sequential(*start, nn.ReLU(), *convolution, nn.BatchNorm2d(filters))
+
+
+class MacroLayerModule(nn.Module):
+    """One layer: all outputs before it in, its own out; all of one shape, (B, filters, H, W)."""
+
+    def __init__(self, layer: MacroLayer, filters: int, form: str, first: bool) -> None:
+        super().__init__()
+        self.skips = layer.skips
+        self.operation = operation(layer.operation, filters, form)
+        self.adds = form == "released_search"
+        self.join: nn.Module
+        if first:
+            self.join = nn.Identity()
+        elif self.adds:
+            self.join = nn.BatchNorm2d(filters)
+        else:
+            self.join = squeeze(filters * (len(layer.skips) + 1), filters)
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        output: Tensor = self.operation(outputs[-1])
+        kept = [outputs[source] for source in self.skips]
+        joined: Tensor = self.join(sum(kept, output) if self.adds else concatenate([*kept, output]))
+        return joined
+
+
+class MacroStack(ChildNetwork):
+    """Stem, layers and classifier: images (B, C, H, W) in, logits (B, classes) out.
+
+    Args:
+        depth: L, the number of layers.
+        image_shape: Of the images.
+        settings: What surrounds the layers.
+        build_layer: Makes the layer of that number, from 1, and of that many filters: a module
+            that takes the list of all outputs before it.
+        read_after: The outputs that are to be halved after the layer of that number.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        image_shape: ImageShape,
+        settings: MacroNetworkSettings,
+        build_layer: Callable[[int, int], nn.Module],
+        read_after: Callable[[int], list[int]],
+    ) -> None:
+        super().__init__()
+        filters = settings.filters
+        self.stem = nn.Sequential(conv(image_shape.channels, filters, 3), nn.BatchNorm2d(filters))
+        self.layers = nn.ModuleList()
+        self.reductions = nn.ModuleDict()
+        """After which layer, by its number, which outputs are halved, each by its number."""
+        self.halved: dict[int, list[int]] = {}
+        """Those that the forward pass halves."""
+        for number in range(1, depth + 1):
+            self.layers.append(build_layer(number, filters))
+            if number in pooled_after(depth):
+                self.halved[number] = read_after(number)
+                wider = filters if settings.form == "released_search" else 2 * filters
+                self.reductions[str(number)] = nn.ModuleDict(
+                    {
+                        str(output): FactorizedReduction(filters, wider)
+                        for output in self.halved[number]
+                    }
+                )
+                filters = wider
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(filters, image_shape.classes, bias=False)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [self.stem(x)]
+        for number, layer in enumerate(self.layers, start=1):
+            outputs.append(layer(outputs))
+            for output in self.halved.get(number, ()):
+                outputs[output] = self.reduction(number, output)(outputs[output])
+        logits: Tensor = self.classifier(self.dropout(outputs[-1].mean(dim=(2, 3))))
+        return logits
+
+    def reduction(self, number: int, output: int) -> nn.Module:
+        """What halves an output after the layer of that number."""
+        halves = self.reductions[str(number)]
+        assert isinstance(halves, nn.ModuleDict)
+        return halves[str(output)]
+
+
+class MacroNetwork(MacroStack):
+    """The network of one architecture."""
+
+    settings_type = MacroNetworkSettings
+
+    def __init__(
+        self,
+        architecture: ENASMacroArchitecture,
+        image_shape: ImageShape,
+        settings: MacroNetworkSettings,
+    ) -> None:
+        layers = architecture.layers
+
+        def build(number: int, filters: int) -> MacroLayerModule:
+            return MacroLayerModule(layers[number - 1], filters, settings.form, number == 1)
+
+        super().__init__(
+            len(layers), image_shape, settings, build, partial(read_later, architecture)
+        )
+
+
+def read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
+    """Of the outputs up to layer ``number``'s, those that a later layer takes."""
+    later = {source for layer in architecture.layers[number:] for source in layer.skips}
+    return [output for output in range(number + 1) if output in later or output == number]

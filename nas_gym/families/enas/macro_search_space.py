@@ -1,0 +1,227 @@
+"""ENAS's two search spaces (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
+
+Macro (section 2.3): a whole network of L layers. Layer i takes one of six operations, then i - 1
+skip decisions. Micro (section 2.4): a normal cell and a reduction cell of B blocks each, as in
+NASNet, of five operations; what no block uses, the cell's inputs included, is concatenated.
+
+Orders, labels and numbers are those of the released code, https://github.com/melodyguan/enas,
+src/cifar10: `from_arc` reads the architectures that its scripts hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_list,
+    expect_mapping,
+)
+from nas_gym.errors import choices_hint, require_integer
+from nas_gym.families.enas.arcs import numbers_of
+from nas_gym.families.enas.micro_search_space import _label
+from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+
+MACRO_OPERATIONS = (
+    "conv_3x3",
+    "separable_conv_3x3",
+    "conv_5x5",
+    "separable_conv_5x5",
+    "average_pooling",
+    "max_pooling",
+)
+"""The macro search space's operations, verbatim and in the order of the released code."""
+
+
+SKIP_LABELS = ("no", "yes")
+
+
+@dataclass(frozen=True)
+class MacroLayer:
+    """A layer's operation, and the outputs that skip to it besides the one just before it.
+
+    Output 0 is the stem's, output k that of layer k.
+    """
+
+    operation: str
+    skips: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class MacroSketch:
+    """As much of a macro network as is decided, for drawings."""
+
+    layers: tuple[MacroLayer, ...]
+    depth: int
+    """L, how many layers there are when all is decided."""
+
+    @property
+    def pooled_after(self) -> tuple[int, ...]:
+        """The layers after which every output is reduced to half its size."""
+        return pooled_after(self.depth)
+
+
+@dataclass(frozen=True)
+class ENASMacroArchitecture(Architecture, kind="enas_macro"):
+    """A chain of layers with skip connections.
+
+    Layer i, counted from 1, always takes the output of layer i - 1 (layer 1 the stem's, which is
+    output 0); its i - 1 skip decisions are about the outputs 0 to i - 2.
+
+    Raises:
+        InvalidArchitecture: there is no layer, a label is unknown, or a skip comes from an output
+            that the layer cannot skip from.
+    """
+
+    layers: tuple[MacroLayer, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise InvalidArchitecture("layers: a network needs at least one layer")
+        for number, layer in enumerate(self.layers, start=1):
+            _check_layer(layer, number)
+
+    @classmethod
+    def from_arc(cls, text: str) -> ENASMacroArchitecture:
+        """The network that the released scripts write as numbers, layer after layer.
+
+        Layer i has i numbers: its operation's index, then a bit for each of the outputs 0 to i - 2.
+
+        Raises:
+            InvalidArchitecture: the numbers do not end with a layer, or one is not valid.
+        """
+        numbers = numbers_of(text)
+        layers: list[MacroLayer] = []
+        start = 0
+        while start < len(numbers):
+            width = len(layers) + 1
+            operation, *bits = numbers[start : start + width]
+            if len(bits) != width - 1 or not set(bits) <= {0, 1}:
+                raise InvalidArchitecture(
+                    f"arc: layer {width} needs an operation and {width - 1} bits, "
+                    f"got {numbers[start : start + width]}"
+                )
+            label = _label(MACRO_OPERATIONS, operation)
+            layers.append(MacroLayer(label, _sources(bits)))
+            start += width
+        return cls(tuple(layers))
+
+    def to_arc(self) -> str:
+        """The inverse of `from_arc`."""
+        return " ".join(map(str, _layer_choices(self.layers)))
+
+    def sketch(self) -> MacroSketch:
+        return MacroSketch(self.layers, len(self.layers))
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "layers": [
+                {"operation": layer.operation, "skips": list(layer.skips)} for layer in self.layers
+            ]
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> ENASMacroArchitecture:
+        expect_fields(body, ("layers",), "architecture")
+        layers = []
+        for index, item in enumerate(expect_list(body["layers"], "layers")):
+            where = f"layers[{index}]"
+            layer = expect_mapping(item, where)
+            expect_fields(layer, ("operation", "skips"), where)
+            skips = tuple(expect_list(layer["skips"], f"{where}.skips"))
+            layers.append(MacroLayer(layer["operation"], skips))
+        return cls(tuple(layers))
+
+
+class ENASMacroSearchSpace(SearchSpace):
+    """L + L(L - 1)/2 decisions: 78 for the paper's L = 12. Skip j of a layer is about output j - 1.
+
+    Args:
+        layers: L, the number of layers.
+
+    Raises:
+        InvalidSettings: L is below 1.
+    """
+
+    architecture_type = ENASMacroArchitecture
+
+    def __init__(self, layers: int = 12) -> None:
+        require_integer("layers", layers, least=1)
+        self.layers = layers
+        decisions = []
+        for number in range(1, layers + 1):
+            decisions.append(Decision(f"layer_{number}/op", MACRO_OPERATIONS))
+            decisions += [
+                Decision(f"layer_{number}/skip_{skip}", SKIP_LABELS) for skip in range(1, number)
+            ]
+        super().__init__("ENASMacro", decisions)
+
+    def decode(self, choices: ArrayLike) -> ENASMacroArchitecture:
+        return ENASMacroArchitecture(_layers(self.check(choices).tolist()))
+
+    def encode(self, architecture: Architecture) -> Choices:
+        if not isinstance(architecture, ENASMacroArchitecture):
+            raise InvalidArchitecture(
+                f"kind: {architecture.kind!r} is not in the ENAS macro search space; "
+                "expected 'enas_macro'"
+            )
+        if len(architecture.layers) != self.layers:
+            raise InvalidArchitecture(
+                f"layers: {len(architecture.layers)} layers; this search space has {self.layers}"
+            )
+        return np.array(list(_layer_choices(architecture.layers)), dtype=np.int64)
+
+    def sketch(self, prefix: Choices) -> MacroSketch:
+        return MacroSketch(_layers(prefix.tolist()), self.layers)
+
+
+def pooled_after(depth: int) -> tuple[int, ...]:
+    """The layers, from 1, of a macro network of ``depth`` layers that a reduction follows."""
+    return (depth // 3, 2 * (depth // 3)) if depth >= 3 else ()
+
+
+def _check_layer(layer: MacroLayer, number: int) -> None:
+    """Raise `InvalidArchitecture` unless the layer stands soundly as layer ``number``, from 1."""
+    where = f"layers[{number - 1}]"
+    if layer.operation not in MACRO_OPERATIONS:
+        hint = choices_hint(layer.operation, MACRO_OPERATIONS)
+        raise InvalidArchitecture(f"{where}.operation: {layer.operation!r} is not known; {hint}")
+    sources = range(number - 1)
+    for source in layer.skips:
+        if type(source) is not int or source not in sources:
+            valid = f"0 to {number - 2}" if sources else "none"
+            raise InvalidArchitecture(
+                f"{where}.skips: {source!r} is not an output that layer {number} can skip from; "
+                f"valid choices: {valid}"
+            )
+    if list(layer.skips) != sorted(set(layer.skips)):
+        raise InvalidArchitecture(f"{where}.skips: {list(layer.skips)} is not in ascending order")
+
+
+def _layers(choices: Sequence[int]) -> tuple[MacroLayer, ...]:
+    """The layers whose operation is among ``choices``, with the skips that are decided."""
+    layers: list[MacroLayer] = []
+    start = 0
+    while start < len(choices):
+        width = len(layers) + 1
+        operation, *bits = choices[start : start + width]
+        layers.append(MacroLayer(MACRO_OPERATIONS[operation], _sources(bits)))
+        start += width
+    return tuple(layers)
+
+
+def _sources(bits: Sequence[int]) -> tuple[int, ...]:
+    return tuple(source for source, bit in enumerate(bits) if bit)
+
+
+def _layer_choices(layers: Sequence[MacroLayer]) -> Iterator[int]:
+    for index, layer in enumerate(layers):
+        yield MACRO_OPERATIONS.index(layer.operation)
+        yield from (int(source in layer.skips) for source in range(index))

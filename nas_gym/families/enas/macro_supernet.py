@@ -1,0 +1,124 @@
+"""The supernet of ENAS's macro search space."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.families.enas.macro_network import (
+    MacroLayerModule,
+    MacroNetwork,
+    MacroNetworkSettings,
+    MacroStack,
+    operation,
+    read_later,
+)
+from nas_gym.families.enas.macro_search_space import (
+    MACRO_OPERATIONS,
+    ENASMacroArchitecture,
+    ENASMacroSearchSpace,
+    MacroLayer,
+)
+from nas_gym.networks.base import ImageShape, NetworkSettings
+from nas_gym.weight_sharing.supernet import (
+    FORM,
+    Supernet,
+    built_child,
+    checked_settings,
+    copy_weights,
+    match_statistics,
+    no_child,
+    use_batch_statistics,
+)
+
+
+class SharedLayer(nn.Module):
+    """All weights of a macro layer; ``layer`` says which of them the forward pass takes."""
+
+    layer: MacroLayer
+
+    def __init__(self, filters: int, first: bool) -> None:
+        super().__init__()
+        self.operations = nn.ModuleDict(
+            {label: operation(label, filters, FORM) for label in MACRO_OPERATIONS}
+        )
+        self.join = nn.Identity() if first else nn.BatchNorm2d(filters)
+
+    def forward(self, outputs: list[Tensor]) -> Tensor:
+        output: Tensor = self.operations[self.layer.operation](outputs[-1])
+        kept = [outputs[source] for source in self.layer.skips]
+        joined: Tensor = self.join(sum(kept, output))
+        return joined
+
+
+class MacroSupernet(MacroStack, Supernet):
+    """The supernet of ENAS's macro search space, of L layers."""
+
+    def __init__(
+        self, layers: int, image_shape: ImageShape, settings: MacroNetworkSettings
+    ) -> None:
+        def build(number: int, filters: int) -> SharedLayer:
+            return SharedLayer(filters, number == 1)
+
+        super().__init__(layers, image_shape, settings, build, lambda n: list(range(n + 1)))
+        self.image_shape, self.settings = image_shape, settings
+
+    def set_architecture(self, architecture: Architecture) -> None:
+        layers = self._layers_of(architecture)
+        for module, layer in layers:
+            module.layer = layer
+        self.halved = self._halved(architecture)
+
+    def path(self, architecture: Architecture) -> list[nn.Module]:
+        modules: list[nn.Module] = [self.stem, self.classifier]
+        for module, layer in self._layers_of(architecture):
+            modules += [module.operations[layer.operation], module.join]
+        for number, outputs in self._halved(architecture).items():
+            modules += [self.reduction(number, output) for output in outputs]
+        return modules
+
+    def child(self, architecture: Architecture) -> MacroNetwork:
+        layers = self._layers_of(architecture)
+        network = built_child(MacroNetwork, architecture, self.image_shape, self.settings)
+        match_statistics(self, network)
+        copy_weights(self.stem, network.stem)
+        copy_weights(self.classifier, network.classifier)
+        for (shared, layer), own in zip(layers, network.layers, strict=True):
+            assert isinstance(own, MacroLayerModule)
+            copy_weights(shared.operations[layer.operation], own.operation)
+            copy_weights(shared.join, own.join)
+        for number, outputs in network.halved.items():
+            for output in outputs:
+                copy_weights(self.reduction(number, output), network.reduction(number, output))
+        return network
+
+    def _layers_of(self, architecture: Architecture) -> list[tuple[SharedLayer, MacroLayer]]:
+        """Each shared layer, and the layer whose weights an architecture has there."""
+        if not isinstance(architecture, ENASMacroArchitecture):
+            raise no_child(architecture, "enas_macro")
+        if len(architecture.layers) != len(self.layers):
+            raise InvalidArchitecture(
+                f"layers: {len(architecture.layers)} layers; this supernet has {len(self.layers)}"
+            )
+        modules = [module for module in self.layers if isinstance(module, SharedLayer)]
+        return list(zip(modules, architecture.layers, strict=True))
+
+    def _halved(self, architecture: Architecture) -> dict[int, list[int]]:
+        """The outputs that a child halves after each layer after which it halves any."""
+        assert isinstance(architecture, ENASMacroArchitecture)
+        return {int(number): read_later(architecture, int(number)) for number in self.reductions}
+
+
+def macro_supernet(
+    search_space: ENASMacroSearchSpace,
+    image_shape: ImageShape,
+    settings: NetworkSettings | None = None,
+    batch_statistics: bool | None = None,
+) -> Supernet:
+    """Build the supernet; see `nas_gym.weight_sharing.build_supernet`."""
+    released = MacroNetworkSettings(filters=36, form=FORM)
+    checked = checked_settings(MacroNetworkSettings, released if settings is None else settings)
+    supernet = MacroSupernet(search_space.layers, image_shape, checked)
+    if batch_statistics:
+        use_batch_statistics(supernet.modules())
+    return supernet

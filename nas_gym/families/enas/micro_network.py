@@ -1,0 +1,315 @@
+"""The networks of ENAS's micro search space (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
+
+Three stacks of N normal cells, a reduction cell before the second and the third, which halves the
+size and doubles the filters. The skeleton is that of the released code,
+https://github.com/melodyguan/enas, src/cifar10/micro_child.py, which builds two unlike networks:
+
+- "released_final", of a fixed architecture. A cell's newer input passes one more 1x1 convolution
+  than NASNet's, an identity of stride 2 is a factorized reduction, and the cell's output is the
+  concatenation itself. With N = 6 and 36 filters it has the paper's 4.6 million parameters; the
+  released script asks for N = 5, which has 3.9 million.
+- "released_search", of a sampled architecture. A factorized reduction halves the newer input ahead
+  of a reduction cell, whose operations have stride 1 (and for which the unhalved input is the older
+  one), and a 1x1 convolution brings every cell's output back to the cell's width.
+
+Classifiers have no bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_gym.errors import choices_hint, require, require_integer, require_number, require_truth
+from nas_gym.families.enas.micro_search_space import ENASMicroArchitecture
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.operations import (
+    Builder,
+    DropPath,
+    FactorizedReduction,
+    concatenate,
+    conv,
+    initialize,
+    pooling,
+    separable,
+    squeeze,
+)
+from nas_gym.search_spaces.cells import Cell
+
+FORMS = ("released_final", "released_search")
+
+
+@dataclass(frozen=True)
+class ENASCellNetworkSettings(NetworkSettings):
+    """The skeleton around the cells; the defaults are the paper's final network's.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    cells: int = 6
+    """N, the number of normal cells in each of the three stacks; 2 in the released search."""
+    filters: int = 36
+    """Filters of each state in the first stack; 20 in the released search. The stem has three
+    times as many."""
+    form: Literal["released_final", "released_search"] = "released_final"
+    """Which of the released code's two networks; see the module."""
+    auxiliary_head: bool = False
+    """A second classifier, for training only, on the first cell after the second reduction."""
+    drop_path_keep: float = 1.0
+    """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
+    dropout: float = 0.0
+    """The probability of dropping a feature before the classifier."""
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "filters"):
+            require_integer(name, getattr(self, name), least=1)
+        hint = choices_hint(self.form, FORMS)
+        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
+        require_truth("auxiliary_head", self.auxiliary_head)
+        require_keep("drop_path_keep", self.drop_path_keep)
+        require_number("dropout", self.dropout, 0, 1)
+
+
+def _identity(channels: int, filters: int, stride: int) -> nn.Module:
+    return FactorizedReduction(channels, filters) if stride > 1 else nn.Identity()
+
+
+OPERATIONS: Mapping[str, Builder] = {
+    "separable_conv_3x3": partial(separable, 3),
+    "separable_conv_5x5": partial(separable, 5),
+    "average_pooling": partial(pooling, "average", 3),
+    "max_pooling": partial(pooling, "max", 3),
+    "identity": _identity,
+}
+"""What each label of `nas_gym.families.enas.macro_search_space.MICRO_OPERATIONS` builds.
+
+All states of a cell have its width, so that no operation has to change it.
+"""
+
+
+@dataclass(frozen=True)
+class CellPlace:
+    """Where a cell stands in the stack."""
+
+    reduction: bool
+    current: State
+    """Shape of the newer input."""
+    previous: State
+    """Shape of the older input."""
+    filters: int
+    """The width of every state in the cell."""
+    keep: float
+    """The drop-path probability of this cell at the end of training."""
+
+
+class StackedModule(nn.Module):
+    """(newer input, older input) in, output out."""
+
+    output: State
+    """Its shape."""
+
+
+CellBuilder: TypeAlias = Callable[[CellPlace], StackedModule]
+
+
+class ENASCellModule(StackedModule):
+    """One cell: the outputs of the module before it and of the one before that in, its output out.
+
+    Args:
+        cell: What was chosen.
+        current: Shape of the newer input.
+        previous: Shape of the older input.
+        filters: The width of every state in the cell.
+        reduction: Whether operations on the cell's inputs have stride 2.
+        keep: The drop-path probability of this cell at the end of training.
+        final: Whether the network is a final one, or else one of the search.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        current: State,
+        previous: State,
+        filters: int,
+        reduction: bool,
+        keep: float,
+        final: bool,
+    ) -> None:
+        super().__init__()
+        self.older = calibrate(previous, current.halvings, filters)
+        self.newer = calibrate(current, current.halvings, filters)
+        if final:
+            self.newer = nn.Sequential(self.newer, squeeze(filters, filters))
+
+        halvings = current.halvings + int(reduction)
+        states = [State(filters, current.halvings)] * 2
+        self.blocks = nn.ModuleList()
+        for block in cell.blocks:
+            self.blocks.append(BlockModule(block, states, filters, halvings, keep, OPERATIONS))
+            states.append(State(filters, halvings))
+
+        self.concat = cell.concat
+        self.match = nn.ModuleList(
+            match_state(states[state], filters, halvings) for state in cell.concat
+        )
+        width = filters * len(cell.concat)
+        self.project = nn.Identity() if final else squeeze(width, filters)
+        self.output = State(width if final else filters, halvings)
+
+    def forward(self, current: Tensor, previous: Tensor) -> Tensor:
+        states = [self.newer(current), self.older(previous)]
+        for block in self.blocks:
+            states.append(block(states))
+        kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
+        output: Tensor = self.project(concatenate(kept))
+        return output
+
+
+def calibrate(state: State, halvings: int, filters: int) -> nn.Module:
+    """What brings a cell's input to the cell's width and to the newer input's size."""
+    if state.halvings != halvings:
+        return nn.Sequential(nn.ReLU(), FactorizedReduction(state.channels, filters))
+    return nn.Identity() if state.channels == filters else squeeze(state.channels, filters)
+
+
+class HalvedOutput(StackedModule):
+    """What the search puts before a reduction cell: the output before it, at half its size."""
+
+    def __init__(self, current: State, filters: int) -> None:
+        super().__init__()
+        self.reduction = FactorizedReduction(current.channels, filters)
+        self.output = State(filters, current.halvings + 1)
+
+    def forward(self, current: Tensor, previous: Tensor) -> Tensor:
+        output: Tensor = self.reduction(current)
+        return output
+
+
+class ENASAuxiliaryHead(nn.Module):
+    """The auxiliary classifier: (B, channels, H, W) in, logits (B, classes) out."""
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        pools = min(height, width) >= 5
+        sizes = [(size - 5) // 3 + 1 if pools else size for size in (height, width)]
+        # Kernels may be even: the odd pixel of padding is on the right and below, as TensorFlow's.
+        above, left = ((size - 1) // 2 for size in sizes)
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3) if pools else nn.Identity(),
+            conv(channels, 128),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.ZeroPad2d((left, sizes[1] - 1 - left, above, sizes[0] - 1 - above)),
+            nn.Conv2d(128, 768, (sizes[0], sizes[1]), bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(768, classes, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class ENASCellStack(ChildNetwork):
+    """Stem, a stack of cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
+
+    In training mode with an auxiliary head it gives a pair: logits, and the head's logits.
+
+    Args:
+        image_shape: Of the images.
+        settings: The skeleton.
+        build_cell: What makes each cell.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        settings: ENASCellNetworkSettings,
+        build_cell: CellBuilder,
+    ) -> None:
+        super().__init__()
+        width = 3 * settings.filters
+        self.stem = nn.Sequential(conv(image_shape.channels, width, 3), nn.BatchNorm2d(width))
+        modules = _stack(settings, build_cell)
+        self.cells = nn.ModuleList(modules)
+        self.auxiliary_head = None
+        self.auxiliary_place = len(modules) - settings.cells
+        if settings.auxiliary_head:
+            tapped = modules[self.auxiliary_place].output
+            sizes = (image_shape.height, image_shape.width)
+            height, width = (halved(size, tapped.halvings) for size in sizes)
+            self.auxiliary_head = ENASAuxiliaryHead(
+                tapped.channels, height, width, image_shape.classes
+            )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(modules[-1].output.channels, image_shape.classes, bias=False)
+        self.drop_paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        previous = current = self.stem(x)
+        tapped = None
+        for place, cell in enumerate(self.cells):
+            previous, current = current, cell(current, previous)
+            if self.training and self.auxiliary_head is not None and place == self.auxiliary_place:
+                tapped = self.auxiliary_head(current)
+        features = F.relu(current).mean(dim=(2, 3))
+        logits: Tensor = self.classifier(self.dropout(features))
+        return logits if tapped is None else (logits, tapped)
+
+    def set_progress(self, progress: float | Tensor) -> None:
+        for drop_path in self.drop_paths:
+            drop_path.progress = progress
+
+
+class ENASCellNetwork(ENASCellStack):
+    """The network of one architecture."""
+
+    settings_type = ENASCellNetworkSettings
+
+    def __init__(
+        self,
+        architecture: ENASMicroArchitecture,
+        image_shape: ImageShape,
+        settings: ENASCellNetworkSettings,
+    ) -> None:
+        final = settings.form == "released_final"
+
+        def build(place: CellPlace) -> ENASCellModule:
+            cell = architecture.reduction if place.reduction else architecture.normal
+            strided = place.reduction and final
+            return ENASCellModule(
+                cell, place.current, place.previous, place.filters, strided, place.keep, final
+            )
+
+        super().__init__(image_shape, settings, build)
+
+
+def _stack(settings: ENASCellNetworkSettings, build_cell: CellBuilder) -> list[StackedModule]:
+    """The modules between the stem and the classifier, in order."""
+    final, cells, total = settings.form == "released_final", settings.cells, 3 * settings.cells + 2
+    filters = settings.filters
+    previous = current = State(3 * filters, 0)
+    modules: list[StackedModule] = []
+    for number in range(total):
+        reduction = number in (cells, 2 * cells + 1)
+        if reduction:
+            filters *= 2
+        if reduction and not final:
+            modules.append(HalvedOutput(current, filters))
+            previous, current = current, modules[-1].output
+        keep = 1 - (number + 1) / total * (1 - settings.drop_path_keep)
+        modules.append(build_cell(CellPlace(reduction, current, previous, filters, keep)))
+        previous, current = current, modules[-1].output
+    return modules

@@ -1,0 +1,196 @@
+"""Mobile networks: MnasNet (Tan et al. 2019, https://arxiv.org/abs/1807.11626) and MobileNetV2.
+
+Released code: https://github.com/tensorflow/tpu, models/official/mnasnet/mnasnet_model.py. A 3x3
+convolution of stride 2, the blocks, a 1x1 convolution to 1280 filters, global average pooling and
+a classifier. Every convolution is followed by batch normalization, and by ReLU unless it is the
+last of an inverted bottleneck or of a depthwise-separable convolution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_gym.errors import require, require_integer, require_number
+from nas_gym.families.mnasnet.search_space import IDENTITY, POOLING, MobileArchitecture, MobileLayer
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.networks.convolutions import AveragePool2d
+from nas_gym.networks.operations import conv, initialize
+
+LEAST_SIZE = 3
+"""What "auto" halvings leave of an image's height and width: a 3x3 kernel's, as MobileNetV2 does
+at the smallest resolution it was published for, 96."""
+EXPANSIONS = {"dconv": 1, "MBConv3": 3, "MBConv6": 6}
+
+
+@dataclass(frozen=True)
+class MobileNetworkSettings(NetworkSettings):
+    """The skeleton around the blocks; the defaults are MnasNet's.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    width_setting = "width"
+
+    width: float = 1.0
+    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
+    divisor: int = 8
+    """Filters at a width other than 1 are multiples of this."""
+    head_filters: int = 1280
+    """Of the 1x1 convolution after the blocks, whatever the width."""
+    halvings: int | None = None
+    """How often the height and the width are halved, at most; the first strides of 2 give way.
+    Default: as often as leaves 3 pixels, which is 5 times (all) from 65 pixels on, 3 times for 32,
+    once for 8."""
+    dropout: float = 0.0
+    """The probability of dropping a feature before the classifier; 0.2 in MnasNet's final
+    training."""
+
+    def __post_init__(self) -> None:
+        require(
+            type(self.width) in (int, float) and 0 < self.width < math.inf,
+            f"width: expected a number above 0, got {self.width!r}",
+        )
+        for name in ("divisor", "head_filters"):
+            require_integer(name, getattr(self, name), least=1)
+        if self.halvings is not None:
+            require_integer("halvings", self.halvings, least=0)
+        require_number("dropout", self.dropout, 0, 1)
+
+    def scaled(self, filters: int) -> int:
+        """The filters at this width, and not below 0.9 times what was meant."""
+        if self.width == 1:
+            return filters
+        wanted, divisor = self.width * filters, self.divisor
+        rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
+        return rounded + divisor if rounded < 0.9 * wanted else rounded
+
+    def resolved_halvings(self, image_shape: ImageShape) -> int:
+        """How often images of this shape are halved, at most."""
+        if self.halvings is not None:
+            return self.halvings
+        size, times = min(image_shape.height, image_shape.width), 0
+        while (size := (size + 1) // 2) >= LEAST_SIZE:
+            times += 1
+        return times
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales each channel by a gate that sees all of them: (B, C, H, W) in, the same out."""
+
+    def __init__(self, channels: int, squeezed: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, squeezed)
+        self.excite = nn.Linear(squeezed, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * gates[:, :, None, None]
+
+
+def _conv_bn_relu(
+    channels: int, filters: int, size: int = 1, stride: int = 1, groups: int = 1
+) -> list[nn.Module]:
+    return [
+        conv(channels, filters, size, stride, groups=groups),
+        nn.BatchNorm2d(filters),
+        nn.ReLU(),
+    ]
+
+
+def _body(layer: MobileLayer, channels: int, filters: int, stride: int) -> nn.Sequential:
+    """What a layer computes beside its skip path."""
+    block = layer.block
+    excitation: list[nn.Module] = []
+    expanded = filters
+    if block.conv_op != "conv":
+        expanded = channels * EXPANSIONS[block.conv_op]
+    if block.se_ratio > 0:
+        squeezed = max(1, int(channels * block.se_ratio))
+        excitation = [SqueezeExcitation(expanded, squeezed)]
+    size = block.kernel_size
+    if block.conv_op == "conv":
+        return nn.Sequential(*_conv_bn_relu(channels, filters, size, stride), *excitation)
+    expansion = _conv_bn_relu(channels, expanded) if expanded != channels else []
+    return nn.Sequential(
+        *expansion,
+        *_conv_bn_relu(expanded, expanded, size, stride, groups=expanded),
+        *excitation,
+        conv(expanded, filters),
+        nn.BatchNorm2d(filters),
+    )
+
+
+class PoolingSkip(nn.Module):
+    """A skip path without weights: (B, channels, H, W) to (B, filters, H / stride, W / stride).
+
+    The paper says "pooling" and no more. Here it is 3x3 average pooling with the layer's stride;
+    filters that the layer adds get zeros, and those that it takes away lose their last ones.
+    """
+
+    def __init__(self, channels: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.pool = AveragePool2d(3, stride)
+        self.added = filters - channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled: Tensor = self.pool(x)
+        return F.pad(pooled, (0, 0, 0, 0, 0, self.added)) if self.added else pooled
+
+
+class LayerModule(nn.Module):
+    """One layer: a convolution and its skip path, added."""
+
+    def __init__(self, layer: MobileLayer, channels: int, filters: int, stride: int) -> None:
+        super().__init__()
+        self.body = _body(layer, channels, filters, stride)
+        self.skip: nn.Module | None = None
+        if layer.skip_op == IDENTITY:
+            self.skip = nn.Identity()
+        elif layer.skip_op == POOLING:
+            self.skip = PoolingSkip(channels, filters, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.body(x)
+        return output if self.skip is None else output + self.skip(x)
+
+
+class MobileNetwork(ChildNetwork):
+    """Images (B, C, H, W) in, logits (B, classes) out."""
+
+    settings_type = MobileNetworkSettings
+
+    def __init__(
+        self,
+        architecture: MobileArchitecture,
+        image_shape: ImageShape,
+        settings: MobileNetworkSettings,
+    ) -> None:
+        super().__init__()
+        plan = architecture.layers()
+        strides = [2, *(layer.stride for layer in plan)]
+        spare = strides.count(2) - settings.resolved_halvings(image_shape)
+        for place, stride in enumerate(strides):
+            if stride == 2 and spare > 0:
+                strides[place], spare = 1, spare - 1
+        width = settings.scaled(architecture.stem_filters)
+        self.stem = nn.Sequential(*_conv_bn_relu(image_shape.channels, width, 3, strides[0]))
+        self.layers = nn.Sequential()
+        for layer, stride in zip(plan, strides[1:], strict=True):
+            filters = settings.scaled(layer.block.filters)
+            self.layers.append(LayerModule(layer, width, filters, stride))
+            width = filters
+        self.head = nn.Sequential(*_conv_bn_relu(width, settings.head_filters))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(settings.head_filters, image_shape.classes)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.head(self.layers(self.stem(x))).mean(dim=(2, 3))
+        logits: Tensor = self.classifier(self.dropout(features))
+        return logits

@@ -1,0 +1,283 @@
+"""MnasNet's search space (Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 4.1).
+
+A network is a 3x3 convolution, seven blocks of like layers, and a head; only the first layer of a
+block has a stride or changes the number of filters. A block takes six decisions: convolution,
+kernel size, squeeze-excitation ratio, skip operation, filters and layers, the last two relative to
+MobileNetV2's block in the same place.
+
+The paper lists three convolutions, but its 432 choices a block are 4 * 2 * 2 * 3 * 3 * 3. The
+fourth is inferred: the inverted bottleneck with either of the expansions that MnasNet-A1 has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_list,
+    expect_mapping,
+)
+from nas_gym.errors import choices_hint
+from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+
+CONV_OPS = ("conv", "dconv", "MBConv3", "MBConv6")
+"""Regular convolution; depthwise convolution (and the 1x1 convolution that sets the filters:
+figure 7's SepConv); mobile inverted bottleneck convolution with expansion 3 and 6."""
+POOLING, IDENTITY, NO_SKIP = SKIP_OPS = ("pooling", "identity residual", "no skip")
+KERNEL_SIZES = (3, 5)
+SE_RATIOS = (0.0, 0.25)
+FILTER_RATIOS = (0.75, 1.0, 1.25)
+LAYER_CHANGES = (0, 1, -1)
+
+MOBILENET_V2 = (
+    (16, 1, 1),
+    (24, 2, 2),
+    (32, 3, 2),
+    (64, 4, 2),
+    (96, 3, 1),
+    (160, 3, 2),
+    (320, 1, 1),
+)
+"""(filters, layers, stride) of MobileNetV2's blocks (Sandler et al. 2018, table 2)."""
+STEM_FILTERS = 32
+
+BLOCK_DECISIONS = ("ConvOp", "KernelSize", "SERatio", "SkipOp", "F", "N")
+_LABELS = (
+    CONV_OPS,
+    ("3x3", "5x5"),
+    ("0", "0.25"),
+    SKIP_OPS,
+    ("0.75", "1.0", "1.25"),
+    ("0", "+1", "-1"),
+)
+_FIELDS = ("conv_op", "kernel_size", "se_ratio", "skip_op", "filters", "layers")
+"""The field of `MobileBlock` that each of `BLOCK_DECISIONS` decides."""
+
+
+@dataclass(frozen=True)
+class MobileBlock:
+    """A block of like layers.
+
+    Raises:
+        InvalidArchitecture: a value is out of its range.
+    """
+
+    conv_op: str
+    kernel_size: int
+    se_ratio: float
+    """Filters between squeeze and excitation, relative to those of the layer's input; 0: none."""
+    skip_op: str
+    filters: int
+    """Of each layer's output."""
+    layers: int
+    """0 leaves the block out."""
+    stride: int
+    """Of the first layer."""
+
+    def __post_init__(self) -> None:
+        for name, labels in (("conv_op", CONV_OPS), ("skip_op", SKIP_OPS)):
+            if (label := getattr(self, name)) not in labels:
+                hint = choices_hint(label, labels)
+                raise InvalidArchitecture(f"{name}: {label!r} is not known; {hint}")
+        size, ratio = self.kernel_size, self.se_ratio
+        self._check("kernel_size", type(size) is int and size > 0 and size % 2 == 1, "an odd size")
+        holds = type(ratio) in (int, float) and 0 <= ratio <= 1
+        self._check("se_ratio", holds, "a number from 0 to 1")
+        object.__setattr__(self, "se_ratio", float(ratio))  # one JSON text for 0 and 0.0
+        for name, least in (("filters", 1), ("layers", 0)):
+            value = getattr(self, name)
+            holds = type(value) is int and value >= least
+            self._check(name, holds, f"an integer of at least {least}")
+        self._check("stride", type(self.stride) is int and self.stride in (1, 2), "1 or 2")
+
+    def _check(self, name: str, holds: bool, expected: str) -> None:
+        if not holds:
+            raise InvalidArchitecture(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class MobileLayer:
+    """One layer of a block, as it stands in its network."""
+
+    block: MobileBlock
+    place: int
+    """Of the block in its network, from 0."""
+    channels: int
+    """Filters of the layer before."""
+    stride: int
+    skip_op: str
+
+
+@dataclass(frozen=True)
+class BlockSketch:
+    """As much of a block as is decided."""
+
+    stride: int
+    conv_op: str
+    kernel_size: int | None = None
+    se_ratio: float | None = None
+    skip_op: str | None = None
+    filters: int | None = None
+    layers: int | None = None
+
+
+@dataclass(frozen=True)
+class MobileSketch:
+    """A mobile network as far as it is decided, for drawings."""
+
+    stem_filters: int
+    blocks: tuple[BlockSketch, ...]
+    most_blocks: int
+
+
+@dataclass(frozen=True)
+class MobileArchitecture(Architecture, kind="mobile"):
+    """A mobile network: a 3x3 convolution of stride 2, blocks, and a head.
+
+    Raises:
+        InvalidArchitecture: there is no layer, or the number of the stem's filters is wrong.
+    """
+
+    blocks: tuple[MobileBlock, ...]
+    stem_filters: int = STEM_FILTERS
+
+    def __post_init__(self) -> None:
+        if not any(block.layers for block in self.blocks):
+            raise InvalidArchitecture("blocks: expected at least one layer in all, got none")
+        if type(self.stem_filters) is not int or self.stem_filters < 1:
+            raise InvalidArchitecture(
+                f"stem_filters: expected an integer of at least 1, got {self.stem_filters!r}"
+            )
+
+    def layers(self) -> list[MobileLayer]:
+        """The layers in order, from the stem's output on.
+
+        A layer that changes the size or the number of filters has no identity residual, as in the
+        released code (https://github.com/tensorflow/tpu, models/official/mnasnet).
+        """
+        found, channels = [], self.stem_filters
+        for place, block in enumerate(self.blocks):
+            for position in range(block.layers):
+                stride = 1 if position else block.stride
+                keeps_shape = stride == 1 and channels == block.filters
+                skip_op = block.skip_op
+                if skip_op == IDENTITY and not keeps_shape:
+                    skip_op = NO_SKIP
+                found.append(MobileLayer(block, place, channels, stride, skip_op))
+                channels = block.filters
+        return found
+
+    def canonical(self) -> MobileArchitecture:
+        """Without blocks of no layers, and "no skip" where no layer could have an identity."""
+        with_skip = {layer.place for layer in self.layers() if layer.skip_op != NO_SKIP}
+        blocks = tuple(
+            block if place in with_skip else replace(block, skip_op=NO_SKIP)
+            for place, block in enumerate(self.blocks)
+            if block.layers
+        )
+        return MobileArchitecture(blocks, self.stem_filters)
+
+    def sketch(self) -> MobileSketch:
+        blocks = tuple(BlockSketch(**asdict(block)) for block in self.blocks)
+        return MobileSketch(self.stem_filters, blocks, len(blocks))
+
+    def body(self) -> dict[str, Any]:
+        return {
+            "stem_filters": self.stem_filters,
+            "blocks": [asdict(block) for block in self.blocks],
+        }
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> MobileArchitecture:
+        expect_fields(body, ("stem_filters", "blocks"), "architecture")
+        blocks = []
+        for place, data in enumerate(expect_list(body["blocks"], "blocks")):
+            where = f"blocks[{place}]"
+            fields = expect_mapping(data, where)
+            expect_fields(fields, (*_FIELDS, "stride"), where)
+            try:
+                blocks.append(MobileBlock(**fields))
+            except InvalidArchitecture as error:
+                raise InvalidArchitecture(f"{where}.{error}") from error
+        return cls(tuple(blocks), body["stem_filters"])
+
+
+class MnasNetSearchSpace(SearchSpace):
+    """Seven blocks of six decisions: 42, and 432^7 sequences of choices.
+
+    MobileNetV2 itself is in it. MnasNet-A1 and MnasNet-B1 are not: the 112 filters of A1's block 5
+    and the 192 of B1's block 6 are 1.2 times MobileNetV2's 96 and 160, rounded to a multiple of 8,
+    where the paper's choices are 0.75, 1.0 and 1.25 times.
+
+    The first and the last block have one layer in MobileNetV2; "-1" leaves them out.
+    """
+
+    architecture_type = MobileArchitecture
+
+    def __init__(self) -> None:
+        decisions = []
+        self._values: list[tuple[object, ...]] = []
+        """What each choice of each decision means for its field of the block."""
+        for number, (filters, layers, _) in enumerate(MOBILENET_V2, start=1):
+            decisions += [
+                Decision(f"block_{number}/{name}", labels)
+                for name, labels in zip(BLOCK_DECISIONS, _LABELS, strict=True)
+            ]
+            widths = tuple(round(filters * ratio) for ratio in FILTER_RATIOS)
+            depths = tuple(layers + change for change in LAYER_CHANGES)
+            self._values += [CONV_OPS, KERNEL_SIZES, SE_RATIOS, SKIP_OPS, widths, depths]
+        super().__init__("MnasNet", decisions)
+
+    def decode(self, choices: ArrayLike) -> MobileArchitecture:
+        blocks = self._decided(self.check(choices))
+        return MobileArchitecture(tuple(MobileBlock(**fields) for fields in blocks))
+
+    def sketch(self, prefix: Choices) -> MobileSketch:
+        blocks = tuple(BlockSketch(**fields) for fields in self._decided(prefix))
+        return MobileSketch(STEM_FILTERS, blocks, len(MOBILENET_V2))
+
+    def _decided(self, prefix: Choices) -> list[dict[str, Any]]:
+        """The fields of each block that ``prefix`` has begun, as far as it has decided them."""
+        width = len(BLOCK_DECISIONS)
+        values = [v[c] for v, c in zip(self._values, prefix.tolist(), strict=False)]
+        return [
+            {
+                **dict(zip(_FIELDS, values[start : start + width], strict=False)),
+                "stride": MOBILENET_V2[start // width][2],
+            }
+            for start in range(0, len(values), width)
+        ]
+
+    def encode(self, architecture: Architecture) -> Choices:
+        if not isinstance(architecture, MobileArchitecture):
+            raise InvalidArchitecture(
+                f"kind: {architecture.kind!r} is not in the MnasNet search space; expected 'mobile'"
+            )
+        strides = tuple(stride for _, _, stride in MOBILENET_V2)
+        for name, found, expected in (
+            ("stem_filters", architecture.stem_filters, STEM_FILTERS),
+            ("strides", tuple(block.stride for block in architecture.blocks), strides),
+        ):
+            if found != expected:
+                raise InvalidArchitecture(
+                    f"{name}: {found} is not in the MnasNet search space; expected {expected}"
+                )
+        choices: list[int] = []
+        for place, block in enumerate(architecture.blocks):
+            for field in _FIELDS:
+                values, value = self._values[len(choices)], getattr(block, field)
+                if value not in values:
+                    raise InvalidArchitecture(
+                        f"blocks[{place}].{field}: {value!r} is not in the MnasNet search space; "
+                        f"{choices_hint(value, map(str, values))}"
+                    )
+                choices.append(values.index(value))
+        return np.array(choices, dtype=np.int64)

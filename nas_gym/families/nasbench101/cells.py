@@ -1,0 +1,89 @@
+"""Every cell of NAS-Bench-101 once: 423,624 up to isomorphism (Ying et al. 2019, section 2.2).
+
+All graphs of a number of vertices are integers, one bit an edge, and all choices of operations
+are integers in base 3; a graph's inner vertices are brought into every order at once, as numpy
+arrays, and the least code of all orders stands for the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_gym.families.nasbench101.search_space import (
+    MAX_EDGES,
+    MAX_VERTICES,
+    NASBENCH101_OPERATIONS,
+    NASBench101Architecture,
+    cell_of_code,
+    columnwise,
+)
+
+_LABELS = len(NASBENCH101_OPERATIONS)
+
+
+def unique_cells(
+    max_vertices: int = MAX_VERTICES, max_edges: int = MAX_EDGES
+) -> Iterator[NASBench101Architecture]:
+    """The canonical cell of each isomorphism class, from the smallest number of vertices up.
+
+    None has a vertex that lies on no path from input to output.
+    """
+    for vertices in range(2, max_vertices + 1):
+        choices = list(product(range(_LABELS), repeat=vertices - 2))
+        for code in unique_codes(vertices, max_edges).tolist():
+            edges, labels = divmod(code, len(choices))
+            yield cell_of_code(edges, choices[labels])
+
+
+def unique_codes(vertices: int, max_edges: int = MAX_EDGES) -> NDArray[np.int64]:
+    """(number of classes,) int64: edge code * 3 ** (vertices - 2) + the operations' code."""
+    graphs = _full_graphs(vertices, max_edges)
+    operations = _LABELS ** (vertices - 2)
+    digits = np.array(list(product(range(_LABELS), repeat=vertices - 2)), dtype=np.int64)
+    weights = _LABELS ** np.arange(vertices - 2)[::-1]
+    least = graphs[:, None] * operations + np.arange(operations)  # (graphs, operations)
+    for order in permutations(range(1, vertices - 1)):
+        moved, possible = _reordered(graphs, vertices, (0, *order, vertices - 1))
+        labels = digits @ weights[np.array(order, dtype=np.int64) - 1]  # (operations,)
+        codes = moved[:, None] * operations + labels
+        least[possible] = np.minimum(least[possible], codes)
+    return np.unique(least)
+
+
+def _full_graphs(vertices: int, max_edges: int) -> NDArray[np.int64]:
+    """(number,) int64: the edge codes of graphs whose every vertex is on a path from in to out."""
+    pairs = columnwise(vertices)
+    codes = np.arange(1 << len(pairs), dtype=np.int64)
+    edges = sum((codes >> number & 1 for number in range(len(pairs))), np.zeros_like(codes))
+    codes = codes[edges <= max_edges]
+    for vertex in range(vertices):
+        outgoing = sum(1 << n for n, (source, _) in enumerate(pairs) if source == vertex)
+        incoming = sum(1 << n for n, (_, target) in enumerate(pairs) if target == vertex)
+        if outgoing:
+            codes = codes[codes & outgoing != 0]
+        if incoming:
+            codes = codes[codes & incoming != 0]
+    return codes
+
+
+def _reordered(
+    graphs: NDArray[np.int64], vertices: int, place: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Graphs with vertex v at ``place[v]``, and which graphs' edges all still lead upwards.
+
+    Only the codes of the latter are given.
+    """
+    pairs = columnwise(vertices)
+    targets = {pair: number for number, pair in enumerate(pairs)}
+    moved, possible = np.zeros_like(graphs), np.ones(len(graphs), dtype=np.bool_)
+    for number, (source, target) in enumerate(pairs):
+        edge = graphs >> number & 1
+        if place[source] < place[target]:
+            moved |= edge << targets[place[source], place[target]]
+        else:
+            possible &= edge == 0
+    return moved[possible], possible

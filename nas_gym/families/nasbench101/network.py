@@ -1,0 +1,149 @@
+"""The networks of NAS-Bench-101 (Ying et al. 2019, https://arxiv.org/abs/1902.09635, section 2.1).
+
+A 3x3 convolution, three stacks of three cells, a 2x2 max pooling before the second and the third
+stack, which double the channels; then global average pooling and a classifier. Every convolution is
+followed by batch normalization and a ReLU. Released code:
+https://github.com/google-research/nasbench, nasbench/lib/model_builder.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from nas_gym.errors import require_integer
+from nas_gym.families.nasbench101.search_space import MAX_VERTICES, NASBench101Architecture
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.networks.operations import concatenate, conv, initialize
+
+
+@dataclass(frozen=True)
+class NASBench101Settings(NetworkSettings):
+    """The skeleton around the cells; the defaults are the benchmark's.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    cells: int = 3
+    """Cells ("modules") in each stack."""
+    filters: int = 128
+    """Filters of the first stack; at least 5, for up to five vertices share a cell's output."""
+    stacks: int = 3
+
+    def __post_init__(self) -> None:
+        require_integer("cells", self.cells, least=1)
+        require_integer("filters", self.filters, least=MAX_VERTICES - 2)
+        require_integer("stacks", self.stacks, least=1)
+
+
+def conv_bn_relu(channels: int, filters: int, size: int = 1) -> nn.Sequential:
+    """Convolution, batch normalization, ReLU; of size 1, the projection of a cell's input."""
+    return nn.Sequential(conv(channels, filters, size), nn.BatchNorm2d(filters), nn.ReLU())
+
+
+def vertex_channels(cell: NASBench101Architecture, channels: int, filters: int) -> list[int]:
+    """The channels that each vertex of a pruned cell gives, (V,).
+
+    The vertices that feed the output share its ``filters`` evenly, the first of them getting one
+    more where they do not divide; any other has as many as the widest vertex that it feeds.
+
+    Args:
+        cell: A pruned cell.
+        channels: The channels of the cell's input.
+        filters: The channels of its output.
+    """
+    last = len(cell.operations) - 1
+    widths = [channels, *[0] * (last - 1), filters]
+    feeding = [source for source, target in cell.edges if target == last and source > 0]
+    for place, vertex in enumerate(feeding):
+        widths[vertex] = filters // len(feeding) + (place < filters % len(feeding))
+    for vertex in reversed(range(1, last)):
+        if vertex not in feeding:
+            widths[vertex] = max(widths[t] for s, t in cell.edges if s == vertex)
+    return widths
+
+
+class VertexCell(nn.Module):
+    """A cell: (B, channels, H, W) to (B, filters, H, W).
+
+    A vertex adds what its edges bring, its input through a projection, and a wider state without
+    its last channels. The output concatenates; the input's projection is added to that.
+    """
+
+    def __init__(self, cell: NASBench101Architecture, channels: int, filters: int) -> None:
+        super().__init__()
+        self.widths = vertex_channels(cell, channels, filters)
+        last = len(cell.operations) - 1
+        self.sources = [
+            [source for source, target in cell.edges if target == vertex and source > 0]
+            for vertex in range(1, last + 1)
+        ]
+        self.projections = nn.ModuleDict(
+            {
+                str(target): conv_bn_relu(channels, self.widths[target])
+                for source, target in cell.edges
+                if source == 0
+            }
+        )
+        self.operations = nn.ModuleList(
+            _operation(label, width)
+            for label, width in zip(cell.operations[1:-1], self.widths[1:-1], strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        states = [x]
+        for vertex, operation in enumerate(self.operations, start=1):
+            width = self.widths[vertex]
+            terms = [states[source][:, :width] for source in self.sources[vertex - 1]]
+            states.append(operation(self._sum(terms, x, vertex)))
+        feeding = [states[source] for source in self.sources[-1]]
+        return self._sum([concatenate(feeding)] if feeding else [], x, len(states))
+
+    def _sum(self, terms: list[Tensor], x: Tensor, vertex: int) -> Tensor:
+        """The sum of the terms, and of the projected input where ``vertex`` has an edge from it."""
+        if str(vertex) in self.projections:
+            terms = [*terms, self.projections[str(vertex)](x)]
+        total = terms[0]
+        for term in terms[1:]:
+            total = total + term
+        return total
+
+
+def _operation(label: str, width: int) -> nn.Module:
+    """A vertex's operation: (B, width, H, W) in, the same shape out."""
+    if label == "maxpool3x3":
+        return nn.MaxPool2d(3, 1, 1)
+    return conv_bn_relu(width, width, {"conv1x1-bn-relu": 1, "conv3x3-bn-relu": 3}[label])
+
+
+class NASBench101Network(ChildNetwork):
+    """Images (B, C, H, W) in, logits (B, classes) out."""
+
+    settings_type = NASBench101Settings
+
+    def __init__(
+        self,
+        architecture: NASBench101Architecture,
+        image_shape: ImageShape,
+        settings: NASBench101Settings,
+    ) -> None:
+        super().__init__()
+        cell = architecture.pruned()
+        channels = filters = settings.filters
+        layers: list[nn.Module] = [conv_bn_relu(image_shape.channels, filters, 3)]
+        for stack in range(settings.stacks):
+            if stack:
+                layers.append(nn.MaxPool2d(2, 2, ceil_mode=True))
+                filters *= 2
+            for _ in range(settings.cells):
+                layers.append(VertexCell(cell, channels, filters))
+                channels = filters
+        self.layers = nn.Sequential(*layers)
+        self.classifier = nn.Linear(filters, image_shape.classes)
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.layers(x).mean(dim=(2, 3)))
+        return logits

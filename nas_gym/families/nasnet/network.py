@@ -1,0 +1,262 @@
+"""Cells stacked into a network, as NASNet does it.
+
+Source: Zoph et al. 2018, https://arxiv.org/abs/1707.07012, section 3 and appendix A, and the code
+released with it, https://github.com/tensorflow/models, research/slim/nets/nasnet. A network is a
+stem, three stacks of N normal cells, and a reduction cell before the second and the third stack,
+which halves the size and doubles the filters. For ImageNet, two reduction cells with a fourth and
+a half of the filters stand between the stem and the first stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_gym.errors import require, require_integer, require_number, require_truth
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.operations import (
+    DropPath,
+    FactorizedReduction,
+    concatenate,
+    conv,
+    initialize,
+    squeeze,
+)
+from nas_gym.search_spaces.cells import ADD, Cell, CellArchitecture
+
+IMAGENET_STEM_FROM = 96
+"""Images of at least this height get the ImageNet stem where ``stem`` is "auto"."""
+
+
+@dataclass(frozen=True)
+class CellNetworkSettings(NetworkSettings):
+    """The skeleton around the cells.
+
+    A network "N @ P" has P penultimate filters: 24 F for NASNet-A.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    cells: int = 6
+    """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""
+    filters: int = 32
+    """F, the filters of each state in the first stack."""
+    stem: Literal["auto", "cifar", "imagenet"] = "auto"
+    """"auto" takes "imagenet" for images of 96 pixels and more."""
+    stem_filters: int | None = None
+    """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
+    from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
+    skip_reduction_input: bool = False
+    """The cell after a reduction takes, as its older input, that of the reduction cell (as NASNet
+    Large) rather than the reduction cell's newer one (as NASNet Mobile and for CIFAR)."""
+    separate_reductions: bool = True
+    """A reduction cell stands before the second and before the third stack, as NASNet's; if not,
+    it takes the place of the stack's first normal cell, as PNASNet's."""
+    auxiliary_head: bool = False
+    """A second classifier, for training only, on the last cell before the second reduction."""
+    drop_path_keep: float = 1.0
+    """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
+    dropout: float = 0.0
+    """The probability of dropping a feature before the classifier."""
+
+    def __post_init__(self) -> None:
+        for name in ("cells", "filters"):
+            require_integer(name, getattr(self, name), least=1)
+        if self.stem_filters is not None:
+            require_integer("stem_filters", self.stem_filters, least=1)
+        stems = ("auto", "cifar", "imagenet")
+        require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
+        for name in ("skip_reduction_input", "separate_reductions", "auxiliary_head"):
+            require_truth(name, getattr(self, name))
+        require_keep("drop_path_keep", self.drop_path_keep)
+        require_number("dropout", self.dropout, 0, 1)
+
+    def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
+        """The stem for images of this shape."""
+        if self.stem != "auto":
+            return self.stem
+        return "imagenet" if image_shape.height >= IMAGENET_STEM_FROM else "cifar"
+
+    def resolved_stem_filters(self, stem: str) -> int:
+        """The number of filters of the stem."""
+        if self.stem_filters is not None:
+            return self.stem_filters
+        if stem == "cifar":
+            return 3 * self.filters
+        return 96 if self.filters >= 84 else 32
+
+
+class CellModule(nn.Module):
+    """One cell: the outputs of the cell before it and of the one before that in, its output out.
+
+    Args:
+        cell: What was chosen.
+        current: Shape of h_i, the output of the cell before.
+        previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
+            takes its place, unprocessed.
+        filters: The width of every state in the cell.
+        reduction: Whether operations on the cell's inputs have stride 2.
+        keep: The drop-path probability of this cell at the end of training.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        current: State,
+        previous: State | None,
+        filters: int,
+        reduction: bool,
+        keep: float,
+    ) -> None:
+        super().__init__()
+        self.squeeze = squeeze(current.channels, filters)
+        self.adjust: nn.Module = nn.Identity()
+        states = [State(filters, current.halvings), previous or current]
+        if previous is not None and previous.halvings != current.halvings:
+            self.adjust = nn.Sequential(nn.ReLU(), FactorizedReduction(previous.channels, filters))
+            states[1] = states[0]
+        elif previous is not None and previous.channels != filters:
+            self.adjust = squeeze(previous.channels, filters)
+            states[1] = states[0]
+
+        halvings = current.halvings + int(reduction)
+        self.blocks = nn.ModuleList()
+        for block in cell.blocks:
+            self.blocks.append(BlockModule(block, states, filters, halvings, keep))
+            width = filters if block.combine == ADD else 2 * filters
+            states.append(State(width, halvings))
+
+        self.concat = cell.concat
+        self.match = nn.ModuleList(
+            match_state(states[state], filters, halvings) for state in cell.concat
+        )
+        self.output = State(filters * len(cell.concat), halvings)
+
+    def forward(self, current: Tensor, previous: Tensor) -> Tensor:
+        states = [self.squeeze(current), self.adjust(previous)]
+        for block in self.blocks:
+            states.append(block(states))
+        kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
+        return concatenate(kept)
+
+
+class AuxiliaryHead(nn.Module):
+    """The auxiliary classifier: (B, channels, H, W) in, logits (B, classes) out."""
+
+    def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
+        super().__init__()
+        pooled = [(size - 5) // 3 + 1 if size >= 5 else size for size in (height, width)]
+        self.layers = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3) if min(height, width) >= 5 else nn.Identity(),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, (pooled[0], pooled[1]), bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(768, classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class CellNetwork(ChildNetwork):
+    """Stem, cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
+
+    In training mode with an auxiliary head it gives a pair: logits, and the head's logits.
+    """
+
+    settings_type = CellNetworkSettings
+
+    def __init__(
+        self, architecture: CellArchitecture, image_shape: ImageShape, settings: CellNetworkSettings
+    ) -> None:
+        super().__init__()
+        stem = settings.resolved_stem(image_shape)
+        stem_filters = settings.resolved_stem_filters(stem)
+        sizes = (image_shape.height, image_shape.width)
+        if stem == "imagenet":
+            require(
+                min(sizes) >= 3,
+                f"stem: images of {sizes[0]}x{sizes[1]} are too small for the imagenet stem",
+            )
+            stem_conv = nn.Conv2d(image_shape.channels, stem_filters, 3, 2, 0, bias=False)
+            sizes = ((sizes[0] - 3) // 2 + 1, (sizes[1] - 3) // 2 + 1)
+        else:
+            stem_conv = conv(image_shape.channels, stem_filters, 3)
+        self.stem = nn.Sequential(stem_conv, nn.BatchNorm2d(stem_filters))
+
+        self.cells = nn.ModuleList()
+        self.older_input: list[int] = []
+        """Of each cell, the number of the output that is its older input; 0 is the stem's."""
+        outputs = [State(stem_filters, 0)]
+        plan = _plan(settings, stem)
+        for number, step in enumerate(plan, start=1):
+            cell = architecture.reduction if step.reduction else architecture.normal
+            previous = outputs[step.older] if number > 1 else None
+            keep = 1 - number / len(plan) * (1 - settings.drop_path_keep)
+            module = CellModule(cell, outputs[-1], previous, step.filters, step.reduction, keep)
+            self.cells.append(module)
+            self.older_input.append(step.older)
+            outputs.append(module.output)
+
+        self.auxiliary_after = max(n for n, step in enumerate(plan) if step.reduction)
+        self.auxiliary_head = None
+        if settings.auxiliary_head:
+            tapped = outputs[self.auxiliary_after]
+            height, width = (halved(size, tapped.halvings) for size in sizes)
+            self.auxiliary_head = AuxiliaryHead(tapped.channels, height, width, image_shape.classes)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.classifier = nn.Linear(outputs[-1].channels, image_shape.classes)
+        self.drop_paths = [module for module in self.modules() if isinstance(module, DropPath)]
+        initialize(self)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        outputs = [self.stem(x)]
+        for cell, older in zip(self.cells, self.older_input, strict=True):
+            outputs.append(cell(outputs[-1], outputs[older]))
+        features = F.relu(outputs[-1]).mean(dim=(2, 3))
+        logits: Tensor = self.classifier(self.dropout(features))
+        if self.training and self.auxiliary_head is not None:
+            return logits, self.auxiliary_head(outputs[self.auxiliary_after])
+        return logits
+
+    def set_progress(self, progress: float | Tensor) -> None:
+        for drop_path in self.drop_paths:
+            drop_path.progress = progress
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One cell of the skeleton: its kind, its width, and which output is its older input."""
+
+    reduction: bool
+    filters: int
+    older: int
+
+
+def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
+    """The cells of the network in order. Output 0 is the stem's, output k that of cell k."""
+    filters = settings.filters
+    plan: list[_Step] = []
+    if stem == "imagenet":
+        plan = [_Step(True, max(1, filters // 4), 0), _Step(True, max(1, filters // 2), 0)]
+    for stack in range(3):
+        kinds = [False] * settings.cells
+        if stack:
+            kinds = [True, *(kinds if settings.separate_reductions else kinds[1:])]
+        for reduction in kinds:
+            older = max(0, len(plan) - 1)
+            if plan and plan[-1].reduction and stack and settings.skip_reduction_input:
+                older = plan[-1].older
+            plan.append(_Step(reduction, filters * 2**stack, older))
+    return plan

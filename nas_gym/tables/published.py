@@ -1,0 +1,84 @@
+"""What the tables of published benchmarks have in common. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_gym.data.datasets import data_folder
+from nas_gym.errors import choices_hint
+from nas_gym.tables.columns import InvalidTable
+from nas_gym.tables.table import (
+    NOT_RECORDED,
+    RowIndex,
+    Table,
+    with_not_recorded,
+)
+
+
+def published_table(
+    name: str,
+    index: RowIndex,
+    facts: Mapping[str, Any],
+    columns: Mapping[str, NDArray[np.float64]],
+) -> Table:
+    """Return the table of columns, (n,) each: accuracy, test, seconds and parameters."""
+    rows = len(columns["accuracy"])
+    return Table(
+        name=name,
+        index=index,
+        facts=facts,
+        status=with_not_recorded(np.full(rows, "ok"), NOT_RECORDED),
+        curves=with_not_recorded(columns["accuracy"][:, None], np.nan),
+        seconds=with_not_recorded(columns["seconds"], 0.0),
+        parameters=with_not_recorded(columns["parameters"], np.nan),
+        multiply_adds=np.full(rows + 1, np.nan),
+        test=with_not_recorded(columns["test"], np.nan),
+    )
+
+
+IMPORT_AGAIN = (
+    "it is not what was published; convert the published files with `nas-gym table import`"
+)
+
+
+def require_recorded(name: str, value: object, valid: tuple[object, ...]) -> None:
+    """Raise `InvalidTable` for an argument for which nothing is recorded."""
+    if value not in valid:
+        hint = choices_hint(value, [str(option) for option in valid])
+        raise InvalidTable(f"{name}: nothing is recorded for {value!r}; {hint}")
+
+
+def find_table(path: str | Path | None, *names: str) -> Path:
+    """The given file, or the first of the names that is in the data folder."""
+    if path is not None:
+        return Path(path).expanduser()
+    folder = data_folder()
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InvalidTable(
+        f"table: {' and '.join(names)} are not in {folder}; make one with `nas-gym table import`, "
+        "or point NAS_GYM_DATA to the folder where it is"
+    )
+
+
+def require_best(source: Path, table: Table, published: tuple[float, float] | None) -> None:
+    """Raise `InvalidTable` unless a table has the published best accuracies."""
+    if published is None:
+        return
+    for what, values, best in (
+        ("validation", table.accuracy, published[0]),
+        ("test", table.test, published[1]),
+    ):
+        digits = 4 if best == round(best, 4) else 6
+        found = float(np.nanmax(values))
+        if round(found, digits) != best:
+            raise InvalidTable(
+                f"table: {source}: {table.name}: the best {what} accuracy is {found:.6f}; {best} "
+                "was published, so this is not the benchmark"
+            )

@@ -1,0 +1,99 @@
+"""The training steps of one network: loss, gradients, optimizer, learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_gym.networks import ChildNetwork
+from nas_gym.training.cuda_graph import GraphedStep
+from nas_gym.training.settings import TrainingSettings
+
+
+def batch_loss(
+    network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
+) -> Tensor:
+    """The mean cross-entropy of a batch, and the auxiliary head's weighted where there is one.
+
+    Args:
+        network: In training mode.
+        images: (B, C, H, W).
+        labels: (B,) int64.
+        label_smoothing: As in `torch.nn.functional.cross_entropy`.
+    """
+    outputs = network(images)
+    if isinstance(outputs, Tensor):
+        return F.cross_entropy(outputs, labels, label_smoothing=label_smoothing)
+    main, auxiliary = (
+        F.cross_entropy(output, labels, label_smoothing=label_smoothing) for output in outputs
+    )
+    return main + network.auxiliary_weight * auxiliary
+
+
+class TrainingSteps:
+    """SGD with momentum, its learning rate falling along a half cosine.
+
+    With ``cuda_graphs`` what changes from step to step, learning rate and progress, is in tensors
+    that the graph reads.
+
+    Args:
+        network: On the device, in training mode at every step.
+        settings: How it is trained.
+        device: Where it lies.
+        autocast: Makes the context in which the network computes.
+    """
+
+    def __init__(
+        self,
+        network: ChildNetwork,
+        settings: TrainingSettings,
+        device: torch.device,
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        self.network, self.settings, self._autocast = network, settings, autocast
+        self._graph: GraphedStep | None = None
+        self._rate = torch.tensor(settings.learning_rate, device=device)
+        self._progress = torch.zeros((), device=device)
+        self.optimizer = torch.optim.SGD(
+            network.parameters(),
+            lr=self._rate if settings.cuda_graphs else settings.learning_rate,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov and settings.momentum > 0,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+
+    def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+        """One step; the loss, as a tensor () that the next step may overwrite.
+
+        Args:
+            images: (B, C, H, W), always of the same shape.
+            labels: (B,) int64.
+            progress: How much of the training is done, from 0 to 1.
+        """
+        rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
+        if not self.settings.cuda_graphs:
+            self.optimizer.param_groups[0]["lr"] = rate
+            self.network.set_progress(progress)
+            return self._eager(images, labels)
+        self._rate.fill_(rate)
+        self._progress.fill_(progress)
+        if self._graph is None:
+            self.network.set_progress(self._progress)
+            self._graph = GraphedStep(self._eager, self.network, self.optimizer, images, labels)
+        return self._graph(images, labels)
+
+    def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
+        with self._autocast():
+            loss = batch_loss(self.network, images, labels, self.settings.label_smoothing)
+        loss.backward()
+        if self.settings.gradient_clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.detach()

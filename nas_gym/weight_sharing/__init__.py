@@ -1,0 +1,1 @@
+"""Trains a supernet, and evaluates children inside it, whose weights they share."""

@@ -1,0 +1,162 @@
+"""Supernets: one network that holds the weights of all children of ENAS's search spaces.
+
+Pham et al. 2018, https://arxiv.org/abs/1802.03268, sections 2.3 and 2.4; the details are those of
+the released code's search, https://github.com/melodyguan/enas, src/cifar10/micro_child.py and
+general_child.py. Every layer, and both halves of every node, hold the weights of all operations;
+a node's half holds them once for each earlier state that it can take. A child's forward pass runs
+its own path and nothing else.
+
+The children are those of the form "released_search" of `nas_gym.families.enas.micro_network` and
+`macro_network`. So the macro search space's skip connections are added to the layer's output, and
+the sum is normalized; the form "released_final" concatenates them. The 1x1 convolution after a
+micro cell, whose inputs are the states that no node takes, is a sum of one for each state.
+
+Where ``batch_statistics`` holds, batch normalization takes the mean and variance of the batch in
+evaluation too, for running ones would mix all children's: so does the released code for the micro
+search space, but not for the macro one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Literal, TypeVar
+
+import torch
+from torch import nn
+
+from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.family import family_of, registered_families
+from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.search_spaces import SearchSpace
+
+FORM: Literal["released_search"] = "released_search"
+
+
+N = TypeVar("N", bound=ChildNetwork)
+
+
+S = TypeVar("S", bound=NetworkSettings)
+
+
+class Supernet(ChildNetwork, ABC):
+    """A network of many children: images (B, C, H, W) in, logits (B, classes) of one child out.
+
+    In training mode with an auxiliary head it gives a pair, as its children do; all share the head.
+    """
+
+    @abstractmethod
+    def set_architecture(self, architecture: Architecture) -> None:
+        """Have the forward pass be that of this child from now on.
+
+        Raises:
+            InvalidArchitecture: it is none of the supernet's children.
+        """
+
+    @abstractmethod
+    def path(self, architecture: Architecture) -> list[nn.Module]:
+        """The modules whose weights a child has; the auxiliary head is none of them.
+
+        Raises:
+            InvalidArchitecture: it is none of the supernet's children.
+        """
+
+    @abstractmethod
+    def child(self, architecture: Architecture) -> ChildNetwork:
+        """The child as a network of its own, with a copy of the weights that it has here.
+
+        Raises:
+            InvalidArchitecture: it is none of the supernet's children.
+        """
+
+    def count_parameters(self, architecture: Architecture) -> int:
+        """How many parameters a child has, without those of the auxiliary head."""
+        modules = self.path(architecture)
+        return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+def build_supernet(
+    search_space: SearchSpace,
+    image_shape: ImageShape,
+    settings: NetworkSettings | None = None,
+    batch_statistics: bool | None = None,
+) -> Supernet:
+    """The supernet of a search space, its weights drawn from torch's global generator.
+
+    Args:
+        search_space: ENAS's macro or micro one.
+        image_shape: Of the images.
+        settings: Its family's; default: the released search's.
+        batch_statistics: Whether the statistics of the batch normalize in evaluation too; default:
+            as released, for the micro search space they do.
+
+    Raises:
+        InvalidSettings: the search space has no supernet, or the settings do not fit.
+    """
+    family = family_of(search_space.architecture_type)
+    build = None if family is None else family.part("supernet")
+    if build is None:
+        able = [family.name for family in registered_families() if family.supernet is not None]
+        raise InvalidSettings(
+            f"search_space: {search_space} has no supernet; the families that have one: "
+            f"{', '.join(able)}"
+        )
+    supernet: Supernet = build(search_space, image_shape, settings, batch_statistics)
+    return supernet
+
+
+def checked_settings(settings_type: type[S], settings: NetworkSettings) -> S:
+    """The settings, if they are of their family and of the search's form."""
+    if not isinstance(settings, settings_type):
+        raise InvalidSettings(
+            f"network: {type(settings).__name__} does not fit this search space; "
+            f"expected {settings_type.__name__}"
+        )
+    form = settings.form  # type: ignore[attr-defined]
+    require(
+        form == FORM,
+        f"form: the children of a supernet have the form {FORM!r}, not {form!r}",
+    )
+    return settings
+
+
+def no_child(architecture: Architecture, expected: str) -> InvalidArchitecture:
+    """Return the error of an architecture that a supernet does not hold."""
+    return InvalidArchitecture(
+        f"kind: {architecture.kind!r} is no child of this supernet; expected {expected!r}"
+    )
+
+
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copy all weights and statistics of a module to its equal."""
+    target.load_state_dict(source.state_dict())
+
+
+def built_child(
+    network_type: type[N],
+    architecture: Architecture,
+    image_shape: ImageShape,
+    settings: NetworkSettings,
+) -> N:
+    """The child with any weights; torch's random numbers are left as they are."""
+    with torch.random.fork_rng([]):
+        network = build_network(architecture, image_shape, settings)
+    assert isinstance(network, network_type)
+    return network
+
+
+def match_statistics(supernet: nn.Module, child: nn.Module) -> None:
+    """Has a child take the batch's statistics if the supernet does, and lie where it lies."""
+    norms = (module for module in supernet.modules() if isinstance(module, nn.BatchNorm2d))
+    if not next(norms).track_running_stats:
+        use_batch_statistics(child.modules())
+    child.to(next(supernet.parameters()).device).to(memory_format=torch.channels_last)
+
+
+def use_batch_statistics(modules: Iterable[nn.Module]) -> None:
+    """Has batch normalization take the batch's mean and variance in evaluation too."""
+    for module in modules:
+        if isinstance(module, nn.BatchNorm2d):
+            module.track_running_stats = False
+            module.running_mean = module.running_var = module.num_batches_tracked = None

@@ -1,0 +1,1 @@
+"""Many children at once: a pool of local processes, or a Ray cluster."""

@@ -1,0 +1,229 @@
+"""`LocalWorkers`: a pool of processes on this machine that evaluate children at the same time."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, InvalidStateError
+from concurrent.futures import TimeoutError as TimedOut
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import torch
+from pebble import ProcessExpired, ProcessPool
+
+from nas_gym.errors import require, require_integer
+from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.workers.pool import (
+    SLOW_IMPORT,
+    Answer,
+    Child,
+    CostOfArchitecture,
+    Pool,
+    Worker,
+    WorkerLost,
+    WorkersFailed,
+    answer_for,
+    check_timeout,
+    converted,
+)
+from nas_gym.workers.processes import end_with_parent, how_it_ended, usable_cores
+from nas_gym.workers.sharing import Share, SharedObject
+
+__all__ = ["LocalWorkers", "WorkersFailed"]
+
+_FROM_OUTSIDE = (-9, -15, 15)
+"""Exit codes after SIGKILL and SIGTERM (pebble's workers turn the latter into a plain exit)."""
+
+
+class LocalWorkers(Pool):
+    """Processes that stay alive, each of which evaluates one child at a time.
+
+    The evaluator is sent once, and its data set is in memory once. What a child is worth does not
+    depend on the worker, nor on how many there are, as long as ``threads`` is the same. Whatever a
+    child does to its worker becomes a status: an exception, an exit or a signal is "crashed", the
+    time-out "timed_out". A worker that died is replaced; the others go on. One that was killed from
+    outside (SIGKILL, SIGTERM) may not have been its child's fault: the child is tried again,
+    `nas_gym.workers.pool.ATTEMPTS` times in all.
+
+    Processes are started anew, not forked from this one, so a script that makes workers has its
+    main part under ``if __name__ == "__main__":``. They end when `close` is called, and when this
+    process ends, even if it is killed.
+
+    Args:
+        evaluator: What the workers run; a `Trainer`, for instance.
+        workers: How many.
+        timeout: Seconds after which a child's worker is ended; default: never.
+        threads: How many threads each has; default: the cores divided by the workers, at least 1.
+        children_per_gpu: How many workers share a GPU, if the evaluator's ``device`` is CUDA.
+        cost: See `Pool`.
+
+    Raises:
+        InvalidSettings: a value is out of its range; there are not so many GPUs; the evaluator
+            cannot be pickled, or its answers change.
+    """
+
+    def __init__(
+        self,
+        evaluator: ChildEvaluator,
+        workers: int,
+        timeout: float | None = None,
+        threads: int | None = None,
+        children_per_gpu: int = 1,
+        cost: CostOfArchitecture | None = None,
+    ) -> None:
+        require_integer("workers", workers, least=1)
+        require_integer("children_per_gpu", children_per_gpu, least=1)
+        check_timeout(timeout)
+        if threads is not None:
+            require_integer("threads", threads, least=1)
+        super().__init__(evaluator, cost)
+        self.timeout = timeout
+        self.threads = threads or max(1, usable_cores() // workers)
+        gpus = _gpus_for(evaluator, workers, children_per_gpu)
+        self._share = Share(evaluator)
+        setups = [_Setup(self._share, self.threads, gpu) for gpu in gpus]
+        self.start([_Process(setup, timeout) for setup in setups])
+
+    def close(self) -> None:
+        super().close()
+        self._share.close()
+
+
+def _gpus_for(
+    evaluator: ChildEvaluator, workers: int, children_per_gpu: int
+) -> list[str] | list[None]:
+    """What each worker sees of CUDA's devices; None if the evaluator uses none."""
+    device = getattr(evaluator, "device", None)
+    if not (isinstance(device, torch.device) and device.type == "cuda"):
+        return [None] * workers
+    names = [str(number) for number in range(torch.cuda.device_count())]
+    if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
+        names = visible.split(",")[: len(names)]
+    if device.index is not None:
+        names = names[device.index : device.index + 1]
+    require(
+        workers <= len(names) * children_per_gpu,
+        f"workers: {workers} do not fit on {len(names)} GPU(s) with {children_per_gpu} each; "
+        "ask for fewer workers or for more children per GPU",
+    )
+    return [names[number % len(names)] for number in range(workers)]
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What a worker process starts from."""
+
+    evaluator: SharedObject
+    threads: int
+    gpu: str | None
+    """What CUDA_VISIBLE_DEVICES is; None leaves it as it is."""
+
+
+class _Process(Worker):
+    """One process, in a pebble pool of its own.
+
+    Pebble ends the process in time, and starts the next one after any death. In a pool of several,
+    workers share a pipe and its lock, and one that is killed while it holds them stops all.
+    """
+
+    def __init__(self, setup: _Setup, timeout: float | None) -> None:
+        self._setup, self._timeout = setup, timeout
+        self._pool = self._new_pool()
+        self._asked: Future[Any] = Future()
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(1, initializer=_start, initargs=(self._setup,), context=_context())
+
+    def begin(self) -> Future[None]:
+        return self._ask(_started)
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        asked = self._ask(_evaluate, child.pickled, child.repeat, timeout=self._timeout)
+        return converted(asked, lambda answer: answer, self._lost)
+
+    def _lost(self, error: BaseException) -> BaseException:
+        """What pebble's exception means for the child."""
+        if isinstance(error, TimedOut):
+            return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
+        if isinstance(error, ProcessExpired):
+            blame = None if error.exitcode in _FROM_OUTSIDE else True
+            return WorkerLost(f"its worker died: {how_it_ended(error.exitcode)}", blame)
+        if isinstance(error, BrokenExecutor):
+            return WorkerLost("its worker died before it took the child up", False)
+        return error
+
+    def _ask(
+        self, function: Callable[..., Any], *args: Any, timeout: float | None = None
+    ) -> Future[Any]:
+        """Has the process call a function."""
+        try:
+            self._asked = self._pool.schedule(function, args, timeout=timeout)
+        except RuntimeError:  # its process died while it had nothing to do
+            self.replace()
+            self._asked = self._pool.schedule(function, args, timeout=timeout)
+        return self._asked
+
+    def check(self) -> None:
+        """Ends the wait for an answer that cannot come: pebble gave up just as it was asked."""
+        if not (self._pool.active or self._asked.done()):
+            with suppress(InvalidStateError):
+                self._asked.set_exception(BrokenExecutor("the process died while it was idle"))
+
+    def replace(self) -> None:
+        self.end()
+        self._pool = self._new_pool()
+
+    def end(self) -> None:
+        """Ends the process, which has three seconds to obey."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+
+@cache
+def _context() -> BaseContext:
+    """How processes are started: from one that has imported torch already, where there is such.
+
+    A process of this kind is ready in a tenth of a second instead of three, and has no copy of
+    torch's memory for itself. Nothing of this process, its threads or its CUDA is forked.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__, SLOW_IMPORT])
+    return context
+
+
+# What follows runs in a worker process.
+
+_own: list[ChildEvaluator | WorkersFailed] = []
+"""The process's evaluator, or why it has none."""
+
+
+def _start(setup: _Setup) -> None:
+    end_with_parent()
+    if setup.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = setup.gpu  # before CUDA is used: torch reads it then
+    torch.set_num_threads(setup.threads)
+    importlib.import_module(SLOW_IMPORT)
+    try:
+        _own.append(setup.evaluator.load())
+    except Exception as error:
+        _own.append(WorkersFailed(f"workers: they cannot load the evaluator: {error!r}"))
+
+
+def _started() -> None:
+    """Raises what went wrong at the start."""
+    if isinstance(_own[0], WorkersFailed):
+        raise _own[0]
+
+
+def _evaluate(architecture: bytes, repeat: int) -> Answer:
+    evaluator = _own[0]
+    assert not isinstance(evaluator, WorkersFailed)
+    return answer_for(evaluator, architecture, repeat)

@@ -1,0 +1,294 @@
+"""`RayWorkers`: a pool of Ray actors that evaluate children on the machines of a cluster."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import torch
+
+from nas_gym.architecture import Architecture
+from nas_gym.errors import InvalidSettings, require, require_integer, require_number
+from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.workers.pool import (
+    SLOW_IMPORT,
+    Answer,
+    Child,
+    CostOfArchitecture,
+    Pool,
+    Worker,
+    WorkerGone,
+    WorkerLost,
+    WorkersFailed,
+    answer_for,
+    check_timeout,
+    converted,
+)
+
+__all__ = ["RayWorkers", "WorkersFailed"]
+
+KNOCK_SECONDS = 10.0
+"""How long a cluster's first machine has to answer."""
+
+
+class RayWorkers(Pool):
+    """Ray actors that stay alive, each of which evaluates one child at a time.
+
+    The interface is that of `nas_gym.workers.local.LocalWorkers`. The evaluator is put into
+    the object store once; actors on one machine share its arrays, which they cannot write to. An
+    actor that died is started again, on another machine if its own is lost, and its child is tried
+    again. Since Ray does not say what an actor died of, a child is "crashed" when it lost
+    `nas_gym.workers.pool.ATTEMPTS` actors; those that went with their machine do not count.
+
+    Args:
+        evaluator: What the actors run. It is made on this machine, so this one and the cluster's
+            have the same kind of device.
+        address: "auto" for the cluster that this machine belongs to, "ray://host:10001" for one
+            elsewhere, or "local" for a new one on this machine; default: the cluster that this
+            process is connected to already, else a new one.
+        workers: How many actors. Those that the cluster has no room for wait until it has. Default:
+            as many as its machines hold when nothing else runs on them.
+        timeout: Seconds after which a child's actor is ended; default: never.
+        num_cpus: Cores, and threads, of each actor.
+        num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
+            evaluator's ``device`` is CUDA, else 0.
+        max_restarts: How often an actor is started again; -1 for no limit. One that dies once more
+            leaves the pool; the others go on, and without any the pool gives up.
+        cost: See `Pool`.
+
+    Raises:
+        InvalidSettings: a value is out of its range; Ray is not installed, or not at that address;
+            the cluster has no room for one actor; the evaluator cannot be pickled, or its
+            answers change.
+    """
+
+    def __init__(
+        self,
+        evaluator: ChildEvaluator,
+        address: str | None = None,
+        workers: int | None = None,
+        timeout: float | None = None,
+        num_cpus: int = 1,
+        num_gpus: float | None = None,
+        max_restarts: int = -1,
+        cost: CostOfArchitecture | None = None,
+    ) -> None:
+        require_integer("num_cpus", num_cpus, least=1)
+        require_integer("max_restarts", max_restarts, least=-1)
+        if workers is not None:
+            require_integer("workers", workers, least=1)
+        check_timeout(timeout)
+        super().__init__(evaluator, cost)
+        gpus = _gpus_for(evaluator, num_gpus)
+        self.timeout = timeout
+        self._ray = _ray()
+        self._connected = self._connect(address)
+        try:
+            room = self._room(num_cpus, gpus)
+            self._evaluator = self._put(evaluator)
+        except BaseException:
+            self._disconnect()
+            raise
+        actor = self._ray.remote(
+            num_cpus=num_cpus,
+            num_gpus=gpus,
+            max_restarts=max_restarts,
+            scheduling_strategy="SPREAD",
+        )(_Evaluating)
+        ready = ([self._evaluator], num_cpus)
+        self.start(
+            [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
+        )
+
+    def _connect(self, address: str | None) -> bool:
+        """Whether this pool has connected, and is to disconnect at its end."""
+        if address is None and self._ray.is_initialized():
+            return False
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+        if address in (None, "local"):
+            options["include_dashboard"] = False
+        try:
+            _knock(address or "local")
+            self._ray.init(address=address or "local", **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InvalidSettings(
+                f"address: there is no Ray cluster at {address!r} ({error}); start one with "
+                "`ray start --head`, or use 'local'"
+            ) from error
+        return True
+
+    def _disconnect(self) -> None:
+        if self._connected:
+            self._ray.shutdown()
+
+    def _room(self, num_cpus: int, num_gpus: float) -> int:
+        """How many actors the cluster's machines hold when nothing else runs on them.
+
+        What is free now, Ray tells late: a pool made where another was just closed would be small.
+        """
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        room = sum(_fits(node, num_cpus, num_gpus) for node in nodes)
+        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+        require(
+            room > 0,
+            f"num_cpus, num_gpus: no machine of the cluster has {num_cpus} CPU(s) and {num_gpus:g} "
+            f"GPU(s) for an actor; there are {cpus:g} and {gpus:g} on {len(nodes)} machine(s)",
+        )
+        return room
+
+    def _put(self, evaluator: ChildEvaluator) -> Any:
+        try:
+            return self._ray.put(evaluator)
+        except TypeError as error:
+            raise InvalidSettings(
+                f"evaluator: {type(evaluator).__name__} cannot be sent to other machines: {error}"
+            ) from error
+
+    def pickled(self, architecture: Architecture) -> bytes:
+        pickled: bytes = self._ray.cloudpickle.dumps(architecture)
+        return pickled
+
+    def suspicious(self, deaths: Sequence[str]) -> int:
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        return sum(machine in alive for machine in deaths)
+
+    def close(self) -> None:
+        super().close()
+        self._disconnect()
+        self._connected = False
+
+
+def _ray() -> Any:
+    try:
+        return importlib.import_module("ray")
+    except ImportError as error:
+        raise InvalidSettings(
+            "Ray is not installed here; install it with `pip install 'nas-gym[ray]'`"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Raises `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+
+
+def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
+    """How many GPUs an actor has."""
+    device = getattr(evaluator, "device", None)
+    cuda = isinstance(device, torch.device) and device.type == "cuda"
+    if num_gpus is None:
+        return 1.0 if cuda else 0.0
+    require_number("num_gpus", num_gpus, 0, math.inf)
+    require(
+        cuda == (num_gpus > 0) or device is None,
+        f"num_gpus: {num_gpus} do not go with an evaluator whose device is {device}",
+    )
+    return num_gpus
+
+
+def _fits(resources: dict[str, float], num_cpus: int, num_gpus: float) -> int:
+    """How many actors a machine has room for."""
+    room = resources.get("CPU", 0.0) / num_cpus
+    if num_gpus > 0:
+        room = min(room, resources.get("GPU", 0.0) / num_gpus)
+    return math.floor(room + 1e-9)
+
+
+class _Actor(Worker):
+    """One actor; Ray starts it again when it dies."""
+
+    def __init__(self, ray: Any, actor: Any, ready: tuple[Any, ...], timeout: float | None) -> None:
+        self._ray, self._actor, self._ready, self._timeout = ray, actor, ready, timeout
+        self._machine = ""
+        self._deadline = math.inf
+
+    def begin(self) -> Future[None]:
+        ready = self._actor.ready.options(max_task_retries=-1).remote(*self._ready).future()
+        return converted(ready, self._remember, self._never_ready)
+
+    def _remember(self, machine: str) -> None:
+        self._machine = machine
+
+    def _never_ready(self, error: BaseException) -> BaseException:
+        """What Ray's exception means for the actor; Ray asks again while it starts anew."""
+        if not isinstance(error, self._ray.exceptions.ActorDiedError):
+            return error
+        reason = str(error).splitlines()[-1]  # the lines before are the actor's names
+        return WorkerGone(
+            f"Ray starts its actor no more ({reason}); if its children end it, a larger "
+            "max_restarts helps, or -1 for no limit"
+        )
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        if self._timeout is not None:
+            self._deadline = time.monotonic() + self._timeout
+        answer = self._actor.evaluate.remote(child.pickled, child.repeat).future()
+        return converted(answer, self._finished, self._lost)
+
+    def _finished(self, answer: Answer) -> Answer:
+        self._deadline = math.inf
+        return answer
+
+    def _lost(self, error: BaseException) -> BaseException:
+        """What Ray's exception means for the child."""
+        timed_out, self._deadline = self._deadline < 0, math.inf
+        errors = self._ray.exceptions
+        if timed_out:
+            return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
+        if type(error) is errors.OutOfMemoryError:
+            return WorkerLost(f"Ray ended it, short of memory: {error}", True, "out_of_memory")
+        if issubclass(type(error), errors.RayTaskError):  # the actor lives
+            return error
+        return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
+
+    def check(self) -> None:
+        """Ends an actor whose child's time is over."""
+        if time.monotonic() > self._deadline:
+            self._deadline = -1.0
+            self.replace()
+
+    def replace(self) -> None:
+        self._ray.kill(self._actor, no_restart=False)
+
+    def end(self) -> None:
+        self._ray.kill(self._actor)
+
+
+class _Evaluating:
+    """What an actor is."""
+
+    evaluator: ChildEvaluator
+
+    def ready(self, evaluator: list[Any], threads: int) -> str:
+        """Gets an actor ready, which knows nothing when it is started again.
+
+        Args:
+            evaluator: One reference, in a list so that Ray leaves it to us to follow it.
+            threads: How many threads the actor has.
+
+        Returns:
+            The machine.
+
+        Raises:
+            WorkersFailed: the evaluator cannot be loaded.
+        """
+        ray = importlib.import_module("ray")
+        torch.set_num_threads(threads)
+        importlib.import_module(SLOW_IMPORT)
+        try:
+            self.evaluator = ray.get(evaluator[0])
+        except Exception as error:
+            raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
+        machine: str = ray.get_runtime_context().get_node_id()
+        return machine
+
+    def evaluate(self, architecture: bytes, repeat: int) -> Answer:
+        return answer_for(self.evaluator, architecture, repeat)

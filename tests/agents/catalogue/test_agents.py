@@ -1,0 +1,223 @@
+"""Every agent is made with defaults that suit its environment, and acts in all of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3 import PPO, SAC
+from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
+
+from nas_agents.catalogue import rl_zoo
+from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.environments import registered_search_spaces
+from nas_agents.catalogue.making import CannotAct, agent_arguments, load_strategy, make_agent
+from nas_agents.search.drivers import FOREVER
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
+from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
+from nas_gym.sb3 import NASVecEnv, VecContinuousAction
+from tests.agents.search.test_run import episodes_of
+from tests.agents.stubs import STUB_ID
+from tests.helpers import LayersSearchSpace, StubEvaluator
+
+ANYWHERE = [name for name, entry in AGENTS.items() if not entry.env_arguments]
+"""Those that need no environment of their own kind."""
+LEARNERS = [name for name in ANYWHERE if load_strategy(AGENTS[name]) is None]
+ROOT = Path(__file__).parents[3]
+
+
+def vec_env(search_space: SearchSpace, number: int = 1) -> NASVecEnv:
+    return NASVecEnv(NASVectorEnv(search_space, StubEvaluator(), number, autoreset_mode="SameStep"))
+
+
+class EpisodeOver(Exception):
+    """The first episode has ended."""
+
+
+class OneEpisode(VecEnvWrapper):
+    """Ends the agent's learning with the first episode."""
+
+    def reset(self) -> Any:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        result = self.venv.step_wait()
+        if result[2].any():
+            raise EpisodeOver
+        return result
+
+
+SEARCH_SPACES = {**registered_search_spaces(), "conditional": LayersSearchSpace()}
+
+
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_every_agent_acts_in_every_environment(name: str) -> None:
+    for search_space in SEARCH_SPACES.values():
+        env, plan = vec_env(search_space), Plan(len(search_space.decisions), 10)
+        agent = make_agent(name, OneEpisode(env), agent_arguments(name, plan), 0, wrap=True)
+        with pytest.raises(EpisodeOver):
+            agent.learn(plan.decisions)
+        assert env.venv.budget.asked == 1
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_every_agent_updates(name: str) -> None:
+    search_space = LayersSearchSpace()
+    number = 1 if name == "ars" else 3
+    plan = Plan(len(search_space.decisions), 30, number)
+    env = vec_env(search_space, number)
+    agent = make_agent(name, env, agent_arguments(name, plan), 0, wrap=True)
+    before = {key: value.clone() for key, value in agent.policy.state_dict().items()}
+    agent.learn(plan.decisions * 24)
+    after = agent.policy.state_dict()
+    assert any(not value.equal(after[key]) for key, value in before.items())
+    assert all(bool(value.isfinite().all()) for value in after.values())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize(("decisions", "number"), [(6, 1), (6, 7), (50, 1), (50, 64)])
+def test_defaults_are_of_whole_episodes_and_undiscounted(
+    name: str, decisions: int, number: int
+) -> None:
+    if name in ("ars", "reinforce", "nas"):
+        return  # they have no discount, and try whole episodes
+    arguments = agent_arguments(name, Plan(decisions, 500, number))
+    assert arguments["gamma"] == 1.0
+    returns = arguments.get("replay_buffer_kwargs", arguments)
+    assert returns["n_steps"] % decisions == 0
+    assert returns["gamma"] == 1.0
+    assert arguments.get("train_freq", decisions) == decisions
+    if "batch_size" in arguments and "gae_lambda" in arguments:
+        assert arguments["n_steps"] * number % arguments["batch_size"] == 0
+
+
+def test_exploration_ends_even_where_time_alone_ends_the_search() -> None:
+    short, endless = (agent_arguments("dqn", Plan(6, episodes)) for episodes in (200, FOREVER))
+    assert short["exploration_fraction"] == 0.5
+    assert endless["exploration_fraction"] * FOREVER == pytest.approx(1000)
+    assert endless["learning_starts"] == 50 * 6
+
+
+def test_arguments_take_the_place_of_defaults() -> None:
+    arguments = agent_arguments("td3", Plan(6, 100), {"noise_std": 0.25, "learning_rate": 0.5})
+    env = VecContinuousAction(vec_env(NASBench201SearchSpace()))
+    agent = make_agent("td3", env, arguments, 0)
+    assert isinstance(agent, OffPolicyAlgorithm)
+    assert agent.learning_rate == 0.5
+    assert isinstance(agent.action_noise, NormalActionNoise)
+    np.testing.assert_array_equal(agent.action_noise._sigma, np.full(5, 0.25))
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "says"),
+    [
+        ("ppo", {"ent_coef": "abc"}, "ent_coef: expected a number, got 'abc'"),
+        ("reinforce", {"ent_coef": "abc"}, "ent_coef: expected a number, got 'abc'"),
+        ("dqn", {"gradient_steps": "abc"}, "gradient_steps: expected a number, got 'abc'"),
+        ("maskable-ppo", {"gamma": True}, "gamma: expected a number, got True"),
+        ("ppo", {"normalize_advantage": "no"}, "normalize_advantage: expected true or false"),
+        ("ppo", {"device": "nowhere"}, "agent: ppo cannot be made: .*nowhere"),
+        ("td3", {"noise_std": -1}, "noise_std: expected a number from 0"),
+        ("ppo", {"noise_std": 0.1}, "noise_std: it adds no noise to its actions"),
+        ("dqn", {"noise_std": 0.1}, "noise_std: it adds no noise to its actions"),
+    ],
+)
+def test_arguments_that_would_fail_later_or_be_ignored(
+    name: str, given: dict[str, Any], says: str
+) -> None:
+    env = vec_env(NASBench201SearchSpace())
+    with pytest.raises(InvalidSettings, match=says):
+        make_agent(name, env, agent_arguments(name, Plan(6, 10), given), 0, wrap=True)
+
+
+def test_words_stay_allowed_where_the_algorithm_has_them() -> None:
+    env = vec_env(NASBench201SearchSpace())
+    for value in ("auto_0.1", 0.2):
+        arguments = agent_arguments("sac", Plan(6, 10), {"ent_coef": value})
+        assert getattr(make_agent("sac", env, arguments, 0, wrap=True), "ent_coef") == value  # noqa: B009
+
+
+class MyPPO(PPO):
+    """An agent of the user's own, which acts in the environment as it is."""
+
+
+class MySAC(SAC):
+    """An agent of the user's own, which acts in a Box alone."""
+
+
+class Binary(OnPolicyAlgorithm):
+    """An agent that can act in no environment of ours."""
+
+    policy_aliases = PPO.policy_aliases
+
+    def __init__(self, policy: str, env: Any, **arguments: Any) -> None:
+        super().__init__(
+            policy, env, 1e-3, 4, 1.0, 1.0, 0.0, 0.5, 0.5, False, -1,
+            supported_action_spaces=(spaces.MultiBinary,), **arguments,
+        )  # fmt: skip
+
+
+def test_agents_of_the_users_own_are_wrapped_where_they_need_it() -> None:
+    plan = Plan(6, 10)
+    for path, wrapped in (("MyPPO", False), ("MySAC", True)):
+        name = f"tests.agents.catalogue.test_agents:{path}"
+        env = vec_env(NASBench201SearchSpace())
+        agent = make_agent(name, env, agent_arguments(name, plan), 0, wrap=True)
+        assert isinstance(agent.env, VecContinuousAction) is wrapped
+
+
+@pytest.mark.parametrize("name", ["sac", "td3", "tests.agents.catalogue.test_agents:MySAC"])
+def test_an_agent_that_cannot_act_is_told_the_wrapper(name: str) -> None:
+    env = vec_env(NASBench201SearchSpace())
+    with pytest.raises(CannotAct, match=r"Discrete\(5\).*nas_gym.wrappers.ContinuousAction"):
+        make_agent(name, env, agent_arguments(name, Plan(6, 10)), 0)
+
+
+def test_an_agent_that_no_wrapper_helps() -> None:
+    name = "tests.agents.catalogue.test_agents:Binary"
+    env = vec_env(NASBench201SearchSpace())
+    with pytest.raises(CannotAct, match="MultiBinary"):
+        make_agent(name, env, agent_arguments(name, Plan(6, 10)), 0, wrap=True)
+
+
+def test_ars_would_design_equal_networks() -> None:
+    with pytest.raises(InvalidSettings, match=r"envs: ars .* 8 equal networks; use 1"):
+        agent_arguments("ars", Plan(6, 10, environments=8))
+
+
+def test_scores_choose_the_best_valid_choice() -> None:
+    env = VecContinuousAction(vec_env(LayersSearchSpace(), 2))
+    env.reset()
+    observations, *_ = env.step(np.array([[0.1, 0.9, 0.3, 1.0], [0.5, 0.5, -1.0, 1.0]]))
+    assert isinstance(observations, np.ndarray)
+    assert observations[:, 0].tolist() == [2, 1]  # there is no choice 4; of equal ones, the first
+    with pytest.raises(InvalidSettings, match="expected Discrete actions, got Box"):
+        VecContinuousAction(env)
+    with pytest.raises(InvalidSettings, match="no action_masks"):
+        VecContinuousAction(DummyVecEnv([lambda: gym.make("CartPole-v1")]))
+
+
+def test_several_networks_at_a_time(tmp_path: Path) -> None:
+    settings = SearchSettings(STUB_ID, "sac", episodes=14, envs=4)
+    result = search(settings, tmp_path / "run")
+    records = episodes_of(result.run)
+    assert len(records) == result.summary["evaluations"]["asked"] == 16
+    record = json.loads((result.run / "settings.json").read_text())
+    assert record["agent_made_with"]["train_freq"] == 20
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNERS if rl_zoo.in_zoo(name)])
+def test_the_rl_zoo_files_hold_the_same_defaults(name: str) -> None:
+    file = ROOT / "examples" / "rl_zoo" / f"{rl_zoo.zoo_name(name)}.yml"
+    again = "run `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`"
+    assert file.read_text(encoding="utf-8") == rl_zoo.configuration(name), again

@@ -1,0 +1,126 @@
+"""The papers' searches as presets: all of them can be made, and what they are said to cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nas_agents.catalogue.entries import Plan
+from nas_agents.catalogue.making import agent_arguments, make_agent
+from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset, with_preset
+from nas_agents.cli.main import app
+from nas_agents.controllers.nasnet_ppo import BaselinePPO
+from nas_agents.controllers.reinforce import Reinforce
+from nas_agents.search.run import final_settings, search
+from nas_agents.search.settings import SearchSettings
+from nas_gym import InvalidSettings, NASVectorEnv
+from nas_gym.data.datasets import load_dataset
+from nas_gym.envs import environment_type
+from nas_gym.family_env import TrainingEnv
+from nas_gym.sb3 import NASVecEnv
+from nas_gym.weight_sharing.evaluator import WeightSharing
+from nas_gym.weight_sharing.settings import WeightSharingSettings
+from tests.agents.search.test_run import episodes_of
+from tests.helpers import StubEvaluator
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_settings_of_a_search(name: str) -> None:
+    """Plain data that the environment, the agent and the final training take."""
+    settings = SearchSettings(**with_preset(name, {"seed": 3}))
+    assert json.loads(json.dumps(with_preset(name, {}))) == with_preset(name, {})
+    env_class = environment_type(settings.env_id)
+    assert issubclass(env_class, TrainingEnv)
+    given = {
+        key: value
+        for key, value in settings.env_arguments.items()
+        if key not in ("dataset", "reward")
+    }
+    if given.pop("evaluator", None) == "weight-sharing":
+        given |= {"filters": 2, "cells": 1} if "cells" in given else {"filters": 2}
+        of_search_space, training = env_class.split_arguments(given, WeightSharingSettings)
+        assert isinstance(training, WeightSharingSettings)
+        search_space = env_class.search_space_type(**of_search_space)
+        digits = load_dataset("digits")
+        evaluator: Any = WeightSharing(search_space, digits, training, "cpu")
+        training = evaluator.child_settings
+    else:
+        of_search_space, training = env_class.split_arguments(given)
+        search_space, evaluator = env_class.search_space_type(**of_search_space), StubEvaluator()
+    final_settings(training, settings.final_arguments)
+    venv = NASVectorEnv(search_space, evaluator, settings.envs, autoreset_mode="SameStep")
+    plan = Plan(venv.decisions, settings.episodes or 0, settings.envs)
+    arguments = agent_arguments(settings.agent, plan, settings.agent_arguments)
+    make_agent(settings.agent, NASVecEnv(venv), arguments, settings.seed)
+
+
+def test_the_papers_controllers() -> None:
+    venv = NASVectorEnv(
+        environment_type("nas_gym/NASNet-v0").default_search_space(),
+        StubEvaluator(), 20, autoreset_mode="SameStep",
+    )  # fmt: skip
+    plan = Plan(venv.decisions, 20_000, 20)
+    nasnet = make_agent("nasnet", NASVecEnv(venv), agent_arguments("nasnet", plan), 0)
+    assert isinstance(nasnet, BaselinePPO)
+    assert (nasnet.learning_rate, nasnet.ent_coef, nasnet.baseline.decay) == (3.5e-4, 1e-5, 0.95)
+    assert nasnet.n_steps * nasnet.n_envs == 20 * venv.decisions
+    nas = make_agent("nas", NASVecEnv(venv), agent_arguments("nas", plan), 0)
+    assert isinstance(nas, Reinforce)
+    assert (nas.learning_rate, nas.n_episodes) == (6e-4, 8)
+    assert nas.policy.features_extractor.lstm.num_layers == 2
+    assert (preset("nas-paper").episodes, preset("nasnet-paper").episodes) == (12_800, 20_000)
+
+
+def test_what_is_given_takes_the_place_of_the_presets() -> None:
+    given = {"episodes": 7, "env_arguments": {"epochs": 3}, "agent_arguments": {"ent_coef": 0.1}}
+    settings = with_preset("nasnet-laptop", given)
+    assert settings["episodes"] == 7
+    assert settings["env_arguments"]["epochs"] == 3
+    assert settings["env_arguments"]["filters"] == 8
+    assert settings["agent_arguments"]["ent_coef"] == 0.1
+    assert settings["agent_arguments"]["learning_rate"] == 3e-3
+    other = with_preset("nasnet-laptop", {"agent": "random"})
+    assert other["agent_arguments"] == {}
+    assert other["env_arguments"] == PRESETS["nasnet-laptop"].env_arguments
+    elsewhere = with_preset("nasnet-laptop", {"env_id": "nas_gym/NAS-v0"})
+    assert elsewhere["env_arguments"] == elsewhere["final_arguments"] == {}
+    assert set(settings) <= {field.name for field in fields(SearchSettings)}
+    with pytest.raises(InvalidSettings, match=r"preset: 'nasnet' is not known; .*nasnet-laptop"):
+        with_preset("nasnet", {})
+
+
+def test_the_multiply_adds_are_what_is_counted() -> None:
+    """Of ten architectures in the place of a hundred."""
+    counted = counted_multiply_adds("nas-laptop", 10)
+    assert counted == pytest.approx(PRESETS["nas-laptop"].multiply_adds, rel=0.5)
+
+
+def test_a_scaled_down_search_runs(tmp_path: Path) -> None:
+    """Its depth schedule included: networks of two layers, then of four."""
+    given = {"episodes": 4, "envs": 2, "final": False}
+    arguments = {"epochs": 1, "depth_schedule": [2, 2, 2]}
+    settings = with_preset("nas-laptop", {**given, "env_arguments": arguments})
+    result = search(SearchSettings(**settings), tmp_path / "run")
+    depths = [record["architecture"].count("filter_height") for record in episodes_of(result.run)]
+    assert depths == [2, 2, 4, 4]
+    assert all(record["reward"] > 0 for record in episodes_of(result.run))
+
+
+def test_the_presets_are_listed_with_their_costs() -> None:
+    result = CliRunner().invoke(app, ["presets", "--json", "--rate", "1e12"])
+    rows = {row["preset"]: row for row in json.loads(result.stdout)}
+    assert set(rows) == set(PRESETS)
+    row = rows["nasnet-paper"]
+    expected = 3 * row["multiply_adds"] * 45_000 * 20 / 1e12
+    assert row["estimated_child_seconds"] == pytest.approx(expected)
+    assert row["estimated_device_days"] == pytest.approx(20_000 * expected / 86_400)
+    table = CliRunner().invoke(app, ["presets"])
+    assert table.exit_code == 0
+    assert "12,800" in table.stdout
+    wrong = CliRunner().invoke(app, ["presets", "--rate", "0"])
+    assert wrong.exit_code == 2

@@ -1,0 +1,198 @@
+"""``nas-gym`` as a user types it: results, JSON, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nas_agents.cli.main import app
+
+TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1"]
+ENV = "nas_gym/NASNet-v0"
+
+
+def nas_gym(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_envs() -> None:
+    result = nas_gym("envs")
+    assert result.exit_code == 0
+    assert ENV in result.stdout
+
+
+def test_envs_as_json() -> None:
+    rows = {row["id"]: row for row in json.loads(nas_gym("envs", "--json").stdout)}
+    row = rows[ENV]
+    assert row["decisions"] == 50
+    assert row["choices"][:10] == [2, 2, 13, 13, 2, 3, 3, 13, 13, 2]
+    assert row["size"] == 5229943396058757337940161399357440000
+
+
+def test_show_prints_exact_costs(tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    result = nas_gym("show", "NASNet-A", "--picture", str(picture))
+    assert "3,346,538 parameters, 544,333,312 multiply-adds" in result.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_as_json() -> None:
+    result = nas_gym(
+        *("show", "NASNet-A", "--json", "--stem", "imagenet", "--classes", "1000"),
+        *("--cells", "4", "--filters", "44"),
+    )
+    facts = json.loads(result.stdout)
+    assert facts["parameters"] == 5_289_978
+    assert facts["multiply_adds"] == 563_638_816
+
+
+def test_show_knows_every_family() -> None:
+    result = nas_gym("show", "NAS-Bench-201-ResNet")
+    assert "559,386 parameters" in result.stdout
+    wrong = nas_gym("show", "NAS-Bench-201-ResNet", "--stem", "imagenet")
+    assert wrong.exit_code == 2
+    assert "stem: this kind of architecture has no such setting" in wrong.stderr
+
+
+def test_show_takes_any_setting_of_the_network() -> None:
+    result = nas_gym(
+        *("show", "PNASNet-5", "--cells", "3", "--filters", "48"),
+        *("--set", "separate_reductions=false", "--set", "skip_reduction_input=true"),
+    )
+    assert "3,189,082 parameters" in result.stdout
+    assert "concatenation" in result.stdout
+
+
+def test_show_measures_latency_where_asked() -> None:
+    facts = json.loads(
+        nas_gym(
+            *("show", "MnasNet-A1", "--json", "--width", "0.25", "--image-size", "8"),
+            *("--latency-set", "repeats=2", "--latency-set", "warmup=0"),
+        ).stdout
+    )
+    assert 0 < facts["latency"] < 10
+    assert facts["latency_spread"] >= 0
+    shown = nas_gym("show", "MnasNet-small", "--image-size", "8", "--latency")
+    assert "2,030,264" not in shown.stdout  # that is with 1000 classes
+    assert "ms a batch of 1, interquartile range" in shown.stdout
+    assert "latency" not in nas_gym("show", "MnasNet-small").stdout
+
+
+def test_a_search_for_accuracy_and_speed(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = nas_gym(
+        *("search", ENV, "--agent", "random", "--episodes", "1", "--no-final", *TINY),
+        *("--set", 'latency={"repeats": 2}', "--run", str(run), "--json"),
+        *("--reward", '{"name": "mnasnet", "target": 0.001, "beta": -1}'),
+    )
+    assert result.exit_code == 0, result.stderr
+    best = json.loads(result.stdout)["best"]
+    expected = best["validation_accuracy"]
+    if best["latency"] > 0.001:
+        expected *= 0.001 / best["latency"]
+    else:
+        expected *= (best["latency"] / 0.001) ** -0.07
+    assert best["reward"] == pytest.approx(expected, abs=1e-6)  # Monitor rounds it
+    episode = json.loads((run / "episodes.jsonl").read_text())
+    assert episode["latency"] == best["latency"]
+
+
+def test_search_then_show(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = nas_gym(
+        *("search", ENV, "--agent", "random", "--episodes", "2", "--run", str(run), *TINY),
+        *("--final-set", "epochs=1", "--final-set", "filters=2", "--json"),
+    )
+    assert result.exit_code == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["episodes"] == 2
+    assert summary["run"] == str(run)
+    assert 0 <= summary["test_accuracy"] <= 1
+    shown = json.loads(nas_gym("show", str(run), "--json").stdout)
+    assert shown["architecture"] == json.loads((run / "best.json").read_text())
+
+
+def test_search_names_the_best(tmp_path: Path) -> None:
+    result = nas_gym(
+        *("search", ENV, "--agent", "random", "--episodes", "1", "--no-final", *TINY),
+        *("--run", str(tmp_path / "run")),
+    )
+    assert result.exit_code == 0
+    assert "best: " in result.stdout
+    assert "validation accuracy" in result.stdout
+    assert "1/1 children" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["search", "nas_gym/NASNet-v9"], "nas_gym/NASNet-v0"),
+        (["search", ENV, "--agent", "ppoo"], "maskable-ppo"),
+        (["search", ENV, "--dataset", "digitz"], "did you mean 'digits'"),
+        (["search", ENV, "--dataset", "nothing.npz"], "nothing.npz"),
+        (["search", ENV, "--device", "cuda:99"], "device"),
+        (["search", ENV, "--reward", "acuracy"], "did you mean 'accuracy'"),
+        (["search", ENV, "--reward", '{"name": "mnasnet", "target": 1}'], "needs latency"),
+        (["search", ENV, "--run", "/proc/nothing/run"], "--run"),
+        (["search", ENV, "--set", "blocks=0"], "blocks"),
+        (["search", ENV, "--set", 'operations=["4x4 convolution"]'], "4x4 convolution"),
+        (["search", ENV, "--set", "blocks"], "NAME=VALUE"),
+        (
+            ["search", "nas_gym/DigitsBench-v0", "--device", "cpu"],
+            "error: 'device' is not an argument of this environment; valid choices: 'seed'",
+        ),
+        (["search", "nas_gym/DigitsBench-v0", "--set", "sed=1"], "did you mean 'seed'"),
+        (["search", ENV, "--episodes", "0"], "episodes"),
+        (["show", "NASNet-Z"], "AmoebaNet-A"),
+        (["show", "NASNet-A", "--cells", "0"], "cells"),
+        (["show", "NASNet-A", "--stem", "cifar100"], "stem"),
+        (["show", "NASNet-A", "--latency-set", "repeat=3"], "did you mean 'repeats'"),
+        (["show", "NASNet-A", "--width", "2"], "width: this kind of architecture has no"),
+        (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], says: str) -> None:
+    result = nas_gym(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("nas-gym: error: ")
+    assert result.stderr.count("\n") == 1
+    assert says in result.stderr
+
+
+def test_an_unknown_option_is_exit_code_2() -> None:
+    assert nas_gym("search", ENV, "--epizodes", "3").exit_code == 2
+
+
+def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # if ignored
+        "from nas_agents.cli.main import main; main()"
+    )
+    command = [sys.executable, "-c", program, "search", ENV, "--agent", "random"]
+    process = subprocess.Popen(
+        [*command, "--episodes", "100000", "--run", str(run), *TINY],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if (run / "best.json").is_file():
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert "stopped by: interrupted" in output
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["episodes"] == len((run / "episodes.jsonl").read_text().splitlines())

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nas_agents.cli.main import app
+from nas_gym import Evaluation
+from nas_gym.store.store import Store
+from tests.helpers import random_architecture
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run folder with a store of three evaluations that went well and one that did not."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with Store(folder / "evaluations.db") as store:
+        for seed, accuracy in enumerate((0.25, 0.75, 0.5)):
+            evaluation = Evaluation("ok", accuracy, (0.1, accuracy), 1.5, seed, "settings", 1234)
+            store.add(random_architecture(seed), evaluation, "my run")
+        failed = Evaluation("diverged", 0.0, (), 1.5, 3, "settings", message='a "loss", or none')
+        store.add(random_architecture(3), failed, "my run")
+    return folder
+
+
+def invoke(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["store", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_show_counts_and_lists_the_best(run: Path) -> None:
+    shown = json.loads(invoke("show", run, "--json", "--best", 2))
+    assert shown["evaluations"] == 4
+    assert shown["settings"] == [{"fingerprint": "settings", "statuses": {"diverged": 1, "ok": 3}}]
+    assert [record["accuracy"] for record in shown["best"]] == [0.75, 0.5]
+    assert shown["best"][0]["architecture"] == random_architecture(1).to_dict()
+    lines = invoke("show", run / "evaluations.db", "--best", 1).splitlines()
+    assert lines[0] == f"4 evaluations in {run / 'evaluations.db'}"
+    assert lines[2].split() == ["settings", "4", "3", "ok,", "1", "diverged"]
+    key = random_architecture(1).key[:8]
+    assert lines[-1].split() == ["75.00%", key, "1,234", "1.5", "my", "run"]
+
+
+def test_export_writes_everything(run: Path, tmp_path: Path) -> None:
+    lines, table = tmp_path / "all.jsonl", tmp_path / "all.csv"
+    assert invoke("export", run, lines) == f"4 evaluations: {lines}\n"
+    assert json.loads(invoke("export", run, table, "--json"))["evaluations"] == 4
+    with Store(run / "evaluations.db") as store:
+        expected = [record.to_dict() for record in store.records()]
+    assert [json.loads(line) for line in lines.read_text().splitlines()] == expected
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row, record in zip(rows, expected, strict=True):
+        assert list(row) == list(record)
+        assert json.loads(row["architecture"]) == record["architecture"]
+        assert json.loads(row["curve"]) == record["curve"]
+        assert float(row["accuracy"]) == record["accuracy"]
+        assert row["message"] == record["message"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "all.jsonl", "all.csv"}
+
+
+def test_merge_adds_what_is_new(run: Path, tmp_path: Path) -> None:
+    target = tmp_path / "all.db"
+    assert json.loads(invoke("merge", run, target, "--json"))["added"] == 4
+    assert invoke("merge", run, target) == f"0 evaluations added; 4 in {target}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere.db"], "there is none at nowhere.db"),
+        (["show", "."], "there is none at evaluations.db"),
+        (["show", "run", "--best", "-1"], "best: expected an integer of at least 0, got -1"),
+        (["show", "mysql://host/name"], "'mysql' is no database"),
+        (["export", "run", "all.xls"], "valid choices: '.csv', '.jsonl'"),
+        (["export", "run", "nowhere/all.csv"], "cannot be written: No such file"),
+        (["merge", "nowhere.db", "all.db"], "there is none at nowhere.db"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    run: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(run.parent)
+    result = CliRunner().invoke(app, ["store", *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert [path.name for path in run.parent.iterdir()] == ["run"]

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nas_agents.cli.main import app
+from nas_gym import Architecture
+from nas_gym.families.nasbench201.digits_bench import digits_bench_table
+from nas_gym.families.nasbench201.env import NASBench201Env
+from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.tables.recording import Recording, RecordingSettings
+from nas_gym.tables.table import built_table
+
+BUILD = ["table", "build", "nas_gym/NASBench201-v0", "--json", "--seeds", "1", "--seed", "4"]
+BUILD += ["--image-size", "4", "--split", "64", "50", "40", "--set", "filters=3"]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A build of the whole search space that was killed when only the table was missing."""
+    out = tmp_path / "table.npz"
+    _, training = NASBench201Env.split_arguments({"filters": 3, "seed": 4})
+    settings = RecordingSettings(training, "digits", 4, (64, 50, 40), seeds=1)
+    recording = Recording(NASBench201SearchSpace(), settings, out)
+    line = {"seed": 0, "status": "ok", "test_right": 30, "seconds": 0.25}
+    line |= {"parameters": 7, "multiply_adds": 9, "validation_right": [10, 20]}
+    with recording.part.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps({**line, "row": row}) + "\n" for row in range(6466))
+    return out
+
+
+def test_a_build_goes_on_where_it_stopped(trained: Path) -> None:
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        "table": str(trained),
+        "architectures": 6466,
+        "seeds": 1,
+    }
+    assert [path.name for path in trained.parent.iterdir()] == [trained.name]
+    table = built_table(trained, NASBench201SearchSpace())
+    assert len(table) == 6466
+    assert (table.accuracy[:-1] == 0.4).all()
+    assert table.evaluation(6465).seed == 4
+    again = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
+    assert again.exit_code == 2
+    assert "exists already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "filters=4"], "was begun with other settings"),
+        (["--set", "width=4"], "'width' is not an argument"),
+        (["--workers", "0"], "workers: expected an integer of at least 1, got 0"),
+        (["--dataset", "digit"], "did you mean 'digits'"),
+    ],
+)
+def test_a_build_that_cannot_be_is_one_line(
+    trained: Path, arguments: list[str], message: str
+) -> None:
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(trained), *arguments])
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_build_beside_something_else_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "table.npz.part").write_text("garbage\n", encoding="utf-8")
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(tmp_path / "table.npz")])
+    assert result.exit_code == 2
+    assert "table.npz.part is none that `nas-gym table build` began" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def die(number: int, row: int, architecture: Architecture) -> None:
+    """Stands in for a training in a worker that is killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_build_whose_worker_is_killed_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_gym.tables.recording._train", die)
+    result = CliRunner().invoke(app, [*BUILD, "--out", str(tmp_path / "table.npz")])
+    assert result.exit_code == 2
+    assert "the same command goes on where it was" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_only_small_search_spaces_whose_children_are_trained_are_built(tmp_path: Path) -> None:
+    out = str(tmp_path / "a.npz")
+    of_nasnet = CliRunner().invoke(app, ["table", "build", "nas_gym/NASNet-v0", "--out", out])
+    assert of_nasnet.exit_code == 2
+    assert "at most 1,000,000" in of_nasnet.stderr
+    of_cartpole = CliRunner().invoke(app, ["table", "build", "CartPole-v1", "--out", out])
+    assert of_cartpole.exit_code == 2
+    assert "'CartPole-v1' is none whose children are trained" in of_cartpole.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_importing_what_is_no_benchmark_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["table", "import", str(tmp_path / "a.pth")])
+    assert result.exit_code == 2
+    assert "is none of an .npz" in result.stderr
+
+
+def test_an_import_prints_where_the_table_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "nas_gym.tables.importing.import_table",
+        lambda source, unpickle, on_progress: tmp_path / f"{source.name}-{unpickle}.npz",
+    )
+    result = CliRunner().invoke(app, ["table", "import", "nats", "--unpickle", "--json"])
+    assert json.loads(result.stdout) == {"table": str(tmp_path / "nats-True.npz")}
+
+
+def test_a_search_of_a_recorded_benchmark_tells_the_best_ones_test_accuracy(
+    tmp_path: Path,
+) -> None:
+    command = ["search", "nas_gym/DigitsBench-v0", "--agent", "random", "--episodes", "20"]
+    result = CliRunner().invoke(
+        app, [*command, "--seed", "4", "--run", str(tmp_path / "run"), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    summary = json.loads(result.stdout)
+    best = Architecture.load(tmp_path / "run" / "best.json")
+    table = digits_bench_table(seed=4)
+    assert summary["best"]["validation_accuracy"] == table.evaluate([best])[0].accuracy
+    assert summary["test_accuracy"] == table.test_accuracy(best)
+    assert summary["evaluations"]["seconds"] > 0
+    assert "test" not in (tmp_path / "run" / "episodes.jsonl").read_text(encoding="utf-8")

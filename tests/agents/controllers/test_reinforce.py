@@ -1,0 +1,195 @@
+"""REINFORCE: its gradient, its baseline, its masks; it learns, and comes back from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+
+from nas_agents.catalogue.entries import NASBENCH201
+from nas_agents.controllers.moving_average import MovingAverage, episode_returns
+from nas_agents.controllers.reinforce import Reinforce
+from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
+from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
+from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
+
+
+def vec_env(search_space: SearchSpace, number: int = 1) -> NASVecEnv:
+    evaluator = RecordedStub(search_space)
+    return NASVecEnv(NASVectorEnv(search_space, evaluator, number, autoreset_mode="SameStep"))
+
+
+def bandit(number: int = 1) -> VecWholeArchitecture:
+    search_space = NASBench201SearchSpace()
+    stub = RecordedStub(search_space)
+    return VecWholeArchitecture(NASVectorEnv(search_space, stub, number, autoreset_mode="SameStep"))
+
+
+class Seen(BaseCallback):
+    """Keeps the actions and the rewards of every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actions: list[Any] = []
+        self.rewards: list[float] = []
+
+    def _on_step(self) -> bool:
+        self.actions.append(self.locals["actions"].tolist())
+        self.rewards += self.locals["rewards"].tolist()
+        return True
+
+
+def test_moving_average_without_correction_starts_at_the_first_reward() -> None:
+    average = MovingAverage(decay=0.9)
+    assert average.before(np.array([0.5, 0.7])) == pytest.approx(0.6)  # there is no earlier one
+    assert average.value == pytest.approx(0.9 * 0.5 + 0.1 * 0.7)
+    assert average.before(np.array([1.0])) == pytest.approx(0.52)
+
+
+def test_moving_average_of_nasbench201_knows_the_reward_itself() -> None:
+    average = MovingAverage(decay=0.9, bias_correction=True, own_reward=True)
+    assert average.before(np.array([0.5])) == pytest.approx(0.5)
+    expected = (0.9 * 0.1 * 0.5 + 0.1 * 0.8) / (1 - 0.9**2)
+    assert average.before(np.array([0.8])) == pytest.approx(expected)
+
+
+def test_moving_average_refuses_a_decay_of_one() -> None:
+    with pytest.raises(InvalidSettings, match=r"baseline_decay: .* \[0, 1\), got 1.0"):
+        MovingAverage(decay=1.0)
+    with pytest.raises(InvalidSettings, match=r"n_episodes: .* got 0"):
+        Reinforce("IndependentLogits", bandit(), n_episodes=0)
+
+
+def test_returns_are_sums_up_to_the_end_of_the_episode() -> None:
+    rewards = np.array([[0.0, 1.0], [2.0, 0.0], [0.0, 4.0], [0.5, 8.0]], dtype=np.float32)
+    dones = np.array([[False, False], [True, False], [False, True], [False, False]])
+    returns, known, first = episode_returns(rewards, dones)
+    assert returns[:, 0].tolist() == [2.0, 2.0, 0.5, 0.5]
+    assert returns[:3, 1].tolist() == [5.0, 4.0, 4.0]
+    assert known.tolist() == [[True, True], [True, True], [False, True], [False, False]]
+    assert first.tolist() == [[True, True], [False, False], [True, False], [False, True]]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_step_follows_the_gradient(number: int) -> None:
+    """With plain ascent, theta moves by the learning rate times the gradient as it is written."""
+    agent = Reinforce(
+        "IndependentLogits",
+        bandit(number),
+        learning_rate=0.1,
+        n_episodes=6,
+        ent_coef=0.03,
+        policy_kwargs={"init_std": 0.3, "optimizer_class": torch.optim.SGD},
+        seed=1,
+    )
+    logits = agent.policy.logits
+    before = logits.detach().clone().requires_grad_()
+    seen = Seen()
+    agent.learn(6, seen)
+    actions = torch.tensor(np.reshape(seen.actions, (6, 6)))
+    log_p = before.log_softmax(-1)
+    advantages = torch.tensor(seen.rewards) - float(np.mean(seen.rewards))
+    chosen = log_p[torch.arange(6), actions].sum(1)
+    entropy = -(log_p.exp() * log_p).sum()
+    ((chosen * advantages).mean() + 0.03 * entropy).backward()
+    assert before.grad is not None
+    torch.testing.assert_close(logits.detach(), before.detach() + 0.1 * before.grad)
+
+
+class Stop(BaseCallback):
+    """Ends the learning in its third step."""
+
+    def _on_step(self) -> bool:
+        return self.n_calls < 3
+
+
+def test_a_callback_can_end_the_learning() -> None:
+    agent = Reinforce("IndependentLogits", bandit(), n_episodes=1).learn(100, Stop())
+    assert agent.num_timesteps == 3
+    assert agent._n_updates == 2
+
+
+def mean_of_last(agent: Reinforce, episodes: int, last: int) -> float:
+    """The mean reward of the last episodes of so many."""
+    env = agent.get_env()
+    assert isinstance(env, VecEnv)
+    seen = Seen()
+    whole = isinstance(env, VecWholeArchitecture)
+    agent.learn(episodes * (1 if whole else 6), seen)
+    rewards = seen.rewards if whole else seen.rewards[5::6]
+    assert len(rewards) == episodes
+    return float(np.mean(rewards[-last:]))
+
+
+def test_it_learns_the_bandit() -> None:
+    """The reward grows with the choices, and some fail: 0.39 +- 0.02 for random search."""
+    agent = Reinforce(env=bandit(), seed=0, **NASBENCH201)
+    assert mean_of_last(agent, 400, 100) > 0.8
+
+
+@pytest.mark.parametrize(("policy", "rate"), [("IndependentLogits", 0.2), ("MlpPolicy", 0.02)])
+def test_it_learns_step_by_step(policy: str, rate: float) -> None:
+    """As above; 0.39 +- 0.02 for random search."""
+    env = vec_env(NASBench201SearchSpace())
+    agent = Reinforce(policy, env, learning_rate=rate, n_episodes=8, seed=0)
+    assert mean_of_last(agent, 400, 100) > 0.7
+
+
+@pytest.mark.parametrize("policy", ["IndependentLogits", "MlpPolicy"])
+@pytest.mark.parametrize("masked", [True, False])
+def test_masks_are_respected(policy: str, masked: bool) -> None:
+    """In a conditional search space; without masks, the environment makes actions valid."""
+    search_space = LayersSearchSpace()
+    venv = NASVectorEnv(search_space, StubEvaluator(), 4, autoreset_mode="SameStep")
+    invalid = []
+    decide = venv._decide
+
+    def watched(actions: Any) -> Any:
+        info = decide(actions)
+        invalid.append(info["invalid_action"].any())
+        return info
+
+    venv._decide = watched  # type: ignore[method-assign]
+    agent = Reinforce(policy, NASVecEnv(venv), n_episodes=5, use_masking=masked, seed=0)
+    agent.learn(4 * 4 * 8)
+    assert agent._n_updates == 4  # two lock-steps of four episodes each
+    assert any(invalid) is not masked
+
+
+def test_whole_architectures_of_a_conditional_search_space_are_made_valid() -> None:
+    search_space = LayersSearchSpace()
+    venv = NASVectorEnv(search_space, StubEvaluator(), 2, autoreset_mode="SameStep")
+    agent = Reinforce("IndependentLogits", VecWholeArchitecture(venv), n_episodes=4, seed=0)
+    agent.learn(40)
+    assert venv.budget.asked == 40
+    beyond = agent.policy.logits.detach()[0, 3]  # depth has three choices
+    assert beyond.abs() < 0.01
+
+
+def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
+    """A saved agent goes on as the original does: policy, optimizer and baseline."""
+    agent = Reinforce(env=bandit(), seed=0, **NASBENCH201).learn(20)
+    agent.save(tmp_path / "agent.zip")
+    loaded = Reinforce.load(tmp_path / "agent.zip", env=bandit())
+    assert loaded.baseline == agent.baseline
+    observation = np.zeros((1, 6), dtype=np.int8)
+    best, _ = agent.predict(observation, deterministic=True)
+    np.testing.assert_array_equal(loaded.predict(observation, deterministic=True)[0], best)
+    for each in (agent, loaded):
+        each.set_random_seed(5)
+        each.learn(20, reset_num_timesteps=False)
+    assert loaded.num_timesteps == agent.num_timesteps == 40
+    assert torch.equal(loaded.policy.logits, agent.policy.logits)
+
+
+def test_predictions_heed_masks() -> None:
+    agent = Reinforce("MlpPolicy", vec_env(NASBench201SearchSpace()), seed=0)
+    mask = np.array([[False, False, True, False, False]])
+    observation = np.zeros((1, 6), dtype=np.int8)
+    actions = [agent.predict(observation, action_masks=mask)[0].item() for _ in range(10)]
+    assert actions == [2] * 10

@@ -1,0 +1,252 @@
+"""A search run: its records, its stop rules, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stable_baselines3 import PPO
+
+from nas_agents.search.recorder import Progress
+from nas_agents.search.run import final_settings, search
+from nas_agents.search.run_folder import InvalidRunFolder
+from nas_agents.search.settings import SearchSettings
+from nas_gym import Architecture, InvalidSettings, NASGymError
+from nas_gym.data.datasets import load_dataset
+from nas_gym.families.nas.network import ChainNetworkSettings
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import build_network
+from nas_gym.search_spaces.cells import ADD
+from nas_gym.store.store import Store
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
+from tests.agents.stubs import STUB_ID
+
+
+def episodes_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("agent", ["ppo", "maskable-ppo", "a2c", "random"])
+def test_every_agent_searches(agent: str, tmp_path: Path) -> None:
+    result = search(SearchSettings(STUB_ID, agent, episodes=12), tmp_path / "run")
+    records = episodes_of(result.run)
+    assert [record["episode"] for record in records] == list(range(1, 13))
+    assert result.stopped_by == "episodes"
+    assert result.progress.best_reward == pytest.approx(max(r["reward"] for r in records))
+    best = Architecture.load(result.run / "best.json")
+    first_best = max(records, key=lambda record: record["reward"])
+    assert best.to_json() == first_best["architecture"]
+    assert (result.run / "best.png").stat().st_size > 0
+    assert (result.run / "checkpoint" / "agent.zip").is_file() == (agent != "random")  # a strategy
+    assert json.loads((result.run / "summary.json").read_text()) == result.summary
+    assert json.loads((result.run / "settings.json").read_text())["agent"] == agent
+
+
+def test_the_same_seed_gives_the_same_episodes(tmp_path: Path) -> None:
+    runs = [
+        search(SearchSettings(STUB_ID, "ppo", episodes=25, seed=seed), tmp_path / str(number)).run
+        for number, seed in enumerate((7, 7, 8))
+    ]
+    first, again, other = ([e["architecture"] for e in episodes_of(run)] for run in runs)
+    assert first == again
+    assert first != other
+
+
+def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
+    tiny = {"blocks": 1, "filters": 4, "epochs": 1, "operations": ["identity", "1x1 convolution"]}
+    settings = SearchSettings(
+        "nas_gym/NASNet-v0",
+        "random",
+        episodes=3,
+        env_arguments=tiny,
+        final_arguments={"epochs": 2, "filters": 6},
+    )
+    epochs: list[tuple[int, int]] = []
+    result = search(settings, tmp_path / "run", on_final_epoch=lambda *epoch: epochs.append(epoch))
+    assert epochs == [(1, 2), (2, 2)]
+    assert result.progress.statuses == {"ok": 3}
+    assert result.final is not None
+    assert 0.05 < result.summary["test_accuracy"] <= 1
+    settings_of_final = TrainingSettings(CellNetworkSettings(cells=1, filters=6))
+    trainer = Trainer(load_dataset("digits"), settings_of_final, device="cpu", final=True)
+    network = build_network(
+        Architecture.load(result.run / "best.json"), trainer.image_shape, trainer.settings.network
+    )
+    network.load_state_dict(torch.load(result.run / "best_weights.pt", weights_only=True))
+    assert trainer.test_accuracy(network) == pytest.approx(result.final.test_accuracy, abs=0.01)
+
+
+def test_a_final_training_that_fails_loses_nothing(tmp_path: Path) -> None:
+    settings = SearchSettings(
+        "nas_gym/NASNet-v0",
+        "random",
+        episodes=1,
+        env_arguments={"blocks": 1, "filters": 2, "epochs": 1},
+        final_arguments={"epochs": 1, "learning_rate": 1e30},
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.final is None
+    assert "Diverged" in json.loads((result.run / "summary.json").read_text())["final_failure"]
+    assert (result.run / "best.json").is_file()
+
+
+def test_the_final_training_is_longer_and_wider_unless_told() -> None:
+    child = TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=2)
+    final = final_settings(child, {})
+    assert (final.epochs, final.network) == (25, CellNetworkSettings(cells=1, filters=16))
+    assert final_settings(replace(child, epochs=20), {}).epochs == 200
+    given = final_settings(child, {"epochs": 3, "filters": 4, "cutout": 2})
+    assert (given.epochs, given.cutout) == (3, 2)
+    assert given.network == CellNetworkSettings(cells=1, filters=4)
+    with pytest.raises(InvalidSettings, match=r"data_fraction: it is 1.0 here, got 0.5; a final"):
+        final_settings(child, {"data_fraction": 0.5})
+    chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
+    assert chain.network == ChainNetworkSettings(filter_scale=1.0)
+
+
+def test_a_target_stops_the_search(tmp_path: Path) -> None:
+    settings = SearchSettings(STUB_ID, "random", episodes=500, target_accuracy=0.375)
+    result = search(settings, tmp_path / "run")
+    records = episodes_of(result.run)
+    assert result.stopped_by == "target_accuracy"
+    assert records[-1]["accuracy"] >= 0.375
+    assert all(record["accuracy"] < 0.375 for record in records[:-1])
+
+
+def test_time_stops_the_search(tmp_path: Path) -> None:
+    settings = SearchSettings(STUB_ID, "random", episodes=None, seconds=0.05)
+    result = search(settings, tmp_path / "run")
+    assert result.stopped_by == "seconds"
+    assert result.progress.episodes >= 1
+
+
+def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.episodes == 5:
+            raise KeyboardInterrupt
+
+    result = search(SearchSettings(STUB_ID, episodes=50), tmp_path / "run", on_episode=interrupt)
+    assert result.stopped_by == "interrupted"
+    assert len(episodes_of(result.run)) == 5
+    assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
+    assert (result.run / "best.json").is_file()
+    assert PPO.load(result.run / "checkpoint" / "agent.zip").num_timesteps > 0
+
+
+def test_a_search_in_which_every_child_fails_ends(tmp_path: Path) -> None:
+    settings = SearchSettings(STUB_ID, episodes=10, env_arguments={"fails": True})
+    result = search(settings, tmp_path / "run")
+    assert result.summary["statuses"] == {"diverged": 10}
+    assert result.summary["best"] is None
+    assert not (result.run / "best.json").exists()
+
+
+def test_repeated_children_are_cached(tmp_path: Path) -> None:
+    nine = {"blocks": 1, "operations": ["identity"], "combines": [ADD]}  # distinct networks
+    settings = SearchSettings(
+        "nas_gym/NASNet-v0",
+        "random",
+        episodes=12,
+        final=False,
+        env_arguments={"filters": 2, "epochs": 1, **nine},
+    )
+    result = search(settings, tmp_path / "run")
+    records = episodes_of(result.run)
+    made = result.summary["evaluations"]["made"]
+    assert result.summary["evaluations"]["asked"] == 12
+    assert made == sum(not record["cached"] for record in records) <= 9
+    assert len({r["reward"] for r in records}) <= made
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "something").write_text("mine")
+    with pytest.raises(InvalidRunFolder, match="never overwritten"):
+        search(SearchSettings(STUB_ID), tmp_path)
+    assert (tmp_path / "something").read_text() == "mine"
+
+
+def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidRunFolder, match="cannot be written"):
+        search(SearchSettings(STUB_ID), tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"episodes": None}, "nothing would stop"),
+        ({"episodes": 0}, "episodes"),
+        ({"seconds": -1.0}, "seconds"),
+        ({"target_accuracy": 1.5}, "target_accuracy"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "1"}, "seed: expected an integer"),
+        ({"seconds": "1"}, "seconds: expected a number"),
+        ({"env_arguments": None}, "env_arguments: expected an object"),
+        ({"agent": None}, "agent: expected a text"),
+    ],
+)
+def test_bad_limits(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidSettings, match=says):
+        SearchSettings(STUB_ID, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (SearchSettings("nas_gym/NASNett-v0"), "did you mean 'nas_gym/NASNet-v0'"),
+        (SearchSettings("CartPole-v1"), "does not take these arguments"),
+        (SearchSettings("no_such_module_at_all:Env-v0"), "cannot be made"),
+        (SearchSettings(STUB_ID, agent="pppo"), "did you mean 'ppo'"),
+        (SearchSettings(STUB_ID, agent="json:loads"), "no Stable-Baselines3 algorithm"),
+        (SearchSettings(STUB_ID, agent="no_such_module_at_all:Agent"), "cannot be imported"),
+        (SearchSettings(STUB_ID, agent_arguments={"n_stepz": 1}), "n_stepz"),
+        (SearchSettings(STUB_ID, env_arguments={"blockz": 1}), "blockz"),
+        (SearchSettings("nas_gym/NASNet-v0", final_arguments={"epochz": 1}), "epochz"),
+        (SearchSettings("nas_gym/NASNet-v0", final_arguments={"epochs": 0}), "epochs"),
+    ],
+)
+def test_bad_settings_leave_no_run_folder(
+    settings: SearchSettings, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NASGymError, match=says):
+        search(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> None:
+    """A resumed search goes on as one that was never interrupted, rule and all."""
+    arguments = {"filters": 2, "epochs": 2, "early_stopping": {"delta": 0.5}, "blocks": 1}
+
+    def begun(episodes: int) -> SearchSettings:
+        return SearchSettings(
+            "nas_gym/NASNet-v0",
+            "random",
+            episodes=episodes,
+            env_arguments=arguments,
+            final=False,
+        )
+
+    whole = search(begun(14), tmp_path / "whole").run
+    curves = (whole / "curves.jsonl").read_text(encoding="utf-8").splitlines()
+    lengths = [len(record.evaluation.curve) for record in Store(whole / "evaluations.db").records()]
+    assert 1 in lengths
+    assert lengths.count(2) == len(curves)
+    part = tmp_path / "part"
+
+    def fall(progress: Progress) -> None:
+        if progress.episodes == 9:
+            raise ConnectionError("the power is gone")
+
+    with pytest.raises(ConnectionError):
+        search(begun(14), part, on_episode=fall)
+    search(begun(14), part, resume=True)
+    results = [
+        [(line["architecture"], line["reward"]) for line in episodes_of(run)]
+        for run in (whole, part)
+    ]
+    assert results[0] == results[1]

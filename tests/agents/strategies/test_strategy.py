@@ -1,0 +1,207 @@
+"""What every strategy is held to, in every search space."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.making import agent_arguments, load_strategy, make_strategy
+from nas_agents.strategies.strategy import Strategy
+from nas_gym import (
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
+    InvalidSettings,
+    NASBench101SearchSpace,
+    SearchSpace,
+)
+from nas_gym.search_spaces import Choices
+from tests.agents.catalogue.test_agents import SEARCH_SPACES
+from tests.helpers import ConvNet, LayersSearchSpace
+
+STRATEGIES = [name for name, entry in AGENTS.items() if load_strategy(entry) is not None]
+SPACES: dict[str, SearchSpace] = {**SEARCH_SPACES, "custom": CustomSearchSpace(ConvNet)}
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_search_space = pytest.mark.parametrize("space", SPACES)
+
+
+def made(name: str, space: str, seed: int = 0, **arguments: Any) -> Strategy:
+    search_space = SPACES[space]
+    plan = Plan(len(search_space.decisions), 100)
+    return make_strategy(name, search_space, agent_arguments(name, plan, arguments), seed)
+
+
+def reward_of(choices: Choices) -> float:
+    """Some reward that follows from the choices."""
+    return float(np.sin(choices @ np.arange(1, len(choices) + 1)))
+
+
+def played(strategy: Strategy, number: int, under_way: int = 1) -> list[Choices]:
+    """So many proposals, several at a time, answered in the reverse order."""
+    proposed: list[Choices] = []
+    while len(proposed) < number:
+        batch = [strategy.propose() for _ in range(under_way)]
+        for choices in reversed(batch):
+            strategy.observe(choices, reward_of(choices))
+        proposed += batch
+    return proposed
+
+
+@every_search_space
+@every_strategy
+def test_proposals_are_complete_and_valid(name: str, space: str) -> None:
+    strategy = made(name, space)
+    for choices in played(strategy, 16) + played(strategy, 8, under_way=4):
+        assert choices.dtype == np.int64
+        np.testing.assert_array_equal(SPACES[space].check(choices), choices)
+
+
+@every_strategy
+@pytest.mark.parametrize("space", ["nas_gym/NASBench201-v0", "conditional"])
+def test_proposals_follow_from_the_seed_and_the_order_of_calls(name: str, space: str) -> None:
+    first, again = (played(made(name, space, seed=4), 36, under_way=3) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    other = played(made(name, space, seed=5), 36, under_way=3)
+    assert np.array_equal(first, other) is (name == "grid")
+
+
+@every_strategy
+def test_a_copy_goes_on_as_the_original(name: str) -> None:
+    strategy = made(name, "conditional")
+    played(strategy, 30)
+    under_way = strategy.propose()
+    copy = pickle.loads(pickle.dumps(strategy))
+    for each in (strategy, copy):
+        each.observe(under_way, 0.5)
+    np.testing.assert_array_equal(played(strategy, 30), played(copy, 30))
+
+
+@every_strategy
+def test_proposals_that_are_never_answered_stop_nothing(name: str) -> None:
+    strategy = made(name, "nas_gym/NASBench201-v0")
+    for number in range(60):
+        choices = strategy.propose()
+        if number % 3 == 0:
+            strategy.observe(choices, reward_of(choices))
+
+
+@every_strategy
+def test_what_was_proposed_is_not_written_to(name: str) -> None:
+    strategy = made(name, "nas_gym/NASBench201-v0")
+    proposed = [strategy.propose() for _ in range(5)]
+    before = [choices.copy() for choices in proposed]
+    for choices in proposed:
+        strategy.observe(choices, reward_of(choices))
+    played(strategy, 40)
+    np.testing.assert_array_equal(proposed, before)
+
+
+@every_strategy
+def test_arguments_that_are_none(name: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"agent: {name} cannot be made: .*'colour'"):
+        made(name, "conditional", colour="red")
+
+
+def test_agents_that_decide_step_by_step_are_no_strategies() -> None:
+    with pytest.raises(InvalidSettings, match="ppo decides step by step"):
+        make_strategy("ppo", LayersSearchSpace(), {}, 0)
+
+
+class Fixed(Strategy):
+    """Proposes one architecture."""
+
+    def propose(self) -> Choices:
+        return self.sample()
+
+    def observe(self, choices: Choices, reward: float) -> None:
+        pass
+
+
+@every_search_space
+def test_a_neighbour_differs_in_one_decision_and_in_what_that_rules_out(space: str) -> None:
+    search_space = SPACES[space]
+    strategy = Fixed(search_space, seed=1)
+    for _ in range(20):
+        choices = strategy.sample()
+        kept = choices.copy()
+        neighbour = strategy.mutate(choices)
+        np.testing.assert_array_equal(search_space.check(neighbour), neighbour)
+        changed = np.flatnonzero(neighbour != choices)
+        if not search_space.conditional:
+            assert len(changed) == 1
+        np.testing.assert_array_equal(choices, kept)
+        # Every later decision that changed had to, or did not exist before.
+        for step in changed[1:]:
+            valid = search_space.valid_choices(neighbour[:step])
+            named = bool(search_space.decisions[step].when)
+            assert not valid[choices[step]] or named
+
+
+@pytest.mark.parametrize("space", ["conditional", "custom", "nas_gym/NASBench201-v0"])
+def test_neighbours_are_all_that_differ_by_one_choice(space: str) -> None:
+    search_space = SPACES[space]
+    strategy = Fixed(search_space, seed=1)
+    for _ in range(5):
+        choices = strategy.sample()
+        firsts = []
+        for neighbour in strategy.neighbours(choices):
+            search_space.check(neighbour)
+            step = np.flatnonzero(neighbour != choices)[0]
+            firsts.append((step, neighbour[step]))
+        expected = [
+            (step, choice)
+            for step in range(len(choices))
+            for choice in np.flatnonzero(search_space.valid_choices(choices[:step]))
+            if choice != choices[step]
+        ]
+        assert firsts == expected
+
+
+def test_mutations_reach_every_neighbour() -> None:
+    strategy = Fixed(SPACES["nas_gym/NASBench201-v0"], seed=0)
+    choices = strategy.sample()
+    reached = {strategy.mutate(choices).tobytes() for _ in range(500)}
+    assert reached == {each.tobytes() for each in strategy.neighbours(choices)}
+    assert len(reached) == 24
+
+
+def test_decisions_that_come_to_exist_are_drawn() -> None:
+    search_space = CustomSearchSpace(ConvNet)
+    names = [decision.name for decision in search_space.decisions]
+    conditional = next(i for i, d in enumerate(search_space.decisions) if d.when)
+    (parent, labels), *_ = search_space.decisions[conditional].when.items()
+    step = names.index(parent)
+    choice = search_space.decisions[step].choices.index(next(iter(labels)))
+    strategy = Fixed(search_space, seed=0)
+    drawn = set()
+    for _ in range(300):
+        choices = strategy.sample()
+        if len(strategy.other_choices(choices, conditional)) == 0:
+            drawn.add(int(strategy.change(choices, step, choice)[conditional]))
+    assert drawn == set(range(len(search_space.decisions[conditional].choices)))
+
+
+def test_a_nine_edge_cell_gives_up_an_edge_for_another() -> None:
+    search_space = NASBench101SearchSpace()
+    strategy = Fixed(search_space, seed=0)
+    edges = np.array([decision.name.startswith("edge") for decision in search_space.decisions])
+    for _ in range(100):
+        choices = strategy.sample()
+        mutated = strategy.mutate(choices)
+        assert mutated[edges].sum() <= 9
+        assert np.count_nonzero(mutated != choices) <= 3
+
+
+class OneNetwork(CustomArchitecture, kind="test-one-network"):
+    decisions = (Decision("kernel", ("3",)),)
+
+
+@every_strategy
+def test_a_search_space_of_one_architecture(name: str) -> None:
+    strategy = make_strategy(name, CustomSearchSpace(OneNetwork), {}, 0)
+    for choices in played(strategy, 30):
+        assert choices.tolist() == [0]

@@ -1,0 +1,434 @@
+"""`load_dataset`: what it reads, how it splits, and what it says about broken data."""
+
+import os
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+import torchvision.datasets
+from PIL import Image
+
+from nas_gym import NASGymError
+from nas_gym.data import datasets
+from nas_gym.data.dataset import Dataset, InvalidDataset
+from nas_gym.data.datasets import NAMES, data_folder, load_dataset
+
+
+def load(dataset: str, image_size: int | None = None) -> Dataset:
+    """As `load_dataset`, without the memory of what was loaded before."""
+    datasets._loaded.cache_clear()
+    return load_dataset(dataset, image_size)
+
+
+def check_split(dataset: Dataset) -> None:
+    """The parts are disjoint, sorted, and together all images; training has every class."""
+    parts = (dataset.train, dataset.validation, dataset.test)
+    together = np.concatenate(parts)
+    assert len(together) == len(dataset.images) == len(dataset.labels)
+    np.testing.assert_array_equal(np.sort(together), np.arange(len(together)))
+    for part in parts:
+        assert part.dtype == np.int64
+        assert (np.diff(part) > 0).all()
+    np.testing.assert_array_equal(
+        np.unique(dataset.labels[dataset.train]), np.unique(dataset.labels)
+    )
+    assert dataset.images.dtype == np.uint8
+    assert dataset.images.ndim == 4
+    assert dataset.labels.dtype == np.int64
+    assert dataset.labels.max() < len(dataset.classes)
+
+
+def shares(dataset: Dataset, part: np.ndarray) -> np.ndarray:
+    """Of every class, the share of its images that are in this part."""
+    number = len(dataset.classes)
+    counts = np.bincount(dataset.labels[part], minlength=number)
+    share: np.ndarray = counts / np.bincount(dataset.labels, minlength=number)
+    return share
+
+
+def test_digits() -> None:
+    digits = load("digits")
+    check_split(digits)
+    assert digits.images.shape == (1797, 8, 8, 1)
+    assert (len(digits.train), len(digits.validation), len(digits.test)) == (1079, 359, 359)
+    assert digits.classes == tuple("0123456789")
+    assert not digits.flips
+    assert (digits.images.min(), digits.images.max()) == (0, 255)
+    assert len(np.unique(digits.images)) == 17
+    for part, share in ((digits.train, 0.6), (digits.validation, 0.2), (digits.test, 0.2)):
+        np.testing.assert_allclose(shares(digits, part), share, atol=0.01)
+
+
+def test_the_split_is_the_same_whenever_it_is_made() -> None:
+    first, second = load("digits"), load("digits")
+    assert first is not second
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(first, part), getattr(second, part))
+    assert first.digest == second.digest
+
+
+def test_a_data_set_is_loaded_once() -> None:
+    assert load_dataset("digits") is load_dataset("digits")
+
+
+def test_image_size_scales_every_image() -> None:
+    digits, scaled = load("digits"), load("digits", 16)
+    assert scaled.images.shape == (1797, 16, 16, 1)
+    np.testing.assert_array_equal(scaled.train, digits.train)
+    shrunk = scaled.images.reshape(-1, 8, 2, 8, 2).mean(axis=(2, 4))
+    assert np.corrcoef(shrunk.ravel(), digits.images.ravel())[0, 1] > 0.95
+    assert scaled.digest != digits.digest
+
+
+@pytest.mark.parametrize("image_size", [0, -8, 8.0, "8", True])
+def test_a_bad_image_size_is_refused(image_size: Any) -> None:
+    with pytest.raises(InvalidDataset, match=f"image_size: .*{image_size!r}"):
+        load("digits", image_size)
+
+
+def arrays(channels: int | None = 3, test: bool = True) -> dict[str, Any]:
+    """Images of four classes as the arrays of an .npz."""
+    rng = np.random.default_rng(0)
+    shape = (6, 5) if channels is None else (6, 5, channels)
+    made: dict[str, Any] = {
+        "x_train": rng.integers(256, size=(40, *shape), dtype=np.uint8),
+        "y_train": np.arange(40, dtype=np.uint8) % 4,
+        "x_test": rng.integers(256, size=(12, *shape), dtype=np.uint8),
+        "y_test": np.arange(12, dtype=np.int32) % 4,
+    }
+    return made if test else {name: made[name] for name in ("x_train", "y_train")}
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+@pytest.mark.parametrize("test", [True, False])
+def test_npz_round_trip(channels: int | None, test: bool, tmp_path: Path) -> None:
+    given = arrays(channels, test)
+    path = tmp_path / "images.npz"
+    np.savez_compressed(path, **given)
+    dataset = load(str(path))
+    check_split(dataset)
+    images = np.concatenate([given[name] for name in given if name[0] == "x"])
+    labels = np.concatenate([given[name] for name in given if name[0] == "y"])
+    np.testing.assert_array_equal(dataset.images, images.reshape(len(images), 6, 5, -1))
+    np.testing.assert_array_equal(dataset.labels, labels)
+    assert dataset.classes == ("0", "1", "2", "3")
+    assert dataset.flips
+    if test:
+        np.testing.assert_array_equal(dataset.test, np.arange(40, 52))
+        assert (len(dataset.train), len(dataset.validation)) == (32, 8)
+    else:
+        assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (24, 8, 8)
+        assert shares(dataset, dataset.test).tolist() == [0.2] * 4
+
+
+@pytest.mark.parametrize("channels", [None, 1, 2, 3, 4])
+def test_npz_images_are_scaled_channel_by_channel(channels: int | None, tmp_path: Path) -> None:
+    given = arrays(channels)
+    values = np.arange(10, 10 + (channels or 1), dtype=np.uint8)
+    for name in ("x_train", "x_test"):
+        given[name][:] = values if channels else values[0]
+    np.savez(tmp_path / "images.npz", **given)
+    dataset = load(str(tmp_path / "images.npz"), 4)
+    assert dataset.images.shape == (52, 4, 4, channels or 1)
+    assert np.abs(dataset.images.astype(int) - values).max() <= 1
+
+
+def test_npz_scaling_does_not_mix_the_channels(tmp_path: Path) -> None:
+    given = arrays(4)
+    for name in ("x_train", "x_test"):
+        given[name][:] = (200, 100, 50, 0)
+    np.savez(tmp_path / "images.npz", **given)
+    assert load(str(tmp_path / "images.npz"), 4).images[0, 0, 0].tolist() == [200, 100, 50, 0]
+
+
+def test_npz_may_name_its_classes(tmp_path: Path) -> None:
+    np.savez(tmp_path / "images.npz", **arrays(), classes=np.array(["a", "b", "c", "d", "e"]))
+    dataset = load(str(tmp_path / "images.npz"))
+    assert dataset.classes == ("a", "b", "c", "d", "e")
+
+
+def broken(**changes: object) -> Callable[[Path], None]:
+    """What writes an .npz in which these arrays differ; None leaves one out."""
+
+    def write(path: Path) -> None:
+        given: dict[str, Any] = {**arrays(), **changes}
+        np.savez(path, **{name: array for name, array in given.items() if array is not None})
+
+    return write
+
+
+def truncated(path: Path) -> None:
+    broken()(path)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def damaged(path: Path) -> None:
+    np.savez_compressed(path, x_train=np.zeros((40, 32, 32), np.uint8), y_train=np.arange(40) % 4)
+    content = bytearray(path.read_bytes())
+    content[100:140] = bytes(255 - byte for byte in content[100:140])
+    path.write_bytes(content)
+
+
+def wrong_check_sum(path: Path) -> None:
+    np.savez(path, **arrays())
+    content = bytearray(path.read_bytes())
+    content[300:310] = bytes(10)
+    path.write_bytes(content)
+
+
+def another_numpy_file(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, arrays()["x_train"])
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (broken(x_train=None), "has the arrays y_train, x_test, y_test; expected x_train"),
+        (broken(y_train=None), "expected x_train and y_train"),
+        (broken(x_test=None), "both or none of x_test and y_test"),
+        (broken(y_test=None), "both or none of x_test and y_test"),
+        (broken(x_train=arrays()["x_train"] / 255), ": x_train: expected uint8 .* got float64"),
+        (broken(x_train=np.zeros((40, 9), np.uint8)), ": x_train: .* shape"),
+        (broken(x_train=np.zeros((0, 6, 5, 3), np.uint8)), ": x_train: .* shape"),
+        (
+            broken(x_test=np.zeros((12, 3, 6, 5), np.uint8)),
+            ": x_test: 5 channels; .* channels last",
+        ),
+        (broken(x_test=np.zeros((12, 6, 6, 3), np.uint8)), ": x_train and x_test .* unlike shapes"),
+        (broken(x_test=np.zeros((12, 6, 5), np.uint8)), ": x_train and x_test .* unlike shapes"),
+        (broken(y_train=np.arange(39)), ": y_train: expected 40 integers, got int64 .*39"),
+        (broken(y_train=np.zeros((40, 1), int)), ": y_train: expected 40 integers"),
+        (broken(y_train=np.zeros(40)), ": y_train: expected 40 integers, got float64"),
+        (broken(y_train=np.arange(40) % 4 - 1), ": y_train: labels start at 0, got -1"),
+        (broken(y_test=np.arange(11)), ": y_test: expected 12 integers"),
+        (broken(classes=np.array(["a", "b"])), ": 2 classes, but labels up to 3"),
+        (broken(classes=np.array("abcd")), ": .*classes"),
+        (broken(y_train=np.array([None] * 40, dtype=object)), "cannot be read"),
+        (broken(y_train=np.arange(40) % 4 * 10**13), ": .*label"),
+        (truncated, "cannot be read"),
+        (damaged, "cannot be read"),
+        (wrong_check_sum, "cannot be read"),
+        (another_numpy_file, ""),
+        (lambda path: path.write_bytes(b"no zip at all"), "cannot be read"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (lambda path: path.write_bytes(pickle.dumps(arrays())), "cannot be read"),
+        (lambda path: path.mkdir(), "cannot be read"),
+        (lambda path: None, "cannot be read"),
+    ],
+)
+def test_a_broken_npz_is_refused_by_name(
+    write: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "images.npz"
+    write(path)
+    with pytest.raises(InvalidDataset, match=f"^dataset: {re.escape(str(path))}.*{message}"):
+        load(str(path))
+
+
+def make_images(
+    folder: Path, classes: tuple[str, ...] = ("cat", "dog"), number: int = 5
+) -> dict[str, tuple[int, int, int]]:
+    """Pictures of one colour a class, of unlike sizes, formats and modes; gives the colours."""
+    colours = {}
+    for index, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        colours[name] = (200 - 60 * index, 100, 40 * index)
+        for picture in range(number):
+            image = Image.new("RGB", (20 + 7 * picture, 30), colours[name])
+            mode = ("RGB", "RGBA", "P")[picture % 3]
+            converted = image.convert(mode, palette=Image.Palette.ADAPTIVE)
+            converted.save(folder / name / f"{picture}.png")
+    return colours
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    colours = make_images(tmp_path, ("cat", "dog", "owl"))
+    dataset = load(str(tmp_path))
+    check_split(dataset)
+    assert dataset.images.shape == (15, 32, 32, 3)
+    assert dataset.classes == ("cat", "dog", "owl")
+    assert dataset.flips
+    assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [9, 3, 3]
+    for image, label in zip(dataset.images, dataset.labels, strict=True):
+        assert (image == colours[dataset.classes[label]]).all()
+
+
+def test_images_are_cropped_to_their_middle_and_scaled(tmp_path: Path) -> None:
+    make_images(tmp_path)
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 255
+    Image.fromarray(wide).save(tmp_path / "cat" / "0.png")
+    dataset = load(str(tmp_path), 20)
+    assert dataset.images.shape == (10, 20, 20, 3)
+    assert (dataset.images[0][:, 2:-2] == 255).all()
+
+
+def test_a_folder_with_train_and_test(tmp_path: Path) -> None:
+    make_images(tmp_path / "train", number=8)
+    make_images(tmp_path / "test", number=3)
+    dataset = load(str(tmp_path))
+    check_split(dataset)
+    np.testing.assert_array_equal(dataset.test, np.arange(16, 22))
+    assert (len(dataset.train), len(dataset.validation)) == (12, 4)
+    assert dataset.classes == ("cat", "dog")
+
+
+def test_train_and_test_of_unlike_classes_are_refused(tmp_path: Path) -> None:
+    make_images(tmp_path / "train")
+    make_images(tmp_path / "test", ("cat", "owl"))
+    with pytest.raises(InvalidDataset, match="train has the classes cat, dog, test has cat, owl"):
+        load(str(tmp_path))
+
+
+def test_one_class_only_is_refused(tmp_path: Path) -> None:
+    make_images(tmp_path, ("cat",))
+    with pytest.raises(InvalidDataset, match=r"images of 1 class; .* at least two"):
+        load(str(tmp_path))
+
+
+def test_too_few_images_of_a_class_are_refused(tmp_path: Path) -> None:
+    make_images(tmp_path)
+    make_images(tmp_path, ("owl",), number=2)
+    with pytest.raises(InvalidDataset, match="fewer than 3 images of the class 'owl'"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("kept", [0, 60])
+def test_a_corrupt_image_is_named(kept: int, tmp_path: Path) -> None:
+    make_images(tmp_path)
+    path = tmp_path / "dog" / "3.png"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InvalidDataset, match=rf"the image {re.escape(str(path))} cannot be read"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("inside", [[], ["cat", "dog"], ["train", "test"]])
+def test_a_folder_without_images_is_refused(inside: list[str], tmp_path: Path) -> None:
+    for name in inside:
+        (tmp_path / name).mkdir()
+    with pytest.raises(InvalidDataset, match=f"^dataset: {re.escape(str(tmp_path))} is no folder"):
+        load(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["cifar-10", "nothing of the kind", "/no/such/folder"])
+def test_an_unknown_name_lists_the_valid_ones(name: str) -> None:
+    with pytest.raises(InvalidDataset) as error:
+        load(name)
+    message = str(error.value)
+    assert message.startswith(f"dataset: {name!r}")
+    for known in NAMES:
+        assert repr(known) in message
+    assert ".npz" in message
+
+
+def test_a_misspelt_name_hints_at_the_right_one() -> None:
+    with pytest.raises(NASGymError, match="did you mean 'cifar10'"):
+        load("cifar-10")
+
+
+def test_the_data_folder_is_the_environments(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    assert data_folder() == tmp_path
+    monkeypatch.delenv("NAS_GYM_DATA")
+    assert data_folder() == Path.home() / ".cache" / "nas_gym"
+
+
+@pytest.mark.parametrize(
+    "failure", [URLError("no network"), RuntimeError("Dataset not found or corrupted")]
+)
+def test_a_known_data_set_that_cannot_be_had_names_the_folder(
+    failure: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unavailable(*_: object, **__: object) -> None:
+        raise failure
+
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    monkeypatch.setattr(torchvision.datasets, "KMNIST", unavailable)
+    with pytest.raises(InvalidDataset, match=re.escape(f"'kmnist' is not in {tmp_path}")) as error:
+        load("kmnist")
+    assert "kmnist.npz" in str(error.value)
+
+
+def test_a_known_data_set_is_read_from_an_npz_in_the_data_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    for name in ("svhn", "fashion-mnist"):
+        np.savez(tmp_path / f"{name}.npz", **arrays())
+    assert not load("svhn").flips
+    assert load("fashion-mnist").flips
+    assert load("svhn").name == "svhn"
+    np.testing.assert_array_equal(load("svhn").test, np.arange(40, 52))
+
+
+class FakeTorchvision:
+    """Holds its images as torchvision's class of that kind does."""
+
+    def __init__(self, kind: str, number: int) -> None:
+        images = np.random.default_rng(number).integers(256, size=(number, 9, 9, 3), dtype=np.uint8)
+        labels = np.arange(number) % 3
+        self.data: Any = images
+        if kind == "cifar10":
+            self.targets: Any = labels.tolist()
+            self.classes = ["a", "b", "c"]
+        elif kind == "mnist":
+            self.data, self.targets = torch.from_numpy(images[..., 0]), torch.from_numpy(labels)
+        elif kind == "usps":
+            self.data, self.targets = images[..., 0], labels.tolist()
+        else:
+            self.data, self.labels = np.moveaxis(images, -1, 1), labels
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("cifar10", 3), ("mnist", 1), ("usps", 1), ("svhn", 3), ("stl10", 3)]
+)
+def test_torchvisions_layouts_are_read_alike(
+    name: str, channels: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def make(root: str, download: bool, **part: object) -> FakeTorchvision:
+        assert (root, download) == (str(tmp_path), True)
+        return FakeTorchvision(name, 30 if part in ({"train": True}, {"split": "train"}) else 9)
+
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    monkeypatch.setattr(torchvision.datasets, name.upper(), make)
+    dataset = load(name)
+    check_split(dataset)
+    expected = [
+        np.random.default_rng(n).integers(256, size=(n, 9, 9, 3), dtype=np.uint8) for n in (30, 9)
+    ]
+    np.testing.assert_array_equal(dataset.images, np.concatenate(expected)[..., :channels])
+    np.testing.assert_array_equal(dataset.labels, [*(np.arange(30) % 3), *(np.arange(9) % 3)])
+    np.testing.assert_array_equal(dataset.test, np.arange(30, 39))
+    assert dataset.classes == (("a", "b", "c") if name == "cifar10" else ("0", "1", "2"))
+
+
+def test_the_validation_part_of_a_large_data_set_is_5000_images(tmp_path: Path) -> None:
+    path = tmp_path / "images.npz"
+    x, y = np.zeros((30_000, 1, 1), np.uint8), np.arange(30_000) % 10
+    np.savez(path, x_train=x, y_train=y, x_test=x[:10], y_test=y[:10])
+    dataset = load(str(path))
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (25_000, 5000, 10)
+
+
+def test_cifar10() -> None:
+    path = Path(os.environ.get("NAS_GYM_DATA", "~/.cache/nas_gym")).expanduser() / "cifar10.npz"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    dataset = load("cifar10")
+    check_split(dataset)
+    assert dataset.images.shape == (60_000, 32, 32, 3)
+    assert (len(dataset.train), len(dataset.validation)) == (45_000, 5000)
+    np.testing.assert_array_equal(dataset.test, np.arange(50_000, 60_000))
+    assert dataset.classes[0] == "airplane"
+    assert dataset.labels[:5].tolist() == [6, 9, 9, 4, 1]
+    assert dataset.flips
+    assert np.bincount(dataset.labels[dataset.validation]).tolist() == [500] * 10

@@ -1,0 +1,145 @@
+"""Ray actors: the same results as in one process, whatever happens to them and their machines.
+
+One cluster of two nodes serves all tests; it is real, and takes some seconds to start.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nas_gym.data.dataset import resplit
+from nas_gym.data.datasets import load_dataset
+from nas_gym.errors import InvalidSettings
+from nas_gym.families.nasbench201.network import NASBench201Settings
+from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.networks.devices import cpu_threads
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
+from nas_gym.workers import pool as pools
+from nas_gym.workers.on_ray import RayWorkers
+from nas_gym.workers.pool import WorkersFailed
+from tests.evaluation.scripted import Script, ScriptedEvaluator, Unreadable, describe_all
+
+ray = pytest.importorskip("ray")
+SMALL: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+BUSY = {  # the other tests run beside it
+    "health_check_failure_threshold": 50,  # a machine that is slow is not dead
+    "worker_niceness": 0,
+}
+HEAD: dict[str, Any] = {**SMALL, "include_dashboard": False, "_system_config": BUSY}
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
+    cluster.add_node(**SMALL)
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    network = NASBench201Settings(cells=1, filters=4)
+    dataset = resplit(load_dataset("digits"), 128, 100, 100)
+    return Trainer(dataset, TrainingSettings(network, epochs=2, batch_size=32), "cpu")
+
+
+@pytest.fixture
+def pool(cluster: Any, trainer: Trainer) -> Iterator[RayWorkers]:
+    evaluator = ScriptedEvaluator(trainer=trainer)
+    with RayWorkers(evaluator, cluster.address) as pool:
+        yield pool
+
+
+def test_children_are_the_bare_trainers_to_the_bit(pool: RayWorkers, trainer: Trainer) -> None:
+    search_space, rng = NASBench201SearchSpace(), np.random.default_rng(0)
+    architectures = [search_space.decode(search_space.sample(rng)) for _ in range(3)]
+    with cpu_threads(1):
+        expected = trainer.evaluate(architectures)
+    made = pool.evaluate(architectures)
+    assert [replace(e, seconds=0.0) for e in made] == [replace(e, seconds=0.0) for e in expected]
+    assert {evaluation.status for evaluation in made} == {"ok"}
+
+
+def test_there_are_as_many_as_the_machines_hold(pool: RayWorkers) -> None:
+    assert pool.workers == 2
+    said = [(threads, shared) for _, threads, _, shared in describe_all(pool)]
+    assert said == [("1", "True")] * 2
+    with RayWorkers(ScriptedEvaluator()) as another:  # whose actors wait
+        assert another.workers == 2
+
+
+def test_whatever_a_child_does_becomes_a_status(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "ATTEMPTS", 2)
+    scripts = {
+        Script("raise", "enough"): ("crashed", "SystemExit: enough"),
+        Script("exit", "3"): ("crashed", None),
+        Script("allocate"): ("out_of_memory", "MemoryError: "),
+        Script("sleep", "60"): ("timed_out", "its time-out of 5.0 s passed"),
+        Script("describe"): ("ok", None),
+    }
+    with RayWorkers(ScriptedEvaluator(), cluster.address, timeout=5.0) as pool:
+        made = pool.evaluate(list(scripts))
+    for evaluation, (status, message) in zip(made, scripts.values(), strict=True):
+        assert evaluation.status == status
+        assert message in (None, evaluation.message)
+    assert "its actor died" in made[1].message
+    assert made[1].message.endswith("(2 times)")
+    assert made[3].seconds >= 5.0
+
+
+def test_an_actor_that_is_gone_for_good_leaves_the_others_to_go_on(
+    cluster: Any, tmp_path: Path
+) -> None:
+    once = Script("kill_once", str(tmp_path / "killed"))
+    with RayWorkers(ScriptedEvaluator(), cluster.address, workers=2, max_restarts=0) as pool:
+        made = pool.evaluate([Script("describe"), once, *[Script("describe")] * 3])
+        assert [evaluation.status for evaluation in made] == ["ok"] * 5
+        assert made[1].message == "survived"
+        with pytest.raises(WorkersFailed, match=r"^workers: none is left.*dead.* max_restarts"):
+            pool.evaluate([Script("exit", "3"), Script("describe")])
+
+
+def test_a_batch_outlives_a_machine(cluster: Any, pool: RayWorkers) -> None:
+    describe_all(pool)
+    futures = [pool.submit(Script("sleep", "0.5"), repeat) for repeat in range(5)]
+    futures[0].result(timeout=300)
+    cluster.remove_node(sorted(cluster.worker_nodes, key=str)[0], allow_graceful=False)
+    made = [future.result(timeout=300) for future in futures]
+    assert [(e.status, e.seed) for e in made] == [("ok", repeat) for repeat in range(5)]
+
+
+def test_an_evaluator_that_cannot_be_loaded_is_one_error(cluster: Any) -> None:
+    with (
+        RayWorkers(Unreadable(), cluster.address) as broken,
+        pytest.raises(WorkersFailed, match=r"cannot load.*OSError.*is gone"),
+    ):
+        broken.evaluate([Script("describe")])
+
+
+def test_what_cannot_be_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator = ScriptedEvaluator()
+    with pytest.raises(InvalidSettings, match=r"num_gpus: 1 do not go with .* device is cpu"):
+        RayWorkers(evaluator, cluster.address, num_gpus=1)
+    evaluator.device = torch.device("cuda")
+    with pytest.raises(InvalidSettings, match=r"no machine of the cluster has .* 1 GPU\(s\)"):
+        RayWorkers(evaluator, cluster.address)
+    with pytest.raises(InvalidSettings, match=r"no Ray cluster at 'ray://127.0.0.1:1' .*refused"):
+        RayWorkers(ScriptedEvaluator(), "ray://127.0.0.1:1")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InvalidSettings, match=r"pip install 'nas-gym\[ray\]'"):
+        RayWorkers(evaluator)

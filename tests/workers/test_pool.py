@@ -1,0 +1,146 @@
+"""What a pool does about workers that are no good, with workers that need no processes."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError, Future
+from typing import Any
+
+import pytest
+
+from nas_gym.errors import InvalidSettings
+from nas_gym.workers.pool import (
+    STARTS,
+    Answer,
+    Child,
+    Pool,
+    Worker,
+    WorkerGone,
+    WorkerLost,
+    WorkersFailed,
+    answer_for,
+)
+from tests.evaluation.scripted import Script, ScriptedEvaluator
+
+
+class IdealWorker(Worker):
+    """Is always ready, and evaluates in the pool's own thread."""
+
+    def begin(self) -> Future[None]:
+        return done(None)
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        return done(answer_for(ScriptedEvaluator(), child.pickled, child.repeat))
+
+    def check(self) -> None:
+        pass
+
+    def replace(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+class BrokenWorker(IdealWorker):
+    """Raises what no worker should raise."""
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        raise FileNotFoundError("the working directory is gone")
+
+    def end(self) -> None:
+        raise ProcessLookupError("it cannot be ended")
+
+
+class SilentWorker(IdealWorker):
+    """Never answers, and cannot be ended if it is ``stuck``."""
+
+    def __init__(self, stuck: bool) -> None:
+        self.stuck, self.ended = stuck, False
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        return Future()
+
+    def end(self) -> None:
+        if self.stuck:
+            raise ProcessLookupError("it cannot be ended")
+        self.ended = True
+
+
+class MortalWorker(IdealWorker):
+    """Dies of children that exit, and begins again as long as it has lives."""
+
+    def __init__(self, lives: int) -> None:
+        self.lives = lives
+
+    def begin(self) -> Future[None]:
+        return super().begin() if self.lives else failed(WorkerGone("buy more lives"))
+
+    def evaluate(self, child: Child) -> Future[Answer]:
+        if child.architecture != Script("exit"):
+            return super().evaluate(child)
+        self.lives -= 1
+        return failed(WorkerLost("its worker died", None))
+
+
+class ChangingEvaluator(ScriptedEvaluator):
+    """Its answers do not last."""
+
+    changes = True
+
+
+def done(result: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(result)
+    return future
+
+
+def failed(error: Exception) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future
+
+
+def test_a_pool_that_breaks_leaves_nobody_waiting() -> None:
+    with Pool(ScriptedEvaluator()) as pool:
+        pool.start([BrokenWorker(), BrokenWorker()])
+        with pytest.raises(WorkersFailed, match="the working directory is gone"):
+            pool.evaluate([Script("sleep", "0")] * 3)
+        with pytest.raises(WorkersFailed, match="cannot go on"):
+            pool.submit(Script("sleep", "0")).result(timeout=300)
+
+
+def test_an_evaluator_whose_answers_change_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="ChangingEvaluator cannot be given to workers"):
+        Pool(ChangingEvaluator())
+
+
+def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
+    pool, workers = Pool(ScriptedEvaluator()), [SilentWorker(True), SilentWorker(False)]
+    pool.start(workers)
+    asked = [pool.submit(Script("sleep", "0")) for _ in range(3)]
+    pool.close()
+    assert [worker.ended for worker in workers] == [False, True]
+    for future in asked:
+        with pytest.raises(CancelledError, match="closed"):
+            future.result(timeout=300)
+
+
+def test_workers_that_are_gone_leave_the_others_to_go_on() -> None:
+    exits, sleeps = Script("exit"), Script("sleep", "0")
+    with Pool(ScriptedEvaluator()) as pool:
+        pool.start([MortalWorker(1), MortalWorker(1), MortalWorker(2)])
+        made = pool.evaluate([sleeps, exits, sleeps, sleeps])  # costs three lives
+        assert [evaluation.status for evaluation in made] == ["ok", "crashed", "ok", "ok"]
+        assert made[1].message == "its worker died (3 times)"
+        assert pool.evaluate([sleeps])[0].status == "ok"
+        assert pool.workers == 1
+        with pytest.raises(WorkersFailed, match=r"none is left.* gone: buy more lives"):
+            pool.evaluate([exits, sleeps])
+        with pytest.raises(WorkersFailed, match="none is left"):
+            pool.submit(sleeps)
+
+
+def test_more_workers_may_go_than_may_fail_to_start() -> None:
+    with Pool(ScriptedEvaluator()) as pool:
+        pool.start([*[MortalWorker(0) for _ in range(2 * STARTS)], IdealWorker()])
+        assert pool.evaluate([Script("sleep", "0")])[0].status == "ok"
