@@ -65,20 +65,20 @@ def _evaluators(env: VecEnv) -> list[Any]:
 
 
 def best_by_shared_weights(
-    evaluator: Memory, candidates: Sequence[Architecture]
+    memory: Memory, candidates: Sequence[Architecture]
 ) -> tuple[Architecture, Evaluation]:
     """The best of some architectures by all validation images, and its evaluation.
 
     They count as evaluations asked for.
 
     Args:
-        evaluator: An environment's, whose children share their weights.
+        memory: An environment's, whose children share their weights.
         candidates: At least one.
     """
-    shared = evaluator.evaluator
+    shared = memory.evaluator
     assert isinstance(shared, WeightSharing)
     with shared.on_whole_split():
-        evaluations = evaluator.evaluate(candidates)
+        evaluations = memory.evaluate(candidates)
     best = int(np.argmax([evaluation.accuracy for evaluation in evaluations]))
     return candidates[best], evaluations[best]
 
