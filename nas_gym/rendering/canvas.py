@@ -82,6 +82,19 @@ class Canvas:
         middle = (y0 + y1) / 2
         self.curve((start, (x0, middle), (x1, middle), end), colour, arrow)
 
+    def bend(
+        self,
+        start: tuple[float, float],
+        corner: tuple[float, float],
+        end: tuple[float, float],
+        colour: str,
+    ) -> None:
+        """Draw a quarter of a circle, or nearly so, instead of a corner."""
+        first, second = (
+            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
+        )
+        self.curve((start, first, second, end), colour)
+
     def curve(
         self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
     ) -> None:

@@ -130,7 +130,8 @@ class Wide(OwnSearchSpace):
     """Too many sequences to count one by one."""
 
     def valid_choices(self, prefix: Choices) -> Mask:
-        return np.arange(3) != (prefix[-1] if len(prefix) else 3)
+        valid: Mask = np.arange(3) != (prefix[-1] if len(prefix) else 3)
+        return valid
 
 
 def test_a_size_that_cannot_be_counted_is_refused_with_the_remedy() -> None:

@@ -97,26 +97,13 @@ class _MacroDrawing:
         x = edge + side * self.pitch * (self.lanes - output // 2)
         ink = colour(output // 2)
         leaves = self._top(output) + _LEAVES
-        self._draw_bend((x - side * self.bend, leaves), (x, leaves - self.bend), (x, leaves), ink)
+        self.canvas.bend((x - side * self.bend, leaves), (x, leaves), (x, leaves - self.bend), ink)
         self.canvas.line((edge, leaves), (x - side * self.bend, leaves), ink)
         for taker in takers:
             y = self._arrival(output, taker)
-            self._draw_bend((x, y + self.bend), (x - side * self.bend, y), (x, y), ink)
+            self.canvas.bend((x, y + self.bend), (x, y), (x - side * self.bend, y), ink)
             self.canvas.line((x - side * self.bend, y), (edge, y), ink)
         self.canvas.line((x, leaves - self.bend), (x, y + self.bend), ink)
-
-    def _draw_bend(
-        self,
-        start: tuple[float, float],
-        end: tuple[float, float],
-        corner: tuple[float, float],
-        ink: str,
-    ) -> None:
-        """Draw a quarter of a circle instead of a corner."""
-        controls = [
-            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
-        ]
-        self.canvas.curve((start, *controls, end), ink)
 
     def _arrival(self, output: int, taker: int) -> float:
         """Return the height at which a skip arrives: older ones higher, so fewer lines cross."""

@@ -110,7 +110,7 @@ class _ChainDrawing:
         users = [row for row, taken in enumerate(self.rows) if source in taken and row > source + 1]
         y, ink = self._middle(source) - _PORT, colour(source)
         self.canvas.line((self._edge(side), y), (x - side * _BEND, y), ink)
-        self._bend((x - side * _BEND, y), (x, y), (x, y - _BEND), ink)
+        self.canvas.bend((x - side * _BEND, y), (x, y), (x, y - _BEND), ink)
         self.canvas.line((x, y - _BEND), (x, self._middle(users[-1]) + _PORT + _BEND), ink)
 
     def _draw_inputs(self, row: int, sources: list[int]) -> None:
@@ -121,26 +121,13 @@ class _ChainDrawing:
             lanes = [(*self._lane(source), source) for source in sources]
             places = [(x, source) for on, x, source in lanes if on == side]
             for x, source in places:
-                self._bend((x, y + _BEND), (x, y), (x - side * _BEND, y), colour(source))
+                self.canvas.bend((x, y + _BEND), (x, y), (x - side * _BEND, y), colour(source))
             if places:
                 farthest = max(side * x for x, _ in places) * side
                 start = (farthest - side * _BEND, y)
                 middle = ((start[0] + edge) / 2, y)
                 ink = FAINT if len(places) > 1 else colour(places[0][1])
                 self.canvas.curve((start, middle, middle, (edge, y)), ink, arrow=True)
-
-    def _bend(
-        self,
-        start: tuple[float, float],
-        corner: tuple[float, float],
-        end: tuple[float, float],
-        ink: str,
-    ) -> None:
-        """Draw a quarter of a circle, or nearly so."""
-        first, second = (
-            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
-        )
-        self.canvas.curve((start, first, second, end), ink)
 
 
 def _lanes(rows: list[tuple[int, ...]]) -> dict[int, int]:
