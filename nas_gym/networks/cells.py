@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nas_gym.errors import require
 from nas_gym.networks.operations import (
     OPERATIONS,
     Builder,
@@ -17,14 +16,6 @@ from nas_gym.networks.operations import (
     conv,
 )
 from nas_gym.search_spaces.cells import ADD, Block
-
-
-def require_keep(name: str, value: object) -> None:
-    """Raise `InvalidSettings` unless ``value`` is a probability above 0."""
-    require(
-        type(value) in (int, float) and 0 < value <= 1,  # type: ignore[operator]
-        f"{name}: expected a number in (0, 1], got {value!r}",
-    )
 
 
 @dataclass(frozen=True)

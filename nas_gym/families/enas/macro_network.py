@@ -20,13 +20,11 @@ later; those reductions, which nothing trains, are left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_gym.errors import choices_hint, require, require_integer, require_number
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture, MacroLayer, pooled_after
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import (
@@ -38,11 +36,10 @@ from nas_gym.networks.operations import (
     relu_conv_bn,
     squeeze,
 )
+from nas_gym.settings import Share, Size, settings
 
-FORMS = ("released_final", "released_search", "paper")
 
-
-@dataclass(frozen=True)
+@settings
 class MacroNetworkSettings(NetworkSettings):
     """What surrounds the layers; the defaults are those of the released final training.
 
@@ -50,18 +47,12 @@ class MacroNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    filters: int = 96
+    filters: Size = 96
     """F, the filters of the first layers; 36 in the released search."""
     form: Literal["released_final", "released_search", "paper"] = "released_final"
     """Which of the three networks; see the module."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
-
-    def __post_init__(self) -> None:
-        require_integer("filters", self.filters, least=1)
-        hint = choices_hint(self.form, FORMS)
-        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
-        require_number("dropout", self.dropout, 0, 1)
 
 
 _POOLS = {"average_pooling": "average", "max_pooling": "max"}

@@ -25,10 +25,9 @@ from typing import Literal, TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import choices_hint, require, require_integer, require_number, require_truth
 from nas_gym.families.enas.micro_search_space import ENASMicroArchitecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
-from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.cells import BlockModule, State, halved, match_state
 from nas_gym.networks.operations import (
     Builder,
     DropPath,
@@ -41,11 +40,10 @@ from nas_gym.networks.operations import (
     squeeze,
 )
 from nas_gym.search_spaces.cells import Cell
+from nas_gym.settings import Cells, Keep, Share, Size, settings
 
-FORMS = ("released_final", "released_search")
 
-
-@dataclass(frozen=True)
+@settings
 class ENASCellNetworkSettings(NetworkSettings):
     """The skeleton around the cells; the defaults are the paper's final network's.
 
@@ -53,28 +51,19 @@ class ENASCellNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 6
+    cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 in the released search."""
-    filters: int = 36
+    filters: Size = 36
     """Filters of each state in the first stack; 20 in the released search. The stem has three
     times as many."""
     form: Literal["released_final", "released_search"] = "released_final"
     """Which of the released code's two networks; see the module."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the first cell after the second reduction."""
-    drop_path_keep: float = 1.0
+    drop_path_keep: Keep = 1.0
     """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "filters"):
-            require_integer(name, getattr(self, name), least=1)
-        hint = choices_hint(self.form, FORMS)
-        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
-        require_truth("auxiliary_head", self.auxiliary_head)
-        require_keep("drop_path_keep", self.drop_path_keep)
-        require_number("dropout", self.dropout, 0, 1)
 
 
 def _identity(channels: int, filters: int, stride: int) -> nn.Module:

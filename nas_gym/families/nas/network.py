@@ -8,21 +8,19 @@ the largest (section 3.3). A convolution is followed by batch normalization and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import concatenate, conv, initialize
 from nas_gym.search_spaces.chains import ChainArchitecture, Convolution
+from nas_gym.settings import Scale, settings
 
 
-@dataclass(frozen=True)
+@settings
 class ChainNetworkSettings(NetworkSettings):
     """What is not chosen about a chain's network.
 
@@ -32,16 +30,9 @@ class ChainNetworkSettings(NetworkSettings):
 
     width_setting = "filter_scale"
 
-    filter_scale: float = 1.0
+    filter_scale: Scale = 1.0
     """What every layer's number of filters is multiplied by, rounded, at least one; the paper's is
     1."""
-
-    def __post_init__(self) -> None:
-        scale = self.filter_scale
-        require(
-            type(scale) in (int, float) and 0 < scale < math.inf,
-            f"filter_scale: expected a number above 0, got {scale!r}",
-        )
 
     def scaled(self, filters: int) -> int:
         """The filters of a layer for which ``filters`` were chosen."""

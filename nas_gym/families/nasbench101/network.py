@@ -8,17 +8,18 @@ https://github.com/google-research/nasbench, nasbench/lib/model_builder.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from nas_gym.errors import require_integer
 from nas_gym.families.nasbench101.search_space import MAX_VERTICES, NASBench101Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import concatenate, conv, initialize
+from nas_gym.settings import Cells, Size, settings
 
 
-@dataclass(frozen=True)
+@settings
 class NASBench101Settings(NetworkSettings):
     """The skeleton around the cells; the defaults are the benchmark's.
 
@@ -26,16 +27,11 @@ class NASBench101Settings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 3
+    cells: Cells = 3
     """Cells ("modules") in each stack."""
-    filters: int = 128
+    filters: Annotated[Size, Ge(MAX_VERTICES - 2)] = 128
     """Filters of the first stack; at least 5, for up to five vertices share a cell's output."""
-    stacks: int = 3
-
-    def __post_init__(self) -> None:
-        require_integer("cells", self.cells, least=1)
-        require_integer("filters", self.filters, least=MAX_VERTICES - 2)
-        require_integer("stacks", self.stacks, least=1)
+    stacks: Annotated[int, Ge(1), Le(8)] = 3
 
 
 def conv_bn_relu(channels: int, filters: int, size: int = 1) -> nn.Sequential:

@@ -15,9 +15,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require, require_integer, require_number, require_truth
+from nas_gym.errors import require
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
-from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.cells import BlockModule, State, halved, match_state
 from nas_gym.networks.operations import (
     DropPath,
     FactorizedReduction,
@@ -27,12 +27,13 @@ from nas_gym.networks.operations import (
     squeeze,
 )
 from nas_gym.search_spaces.cells import ADD, Cell, CellArchitecture
+from nas_gym.settings import Cells, Keep, Share, Size, settings
 
 IMAGENET_STEM_FROM = 96
 """Images of at least this height get the ImageNet stem where ``stem`` is "auto"."""
 
 
-@dataclass(frozen=True)
+@settings
 class CellNetworkSettings(NetworkSettings):
     """The skeleton around the cells.
 
@@ -42,13 +43,13 @@ class CellNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 6
+    cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""
-    filters: int = 32
+    filters: Size = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
     """"auto" takes "imagenet" for images of 96 pixels and more."""
-    stem_filters: int | None = None
+    stem_filters: Size | None = None
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
     skip_reduction_input: bool = False
@@ -59,22 +60,10 @@ class CellNetworkSettings(NetworkSettings):
     it takes the place of the stack's first normal cell, as PNASNet's."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the last cell before the second reduction."""
-    drop_path_keep: float = 1.0
+    drop_path_keep: Keep = 1.0
     """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "filters"):
-            require_integer(name, getattr(self, name), least=1)
-        if self.stem_filters is not None:
-            require_integer("stem_filters", self.stem_filters, least=1)
-        stems = ("auto", "cifar", "imagenet")
-        require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
-        for name in ("skip_reduction_input", "separate_reductions", "auxiliary_head"):
-            require_truth(name, getattr(self, name))
-        require_keep("drop_path_keep", self.drop_path_keep)
-        require_number("dropout", self.dropout, 0, 1)
 
     def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
         """The stem for images of this shape."""
