@@ -54,7 +54,12 @@ class TrainingEnv(NASEnv):
     ) -> None:
         of_search_space, settings = self.split_arguments(arguments)
         search_space = self.search_space_type(**of_search_space)
-        trainer = Trainer(load_dataset(dataset, image_size), settings, device)
+        trainer = Trainer(
+            load_dataset(dataset, image_size),
+            settings,
+            device,
+            architecture_type=search_space.architecture_type,
+        )
         super().__init__(search_space, trainer, reward, render_mode)
 
     @classmethod

@@ -17,7 +17,7 @@ from nas_gym.settings import Size, settings
 
 @settings
 class ImageShape:
-    """What a network takes and gives: channels, height and width of an image, and classes.
+    """Input and output of a network: channels, height and width of an image, and classes.
 
     Raises:
         InvalidSettings: a value is out of its range.

@@ -57,7 +57,7 @@ class BlockModule(nn.Module):
 
 
 def match_state(state: State, filters: int, halvings: int) -> nn.Module:
-    """What brings a concatenated state to the cell's width and output size."""
+    """Return a module that brings a state to the cell's width and output size."""
     if state.halvings != halvings:
         return FactorizedReduction(state.channels, filters)
     if state.channels != filters:
@@ -66,7 +66,7 @@ def match_state(state: State, filters: int, halvings: int) -> nn.Module:
 
 
 def halved(size: int, times: int) -> int:
-    """The size after so many convolutions of stride 2, each rounding up."""
+    """Return the size after a number of convolutions of stride 2, each rounding up."""
     for _ in range(times):
         size = (size + 1) // 2
     return size

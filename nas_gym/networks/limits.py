@@ -75,9 +75,9 @@ def size_limit() -> Iterator[None]:
     try:
         yield
     except (OverflowError, RuntimeError, TypeError) as error:
-        if any(word in str(error).lower() for word in ("allocate memory", "overflow", "too large")):
+        if any(word in str(error).lower() for word in ("allocate memory", "overflow")):
             raise TooLarge(
-                "network: a layer is larger than the memory; choose fewer filters, classes or pixels"
+                "network: a layer is larger than the memory; choose fewer filters or classes"
             ) from error
         raise
     finally:

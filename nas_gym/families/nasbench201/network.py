@@ -33,7 +33,7 @@ class NASBench201Settings(NetworkSettings):
 
 
 def _operation(label: str, filters: int) -> nn.Module:
-    """An edge's operation: (B, filters, H, W) in, the same shape out."""
+    """Return an edge's operation: (B, filters, H, W) in, the same shape out."""
     if label == "avg_pool_3x3":
         return AveragePool2d(3, 1)
     if label == "skip_connect":
@@ -44,7 +44,7 @@ def _operation(label: str, filters: int) -> nn.Module:
 
 
 class GraphCell(nn.Module):
-    """A cell: every node sums what its edges bring; an edge with ``none`` brings nothing."""
+    """A cell: every node sums the states of its edges; an edge with ``none`` has none."""
 
     def __init__(self, architecture: NASBench201Architecture, filters: int) -> None:
         super().__init__()

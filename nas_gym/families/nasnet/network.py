@@ -1,4 +1,4 @@
-"""Cells stacked into a network, as NASNet does it.
+"""Cells stacked into a network, as in NASNet.
 
 Source: Zoph et al. 2018, https://arxiv.org/abs/1707.07012, section 3 and appendix A, and the code
 released with it, https://github.com/tensorflow/models, research/slim/nets/nasnet. A network is a
@@ -53,8 +53,8 @@ class CellNetworkSettings(NetworkSettings):
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
     skip_reduction_input: bool = False
-    """The cell after a reduction takes, as its older input, that of the reduction cell (as NASNet
-    Large) rather than the reduction cell's newer one (as NASNet Mobile and for CIFAR)."""
+    """The older input of the cell after a reduction is the reduction cell's older input (as NASNet
+    Large) rather than its newer one (as NASNet Mobile and for CIFAR)."""
     separate_reductions: bool = True
     """A reduction cell stands before the second and before the third stack, as NASNet's; if not,
     it takes the place of the stack's first normal cell, as PNASNet's."""
@@ -66,13 +66,13 @@ class CellNetworkSettings(NetworkSettings):
     """The probability of dropping a feature before the classifier."""
 
     def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
-        """The stem for images of this shape."""
+        """Return the stem for images of this shape."""
         if self.stem != "auto":
             return self.stem
         return "imagenet" if image_shape.height >= IMAGENET_STEM_FROM else "cifar"
 
     def resolved_stem_filters(self, stem: str) -> int:
-        """The number of filters of the stem."""
+        """Return the number of filters of the stem."""
         if self.stem_filters is not None:
             return self.stem_filters
         if stem == "cifar":
@@ -84,12 +84,12 @@ class CellModule(nn.Module):
     """One cell: the outputs of the cell before it and of the one before that in, its output out.
 
     Args:
-        cell: What was chosen.
+        cell: The choices.
         current: Shape of h_i, the output of the cell before.
         previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
             takes its place, unprocessed.
         filters: The width of every state in the cell.
-        reduction: Whether operations on the cell's inputs have stride 2.
+        reduction: True if operations on the cell's inputs have stride 2.
         keep: The drop-path probability of this cell at the end of training.
     """
 
@@ -226,7 +226,7 @@ class CellNetwork(ChildNetwork):
 
 @dataclass(frozen=True)
 class _Step:
-    """One cell of the skeleton: its kind, its width, and which output is its older input."""
+    """One cell of the skeleton: its kind, its width, and the number of its older input."""
 
     reduction: bool
     filters: int
@@ -234,7 +234,7 @@ class _Step:
 
 
 def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
-    """The cells of the network in order. Output 0 is the stem's, output k that of cell k."""
+    """Return the cells of the network in order; output 0 is the stem's, output k cell k's."""
     filters = settings.filters
     plan: list[_Step] = []
     if stem == "imagenet":
