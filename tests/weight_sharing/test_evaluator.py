@@ -329,7 +329,7 @@ def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
         ({"period": 0}, "period"),
         ({"period_factor": 0.5}, "period_factor"),
         ({"lowest_learning_rate": -1.0}, "lowest_learning_rate"),
-        ({"validated_on": "all"}, "'minibatch', 'split'"),
+        ({"validated_on": "all"}, "'minibatch' or 'split'"),
         ({"batch_statistics": 1}, "batch_statistics"),
         ({"latency": {}}, "latency: .* leave it out"),
         ({"early_stopping": {}}, "early_stopping: .* leave it out"),
