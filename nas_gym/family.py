@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nas_gym.errors import InvalidSettings
+from nas_gym.registration import register, unregister
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -59,7 +60,7 @@ _families: dict[str, Family] = {}
 
 
 def register_family(family: Family) -> Family:
-    """Make a family known; one of the same name is replaced.
+    """Make a family known, and its environments to Gymnasium; one of the same name is replaced.
 
     Raises:
         InvalidSettings: another family has architectures of this kind.
@@ -70,7 +71,11 @@ def register_family(family: Family) -> Family:
                 f"kind: {family.kind!r} belongs to the family {other.name!r}; give the family "
                 f"{family.name!r} a kind of its own"
             )
+    for env_id in _families[family.name].environments if family.name in _families else ():
+        unregister(env_id)
     _families[family.name] = family
+    for env_id, environment in family.environments.items():
+        register(env_id, environment)
     return family
 
 
