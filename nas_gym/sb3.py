@@ -28,8 +28,8 @@ from nas_gym.errors import InvalidSettings, require, require_arguments
 from nas_gym.search_spaces import SearchSpace, resolve_actions
 from nas_gym.vector_env import (
     OWN_ARGUMENTS,
-    Finished,
     NASVectorEnv,
+    Results,
     check_num_envs,
     checked_actions,
     has_vector_form,
@@ -71,7 +71,8 @@ def make_vec_env(
         env_id: As in `gymnasium.make`, or a function that returns a `NASEnv`.
         n_envs: N.
         seed: The seed of the episodes and of the action space. It changes no reward: children's own
-            seeds follow from an argument of the environment.
+            seeds follow from the environment's
+            ``training_seed``.
         start_index: Number of the first environment in the names of monitor files.
         monitor_dir: Folder for a monitor file of each environment; default: none is written.
         wrapper_class: A wrapper, or a function that wraps an environment.
@@ -91,7 +92,7 @@ def make_vec_env(
     check_num_envs("n_envs", n_envs)
     env = _plain_env(env_id, env_kwargs or {})
     if vec_env_cls is not None or wrapper_class not in LOCK_STEP or not has_vector_form(env):
-        siblings = (_sibling(env) for _ in range(n_envs))
+        siblings = iter([env, *(_sibling(env) for _ in range(n_envs - 1))])
         shared = {**arguments, "env_id": lambda: next(siblings), "env_kwargs": None}
         return env_util.make_vec_env(**shared)
 
@@ -131,7 +132,7 @@ def _plain_env(env_id: str | Callable[..., AnyEnv], arguments: dict[str, Any]) -
 def _sibling(env: NASEnv) -> NASEnv:
     """Return another environment of the same kind, which shares memory and budget."""
     sibling = copy.copy(env)
-    NASEnv.__init__(sibling, env.search_space, env.evaluator, env.reward, env.render_mode)
+    NASEnv.__init__(sibling, env.search_space, env.memory, env.reward, env.render_mode)
     return sibling
 
 
@@ -213,7 +214,7 @@ class NASVecEnv(DummyVecEnv):
         return observations, rewards.astype(np.float32), ended, infos
 
     def final_infos(
-        self, finished: Finished, evaluated: NDArray[np.bool_], observations: NDArray[Any]
+        self, finished: Results, evaluated: NDArray[np.bool_], observations: NDArray[Any]
     ) -> list[dict[str, Any]]:
         """Return the information of N episodes at their end, and monitor those evaluated."""
         limited = self.venv.limits is not None

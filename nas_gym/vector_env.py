@@ -13,11 +13,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, caching_evaluator, check_render_mode, observation_space_of
+from nas_gym.env import NASEnv, check_render_mode, checked_prefix, observation_space_of
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.budget import Budget, Limits
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations, _Listed
+from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.evaluation.memory import Memory, memory_of
 from nas_gym.family import resolve
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
@@ -35,7 +36,7 @@ OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
 """Arguments of `NASVectorEnv` that are not those of the environment."""
 
 
-class Finished(NamedTuple):
+class Results(NamedTuple):
     """Results of N finished episodes.
 
     The budget may end before the last of them are evaluated: ``evaluations`` are those of the first
@@ -94,7 +95,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def __init__(
         self,
         search_space: SearchSpace,
-        evaluator: Evaluator,
+        evaluator: Evaluator | Memory,
         num_envs: int = 1,
         reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
@@ -104,10 +105,10 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         check_num_envs("num_envs", num_envs)
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
-        self.evaluator = caching_evaluator(evaluator, search_space)
+        self.memory = memory_of(evaluator, search_space)
         self.num_envs = num_envs
         self.reward = reward_by_name(reward)
-        check_costs(self.reward, evaluator)
+        check_costs(self.reward, self.memory)
         self.render_mode = render_mode
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
@@ -126,7 +127,8 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             (num_envs, self.decisions), dtype=self.single_observation_space.dtype
         )
         self._all = np.ones(num_envs, dtype=np.bool_)
-        self.finished: Finished | None = None
+        self._single: NASEnv | None = None
+        self.finished: Results | None = None
         """Results of the episodes that ended last."""
         self._start()
         self._started = False
@@ -136,7 +138,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         """Return the vector form of a single environment, which shares its memory and its budget.
 
         Args:
-            env: The environment, without wrappers.
+            env: The environment, without wrappers; it is closed with the vector form.
             num_envs: N.
             **arguments: ``render_mode``, ``autoreset_mode`` and ``limits``.
 
@@ -150,19 +152,15 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             f"{env}: a class with a step() or reset() of its own has no vector form; make it with "
             'vectorization_mode="sync"',
         )
-        vector_env = cls(env.search_space, env.evaluator, num_envs, env.reward, **arguments)
+        vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec = env.spec
+        vector_env._single = env
         return vector_env
 
     @property
     def budget(self) -> Budget:
         """The budget that was spent on evaluations since the environment was made."""
-        return self.evaluator.budget
-
-    @property
-    def stage(self) -> SearchSpace:
-        """The search space as it stands in the episodes under way."""
-        return self._stage
+        return self.memory.budget
 
     @property
     def exhausted(self) -> bool:
@@ -187,16 +185,28 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
 
         Raises:
             gymnasium.error.Error: ``reset_mask`` asks for some of the N only.
-            InvalidSettings: ``choices`` do not begin valid sequences.
+            InvalidSettings, InvalidArchitecture: as in `NASEnv.reset`.
         """
-        options = options or {}
-        if not np.all(options.get("reset_mask", self._all)):
+        options = dict(options or {})
+        if not np.all(options.pop("reset_mask", self._all)):
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
+        prefixes = self._prefixes(options)
         super().reset(seed=seed if seed is None or isinstance(seed, int) else seed[0])
         self._start()
-        if options.get("choices") is not None:
-            self._begin_with(options["choices"])
+        for actions in prefixes.T:
+            self._decide(actions)
         return self._observations.copy(), self._info()
+
+    def _prefixes(self, options: Info) -> NDArray[np.int64]:
+        """Return the choices with which the episodes start, (N, T')."""
+        given = options.get("choices", ())
+        one = np.ndim(given) < 2
+        if not one and len(given) != self.num_envs:
+            raise InvalidSettings(f"options: choices: expected {self.num_envs} rows, got {given!r}")
+        stage = self.search_space.stage(self.budget.asked)
+        each = [given] if one else given
+        rows = [checked_prefix(stage, {**options, "choices": row}) for row in each]
+        return np.broadcast_to(np.array(rows, dtype=np.int64), (self.num_envs, len(rows[0])))
 
     def _start(self) -> None:
         """Begin the episodes: nothing is decided."""
@@ -206,22 +216,6 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self._ended = False
         self._stage = self.search_space.stage(self.budget.asked)
         self._masks: Masks = self._stage.action_masks(self._choices[:, :0])
-
-    def _begin_with(self, choices: Any) -> None:
-        """Decide the first T' decisions, (T',) or (N, T')."""
-        prefixes = np.asarray(choices)
-        rows = prefixes.shape[:-1]
-        fits = prefixes.ndim in (1, 2) and rows in ((), (self.num_envs,))
-        if not fits or prefixes.dtype.kind not in "iu" or prefixes.shape[-1] >= self.decisions:
-            raise InvalidSettings(
-                f"choices: expected fewer than {self.decisions} integers, for all episodes or for "
-                f"each of {self.num_envs}; got shape {prefixes.shape} of {prefixes.dtype}"
-            )
-        for column in np.broadcast_to(prefixes, (self.num_envs, prefixes.shape[-1])).T:
-            if self._decide(column.astype(np.int64)).any():
-                name = self.search_space.decisions[self._step - 1].name
-                self._start()
-                raise InvalidSettings(f"choices: {column.tolist()} are not all valid for {name!r}")
 
     def step(
         self, actions: NDArray[np.int64]
@@ -275,10 +269,10 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             results[f"_{name}"] = finished.evaluated
         return finished.rewards, finished.evaluated.copy(), results
 
-    def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Finished:
+    def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Results:
         """Evaluate complete, valid sequences of choices, (N, T), as far as the limits allow."""
         if self.limits is None:
-            evaluations = self.evaluator.evaluate_choices(stage, choices)
+            evaluations = self.memory.evaluate_choices(stage, choices)
         else:
             evaluations = self._affordable(stage, choices, self.limits)
         columns = {"reward": rewards_of(self.reward, evaluations), **evaluations.columns}
@@ -289,7 +283,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             columns = {name: _padded(column, evaluated) for name, column in columns.items()}
         rewards = columns.pop("reward")
         choices = choices.copy(order="K")
-        self.finished = Finished(stage, choices, rewards, evaluated, evaluations, columns)
+        self.finished = Results(stage, choices, rewards, evaluated, evaluations, columns)
         return self.finished
 
     def _affordable(
@@ -302,9 +296,9 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         made: list[Evaluation] = []
         while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
             batch = choices[len(made) : len(made) + room]
-            evaluations = self.evaluator.evaluate_choices(stage, batch)
+            evaluations = self.memory.evaluate_choices(stage, batch)
             made += [evaluations[index] for index in range(len(batch))]
-        return _Listed(made)
+        return Listed(made)
 
     def _autoreset(self, observations: Observations, info: Info) -> tuple[Observations, Info]:
         """Do what the autoreset mode says at the end of an episode."""
@@ -324,6 +318,11 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             info["budget_exhausted"] = np.full(self.num_envs, self.exhausted)
             info["_budget_exhausted"] = self._all
         return info
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the workers and the store that the single environment opened."""
+        if self._single is not None:
+            self._single.close()
 
     def render(self) -> tuple[Any, ...] | None:
         """Return the N networks as far as they are decided: texts, or (H, W, 3) uint8 arrays."""
@@ -387,7 +386,13 @@ def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVect
         NASGymError: an argument is not valid.
     """
     own = {name: arguments.pop(name) for name in OWN_ARGUMENTS if name in arguments}
-    return NASVectorEnv.of(resolve(entry_point)(**arguments), num_envs, **own)
+    check_num_envs("num_envs", num_envs)
+    env = resolve(entry_point)(**arguments)
+    try:
+        return NASVectorEnv.of(env, num_envs, **own)
+    except BaseException:
+        env.close()
+        raise
 
 
 def __getattr__(name: str) -> Callable[..., NASVectorEnv]:

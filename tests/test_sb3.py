@@ -26,7 +26,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, NASVectorEnv
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nas.search_space import NASSearchSpace
 from nas_gym.sb3 import (
     NASVecEnv,
@@ -54,7 +54,7 @@ def vec_env(search_space: SearchSpace, n_envs: int = 3, **arguments: Any) -> NAS
 def test_it_does_what_monitored_environments_in_a_dummy_vec_env_do(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     ours = vec_env(search_space)
-    shared = CachingEvaluator(RecordedStub(search_space))
+    shared = Memory(RecordedStub(search_space))
     theirs = DummyVecEnv([lambda: Monitor(NASEnv(search_space, shared))] * 3)
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
@@ -90,7 +90,6 @@ ATTRIBUTES = (
     "metadata",
     "reward_range",
     "decisions",
-    "search_space",
     "nothing",
     "_nothing",
 )
@@ -267,7 +266,7 @@ def test_make_vec_env_makes_registered_environments() -> None:
     assert envs[0].num_envs == 2
     samples = [env.action_space.sample() for env in envs for _ in range(9)]
     assert samples[:9] == samples[9:18] != samples[18:]
-    seeds = [env.get_attr("evaluator")[0].evaluator.settings.seed for env in envs]
+    seeds = [env.get_attr("memory")[0].evaluator.settings.seed for env in envs]
     assert len(set(seeds)) == 1  # the children's own seeds do not follow from this one
     for message, given in [
         ("'epoch' is not an argument", {"env_kwargs": {"epoch": 3}}),
@@ -427,7 +426,7 @@ def test_scores_on_top_of_whole_architectures(name: str) -> None:
     """The order in which the single wrappers compose."""
     search_space = SEARCH_SPACES[name]
     ours = VecContinuousAction(VecWholeArchitecture(vec_env(search_space)))
-    shared = CachingEvaluator(RecordedStub(search_space))
+    shared = Memory(RecordedStub(search_space))
     theirs = DummyVecEnv(
         [lambda: ContinuousAction(WholeArchitecture(Monitor(NASEnv(search_space, shared))))] * 3
     )
@@ -516,7 +515,7 @@ def test_whole_architectures_are_what_the_wrapper_makes_of_them(name: str) -> No
     search_space = SEARCH_SPACES[name]
     inner = vec_env(search_space)
     ours = VecWholeArchitecture(inner)
-    shared = CachingEvaluator(RecordedStub(search_space))
+    shared = Memory(RecordedStub(search_space))
     theirs = DummyVecEnv([lambda: WholeArchitecture(Monitor(NASEnv(search_space, shared)))] * 3)
     assert ours.action_space == theirs.action_space
     np.testing.assert_array_equal(ours.reset(), theirs.reset())

@@ -20,7 +20,7 @@ from nas_gym import vector_env as vector_env_module
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.wrappers import BudgetLimit, ContinuousAction
 from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP, IDS
@@ -51,7 +51,7 @@ def finished(env: NASVectorEnv, actions: int = 0) -> tuple[Any, ...]:
 
 
 def singles(env: NASVectorEnv, search_space: SearchSpace, evaluator: Evaluator) -> list[NASEnv]:
-    shared = CachingEvaluator(evaluator)
+    shared = Memory(evaluator)
     return [NASEnv(search_space, shared, env.reward) for _ in range(env.num_envs)]
 
 
@@ -81,7 +81,7 @@ def test_every_registered_environment_is_its_single_ones(env_id: str) -> None:
     assert isinstance(env, NASVectorEnv)
     single = gym.make(env_id, **CHEAP[env_id]).unwrapped
     assert isinstance(single, NASEnv)
-    others = singles(env, single.search_space, single.evaluator.evaluator)
+    others = singles(env, single.search_space, single.memory.evaluator)
     compare(env, others, seed=5, episodes=1)
 
 
@@ -414,13 +414,13 @@ def test_episodes_begin_with_a_prefix(name: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ([0, 1, 2, 3], "fewer than 4 integers"),
-        ([[0], [1]], "for each of 3; got shape"),
-        ([0.5], "of float64"),
+        ([0, 1, 2, 3], "expected up to 3 integers"),
+        ([[0], [1]], r"expected 3 rows, got \[\[0\], \[1\]\]"),
+        ([0.5], "expected up to 3 integers"),
         ("0", "choices: expected"),
-        ([3], r"choices: \[3, 3, 3\] are not all valid for 'depth'"),
-        ([-1], "not all valid for 'depth'"),
-        ([[0, 1, 0], [0, 1, 1], [2, 1, 1]], "not all valid for 'layer_2'"),
+        ([3], r"choices\[0\] \(depth\): 3 is not valid here"),
+        ([-1], r"\(depth\): -1 is not valid"),
+        ([[0, 1, 0], [0, 1, 1], [2, 1, 1]], r"\(layer_2\): 1 is not valid"),
     ],
 )
 def test_a_prefix_that_begins_no_sequence_is_refused(choices: Any, message: str) -> None:
@@ -428,6 +428,26 @@ def test_a_prefix_that_begins_no_sequence_is_refused(choices: Any, message: str)
     with pytest.raises(NASGymError, match=message):
         env.reset(options={"choices": choices})
     assert not env.reset()[0].any()
+
+
+@every_mode
+def test_copies_go_on_where_the_original_is(mode: str) -> None:
+    env = NASVectorEnv(
+        SEARCH_SPACES["NASBench201"],
+        RecordedStub(SEARCH_SPACES["NASBench201"]),
+        3,
+        autoreset_mode=mode,
+    )
+    finished(env, actions=1)
+    env.reset()
+    for _ in range(4):
+        env.step(np.array([0, 3, 4]))
+    copies = [env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    steps = [[each.step(np.array([2, 1, 0])) for _ in range(2)] for each in copies]
+    for other in steps[1:]:
+        np.testing.assert_equal(other, steps[0])
+    assert copies[0].budget == copies[1].budget == copies[2].budget
+    assert copies[0].budget is not copies[1].budget
 
 
 @pytest.mark.parametrize(
@@ -446,7 +466,7 @@ def test_no_network_beyond_the_limits_is_evaluated(
     """As N single environments in `BudgetLimit` that share an evaluator."""
     search_space = SEARCH_SPACES["conditional"]
     env = NASVectorEnv(search_space, StubEvaluator(), 3, autoreset_mode=mode, limits=limits)
-    shared = CachingEvaluator(StubEvaluator())
+    shared = Memory(StubEvaluator())
     singles = [BudgetLimit(NASEnv(search_space, shared), **limits) for _ in range(3)]
     begun = iter([*networks, *[3] * 9])
     for _ in range(4):

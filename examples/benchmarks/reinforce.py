@@ -58,7 +58,7 @@ def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]
     torch.set_num_threads(1)
     vec_env = make_vec_env(ENV_ID, env_kwargs={"evaluator": "recorded"})
     trained = gym.make(ENV_ID, evaluator="recorded", epochs=200)
-    table = trained.get_wrapper_attr("evaluator").evaluator
+    table = trained.get_wrapper_attr("memory").evaluator
     assert isinstance(table, Table)
     settings: dict[str, Any] = {**NASBENCH201, "learning_rate": rate}
     results = []

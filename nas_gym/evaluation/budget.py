@@ -1,4 +1,4 @@
-"""`Budget`, what a search has spent so far, and `Limits`, where it ends."""
+"""`Budget`, the evaluations and seconds that a search has spent, and `Limits`, where it ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nas_gym.settings import LARGEST, Above0, Positive, settings
 
 @dataclass
 class Budget:
-    """What a search has spent so far."""
+    """Evaluations and seconds that a search has spent so far."""
 
     asked: int = 0
     """Evaluations asked for."""
@@ -21,7 +21,7 @@ class Budget:
     """Seconds of training in the evaluations made."""
 
     def count(self, evaluation: Evaluation) -> None:
-        """Adds an evaluation, if it was really made."""
+        """Add an evaluation, if it was really made."""
         if not evaluation.cached:
             self.made += 1
             self.seconds += evaluation.seconds

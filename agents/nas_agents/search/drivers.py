@@ -77,7 +77,7 @@ def make_driver(
         InvalidSettings: the agent does not suit the environment, or refuses its arguments; or there
             are more workers than it would have children for.
     """
-    shared = isinstance(env.evaluator.evaluator, WeightSharing)  # trained between the episodes
+    shared = isinstance(env.memory.evaluator, WeightSharing)  # trained between the episodes
     strategy = load_strategy(agent_entry(settings.agent))
     if strategy is not None and settings.envs == 1 and not shared:
         made = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
@@ -126,8 +126,8 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = make_agent(settings.agent, self.envs, arguments, settings.seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
-        self.evaluator = env.evaluator
-        own = env.evaluator.evaluator
+        self.evaluator = env.memory
+        own = env.memory.evaluator
         self._shared = own if isinstance(own, WeightSharing) else None
         self._callbacks: list[BaseCallback] = []
         if self._shared is not None and not isinstance(self.agent, ENAS):
@@ -218,5 +218,5 @@ def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
     """So many episodes of an environment in lock-step."""
     mode = AutoresetMode.SAME_STEP
     return NASVecEnv(
-        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
+        NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
     )
