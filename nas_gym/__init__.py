@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.evaluation.evaluation import Evaluation as Evaluation
     from nas_gym.evaluation.evaluator import Evaluator as Evaluator
     from nas_gym.evaluation.evaluator import RecordedEvaluator as RecordedEvaluator
+    from nas_gym.evaluation.memory import Memory as Memory
     from nas_gym.families.enas.macro_search_space import (
         ENASMacroSearchSpace as ENASMacroSearchSpace,
     )
@@ -47,8 +48,8 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
-    from nas_gym.search_spaces.base import Decision as Decision
     from nas_gym.search_spaces.base import SearchSpace as SearchSpace
+    from nas_gym.search_spaces.conditions import Decision as Decision
     from nas_gym.search_spaces.custom import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces.custom import CustomSearchSpace as CustomSearchSpace
     from nas_gym.store.store import Store as Store
@@ -72,6 +73,7 @@ _LAZY = {
     "evaluation.budget": ("Budget",),
     "evaluation.evaluation": ("Evaluation",),
     "evaluation.evaluator": ("Evaluator", "RecordedEvaluator"),
+    "evaluation.memory": ("Memory",),
     "families.enas.macro_search_space": ("ENASMacroSearchSpace",),
     "families.enas.micro_search_space": ("ENASMicroSearchSpace",),
     "families.mnasnet.search_space": ("MnasNetSearchSpace",),
@@ -79,7 +81,8 @@ _LAZY = {
     "families.nasbench101.search_space": ("NASBench101SearchSpace",),
     "families.nasbench201.search_space": ("NASBench201SearchSpace",),
     "families.nasnet.search_space": ("NASNetSearchSpace",),
-    "search_spaces.base": ("Decision", "SearchSpace"),
+    "search_spaces.base": ("SearchSpace",),
+    "search_spaces.conditions": ("Decision",),
     "search_spaces.custom": ("CustomArchitecture", "CustomSearchSpace"),
     "store.store": ("Store",),
     "tables.table": ("Table",),

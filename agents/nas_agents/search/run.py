@@ -16,7 +16,7 @@ import nas_gym
 from nas_agents.catalogue.entries import Plan
 from nas_agents.catalogue.making import agent_arguments, agent_entry, load_algorithm
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.search.drivers import FOREVER, Driver, make_driver
+from nas_agents.search.drivers import FOREVER, Driver, check_workers, make_driver
 from nas_agents.search.evaluators import check_children, lasting_store, workers_and_store
 from nas_agents.search.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.search.run_folder import (
@@ -247,6 +247,7 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     env = make_env(replace(settings, env_arguments=_env_arguments(settings, folder)))
     trainer = env.memory.evaluator
     check_children(settings, trainer)
+    check_workers(settings, env)
     plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
     arguments = before.get("agent_made_with") or agent_arguments(
         settings.agent, plan, settings.agent_arguments
