@@ -300,7 +300,7 @@ def test_the_registered_environments_share_weights_if_asked(env_id: str) -> None
     assert isinstance(evaluator, WeightSharing)
     assert (evaluator.settings.seed, evaluator.settings.period) == (3, 7)
     assert evaluator.search_space is env.search_space
-    vec_env = make_vec_env(env_id, n_envs=2, **arguments)
+    vec_env = make_vec_env(env_id, n_envs=2, env_kwargs=arguments)
     assert isinstance(vec_env, NASVecEnv)
     vec_env.reset()
     for _ in range(env.decisions):
