@@ -17,7 +17,7 @@ from nas_gym.family import Family, register_family, registered_families
 if TYPE_CHECKING:
     from nas_gym import envs, rewards, sb3, wrappers
     from nas_gym.architecture import Architecture, InvalidArchitecture, published
-    from nas_gym.data.datasets import load_dataset
+    from nas_gym.data.loading import load_dataset
     from nas_gym.env import NASEnv
     from nas_gym.errors import InvalidSettings, NASGymError
     from nas_gym.evaluation.budget import Budget
@@ -64,7 +64,7 @@ _LAZY = {
     "TrainingSettings": "training.settings",
     "envs": "",
     "published": "architecture",
-    "load_dataset": "data.datasets",
+    "load_dataset": "data.loading",
     "rewards": "",
     "sb3": "",
     "wrappers": "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.family_env import TrainingEnv

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.family import registered_families
 from nas_gym.tables.columns import InvalidTable, read_arrays
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.errors import choices_hint
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.table import (

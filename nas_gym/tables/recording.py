@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset, resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings, NASGymError, require, require_integer
 from nas_gym.search_spaces import Choices, SearchSpace
 from nas_gym.tables.table import BUILT_VERSION

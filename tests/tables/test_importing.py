@@ -15,7 +15,7 @@ import pytest
 
 import nas_gym.families.nasbench101.importing as table_import
 import nas_gym.families.nasbench101.table as tables
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201 import official_files
 from nas_gym.families.nasbench201.official_files import nats_bench
 from nas_gym.families.nasbench201.table import nasbench201_table

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from nas_gym.data.dataset import InvalidDataset, resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import nas_gym.families.nasbench101.table as tables
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluator import RecordedEvaluator
 from nas_gym.evaluation.memory import CachingEvaluator
