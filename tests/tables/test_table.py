@@ -32,8 +32,9 @@ from nas_gym.families.nasbench201.search_space import (
     NASBench201SearchSpace,
 )
 from nas_gym.families.nasbench201.table import nasbench201_table
+from nas_gym.tables.built import built_table
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import ChoicesIndex, Table, built_table
+from nas_gym.tables.table import ChoicesIndex, Table
 from tests.helpers import LayersSearchSpace
 
 Arrays = dict[str, NDArray[Any]]

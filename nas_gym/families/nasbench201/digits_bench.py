@@ -11,7 +11,8 @@ from nas_gym.errors import require_arguments
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.tables.table import Table, built_table
+from nas_gym.tables.built import built_table
+from nas_gym.tables.table import Table
 
 DIGITS_BENCH = Path(__file__).with_name("digits_bench.npz")
 
