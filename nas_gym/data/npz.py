@@ -64,7 +64,9 @@ def read_npz(
     """
     with _archive(path, what, error) as archive:
         members = _members(archive)
-        return {name: _read(archive, members[name]) for name in names or members}
+        return {
+            name: _read(archive, members[name]) for name in (members if names is None else names)
+        }
 
 
 @contextmanager

@@ -15,13 +15,7 @@ from nas_gym.errors import NASGymError
 from nas_gym.json_text import read_json_text
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import LARGEST, Seed, validated
-from nas_gym.tables.columns import (
-    Column,
-    InvalidTable,
-    check_columns,
-    column_names,
-    read_arrays,
-)
+from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays
 from nas_gym.tables.table import (
     NOT_RECORDED,
     STATUSES,
@@ -49,8 +43,7 @@ def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None)
         InvalidSettings: the seed is not an integer from 0 on.
         InvalidTable: the file is broken, of another version, or of another search space.
     """
-    latency = ["latency"] if "latency" in column_names(path) else []
-    arrays = read_arrays(path, [*_BUILT, *latency])
+    arrays = read_arrays(path, _BUILT, optional=["latency"])
     if arrays["version"].shape != () or arrays["version"].tolist() != BUILT_VERSION:
         raise InvalidTable(
             f"table: {path} is of version {arrays['version']}; this nas_gym reads version "

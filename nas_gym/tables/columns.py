@@ -107,14 +107,18 @@ def require_names(where: str, names: Iterable[str], there: Iterable[str]) -> Non
         )
 
 
-def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
-    """Return the named arrays of an ``.npz`` file; others in it are not read.
+def read_arrays(
+    path: Path, names: Collection[str], optional: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the named arrays of an ``.npz`` file, and the optional ones that it has.
 
     Raises:
-        InvalidTable: the file cannot be read, lacks one of them, or holds Python objects.
+        InvalidTable: the file cannot be read, lacks an array, or holds Python objects.
     """
-    require_names(f"table: {path}", names, column_names(path))
-    return read_npz(path, "table", InvalidTable, names) if names else {}
+    there = column_names(path)
+    require_names(f"table: {path}", names, there)
+    wanted = [*names, *(name for name in optional if name in there)]
+    return read_npz(path, "table", InvalidTable, wanted)
 
 
 def column_names(path: Path) -> list[str]:

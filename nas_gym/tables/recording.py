@@ -259,7 +259,8 @@ class Recording:
             [self.done[repeat, row] for repeat in range(self.settings.seeds)]
             for row in range(len(self.choices))
         ]
-        arrays = {"choices": np.array(self.choices, np.uint8), "row_of": self.row_of}
+        arrays: dict[str, Any] = {"choices": np.array(self.choices, np.uint8)}
+        arrays["row_of"] = self.row_of
         arrays |= _arrays(self._facts(), records)
         whole = self.out.with_name(self.out.name + ".whole")
         with _clear_errors(self.out):
@@ -278,7 +279,7 @@ class Recording:
         return {
             "search_space": self.search_space.name,
             "rows": len(self.choices),
-            **asdict(self.settings),  # type: ignore[call-overload]
+            **asdict(self.settings),
             "train_images": len(self.trainer.dataset.train),
             "validation_images": len(self.trainer.dataset.validation),
             "test_images": len(self.trainer.dataset.test),
@@ -297,7 +298,10 @@ def _arrays(
 
     def count(name: str) -> NDArray[np.int64]:
         values = column(lambda record: getattr(record.evaluation, name), np.float64)
-        return np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
+        most: NDArray[np.int64] = (
+            np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
+        )
+        return most
 
     def right(record: Record) -> list[int]:
         curve = [round(share * made["validation_images"]) for share in record.evaluation.curve]

@@ -29,7 +29,7 @@ from nas_gym.networks.devices import cpu_threads
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.workers.local import LocalWorkers
-from nas_gym.workers.pool import WorkersFailed
+from nas_gym.workers.protocol import WorkersFailed
 from tests.evaluation.scripted import (
     Deadly,
     Script,

@@ -25,7 +25,7 @@ from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.workers import pool as pools
 from nas_gym.workers.on_ray import RayWorkers
-from nas_gym.workers.pool import WorkersFailed
+from nas_gym.workers.protocol import WorkersFailed
 from tests.evaluation.scripted import Script, ScriptedEvaluator, Unreadable, describe_all
 
 ray = pytest.importorskip("ray")
