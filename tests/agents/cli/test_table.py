@@ -24,7 +24,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build of a small search space that was killed when only the table was missing."""
     monkeypatch.setattr(NASBench201Env, "search_space_type", OneEdgeSearchSpace)
     out = tmp_path / "table.npz"
-    _, training = NASBench201Env.split_arguments({"filters": 3, "seed": 4})
+    _, training = NASBench201Env.split_arguments({"filters": 3, "training_seed": 4})
     settings = RecordingSettings(training, "digits", 4, (64, 50, 40), seeds=1)
     recording = Recording(OneEdgeSearchSpace(), settings, out)
     list(recording.run(ScriptedChildren(recording.trainer.fingerprint)))
