@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import nas_gym
 from nas_gym import CustomArchitecture, CustomSearchSpace, Decision
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer

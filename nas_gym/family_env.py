@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from nas_gym.composition import Composition, composed
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.evaluator import Evaluator

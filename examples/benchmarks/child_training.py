@@ -38,7 +38,7 @@ from torchvision import transforms
 import nas_gym
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.data.dataset import Dataset, Indices, InvalidDataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet import network as cell_network
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network

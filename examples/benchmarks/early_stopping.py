@@ -18,7 +18,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasbench201.digits_bench import DIGITS_BENCH
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace

@@ -29,7 +29,7 @@ from nas_agents.search.recorder import Progress
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.store.store import Store

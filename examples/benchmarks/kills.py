@@ -38,7 +38,7 @@ from typing import Any
 import gymnasium as gym
 
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.store.store import Record, Store
 from nas_gym.training.settings import TrainingSettings

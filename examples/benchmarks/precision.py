@@ -14,7 +14,7 @@ from statistics import mean, stdev
 
 import nas_gym
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer

@@ -38,7 +38,7 @@ from nas_agents.cli.common import one_line_errors
 from nas_agents.controllers.enas import ENAS
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, SearchSpace
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import require
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings

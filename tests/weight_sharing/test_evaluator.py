@@ -26,7 +26,7 @@ from nas_gym import (
     SearchSpace,
 )
 from nas_gym.data.dataset import Dataset, resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
