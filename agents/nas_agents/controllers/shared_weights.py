@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import Architecture, Evaluation, InvalidSettings, SearchSpace
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.search_spaces import resolve_actions
 from nas_gym.settings import Positive, validated
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -60,25 +60,25 @@ def shared_weights(env: VecEnv) -> WeightSharing:
 
 def _evaluators(env: VecEnv) -> list[Any]:
     """Return the evaluator of each environment; None in environments that are not nas_gym's."""
-    caching = env.get_attr("evaluator") if env.has_attr("evaluator") else [None]
-    return [getattr(each, "evaluator", None) for each in caching]
+    memories = env.get_attr("memory") if env.has_attr("memory") else [None]
+    return [getattr(each, "evaluator", None) for each in memories]
 
 
 def best_by_shared_weights(
-    evaluator: CachingEvaluator, candidates: Sequence[Architecture]
+    memory: Memory, candidates: Sequence[Architecture]
 ) -> tuple[Architecture, Evaluation]:
     """Return the best of some architectures by all validation images, and its evaluation.
 
     They count as evaluations asked for.
 
     Args:
-        evaluator: An environment's, whose children share their weights.
+        memory: An environment's, whose children share their weights.
         candidates: At least one.
     """
-    shared = evaluator.evaluator
+    shared = memory.evaluator
     assert isinstance(shared, WeightSharing)
     with shared.on_whole_split():
-        evaluations = evaluator.evaluate(candidates)
+        evaluations = memory.evaluate(candidates)
     best = int(np.argmax([evaluation.accuracy for evaluation in evaluations]))
     return candidates[best], evaluations[best]
 
