@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
     from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace
-    from nas_gym.search_spaces.base import Decision, SearchSpace
+    from nas_gym.search_spaces.base import SearchSpace
+    from nas_gym.search_spaces.conditions import Decision
     from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
     from nas_gym.training.settings import TrainingSettings
     from nas_gym.training.trainer import Trainer
@@ -43,7 +44,7 @@ _LAZY = {
     "Budget": "evaluation.budget",
     "CustomArchitecture": "search_spaces.custom",
     "CustomSearchSpace": "search_spaces.custom",
-    "Decision": "search_spaces.base",
+    "Decision": "search_spaces.conditions",
     "ENASMacroSearchSpace": "families.enas.macro_search_space",
     "ENASMicroSearchSpace": "families.enas.micro_search_space",
     "Evaluation": "evaluation.evaluation",
