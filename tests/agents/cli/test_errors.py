@@ -97,8 +97,8 @@ def test_a_reader_that_has_had_enough_is_no_error(
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
-    with pytest.raises(SystemExit) as end:
+    with os.fdopen(writer, "w") as output, pytest.raises(SystemExit) as end:
+        monkeypatch.setattr(sys, "stdout", output)
         app(["presets"])
     assert end.value.code == 1
     assert capsys.readouterr().err == ""
