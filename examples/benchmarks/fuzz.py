@@ -56,8 +56,9 @@ FILE_SIZE = 2**28
 FINE = (0, 1, 2, 130)
 MISUSE = re.compile("unexpected keyword|positional argument|required keyword|multiple values")
 """A TypeError of a call that Python itself refuses."""
-#: Of a run that is resumed, settings.json says what was asked for last, even if it is refused.
 MAY_CHANGE = re.compile(r"(-wal|-shm|-journal|lock|\.part|run/settings.json)$")
+"""Files that readers may change. A run's settings.json says what was asked for last, even if the
+run could not be resumed."""
 
 
 @dataclass(frozen=True)
