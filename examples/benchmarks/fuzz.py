@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import gymnasium as gym
 import numpy as np
@@ -89,7 +89,7 @@ def make_samples(folder: Path, searches: Iterable[str] = ("random", "ppo", "enas
     return Samples(runs, architectures, list(published_architectures()), list(spaces), list(AGENTS))
 
 
-SEARCHES = {
+SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("nas_gym/NASNet-v0", {"blocks": 1, "filters": 2, "epochs": 2, "early_stopping": {}}),
     "ppo": ("nas_gym/DigitsBench-v0", {}),
     "enas": ("nas_gym/ENASMicro-v0", {"cells": 1, "filters": 2}),
@@ -342,8 +342,8 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="repeat this input alone, and show its output")
     given = parser.parse_args()
     prepare()
-    numbers = range(given.first, given.first + given.inputs)
-    numbers = [given.only] if given.only is not None else list(numbers)
+    last = given.first + given.inputs
+    numbers = [given.only] if given.only is not None else [*range(given.first, last)]
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
         samples = make_samples(folder / "samples")

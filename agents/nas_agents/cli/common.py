@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas_gym.errors import InvalidSettings
+from nas_gym.json_text import read_json_text
 
 EXIT_FAILED, EXIT_WRONG, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 70, 130, 1
 
@@ -83,13 +84,12 @@ def value_of(name: str, text: str) -> Any:
     """Return the value of a text that is JSON, else the text itself.
 
     Raises:
-        InvalidSettings: the JSON is nested too deep, or a number in it has too many digits.
+        InvalidSettings: it is JSON that `read_json_text` refuses.
     """
     try:
-        return json.loads(text)
+        json.loads(text)
     except json.JSONDecodeError:
         return text
-    except RecursionError:
-        raise InvalidSettings(f"{name}: the JSON is nested too deep") from None
-    except ValueError:  # Python's limit of the digits of an integer
-        raise InvalidSettings(f"{name}: a number has {len(text):,} digits; shorten it") from None
+    except (ValueError, RecursionError):
+        pass  # JSON that even Python refuses
+    return read_json_text(text, name, error=InvalidSettings)

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from nas_agents.cli.common import EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_WRONG, complain
 from nas_gym.errors import NASGymError
 
-USAGE = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """Click's exception for every mistake in a command line; newer versions of Typer hide it."""
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 """What an output that takes no more fails with."""

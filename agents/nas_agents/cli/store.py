@@ -42,10 +42,9 @@ def show(
         print_json({"evaluations": total, "settings": settings, "best": records})
         return
     say(f"{total:,} evaluations in {opened.name}")
-    heads = ("fingerprint of settings", "evaluations", "statuses")
-    print_table(heads, starmap(_count_cells, counts.items()))
-    heads = ("accuracy", "key", "parameters", "seconds", "run")
-    print_table(heads, map(_record_cells, rows))
+    by_settings = starmap(_count_cells, counts.items())
+    print_table(("fingerprint of settings", "evaluations", "statuses"), by_settings)
+    print_table(("accuracy", "key", "parameters", "seconds", "run"), map(_record_cells, rows))
 
 
 @app.command()

@@ -43,7 +43,7 @@ def to_python(value: object) -> str:
     if isinstance(value, float) and (not math.isfinite(value)):
         return f"float('{value}')"
     text = repr(value).replace("nan", "float('nan')") if isinstance(value, list | dict) else ""
-    return (text or repr(value)).replace(f"'{DIGITS}'", "10**4999").replace(f"'{DEEP}'", "deep()")
+    return (text or repr(value)).replace(f"'{DIGITS}'", "10**400").replace(f"'{DEEP}'", "deep()")
 
 
 def argument(rng: random.Random, value: object = ...) -> str:

@@ -97,9 +97,10 @@ def test_a_reader_that_has_had_enough_is_no_error(
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as output, pytest.raises(SystemExit) as end:
+    with os.fdopen(writer, "w") as output:
         monkeypatch.setattr(sys, "stdout", output)
-        app(["presets"])
+        with pytest.raises(SystemExit) as end:
+            app(["presets"])
     assert end.value.code == 1
     assert capsys.readouterr().err == ""
 

@@ -157,8 +157,14 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["show", "NASNet-A", "--width", "2"], "width: this kind of architecture has no"),
         (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),
         (["show", "NASNet-A", "--image-size", "0"], "image_size: "),
-        (["show", "NASNet-A", "--set", "cells=" + "9" * 5000], "a number has 5,000 digits"),
-        (["show", "NASNet-A", "--set", "cells=" + "[" * 3000], "--set cells"),
+        (
+            ["show", "NASNet-A", "--set", "cells=" + "9" * 5000],
+            "an integer of 5,000 digits",
+        ),
+        (
+            ["show", "NASNet-A", "--set", "cells=" + "[" * 3000 + "]" * 3000],
+            "cells: not JSON: nested",
+        ),
         (["show", "[/red]\x1b[31m"], r"'[/red]\x1b[31m' is no file"),
         (["presets", "--rate", "nan"], "rate: expected a number from 1"),
     ],
