@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import make_url
 
@@ -42,7 +43,9 @@ def workers_and_store(
         return
     store = settings.store or str(folder.path / "evaluations.db")
     require(HIDDEN not in store, "--store: give it again; passwords are not written down")
-    given = {each.name: getattr(settings, each.name, None) for each in fields(Composition)}
+    given: dict[str, Any] = {
+        each.name: getattr(settings, each.name, None) for each in fields(Composition)
+    }
     with composed(own, Composition(**{**given, "store": store, "run": run})) as evaluator:
         yield NASEnv(env.search_space, evaluator, env.reward)
 
