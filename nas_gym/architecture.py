@@ -27,6 +27,10 @@ class InvalidArchitecture(NASGymError):
     """An architecture is malformed; the message says where in it, and what is wrong."""
 
 
+class UnknownKind(InvalidArchitecture):
+    """No family in this process has architectures of this kind."""
+
+
 class Architecture(ABC):
     """A child network's design: which element was chosen in every place.
 
@@ -100,9 +104,7 @@ class Architecture(ABC):
             family.part("architecture")  # its import makes the kind known
         if not isinstance(kind, str) or kind not in Architecture._kinds:
             known = {*Architecture._kinds, *(family.kind for family in registered_families())}
-            raise InvalidArchitecture(
-                f"kind: {kind!r} is not known; {choices_hint(kind, sorted(known))}"
-            )
+            raise UnknownKind(f"kind: {kind!r} is not known; {choices_hint(kind, sorted(known))}")
         body = {name: fields[name] for name in fields if name not in ("version", "kind")}
         return Architecture._kinds[kind].from_body(body)
 
@@ -137,7 +139,7 @@ class Architecture(ABC):
         try:
             return Architecture.from_json(text)
         except InvalidArchitecture as error:
-            raise InvalidArchitecture(f"{path}: {error}") from error
+            raise type(error)(f"{path}: {error}") from error
 
 
 def published_architectures() -> dict[str, Architecture]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
+from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.family_env import TrainingEnv

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import registered_search_spaces
-from nas_agents.catalogue.making import agent_arguments
+from nas_agents.catalogue.registry import AGENTS
 
 EPISODES = 2000
 """What a run of the Zoo is planned for."""
@@ -60,7 +61,7 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
     """What the Zoo reads for one environment."""
     entry = {
         "n_timesteps": EPISODES * decisions,
-        **agent_arguments(agent, Plan(decisions, EPISODES)),
+        **find_agent(agent).arguments(Plan(decisions, EPISODES)),
     }
     if "noise_std" in entry:
         entry["noise_type"] = "normal"

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas_agents.catalogue.entries import AGENTS
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.common import (
     EXIT_INTERRUPTED,
     Json,

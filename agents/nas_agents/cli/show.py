@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.search.run_folder import load_architecture
+from nas_agents.search.reading import load_architecture
 from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
 from nas_gym.networks import (

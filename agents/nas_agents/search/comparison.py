@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.entries import AGENTS
-from nas_agents.search.run_folder import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.catalogue.environments import import_environment
+from nas_agents.catalogue.registry import AGENTS
+from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
@@ -114,6 +115,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 def _settings(run: Path) -> dict[str, Any]:
     """A run's, its environment's arguments with those that its agent wants."""
     settings, record = load_record(run)
+    import_environment(settings.env_id)
     entry = AGENTS.get(settings.agent)
     wanted = dict(entry.env_arguments) if entry else {}
     return {**record, **vars(settings), "env_arguments": {**wanted, **settings.env_arguments}}

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.search.comparison import best_of, children, compare, random_best
+from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import InvalidRunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.tables.table import ChoicesIndex, Table

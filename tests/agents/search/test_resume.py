@@ -22,10 +22,12 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.cli.search_options import settings_from
-from nas_agents.search import drivers
-from nas_agents.search.recorder import NotReproduced, Progress
+from nas_agents.search import lock_step
+from nas_agents.search.progress import Progress
+from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import InvalidRunFolder, RunFolder
+from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings, load_settings
 from nas_gym import InvalidSettings
 from nas_gym.store.database import StoreError
@@ -492,8 +494,8 @@ def test_the_agent_is_saved_from_time_to_time(
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
     with monkeypatch.context() as patch:
-        patch.setattr(drivers, "EVERY", 0.0)
-        patch.setattr(drivers, "SHARE", float("inf"))
+        patch.setattr(lock_step, "EVERY", 0.0)
+        patch.setattr(lock_step, "SHARE", float("inf"))
         killed(settings_for(run), run, 12)
     saved = PPO.load(run / "checkpoint" / "agent.zip")
     assert saved.num_timesteps == 11 * 20 - 1  # SB3 counts a step when it is done

@@ -11,9 +11,10 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from nas_agents.search.recorder import Progress
-from nas_agents.search.run import final_settings, search
-from nas_agents.search.run_folder import InvalidRunFolder
+from nas_agents.search.final import final_settings
+from nas_agents.search.progress import Progress
+from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.data.datasets import load_dataset
