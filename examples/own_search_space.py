@@ -82,7 +82,7 @@ def main() -> None:
     print(f"{env.search_space}, {env.search_space.size} networks")
     agent = MaskablePPO("MlpPolicy", Monitor(env), n_steps=40, batch_size=40, gamma=1.0, seed=0)
     agent.learn(20 * env.decisions)
-    for evaluation in sorted(env.evaluator.known.values(), key=lambda e: -e.accuracy)[:3]:
+    for evaluation in sorted(env.memory.known.values(), key=lambda e: -e.accuracy)[:3]:
         print(f"{evaluation.accuracy:.1%} with {evaluation.parameters:,} parameters")
 
 

@@ -35,8 +35,8 @@ def make_vec_env(
     Args:
         env_id: As in `gymnasium.make`.
         n_envs: N.
-        seed: The environment's argument of that name, which children's own seeds follow from, and
-            that of its action space; default: the environment's own.
+        seed: Of the environments' generators and of their action space; children's own seeds
+            follow from ``training_seed``.
         **arguments: The environment's.
 
     Raises:
@@ -44,8 +44,6 @@ def make_vec_env(
     """
     if "autoreset_mode" in arguments:
         raise InvalidSettings("autoreset_mode: Stable-Baselines3 knows the mode 'SameStep' only")
-    if seed is not None:
-        arguments["seed"] = seed
     venv = make(env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **arguments)
     vec_env = NASVecEnv(venv)
     if seed is not None:
@@ -213,7 +211,7 @@ class VecWholeArchitecture(NASVecEnv):
         venv = self.venv
         stage = venv.search_space.stage(venv.budget.asked)
         choices = _resolve_whole(stage, self._actions)
-        venv.evaluations = venv.evaluator.evaluate_choices(stage, choices)
+        venv.evaluations = venv.memory.evaluate_choices(stage, choices)
         rewards = rewards_of(venv.reward, venv.evaluations)
         finished = (choices + 1).astype(self._start.dtype)
         infos = self._final_infos(stage, choices, rewards, finished)

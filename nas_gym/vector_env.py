@@ -13,11 +13,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, caching_evaluator, check_render_mode, observation_space_of
+from nas_gym.env import NASEnv, check_render_mode, observation_space_of
 from nas_gym.errors import InvalidSettings, choices_hint, require_integer
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluation import Evaluations
 from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.evaluation.memory import Memory, memory_of
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
@@ -67,7 +68,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def __init__(
         self,
         search_space: SearchSpace,
-        evaluator: Evaluator,
+        evaluator: Evaluator | Memory,
         num_envs: int = 1,
         reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
@@ -76,10 +77,10 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         require_integer("num_envs", num_envs, least=1)
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
-        self.evaluator = caching_evaluator(evaluator, search_space)
+        self.memory = memory_of(evaluator, search_space)
         self.num_envs = num_envs
         self.reward = reward_by_name(reward)
-        check_costs(self.reward, evaluator)
+        check_costs(self.reward, self.memory)
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "autoreset_mode": _mode(autoreset_mode)}
         self._same_step = self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
@@ -93,6 +94,8 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self._observations = np.zeros(
             (num_envs, self.decisions), dtype=self.single_observation_space.dtype
         )
+        self.made_from: NASEnv | None = None
+        """The single environment that `make` made first; it is closed with this one."""
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._step = 0
         self._started = False
@@ -102,7 +105,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     @property
     def budget(self) -> Budget:
         """What has been spent on evaluations since the environment was made."""
-        return self.evaluator.budget
+        return self.memory.budget
 
     @property
     def stage(self) -> SearchSpace:
@@ -153,7 +156,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         info = self._decide(self._checked(actions))
         if self._step == self.decisions:
             ended[:] = True
-            evaluations = self.evaluator.evaluate_choices(self._stage, self._choices)
+            evaluations = self.memory.evaluate_choices(self._stage, self._choices)
             rewards = rewards_of(self.reward, evaluations)
             self._add_results(info, evaluations)
             if self._same_step:
@@ -191,6 +194,11 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             info[name] = column
             info[f"_{name}"] = self._all
 
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close what `make` opened: workers, a store."""
+        if self.made_from is not None:
+            self.made_from.close()
+
     def render(self) -> tuple[Any, ...] | None:
         """The N networks as far as they are decided: texts, or (H, W, 3) uint8 arrays."""
         if self.render_mode is None:
@@ -218,7 +226,13 @@ def make(env_id: str, num_envs: int = 1, **arguments: Any) -> NASVectorEnv:
     env = gym.make(env_id, **arguments).unwrapped
     if not isinstance(env, NASEnv):
         raise InvalidSettings(f"{env_id} is no environment of nas_gym")
-    return NASVectorEnv(env.search_space, env.evaluator, num_envs, env.reward, **own)
+    try:
+        venv = NASVectorEnv(env.search_space, env.memory, num_envs, env.reward, **own)
+    except BaseException:
+        env.close()
+        raise
+    venv.made_from = env
+    return venv
 
 
 OWN_ARGUMENTS = ("render_mode", "autoreset_mode")

@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, NASVectorEnv
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nas.search_space import NASSearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture, make_vec_env
 from nas_gym.search_spaces import SearchSpace
@@ -44,7 +44,7 @@ def vec_env(search_space: SearchSpace, n_envs: int = 3, **arguments: Any) -> NAS
 def test_it_does_what_monitored_environments_in_a_dummy_vec_env_do(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     ours = vec_env(search_space)
-    shared = CachingEvaluator(RecordedStub(search_space))
+    shared = Memory(RecordedStub(search_space))
     theirs = DummyVecEnv([lambda: Monitor(NASEnv(search_space, shared))] * 3)
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
@@ -173,12 +173,16 @@ def test_vec_normalize_and_vec_monitor_work_on_top(tmp_path: Path) -> None:
 
 
 def test_make_vec_env_makes_registered_environments() -> None:
-    env = make_vec_env("nas_gym/NASNet-v0", n_envs=2, seed=3, **CHEAP["nas_gym/NASNet-v0"])
+    env = make_vec_env(
+        "nas_gym/NASNet-v0", n_envs=2, seed=5, training_seed=3, **CHEAP["nas_gym/NASNet-v0"]
+    )
     assert isinstance(env.venv, NASVectorEnv)
     assert env.num_envs == 2
-    again = make_vec_env("nas_gym/NASNet-v0", n_envs=2, seed=3, **CHEAP["nas_gym/NASNet-v0"])
+    again = make_vec_env(
+        "nas_gym/NASNet-v0", n_envs=2, seed=5, training_seed=3, **CHEAP["nas_gym/NASNet-v0"]
+    )
     assert env.action_space.sample() == again.action_space.sample()
-    trainer = env.venv.evaluator.evaluator
+    trainer = env.venv.memory.evaluator
     assert isinstance(trainer, Trainer)
     assert trainer.settings.seed == 3  # what children's own seeds follow from
     for message, arguments in [
@@ -240,7 +244,7 @@ def test_the_architecture_is_of_the_stage_that_its_episode_was_in() -> None:
 def test_whole_architectures_are_what_the_wrapper_makes_of_them(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     ours = VecWholeArchitecture(vec_env(search_space).venv)
-    shared = CachingEvaluator(RecordedStub(search_space))
+    shared = Memory(RecordedStub(search_space))
     theirs = DummyVecEnv([lambda: WholeArchitecture(Monitor(NASEnv(search_space, shared)))] * 3)
     assert ours.action_space == theirs.action_space
     np.testing.assert_array_equal(ours.reset(), theirs.reset())

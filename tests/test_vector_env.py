@@ -14,7 +14,7 @@ from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVector
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP, IDS
 
@@ -44,7 +44,7 @@ def finished(env: NASVectorEnv, actions: int = 0) -> tuple[Any, ...]:
 
 
 def singles(env: NASVectorEnv, search_space: SearchSpace, evaluator: Evaluator) -> list[NASEnv]:
-    shared = CachingEvaluator(evaluator)
+    shared = Memory(evaluator)
     return [NASEnv(search_space, shared, env.reward) for _ in range(env.num_envs)]
 
 
@@ -74,7 +74,7 @@ def test_every_registered_environment_is_its_single_ones(env_id: str) -> None:
     assert isinstance(env, NASVectorEnv)
     single = gym.make(env_id, **CHEAP[env_id]).unwrapped
     assert isinstance(single, NASEnv)
-    others = singles(env, single.search_space, single.evaluator.evaluator)
+    others = singles(env, single.search_space, single.memory.evaluator)
     compare(env, others, seed=5, episodes=1)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, wrappers
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.wrappers import (
     BudgetExhausted,
     BudgetLimit,
@@ -188,7 +188,7 @@ def test_the_network_that_spends_the_budget_is_the_last(
 
 
 def test_an_episode_under_way_is_truncated_when_others_spend_the_budget() -> None:
-    shared = CachingEvaluator(StubEvaluator())
+    shared = Memory(StubEvaluator())
     one, other = (BudgetLimit(NASEnv(SEARCH_SPACES["NASNet"], shared), asked=1) for _ in range(2))
     one.reset()
     before, *_ = one.step(1)

@@ -80,10 +80,10 @@ class FailingTrainer(Trainer):
         return super().fit(network)
 
 
-def make_env(seed: int = 0) -> NASEnv:
+def make_env(training_seed: int = 0) -> NASEnv:
     """NASNet cells of two blocks; one epoch on digits."""
     network = CellNetworkSettings(cells=1, filters=2)
-    training = TrainingSettings(network, epochs=1, batch_size=64, seed=seed)
+    training = TrainingSettings(network, epochs=1, batch_size=64, seed=training_seed)
     return NASEnv(NASNetSearchSpace(2), FailingTrainer(load_dataset("digits"), training, "cpu"))
 
 

@@ -61,10 +61,10 @@ class LoggedTrainer(Trainer):
         return super().evaluate_one(architecture, repeat)
 
 
-def make_env(log: str, seed: int = 0) -> NASEnv:
+def make_env(log: str, training_seed: int = 0) -> NASEnv:
     """NASNet cells of two blocks, whose children take about 0.2 s on a core."""
     network = CellNetworkSettings(cells=1, filters=4)
-    training = TrainingSettings(network, epochs=1, batch_size=64, seed=seed)
+    training = TrainingSettings(network, epochs=1, batch_size=64, seed=training_seed)
     trainer = LoggedTrainer(load_dataset("digits"), training, "cpu")
     trainer.log = log
     return NASEnv(NASNetSearchSpace(2), trainer)

@@ -56,7 +56,7 @@ def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]
     """The test accuracy, in percent, and the number of updates of the searches of some seeds."""
     torch.set_num_threads(1)
     venv = make_vec_env(ENV_ID, evaluator="recorded").venv
-    table = make_vec_env(ENV_ID, evaluator="recorded", epochs=200).venv.evaluator.evaluator
+    table = make_vec_env(ENV_ID, evaluator="recorded", epochs=200).venv.memory.evaluator
     assert isinstance(table, Table)
     settings: dict[str, Any] = {**NASBENCH201, "learning_rate": rate}
     results = []

@@ -26,7 +26,6 @@ from torch.nn import functional as F
 
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.envs import environment_type
-from nas_gym.family_env import TrainingEnv
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
 from nas_gym.rendering import draw, overlaps, write
 from nas_gym.search_spaces import Choices
@@ -95,7 +94,7 @@ def main(
         env_class = environment_type(env_id)
         env = NASEnv(env_class.default_search_space(), FreeEvaluator())
         settings = None  # of a recorded benchmark's environment: the family's own
-        if issubclass(env_class, TrainingEnv):
+        if "trained" in env_class.evaluators:
             settings = env_class.split_arguments({})[1].network
         started = time.perf_counter()
         rng = np.random.default_rng(seed)

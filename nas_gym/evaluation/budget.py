@@ -1,4 +1,4 @@
-"""`Budget`: what a search has spent so far."""
+"""`Budget`: the evaluations and the seconds that a search has spent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nas_gym.evaluation.evaluation import Evaluation
 
 @dataclass
 class Budget:
-    """What a search has spent so far."""
+    """Evaluations and seconds that a search has spent so far."""
 
     asked: int = 0
     """Evaluations asked for."""
@@ -19,7 +19,7 @@ class Budget:
     """Seconds of training in the evaluations made."""
 
     def count(self, evaluation: Evaluation) -> None:
-        """Adds an evaluation, if it was really made."""
+        """Add an evaluation, if it was really made."""
         if not evaluation.cached:
             self.made += 1
             self.seconds += evaluation.seconds

@@ -81,6 +81,10 @@ class StoredEvaluator:
         costs: tuple[str, ...] = self.evaluator.costs  # type: ignore[union-attr]
         return costs
 
+    def network_key(self, architecture: Architecture) -> str:
+        """Return `Architecture.key`, by which a store keeps evaluations."""
+        return architecture.key
+
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """As `Evaluator.evaluate`; in falling order of the evaluator's ``cost``, if it has one.
 

@@ -12,7 +12,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -167,6 +167,12 @@ class Pool(ConcurrentEvaluator, ABC):
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
         """See `ChildEvaluator.seed_of`."""
         return self.evaluator.seed_of(architecture, repeat)
+
+    def network_key(self, architecture: Architecture) -> Hashable:
+        """Return the evaluator's key of a network; see `nas_gym.evaluation.Evaluator`."""
+        key: Callable[[Architecture], Hashable] | None
+        key = getattr(self.evaluator, "network_key", None)
+        return architecture if key is None else key(architecture)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """One evaluation for each architecture, in order.

@@ -17,7 +17,7 @@ import nas_gym.families.nasbench101.table as tables
 from nas_gym.data.datasets import data_folder
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluator import RecordedEvaluator
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasbench101.search_space import (
     INPUT,
     NASBENCH101_OPERATIONS,
@@ -121,7 +121,7 @@ def test_isomorphic_cells_keep_their_own_records(
     pair = [cell, cell.canonical()]
     assert pair[0] != pair[1]
     assert pair[0].key == pair[1].key
-    evaluator = CachingEvaluator(table)
+    evaluator = Memory(table)
     first, second = evaluator.evaluate(pair)
     assert first.accuracy != second.accuracy
     assert evaluator.budget.made == 2

@@ -19,7 +19,7 @@ from nas_agents.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from nas_gym.family_env import TrainingEnv
+    from nas_gym.family_env import FamilyEnv
     from nas_gym.tables.recording import Recording
 
 app = typer.Typer(help="Recorded benchmarks: build one, or import one.", no_args_is_help=True)
@@ -61,7 +61,7 @@ def build(
     with one_line_errors():
         require_integer("workers", workers, least=1)
         env_class = _training_env(env)
-        arguments = {**assignments("--set", set_), "seed": seed}
+        arguments = {**assignments("--set", set_), "training_seed": seed}
         of_search_space, training = env_class.split_arguments(arguments)
         settings = RecordingSettings(training, dataset, image_size, split, seeds, device)
         recording = Recording(env_class.search_space_type(**of_search_space), settings, out)
@@ -104,17 +104,16 @@ def import_(
         print(path)
 
 
-def _training_env(env_id: str) -> type[TrainingEnv]:
+def _training_env(env_id: str) -> type[FamilyEnv]:
     """The class of a registered environment whose children are trained."""
     import gymnasium as gym
 
     from nas_gym.envs import environment_type
     from nas_gym.errors import InvalidSettings, choices_hint
-    from nas_gym.family_env import TrainingEnv
 
     registered = [name for name in gym.registry if name.startswith("nas_gym/")]
     known = {name: environment_type(name) for name in registered}
-    known = {name: found for name, found in known.items() if issubclass(found, TrainingEnv)}
+    known = {name: found for name, found in known.items() if "trained" in found.evaluators}
     if env_id not in known:
         raise InvalidSettings(
             f"environment: {env_id!r} is none whose children are trained; "

@@ -36,7 +36,7 @@ from nas_agents.controllers.shared_weights import (
 )
 from nas_gym import Architecture, Evaluation
 from nas_gym.errors import require_integer, require_number
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_search_space import SKIP_LABELS
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -106,10 +106,8 @@ class ENAS(Reinforce):
         They count as evaluations asked for.
         """
         assert self.env is not None
-        caching: CachingEvaluator = self.env.get_attr("evaluator")[0]
-        return best_by_shared_weights(
-            caching, draw(self, self.shared.search_space, self.candidates)
-        )
+        memory: Memory = self.env.get_attr("memory")[0]
+        return best_by_shared_weights(memory, draw(self, self.shared.search_space, self.candidates))
 
     def train(self) -> None:
         if self.entropy_reward:

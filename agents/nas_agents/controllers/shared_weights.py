@@ -24,7 +24,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 from nas_agents.strategies.strategy_agent import StrategyAgent
 from nas_gym import Architecture, Evaluation, InvalidSettings, SearchSpace
 from nas_gym.errors import require_integer
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory
 from nas_gym.search_spaces import resolve_actions
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -60,12 +60,12 @@ def shared_weights(env: VecEnv) -> WeightSharing:
 
 def _evaluators(env: VecEnv) -> list[Any]:
     """What evaluates the children of each environment; None where nothing of nas_gym's does."""
-    caching = env.get_attr("evaluator") if env.has_attr("evaluator") else [None]
+    caching = env.get_attr("memory") if env.has_attr("memory") else [None]
     return [getattr(each, "evaluator", None) for each in caching]
 
 
 def best_by_shared_weights(
-    evaluator: CachingEvaluator, candidates: Sequence[Architecture]
+    evaluator: Memory, candidates: Sequence[Architecture]
 ) -> tuple[Architecture, Evaluation]:
     """The best of some architectures by all validation images, and its evaluation.
 

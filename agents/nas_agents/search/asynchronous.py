@@ -52,7 +52,7 @@ class AsynchronousSearch:
         if not recorder.over:
             for number in self.under_way:
                 self._submit(number)
-        workers = getattr(self.env.evaluator.evaluator, "workers", 1)
+        workers = getattr(self.env.memory.evaluator, "workers", 1)
         limit = recorder.limits.episodes
         while not recorder.over:
             wanted = self.proposals + workers - len(self.under_way)
@@ -73,7 +73,7 @@ class AsynchronousSearch:
                     f"is of proposal {number}, which is not under way there. episodes.jsonl was "
                     "changed; start another run, with --store to use what was evaluated"
                 )
-            evaluation = self.env.evaluator.submit(self.under_way[number].architecture).result()
+            evaluation = self.env.memory.submit(self.under_way[number].architecture).result()
             self._observe(number, evaluation, recorder)
 
     def _propose(self, up_to: int) -> range:
@@ -89,7 +89,7 @@ class AsynchronousSearch:
 
     def _submit(self, number: int) -> None:
         """Ask for the evaluation of a proposal."""
-        future = self.env.evaluator.submit(self.under_way[number].architecture)
+        future = self.env.memory.submit(self.under_way[number].architecture)
         future.add_done_callback(lambda ended: self._ended.put((number, ended)))
 
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:

@@ -69,6 +69,6 @@ def make_driver(
     Raises:
         InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
-    if proposes(agent, env.evaluator.evaluator, plan.environments):
+    if proposes(agent, env.memory.evaluator, plan.environments):
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
     return LockStepSearch(agent, env, plan, arguments, seed, logs)

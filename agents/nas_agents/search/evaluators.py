@@ -51,7 +51,7 @@ def evaluated_by(around: Composition, env: NASEnv) -> Iterator[NASEnv]:
         InvalidSettings: the workers or the store cannot be had.
         StoreError: the store cannot be opened.
     """
-    own = env.evaluator.evaluator
+    own = env.memory.evaluator
     if not trains_children(own):
         yield env
         return

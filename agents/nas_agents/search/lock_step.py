@@ -72,8 +72,8 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
-        self.evaluator = env.evaluator
-        own = env.evaluator.evaluator
+        self._memory = env.memory
+        own = env.memory.evaluator
         self._shared = own if isinstance(own, WeightSharing) else None
         self._callbacks: list[BaseCallback] = []
         if self._shared is not None and not isinstance(self.agent, ENAS):
@@ -103,7 +103,7 @@ class LockStepSearch:
         if self._shared is None or not self.envs.designed:
             return None
         candidates = [Architecture.from_json(text) for text in dict.fromkeys(self.envs.designed)]
-        return best_by_shared_weights(self.evaluator, candidates)
+        return best_by_shared_weights(self._memory, candidates)
 
     def save(self, folder: RunFolder) -> None:
         """See `nas_agents.search.drivers.Driver.save`."""
@@ -174,5 +174,5 @@ def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
     """Return ``number`` episodes of an environment in lock-step."""
     mode = AutoresetMode.SAME_STEP
     return NASVecEnv(
-        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
+        NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
     )

@@ -67,10 +67,10 @@ def search(
 
         agent = find_agent(settings.agent)
         env_arguments = agent.env_arguments(settings.env_id, settings.env_arguments)
-        env_arguments = {"seed": settings.seed, **_with_curves(env_arguments, path)}
+        env_arguments = {"training_seed": settings.seed, **_with_curves(env_arguments, path)}
         env = make_environment(settings.env_id, env_arguments)
         stack.callback(env.close)
-        evaluator = env.evaluator.evaluator
+        evaluator = env.memory.evaluator
         check_children(settings, evaluator)
 
         plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
-from nas_gym.weight_sharing_env import WeightSharingEnv
+from nas_gym.families.enas.sharing import SHARING_DEFAULTS
+from nas_gym.family_env import FamilyEnv
 
 
-class ENASMacroEnv(WeightSharingEnv):
+class ENASMacroEnv(FamilyEnv):
     """
     ## Description
     An episode designs a whole network in ENAS's macro search space (Pham et al. 2018): a chain of
@@ -53,7 +54,7 @@ class ENASMacroEnv(WeightSharingEnv):
 
     With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
     of a supernet, and the accuracy is that on a minibatch of validation images under these weights
-    as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
+    as they stand. Nothing is answered from memory. `env.unwrapped.memory.evaluator` is the
     `nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: a
     controller has to call it, as the agent `enas` does.
 
@@ -86,7 +87,7 @@ class ENASMacroEnv(WeightSharingEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `MacroNetworkSettings` and `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with
@@ -111,6 +112,8 @@ class ENASMacroEnv(WeightSharingEnv):
 
     search_space_type = ENASMacroSearchSpace
     network_settings_type = MacroNetworkSettings
+    evaluators = ("trained", "weight-sharing")
+    sharing_defaults = SHARING_DEFAULTS
     defaults: ClassVar[dict[str, Any]] = {
         "filters": 8,
         "epochs": 2,

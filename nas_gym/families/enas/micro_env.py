@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
-from nas_gym.weight_sharing_env import WeightSharingEnv
+from nas_gym.families.enas.sharing import SHARING_DEFAULTS
+from nas_gym.family_env import FamilyEnv
 
 
-class ENASMicroEnv(WeightSharingEnv):
+class ENASMicroEnv(FamilyEnv):
     """
     ## Description
     An episode designs the two cells of ENAS's micro search space (Pham et al. 2018): a normal cell
@@ -61,7 +62,7 @@ class ENASMicroEnv(WeightSharingEnv):
 
     With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
     of a supernet, and the accuracy is that on a minibatch of validation images under these weights
-    as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
+    as they stand. Nothing is answered from memory. `env.unwrapped.memory.evaluator` is the
     `nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: a
     controller has to call it, as the agent `enas` does.
 
@@ -95,7 +96,7 @@ class ENASMicroEnv(WeightSharingEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `ENASCellNetworkSettings` and `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with
@@ -121,6 +122,8 @@ class ENASMicroEnv(WeightSharingEnv):
 
     search_space_type = ENASMicroSearchSpace
     network_settings_type = ENASCellNetworkSettings
+    evaluators = ("trained", "weight-sharing")
+    sharing_defaults = SHARING_DEFAULTS
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,

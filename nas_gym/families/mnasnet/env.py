@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from nas_gym.families.mnasnet.network import MobileNetworkSettings
 from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class MnasNetEnv(TrainingEnv):
+class MnasNetEnv(FamilyEnv):
     """
     ## Description
     An episode designs a MnasNet (Tan et al. 2019): seven blocks of like layers, whose filters and
@@ -92,7 +92,7 @@ class MnasNetEnv(TrainingEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `MobileNetworkSettings` and `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. The paper's own for ImageNet: `width=1.0,

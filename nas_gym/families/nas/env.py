@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nas.search_space import NASSearchSpace
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class NASChainEnv(TrainingEnv):
+class NASChainEnv(FamilyEnv):
     """
     ## Description
     An episode designs a convolutional network layer by layer, as Neural Architecture Search did
@@ -92,7 +92,7 @@ class NASChainEnv(TrainingEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `TrainingSettings` |
 
     With `depth_schedule=[6, 2, 1600]` networks have 6 layers at first, and two more after every

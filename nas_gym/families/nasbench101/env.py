@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from nas_gym.families.nasbench101.network import NASBench101Settings
 from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
 from nas_gym.families.nasbench101.table import nasbench101_table
-from nas_gym.recorded_env import BenchmarkEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class NASBench101Env(BenchmarkEnv):
+class NASBench101Env(FamilyEnv):
     """
     ## Description
     An episode designs a cell of NAS-Bench-101 (Ying et al. 2019): a directed acyclic graph of seven
@@ -99,7 +99,7 @@ class NASBench101Env(BenchmarkEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. The benchmark's own for CIFAR-10: `cells=3,
@@ -116,7 +116,7 @@ class NASBench101Env(BenchmarkEnv):
     | `epochs` | `108` | `4`, `12`, `36` or `108`, if the file has them |
     | `path` | `None` | the file, if it is not in `NAS_GYM_DATA` |
     | `reward` | `"accuracy"` | see above |
-    | `seed` | | has no effect: what is recorded is |
+    | `training_seed` | | has no effect: what is recorded is |
 
     ## References
     - C. Ying, A. Klein, E. Real, E. Christiansen, K. Murphy, F. Hutter. NAS-Bench-101: Towards
@@ -128,6 +128,7 @@ class NASBench101Env(BenchmarkEnv):
 
     search_space_type = NASBench101SearchSpace
     network_settings_type = NASBench101Settings
+    evaluators = ("trained", "recorded")
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 16,

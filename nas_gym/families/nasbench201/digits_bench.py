@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from nas_gym.env import NASEnv
-from nas_gym.errors import require_arguments
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-from nas_gym.rewards import Reward
-from nas_gym.search_spaces import SearchSpace
+from nas_gym.family_env import FamilyEnv
 from nas_gym.tables.table import Table, built_table
 
 DIGITS_BENCH = Path(__file__).with_name("digits_bench.npz")
 
 
-class DigitsBenchEnv(NASEnv):
+def digits_bench_table(training_seed: int | None = 0) -> Table:
+    """Return the recorded benchmark behind `DigitsBenchEnv`.
+
+    Args:
+        training_seed: Number of the recorded training of each network that is looked up, modulo 3;
+            `None`: the mean of all.
+
+    Raises:
+        InvalidSettings: the seed is no seed.
+    """
+    return built_table(DIGITS_BENCH, NASBench201SearchSpace(), training_seed)
+
+
+class DigitsBenchEnv(FamilyEnv):
     r"""
     ## Description
     A recorded benchmark that ships with the package: NAS-Bench-201's search space, each of whose
@@ -101,12 +109,12 @@ class DigitsBenchEnv(NASEnv):
 
     ## Arguments
     ```python
-    gym.make("nas_gym/DigitsBench-v0", seed=1)
+    gym.make("nas_gym/DigitsBench-v0", training_seed=1)
     ```
 
     | Argument | Default | Meaning |
     |---|---|---|
-    | `seed` | `0` | looks training number `seed` modulo 3 up; `None`: the mean of all |
+    | `training_seed` | `0` | the recorded training, modulo 3; `None`: the mean of all |
     | `reward` | `"accuracy"` | see above |
 
     ## References
@@ -119,31 +127,6 @@ class DigitsBenchEnv(NASEnv):
     - v0: first version
     """
 
-    def __init__(
-        self,
-        seed: int | None = 0,
-        reward: str | Mapping[str, Any] | Reward = "accuracy",
-        render_mode: str | None = None,
-        **others: Any,
-    ) -> None:
-        require_arguments(others, ("seed", "reward", "render_mode"))
-        table = digits_bench_table(seed)
-        super().__init__(table.search_space, table, reward, render_mode)
-
-    @classmethod
-    def default_search_space(cls) -> SearchSpace:
-        """The search space of the environment."""
-        return NASBench201SearchSpace()
-
-
-def digits_bench_table(seed: int | None = 0) -> Table:
-    """The recorded benchmark behind `DigitsBenchEnv`.
-
-    Args:
-        seed: A run's seed, which picks one of the recorded trainings of each network; None for
-            their mean.
-
-    Raises:
-        InvalidSettings: the seed is none.
-    """
-    return built_table(DIGITS_BENCH, NASBench201SearchSpace(), seed)
+    search_space_type = NASBench201SearchSpace
+    evaluators = ("recorded",)
+    recorded = staticmethod(digits_bench_table)

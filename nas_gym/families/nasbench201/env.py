@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.families.nasbench201.table import nasbench201_table
-from nas_gym.recorded_env import BenchmarkEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class NASBench201Env(BenchmarkEnv):
+class NASBench201Env(FamilyEnv):
     """
     ## Description
     An episode designs a cell of NAS-Bench-201 (Dong & Yang 2020): a graph of four nodes, each of
@@ -84,7 +84,7 @@ class NASBench201Env(BenchmarkEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. The benchmark's own for CIFAR-10: `cells=5,
@@ -102,7 +102,7 @@ class NASBench201Env(BenchmarkEnv):
     | `epochs` | `12` | `12`, or `200` |
     | `path` | `None` | the file, if it is not in `NAS_GYM_DATA` |
     | `reward` | `"accuracy"` | see above |
-    | `seed` | | has no effect: what is recorded is |
+    | `training_seed` | | has no effect: what is recorded is |
 
     ## References
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
@@ -114,6 +114,7 @@ class NASBench201Env(BenchmarkEnv):
 
     search_space_type = NASBench201SearchSpace
     network_settings_type = NASBench201Settings
+    evaluators = ("trained", "recorded")
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.families.nasnet.search_space import NASNetSearchSpace
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class NASNetEnv(TrainingEnv):
+class NASNetEnv(FamilyEnv):
     """
     ## Description
     An episode designs the two cells of a NASNet (Zoph et al. 2018): a normal cell and a reduction
@@ -84,7 +84,7 @@ class NASNetEnv(TrainingEnv):
     | `epochs` | `2` | epochs of a child's training |
     | `batch_size` | `64` | images a step |
     | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
+    | `training_seed` | `0` | the run's seed: a child's own follows from it and the architecture |
     | others | | the fields of `CellNetworkSettings` and `TrainingSettings` |
 
     The defaults are sized for 8x8 images on a CPU. NASNet's own for CIFAR-10: `cells=2,

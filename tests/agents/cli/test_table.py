@@ -24,7 +24,7 @@ BUILD += ["--image-size", "4", "--split", "64", "50", "40", "--set", "filters=3"
 def trained(tmp_path: Path) -> Path:
     """A build of the whole search space that was killed when only the table was missing."""
     out = tmp_path / "table.npz"
-    _, training = NASBench201Env.split_arguments({"filters": 3, "seed": 4})
+    _, training = NASBench201Env.split_arguments({"filters": 3, "training_seed": 4})
     settings = RecordingSettings(training, "digits", 4, (64, 50, 40), seeds=1)
     recording = Recording(NASBench201SearchSpace(), settings, out)
     line = {"seed": 0, "status": "ok", "test_right": 30, "seconds": 0.25}
