@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from gymnasium import registry
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
+from nas_agents.search.progress import Progress
 from nas_agents.search.reading import (
     SHARED_WEIGHTS,
     InvalidRunFolder,
@@ -21,7 +23,7 @@ from nas_agents.search.reading import (
 from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
-from nas_gym import NASGymError
+from nas_gym import Architecture, NASGymError
 from tests.agents.search.test_resume import killed, settings_for
 from tests.agents.search.test_run import episodes_of
 
@@ -58,8 +60,6 @@ def test_a_resume_that_is_interrupted_in_what_is_recorded_changes_nothing(
     run = tmp_path / "run"
     killed(settings_for(run), run, 8)
     before = content(run)
-    from nas_agents.search.progress import Progress
-
     add = Progress.add
 
     def interrupted(progress: Progress, record: dict[str, object]) -> bool:
@@ -113,8 +113,6 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a process that has not imported the module, its kind of architectures is not known."""
-    from nas_gym import Architecture
-
     (tmp_path / "own_networks.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -125,9 +123,7 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
     def forget() -> None:
         sys.modules.pop("own_networks")
         Architecture._kinds.pop("own_kind")
-        import gymnasium
-
-        gymnasium.registry.pop("own/Net-v0")
+        registry.pop("own/Net-v0")
 
     forget()
     assert load_architecture(str(run)).kind == "own_kind"
@@ -167,7 +163,7 @@ class OwnArchitecture(Architecture, kind="own_kind"):
 
 class OwnSpace(SearchSpace):
     def __init__(self):
-        super().__init__([Decision(f"d{n}", ("a", "b", "c")) for n in range(3)])
+        super().__init__("own", [Decision(f"d{n}", ("a", "b", "c")) for n in range(3)])
 
     def decode(self, choices):
         return OwnArchitecture(tuple(int(choice) for choice in choices))
