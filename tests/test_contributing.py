@@ -1,0 +1,69 @@
+"""The walk in CONTRIBUTING: a family of one's own is one folder, and its id works everywhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+WALK = GUIDE.read_text(encoding="utf-8").partition("## Add a family")[2].partition("\n## ")[0]
+FILES = re.findall(r"`(widths/\w+\.py)`.*?```python\n(.*?)```", WALK, re.DOTALL)
+PROGRAM = WALK.partition("That is all.")[2].partition("```python\n")[2].partition("```")[0]
+COMMANDS = re.findall(r"^nas-gym (.*)$", WALK, re.MULTILINE)
+
+RUN = """
+import sys
+from nas_agents.cli.main import app
+
+for line in sys.argv[1:]:
+    app(line.split(), standalone_mode=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the family's package in it."""
+    folder = tmp_path_factory.mktemp("walk")
+    (folder / "widths").mkdir()
+    for name, text in FILES:
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, code: str, *arguments: str) -> str:
+    """Run a program in the folder, with warnings as errors; return its standard output."""
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_walk_has_four_files_and_four_commands() -> None:
+    assert [Path(name).stem for name, _ in FILES] == ["search_space", "network", "env", "__init__"]
+    assert [line.split()[0] for line in COMMANDS] == ["search", "search", "show", "compare"]
+
+
+def test_its_id_works_in_gymnasium_and_stable_baselines3(folder: Path) -> None:
+    checks = """
+assert env.unwrapped.search_space.size == 27
+assert "## Arguments" in type(env.unwrapped).__doc__
+assert "kernel_size" in type(env.unwrapped).__doc__
+observation, info = env.reset(seed=0)
+for _ in range(3):
+    observation, reward, terminated, truncated, info = env.step(1)
+assert terminated and 0 < reward < 1
+assert envs.reset()[0].shape == (4, 3)
+import nas_gym
+assert nas_gym.published("Widths-8").kind == "widths"
+"""
+    run(folder, PROGRAM + checks)
+
+
+def test_the_command_line_searches_shows_and_compares_it(folder: Path) -> None:
+    output = run(folder, RUN, *COMMANDS)
+    assert "width_1" in output
+    assert (folder / "runs" / "one" / "best.png").is_file()
