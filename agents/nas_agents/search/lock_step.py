@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,9 @@ def _restore(shared: WeightSharing, recorder: Recorder) -> None:
         return
     try:
         saved = torch.load(file, map_location=shared.device, weights_only=True)
+        untrained = deepcopy(shared.state_dict())
+        shared.load_state_dict(saved["shared"])  # raises now, and not in the middle of the search
+        shared.load_state_dict(untrained)
         records = recorder.earlier[: saved["episodes"]]
         if len(records) == saved["episodes"]:
             shared.go_on_from(saved["shared"], [_evaluation(each, shared) for each in records])
