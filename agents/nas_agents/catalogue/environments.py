@@ -10,16 +10,22 @@ import gymnasium as gym
 
 from nas_gym import NASEnv, SearchSpace, registered_families
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family import resolve
+from nas_gym.family import Family, resolve
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
     """Return the search space of each environment of a family, as made without arguments, by id."""
     return {
-        env_id: resolve(reference).default_search_space()
+        env_id: _search_space(family, resolve(reference))
         for family in registered_families()
         for env_id, reference in family.environments.items()
     }
+
+
+def _search_space(family: Family, environment: Any) -> SearchSpace:
+    default = getattr(environment, "default_search_space", None) or family.part("search_space")
+    search_space: SearchSpace = default()
+    return search_space
 
 
 def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
