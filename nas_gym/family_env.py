@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from nas_gym.composition import Composition, composed
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.family import registered_families
 from nas_gym.networks import NetworkSettings
+from nas_gym.page import Alternative, Argument, arguments_of, page
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Size, settings
@@ -52,18 +54,17 @@ class Images:
 
 @dataclass(frozen=True)
 class EvaluatorKind:
-    """One way to evaluate the children of a family.
+    """One way to evaluate the children of a family."""
 
-    Args:
-        owners: Names of its arguments, by what takes them: the search space, the network, ...
-        make: Makes the search space and the evaluator from each owner's arguments; what the stack
-            is given is closed with the environment.
-    """
-
-    owners: Callable[[type[FamilyEnv]], Mapping[str, Iterable[str]]]
+    takers: Callable[[type[FamilyEnv]], Mapping[str, Callable[..., Any]]]
+    """Classes and functions that take the environment's arguments, by what messages call them."""
     make: Callable[
         [type[FamilyEnv], Mapping[str, dict[str, Any]], ExitStack], tuple[SearchSpace, Evaluator]
     ]
+    """Makes the search space and the evaluator from each taker's arguments; what is entered into
+    the stack is closed with the environment."""
+    about: str
+    """A paragraph on its evaluations, for the pages."""
     settings_type: type[TrainingSettings] | None = None
     """Settings of the training, if anything is trained."""
 
@@ -116,20 +117,45 @@ class FamilyEnv(NASEnv):
             raise InvalidSettings(f"evaluator: {name!r} is not known; {hint}")
         kind = EVALUATORS[name]
         with ExitStack() as stack:
-            given = self.arguments_by_owner(arguments, name)
+            given = self.arguments_by_taker(arguments, name)
             search_space, made = kind.make(type(self), given, stack)
             super().__init__(search_space, made, reward, render_mode)
             self._close_evaluator = stack.pop_all().close
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "## Description" in (cls.__doc__ or ""):
+            alternatives = [
+                Alternative(name, EVALUATORS[name].about, cls.arguments(name))
+                for name in cls.evaluators
+            ]
+            cls.__doc__ = page(cls.__doc__, _id_of(cls), cls.default_search_space(), alternatives)
+
     @classmethod
     def default_search_space(cls) -> SearchSpace:
         """Return the search space of an environment that is made without arguments."""
-        owners = EVALUATORS[cls.evaluators[0]].owners(cls)
-        names = set(owners.get("search space", ()))
-        return cls.search_space_type(**{n: v for n, v in cls.defaults.items() if n in names})
+        taken = arguments_of(cls.search_space_type)
+        return cls.search_space_type(**{n: v for n, v in cls.defaults.items() if n in taken})
 
     @classmethod
-    def arguments_by_owner(cls, given: Arguments, evaluator: str) -> dict[str, dict[str, Any]]:
+    def arguments(cls, evaluator: str) -> dict[str, Argument]:
+        """Return the arguments of the search space and of an evaluator, with their defaults."""
+        defaults = cls._defaults(evaluator)
+        return {
+            name: argument._replace(default=defaults.get(name, argument.default))
+            for taker in EVALUATORS[evaluator].takers(cls).values()
+            for name, argument in _arguments(taker).items()
+        }
+
+    @classmethod
+    def _defaults(cls, evaluator: str) -> dict[str, Any]:
+        """Return the class's own defaults with an evaluator."""
+        if evaluator == "recorded":
+            return {}
+        return {**cls.defaults, **(cls.sharing_defaults if evaluator == "weight-sharing" else {})}
+
+    @classmethod
+    def arguments_by_taker(cls, given: Arguments, evaluator: str) -> dict[str, dict[str, Any]]:
         """Return the arguments of the search space, the network, ..., with the class's defaults.
 
         Args:
@@ -139,25 +165,25 @@ class FamilyEnv(NASEnv):
         Raises:
             InvalidSettings: a name is not known, or both the search space and another take it.
         """
-        owners = {owner: tuple(names) for owner, names in EVALUATORS[evaluator].owners(cls).items()}
-        known = [name for names in owners.values() for name in names]
+        takers = {
+            taker: tuple(_arguments(takes))
+            for taker, takes in EVALUATORS[evaluator].takers(cls).items()
+        }
+        known = [name for names in takers.values() for name in names]
         for name in given:
             if name not in known:
                 raise InvalidSettings(_unknown(name, evaluator, known))
-        defaults: dict[str, Any] = {} if evaluator == "recorded" else dict(cls.defaults)
-        if evaluator == "weight-sharing":
-            defaults |= cls.sharing_defaults
-        values = {**defaults, **given}
+        values = {**cls._defaults(evaluator), **given}
         for name in values:
-            takers = [owner for owner, names in owners.items() if name in names]
-            if len(takers) > 1:
+            if known.count(name) > 1:
+                both = [taker for taker, names in takers.items() if name in names]
                 raise InvalidSettings(
-                    f"{name}: {' and '.join(takers)} of {cls.__name__} have an argument of this "
+                    f"{name}: {' and '.join(both)} of {cls.__name__} have an argument of this "
                     "name, and one value cannot serve both; rename that of the search space"
                 )
         return {
-            owner: {name: values[name] for name in names if name in values}
-            for owner, names in owners.items()
+            taker: {name: values[name] for name in names if name in values}
+            for taker, names in takers.items()
         }
 
     @classmethod
@@ -173,13 +199,13 @@ class FamilyEnv(NASEnv):
         Raises:
             InvalidSettings: a name or a value is not valid.
         """
-        by_owner = cls.arguments_by_owner(given, evaluator)
-        for owner in ("images", "workers and store"):
-            for name in by_owner.get(owner, ()):
-                raise InvalidSettings(f"{name}: it belongs to {owner}; leave it out here")
+        by_taker = cls.arguments_by_taker(given, evaluator)
+        for taker in ("images", "workers and store"):
+            for name in by_taker.get(taker, ()):
+                raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         settings_type = EVALUATORS[evaluator].settings_type
         assert settings_type is not None
-        return by_owner["search space"], _training(cls, by_owner, settings_type)
+        return by_taker["search space"], _training(cls, by_taker, settings_type)
 
 
 def _unknown(name: str, evaluator: str, known: list[str]) -> str:
@@ -195,10 +221,20 @@ def _unknown(name: str, evaluator: str, known: list[str]) -> str:
     )
 
 
-def _names(settings_type: type[Any]) -> tuple[str, ...]:
-    """Return the names under which the fields of settings are arguments."""
-    names = [each.name for each in fields(settings_type) if each.name != "network"]
-    return tuple(OTHER_NAMES.get(name, name) for name in names)
+def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
+    """Return what a taker takes, under the names of the environment's arguments."""
+    taken = arguments_of(taker)
+    taken.pop("network", None)
+    return {OTHER_NAMES.get(name, name): argument for name, argument in taken.items()}
+
+
+def _id_of(env: type[FamilyEnv]) -> str:
+    """Return the id under which an environment is declared; its name where there is none."""
+    for family in registered_families():
+        for env_id, reference in family.environments.items():
+            if reference in (env, f"{env.__module__}:{env.__name__}"):
+                return env_id
+    return env.__name__
 
 
 def _training(
@@ -206,19 +242,20 @@ def _training(
     given: Mapping[str, dict[str, Any]],
     settings_type: type[TrainingSettings],
 ) -> TrainingSettings:
+    """Return the settings of the training, with the network's in them."""
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
     training = {fields_of.get(name, name): value for name, value in given["training"].items()}
     network = env.network_settings_type(**given["network"])
     return settings_type(network=network, **training)
 
 
-def _trained_owners(env: type[FamilyEnv]) -> dict[str, Iterable[str]]:
+def _takers_of_trained(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
     return {
-        "search space": inspect.signature(env.search_space_type).parameters,
-        "images": _names(Images),
-        "network": _names(env.network_settings_type),
-        "training": _names(TrainingSettings),
-        "workers and store": _names(Composition),
+        "search space": env.search_space_type,
+        "images": Images,
+        "network": env.network_settings_type,
+        "training": TrainingSettings,
+        "workers and store": Composition,
     }
 
 
@@ -228,16 +265,21 @@ def _trained(
     search_space = env.search_space_type(**given["search space"])
     training = _training(env, given, TrainingSettings)
     images, around = Images(**given["images"]), Composition(**given["workers and store"])
-    trainer = Trainer(images.load(), training, images.device)
+    trainer = Trainer(
+        images.load(),
+        training,
+        images.device,
+        architecture_type=search_space.architecture_type,
+    )
     return search_space, stack.enter_context(composed(trainer, around))
 
 
-def _sharing_owners(env: type[FamilyEnv]) -> dict[str, Iterable[str]]:
+def _takers_of_sharing(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
     return {
-        "search space": inspect.signature(env.search_space_type).parameters,
-        "images": _names(Images),
-        "network": _names(env.network_settings_type),
-        "training": _names(WeightSharingSettings),
+        "search space": env.search_space_type,
+        "images": Images,
+        "network": env.network_settings_type,
+        "training": WeightSharingSettings,
     }
 
 
@@ -251,9 +293,18 @@ def _sharing(
     return search_space, WeightSharing(search_space, images.load(), sharing, images.device)
 
 
-def _recorded_owners(env: type[FamilyEnv]) -> dict[str, Iterable[str]]:
-    taken = inspect.signature(env.recorded).parameters
-    return {"benchmark": taken, "nothing": {"training_seed"} - set(taken)}
+def _takers_of_recorded(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
+    if "training_seed" in inspect.signature(env.recorded).parameters:
+        return {"benchmark": env.recorded}
+    return {"benchmark": env.recorded, "nothing": _nothing}
+
+
+def _nothing(training_seed: int = 0) -> None:
+    """Take what every environment takes.
+
+    Args:
+        training_seed: No effect: the benchmark's trainings are recorded.
+    """
 
 
 def _recorded(
@@ -263,8 +314,29 @@ def _recorded(
 
 
 EVALUATORS: dict[str, EvaluatorKind] = {
-    "trained": EvaluatorKind(_trained_owners, _trained, TrainingSettings),
-    "recorded": EvaluatorKind(_recorded_owners, _recorded),
-    "weight-sharing": EvaluatorKind(_sharing_owners, _sharing, WeightSharingSettings),
+    "trained": EvaluatorKind(
+        _takers_of_trained,
+        _trained,
+        "A network that was trained before under the same settings is answered from memory;\n"
+        "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
+        "and the architecture alone.",
+        TrainingSettings,
+    ),
+    "recorded": EvaluatorKind(
+        _takers_of_recorded,
+        _recorded,
+        "What is recorded is looked up: `seconds`, in `info` and in the budget, are those of the\n"
+        "recorded training.",
+    ),
+    "weight-sharing": EvaluatorKind(
+        _takers_of_sharing,
+        _sharing,
+        'With `evaluator="weight-sharing"`, all children share the weights of a supernet, and the\n'
+        "accuracy is that on a minibatch of validation images under these weights as they stand.\n"
+        "Nothing is answered from memory. `env.unwrapped.memory.evaluator` is the\n"
+        "`nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: "
+        "a\ncontroller has to call it, as the agent `enas` does.",
+        WeightSharingSettings,
+    ),
 }
-"""What makes the evaluators that an environment can have, by name."""
+"""The evaluators that an environment can have, by name."""

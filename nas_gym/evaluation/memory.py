@@ -127,11 +127,10 @@ class Memory:
             return self._evaluate_again(architectures)
         keys = [self._key(architecture) for architecture in architectures]
         under_way = self._in_flight.of(keys)
-        new = {
-            key: architecture
-            for key, architecture in zip(keys, architectures, strict=True)
-            if key not in under_way and key not in self.known
-        }
+        new: dict[Hashable, Architecture] = {}
+        for key, architecture in zip(keys, architectures, strict=True):
+            if key not in under_way and key not in self.known:
+                new.setdefault(key, architecture)
         if new:
             made = self.evaluator.evaluate(list(new.values()))
             for key, evaluation in zip(new, made, strict=True):

@@ -249,3 +249,29 @@ def test_none_is_nan_in_arrays(stub: StubEvaluator) -> None:
     columns = Memory(stub).evaluate_choices(search_space, BATCH).columns
     assert np.isnan(columns["parameters"]).all()
     assert columns["multiply_adds"].tolist() == [100.0] * 4
+
+
+def test_an_evaluator_that_says_nothing_gets_isomorphic_networks_apart() -> None:
+    stub = StubEvaluator()
+    one = random_architecture(1)
+    assert one.key == mirrored(one).key
+    answers = Memory(StubOfOneCall(stub)).evaluate([one, mirrored(one), one])
+    assert [answer.cached for answer in answers] == [False, False, True]
+    assert stub.asked == [[one, mirrored(one)]]
+    merging = StubEvaluator()
+    Memory(merging).evaluate([one, mirrored(one)])
+    assert merging.asked == [[one]]
+
+
+def test_an_empty_batch_is_never_asked_for(stub: StubEvaluator) -> None:
+    memory = Memory(stub)
+    memory.evaluate([])
+    memory.evaluate([random_architecture(0)])
+    memory.evaluate([random_architecture(0)])
+    assert len(stub.asked) == 1
+
+
+def test_costs_are_seen_through_a_memory(stub: StubEvaluator) -> None:
+    assert Memory(stub).costs is None
+    recorded = RecordedStub(NASBench201SearchSpace())
+    assert Memory(recorded).costs == ("parameters",)

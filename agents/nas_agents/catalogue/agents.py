@@ -13,8 +13,8 @@ from nas_agents.catalogue.arguments import as_objects, check_arguments, imported
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS, AgentEntry
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.strategies.strategy import Strategy
-from nas_agents.strategies.strategy_agent import StrategyAgent
+from nas_agents.strategies import Strategy
+from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.sb3 import VecContinuousAction

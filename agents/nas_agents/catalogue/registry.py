@@ -16,7 +16,7 @@ class AgentEntry:
 
     path: str
     """``module:Class`` of a Stable-Baselines3 algorithm, or of a
-    `nas_agents.strategies.strategy.Strategy`."""
+    `nas_agents.strategies.Strategy`."""
     defaults: Callable[[Plan], Arguments] = none
     continuous: bool = False
     """True if it acts through `nas_gym.wrappers.ContinuousAction`."""

@@ -11,7 +11,7 @@ import pytest
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies import Strategy
 from nas_gym import (
     CustomArchitecture,
     CustomSearchSpace,

@@ -17,14 +17,14 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
 from nas_agents.catalogue.agents import CannotAct, find_agent
 from nas_agents.catalogue.defaults import Plan
+from nas_agents.strategies import Strategy
+from nas_agents.strategies.as_agent import StrategyAgent
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
-from nas_agents.strategies.strategy import Strategy
-from nas_agents.strategies.strategy_agent import StrategyAgent
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASSearchSpace, NASVectorEnv, SearchSpace
-from nas_gym.sb3 import NASVecEnv
+from nas_gym.sb3 import NASVecEnv, StopOnBudget
 from nas_gym.search_spaces import Choices
-from nas_gym.wrappers import BudgetExhausted, BudgetLimit, OneHotObservation, WholeArchitecture
-from tests.agents.strategies.test_strategy import STRATEGIES
+from nas_gym.wrappers import BudgetLimit, OneHotObservation, WholeArchitecture
+from tests.agents.strategies.test_base import STRATEGIES
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
 EPISODES = 12
@@ -214,9 +214,8 @@ def test_an_episode_that_was_truncated_has_no_reward() -> None:
     def spending() -> gym.Env[Any, Any]:
         return BudgetLimit(NASEnv(shared.search_space, shared.evaluator), asked=1)
 
-    agent = agent_in(DummyVecEnv([spending, spending]))
-    with pytest.raises(BudgetExhausted):
-        agent.learn(100)
+    agent = agent_in(DummyVecEnv([spending, spending])).learn(100, callback=StopOnBudget())
+    assert agent.num_timesteps < 100
     strategy = diary(agent)
     assert len(strategy.proposed) > len(strategy.heard) == 1
 
@@ -239,16 +238,16 @@ def test_what_it_cannot_act_in() -> None:
     pendulum: VecEnv = DummyVecEnv([partial(gym.make, "Pendulum-v1")])
     with pytest.raises(CannotAct, match="random cannot act in this environment"):
         random.make(pendulum, {}, 0)
-    with pytest.raises(InvalidSettings, match="random has no argument 'colour'"):
+    with pytest.raises(InvalidSettings, match=r"random cannot be made: .*'colour'"):
         random.make(lock_step(), {"colour": "red"}, 0)
 
 
 def test_names_of_ones_own() -> None:
-    agent = find_agent("tests.agents.strategies.test_strategy_agent:Diary").make(lock_step(), {}, 0)
+    agent = find_agent("tests.agents.strategies.test_as_agent:Diary").make(lock_step(), {}, 0)
     assert isinstance(agent, StrategyAgent)
     assert isinstance(agent.strategy, Diary)
     with pytest.raises(InvalidSettings, match="no Stable-Baselines3 algorithm and no Strategy"):
-        find_agent("tests.agents.strategies.test_strategy_agent:SMALL")
+        find_agent("tests.agents.strategies.test_as_agent:SMALL")
 
 
 def test_recorded_rewards_reach_the_strategy() -> None:
