@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.architecture import published as published
     from nas_gym.data.dataset import Dataset as Dataset
     from nas_gym.data.dataset import InvalidDataset as InvalidDataset
-    from nas_gym.data.datasets import load_dataset as load_dataset
+    from nas_gym.data.loading import load_dataset as load_dataset
     from nas_gym.env import NASEnv as NASEnv
     from nas_gym.errors import InvalidSettings as InvalidSettings
     from nas_gym.errors import NASGymError as NASGymError
@@ -67,7 +67,7 @@ _MODULES = ("envs", "rewards", "sb3", "wrappers")
 _LAZY = {
     "architecture": ("Architecture", "InvalidArchitecture", "published"),
     "data.dataset": ("Dataset", "InvalidDataset"),
-    "data.datasets": ("load_dataset",),
+    "data.loading": ("load_dataset",),
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
     "evaluation.budget": ("Budget",),

@@ -54,7 +54,7 @@ class Incumbent(BaseCallback):
 
 
 def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]]:
-    """The test accuracy, in percent, and the number of updates of the searches of some seeds."""
+    """Search with some seeds; return test accuracies, in percent, and numbers of updates."""
     torch.set_num_threads(1)
     vec_env = make_vec_env(ENV_ID, env_kwargs={"evaluator": "recorded"})
     trained = gym.make(ENV_ID, evaluator="recorded", epochs=200)
@@ -72,7 +72,7 @@ def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]
 
 
 def bare_loop(updates: int) -> float:
-    """The seconds an update takes without anything around it."""
+    """Return the seconds an update takes without anything around it."""
     accuracies = np.random.default_rng(0).random(5**6).tolist()
     logits = torch.nn.Parameter(1e-3 * torch.randn(6, 5))
     optimizer = torch.optim.Adam([logits], lr=0.1)
@@ -92,7 +92,7 @@ def bare_loop(updates: int) -> float:
 
 
 def main() -> None:
-    """Prints the times and the accuracy."""
+    """Print the times and the accuracy."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -24,7 +24,7 @@ from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture
