@@ -76,16 +76,16 @@ def test_a_store_does_not_answer_with_another_networks_accuracy(
     digits = load_dataset("digits")
     store = Store(tmp_path / "store.db")
 
-    def evaluated() -> tuple[str, bool]:
+    def evaluated(run: str) -> tuple[str, bool]:
         trainer = Trainer(digits, QUICK, "cpu", architecture_type=CellArchitecture)
-        [evaluation] = StoredEvaluator(trainer, store, "run").evaluate([small()])
+        [evaluation] = StoredEvaluator(trainer, store, run).evaluate([small()])
         assert evaluation.status == "ok"
         return evaluation.fingerprint, evaluation.cached
 
     register(Linear)
-    first, again = evaluated(), evaluated()
+    first, again = evaluated("first"), evaluated("again")
     register(Less)
-    other = evaluated()
+    other = evaluated("other")
     assert (first[1], again[1], other[1]) == (False, True, False)
     assert first[0] == again[0] != other[0]
 
