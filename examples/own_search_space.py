@@ -16,15 +16,19 @@ from stable_baselines3.common.monitor import Monitor
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym import CustomArchitecture, CustomSearchSpace, Decision
-from nas_gym.data.datasets import load_dataset
+from nas_gym import (
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
+    Trainer,
+    TrainingSettings,
+    load_dataset,
+)
 from nas_gym.networks import ChildNetwork, ImageShape
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 
 class ConvNet(CustomArchitecture, kind="conv-net"):
-    """What may be chosen. Its environment is this and a builder."""
+    """Decisions of the search space; with a builder, they are an environment."""
 
     decisions = (
         Decision("depth", ("1", "2", "3")),
@@ -76,13 +80,13 @@ nas_gym.register_family(
 
 
 def main() -> None:
-    """Searches with MaskablePPO, and prints each network that it designs."""
+    """Search with MaskablePPO, and print the three best networks."""
     trainer = Trainer(load_dataset("digits"), TrainingSettings(epochs=2, batch_size=64))
     env = nas_gym.NASEnv(CustomSearchSpace(ConvNet), trainer, reward="accuracy")
     print(f"{env.search_space}, {env.search_space.size} networks")
     agent = MaskablePPO("MlpPolicy", Monitor(env), n_steps=40, batch_size=40, gamma=1.0, seed=0)
     agent.learn(20 * env.decisions)
-    for evaluation in sorted(env.evaluator.known.values(), key=lambda e: -e.accuracy)[:3]:
+    for evaluation in sorted(env.memory.known.values(), key=lambda e: -e.accuracy)[:3]:
         print(f"{evaluation.accuracy:.1%} with {evaluation.parameters:,} parameters")
 
 

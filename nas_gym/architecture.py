@@ -1,8 +1,8 @@
-"""What a child network is, as a value: frozen, hashable, JSON in and JSON out. No torch here.
+"""A child network's design as a value: frozen, hashable, JSON in and JSON out. No torch here.
 
 A family of architectures (cells, chains, ...) subclasses `Architecture` beside its search space,
-names its ``kind``, and says how its body reads and writes as plain JSON data; everything else,
-the version, the key, the dispatch on ``kind``, is here.
+names its ``kind``, and converts its body to and from plain JSON data; everything else, the version,
+the key, the dispatch on ``kind``, is here.
 """
 
 from __future__ import annotations
@@ -10,15 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nas_gym.errors import NASGymError, choices_hint
-from nas_gym.family import family_of_kind, registered_families
+from nas_gym.errors import InvalidSettings, NASGymError, choices_hint
+from nas_gym.family import family_of_kind, full_name, registered_families
+from nas_gym.json_text import read_json_file, read_json_text, short, short_name
 
 VERSION = 1
 """Version of the JSON form; a reader accepts this one and earlier ones."""
+_KEY_VERSION = 1  # part of what a key digests; it never changes, so that stores stay valid
+
+MOST_LAYERS = 256
+"""The most layers, or blocks of a cell, that an architecture has: six times NAS's longest, 39."""
+MOST_FILTERS = 2**16
+"""The most filters of a layer."""
+LARGEST_FILTER = 2**10
+"""The largest height and width of a filter, and the largest stride."""
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -33,6 +43,9 @@ class Architecture(ABC):
     Subclasses are frozen dataclasses that validate themselves when made, so an `Architecture` in
     hand is a sound one. Two of them are equal when they were chosen alike; they are *the same
     network* when their `key` is equal.
+
+    Raises:
+        InvalidSettings: a subclass takes a ``kind`` that another class has.
     """
 
     kind: ClassVar[str]
@@ -41,47 +54,53 @@ class Architecture(ABC):
 
     def __init_subclass__(cls, *, kind: str, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
+        other = Architecture._kinds.get(kind, cls)
+        if full_name(other) != full_name(cls):  # equal where a notebook's cell runs again
+            raise InvalidSettings(
+                f"kind: {kind!r} belongs to {full_name(other)}; give {full_name(cls)} a kind of "
+                "its own"
+            )
         cls.kind = kind
         Architecture._kinds[kind] = cls
 
     @abstractmethod
     def body(self) -> dict[str, Any]:
-        """The architecture as plain JSON data, without its ``kind`` and ``version``."""
+        """Return the architecture as plain JSON data, without its ``kind`` and ``version``."""
 
     @classmethod
     @abstractmethod
     def from_body(cls, body: Mapping[str, Any]) -> Architecture:
-        """The inverse of `body`.
+        """Return the architecture that `body` gives this data for.
 
         Raises:
             InvalidArchitecture: where and what is wrong.
         """
 
     def canonical(self) -> Architecture:
-        """The representative of all architectures that are the same network as this one."""
+        """Return the representative of all architectures that are the same network as this one."""
         return self
 
     def sketch(self) -> object:
-        """The architecture as a value that `nas_gym.rendering` can draw."""
+        """Return the architecture as a value that `nas_gym.rendering` can draw."""
         return self
 
-    @property
+    @cached_property
     def key(self) -> str:
         """32 hexadecimal digits, equal for the same network whatever order it was chosen in."""
-        text = self.canonical().to_json()
+        text = _write({**self.canonical().to_dict(), "version": _KEY_VERSION})
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The architecture as plain JSON data."""
+        """Return the architecture as plain JSON data."""
         return {"version": VERSION, "kind": self.kind, **self.body()}
 
     def to_json(self) -> str:
-        """One line of JSON; the same text for equal architectures."""
+        """Return one line of JSON, the same text for equal architectures."""
         return _write(self.to_dict())
 
     @staticmethod
     def from_dict(data: object) -> Architecture:
-        """The inverse of `to_dict`.
+        """Return the architecture that `to_dict` gives this data for.
 
         Raises:
             InvalidArchitecture: ``data`` is not an architecture; the message says where.
@@ -89,7 +108,7 @@ class Architecture(ABC):
         fields = expect_mapping(data, "architecture")
         version = fields.get("version")
         if type(version) is not int or version < 1:
-            raise InvalidArchitecture(f"version: expected {VERSION}, got {version!r}")
+            raise InvalidArchitecture(f"version: expected {VERSION}, got {short(version)}")
         if version > VERSION:
             raise InvalidArchitecture(
                 f"version: {version} is newer than this nas_gym reads ({VERSION}); upgrade nas_gym"
@@ -101,23 +120,19 @@ class Architecture(ABC):
         if not isinstance(kind, str) or kind not in Architecture._kinds:
             known = {*Architecture._kinds, *(family.kind for family in registered_families())}
             raise InvalidArchitecture(
-                f"kind: {kind!r} is not known; {choices_hint(kind, sorted(known))}"
+                f"kind: {short(kind)} is not known; {choices_hint(kind, sorted(known))}"
             )
         body = {name: fields[name] for name in fields if name not in ("version", "kind")}
         return Architecture._kinds[kind].from_body(body)
 
     @staticmethod
     def from_json(text: str) -> Architecture:
-        """The inverse of `to_json`.
+        """Return the architecture that `to_json` gives this text for.
 
         Raises:
             InvalidArchitecture: the text is not JSON, or not an architecture.
         """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidArchitecture(f"not JSON: {error}") from error
-        return Architecture.from_dict(data)
+        return Architecture.from_dict(read_json_text(text, error=InvalidArchitecture))
 
     def save(self, path: str | Path) -> None:
         """Write the architecture to a JSON file that a person can read."""
@@ -130,14 +145,11 @@ class Architecture(ABC):
         Raises:
             InvalidArchitecture: the file cannot be read, or holds no architecture.
         """
+        data = read_json_file(path, error=InvalidArchitecture)
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise InvalidArchitecture(f"{path}: cannot be read: {error}") from error
-        try:
-            return Architecture.from_json(text)
+            return Architecture.from_dict(data)
         except InvalidArchitecture as error:
-            raise InvalidArchitecture(f"{path}: {error}") from error
+            raise InvalidArchitecture(f"{short_name(path)}: {error}") from error
 
 
 def published_architectures() -> dict[str, Architecture]:
@@ -157,33 +169,63 @@ def published(name: str) -> Architecture:
     known = published_architectures()
     if name not in known:
         raise InvalidArchitecture(
-            f"{name!r} is no published architecture known here; {choices_hint(name, known)}"
+            f"{short(name)} is no published architecture known here; {choices_hint(name, known)}"
         )
     return known[name]
 
 
 def expect_mapping(data: object, where: str) -> Mapping[str, Any]:
-    """``data`` if it is a JSON object, else `InvalidArchitecture`."""
+    """Return ``data`` if it is a JSON object, else raise `InvalidArchitecture`."""
     if not isinstance(data, Mapping):
         raise InvalidArchitecture(f"{where}: expected an object, got {type(data).__name__}")
     return data
 
 
 def expect_list(data: object, where: str) -> list[Any]:
-    """``data`` as a list if it is a JSON array, else `InvalidArchitecture`."""
+    """Return ``data`` as a list if it is a JSON array, else raise `InvalidArchitecture`."""
     if not isinstance(data, (list, tuple)):
         raise InvalidArchitecture(f"{where}: expected a list, got {type(data).__name__}")
     return list(data)
 
 
-def expect_fields(data: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
-    """Raise `InvalidArchitecture` unless ``data`` has exactly the fields ``names``."""
-    missing = [name for name in names if name not in data]
-    unknown = [str(name) for name in data if name not in names]
+def expect_fields(data: object, names: Sequence[str], where: str) -> Mapping[str, Any]:
+    """Return ``data`` if it is a JSON object with exactly these fields.
+
+    Raises:
+        InvalidArchitecture: it is not; the message names the first few missing and unknown fields.
+    """
+    fields = expect_mapping(data, where)
+    missing = [name for name in names if name not in fields]
+    unknown = [short_name(name) for name in fields if name not in names]
     if missing or unknown:
         found = "; ".join(
-            f"{what} {', '.join(fields)}"
+            f"{what} {', '.join(fields[:5])}"
             for what, fields in (("missing", missing), ("unknown", unknown))
             if fields
         )
         raise InvalidArchitecture(f"{where}: {found}; expected {', '.join(names)}")
+    return fields
+
+
+def expect_label(label: object, valid: Iterable[str], where: str) -> None:
+    """Raise `InvalidArchitecture` unless ``label`` is one of the valid ones."""
+    labels = tuple(valid)
+    if label not in labels:
+        hint = choices_hint(label, labels)
+        raise InvalidArchitecture(f"{where}: {short(label)} is not known; {hint}")
+
+
+def expect_integer(value: object, least: int, most: int, where: str) -> None:
+    """Raise `InvalidArchitecture` unless ``value`` is an integer from ``least`` to ``most``."""
+    if type(value) is not int or not least <= value <= most:
+        raise InvalidArchitecture(
+            f"{where}: expected an integer from {least} to {most:,}, got {short(value)}"
+        )
+
+
+def expect_length(items: Sequence[object], most: int, where: str) -> None:
+    """Raise `InvalidArchitecture` unless there are 1 to ``most`` items."""
+    if not 1 <= len(items) <= most:
+        raise InvalidArchitecture(
+            f"{where}: expected at least one and at most {most:,}, got {len(items):,}"
+        )

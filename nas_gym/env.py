@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.architecture import InvalidArchitecture
+from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluator import Evaluator
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.evaluation.memory import Memory, memory_of
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
-from nas_gym.search_spaces import Decision, Mask, SearchSpace
+from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
+from nas_gym.settings import require_known
 
 Observation = NDArray[np.integer[Any]]
 """(T,) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
 
-REMEMBERED = 2**14
-"""How many sequences of choices an environment keeps the outcome of, so as not to decode again."""
-
-
-class Outcome(NamedTuple):
-    """What a sequence of choices came to."""
-
-    reward: float
-    architecture: str
-    evaluation: dict[str, Any]
-
 
 class NASEnv(gym.Env[Observation, np.int64]):
-    """An episode builds one child network; the reward is what it was worth.
+    """Environment whose episode builds one child network; the reward follows from its evaluation.
 
-    This is the environment behind every registered id: `nas_gym.envs` has one class for each,
-    whose docstring is its page for users.
+    This is the environment behind every registered id: `nas_gym.envs` has a class for each, whose
+    docstring is its page for users.
+
+    A deep copy in the middle of an episode goes on from the same prefix. It shares the memory, and
+    with it the evaluator and the budget, and nothing else that changes. A pickle carries what was
+    evaluated; it cannot be made of an environment with workers or a store.
+
+    >>> import gymnasium, nas_gym
+    >>> env = gymnasium.make("nas_gym/DigitsBench-v0")
+    >>> _, info = env.reset(seed=0, options={"choices": [0, 0, 0, 1, 0]})
+    >>> _, reward, terminated, _, info = env.step(2)
+    >>> round(reward, 3), terminated
+    (0.797, True)
 
     Args:
         search_space: The decisions, and the architecture that they mean.
-        evaluator: What makes an `Evaluation` of a finished architecture. One that was evaluated
-            before is answered from memory; environments that are given the same
-            `CachingEvaluator` share this memory, and the budget.
+        evaluator: Makes an `Evaluation` of a finished architecture. Known networks are answered
+            from `memory`; environments that are given the same `Memory` share it, and the budget.
         reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
             mapping of the ``name`` and of parameters.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
@@ -62,97 +65,105 @@ class NASEnv(gym.Env[Observation, np.int64]):
     def __init__(
         self,
         search_space: SearchSpace,
-        evaluator: Evaluator,
+        evaluator: Evaluator | Memory,
         reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
     ) -> None:
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
-        self.evaluator = caching_evaluator(evaluator, search_space)
+        self.memory = memory_of(evaluator, search_space)
+        """Answers for finished networks; what it asks for new ones is ``memory.evaluator``."""
         self.reward = reward_by_name(reward)
-        check_costs(self.reward, evaluator)
+        check_costs(self.reward, self.memory)
         self.render_mode = render_mode
         self.observation_space = observation_space_of(search_space)
         self.action_space = spaces.Discrete(search_space.num_actions)
-        self._window: Window | None = None
         self.decisions = len(search_space.decisions)
         """T, the number of steps in an episode."""
-        self._choices = np.zeros(self.decisions, dtype=np.int64)
+        self._choices: Choices = np.zeros(self.decisions, dtype=np.int64)
         self._observation = np.zeros(self.decisions, dtype=self.observation_space.dtype)
         self._step = 0
         self._started = False
-        self._outcomes: dict[bytes, Outcome] = {}  # by sequence of choices
         self._stage = search_space
         self._rules = search_space.rules(self._choices, 0)
+        self._window: Window | None = None
+        self._close_evaluator: Callable[[], None] | None = None
 
     @property
     def budget(self) -> Budget:
-        """What has been spent on evaluations since the environment was made."""
-        return self.evaluator.budget
+        """Evaluations and seconds spent since the memory was made."""
+        return self.memory.budget
 
     def action_masks(self) -> Mask:
-        """Which actions are valid now, (A,) bool, as sb3-contrib's maskable agents ask for it."""
+        """Return the actions that are valid now, (A,) bool, as sb3-contrib's agents ask for it."""
         return self._rules.mask.copy()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts a new network: nothing is decided."""
+        """Start a new network.
+
+        Args:
+            seed: Of the environment's generator; nothing in an episode is drawn from it.
+            options: ``{"choices": prefix}`` starts after the choices of the first decisions.
+
+        Raises:
+            InvalidSettings: an option is not known, or the prefix is too long or no integers.
+            InvalidArchitecture: a choice is not valid after those before it.
+        """
         if seed is not None:
             super().reset(seed=seed)
-        self._observation.fill(0)
+        stage = self.search_space.stage(self.budget.asked)
+        prefix = checked_prefix(stage, options) if options else ()
+
+        self._stage = stage
         self._step = 0
+        self._observation.fill(0)
+        for choice in prefix:
+            self._record(choice)
+        self._rules = stage.rules(self._choices, self._step)
         self._started = True
-        self._stage = self.search_space.stage(self.evaluator.budget.asked)
-        self._rules = self._stage.rules(self._choices, 0)
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), {"action_mask": self._rules.mask_int8.copy()}
 
     def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Makes one decision; the last one has the network evaluated."""
+        """Make one decision; the last one triggers evaluation of the network.
+
+        Raises:
+            gymnasium.error.InvalidAction: the action is no integer.
+            gymnasium.error.ResetNeeded: no episode is under way.
+        """
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
-        step = self._step
-        choice, invalid = self._rules.resolve(int(action))
-        self._choices[step] = choice
-        self._observation[step] = choice + 1
-        self._step = step = step + 1
-        self._rules = rules = self._stage.rules(self._choices, step)
+        choice, invalid = self._rules.resolve(checked_action(action))
+
+        self._record(choice)
+        self._rules = rules = self._stage.rules(self._choices, self._step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
-        terminated = step == self.decisions
+
+        terminated = self._step == self.decisions
         reward = self._evaluate(info) if terminated else 0.0
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
 
-    def _evaluate(self, info: dict[str, Any]) -> float:
-        """The reward of the finished network; adds its record to ``info``."""
-        self._started = False
-        sequence = self._choices.tobytes()
-        outcome = self._outcomes.get(sequence)
-        if outcome is None:
-            outcome = self._outcome()
-            if len(self._outcomes) == REMEMBERED:
-                self._outcomes.clear()
-            if self.evaluator.remembers:
-                reward, architecture, evaluation = outcome
-                again = Outcome(reward, architecture, {**evaluation, "cached": True})
-                self._outcomes[sequence] = again
-        else:
-            self.evaluator.budget.asked += 1
-        info["architecture"] = outcome.architecture
-        info["evaluation"] = {**outcome.evaluation, "curve": outcome.evaluation["curve"].copy()}
-        return outcome.reward
+    def _record(self, choice: int) -> None:
+        """Record the next choice."""
+        self._choices[self._step] = choice
+        self._observation[self._step] = choice + 1
+        self._step += 1
 
-    def _outcome(self) -> Outcome:
-        """What the finished network was worth, which counts as one evaluation asked for."""
-        evaluation = self.evaluator.evaluate_choices(self._stage, self._choices[np.newaxis])[0]
-        architecture = self._stage.decode(self._choices).to_json()
-        return Outcome(float(self.reward(evaluation)), architecture, evaluation.to_dict())
+    def _evaluate(self, info: dict[str, Any]) -> float:
+        """Return the reward of the finished network; add its record to ``info``."""
+        self._started = False
+        architecture, evaluation = self.memory.finish(self._stage, self._choices)
+        info["architecture"] = architecture
+        info["evaluation"] = evaluation.to_dict()
+        return float(self.reward(evaluation))
 
     def render(self) -> Any:
-        """The network as far as it is decided: a str, an (H, W, 3) uint8 array, or a window."""
+        """Show the decisions made: a str, an (H, W, 3) uint8 array, or a window."""
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
@@ -168,47 +179,87 @@ class NASEnv(gym.Env[Observation, np.int64]):
         return None
 
     def close(self) -> None:
-        """Closes the window, if there is one."""
+        """Close the window, and the workers and the store that the environment opened."""
         if self._window is not None:
             self._window.close()
             self._window = None
+        if self._close_evaluator is not None:
+            self._close_evaluator()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_window": None, "_close_evaluator": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NASEnv:
+        unchanging = (self.search_space, self._stage, self._rules, self.reward, self.spec)
+        memo |= {id(each): each for each in (*unchanging, self.observation_space.decisions)}
+        copied = object.__new__(type(self))
+        memo[id(self)] = copied
+        vars(copied).update(deepcopy(self.__getstate__(), memo))
+        return copied
 
 
 class PartialArchitectures(spaces.MultiDiscrete):
     """The partial architectures of a search space, (T,): 0 = not decided yet, c + 1 = choice c.
 
-    A small integer type that holds the sum of the sizes, for Stable-Baselines3 adds them up in
-    their own type.
+    The dtype is the smallest signed integer type that holds the sum of the sizes, since
+    Stable-Baselines3 adds the sizes up in the observations' own type.
 
     Args:
-        decisions: What is decided, in order; a policy may read it from ``decisions``.
+        decisions: The decisions, in order; a policy may read them from ``decisions``.
     """
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
         self.decisions = tuple(decisions)
         sizes = [len(decision.choices) + 1 for decision in decisions]
-        super().__init__(sizes, dtype=np.min_scalar_type(-sum(sizes)).name)
+        below = -sum(sizes) - 1  # a signed type that holds -n - 1 holds n
+        super().__init__(sizes, dtype=np.min_scalar_type(below).name)
 
 
 def observation_space_of(search_space: SearchSpace) -> PartialArchitectures:
-    """The partial architectures of a search space."""
+    """Return the space of the partial architectures of a search space."""
     return PartialArchitectures(search_space.decisions)
 
 
-def caching_evaluator(evaluator: Evaluator, search_space: SearchSpace) -> CachingEvaluator:
-    """``evaluator`` with a memory and a budget, if it has none yet.
+def checked_action(action: Any) -> int:
+    """Return an action as a Python integer.
 
     Raises:
-        InvalidSettings: it is a recorded benchmark of another search space.
+        gymnasium.error.InvalidAction: it is no single integer of 64 bits.
     """
-    caching = evaluator if isinstance(evaluator, CachingEvaluator) else CachingEvaluator(evaluator)
-    recorded = caching.recorded
-    require(
-        recorded is None or recorded.search_space.decisions == search_space.decisions,
-        f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
-        "hand in the evaluator's own search_space",
-    )
-    return caching
+    try:
+        number = operator.index(action)
+    except TypeError:
+        number = 2**63
+    if not -(2**63) <= number < 2**63:
+        raise gym.error.InvalidAction(f"action: expected an integer, got {action!r}")
+    return number
+
+
+def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
+    """Return the choices with which an episode starts, from the options of ``reset``.
+
+    Args:
+        stage: The search space of the episode.
+        options: ``choices``, at most T - 1 of them; default: none.
+
+    Raises:
+        InvalidSettings: an option is not known, or the choices are too many or no integers.
+        InvalidArchitecture: a choice is not valid after those before it.
+    """
+    require_known(options, ("choices",), "options: ")
+    given, most = options.get("choices", ()), len(stage.decisions) - 1
+    array = np.asarray(given)
+    if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
+        raise InvalidSettings(f"options: choices: expected up to {most} integers, got {given!r}")
+    prefix = array.astype(np.int64)
+    for step, choice in enumerate(prefix.tolist()):
+        valid = np.flatnonzero(stage.rules(prefix, step).mask)
+        if choice not in valid:
+            raise InvalidArchitecture(
+                f"options: choices[{step}] ({stage.decisions[step].name}): {choice} is not valid "
+                f"here; valid choices: {', '.join(map(str, valid))}"
+            )
+    return list(prefix.tolist())
 
 
 def check_render_mode(render_mode: str | None, known: list[str]) -> None:

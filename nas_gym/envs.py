@@ -13,7 +13,7 @@ import gymnasium
 from nas_gym.family import registered_families, resolve
 
 if TYPE_CHECKING:
-    from nas_gym.family_env import TrainingEnv
+    from nas_gym.family_env import FamilyEnv
 
 
 def __getattr__(name: str) -> Any:
@@ -24,7 +24,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def environment_type(env_id: str) -> type[TrainingEnv]:
+def environment_type(env_id: str) -> type[FamilyEnv]:
     """Return the class behind a registered id, ``"nas_gym/NASNet-v0"`` for instance.
 
     Raises:
@@ -33,4 +33,4 @@ def environment_type(env_id: str) -> type[TrainingEnv]:
     entry_point = gymnasium.spec(env_id).entry_point
     assert isinstance(entry_point, str)
     creator = gymnasium.envs.registration.load_env_creator(entry_point)
-    return cast("type[TrainingEnv]", creator)
+    return cast("type[FamilyEnv]", creator)

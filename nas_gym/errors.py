@@ -100,6 +100,6 @@ def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
 def choices_hint(value: object, valid: Iterable[str]) -> str:
     """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
     options = list(valid)
-    close = difflib.get_close_matches(str(value), options, n=1)
+    close = difflib.get_close_matches(str(value)[:100], options, n=1)
     nearest = f"did you mean {close[0]!r}? " if close else ""
     return f"{nearest}valid choices: {', '.join(repr(option) for option in options)}"

@@ -8,14 +8,19 @@ it is needed for the first time, so that declaring a family imports neither it n
 from __future__ import annotations
 
 import importlib
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.registration import register, unregister
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
+
+_REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*)?")
 
 
 @dataclass(frozen=True)
@@ -26,17 +31,21 @@ class Family:
         name: The name of the family, by which messages call it.
         kind: The ``kind`` of its architectures in their JSON form.
         architecture: The subclass of `nas_gym.Architecture`.
-        search_space: The subclass of `nas_gym.SearchSpace`, or what makes one without arguments.
-        network: What builds a child network: called with an architecture, an `ImageShape` and,
+        search_space: The subclass of `nas_gym.SearchSpace`, or a function that returns one
+            without arguments.
+        network: The builder of child networks: called with an architecture, an `ImageShape` and,
             where it has an attribute ``settings_type``, settings of that type.
         drawing: A module, or an object, with ``write(sketch)`` and ``draw(sketch, new_canvas)``;
             default: the decisions as text.
-        supernet: What builds the supernet of a search space; see
+        supernet: The builder of a search space's supernet; see
             `nas_gym.weight_sharing.build_supernet`.
         environments: The environment classes, by Gymnasium id.
         published: A mapping of published architectures, by their names in the papers.
         tables: A module that converts the benchmark's published files; see
             `nas_gym.tables.importing`.
+
+    Raises:
+        InvalidSettings: a part is neither a reference nor an object that can serve as that part.
     """
 
     name: str
@@ -50,19 +59,66 @@ class Family:
     published: Reference = None
     tables: Reference = None
 
+    def __post_init__(self) -> None:
+        for name in ("name", "kind"):
+            value = getattr(self, name)
+            expected = f"{name}: expected a text, got {reprlib.repr(value)}"
+            require(isinstance(value, str) and bool(value), expected)
+        kind = getattr(self.architecture, "kind", None)
+        _check(
+            self.architecture, "architecture", kind == self.kind, f"a class of kind {self.kind!r}"
+        )
+        _check(self.search_space, "search_space", callable(self.search_space), "a class")
+        optional = {
+            "network": (callable, "a class or a function"),
+            "supernet": (callable, "a class or a function"),
+            "drawing": (_draws, "an object with write and draw"),
+            "published": (_is_mapping, "a mapping of architectures by name"),
+        }
+        for name, (is_sound, expected) in optional.items():
+            part = getattr(self, name)
+            _check(part, name, part is None or is_sound(part), expected)
+        found = reprlib.repr(self.environments)
+        require(_is_mapping(self.environments), f"environments: expected a mapping, got {found}")
+        for env_id, part in self.environments.items():
+            _check(part, f"environments[{env_id!r}]", callable(part), "a class")
+
     def part(self, name: str) -> Any:
-        """Return a part, imported if it is a reference; None where the family has none."""
-        return resolve(getattr(self, name))
+        """Return a part, imported if it is a reference; None where the family has none.
+
+        Raises:
+            InvalidSettings: it cannot be imported.
+        """
+        try:
+            return resolve(getattr(self, name))
+        except InvalidSettings as error:
+            raise InvalidSettings(f"family {self.name!r}, {name}: {error}") from error
+
+
+def _draws(part: object) -> bool:
+    return all(callable(getattr(part, name, None)) for name in ("write", "draw"))
+
+
+def _is_mapping(part: object) -> bool:
+    return isinstance(part, Mapping)
+
+
+def _check(part: Reference, name: str, sound: bool, expected: str) -> None:
+    """Raise `InvalidSettings` unless a part is a well-formed reference or a sound object."""
+    if isinstance(part, str):
+        sound = _REFERENCE.fullmatch(part) is not None
+    found = reprlib.repr(part)
+    require(sound, f"{name}: expected 'module:attribute', or {expected}; got {found}")
 
 
 _families: dict[str, Family] = {}
 
 
 def register_family(family: Family) -> Family:
-    """Make a family known; one of the same name is replaced.
+    """Make a family and its environments known; it replaces one of the same name and architecture.
 
     Raises:
-        InvalidSettings: another family has architectures of this kind.
+        InvalidSettings: another family has this name, or architectures of this kind.
     """
     for other in _families.values():
         if other.kind == family.kind and other.name != family.name:
@@ -70,7 +126,17 @@ def register_family(family: Family) -> Family:
                 f"kind: {family.kind!r} belongs to the family {other.name!r}; give the family "
                 f"{family.name!r} a kind of its own"
             )
+        theirs, ours = full_name(other.architecture), full_name(family.architecture)
+        if other.name == family.name and theirs != ours:
+            raise InvalidSettings(
+                f"name: {family.name!r} is the family of {theirs}; give the family of {ours} "
+                "another name"
+            )
+    for env_id in _families[family.name].environments if family.name in _families else ():
+        unregister(env_id)
     _families[family.name] = family
+    for env_id, environment in family.environments.items():
+        register(env_id, environment)
     return family
 
 
@@ -85,7 +151,7 @@ def family_of_kind(kind: str) -> Family | None:
 
 
 def family_of(architecture_type: type[Any]) -> Family | None:
-    """Return the family of a type of architectures: its own, or that of what it derives from."""
+    """Return the family of a type of architectures: its own, or that of its nearest base."""
     for base in architecture_type.__mro__:
         family = family_of_kind(getattr(base, "kind", ""))
         if family is not None:
@@ -93,17 +159,35 @@ def family_of(architecture_type: type[Any]) -> Family | None:
     return None
 
 
+def full_name(reference: Reference) -> str:
+    """Return ``"module:name"`` of a class or of a reference to one.
+
+    A program's main module has the same name in its worker processes.
+    """
+    if isinstance(reference, str):
+        return reference.replace("__mp_main__", "__main__")
+    return full_name(f"{reference.__module__}:{reference.__qualname__}")
+
+
 def resolve(reference: Reference) -> Any:
-    """Return what a reference names; anything that is no text is returned as it is.
+    """Return the object of a reference; anything that is no text is returned as it is.
 
     Raises:
-        InvalidSettings: it cannot be imported.
+        InvalidSettings: it cannot be imported; the message says whether the module or the
+            attribute is missing.
     """
     if not isinstance(reference, str):
         return reference
     module, _, attribute = reference.partition(":")
     try:
         found = importlib.import_module(module)
-        return getattr(found, attribute) if attribute else found
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidSettings(f"{reference!r} cannot be imported: {error}") from error
+    except (ImportError, ValueError) as error:
+        raise InvalidSettings(
+            f"{reference!r} cannot be imported: {error}; write 'module:attribute', and put the "
+            "module on Python's path"
+        ) from error
+    if attribute and not hasattr(found, attribute):
+        raise InvalidSettings(
+            f"{reference!r} cannot be imported: the module {module!r} has no {attribute!r}"
+        )
+    return getattr(found, attribute) if attribute else found

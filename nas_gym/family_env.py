@@ -1,96 +1,342 @@
-"""`TrainingEnv`: the environments whose children are really trained."""
+"""`FamilyEnv`: the environment of a family, with any of its evaluators, from plain arguments."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas_gym.data.datasets import load_dataset
+from nas_gym.composition import Composition, composed
+from nas_gym.data.dataset import Dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
-from nas_gym.errors import require_arguments
+from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.family import registered_families
 from nas_gym.networks import NetworkSettings
+from nas_gym.page import Alternative, Argument, arguments_of, page
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
+from nas_gym.settings import Size, settings
+from nas_gym.tables.table import Table
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
+from nas_gym.weight_sharing.evaluator import WeightSharing
+from nas_gym.weight_sharing.settings import WeightSharingSettings
+
+Arguments = Mapping[str, Any]
+OTHER_NAMES = {"seed": "training_seed"}
+"""Fields of the training's settings that are arguments of another name: the environment's
+``reset(seed=)`` is another seed."""
 
 
-class TrainingEnv(NASEnv):
-    """An environment of one search space whose children are trained on a data set.
+@settings
+class Images:
+    """Images that children are trained on, and where.
 
-    A subclass names its search space, its network's settings and its defaults; its docstring is
-    its page. All arguments are plain JSON-able values.
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    dataset: str = "digits"
+    """A name, an `.npz` file, or a folder of images by class."""
+    image_size: Size | None = None
+    """Height and width that images are scaled to; default: as they are."""
+    device: str = "auto"
+    """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
+
+    def load(self) -> Dataset:
+        """Return the data set."""
+        return load_dataset(self.dataset, self.image_size)
+
+
+@dataclass(frozen=True)
+class EvaluatorKind:
+    """One way to evaluate the children of a family."""
+
+    takers: Callable[[type[FamilyEnv]], Mapping[str, Callable[..., Any]]]
+    """Classes and functions that take the environment's arguments, by what messages call them."""
+    make: Callable[
+        [type[FamilyEnv], Mapping[str, dict[str, Any]], ExitStack], tuple[SearchSpace, Evaluator]
+    ]
+    """Makes the search space and the evaluator from each taker's arguments; what is entered into
+    the stack is closed with the environment."""
+    about: str
+    """A paragraph on its evaluations, for the pages."""
+    settings_type: type[TrainingSettings] | None = None
+    """Settings of the training, if anything is trained."""
+
+
+class FamilyEnv(NASEnv):
+    """An environment of one family, whose children are trained, looked up, or share weights.
+
+    A subclass names its search space, its network's settings, its evaluators and its defaults; its
+    docstring has the sections of its page that are its own (see `nas_gym.page`). All arguments are
+    plain JSON-able values.
 
     Args:
-        dataset: A name, an ``.npz`` file, or a folder of images by class.
-        image_size: Scale images to this height and width.
+        evaluator: One of the class's ``evaluators``; default: the first.
         reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
             mapping of the ``name`` and of parameters.
-        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         render_mode: As in `NASEnv`.
-        **arguments: Arguments of the search space, fields of the network's settings, and fields of
-            `TrainingSettings`.
+        **arguments: Of the search space, and of the evaluator. Where children are trained: fields
+            of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
+            share weights, of `WeightSharingSettings` instead of the last two; where they are looked
+            up, the arguments of ``recorded``.
 
     Raises:
         InvalidSettings, InvalidDataset: an argument is not known or not valid, or the data set or
             the device cannot be had.
+        InvalidTable: the benchmark cannot be had, or has not recorded this.
+        StoreError: the store cannot be opened.
     """
 
     search_space_type: ClassVar[type[SearchSpace]]
     network_settings_type: ClassVar[type[NetworkSettings]]
+    evaluators: ClassVar[tuple[str, ...]] = ("trained",)
+    """Names in `EVALUATORS`, the default first."""
     defaults: ClassVar[dict[str, Any]] = {}
     """Arguments where these differ from the search space's own and from the settings' own."""
+    sharing_defaults: ClassVar[dict[str, Any]] = {}
+    """Arguments, with shared weights, where these differ from ``defaults``."""
+    recorded: ClassVar[Callable[..., Table]]
+    """Loads the benchmark; a static method."""
 
     def __init__(
         self,
-        dataset: str = "digits",
-        image_size: int | None = None,
+        evaluator: str | None = None,
         reward: str | Mapping[str, Any] | Reward = "accuracy",
-        device: str = "auto",
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        of_search_space, settings = self.split_arguments(arguments)
-        search_space = self.search_space_type(**of_search_space)
-        trainer = Trainer(
-            load_dataset(dataset, image_size),
-            settings,
-            device,
-            architecture_type=search_space.architecture_type,
-        )
-        super().__init__(search_space, trainer, reward, render_mode)
+        name = self.evaluators[0] if evaluator is None else evaluator
+        if name not in self.evaluators:
+            hint = choices_hint(name, self.evaluators)
+            raise InvalidSettings(f"evaluator: {name!r} is not known; {hint}")
+        kind = EVALUATORS[name]
+        with ExitStack() as stack:
+            given = self.arguments_by_taker(arguments, name)
+            search_space, made = kind.make(type(self), given, stack)
+            super().__init__(search_space, made, reward, render_mode)
+            self._close_evaluator = stack.pop_all().close
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "## Description" in (cls.__doc__ or ""):
+            alternatives = [
+                Alternative(name, EVALUATORS[name].about, cls.arguments(name))
+                for name in cls.evaluators
+            ]
+            cls.__doc__ = page(cls.__doc__, _id_of(cls), cls.default_search_space(), alternatives)
 
     @classmethod
     def default_search_space(cls) -> SearchSpace:
-        """The search space of an environment that is made without arguments."""
-        return cls.search_space_type(**cls.split_arguments({})[0])
+        """Return the search space of an environment that is made without arguments."""
+        taken = arguments_of(cls.search_space_type)
+        return cls.search_space_type(**{n: v for n, v in cls.defaults.items() if n in taken})
 
     @classmethod
-    def split_arguments(
-        cls,
-        given: dict[str, Any],
-        settings_type: type[TrainingSettings] = TrainingSettings,
-    ) -> tuple[dict[str, Any], TrainingSettings]:
-        """What of ``given`` is the search space's, and the settings that the rest makes.
+    def arguments(cls, evaluator: str) -> dict[str, Argument]:
+        """Return the arguments of the search space and of an evaluator, with their defaults."""
+        defaults = cls._defaults(evaluator)
+        return {
+            name: argument._replace(default=defaults.get(name, argument.default))
+            for taker in EVALUATORS[evaluator].takers(cls).values()
+            for name, argument in _arguments(taker).items()
+        }
+
+    @classmethod
+    def _defaults(cls, evaluator: str) -> dict[str, Any]:
+        """Return the class's own defaults with an evaluator."""
+        if evaluator == "recorded":
+            return {}
+        return {**cls.defaults, **(cls.sharing_defaults if evaluator == "weight-sharing" else {})}
+
+    @classmethod
+    def arguments_by_taker(cls, given: Arguments, evaluator: str) -> dict[str, dict[str, Any]]:
+        """Return the arguments of the search space, the network, ..., with the class's defaults.
 
         Args:
             given: Arguments of the environment.
-            settings_type: The settings that are to be made, with the network's in them.
+            evaluator: Name of the evaluator.
+
+        Raises:
+            InvalidSettings: a name is not known, or both the search space and another take it.
+        """
+        takers = {
+            taker: tuple(_arguments(takes))
+            for taker, takes in EVALUATORS[evaluator].takers(cls).items()
+        }
+        known = [name for names in takers.values() for name in names]
+        for name in given:
+            if name not in known:
+                raise InvalidSettings(_unknown(name, evaluator, known))
+        values = {**cls._defaults(evaluator), **given}
+        for name in values:
+            if known.count(name) > 1:
+                both = [taker for taker, names in takers.items() if name in names]
+                raise InvalidSettings(
+                    f"{name}: {' and '.join(both)} of {cls.__name__} have an argument of this "
+                    "name, and one value cannot serve both; rename that of the search space"
+                )
+        return {
+            taker: {name: values[name] for name in names if name in values}
+            for taker, names in takers.items()
+        }
+
+    @classmethod
+    def split_arguments(
+        cls, given: Arguments, evaluator: str = "trained"
+    ) -> tuple[dict[str, Any], TrainingSettings]:
+        """Return the search space's arguments, and the settings that the others make.
+
+        Args:
+            given: Arguments of the search space, the network and the training.
+            evaluator: "trained" or "weight-sharing".
 
         Raises:
             InvalidSettings: a name or a value is not valid.
         """
-        of_search_space = list(inspect.signature(cls.search_space_type).parameters)
-        of_network = [field.name for field in fields(cls.network_settings_type)]
-        of_training = [field.name for field in fields(settings_type) if field.name != "network"]
-        known = (*of_search_space, *of_network, *of_training)
-        require_arguments(given, known)
-        values = {**cls.defaults, **given}
+        by_taker = cls.arguments_by_taker(given, evaluator)
+        for taker in ("images", "workers and store"):
+            for name in by_taker.get(taker, ()):
+                raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
+        settings_type = EVALUATORS[evaluator].settings_type
+        assert settings_type is not None
+        return by_taker["search space"], _training(cls, by_taker, settings_type)
 
-        def chosen(names: list[str]) -> dict[str, Any]:
-            return {name: values[name] for name in names if name in values}
 
-        network = cls.network_settings_type(**chosen(of_network))
-        return chosen(of_search_space), settings_type(network=network, **chosen(of_training))
+def _unknown(name: str, evaluator: str, known: list[str]) -> str:
+    other = OTHER_NAMES.get(name)
+    if other in known:
+        return (
+            f"{name}: the seed of children's training is {other!r} (reset(seed=) seeds the "
+            "environment's own generator)"
+        )
+    return (
+        f"{name!r} is not an argument of this environment with evaluator={evaluator!r}; "
+        f"{choices_hint(name, known)}"
+    )
+
+
+def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
+    """Return what a taker takes, under the names of the environment's arguments."""
+    taken = arguments_of(taker)
+    taken.pop("network", None)
+    return {OTHER_NAMES.get(name, name): argument for name, argument in taken.items()}
+
+
+def _id_of(env: type[FamilyEnv]) -> str:
+    """Return the id under which an environment is declared; its name where there is none."""
+    for family in registered_families():
+        for env_id, reference in family.environments.items():
+            if reference in (env, f"{env.__module__}:{env.__name__}"):
+                return env_id
+    return env.__name__
+
+
+def _training(
+    env: type[FamilyEnv],
+    given: Mapping[str, dict[str, Any]],
+    settings_type: type[TrainingSettings],
+) -> TrainingSettings:
+    """Return the settings of the training, with the network's in them."""
+    fields_of = {other: name for name, other in OTHER_NAMES.items()}
+    training = {fields_of.get(name, name): value for name, value in given["training"].items()}
+    network = env.network_settings_type(**given["network"])
+    return settings_type(network=network, **training)
+
+
+def _takers_of_trained(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
+    return {
+        "search space": env.search_space_type,
+        "images": Images,
+        "network": env.network_settings_type,
+        "training": TrainingSettings,
+        "workers and store": Composition,
+    }
+
+
+def _trained(
+    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+) -> tuple[SearchSpace, Evaluator]:
+    search_space = env.search_space_type(**given["search space"])
+    training = _training(env, given, TrainingSettings)
+    images, around = Images(**given["images"]), Composition(**given["workers and store"])
+    trainer = Trainer(
+        images.load(),
+        training,
+        images.device,
+        architecture_type=search_space.architecture_type,
+    )
+    return search_space, stack.enter_context(composed(trainer, around))
+
+
+def _takers_of_sharing(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
+    return {
+        "search space": env.search_space_type,
+        "images": Images,
+        "network": env.network_settings_type,
+        "training": WeightSharingSettings,
+    }
+
+
+def _sharing(
+    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+) -> tuple[SearchSpace, Evaluator]:
+    search_space = env.search_space_type(**given["search space"])
+    sharing = _training(env, given, WeightSharingSettings)
+    assert isinstance(sharing, WeightSharingSettings)
+    images = Images(**given["images"])
+    return search_space, WeightSharing(search_space, images.load(), sharing, images.device)
+
+
+def _takers_of_recorded(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
+    if "training_seed" in inspect.signature(env.recorded).parameters:
+        return {"benchmark": env.recorded}
+    return {"benchmark": env.recorded, "nothing": _nothing}
+
+
+def _nothing(training_seed: int = 0) -> None:
+    """Take what every environment takes.
+
+    Args:
+        training_seed: No effect: the benchmark's trainings are recorded.
+    """
+
+
+def _recorded(
+    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+) -> tuple[SearchSpace, Evaluator]:
+    return env.default_search_space(), env.recorded(**given["benchmark"])
+
+
+EVALUATORS: dict[str, EvaluatorKind] = {
+    "trained": EvaluatorKind(
+        _takers_of_trained,
+        _trained,
+        "A network that was trained before under the same settings is answered from memory;\n"
+        "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
+        "and the architecture alone.",
+        TrainingSettings,
+    ),
+    "recorded": EvaluatorKind(
+        _takers_of_recorded,
+        _recorded,
+        "What is recorded is looked up: `seconds`, in `info` and in the budget, are those of the\n"
+        "recorded training.",
+    ),
+    "weight-sharing": EvaluatorKind(
+        _takers_of_sharing,
+        _sharing,
+        'With `evaluator="weight-sharing"`, all children share the weights of a supernet, and the\n'
+        "accuracy is that on a minibatch of validation images under these weights as they stand.\n"
+        "Nothing is answered from memory. `env.unwrapped.memory.evaluator` is the\n"
+        "`nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: "
+        "a\ncontroller has to call it, as the agent `enas` does.",
+        WeightSharingSettings,
+    ),
+}
+"""The evaluators that an environment can have, by name."""

@@ -27,6 +27,10 @@ _PAIR = re.compile(r"\[\]|\{\}")
 _HALF_CHARACTER = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
 
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = 100
+
+
 class UnreadableText(NASGymError):
     """A file cannot be read, or a text is not JSON."""
 
@@ -104,6 +108,11 @@ def short_name(path: object) -> str:
     return f"{name[: _LONGEST_NAME // 2]}...{name[-_LONGEST_NAME // 2 :]}"
 
 
+def short(value: object) -> str:
+    """Return the `repr` of a value as messages write it, without the middle of a long one."""
+    return _repr.repr(value)
+
+
 def _value(text: str | bytes, limit: int) -> object:
     if not isinstance(text, (str, bytes)):
         raise TypeError(f"expected a text, got {type(text).__name__}")
@@ -137,7 +146,7 @@ def _integer(digits: str) -> int:
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError(f"{reprlib.repr(digits)} is not a finite number")
+        raise ValueError(f"{short(digits)} is not a finite number")
     return number
 
 
@@ -146,7 +155,7 @@ def _distinct(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(fields):
         names = [name for name, _ in fields]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field {reprlib.repr(twice)} stands twice")
+        raise ValueError(f"the field {short(twice)} stands twice")
     return found
 
 

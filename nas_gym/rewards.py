@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FiniteFloat
 
-from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation.evaluation import Evaluation, Evaluations
+from nas_gym.settings import Above0, from_mapping, settings
 
 Reward: TypeAlias = Callable[[Evaluation], float]
 
-MEASURED = ("latency", "multiply_adds", "parameters")
-"""The costs that an `Evaluation` has, where they were measured."""
-
 
 def accuracy(evaluation: Evaluation) -> float:
-    """Validation accuracy after the last epoch, in [0, 1] (NASNet, Zoph et al. 2018)."""
+    """Return the validation accuracy after the last epoch, in [0, 1] (Zoph et al. 2018)."""
     return evaluation.accuracy
 
 
 def best_of_last_five_cubed(evaluation: Evaluation) -> float:
-    """The best validation accuracy of the last five epochs, cubed, in [0, 1].
+    """Return the best validation accuracy of the last five epochs, cubed, in [0, 1].
 
     Source: NAS, Zoph & Le 2017, https://arxiv.org/abs/1611.01578, section 4.1.
     """
@@ -34,7 +31,7 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
     return float(max(evaluation.curve[-5:], default=evaluation.accuracy) ** 3)
 
 
-@dataclass(frozen=True)
+@settings
 class MnasNetReward:
     """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
 
@@ -46,28 +43,19 @@ class MnasNetReward:
         InvalidSettings: a value is out of its range.
     """
 
-    target: float
+    target: Above0
     """T, in the unit of the cost: seconds a batch, a number, or joules a batch."""
-    cost: str = "latency"
-    """"latency", "multiply_adds", "parameters", or "energy": latency times ``watts``."""
-    alpha: float = -0.07
-    beta: float = -0.07
-    watts: float | None = None
+    cost: Literal["latency", "multiply_adds", "parameters", "energy"] = "latency"
+    """The cost; "energy" is latency times ``watts``."""
+    alpha: FiniteFloat = -0.07
+    beta: FiniteFloat = -0.07
+    watts: Above0 | None = None
     """The power that the device is taken to draw, for energy and nothing else: an estimate."""
 
     def __post_init__(self) -> None:
-        costs = (*MEASURED, "energy")
-        hint = choices_hint(self.cost, costs)
-        require(self.cost in costs, f"cost: {self.cost!r} is not known; {hint}")
-        _require_positive("target", self.target)
-        for name in ("alpha", "beta"):
-            value = getattr(self, name)
-            finite = type(value) in (int, float) and math.isfinite(value)
-            require(finite, f"{name}: expected a number, got {value!r}")
-        if self.cost == "energy":
-            _require_positive("watts", self.watts)
-        else:
-            require(self.watts is None, "watts: they are for the cost 'energy' alone")
+        energy = self.cost == "energy"
+        require(not energy or self.watts is not None, "watts: the cost 'energy' needs them")
+        require(energy or self.watts is None, "watts: they are for the cost 'energy' alone")
 
     @property
     def needs(self) -> str:
@@ -85,26 +73,23 @@ class MnasNetReward:
         return float(evaluation.accuracy * (cost / self.target) ** w)
 
 
-def _require_positive(name: str, value: object) -> None:
-    holds = type(value) in (int, float) and 0 < value < math.inf  # type: ignore[operator]
-    require(holds, f"{name}: expected a number above 0, got {value!r}")
-
-
-def _lacks(cost: str) -> str:
-    remedy = 'measure it with latency={}, or take another "cost"'
-    if cost != "latency":
-        remedy = 'take another "cost"'
+def _lacks(cost: str, costs: Iterable[str] = ()) -> str:
+    """Return the message that evaluations lack a cost, and have others."""
+    others = ", ".join(map(repr, costs))
+    remedy = f'take another "cost"{others and f", {others}"}'
+    if cost == "latency":
+        remedy += ", or measure it in children that are trained, with latency={}"
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
 
 
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
-"""The rewards that can be asked for by name."""
+"""Rewards by name."""
 PARAMETRIC: dict[str, type[MnasNetReward]] = {"mnasnet": MnasNetReward}
-"""Those that take parameters, and are asked for as ``{"name": ..., "target": ...}``."""
+"""Rewards with parameters, named as ``{"name": ..., "target": ...}``."""
 
 
 def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
-    """The reward of that name; a callable is returned as it is.
+    """Return the reward of that name; a callable is returned as it is.
 
     Args:
         reward: A name, a mapping of a ``name`` and of the reward's parameters, or a callable.
@@ -121,24 +106,28 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
         wrong = name if isinstance(reward, Mapping) else reward
         raise InvalidSettings(f"reward: {wrong!r} is not known; {choices_hint(wrong, known)}")
     if name in PARAMETRIC:
-        return from_fields(PARAMETRIC[name], f"reward {name!r}", parameters)
+        return from_mapping(PARAMETRIC[name], f"reward {name!r}", parameters)
     require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")
     return REWARDS[name]
 
 
 def check_costs(reward: Reward, evaluator: object) -> None:
-    """Raise `InvalidSettings` if a reward needs a cost that an evaluator will not give.
+    """Raise `InvalidSettings` if a reward needs a cost that an evaluator does not measure.
 
     A reward says what it ``needs``, an evaluator which ``costs`` its evaluations have; where either
     says nothing, the first evaluation shows.
+
+    Args:
+        reward: The reward.
+        evaluator: An `Evaluator`, or the `Memory` over one.
     """
     needs, costs = getattr(reward, "needs", None), getattr(evaluator, "costs", None)
-    if needs is not None and costs is not None:
-        require(needs in costs, _lacks(needs))
+    if needs is not None and costs is not None and needs not in costs:
+        raise InvalidSettings(_lacks(needs, costs))
 
 
 def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:
-    """The reward of each of N evaluations: (N,) float64."""
+    """Return the reward of each of N evaluations: (N,) float64."""
     if reward is accuracy:  # with no Python object for each
         return evaluations.columns["accuracy"].astype(np.float64)
     number = len(evaluations.columns["accuracy"])

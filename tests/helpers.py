@@ -31,6 +31,9 @@ class StubEvaluator:
     parameters: int | None = 10
     asked: list[list[Architecture]] = field(default_factory=list)
 
+    def network_key(self, architecture: Architecture) -> str:
+        return architecture.key
+
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         self.asked.append(list(architectures))
         return [self._evaluation(architecture) for architecture in architectures]

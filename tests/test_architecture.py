@@ -1,8 +1,12 @@
 """`Architecture`: its JSON form, its files, and what is said about malformed ones."""
 
 import copy
+import hashlib
 import json
+import os
+import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,29 @@ def changed(path: str, value: object) -> dict[str, Any]:
     else:
         target[last] = value
     return data
+
+
+POOLING = {"type": "max pooling", "inputs": []}
+CONVOLUTION = {
+    "type": "convolution",
+    "filter_height": 3,
+    "filter_width": 3,
+    "stride_height": 1,
+    "stride_width": 1,
+    "number_of_filters": 8,
+    "inputs": [],
+}
+MACRO = {"operation": "conv_3x3", "skips": []}
+MOBILE = {
+    "conv_op": "conv",
+    "kernel_size": 3,
+    "se_ratio": 0,
+    "skip_op": "no skip",
+    "filters": 8,
+    "layers": 2,
+    "stride": 1,
+}
+BLOCK = {"hidden1": 0, "hidden2": 0, "op1": "identity", "op2": "identity", "combine": ADD}
 
 
 @pytest.mark.parametrize("name", published_architectures())
@@ -94,7 +121,7 @@ def test_key_is_32_hexadecimal_digits_and_tells_cells_apart() -> None:
         ("normal.name", "x", "^normal.*unknown name"),
         ("normal.blocks", {}, r"^normal\.blocks: expected a list, got dict"),
         ("normal.blocks", "abc", r"^normal\.blocks: expected a list, got str"),
-        ("normal.blocks", [], r"^normal\.blocks: a cell needs at least one block"),
+        ("normal.blocks", [], r"^normal\.blocks: expected at least one"),
         ("normal.blocks[1]", None, r"^normal\.blocks\[1\]: expected an object, got NoneType"),
         ("normal.blocks[1]", [0, 1], r"^normal\.blocks\[1\]: expected an object, got list"),
         ("normal.blocks[1].op1", ABSENT, r"^normal\.blocks\[1\]: missing op1"),
@@ -153,6 +180,52 @@ def test_a_number_too_long_for_python_is_refused() -> None:
         Architecture.from_json('{"version": ' + "1" * 5000 + "}")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": 1, "kind": ' + "[" * 3000 + "]" * 3000 + "}",
+        '{"version": NaN}',
+        '{"version": 1, "version": 1}',
+        '{"version": 1, "kind": "' + "x" * 10**6 + '"}',
+        '{"version": 1, "kind": "cells", "' + "x" * 10**6 + '": 1}',
+        json.dumps(changed("normal.blocks[1].op1", "x" * 10**6)),
+        json.dumps(changed("normal.blocks[1].hidden1", [[1] * 10**5])),
+        json.dumps(changed("normal.concat", [2] * 10**6)),
+        json.dumps(changed("normal.blocks", [{"hidden1": 0}] * 10**4)),
+        b"\xff\xfe",
+        None,
+    ],
+    ids=range(11),
+)
+def test_texts_from_outside_give_one_short_line(text: Any) -> None:
+    with pytest.raises(InvalidArchitecture) as error:
+        Architecture.from_json(text)
+    assert len(str(error.value)) < 1000
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"kind": "chain", "layers": [POOLING] * 257}, "layers: expected .* at most 256, got 257"),
+        ({"kind": "enas_macro", "layers": [MACRO] * 257}, "layers: .* at most 256, got 257"),
+        ({"kind": "mobile", "stem_filters": 65537, "blocks": [MOBILE]}, "stem_filters: .* 65,536"),
+        (
+            {"kind": "mobile", "stem_filters": 8, "blocks": [MOBILE] * 129},
+            "in all: .* 256, got 258",
+        ),
+        ({"kind": "mobile", "stem_filters": 8, "blocks": [{**MOBILE, "layers": 10**6}]}, "256"),
+        (changed("normal.blocks", [BLOCK] * 257), "normal.blocks: .* at most 256, got 257"),
+        ({"kind": "chain", "layers": [{**CONVOLUTION, "filter_width": 1025}]}, "from 1 to 1,024"),
+        ({"kind": "chain", "layers": [{**CONVOLUTION, "number_of_filters": 10**9}]}, "65,536"),
+    ],
+    ids=range(8),
+)
+def test_sizes_are_bounded(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArchitecture, match=message):
+        Architecture.from_dict({"version": 1, **data})
+
+
 def test_every_error_is_a_nas_gym_error() -> None:
     with pytest.raises(NASGymError):
         Architecture.from_json("{}")
@@ -168,6 +241,67 @@ def test_an_architecture_cannot_be_changed() -> None:
     architecture = random_architecture(0)
     with pytest.raises(AttributeError):
         architecture.normal = architecture.reduction  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", published_architectures())
+def test_published_keys_stay_as_stores_hold_them(name: str) -> None:
+    text = published(name).canonical().to_json()
+    assert published(name).key == hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("NASNet-A", "766a5b678bd9017861360301295e46e3"),
+        ("MnasNet-A1", "afefa2007151b5b3aec521d66999432c"),
+        ("ENAS-macro", "debc6371c6b19da17415dab230a848d7"),
+    ],
+)
+def test_keys_are_those_in_stores_that_exist(name: str, key: str) -> None:
+    assert published(name).key == key
+
+
+def test_keys_do_not_change_with_the_version_of_the_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = random_architecture(0).key
+    monkeypatch.setattr("nas_gym.architecture.VERSION", 2)
+    assert random_architecture(0).key == before
+    assert random_architecture(0).to_dict()["version"] == 2
+
+
+def test_a_key_is_computed_once_for_an_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    architecture = random_architecture(0)
+    before = hash(architecture)
+    calls: list[CellArchitecture] = []
+    canonical = CellArchitecture.canonical
+
+    def counted(each: CellArchitecture) -> CellArchitecture:
+        calls.append(each)
+        return canonical(each)
+
+    monkeypatch.setattr(CellArchitecture, "canonical", counted)
+    assert architecture.key == architecture.key
+    assert len(calls) == 1
+    assert architecture == random_architecture(0)
+    assert hash(architecture) == before
+    again = pickle.loads(pickle.dumps(architecture))
+    assert again == architecture
+    assert again.key == architecture.key
+    turned = replace(architecture, normal=architecture.reduction)
+    assert turned.key == CellArchitecture(architecture.reduction, architecture.reduction).key
+    assert turned.key != architecture.key
+
+
+def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidArchitecture, match="pipe: cannot be read: it is not a regular file"):
+        Architecture.load(tmp_path / "pipe")
+
+
+def test_a_name_too_long_for_a_file_is_refused() -> None:
+    with pytest.raises(
+        InvalidArchitecture, match=r"^x{100}\.\.\.x{100}: cannot be read: File name"
+    ):
+        Architecture.load("x" * 5000)
 
 
 @pytest.mark.parametrize("name", published_architectures())

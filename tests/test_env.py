@@ -1,6 +1,8 @@
 """`NASEnv` and the registered environments, as their users meet them."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 from typing import Any, get_args
@@ -9,11 +11,17 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 import nas_gym
 from nas_gym import (
     Architecture,
+    CustomArchitecture,
+    Decision,
+    InvalidSettings,
+    NASBench201SearchSpace,
     NASEnv,
     NASGymError,
     NASNetSearchSpace,
@@ -21,9 +29,15 @@ from nas_gym import (
     SearchSpace,
     rewards,
 )
+from nas_gym.architecture import InvalidArchitecture
+from nas_gym.env import PartialArchitectures
+from nas_gym.envs import environment_type
 from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.memory import Memory
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.family_env import FamilyEnv
 from nas_gym.search_spaces import Mask
-from tests.helpers import LayersSearchSpace, StubEvaluator
+from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
 _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
@@ -141,6 +155,17 @@ def test_the_docstring_has_gymnasiums_sections(name: str) -> None:
         "References",
         "Version History",
     ]
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_page_has_a_row_for_every_argument(name: str) -> None:
+    env_class = environment_type(name)
+    page = env_class.__doc__ or ""
+    tables = page[page.index("## Arguments") : page.index("## References")]
+    for evaluator in env_class.evaluators:
+        for argument in (*env_class.arguments(evaluator), "evaluator", "reward", "render_mode"):
+            assert f"\n| `{argument}` | " in tables, argument
+    assert name in tables
 
 
 @two_search_spaces
@@ -366,7 +391,13 @@ def test_render_without_a_mode_warns() -> None:
         ({"device": "gpu"}, "device: 'gpu' cannot be used"),
         ({"device": "cuda:99"}, "device: 'cuda:99' cannot be used"),
         ({"device": "meta"}, "device: 'meta' cannot be used"),
-        ({"device": None}, "device: None"),
+        ({"device": None}, "device: .*None"),
+        ({"device": 7}, "device: .*7"),
+        ({"image_size": "x"}, "image_size: .*'x'"),
+        ({"reward": 3}, "reward: 3 is not known"),
+        ({"workers": 0}, "workers: .* got 0"),
+        ({"store": 1}, "store: .* got 1"),
+        ({"repeats": 1.5}, "repeats: .* got 1.5"),
         ({"blocks": 0}, "blocks: .* got 0"),
         ({"operations": ["3x3 max poling"]}, "operations: '3x3 max poling'"),
         ({"operations": "identity"}, "operations: expected a list"),
@@ -387,8 +418,9 @@ def test_render_without_a_mode_warns() -> None:
         ({"label_smoothing": 1}, "label_smoothing: .* got 1"),
         ({"crop_padding": -1}, "crop_padding: .* got -1"),
         ({"precision": "float16"}, "precision: 'float16'"),
-        ({"seed": -1}, "seed: .* got -1"),
-        ({"seed": None}, "seed: .* got None"),
+        ({"training_seed": -1}, "seed: .* got -1"),
+        ({"training_seed": None}, "seed: .* got None"),
+        ({"seed": 1}, "seed: the seed of children's training is 'training_seed'"),
     ],
 )
 def test_mistakes_are_refused_when_the_environment_is_made(
@@ -497,3 +529,165 @@ def test_a_search_space_grows_with_the_evaluations_asked_for() -> None:
         depths.append(len(json.loads(info["architecture"])["layers"]))
         drawn.append(env.render().count("conv"))
     assert depths == drawn == [2, 2, 3, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype"),
+    [
+        ((126,), np.int8),  # with one value for "not decided yet": 127
+        ((127,), np.int16),
+        ((128,), np.int16),
+        ((100, 26), np.int16),
+        ((32_766,), np.int16),
+        ((32_767,), np.int32),
+    ],
+)
+def test_the_sum_of_the_sizes_fits_the_observations(sizes: tuple[int, ...], dtype: Any) -> None:
+    decisions = [
+        Decision(f"d{number}", tuple(map(str, range(size)))) for number, size in enumerate(sizes)
+    ]
+    space = PartialArchitectures(decisions)
+    assert space.dtype == dtype
+    assert int(np.sum(space.nvec.astype(dtype), dtype=dtype)) == sum(sizes) + len(sizes)
+    assert get_flattened_obs_dim(space) == sum(sizes) + len(sizes)
+
+
+def test_ppo_takes_sizes_that_sum_to_128() -> None:
+    class Wide(SearchSpace):
+        def __init__(self) -> None:
+            super().__init__("wide", [Decision("a", tuple(map(str, range(127))))])
+
+        def decode(self, choices: Any) -> CustomArchitecture:
+            raise NotImplementedError
+
+        def encode(self, architecture: Architecture) -> Any:
+            raise NotImplementedError
+
+    PPO("MlpPolicy", NASEnv(Wide(), StubEvaluator()), n_steps=2, batch_size=2, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "action", ["2", 1.9, None, np.array([1]), np.array([[1]]), np.array(1.0), 10**30, [1]]
+)
+def test_an_action_that_is_no_integer_is_refused(action: Any) -> None:
+    env = stub_env()
+    env.reset(seed=0)
+    with pytest.raises(gym.error.InvalidAction, match="action: expected an integer"):
+        env.step(action)
+    env.step(0)
+
+
+@pytest.mark.parametrize("render_mode", [0, 1.5, ["ansi"], b"ansi"])
+def test_a_render_mode_of_another_type_is_refused(render_mode: Any) -> None:
+    with pytest.raises(InvalidSettings, match="render_mode: .* is not known"):
+        stub_env(render_mode=render_mode)
+
+
+def test_under_a_depth_schedule_each_stage_has_its_own_reward() -> None:
+    space = NASSearchSpace(3, depth_schedule=(1, 1, 1))
+    env = NASEnv(space, StubEvaluator())
+    architectures, rewards_of_stages = [], []
+    for _ in range(3):
+        env.reset()
+        terminated = False
+        while not terminated:
+            _, reward, terminated, _, info = env.step(0)
+        architectures.append(info["architecture"])
+        rewards_of_stages.append(reward)
+        [expected] = StubEvaluator().evaluate([Architecture.from_json(info["architecture"])])
+        assert reward == expected.accuracy
+    assert len(set(architectures)) == len(set(rewards_of_stages)) == 3
+    assert env.budget.made == 3
+
+
+def test_a_reward_that_was_changed_is_the_reward() -> None:
+    env = stub_env(NASNetSearchSpace(1))
+    first = play(env, seed=0)[-1][-2]
+    env.reward = lambda evaluation: evaluation.accuracy + 1
+    assert play(env, seed=0)[-1][-2] == first + 1
+
+
+def test_episodes_start_from_a_prefix() -> None:
+    env = stub_env(LayersSearchSpace())
+    observation, info = env.reset(options={"choices": [1, 2]})
+    assert observation.tolist() == [2, 3, 0, 0]
+    assert info["action_mask"].tolist() == [0, 1, 1, 1]
+    env.step(1)
+    observation, _, terminated, _, _ = env.step(0)
+    assert observation.tolist() == [2, 3, 2, 1]
+    assert terminated
+    assert env.reset(options={})[0].tolist() == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"choice": [1]}, InvalidSettings, "'choice' is not known; did you mean 'choices'"),
+        ({"choices": [1, 2, 3, 0]}, InvalidSettings, "up to 3 integers"),
+        ({"choices": "12"}, InvalidSettings, "up to 3 integers, got '12'"),
+        ({"choices": [0.5]}, InvalidSettings, "up to 3 integers"),
+        ({"choices": [0, 1, 2]}, InvalidArchitecture, r"choices\[2\] .* 2 is not valid here"),
+        ({"choices": [-1]}, InvalidArchitecture, r"choices\[0\] \(depth\): -1 is not valid"),
+    ],
+)
+def test_a_prefix_that_is_wrong_is_refused(
+    options: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    env = stub_env(LayersSearchSpace())
+    with pytest.raises(error, match=says):
+        env.reset(options=options)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_a_copy_in_the_middle_of_an_episode_goes_on_alone(duplicate: Any) -> None:
+    env = stub_env(LayersSearchSpace())
+    env.reset(seed=0)
+    env.step(2)
+    copied = duplicate(env)
+    assert env.step(1)[0].tolist() == [3, 2, 0, 0]
+    assert copied.step(3)[0].tolist() == [3, 4, 0, 0]
+    assert env.step(1)[0].tolist() == [3, 2, 2, 0]
+    assert copied.action_space is not env.action_space
+    assert copied.search_space.decisions == env.search_space.decisions
+
+
+def test_a_deep_copy_shares_the_memory_and_a_pickle_carries_it() -> None:
+    for evaluator in (StubEvaluator(), RecordedStub(NASBench201SearchSpace())):
+        env = NASEnv(NASBench201SearchSpace(), evaluator)
+        play(env, seed=0)
+        shared, carried = copy.deepcopy(env), pickle.loads(pickle.dumps(env))
+        assert shared.memory is env.memory
+        assert isinstance(carried.memory, Memory)
+        play(carried, seed=0)
+        assert (carried.budget.asked, carried.budget.made) == (2, 1)
+        assert (env.budget.asked, env.budget.made) == (1, 1)
+        play(shared, seed=0)
+        assert (env.budget.asked, env.budget.made) == (2, 1)
+
+
+def test_a_reward_that_a_benchmark_cannot_give_is_refused_when_it_is_made() -> None:
+    with pytest.raises(InvalidSettings, match="needs latency, .*'parameters'") as caught:
+        gym.make("nas_gym/DigitsBench-v0", reward={"name": "mnasnet", "target": 1.0})
+    assert "latency={}" in str(caught.value)
+    recorded = RecordedStub(NASBench201SearchSpace())
+    latency = np.where(recorded.columns["accuracy"] > 0, 0.5, np.nan)
+    recorded.columns["latency"] = latency
+    NASEnv(NASBench201SearchSpace(), recorded, {"name": "mnasnet", "target": 1.0})
+    recorded.columns["latency"] = np.full(len(latency), np.nan)
+    with pytest.raises(InvalidSettings, match="needs latency"):
+        NASEnv(NASBench201SearchSpace(), recorded, {"name": "mnasnet", "target": 1.0})
+
+
+def test_an_argument_of_both_the_search_space_and_the_training_is_refused() -> None:
+    class Ambiguous(NASNetSearchSpace):
+        def __init__(self, epochs: int = 3) -> None:
+            super().__init__(1)
+
+    class AmbiguousEnv(FamilyEnv):
+        """Its search space has `epochs`, and so has the training."""
+
+        search_space_type = Ambiguous
+        network_settings_type = CellNetworkSettings
+
+    with pytest.raises(InvalidSettings, match="epochs: search space and training of AmbiguousEnv"):
+        AmbiguousEnv(epochs=2)

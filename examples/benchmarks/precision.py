@@ -14,18 +14,16 @@ from statistics import mean, stdev
 from typing import Literal, get_args
 
 import nas_gym
+from nas_gym import Trainer, TrainingSettings, load_dataset
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 IMAGES, EPOCHS = 2000, 3
 Precision = Literal["float32", "bfloat16"]
 
 
 def accuracies(precision: Precision, seeds: int) -> list[float]:
-    """Validation accuracy after the last epoch, of each seed."""
+    """Return validation accuracy after the last epoch, of each seed."""
     settings = TrainingSettings(
         CellNetworkSettings(cells=1, filters=8), epochs=EPOCHS, batch_size=64, precision=precision
     )

@@ -1,4 +1,4 @@
-"""`Evaluation`, the record of what a child network was worth. No torch here."""
+"""`Evaluation`, the record of a child network's evaluation. No torch here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unb
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one child network was worth. A child that fails is an observation, not an exception."""
+    """Result of evaluating one child network; a child that fails is an observation too."""
 
     status: Status
     accuracy: float
@@ -34,15 +34,15 @@ class Evaluation:
     multiply_adds: int | None = None
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
-    """Seconds of inference on a batch, where it was asked for; see
+    """Seconds of inference on a batch, where it was measured; see
     `nas_gym.networks.LatencySettings`."""
     message: str = ""
-    """What went wrong, if anything did; or whose weights the child began with."""
+    """The reason of a failure; or whose weights the child began with."""
     cached: bool = False
-    """Whether this answer repeats an earlier evaluation instead of training again."""
+    """True if this answer repeats an earlier evaluation instead of training again."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return {**vars(self), "curve": list(self.curve)}
 
 
@@ -55,11 +55,11 @@ class Evaluations(ABC):
     @cached_property
     @abstractmethod
     def columns(self) -> dict[str, NDArray[Any]]:
-        """(N,) each: ``accuracy``, ``seconds``, ``status``, ``cached``, and what else is known."""
+        """Arrays, (N,) each: ``accuracy``, ``seconds``, ``status``, ``cached``, and known costs."""
 
 
 @dataclass(frozen=True)
-class _Listed(Evaluations):
+class Listed(Evaluations):
     """Evaluations that were made one by one."""
 
     made: list[Evaluation]
@@ -72,13 +72,7 @@ class _Listed(Evaluations):
         def column(name: str, dtype: Any) -> NDArray[Any]:
             return np.array([getattr(evaluation, name) for evaluation in self.made], dtype)
 
-        numbers = (
-            "accuracy",
-            "seconds",
-            "parameters",
-            "multiply_adds",
-            "latency",
-        )  # None becomes nan
+        numbers = ("accuracy", "seconds", "parameters", "multiply_adds", "latency")
         return {
             **{name: column(name, np.float64) for name in numbers},  # None becomes nan
             "status": column("status", np.str_),

@@ -1,4 +1,4 @@
-"""`Evaluator`: whatever turns architectures into evaluations. No torch here."""
+"""`Evaluator`, the protocol of everything that evaluates architectures. No torch here."""
 
 from __future__ import annotations
 
@@ -16,19 +16,26 @@ from nas_gym.search_spaces import SearchSpace
 
 
 class Evaluator(Protocol):
-    """Whatever turns architectures into evaluations: a trainer, a pool of them, a table.
+    """Turns architectures into evaluations: a trainer, a pool of them, a table, one of your own.
 
-    One whose evaluations of the same architecture change as a search goes on, as they do under
-    shared weights, has an attribute ``changes`` that is true: none is answered from memory then,
-    and neither workers nor a store take it.
+    Three optional attributes say more to the `nas_gym.evaluation.memory.Memory` above it:
+
+    - ``network_key(architecture)`` returns a hashable value that is equal for architectures which
+      are the same network to this evaluator; only the first of them is evaluated. Trainers return
+      `Architecture.key`, so isomorphic cells are one network. Without the method, only equal
+      architectures are. (A store always keeps by `Architecture.key`, a recorded benchmark by row.)
+    - ``costs``, a tuple of those costs (see `nas_gym.rewards`) that every evaluation has.
+    - ``changes``, true where evaluations of the same architecture change as a search goes on, as
+      they do under shared weights: none is answered from memory then, and neither workers nor a
+      store take it.
     """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """One evaluation for each architecture, in order."""
+        """Return one evaluation for each of at least one architecture, in order."""
 
 
 def require_lasting(evaluator: object) -> None:
-    """Raises `InvalidSettings` if an evaluator ``changes``.
+    """Raise `InvalidSettings` if an evaluator ``changes``.
 
     A copy in another process would not change with it, and an answer that was kept is out of date.
     """
@@ -41,17 +48,17 @@ def require_lasting(evaluator: object) -> None:
 
 
 class ChildEvaluator(Evaluator, Protocol):
-    """An evaluator that makes one evaluation at a time: what a worker process runs."""
+    """An evaluator that makes one evaluation at a time, in a worker process for instance."""
 
     @property
     def fingerprint(self) -> str:
         """A digest of every setting that could change an evaluation."""
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """The seed that `evaluate_one` uses."""
+        """Return the seed that `evaluate_one` uses."""
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """One evaluation; ``repeat`` numbers those of one architecture, each with its own seed."""
+        """Make an evaluation; ``repeat`` numbers those of an architecture, each with its seed."""
 
 
 class ConcurrentEvaluator(Evaluator, Protocol):
@@ -59,17 +66,17 @@ class ConcurrentEvaluator(Evaluator, Protocol):
 
     @property
     def workers(self) -> int:
-        """How many evaluations can be under way at a time."""
+        """Number of evaluations that can be under way at a time."""
 
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
-        """Asks for one evaluation; see `ChildEvaluator.evaluate_one`.
+        """Ask for one evaluation; see `ChildEvaluator.evaluate_one`.
 
-        The future raises for no child's failure: one that crashed, ran out of time or lost its
-        worker has an `Evaluation` that says so.
+        The future raises for no child's failure: a child that crashed, ran out of time or lost its
+        worker has an `Evaluation` with that status.
         """
 
     def close(self) -> None:
-        """Ends the workers; evaluations under way are lost."""
+        """End the workers; evaluations under way are lost."""
 
 
 @runtime_checkable
@@ -83,19 +90,19 @@ class RecordedEvaluator(Evaluator, Protocol):
 
     @property
     def search_space(self) -> SearchSpace:
-        """Whose sequences of choices `rows` reads."""
+        """Search space whose sequences of choices `rows` reads."""
 
     @property
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """(R,) each, by the name of the field of `Evaluation` that it holds.
+        """Arrays, (R,) each, by the name of the field of `Evaluation` that it holds.
 
-        ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters`` and
-        ``multiply_adds`` (float64, nan for None) may be. The vector environment's ``info`` has
-        them.
+        ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters``,
+        ``multiply_adds`` and ``latency`` (float64, nan for None) may be, and are costs unless all
+        are nan. The vector environment's ``info`` has them.
         """
 
     def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row, (N,) int64 from 0 to R - 1, of each of N complete, valid sequences, (N, T)."""
+        """Return the row, (N,) int64 in [0, R), of each of N complete sequences, (N, T)."""
 
     def evaluation(self, row: int) -> Evaluation:
-        """The record of one row, with ``cached`` False; it agrees with the columns."""
+        """Return the record of one row, with ``cached`` False; it agrees with the columns."""

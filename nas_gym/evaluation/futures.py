@@ -1,33 +1,30 @@
-"""What is under way is asked for once: futures of evaluations, by key. No torch here."""
+"""Futures of evaluations, each under way once. No torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluation import Evaluation
 
 
 def promise() -> Future[Evaluation]:
-    """A future that somebody will settle, and nobody can cancel."""
+    """Return a future that its maker settles, and nobody can cancel."""
     future: Future[Evaluation] = Future()
     future.set_running_or_notify_cancel()
     return future
 
 
 def resolved(evaluation: Evaluation) -> Future[Evaluation]:
-    """A future that has its evaluation already."""
+    """Return a future that has its evaluation already."""
     future = promise()
     future.set_result(evaluation)
     return future
 
 
 def settle(future: Future[Evaluation], evaluation: Callable[[], Evaluation]) -> None:
-    """Gives a future what a call returns, or what it raises."""
+    """Settle a future with the result of a call, or with its exception."""
     try:
         result = evaluation()
     except BaseException as error:
@@ -39,8 +36,10 @@ def settle(future: Future[Evaluation], evaluation: Callable[[], Evaluation]) -> 
 def then(
     future: Future[Evaluation], change: Callable[[Evaluation], Evaluation]
 ) -> Future[Evaluation]:
-    """A future of what ``change`` makes of a future's evaluation. It is called once, in the thread
-    that settles ``future``; what either raises, the new future raises.
+    """Return a future of ``change``, applied to the evaluation of another future.
+
+    ``change`` is called once, in the thread that settles ``future``. The new future raises whatever
+    either of them raises.
     """
     changed = promise()
     future.add_done_callback(lambda done: settle(changed, lambda: change(done.result())))
@@ -50,7 +49,7 @@ def then(
 def gather(
     futures: Sequence[Future[Evaluation]], combine: Callable[[list[Evaluation]], Evaluation]
 ) -> Future[Evaluation]:
-    """A future of what ``combine`` makes of several, once the last of them is settled."""
+    """Return a future of ``combine``, applied to the evaluations of several futures."""
     combined, lock, missing = promise(), Lock(), len(futures)
 
     def count(_: Future[Evaluation]) -> None:
@@ -67,8 +66,8 @@ def gather(
 
 
 def repeated(evaluation: Evaluation) -> Evaluation:
-    """The evaluation as an answer to whoever asked for it again."""
-    return replace(evaluation, cached=True)
+    """Return an evaluation as the answer to a later request."""
+    return Evaluation(**{**vars(evaluation), "cached": True})  # half the time of `replace`
 
 
 class InFlight:
@@ -79,10 +78,10 @@ class InFlight:
         self._futures: dict[Hashable, Future[Evaluation]] = {}
 
     def join(self, key: Hashable, begin: Callable[[], Future[Evaluation]]) -> Future[Evaluation]:
-        """The evaluation that ``begin`` starts, or the one of the same key that is under way.
+        """Return the evaluation of this key that is under way, or begin one.
 
-        The latter says that it is ``cached``. Once an evaluation is there, its key is free again:
-        ``begin`` looks up what is known, and its future is settled after that is known.
+        The former is ``cached``. A key is free again once its evaluation is there; so ``begin``
+        looks known evaluations up first, and its future is settled after the evaluation is known.
         """
         mine = promise()
         with self._lock:
@@ -104,7 +103,7 @@ class InFlight:
         return mine
 
     def of(self, keys: Sequence[Hashable]) -> dict[Hashable, Future[Evaluation]]:
-        """Those of the keys that are under way."""
+        """Return the futures of those keys that are under way."""
         with self._lock:
             return {key: self._futures[key] for key in keys if key in self._futures}
 

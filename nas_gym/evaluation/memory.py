@@ -1,23 +1,37 @@
-"""`Memory`: what was evaluated before is answered from memory, and the budget is counted."""
+"""`Memory`: answers known networks without evaluating them again, and counts the budget."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.budget import Budget
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations, _Listed
+from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
-from nas_gym.search_spaces import SearchSpace
+from nas_gym.search_spaces import Choices, SearchSpace
+
+SHORTCUTS = 2**14
+"""Number of sequences of choices whose decoding is remembered."""
+COSTS = ("latency", "multiply_adds", "parameters")
+"""Costs that an `Evaluation` has, where they were measured."""
+
+
+class Finished(NamedTuple):
+    """Result of a finished sequence of choices."""
+
+    architecture: str
+    """The architecture as JSON."""
+    evaluation: Evaluation
 
 
 @dataclass(frozen=True)
@@ -30,9 +44,7 @@ class _Rows(Evaluations):
 
     def __getitem__(self, index: int) -> Evaluation:
         evaluation = self.recorded.evaluation(int(self.rows[index]))
-        if not self.cached[index]:
-            return evaluation
-        return Evaluation(**{**vars(evaluation), "cached": True})  # half the time of `replace`
+        return repeated(evaluation) if self.cached[index] else evaluation
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
@@ -41,49 +53,88 @@ class _Rows(Evaluations):
 
 
 @dataclass
-class CachingEvaluator:
-    """Answers what was evaluated before from memory, and counts the budget.
+class Memory:
+    """Remembers the evaluation of every network, and counts the budget.
 
-    Architectures with the same `Architecture.key`, or with the same row of a `RecordedEvaluator`,
-    are the same network, and are evaluated once; unless the evaluator ``changes``. The first answer
-    says what the evaluator said in ``cached`` (a store may have known it from another run), and
-    counts in the budget unless it was; the later ones are cached.
+    The evaluator says which architectures are the same network (see `Evaluator`), and each network
+    is evaluated once; unless the evaluator ``changes``. The first answer keeps the evaluator's
+    ``cached`` (a store may know the evaluation from another run), and counts in the budget unless
+    it is true; later answers are ``cached``. An evaluator is never asked for an empty batch.
+
+    A deep copy is the memory itself: copied environments share what was evaluated, the evaluator
+    and the budget. A pickle carries what was evaluated until then.
     """
 
     evaluator: Evaluator
+    """What answers for networks that are not known yet."""
     budget: Budget = field(default_factory=Budget)
-    known: dict[str, Evaluation] = field(default_factory=dict)
-    """By key, as the evaluator gave it."""
+    known: dict[Hashable, Evaluation] = field(default_factory=dict)
+    """What the evaluator answered, by network; a recorded benchmark needs no entries."""
 
     def __post_init__(self) -> None:
         self._in_flight, self._lock = InFlight(), Lock()
+        self._shortcuts: dict[tuple[SearchSpace, bytes], Finished] = {}  # by stage and choices
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
         self.remembers = not getattr(evaluator, "changes", False)
         """Whether anything is answered from memory; see `Evaluator`."""
+        self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", _itself)
         if self.recorded is not None:
-            number = len(self.recorded.columns["accuracy"])
-            self._paid = np.zeros(number, dtype=np.bool_)  # (R,)
-            self._first = np.zeros(number, dtype=np.int64)  # (R,): where in a batch it is first
+            num_rows = len(self.recorded.columns["accuracy"])
+            self._paid = np.zeros(num_rows, dtype=np.bool_)  # (R,)
+            self._first = np.zeros(num_rows, dtype=np.int64)  # (R,): where in a batch it is first
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Memory:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        if hasattr(self.evaluator, "close"):
+            raise InvalidSettings(
+                f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
+                "pickle an environment without workers and store, or use copy.deepcopy"
+            )
+        state = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {**state, "paid": None if self.recorded is None else self._paid}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        paid = state.pop("paid")
+        vars(self).update(state)
+        self.__post_init__()
+        if paid is not None:
+            self._paid = paid
+
+    @property
+    def costs(self) -> tuple[str, ...] | None:
+        """Costs that every evaluation has, of those in `Evaluation`; None if that is not known.
+
+        An evaluator says its ``costs``; those of a recorded benchmark are its columns.
+        """
+        said: tuple[str, ...] | None = getattr(self.evaluator, "costs", None)
+        if said is not None or self.recorded is None:
+            return said
+        columns = self.recorded.columns
+        return tuple(n for n in COSTS if n in columns and not np.isnan(columns[n]).all())
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """As `Evaluator.evaluate`; an answer from memory says so in ``cached``."""
-        if self.recorded is not None and architectures:
+        """Return one evaluation for each architecture, in order; see `Evaluator.evaluate`."""
+        if not architectures:
+            return []
+        if self.recorded is not None:
             encode = self.recorded.search_space.encode
             found = self._look_up(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
         if not self.remembers:
-            return self._evaluate_anew(architectures)
-        keys = [architecture.key for architecture in architectures]
+            return self._evaluate_again(architectures)
+        keys = [self._key(architecture) for architecture in architectures]
         under_way = self._in_flight.of(keys)
-        new = {
-            key: architecture
-            for key, architecture in zip(keys, architectures, strict=True)
-            if key not in under_way and key not in self.known
-        }
-        made = self.evaluator.evaluate(list(new.values()))
-        for key, evaluation in zip(new, made, strict=True):
-            self._learn(key, evaluation)
+        new: dict[Hashable, Architecture] = {}
+        for key, architecture in zip(keys, architectures, strict=True):
+            if key not in under_way and key not in self.known:
+                new.setdefault(key, architecture)
+        if new:
+            made = self.evaluator.evaluate(list(new.values()))
+            for key, evaluation in zip(new, made, strict=True):
+                self._learn(key, evaluation)
         for future in under_way.values():
             future.result()
         self.budget.asked += len(keys)
@@ -91,8 +142,8 @@ class CachingEvaluator:
             self.known[key] if new.pop(key, None) else repeated(self.known[key]) for key in keys
         ]
 
-    def _evaluate_anew(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """`evaluate` without memory."""
+    def _evaluate_again(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """Evaluate without remembering."""
         made = self.evaluator.evaluate(architectures)
         self.budget.asked += len(made)
         for evaluation in made:
@@ -100,16 +151,16 @@ class CachingEvaluator:
         return made
 
     def submit(self, architecture: Architecture) -> Future[Evaluation]:
-        """Asks for one evaluation; the same answer and the same budget as `evaluate`'s.
+        """Ask for one evaluation, with the answer and the budget of `evaluate`.
 
-        It returns at once where the evaluator has a ``submit`` (see `ConcurrentEvaluator`); one
-        that is under way already is not begun again. Otherwise the evaluation is made before this
+        It returns at once where the evaluator has a ``submit`` (see `ConcurrentEvaluator`); an
+        evaluation that is under way is not begun again. Other evaluators evaluate before this
         returns. Calls come from one thread.
         """
         submit = getattr(self.evaluator, "submit", None)
         if submit is None:
             return resolved(self.evaluate([architecture])[0])
-        key = architecture.key
+        key = self._key(architecture)
 
         def begin() -> Future[Evaluation]:
             if key in self.known:
@@ -119,23 +170,45 @@ class CachingEvaluator:
         self.budget.asked += 1
         return self._in_flight.join(key, begin)
 
-    def _learn(self, key: str, evaluation: Evaluation) -> Evaluation:
-        """Remembers and counts a new evaluation."""
+    def _learn(self, key: Hashable, evaluation: Evaluation) -> Evaluation:
+        """Remember and count a new evaluation."""
         with self._lock:
             self.known[key] = evaluation
             self.budget.count(evaluation)
         return evaluation
 
-    def evaluate_choices(
-        self, search_space: SearchSpace, choices: NDArray[np.int64]
-    ) -> Evaluations:
-        """The evaluations of N complete, valid sequences of choices, (N, T), as one batch."""
+    def finish(self, stage: SearchSpace, choices: Choices) -> Finished:
+        """Return the architecture and the evaluation of one complete, valid sequence, (T,).
+
+        Args:
+            stage: The search space in which the choices were made; see `SearchSpace.stage`.
+            choices: The choices, (T,).
+        """
+        sequence = (stage, choices.tobytes())
+        finished = self._shortcuts.get(sequence)
+        if finished is not None:
+            self.budget.asked += 1
+            return finished
+        architecture = stage.decode(choices)
+        if self.recorded is not None:
+            evaluation = self._look_up(choices[np.newaxis])[0]
+        else:
+            evaluation = self.evaluate([architecture])[0]
+        finished = Finished(architecture.to_json(), evaluation)
+        if self.remembers:
+            if len(self._shortcuts) == SHORTCUTS:
+                self._shortcuts.clear()
+            self._shortcuts[sequence] = finished._replace(evaluation=repeated(evaluation))
+        return finished
+
+    def evaluate_choices(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Evaluations:
+        """Return the evaluations of N complete, valid sequences of choices, (N, T), as a batch."""
         if self.recorded is not None:
             return self._look_up(choices)
-        return _Listed(self.evaluate([search_space.decode(sequence) for sequence in choices]))
+        return Listed(self.evaluate([stage.decode(sequence) for sequence in choices]))
 
     def _look_up(self, choices: NDArray[np.int64]) -> Evaluations:
-        """`evaluate_choices` in a recorded benchmark."""
+        """Evaluate sequences of choices, (N, T), in a recorded benchmark."""
         assert self.recorded is not None
         rows = self.recorded.rows(choices)
         cached = self._paid[rows]
@@ -145,7 +218,7 @@ class CachingEvaluator:
         return _Rows(self.recorded, rows, cached)
 
     def _pay(self, rows: NDArray[np.int64], cached: NDArray[np.bool_]) -> None:
-        """Counts the rows that are new, and marks all but the first of each as cached."""
+        """Count the rows that are new, and mark all but the first of each as cached."""
         assert self.recorded is not None
         if len(rows) == 1:  # as below, at a third of the cost
             self._paid[rows] = True
@@ -159,3 +232,23 @@ class CachingEvaluator:
         self._paid[new] = True
         self.budget.made += len(new)
         self.budget.seconds += float(self.recorded.columns["seconds"][new].sum())
+
+
+def _itself(architecture: Architecture) -> Architecture:
+    return architecture
+
+
+def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memory:
+    """Return a memory over an evaluator; a memory is returned as it is.
+
+    Raises:
+        InvalidSettings: it is a recorded benchmark of another search space.
+    """
+    memory = evaluator if isinstance(evaluator, Memory) else Memory(evaluator)
+    recorded = memory.recorded
+    if recorded is not None and recorded.search_space.decisions != search_space.decisions:
+        raise InvalidSettings(
+            f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
+            "pass the evaluator's own search_space"
+        )
+    return memory

@@ -1,4 +1,4 @@
-"""An architecture, or as much of it as is decided, as text and as a picture.
+"""Texts and pictures of an architecture, or of as much of it as is decided.
 
 Here are the canvas, the layout of cells, and the window; a family's own drawing is in its folder.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,13 +12,14 @@ WIDTH = 600
 """The usual width of a picture, in pixels."""
 MARGIN = 12
 INK, FAINT = "#222222", "#8a8a8a"
+_TEXT_SIZE, _SMALLEST_TEXT, _MOST_CHARACTERS = 12, 8, 300
 _SCALE = 2  # drawn larger, then reduced: smooth lines
 _PAPER, _FILL = "#ffffff", "#f4f1e8"
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7a4fb5", "#4d4d4d")
 
 
 def colour(state: int) -> str:
-    """The colour of all lines that leave state number ``state``."""
+    """Return the colour of all lines that leave state number ``state``."""
     return _COLOURS[state % len(_COLOURS)]
 
 
@@ -59,7 +60,12 @@ class Canvas:
         self._draw_above.rounded_rectangle(
             _scaled(box), radius * _SCALE, _FILL, outline, width=int(1.5 * _SCALE)
         )
-        self.text(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), text)
+        self.label(box, text)
+
+    def label(self, box: tuple[float, ...], text: str) -> None:
+        """Write a text into the middle of a box, smaller or shortened where it is too long."""
+        x0, y0, x1, y1 = box
+        self.text(((x0 + x1) / 2, (y0 + y1) / 2), *fitted(text, x1 - x0 - 2))
 
     def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
         self._draw.line([*_scaled(start), *_scaled(end)], colour, width=int(1.5 * _SCALE))
@@ -71,15 +77,28 @@ class Canvas:
         colour: str,
         arrow: bool = False,
     ) -> None:
-        """A curve that leaves ``start`` and arrives at ``end`` going upwards."""
+        """Draw a curve that leaves ``start`` and arrives at ``end`` going upwards."""
         (x0, y0), (x1, y1) = start, end
         middle = (y0 + y1) / 2
         self.curve((start, (x0, middle), (x1, middle), end), colour, arrow)
 
+    def bend(
+        self,
+        start: tuple[float, float],
+        corner: tuple[float, float],
+        end: tuple[float, float],
+        colour: str,
+    ) -> None:
+        """Draw a quarter of a circle, or nearly so, instead of a corner."""
+        first, second = (
+            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
+        )
+        self.curve((start, first, second, end), colour)
+
     def curve(
         self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
     ) -> None:
-        """The Bezier curve of four control points, with an arrow at its end if asked for."""
+        """Draw the Bezier curve of four control points, if wanted with an arrow at its end."""
         t = np.linspace(0, 1, 33)[:, None]
         weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
         points = sum(w * np.array(point) for w, point in zip(weights, controls, strict=True))
@@ -94,11 +113,35 @@ class Canvas:
             self._draw.polygon([_scaled(corner.tolist()) for corner in corners], colour)
 
 
+@lru_cache(maxsize=10_000)
+def fitted(text: str, width: float) -> tuple[str, int]:
+    """Return a text and the size of its font, so that each line is at most ``width`` wide."""
+    for size in range(_TEXT_SIZE, _SMALLEST_TEXT - 1, -1):
+        if all(_length(line, size) <= width for line in text.splitlines()):
+            return text, size
+    return "\n".join(_shortened(line, width) for line in text.splitlines()), _SMALLEST_TEXT
+
+
+def _shortened(line: str, width: float) -> str:
+    """Return a line, or as much of its beginning as fits, and dots."""
+    line = line[:_MOST_CHARACTERS]
+    if _length(line, _SMALLEST_TEXT) <= width:
+        return line
+    while line and _length(f"{line}...", _SMALLEST_TEXT) > width:
+        line = line[:-1]
+    return f"{line}..."
+
+
+def _length(line: str, size: int) -> float:
+    """Return the width of a line in pixels; that of its first characters where it is very long."""
+    return font(size * _SCALE).getlength(line[:_MOST_CHARACTERS]) / _SCALE
+
+
 def _scaled(numbers: Sequence[float]) -> tuple[float, ...]:
     return tuple(number * _SCALE for number in numbers)
 
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font of a size in pixels."""
+    """Return the font of a size in pixels."""
     return ImageFont.load_default(size)

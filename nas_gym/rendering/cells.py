@@ -6,9 +6,11 @@ concatenation at the top. All lines that leave one hidden state share a colour.
 
 from __future__ import annotations
 
+import textwrap
+
 from nas_gym.rendering.canvas import INK, MARGIN, WIDTH, Canvas, colour
 from nas_gym.rendering.drawing import NewCanvas
-from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, CellSketch, CellsSketch
+from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, CONCATENATE, CellSketch, CellsSketch
 
 SHORT_LABELS = {
     "identity": "identity",
@@ -29,9 +31,12 @@ SHORT_LABELS = {
     "average_pooling": "avg\n3x3",
     "max_pooling": "max\n3x3",
 }
-"""What is written into an operation's box: NASNet's labels, then ENAS's."""
+"""The texts of operations' boxes: NASNet's labels, then ENAS's; others are wrapped."""
+_JOINTS = {ADD: "+", CONCATENATE: "|"}
+_COMBINES = {ADD: "+", CONCATENATE: "concat"}
 
 _TITLE = 30
+_LINE = 8  # characters of a line in an operation's box
 _BOX = (52, 34)
 _GAP = 4
 _LANE = 12
@@ -44,15 +49,15 @@ _OUTPUT = 28
 
 
 def write(sketch: CellsSketch) -> str:
-    """Write the sketch as lines of text."""
+    """Return the sketch as lines of text."""
     lines = []
     name = sketch.cell_type.state_name
     for cell in sketch.cells:
         lines.append(f"{cell.name} cell")
         for number, block in enumerate(cell.blocks, start=CELL_INPUTS):
             halves = [f"{label} of {name(hidden)}" for hidden, label in block.inputs]
-            joint = " + " if block.combine == ADD else " | "
-            lines.append(f"  {name(number)} = {joint.join(halves)}")
+            joint = _JOINTS.get(block.combine, block.combine)
+            lines.append(f"  {name(number)} = {f' {joint} '.join(halves)}")
         if cell.concat is not None:
             states = ", ".join(name(state) for state in cell.concat)
             lines.append(f"  output = concatenation of {states}")
@@ -60,7 +65,7 @@ def write(sketch: CellsSketch) -> str:
 
 
 def draw(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
-    """Each cell in a strip of its own."""
+    """Draw each cell in a strip of its own."""
     heights = []
     for cell in sketch.cells:
         rows = sketch.most_blocks if sketch.fixed else len(_levels(cell)[0])
@@ -72,12 +77,20 @@ def draw(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
     return canvas
 
 
+def short_label(label: str) -> str:
+    """Return the text of an operation's box, of two lines at most."""
+    words = " ".join(label.replace("_", " ").split())
+    return SHORT_LABELS.get(label) or "\n".join(
+        textwrap.wrap(words, max(_LINE, len(words) // 2 + 4), max_lines=2, placeholder="...")
+    )
+
+
 def _cell_height(rows: int) -> int:
     return 2 * MARGIN + _TITLE + _OUTPUT + _LINES + rows * _ROW + _INPUT[1]
 
 
 def _levels(cell: CellSketch) -> tuple[list[list[int]], dict[int, int], dict[int, int]]:
-    """Rows of blocks by their distance from the inputs; each state's level, and its last user's.
+    """Return rows of blocks by distance from the inputs, each state's level, and its last user's.
 
     The inputs are at level 0, the blocks of the first row at level 1, and the concatenation above
     the last row.
@@ -96,7 +109,7 @@ def _levels(cell: CellSketch) -> tuple[list[list[int]], dict[int, int], dict[int
 
 
 class _CellDrawing:
-    """Draws one cell, row by row from the inputs upwards.
+    """The drawing of one cell, row by row from the inputs upwards.
 
     A line that passes a row on its way up has a lane of its own there, so none runs through a box.
     """
@@ -106,7 +119,7 @@ class _CellDrawing:
         self.rows, self.level, self.last_use = _levels(cell)
         self.floor = top + _cell_height(len(self.rows)) - MARGIN
         self.ends: dict[int, tuple[float, float]] = {}
-        """How far up the line of each state has been drawn."""
+        """The upper end of each state's line, as far as it has been drawn."""
 
     def draw(self) -> None:
         self.canvas.text((MARGIN, self.top + MARGIN + 8), f"{self.cell.name} cell", 15, "lm")
@@ -141,14 +154,14 @@ class _CellDrawing:
         self.ends.update(outputs)
 
     def _pull(self, state: int) -> float:
-        """Where from left to right a lane comes from, or a block's two inputs on average."""
+        """Return the place of a lane's lower end, or the mean of a block's two inputs."""
         if state in self.ends:
             return self.ends[state][0]
         block = self.cell.blocks[state - CELL_INPUTS]
         return (self.ends[block.hidden1][0] + self.ends[block.hidden2][0]) / 2
 
     def _draw_block(self, state: int, centre: float, base: float) -> tuple[float, float]:
-        """Draws two operations and their combination upon ``base``; gives where its line starts."""
+        """Draw two operations and their combination upon ``base``; return where its line starts."""
         block = self.cell.blocks[state - CELL_INPUTS]
         width, height = _BOX
         middle = base - _BLOCK + _COMBINE / 2
@@ -156,13 +169,13 @@ class _CellDrawing:
         for side, (hidden, label) in zip((-1, 1), halves, strict=True):
             x = centre + side * (width + _GAP) / 2
             self.canvas.line((x, base - height), (centre, middle), INK)
-            self.canvas.box(
-                (x - width / 2, base - height, x + width / 2, base), SHORT_LABELS[label]
-            )
+            box = (x - width / 2, base - height, x + width / 2, base)
+            self.canvas.box(box, short_label(label))
             self.canvas.rise(self.ends[hidden], (x, base), colour(hidden), arrow=True)
         wide = _COMBINE / 2 if block.combine == ADD else 1.25 * _COMBINE
         box = (centre - wide, base - _BLOCK, centre + wide, base - _BLOCK + _COMBINE)
-        self.canvas.box(box, "+" if block.combine == ADD else "concat", colour(state), _COMBINE / 2)
+        text = _COMBINES.get(block.combine, block.combine)
+        self.canvas.box(box, text, colour(state), _COMBINE / 2)
         return centre, base - _BLOCK
 
     def _draw_concatenation(self, concat: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -10,23 +11,28 @@ from PIL import Image
 
 from nas_gym.architecture import Architecture
 from nas_gym.family import family_of
-from nas_gym.rendering.canvas import MARGIN, WIDTH, Canvas
+from nas_gym.rendering.canvas import MARGIN, WIDTH, Canvas, fitted
 from nas_gym.search_spaces.base import Choices, DecisionsSketch, SearchSpace
 
 NewCanvas: TypeAlias = Callable[[int, int], Canvas]
 """Makes the canvas of a picture, of a width and a height in pixels."""
 
+MOST_PIXELS = 2**23
+"""The most pixels of a picture."""
+_MOST_LINES = 800
+
 
 def draw(subject: SearchSpace | Architecture, choices: Choices | None = None) -> Image.Image:
-    """The picture of an architecture, or of what ``choices``, (t,), have decided of one.
+    """Return the picture of an architecture, or of the part that ``choices``, (t,), have decided.
 
-    Every picture of one search space has the same size, `picture_size`.
+    Every picture of one search space has the same size, `picture_size`. An architecture whose
+    picture would have more than 8 million pixels is drawn as text.
     """
-    return drawing_of(subject).draw(sketch_of(subject, choices), Canvas).finished()
+    return drawn(subject, choices, Canvas).finished()
 
 
 def write(subject: SearchSpace | Architecture, choices: Choices | None = None) -> str:
-    """An architecture, or what ``choices``, (t,), have decided of one, as lines of text."""
+    """Return an architecture, or the part that ``choices``, (t,), have decided, as lines."""
     text = drawing_of(subject).write(sketch_of(subject, choices))
     if choices is None or not isinstance(subject, SearchSpace):
         return text
@@ -38,44 +44,67 @@ def write(subject: SearchSpace | Architecture, choices: Choices | None = None) -
 
 
 def picture_size(search_space: SearchSpace) -> tuple[int, int]:
-    """Width and height in pixels of every picture of this search space."""
+    """Return the width and the height in pixels of every picture of this search space."""
     return draw(search_space, np.zeros(0, dtype=np.int64)).size
 
 
+def drawn(
+    subject: SearchSpace | Architecture, choices: Choices | None, new_canvas: NewCanvas
+) -> Canvas:
+    """Return the canvas on which a subject is drawn: by its family, or as text if too large."""
+    drawing, sketch = drawing_of(subject), sketch_of(subject, choices)
+
+    def bounded(width: int, height: int) -> Canvas:
+        if width * height > MOST_PIXELS:
+            raise _TooLargeError
+        return new_canvas(width, height)
+
+    try:
+        return drawing.draw(sketch, bounded)
+    except _TooLargeError:
+        lines = len(subject.decisions) if isinstance(subject, SearchSpace) else 1
+        return draw_text(drawing.write(sketch), new_canvas, lines)
+
+
+class _TooLargeError(Exception):
+    """A picture would have more than `MOST_PIXELS`."""
+
+
 def sketch_of(subject: SearchSpace | Architecture, choices: Choices | None) -> object:
-    """The sketch of an architecture, or of what ``choices`` have decided of one."""
+    """Return the sketch of an architecture, or of the part that ``choices`` have decided."""
     if isinstance(subject, SearchSpace):
         return subject.sketch(np.zeros(0, dtype=np.int64) if choices is None else choices)
     return subject.sketch()
 
 
 class Drawing(Protocol):
-    """How a family's sketches become texts and pictures; a module serves as one."""
+    """The drawing of a family's sketches as texts and pictures; a module serves as one."""
 
     def write(self, sketch: Any) -> str:
-        """A sketch as lines of text."""
+        """Return a sketch as lines of text."""
 
     def draw(self, sketch: Any, new_canvas: NewCanvas) -> Canvas:
-        """A sketch on a new canvas."""
+        """Draw a sketch on a new canvas, and return it."""
 
 
 class TextDrawing:
-    """The drawing of what has none of its own: the decisions as text."""
+    """The drawing of families without one: the decisions as text."""
 
     def write(self, sketch: Any) -> str:
-        """One line a decision; any other sketch as Python writes it."""
+        """Return one line a decision; any other sketch as Python writes it."""
         if not isinstance(sketch, DecisionsSketch):
-            return str(sketch)
-        return "\n".join(f"  {name}: {label}" for name, label in sketch.made)
+            return textwrap.fill(str(sketch), 80)
+        lines = (f"{name}: {label}" for name, label in sketch.made)
+        return "\n".join(f"  {' '.join(line.split())}" for line in lines)
 
     def draw(self, sketch: Any, new_canvas: NewCanvas) -> Canvas:
-        """The text on a canvas."""
-        most = sketch.decisions if isinstance(sketch, DecisionsSketch) else 1
+        """Draw the text on a canvas."""
+        most = sketch.num_decisions if isinstance(sketch, DecisionsSketch) else 1
         return draw_text(self.write(sketch), new_canvas, most)
 
 
 def drawing_of(subject: SearchSpace | Architecture) -> Drawing:
-    """The drawing of a subject's family."""
+    """Return the drawing of a subject's family."""
     kind = subject.architecture_type if isinstance(subject, SearchSpace) else type(subject)
     family = family_of(kind)
     drawing: Drawing | None = None if family is None else family.part("drawing")
@@ -83,9 +112,11 @@ def drawing_of(subject: SearchSpace | Architecture) -> Drawing:
 
 
 def draw_text(text: str, new_canvas: NewCanvas, most_lines: int = 1) -> Canvas:
-    """Lines of text on a canvas with room for ``most_lines``."""
-    lines = text.splitlines()
-    canvas = new_canvas(WIDTH, 2 * MARGIN + 16 * max(most_lines, len(lines)))
+    """Draw lines of text on a canvas with room for ``most_lines``; of very many, the last ones."""
+    lines = text.splitlines()[-_MOST_LINES:]
+    rows = min(max(most_lines, len(lines)), _MOST_LINES)
+    canvas = new_canvas(WIDTH, 2 * MARGIN + 16 * rows)
     for number, line in enumerate(lines):
-        canvas.text((MARGIN, MARGIN + 16 * number + 8), line, anchor="lm")
+        place = (MARGIN, MARGIN + 16 * number + 8)
+        canvas.text(place, *fitted(line, WIDTH - 2 * MARGIN), anchor="lm")
     return canvas

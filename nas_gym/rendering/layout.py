@@ -1,4 +1,4 @@
-"""Where the texts and boxes of a picture would lie, found without drawing a pixel."""
+"""The places of a picture's texts and boxes, found without drawing a pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from nas_gym.architecture import Architecture
 from nas_gym.rendering.canvas import FAINT, Canvas, font
-from nas_gym.rendering.drawing import drawing_of, sketch_of
+from nas_gym.rendering.drawing import drawn
 from nas_gym.search_spaces.base import Choices, SearchSpace
 
 Box: TypeAlias = tuple[float, float, float, float]
@@ -19,17 +19,17 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 class LayoutCanvas(Canvas):
-    """Draws nothing, and remembers what would be where."""
+    """A canvas that draws nothing, and remembers the places of all texts and boxes."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.texts: list[tuple[str, Box]] = []
         self.boxes: list[Box] = []
         self.falls: list[tuple[float, float]] = []
-        """Where lines end that should rise and do not."""
+        """The ends of lines that should rise and do not."""
 
     def finished(self) -> Image.Image:
-        """An empty picture."""
+        """Return an empty picture."""
         return Image.new("RGB", (self.width, self.height))
 
     def text(self, at: tuple[float, float], text: str, size: int = 12, anchor: str = "mm") -> None:
@@ -42,7 +42,7 @@ class LayoutCanvas(Canvas):
     ) -> None:
         x0, y0, x1, y1 = box
         self.boxes.append((x0, y0, x1, y1))
-        self.text(((x0 + x1) / 2, (y0 + y1) / 2), text)
+        self.label(box, text)
 
     def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
         pass
@@ -72,14 +72,14 @@ def _extent(text: str, size: int, anchor: str) -> Box:
 
 
 def layout(subject: SearchSpace | Architecture, choices: Choices | None = None) -> LayoutCanvas:
-    """Where everything would lie in the picture that `nas_gym.rendering.draw` draws."""
-    canvas = drawing_of(subject).draw(sketch_of(subject, choices), LayoutCanvas)
+    """Return where everything would lie in the picture that `nas_gym.rendering.draw` draws."""
+    canvas = drawn(subject, choices, LayoutCanvas)
     assert isinstance(canvas, LayoutCanvas)
     return canvas
 
 
 def overlaps(subject: SearchSpace | Architecture, choices: Choices | None = None) -> list[str]:
-    """What is wrong with a picture's layout, one line each; none if all is well.
+    """Return the faults of a picture's layout, one line each; none if all is well.
 
     Texts and boxes lie within the picture, no two boxes overlap, no two texts do, and a text lies
     inside a box or outside it; lines that should rise do.

@@ -1,19 +1,13 @@
-"""What a search space is: decisions, masks, and what a sequence of choices means. No torch here.
+"""Search spaces: decisions, masks, and the architecture of a sequence of choices. No torch here.
 
 Cells and chains are forms that families share; `CustomSearchSpace` is for spaces of one's own.
 """
 
-from nas_gym.search_spaces.base import (
-    Choices,
-    Decision,
-    Mask,
-    Masks,
-    SearchSpace,
-    resolve_action,
-    resolve_actions,
-)
+from nas_gym.search_spaces.actions import Mask, Masks, resolve_action, resolve_actions
+from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.cells import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.chains import ChainArchitecture, Convolution, MaxPooling
+from nas_gym.search_spaces.conditions import Decision
 from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
 
 __all__ = [

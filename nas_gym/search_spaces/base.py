@@ -7,57 +7,55 @@ A search space is a fixed sequence of T decisions. Sequences of choices are nump
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import TypeVar
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.search_spaces.actions import Mask, Masks, Rules, rules_of
+from nas_gym.search_spaces.conditions import Conditions, Decision, check_decisions, exists
 
 Choices: TypeAlias = NDArray[np.int64]
 """(T,) int64: the index chosen in each decision."""
-Mask: TypeAlias = NDArray[np.bool_]
-"""(A,) bool: which of the A actions are valid; A is the largest number of choices."""
-Masks: TypeAlias = NDArray[np.bool_]
-"""(N, A) bool: a mask for each of N sequences; or (A,) bool, one mask for all of them."""
+A_co = TypeVar("A_co", bound=Architecture, covariant=True, default=Architecture)
 
-
-@dataclass(frozen=True)
-class Decision:
-    """One choice that the controller makes: its name, and a label for each choice."""
-
-    name: str
-    choices: tuple[str, ...]
-    when: Mapping[str, Collection[str]] = field(default_factory=dict, hash=False)
-    """Where the decision exists at all: for each earlier decision named here, the labels of it
-    under which it does. `nas_gym.search_spaces.custom` heeds it; default: it always exists."""
+_MOST_COUNTED = 2**17  # prefixes of one length that `SearchSpace.size` enumerates
 
 
 @dataclass(frozen=True)
 class DecisionsSketch:
-    """What is decided so far, as (name of the decision, label of the choice) pairs."""
+    """The decisions made so far, as (name of the decision, label of the choice) pairs."""
 
     made: tuple[tuple[str, str], ...]
-    decisions: int
-    """How many there are in all."""
+    num_decisions: int
+    """T, the number of decisions in all."""
 
 
-class SearchSpace(ABC):
+class SearchSpace(ABC, Generic[A_co]):
     """A fixed sequence of decisions and the architecture that a sequence of choices means.
 
-    A subclass calls ``super().__init__(name, decisions)`` and gives `decode` and `encode`. Where
-    an earlier choice rules later ones out, it also overrides `valid_choices` and `size`; a
-    decision that an earlier one made meaningless keeps one valid choice, so T is fixed.
+    A subclass calls ``super().__init__(name, decisions)`` and gives `decode` and `encode`; or
+    `_decode` and `_encode`, for which the arguments have been checked. A decision that exists only
+    after some choices says so by `Decision.when`. Where an earlier choice rules later ones out in
+    another way, a subclass overrides `valid_choices`, and `size` where that is too large to count;
+    a decision that an earlier one made meaningless keeps one valid choice, so T is fixed.
 
     Args:
-        name: As texts name it.
+        name: The name of the search space, as texts write it.
         decisions: The T decisions, in order.
-        num_valid: How many choices of each decision are valid, from its first on, whatever was
+        num_valid: Number of valid choices of each decision, from its first on, whatever was
             chosen before; default: all.
+
+    Raises:
+        InvalidSettings: there is no decision, a name or a label stands twice, or a decision
+            depends on one that does not come before it or on a label that this does not have.
     """
 
     architecture_type: type[Any] = Architecture
@@ -68,36 +66,90 @@ class SearchSpace(ABC):
     ) -> None:
         self.name = name
         self.decisions = tuple(decisions)
+        check_decisions(self.decisions, name)
         self.num_choices = tuple(len(decision.choices) for decision in self.decisions)
         self.num_actions = max(self.num_choices)
         self.num_valid = self.num_choices if num_valid is None else tuple(num_valid)
         self._limits = np.array(self.num_valid)  # (T,) int64
-        self.conditional = type(self).valid_choices is not SearchSpace.valid_choices
-        """Whether what is valid depends on earlier choices; otherwise `num_valid` says it all."""
+        self._overrides = type(self).valid_choices is not SearchSpace.valid_choices
+        some_exist = any(decision.when for decision in self.decisions)
+        require(
+            not (self._overrides and some_exist),
+            f"{name}: decisions with `when` and a valid_choices of one's own exclude each other; "
+            "leave out one of the two",
+        )
+        self.conditional = self._overrides or some_exist
+        """True where valid choices depend on earlier ones; otherwise `num_valid` gives them all."""
 
-    @abstractmethod
-    def decode(self, choices: ArrayLike) -> Architecture:
-        """The architecture that a complete, valid sequence of choices, (T,), means.
+    def decode(self, choices: ArrayLike) -> A_co:
+        """Return the architecture that a complete, valid sequence of choices, (T,), means.
 
         Raises:
             InvalidArchitecture: the sequence is too short, too long, or not valid.
         """
+        return self._decode(self.check(choices).tolist())
 
-    @abstractmethod
     def encode(self, architecture: Architecture) -> Choices:
-        """The sequence of choices, (T,) int64, that `decode` turns into ``architecture``.
+        """Return the sequence of choices, (T,) int64, that `decode` turns into ``architecture``.
 
         Raises:
             InvalidArchitecture: the search space does not hold it; the message says why.
         """
+        if not isinstance(architecture, self.architecture_type):
+            kind = getattr(architecture, "kind", type(architecture).__name__)
+            expected = getattr(self.architecture_type, "kind", "an architecture")
+            raise InvalidArchitecture(
+                f"kind: {kind!r} is not in the {self.name} search space; expected {expected!r}"
+            )
+        return np.array(self._encode(architecture), dtype=np.int64)
+
+    def _decode(self, choices: list[int]) -> A_co:
+        """Return the architecture of choices that are complete and valid."""
+        raise NotImplementedError(f"{type(self).__name__} gives neither decode nor _decode")
+
+    def _encode(self, architecture: Any) -> Sequence[int]:
+        """Return the T choices of an architecture of type `architecture_type`."""
+        raise NotImplementedError(f"{type(self).__name__} gives neither encode nor _encode")
 
     @property
     def size(self) -> int:
-        """How many valid sequences of choices there are."""
-        return math.prod(self.num_valid)
+        """Number of valid sequences of choices.
+
+        Raises:
+            InvalidSettings: a `valid_choices` of one's own leaves too many to count.
+        """
+        if self._overrides:
+            return self._counted
+        return (
+            self._conditions.count(self.num_valid)
+            if self.conditional
+            else math.prod(self.num_valid)
+        )
+
+    @cached_property
+    def _counted(self) -> int:
+        """The number of valid sequences, all prefixes of one length after the other."""
+        prefixes = np.zeros((1, 0), dtype=np.int64)
+        for step in range(len(self.decisions)):
+            valid = self.batched_valid_choices(prefixes)
+            number = int(valid.sum())
+            if step == len(self.decisions) - 1:
+                return number
+            if number > _MOST_COUNTED:
+                break
+            rows, choices = np.nonzero(valid)
+            prefixes = np.column_stack([prefixes[rows], choices])
+        raise InvalidSettings(
+            f"{self.name}: size: there are more sequences than can be counted one by one; "
+            f"give {type(self).__name__} a property `size` beside its valid_choices"
+        )
+
+    @cached_property
+    def _conditions(self) -> Conditions:
+        return Conditions(self.decisions)
 
     def stage(self, samples: int) -> SearchSpace:
-        """The search space as it stands after ``samples`` finished architectures.
+        """Return the search space as it stands after ``samples`` finished architectures.
 
         It has the same decisions; one that grows during a search (NAS's depth schedule) allows
         less of them at first.
@@ -105,11 +157,15 @@ class SearchSpace(ABC):
         return self
 
     def valid_choices(self, prefix: Choices) -> Mask:
-        """Which choices of decision ``len(prefix)`` are valid, (k,) bool; at least one is."""
-        return np.arange(self.num_choices[len(prefix)]) < self.num_valid[len(prefix)]
+        """Return which choices of decision ``len(prefix)`` are valid, (k,) bool; one at least."""
+        step = len(prefix)
+        valid = np.arange(self.num_choices[step]) < self.num_valid[step]
+        if self.decisions[step].when and not self._conditions.exist(step, prefix[np.newaxis])[0]:
+            valid[1:] = False
+        return valid
 
     def action_mask(self, prefix: Choices) -> Mask:
-        """Which actions are valid after ``prefix``: (A,) bool, not to be written to.
+        """Return which actions are valid after ``prefix``, (A,) bool, not to be written to.
 
         Once all is decided, every action is.
         """
@@ -132,25 +188,32 @@ class SearchSpace(ABC):
         return masks
 
     def rules(self, choices: Choices, step: int) -> Rules:
-        """What `action_mask` of the first ``step`` choices comes to for actions."""
+        """Return the mask after the first ``step`` choices, and the choice of each action."""
         if not self.conditional:
             return self._fixed_rules[step]
-        return _rules(self.action_mask(choices[:step]).tobytes())
+        return rules_of(self.action_mask(choices[:step]).tobytes())
 
     @cached_property
     def _fixed_rules(self) -> list[Rules]:
-        return [_rules(mask.tobytes()) for mask in self._fixed_action_masks]
+        return [rules_of(mask.tobytes()) for mask in self._fixed_action_masks]
 
     def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
-        """`valid_choices` of N prefixes of one length, (N, t): (N, k) bool.
+        """Return `valid_choices` of N prefixes of one length, (N, t), as (N, k) bool.
 
-        A conditional search space may override it with array operations, for N episodes at once;
-        `valid_choices` remains the definition.
+        A search space with a `valid_choices` of its own may override it with array operations,
+        for N episodes at once; `valid_choices` remains the definition.
         """
-        return np.stack([self.valid_choices(prefix) for prefix in prefixes])
+        if self._overrides:
+            return np.stack([self.valid_choices(prefix) for prefix in prefixes])
+        number, step = prefixes.shape
+        valid = np.empty((self.num_choices[step], number), dtype=np.bool_).T  # column by column
+        valid[:] = np.arange(self.num_choices[step]) < self.num_valid[step]
+        if self.decisions[step].when:
+            valid[:, 1:] &= self._conditions.exist(step, prefixes)[:, np.newaxis]
+        return valid
 
     def action_masks(self, prefixes: NDArray[np.int64]) -> Masks:
-        """`action_mask` of N prefixes of one length, (N, t), not to be written to.
+        """Return `action_mask` of N prefixes of one length, (N, t), not to be written to.
 
         It is (N, A) bool, or (A,) where the mask does not depend on what was chosen.
         """
@@ -162,7 +225,7 @@ class SearchSpace(ABC):
         return masks
 
     def sample(self, rng: np.random.Generator) -> Choices:
-        """A sequence of choices, each drawn uniformly among the valid ones: (T,) int64."""
+        """Return a sequence of choices, (T,) int64, each drawn uniformly among the valid ones."""
         if not self.conditional:
             return rng.integers(self._limits)
         choices = np.zeros(len(self.decisions), dtype=np.int64)
@@ -172,13 +235,19 @@ class SearchSpace(ABC):
         return choices
 
     def sketch(self, prefix: Choices) -> object:
-        """What ``prefix`` has decided so far, as a value that `nas_gym.rendering` can draw."""
-        made = zip(self.decisions, prefix, strict=False)
-        labels = tuple((decision.name, decision.choices[choice]) for decision, choice in made)
-        return DecisionsSketch(labels, len(self.decisions))
+        """Return what ``prefix`` has decided, as a value that `nas_gym.rendering` can draw."""
+        return DecisionsSketch(tuple(self.made(prefix).items()), len(self.decisions))
+
+    def made(self, prefix: Sequence[int] | Choices) -> dict[str, str]:
+        """Return the labels of the decisions in ``prefix`` that exist, by name."""
+        labels: dict[str, str] = {}
+        for decision, choice in zip(self.decisions, prefix, strict=False):
+            if exists(decision, labels):
+                labels[decision.name] = decision.choices[choice]
+        return labels
 
     def check(self, choices: ArrayLike) -> Choices:
-        """``choices`` as a (T,) int64 array, if they are a complete and valid sequence.
+        """Return ``choices`` as a (T,) int64 array, if they are a complete and valid sequence.
 
         Raises:
             InvalidArchitecture: they are not; the message names the first decision that is wrong.
@@ -206,92 +275,3 @@ class SearchSpace(ABC):
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.decisions)} decisions>"
-
-
-def resolve_actions(
-    masks: Masks, actions: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The choices that N actions, (N,), mean under their masks: (N,) int64; which were invalid.
-
-    A valid action is its own choice. Any other becomes valid choice number ``action`` modulo how
-    many are valid, so that agents without masks can act.
-    """
-    leading = _leading(masks.tobytes()) if masks.ndim == 1 else _leading_of_each(masks)
-    if leading is None:
-        choices = _resolve(np.broadcast_to(masks, (len(actions), masks.shape[-1])), actions)
-    elif isinstance(leading, int):
-        choices = _remainders(actions, leading)
-    else:
-        choices = actions % leading  # a valid action is its own remainder
-    return choices, choices != actions
-
-
-def _remainders(actions: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-    """``actions % number``, which NumPy divides one by one: four times as fast for small ones."""
-    try:
-        remainders: NDArray[np.int64] = _remainders_of_small(number).take(actions)
-    except IndexError:
-        return actions % number
-    return remainders
-
-
-@lru_cache
-def _remainders_of_small(number: int) -> NDArray[np.int64]:
-    """(16 * number,): the remainder at each place; negative ones, counted from the end, agree."""
-    return np.arange(16 * number) % number
-
-
-def _resolve(masks: Masks, actions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The choices of `resolve_actions` under masks, (N, A), of any pattern."""
-    places = actions % masks.shape[1]
-    valid = masks[np.arange(len(masks)), places] & (places == actions)
-    others = np.flatnonzero(~valid)
-    ranks = masks[others].cumsum(axis=1, dtype=np.int64)  # valid choice number n has rank n + 1
-    wanted = actions[others] % ranks[:, -1]
-    choices = actions.copy()
-    choices[others] = (ranks <= wanted[:, np.newaxis]).sum(axis=1)
-    return choices
-
-
-@lru_cache(maxsize=2**12)
-def _leading(mask: bytes) -> int | None:
-    """How many actions are valid under a mask, (A,) bool, if they are the first ones."""
-    number = mask.count(1)
-    return number if mask.startswith(b"\1" * number) else None
-
-
-def _leading_of_each(masks: Masks) -> NDArray[np.int64] | None:
-    """The same of N masks, (N, A): (N,), if it holds for each."""
-    if (masks[:, 1:] > masks[:, :-1]).any():
-        return None
-    return np.asarray(masks.sum(axis=1))
-
-
-class Rules(NamedTuple):
-    """A mask, and what each action means under it; neither is to be written to."""
-
-    mask: Mask
-    mask_int8: NDArray[np.int8]
-    resolved: tuple[tuple[int, bool], ...]
-    """The choice that each of the A actions means, and whether the action was invalid."""
-
-    def resolve(self, action: int) -> tuple[int, bool]:
-        """`resolve_actions` of one action."""
-        if 0 <= action < len(self.resolved):
-            return self.resolved[action]
-        choices, _ = resolve_actions(self.mask, np.array([action]))
-        return int(choices[0]), True
-
-
-@lru_cache(maxsize=2**12)
-def _rules(mask: bytes) -> Rules:
-    """The rules of a mask, (A,) bool, given as its bytes."""
-    array = np.frombuffer(mask, dtype=np.bool_)
-    choices, invalid = resolve_actions(array, np.arange(len(array)))
-    resolved = tuple(zip(choices.tolist(), invalid.tolist(), strict=True))
-    return Rules(array, array.view(np.int8), resolved)
-
-
-def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
-    """`resolve_actions` of one action: the choice, and whether the action was invalid."""
-    return _rules(mask.tobytes()).resolve(action)

@@ -1,4 +1,4 @@
-"""Cells: what NASNet's children are made of, and the families that follow it.
+"""Cells, of which the children of NASNet are made, and those of families that follow it.
 
 A cell is a small graph. Its hidden states are numbered as in the NASNet paper (Zoph et al. 2018,
 section 3): 0 is h_i, the output of the cell before; 1 is h_{i-1}, the output of the one before
@@ -8,18 +8,21 @@ earlier states and combines the results. The cell's output concatenates some of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas_gym.architecture import (
+    MOST_LAYERS,
     Architecture,
     InvalidArchitecture,
     expect_fields,
+    expect_label,
+    expect_length,
     expect_list,
-    expect_mapping,
 )
-from nas_gym.errors import choices_hint
+from nas_gym.json_text import short
+from nas_gym.search_spaces.numberings import smallest_numbering
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,8 +50,8 @@ COMBINES = (ADD, CONCATENATE)
 """NASNet's two ways to combine, verbatim (paper, section 3, step 5)."""
 
 CELL_INPUTS = 2
+CELLS = ("normal", "reduction")
 _BLOCK_FIELDS = ("hidden1", "hidden2", "op1", "op2", "combine")
-_BlockCode = tuple[tuple[int, str], tuple[int, str], str]
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,16 @@ class Cell:
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
     combines: ClassVar[tuple[str, ...]] = COMBINES
     inputs_may_end_loose: ClassVar[bool] = False
-    """Whether the search's rule also concatenates a cell input that no block uses."""
+    """True where the search's rule also concatenates a cell input that no block uses."""
     block_name: ClassVar[str] = "block"
     first_block: ClassVar[int] = 1
-    """What the family calls its blocks, and the number of the first one."""
+    """The family's name of a block, and the number of the first one."""
 
     blocks: tuple[Block, ...]
     concat: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        if not self.blocks:
-            raise InvalidArchitecture("blocks: a cell needs at least one block")
+        expect_length(self.blocks, MOST_LAYERS, "blocks")
         for index, block in enumerate(self.blocks):
             self._check_block(block, index)
         _check_concat(self.concat, len(self.blocks))
@@ -105,7 +107,7 @@ class Cell:
 
     @classmethod
     def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Self:
-        """A cell by the search's rule: what no block uses is concatenated."""
+        """Return a cell by the search's rule: states that no block uses are concatenated."""
         used = {hidden for block in blocks for hidden, _ in block.inputs}
         first = 0 if cls.inputs_may_end_loose else CELL_INPUTS
         states = range(first, len(blocks) + CELL_INPUTS)
@@ -113,7 +115,7 @@ class Cell:
 
     @classmethod
     def state_name(cls, state: int) -> str:
-        """What the family calls hidden state number ``state``."""
+        """Return the family's name of hidden state number ``state``."""
         if state < CELL_INPUTS:
             return ("h_i", "h_{i-1}")[state]
         return f"{cls.block_name}_{state - CELL_INPUTS + cls.first_block}"
@@ -133,30 +135,31 @@ class Cell:
             )
 
     def canonical(self) -> Self:
-        """The same cell with its blocks, their two halves and ``concat`` in a fixed order.
+        """Return the same cell with its blocks, their halves and ``concat`` in a fixed order.
 
         Addition is symmetric; the order of a concatenation only permutes filters, which the
         convolutions after it learn; and blocks may be numbered in any order in which each comes
-        after what it uses. Of all such numberings this takes the smallest.
+        after the ones it uses. Of all such numberings this takes the smallest.
         """
-        codes, concat = min(_numberings(self))
-        return type(self)(tuple(_from_code(code) for code in codes), concat)
+        codes, concat = smallest_numbering(self)
+        blocks = (
+            Block(hidden1, hidden2, op1, op2, combine)
+            for (hidden1, op1), (hidden2, op2), combine in codes
+        )
+        return type(self)(tuple(blocks), concat)
 
     def body(self) -> dict[str, Any]:
-        """The cell as plain JSON data."""
+        """Return the cell as plain JSON data."""
         blocks = [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in self.blocks]
         return {"blocks": blocks, "concat": list(self.concat)}
 
     @classmethod
     def from_body(cls, data: object) -> Self:
-        """The inverse of `body`; raises `InvalidArchitecture`."""
-        fields = expect_mapping(data, "cell")
-        expect_fields(fields, ("blocks", "concat"), "cell")
+        """Return the cell that `body` gives this data for; raise `InvalidArchitecture`."""
+        fields = expect_fields(data, ("blocks", "concat"), "cell")
         blocks = []
         for index, item in enumerate(expect_list(fields["blocks"], "blocks")):
-            block = expect_mapping(item, f"blocks[{index}]")
-            expect_fields(block, _BLOCK_FIELDS, f"blocks[{index}]")
-            blocks.append(Block(**block))
+            blocks.append(Block(**expect_fields(item, _BLOCK_FIELDS, f"blocks[{index}]")))
         return cls(tuple(blocks), tuple(expect_list(fields["concat"], "concat")))
 
     def _check_block(self, block: Block, index: int) -> None:
@@ -166,21 +169,17 @@ class Cell:
             hidden = getattr(block, name)
             if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
                 raise InvalidArchitecture(
-                    f"{where}.{name}: {hidden!r} is not a hidden state that exists before this "
-                    f"block; valid choices: 0 to {index + CELL_INPUTS - 1}"
+                    f"{where}.{name}: {short(hidden)} is not a hidden state that exists before "
+                    f"this block; valid choices: 0 to {index + CELL_INPUTS - 1}"
                 )
         labels = (("op1", self.operations), ("op2", self.operations), ("combine", self.combines))
         for name, valid in labels:
-            label = getattr(block, name)
-            if label not in valid:
-                raise InvalidArchitecture(
-                    f"{where}.{name}: {label!r} is not known; {choices_hint(label, valid)}"
-                )
+            expect_label(getattr(block, name), valid, f"{where}.{name}")
 
 
 @dataclass(frozen=True)
 class TwoCells:
-    """What every family of a normal cell and a reduction cell has; no `Architecture` by itself."""
+    """The part that all families of two cells share; no `Architecture` by itself."""
 
     cell_type: ClassVar[type[Cell]] = Cell
 
@@ -188,7 +187,7 @@ class TwoCells:
     reduction: Cell
 
     def __post_init__(self) -> None:
-        for name in ("normal", "reduction"):
+        for name in CELLS:
             cell = getattr(self, name)
             if type(cell) is not self.cell_type:
                 raise InvalidArchitecture(
@@ -199,9 +198,12 @@ class TwoCells:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
 
     def sketch(self) -> CellsSketch:
-        cells = {"normal": self.normal, "reduction": self.reduction}
-        sketches = tuple(CellSketch(name, cell.blocks, cell.concat) for name, cell in cells.items())
-        most_blocks = max(len(cell.blocks) for cell in cells.values())
+        cells = (self.normal, self.reduction)
+        sketches = tuple(
+            CellSketch(name, cell.blocks, cell.concat)
+            for name, cell in zip(CELLS, cells, strict=True)
+        )
+        most_blocks = max(len(cell.blocks) for cell in cells)
         return CellsSketch(sketches, most_blocks, cell_type=self.cell_type)
 
     def body(self) -> dict[str, Any]:
@@ -209,9 +211,9 @@ class TwoCells:
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> Self:
-        expect_fields(body, ("normal", "reduction"), "architecture")
+        expect_fields(body, CELLS, "architecture")
         cells = {}
-        for name in ("normal", "reduction"):
+        for name in CELLS:
             try:
                 cells[name] = cls.cell_type.from_body(body[name])
             except InvalidArchitecture as error:
@@ -239,19 +241,18 @@ class CellsSketch:
 
     cells: tuple[CellSketch, ...]
     most_blocks: int
-    """How many blocks a cell has when it is complete."""
+    """Number of blocks of a complete cell."""
     fixed: bool = False
-    """Whether every picture has the same size, as the frames of an episode do."""
+    """True where every picture has the same size, as the frames of an episode do."""
     cell_type: type[Cell] = Cell
 
     @classmethod
     def of_blocks(
         cls, blocks: tuple[Block, ...], most_blocks: int, cell_type: type[Cell]
     ) -> CellsSketch:
-        """The sketch of an episode that has decided these blocks, of one cell after the other."""
-        parts = {"normal": blocks[:most_blocks], "reduction": blocks[most_blocks:]}
+        """Return the sketch of an episode that has decided these blocks, cell after cell."""
         cells = []
-        for name, part in parts.items():
+        for name, part in zip(CELLS, (blocks[:most_blocks], blocks[most_blocks:]), strict=True):
             done = len(part) == most_blocks
             concat = cell_type.with_unused_concatenated(part).concat if done else None
             cells.append(CellSketch(name, part, concat))
@@ -265,48 +266,7 @@ def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
     for state in concat:
         if type(state) is not int or not 0 <= state <= last:
             raise InvalidArchitecture(
-                f"concat: {state!r} is not a hidden state; valid choices: 0 to {last}"
+                f"concat: {short(state)} is not a hidden state; valid choices: 0 to {last}"
             )
     if len(set(concat)) != len(concat):
-        raise InvalidArchitecture(f"concat: {list(concat)} names a hidden state twice")
-
-
-def _code(block: Block, number: Mapping[int, int]) -> _BlockCode:
-    """The block under new state numbers, its two halves in order."""
-    (hidden1, op1), (hidden2, op2) = block.inputs
-    first, second = sorted(((number[hidden1], op1), (number[hidden2], op2)))
-    return first, second, block.combine
-
-
-def _from_code(code: _BlockCode) -> Block:
-    (hidden1, op1), (hidden2, op2), combine = code
-    return Block(hidden1, hidden2, op1, op2, combine)
-
-
-def _numberings(cell: Cell) -> Iterator[tuple[list[_BlockCode], tuple[int, ...]]]:
-    """Numberings of the cell's blocks, each as (codes of the blocks, concatenated states).
-
-    Every step takes the smallest block among those whose inputs are numbered, so the smallest of
-    all numberings is among them. It branches only where two blocks are alike so far and what
-    follows could tell them apart.
-    """
-    used = {hidden for block in cell.blocks for hidden, _ in block.inputs}
-
-    def extend(
-        codes: list[_BlockCode], number: dict[int, int]
-    ) -> Iterator[tuple[list[_BlockCode], tuple[int, ...]]]:
-        if len(codes) == len(cell.blocks):
-            yield codes, tuple(sorted(number[state] for state in cell.concat))
-            return
-        ready = [
-            (_code(block, number), state)
-            for state, block in enumerate(cell.blocks, CELL_INPUTS)
-            if state not in number and block.hidden1 in number and block.hidden2 in number
-        ]
-        smallest = min(code for code, _ in ready)
-        alike = [state for code, state in ready if code == smallest]
-        ends = [state for state in alike if state not in used]
-        for state in [state for state in alike if state in used] + ends[:1]:
-            yield from extend([*codes, smallest], {**number, state: len(number)})
-
-    return extend([], {0: 0, 1: 1})
+        raise InvalidArchitecture(f"concat: {short(list(concat))} names a hidden state twice")

@@ -1,4 +1,4 @@
-"""Chains of layers with skip connections: what NAS's children are made of (Zoph & Le 2017).
+"""Chains of layers with skip connections, the children of NAS (Zoph & Le 2017).
 
 Source: https://arxiv.org/abs/1611.01578, section 3.3. Layers are numbered from 1, as in the paper;
 a layer takes the outputs of any earlier ones, concatenated. The image is what a layer takes that
@@ -13,13 +13,19 @@ from heapq import heapify, heappop, heappush
 from typing import Any, ClassVar, TypeAlias
 
 from nas_gym.architecture import (
+    LARGEST_FILTER,
+    MOST_FILTERS,
+    MOST_LAYERS,
     Architecture,
     InvalidArchitecture,
     expect_fields,
+    expect_integer,
+    expect_label,
+    expect_length,
     expect_list,
     expect_mapping,
 )
-from nas_gym.errors import choices_hint
+from nas_gym.json_text import short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +42,12 @@ class Convolution:
 
     @property
     def values(self) -> tuple[int, ...]:
-        """All that is chosen but the inputs, in the order of the paper."""
-        strides = (self.stride_height, self.stride_width)
-        return (self.filter_height, self.filter_width, *strides, self.number_of_filters)
+        """The choices except the inputs, in the order of the paper."""
+        return tuple(getattr(self, name) for name in CONVOLUTION_VALUES)
 
     @property
     def label(self) -> str:
-        """What is chosen, in a few words."""
+        """The choices in a few words."""
         return convolution_label(*self.values)
 
 
@@ -55,15 +60,17 @@ class MaxPooling:
 
     @property
     def values(self) -> tuple[int, ...]:
-        """All that is chosen but the inputs: nothing."""
+        """The choices except the inputs: none."""
         return ()
 
     @property
     def label(self) -> str:
-        """What it is, in a few words."""
+        """The type of the layer."""
         return self.type
 
 
+CONVOLUTION_VALUES = tuple(field.name for field in fields(Convolution) if field.name != "inputs")
+"""The names of a convolution's values, in the order of the paper."""
 Layer: TypeAlias = Convolution | MaxPooling
 _TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, MaxPooling)}
 
@@ -71,7 +78,7 @@ _TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, M
 def convolution_label(
     height: int | str, width: int | str, down: int | str, across: int | str, filters: int | str
 ) -> str:
-    """A convolution in a few words: filter size, strides if they are not 1, number of filters."""
+    """Return a convolution in a few words: filter size, strides if not 1, number of filters."""
     stride = "" if (down, across) == (1, 1) else f", stride {down}x{across}"
     return f"{height}x{width} conv{stride}, {filters} filters"
 
@@ -83,7 +90,7 @@ class LayerSketch:
     label: str
     inputs: tuple[int, ...]
     decided: bool
-    """Whether all of it is; then a layer without inputs takes the image."""
+    """True where all of it is; then a layer without inputs takes the image."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class ChainSketch:
 
     layers: tuple[LayerSketch, ...]
     most_layers: int
-    """How many there is room for."""
+    """Number of layers that there is room for."""
     loose_ends: tuple[int, ...] | None
     """The layers that the classifier takes; None while the chain is not finished."""
 
@@ -109,8 +116,7 @@ class ChainArchitecture(Architecture, kind="chain"):
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise InvalidArchitecture("layers: a chain needs at least one layer")
+        expect_length(self.layers, MOST_LAYERS, "layers")
         for number, layer in enumerate(self.layers, start=1):
             _check_inputs(layer.inputs, number)
             if isinstance(layer, Convolution):
@@ -123,12 +129,12 @@ class ChainArchitecture(Architecture, kind="chain"):
         return tuple(number for number in range(1, len(self.layers) + 1) if number not in used)
 
     def canonical(self) -> ChainArchitecture:
-        """The same network with its layers in an order that does not depend on their numbers.
+        """Return the same network with its layers in an order without regard to their numbers.
 
         Layers may be numbered in any order in which each comes after what it takes; the order of
         a concatenation only permutes channels, whose weights are learned. Layers are placed one
         by one: among those whose inputs are placed, the one that comes first by what it is, what
-        it takes and what takes it. Chains that are told apart only by deeper symmetries may keep
+        it takes and what takes it. Chains that only deeper symmetries distinguish may keep
         unlike canonical forms; two that share one are always the same network.
         """
         users = _users(self.layers)
@@ -170,20 +176,20 @@ def _check_inputs(inputs: Sequence[object], number: int) -> None:
     for source in inputs:
         if type(source) is not int or not last < source < number:
             raise InvalidArchitecture(
-                f"layers[{number - 1}].inputs: {list(inputs)} are not ascending numbers of earlier "
-                f"layers, from 1 to below {number}"
+                f"layers[{number - 1}].inputs: {short(list(inputs))} are not ascending numbers "
+                f"of earlier layers, from 1 to below {number}"
             )
         last = source
 
 
 def _check_convolution(layer: Convolution, number: int) -> None:
-    for field, value in zip(fields(layer), layer.values, strict=False):
-        odd = field.name.startswith("filter_")
-        if type(value) is not int or value < 1 or (odd and value % 2 == 0):
-            expected = f"{'an odd' if odd else 'a'} number of at least 1"
-            raise InvalidArchitecture(
-                f"layers[{number - 1}].{field.name}: expected {expected}, got {value!r}"
-            )
+    for name, value in zip(CONVOLUTION_VALUES, layer.values, strict=True):
+        where = f"layers[{number - 1}].{name}"
+        expect_integer(
+            value, 1, MOST_FILTERS if name == "number_of_filters" else LARGEST_FILTER, where
+        )
+        if name.startswith("filter_") and value % 2 == 0:
+            raise InvalidArchitecture(f"{where}: expected an odd number, got {value}")
 
 
 def _layer_body(layer: Layer) -> dict[str, Any]:
@@ -194,17 +200,15 @@ def _layer_body(layer: Layer) -> dict[str, Any]:
 def _layer(data: object, where: str) -> Layer:
     values = dict(expect_mapping(data, where))
     kind = values.pop("type", None)
-    if not isinstance(kind, str) or kind not in _TYPES:
-        hint = choices_hint(kind, _TYPES)
-        raise InvalidArchitecture(f"{where}.type: {kind!r} is not known; {hint}")
-    layer_type = _TYPES[kind]
+    expect_label(kind, _TYPES, f"{where}.type")
+    layer_type = _TYPES[str(kind)]
     expect_fields(values, tuple(field.name for field in fields(layer_type)), where)
     values["inputs"] = tuple(expect_list(values["inputs"], f"{where}.inputs"))
     return layer_type(**values)
 
 
 def _users(layers: Sequence[Layer]) -> list[list[int]]:
-    """Of each layer the indices, from 0 on, of the layers that take it."""
+    """Return for each layer the indices, from 0 on, of the layers that take it."""
     users: list[list[int]] = [[] for _ in layers]
     for user, layer in enumerate(layers):
         for source in layer.inputs:
@@ -213,10 +217,10 @@ def _users(layers: Sequence[Layer]) -> list[list[int]]:
 
 
 def _ranks(layers: Sequence[Layer], users: list[list[int]]) -> list[int]:
-    """A number for each layer that follows from what it is and how it lies in the graph.
+    """Return a number for each layer that follows from what it is and how it lies in the graph.
 
-    Layers begin with the rank of their own choices; then each is told apart by its neighbours'
-    ranks, as long as that tells more layers apart (colour refinement).
+    Layers begin with the rank of their own choices; then their neighbours' ranks distinguish them,
+    as long as that distinguishes more layers (colour refinement).
     """
     ranks = _ranked([(layer.type, layer.values) for layer in layers])
     while True:
@@ -232,6 +236,6 @@ def _ranks(layers: Sequence[Layer], users: list[list[int]]) -> list[int]:
 
 
 def _ranked(values: list[Any]) -> list[int]:
-    """The place of each value among the distinct ones in order."""
+    """Return the place of each value among the distinct ones in order."""
     places = {value: place for place, value in enumerate(sorted(set(values)))}
     return [places[value] for value in values]

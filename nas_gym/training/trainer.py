@@ -106,6 +106,10 @@ class Trainer(NetworkTrainer):
         """Train and validate each architecture; see `nas_gym.evaluation.Evaluator`."""
         return [self.evaluate_one(architecture) for architecture in architectures]
 
+    def network_key(self, architecture: Architecture) -> str:
+        """Return `Architecture.key`: the canonical form is what is built and trained."""
+        return architecture.key
+
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
         """Return the seed of a child's training; see `child_seed`."""
         return child_seed(self.settings.seed, architecture, repeat)

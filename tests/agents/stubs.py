@@ -75,14 +75,14 @@ class AlwaysFails:
         return [failed for _ in architectures]
 
 
-def make_stub(seed: int = 0, blocks: int = 2, fails: bool = False) -> NASEnv:
+def make_stub(training_seed: int = 0, blocks: int = 2, fails: bool = False) -> NASEnv:
     """A small NASNet search space with a stub for an evaluator."""
     evaluator = AlwaysFails() if fails else ShareOfConvolutions()
     return NASEnv(NASNetSearchSpace(blocks), evaluator)
 
 
 def make_children(
-    seed: int = 0, blocks: int = 2, file: str | None = None, fragile: bool = False
+    training_seed: int = 0, blocks: int = 2, file: str | None = None, fragile: bool = False
 ) -> NASEnv:
     """A small NASNet search space with children that can be kept in a store."""
     return NASEnv(NASNetSearchSpace(blocks), Children(file, fragile))
@@ -114,7 +114,7 @@ class RecordedNASBench201:
         return [self.evaluation(int(row)) for row in self.rows(choices)]
 
 
-def make_recorded(seed: int = 0) -> NASEnv:
+def make_recorded(training_seed: int = 0) -> NASEnv:
     """NAS-Bench-201 from its recorded accuracies."""
     return NASEnv(NASBench201SearchSpace(), RecordedNASBench201(RECORDED_FILE))
 

@@ -64,7 +64,7 @@ def test_a_recorded_accuracy_is_the_reward_and_its_seconds_are_spent() -> None:
 
 
 def test_the_length_of_the_recorded_training_can_be_chosen() -> None:
-    env = gym.make(ENV_ID, evaluator="recorded", dataset="cifar10", epochs=200, seed=3)
+    env = gym.make(ENV_ID, evaluator="recorded", dataset="cifar10", epochs=200, training_seed=3)
     reward, info = finish(env, [0] * 6)
     assert reward == pytest.approx((5**6 - 1) / 5**6)
     assert info["evaluation"]["seconds"] == pytest.approx(1000)
@@ -82,7 +82,11 @@ def test_the_table_in_the_environment_gives_test_accuracy_for_analysis() -> None
     ("arguments", "error", "message"),
     [
         ({"evaluator": "record"}, InvalidSettings, "did you mean 'recorded'"),
-        ({"evaluator": "recorded", "filters": 8}, InvalidSettings, "'filters' is no argument of a"),
+        (
+            {"evaluator": "recorded", "filters": 8},
+            InvalidSettings,
+            "'filters' is not an argument",
+        ),
         ({"evaluator": "recorded", "dataset": "digits"}, InvalidTable, "recorded for 'digits'"),
         ({"evaluator": "recorded", "epochs": 20}, InvalidTable, "recorded for 20"),
         ({"evaluator": "recorded", "dataset": "cifar100"}, InvalidTable, "table import"),

@@ -1,6 +1,8 @@
 """Texts and pictures of cells."""
 
 from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -133,3 +135,29 @@ def test_extreme_cells_are_laid_out_well(blocks: int) -> None:
     everything = tuple(range(blocks + 2))
     architecture = CellArchitecture(Cell(wide, everything), Cell(deep, everything))
     assert overlaps(architecture) == []
+
+
+class OwnCell(Cell):
+    """A cell of operations, and of a way to combine, that nobody else has."""
+
+    operations: ClassVar[tuple[str, ...]] = ("swish", "my_operation_of_many_words", "w" * 200)
+    combines: ClassVar[tuple[str, ...]] = (ADD, "a gate between the two hidden states")
+
+
+@dataclass(frozen=True)
+class OwnCells(CellArchitecture, kind="test-own-cells"):
+    """Two of these cells."""
+
+    cell_type: ClassVar[type[Cell]] = OwnCell
+
+
+def test_cells_of_ones_own_operations_are_drawn() -> None:
+    swish, words, wide = OwnCell.operations
+    blocks = (Block(0, 1, swish, words, ADD), Block(2, 1, wide, swish, OwnCell.combines[1]))
+    cell = OwnCell.with_unused_concatenated(blocks)
+    architecture = OwnCells(cell, cell)
+    assert overlaps(architecture) == []
+    texts = [text for text, _ in layout(architecture).texts]
+    assert texts.count("swish") == 4
+    assert any(text.startswith("my op") for text in texts)
+    assert f"{wide} of block_1 {OwnCell.combines[1]} swish of h_{{i-1}}" in write(architecture)

@@ -3,9 +3,19 @@
 import numpy as np
 import pytest
 
-from nas_gym import NASNetSearchSpace, SearchSpace, published
+from nas_gym import (
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
+    NASNetSearchSpace,
+    NASSearchSpace,
+    SearchSpace,
+    published,
+)
 from nas_gym.architecture import published_architectures
 from nas_gym.rendering import draw, overlaps, picture_size, write
+from nas_gym.rendering.canvas import fitted
+from nas_gym.rendering.drawing import MOST_PIXELS
 from nas_gym.rendering.layout import LayoutCanvas, layout
 from tests.helpers import LayersArchitecture, LayersSearchSpace
 
@@ -64,3 +74,44 @@ def test_faults_of_a_layout_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     found = "\n".join(overlaps(published("NASNet-A")))
     for fault in ("sticks out", "boxes overlap", "'crosses' and 'over'", "border", "downwards"):
         assert fault in found
+
+
+class Wordy(CustomArchitecture, kind="test-wordy"):
+    """Labels and names that no line has room for."""
+
+    decisions = (
+        Decision("a name " * 40, ("a label " * 40, "x" * 10**6)),
+        Decision("lines", ("one\ntwo", "three")),
+    )
+
+
+@pytest.mark.parametrize("choices", [[0, 0], [1, 1]])
+def test_decisions_without_a_drawing_stay_inside_the_picture(choices: list[int]) -> None:
+    search_space = CustomSearchSpace(Wordy)
+    made = np.array(choices)
+    assert overlaps(search_space, made) == []
+    assert layout(search_space, made).width == 600
+    assert len(write(search_space, made).splitlines()) == 3
+    assert overlaps(search_space.decode(choices)) == []
+    assert overlaps(LayersArchitecture(tuple("a width " * 20 for _ in range(20)))) == []
+
+
+@pytest.mark.parametrize("text", ["max", "a long label", "a label of very many words", "x" * 10**6])
+def test_labels_stay_inside_their_boxes(text: str) -> None:
+    canvas = LayoutCanvas(200, 100)
+    canvas.box((20, 20, 90, 50), text)
+    [(written, place)] = canvas.texts
+    assert place[0] >= 20
+    assert place[2] <= 90
+    assert written.startswith(text[:5].removesuffix("..."))
+    assert (fitted(text, 68) == (text, 12)) == (len(text) < 13)
+
+
+@pytest.mark.parametrize("search_space", [NASNetSearchSpace(60), NASSearchSpace(200)])
+def test_a_picture_that_would_be_too_large_is_text(search_space: SearchSpace) -> None:
+    width, height = picture_size(search_space)
+    assert width * height <= MOST_PIXELS
+    choices = search_space.sample(np.random.default_rng(0))
+    assert draw(search_space, choices).size == (width, height)
+    drawn = draw(search_space.decode(choices))
+    assert drawn.width * drawn.height <= MOST_PIXELS

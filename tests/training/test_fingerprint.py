@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.family import family_of, register_family
 from nas_gym.networks import ChildNetwork, ImageShape

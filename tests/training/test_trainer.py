@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture

@@ -26,8 +26,8 @@ from nas_gym import (
     SearchSpace,
 )
 from nas_gym.data.dataset import Dataset, resplit
-from nas_gym.data.datasets import load_dataset
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.data.loading import load_dataset
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
@@ -256,7 +256,7 @@ def test_nothing_is_answered_from_memory(digits: Dataset) -> None:
     evaluator = shared(digits)
     evaluator.train_epoch(sampler())
     (child,) = sampler()(1)
-    caching = CachingEvaluator(evaluator)
+    caching = Memory(evaluator)
     there = caching.evaluate([child, child]) + caching.evaluate([child])
     assert len({evaluation.accuracy for evaluation in there}) > 1
     assert not any(evaluation.cached for evaluation in there)
@@ -296,11 +296,11 @@ def test_the_registered_environments_share_weights_if_asked(env_id: str) -> None
     arguments: dict[str, Any] = {**sharing, **size}
     env = gym.make(env_id, **arguments).unwrapped
     assert isinstance(env, NASEnv)
-    evaluator = env.evaluator.evaluator
+    evaluator = env.memory.evaluator
     assert isinstance(evaluator, WeightSharing)
     assert (evaluator.settings.seed, evaluator.settings.period) == (3, 7)
     assert evaluator.search_space is env.search_space
-    vec_env = make_vec_env(env_id, n_envs=2, **arguments)
+    vec_env = make_vec_env(env_id, n_envs=2, env_kwargs=arguments)
     assert isinstance(vec_env, NASVecEnv)
     vec_env.reset()
     for _ in range(env.decisions):

@@ -30,6 +30,9 @@ class ManualWorkers:
         self.under_way: list[tuple[Future[Evaluation], Architecture, int]] = []
         self.closed = False
 
+    def network_key(self, architecture: Architecture) -> str:
+        return architecture.key
+
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         future: Future[Evaluation] = Future()
         self.asked.append((architecture, repeat))

@@ -21,7 +21,7 @@ import numpy as np
 from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 from nas_gym.networks import ImageShape, measure_cost
 
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
@@ -319,7 +319,7 @@ def counted_multiply_adds(name: str, number: int = 100) -> float:
     """The mean of so many random architectures of a preset, over all of its depth schedule."""
     chosen = preset(name)
     env_class = environment_type(chosen.env_id)
-    assert issubclass(env_class, TrainingEnv)
+    assert issubclass(env_class, FamilyEnv)
     no_settings = ("dataset", "image_size", "reward", "device", "evaluator", "lowest_learning_rate")
     given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
     of_search_space, settings = env_class.split_arguments(given)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
 from nas_agents.search.run_folder import EPISODES, Kinds, RunFolder, check_lines
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.search_spaces import Choices
 
@@ -52,7 +52,7 @@ class AsynchronousSearch:
             SearchOver: it is.
             NASGymError: the run cannot go on; see `Recorder.add` and the evaluator.
         """
-        workers = getattr(self.env.evaluator.evaluator, "workers", 1)
+        workers = getattr(self.env.memory.evaluator, "workers", 1)
         check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
         for episode in recorder.earlier:
             self._propose(up_to=episode["proposals"])
@@ -63,7 +63,7 @@ class AsynchronousSearch:
                     f"is of proposal {number}, which is not under way there. episodes.jsonl was "
                     "changed; start another run, with --store to use what was evaluated"
                 )
-            evaluation = self.env.evaluator.submit(self.under_way[number].architecture).result()
+            evaluation = self.env.memory.submit(self.under_way[number].architecture).result()
             self._observe(number, evaluation, recorder)
         for number in self.under_way:
             self._submit(number)
@@ -88,7 +88,7 @@ class AsynchronousSearch:
 
     def _submit(self, number: int) -> None:
         """Has the child of a proposal trained."""
-        future = self.env.evaluator.submit(self.under_way[number].architecture)
+        future = self.env.memory.submit(self.under_way[number].architecture)
         future.add_done_callback(lambda ended: self._ended.put((number, ended)))
 
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:

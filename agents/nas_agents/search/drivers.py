@@ -75,21 +75,31 @@ def make_driver(
         logs: The folder of its TensorBoard logs.
 
     Raises:
-        InvalidSettings: the agent does not suit the environment, or refuses its arguments; or there
-            are more workers than it would have children for.
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
-    shared = isinstance(env.evaluator.evaluator, WeightSharing)  # trained between the episodes
-    strategy = load_strategy(agent_entry(settings.agent))
-    if strategy is not None and settings.envs == 1 and not shared:
+    if is_asynchronous(settings, env):
         made = make_strategy(settings.agent, env.search_space, arguments, settings.seed)
         return AsynchronousSearch(made, env)
+    return LockStepSearch(settings, env, plan, arguments, logs)
+
+
+def is_asynchronous(settings: SearchSettings, env: NASEnv) -> bool:
+    """Return True for a `Strategy` whose children are evaluated one by one, as workers get free."""
+    shared = isinstance(env.memory.evaluator, WeightSharing)  # trained between the episodes
+    strategy = load_strategy(agent_entry(settings.agent))
+    return strategy is not None and settings.envs == 1 and not shared
+
+
+def check_workers(settings: SearchSettings, env: NASEnv) -> None:
+    """Raise `InvalidSettings` for more workers than an agent in lock-step has children for."""
     workers = settings.workers or 1
+    if is_asynchronous(settings, env):
+        return
     require(
         workers <= settings.envs,
         f"workers: {settings.agent} designs {settings.envs} network(s) at a time (--envs), of "
         f"which {workers} workers would not all have one; give --envs {2 * workers}, for instance",
     )
-    return LockStepSearch(settings, env, plan, arguments, logs)
 
 
 class LockStepSearch:
@@ -127,8 +137,8 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = make_agent(settings.agent, self.envs, arguments, settings.seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
-        self.evaluator = env.evaluator
-        own = env.evaluator.evaluator
+        self.evaluator = env.memory
+        own = env.memory.evaluator
         self._shared = own if isinstance(own, WeightSharing) else None
         self._callbacks: list[BaseCallback] = []
         if self._shared is not None and not isinstance(self.agent, ENAS):
@@ -219,5 +229,5 @@ def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
     """So many episodes of an environment in lock-step."""
     mode = AutoresetMode.SAME_STEP
     return NASVecEnv(
-        NASVectorEnv(env.search_space, env.evaluator, number, env.reward, autoreset_mode=mode)
+        NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
     )

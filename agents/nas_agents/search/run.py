@@ -16,7 +16,7 @@ import nas_gym
 from nas_agents.catalogue.entries import Plan
 from nas_agents.catalogue.making import agent_arguments, agent_entry, load_algorithm
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.search.drivers import FOREVER, Driver, make_driver
+from nas_agents.search.drivers import FOREVER, Driver, check_workers, make_driver
 from nas_agents.search.evaluators import check_children, lasting_store, workers_and_store
 from nas_agents.search.recorder import UNFINISHED, Progress, Recorder, SearchOver, StopReason
 from nas_agents.search.run_folder import (
@@ -100,7 +100,7 @@ def make_env(settings: SearchSettings) -> NASEnv:
             f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
         )
     needed = _needed_arguments(settings)
-    arguments = {"seed": settings.seed, **needed, **settings.env_arguments}
+    arguments = {"training_seed": settings.seed, **needed, **settings.env_arguments}
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except TypeError as error:
@@ -203,11 +203,13 @@ def search(
             if not ready.final_is_outdated(finished):
                 folder.write(SETTINGS, ready.record())
             return ready.finish(_progress_of(folder), finished, on_final_epoch)
-        stack.enter_context(workers_and_store(ready.settings, ready.env, folder, ready.name))
+        env = stack.enter_context(workers_and_store(ready.settings, ready.env, folder, ready.name))
+        logs = folder.path / "tensorboard"
+        driver = make_driver(ready.settings, env, ready.plan, ready.arguments, logs)
         folder.write(SETTINGS, ready.record())
         folder.remove(SUMMARY)
         recorder = Recorder(folder, ready.settings, on_episode)
-        summary = ready.search(recorder)
+        summary = ready.search(driver, recorder)
         return ready.finish(recorder.progress, summary, on_final_epoch)
 
 
@@ -243,8 +245,9 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
         settings = resumed_settings(saved, vars(settings))
     load_algorithm(agent_entry(settings.agent))  # before the data set is loaded
     env = make_env(replace(settings, env_arguments=_env_arguments(settings, folder)))
-    trainer = env.evaluator.evaluator
+    trainer = env.memory.evaluator
     check_children(settings, trainer)
+    check_workers(settings, env)
     plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
     arguments = before.get("agent_made_with") or agent_arguments(
         settings.agent, plan, settings.agent_arguments
@@ -253,9 +256,8 @@ def _set_up(settings: SearchSettings, folder: RunFolder) -> _Ready:
     if settings.final and isinstance(trainer, Trainer | WeightSharing):
         alone = trainer.settings if isinstance(trainer, Trainer) else trainer.child_settings
         final = final_settings(alone, settings.final_arguments)
-    driver = make_driver(settings, env, plan, arguments, folder.path / "tensorboard")
     name = before.get("run") or f"{folder.path.resolve().name}-{uuid.uuid4().hex[:8]}"
-    ready = _Ready(settings, saved, name, folder, env, trainer, arguments, driver, final)
+    ready = _Ready(settings, saved, name, folder, env, trainer, arguments, plan, final)
     if before.get("fingerprint", ready.fingerprint) != ready.fingerprint:
         raise InvalidRunFolder(
             f"run: {folder.path} cannot be resumed here: children would be trained otherwise than "
@@ -280,7 +282,8 @@ class _Ready:
     """The environment's own, without workers and store."""
     arguments: Mapping[str, Any]
     """What the agent is made with."""
-    driver: Driver
+    plan: Plan
+    """What the agent's defaults follow from."""
     final: TrainingSettings | None
 
     @property
@@ -313,16 +316,16 @@ class _Ready:
         extended = any(getattr(self.settings, n) != getattr(self.saved, n) for n in LIMITS)
         return None if extended else summary
 
-    def search(self, recorder: Recorder) -> dict[str, Any]:
+    def search(self, driver: Driver, recorder: Recorder) -> dict[str, Any]:
         """Has the agent search; the summary of what it found."""
         try:
             with suppress(SearchOver):  # a limit was reached
-                self.driver.run(recorder)
+                driver.run(recorder)
         except KeyboardInterrupt:
             recorder.stopped_by = "interrupted"
-        self.driver.save(self.folder)
+        driver.save(self.folder)
         if recorder.stopped_by not in UNFINISHED:
-            self._choose(recorder)
+            self._choose(driver, recorder)
         best = recorder.progress.best_architecture
         if best is not None:
             self.folder.replace("best.png", draw(best).save)
@@ -330,9 +333,9 @@ class _Ready:
         self.folder.write(SUMMARY, summary)
         return summary
 
-    def _choose(self, recorder: Recorder) -> None:
+    def _choose(self, driver: Driver, recorder: Recorder) -> None:
         """Has an agent that does so name the architecture that it ends with."""
-        chosen = self.driver.choose()
+        chosen = driver.choose()
         if chosen is not None and chosen[1].status == "ok":
             architecture, evaluation = chosen
             recorder.choose(architecture, evaluation, self.env.reward(evaluation))

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from nas_gym.architecture import (
-    InvalidArchitecture,
-)
+from collections.abc import Sequence
+
+from nas_gym.architecture import InvalidArchitecture
+from nas_gym.json_text import short
 
 
 def numbers_of(text: str) -> list[int]:
-    """The numbers of an arc."""
+    """Return the numbers of an arc."""
     try:
         return [int(word) for word in text.split()]
     except ValueError as error:
-        raise InvalidArchitecture(f"arc: expected numbers and blanks, got {text!r}") from error
+        raise InvalidArchitecture(f"arc: expected numbers and blanks, got {short(text)}") from error
+
+
+def label_of(labels: Sequence[str], index: int) -> str:
+    """Return the operation of a number in an arc."""
+    if index not in range(len(labels)):
+        raise InvalidArchitecture(
+            f"arc: {index} is no operation; valid choices: 0 to {len(labels) - 1}"
+        )
+    return labels[index]

@@ -21,7 +21,7 @@ _LEAVES, _ARRIVES = 4, (10, 26)  # heights at a box's side, from its top
 
 
 def write(sketch: MacroSketch) -> str:
-    """Write the sketch as lines of text."""
+    """Return the sketch as lines of text."""
     lines = []
     for number, layer in enumerate(sketch.layers, start=1):
         line = f"  layer_{number} = {layer.operation} of {_output_name(number - 1)}"
@@ -48,7 +48,7 @@ def draw(sketch: MacroSketch, new_canvas: NewCanvas) -> Canvas:
 
 
 class _MacroDrawing:
-    """Draws the column, then the chain that runs up through it, then the lanes beside it."""
+    """The drawing of the column, then of the chain up through it, then of the lanes beside it."""
 
     def __init__(self, canvas: Canvas, sketch: MacroSketch) -> None:
         self.canvas, self.sketch = canvas, sketch
@@ -76,7 +76,7 @@ class _MacroDrawing:
                 self._draw_lane(output, takers)
 
     def _top(self, number: int) -> float:
-        """The upper edge of layer ``number``'s box; 0 is the stem's, L + 1 the classifier's."""
+        """Return the upper edge of a layer's box; 0 is the stem, L + 1 the classifier."""
         bars = sum(after < number for after in self.sketch.pooled_after)
         return self.canvas.height - MARGIN - _BOX[1] - (number + bars) * _ROW
 
@@ -87,7 +87,7 @@ class _MacroDrawing:
         self.canvas.box(box, text, colour(number // 2) if skips else FAINT)
 
     def _draw_link(self, number: int) -> None:
-        """From a layer's box to the next one's."""
+        """Draw the line from a layer's box to the next one's."""
         bottom, top = self._top(number), self._top(number + 1) + _BOX[1]
         self.canvas.rise((self.centre, bottom), (self.centre, top), INK, arrow=True)
 
@@ -97,29 +97,16 @@ class _MacroDrawing:
         x = edge + side * self.pitch * (self.lanes - output // 2)
         ink = colour(output // 2)
         leaves = self._top(output) + _LEAVES
-        self._draw_bend((x - side * self.bend, leaves), (x, leaves - self.bend), (x, leaves), ink)
+        self.canvas.bend((x - side * self.bend, leaves), (x, leaves), (x, leaves - self.bend), ink)
         self.canvas.line((edge, leaves), (x - side * self.bend, leaves), ink)
         for taker in takers:
             y = self._arrival(output, taker)
-            self._draw_bend((x, y + self.bend), (x - side * self.bend, y), (x, y), ink)
+            self.canvas.bend((x, y + self.bend), (x, y), (x - side * self.bend, y), ink)
             self.canvas.line((x - side * self.bend, y), (edge, y), ink)
         self.canvas.line((x, leaves - self.bend), (x, y + self.bend), ink)
 
-    def _draw_bend(
-        self,
-        start: tuple[float, float],
-        end: tuple[float, float],
-        corner: tuple[float, float],
-        ink: str,
-    ) -> None:
-        """A quarter of a circle instead of a corner."""
-        controls = [
-            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
-        ]
-        self.canvas.curve((start, *controls, end), ink)
-
     def _arrival(self, output: int, taker: int) -> float:
-        """The height at which a skip arrives: the older, the higher, so that fewer lines cross."""
+        """Return the height at which a skip arrives: older ones higher, so fewer lines cross."""
         skips = self.sketch.layers[taker - 1].skips
         same_side = [skip for skip in skips if skip % 2 == output % 2]
         first, last = _ARRIVES

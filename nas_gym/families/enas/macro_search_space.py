@@ -14,20 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from nas_gym.architecture import (
+    MOST_LAYERS,
     Architecture,
     InvalidArchitecture,
     expect_fields,
+    expect_label,
+    expect_length,
     expect_list,
-    expect_mapping,
 )
-from nas_gym.errors import choices_hint, require_integer
-from nas_gym.families.enas.arcs import numbers_of
-from nas_gym.families.enas.micro_search_space import _label
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+from nas_gym.families.enas.arcs import label_of, numbers_of
+from nas_gym.json_text import short
+from nas_gym.search_spaces.arguments import Depth
+from nas_gym.search_spaces.base import Choices, SearchSpace
+from nas_gym.search_spaces.conditions import Decision
+from nas_gym.settings import validated
 
 MACRO_OPERATIONS = (
     "conv_3x3",
@@ -60,7 +61,7 @@ class MacroSketch:
 
     layers: tuple[MacroLayer, ...]
     depth: int
-    """L, how many layers there are when all is decided."""
+    """L, the number of layers when all is decided."""
 
     @property
     def pooled_after(self) -> tuple[int, ...]:
@@ -83,14 +84,13 @@ class ENASMacroArchitecture(Architecture, kind="enas_macro"):
     layers: tuple[MacroLayer, ...]
 
     def __post_init__(self) -> None:
-        if not self.layers:
-            raise InvalidArchitecture("layers: a network needs at least one layer")
+        expect_length(self.layers, MOST_LAYERS, "layers")
         for number, layer in enumerate(self.layers, start=1):
             _check_layer(layer, number)
 
     @classmethod
     def from_arc(cls, text: str) -> ENASMacroArchitecture:
-        """The network that the released scripts write as numbers, layer after layer.
+        """Return the network that the released scripts write as numbers, layer after layer.
 
         Layer i has i numbers: its operation's index, then a bit for each of the outputs 0 to i - 2.
 
@@ -98,23 +98,16 @@ class ENASMacroArchitecture(Architecture, kind="enas_macro"):
             InvalidArchitecture: the numbers do not end with a layer, or one is not valid.
         """
         numbers = numbers_of(text)
-        layers: list[MacroLayer] = []
-        start = 0
-        while start < len(numbers):
-            width = len(layers) + 1
-            operation, *bits = numbers[start : start + width]
-            if len(bits) != width - 1 or not set(bits) <= {0, 1}:
-                raise InvalidArchitecture(
-                    f"arc: layer {width} needs an operation and {width - 1} bits, "
-                    f"got {numbers[start : start + width]}"
-                )
-            label = _label(MACRO_OPERATIONS, operation)
-            layers.append(MacroLayer(label, _sources(bits)))
-            start += width
-        return cls(tuple(layers))
+        layers = _layers(numbers)
+        if list(_layer_choices(layers)) != numbers:
+            raise InvalidArchitecture(
+                "arc: layer i needs an operation and i - 1 bits, and the last layer "
+                f"{len(layers) - 1} bits; got {short(numbers)}"
+            )
+        return cls(layers)
 
     def to_arc(self) -> str:
-        """The inverse of `from_arc`."""
+        """Return the arc of the network; see `from_arc`."""
         return " ".join(map(str, _layer_choices(self.layers)))
 
     def sketch(self) -> MacroSketch:
@@ -133,27 +126,26 @@ class ENASMacroArchitecture(Architecture, kind="enas_macro"):
         layers = []
         for index, item in enumerate(expect_list(body["layers"], "layers")):
             where = f"layers[{index}]"
-            layer = expect_mapping(item, where)
-            expect_fields(layer, ("operation", "skips"), where)
+            layer = expect_fields(item, ("operation", "skips"), where)
             skips = tuple(expect_list(layer["skips"], f"{where}.skips"))
             layers.append(MacroLayer(layer["operation"], skips))
         return cls(tuple(layers))
 
 
-class ENASMacroSearchSpace(SearchSpace):
+class ENASMacroSearchSpace(SearchSpace[ENASMacroArchitecture]):
     """L + L(L - 1)/2 decisions: 78 for the paper's L = 12. Skip j of a layer is about output j - 1.
 
     Args:
-        layers: L, the number of layers.
+        layers: L, the number of layers, up to 256.
 
     Raises:
-        InvalidSettings: L is below 1.
+        InvalidSettings: L is out of its range.
     """
 
     architecture_type = ENASMacroArchitecture
 
-    def __init__(self, layers: int = 12) -> None:
-        require_integer("layers", layers, least=1)
+    @validated
+    def __init__(self, layers: Depth = 12) -> None:
         self.layers = layers
         decisions = []
         for number in range(1, layers + 1):
@@ -163,62 +155,54 @@ class ENASMacroSearchSpace(SearchSpace):
             ]
         super().__init__("ENASMacro", decisions)
 
-    def decode(self, choices: ArrayLike) -> ENASMacroArchitecture:
-        return ENASMacroArchitecture(_layers(self.check(choices).tolist()))
+    def _decode(self, choices: list[int]) -> ENASMacroArchitecture:
+        return ENASMacroArchitecture(_layers(choices))
 
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, ENASMacroArchitecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the ENAS macro search space; "
-                "expected 'enas_macro'"
-            )
+    def _encode(self, architecture: ENASMacroArchitecture) -> list[int]:
         if len(architecture.layers) != self.layers:
             raise InvalidArchitecture(
                 f"layers: {len(architecture.layers)} layers; this search space has {self.layers}"
             )
-        return np.array(list(_layer_choices(architecture.layers)), dtype=np.int64)
+        return list(_layer_choices(architecture.layers))
 
     def sketch(self, prefix: Choices) -> MacroSketch:
         return MacroSketch(_layers(prefix.tolist()), self.layers)
 
 
 def pooled_after(depth: int) -> tuple[int, ...]:
-    """The layers, from 1, of a macro network of ``depth`` layers that a reduction follows."""
+    """Return the layers, from 1, that a reduction follows in a network of ``depth`` layers."""
     return (depth // 3, 2 * (depth // 3)) if depth >= 3 else ()
 
 
 def _check_layer(layer: MacroLayer, number: int) -> None:
     """Raise `InvalidArchitecture` unless the layer stands soundly as layer ``number``, from 1."""
     where = f"layers[{number - 1}]"
-    if layer.operation not in MACRO_OPERATIONS:
-        hint = choices_hint(layer.operation, MACRO_OPERATIONS)
-        raise InvalidArchitecture(f"{where}.operation: {layer.operation!r} is not known; {hint}")
+    expect_label(layer.operation, MACRO_OPERATIONS, f"{where}.operation")
     sources = range(number - 1)
     for source in layer.skips:
         if type(source) is not int or source not in sources:
             valid = f"0 to {number - 2}" if sources else "none"
             raise InvalidArchitecture(
-                f"{where}.skips: {source!r} is not an output that layer {number} can skip from; "
-                f"valid choices: {valid}"
+                f"{where}.skips: {short(source)} is not an output that layer {number} can skip "
+                f"from; valid choices: {valid}"
             )
     if list(layer.skips) != sorted(set(layer.skips)):
-        raise InvalidArchitecture(f"{where}.skips: {list(layer.skips)} is not in ascending order")
+        raise InvalidArchitecture(
+            f"{where}.skips: {short(list(layer.skips))} is not in ascending order"
+        )
 
 
 def _layers(choices: Sequence[int]) -> tuple[MacroLayer, ...]:
-    """The layers whose operation is among ``choices``, with the skips that are decided."""
+    """Return the layers whose operation is among ``choices``, with the skips that are decided."""
     layers: list[MacroLayer] = []
     start = 0
     while start < len(choices):
         width = len(layers) + 1
         operation, *bits = choices[start : start + width]
-        layers.append(MacroLayer(MACRO_OPERATIONS[operation], _sources(bits)))
+        sources = tuple(source for source, bit in enumerate(bits) if bit)
+        layers.append(MacroLayer(label_of(MACRO_OPERATIONS, operation), sources))
         start += width
     return tuple(layers)
-
-
-def _sources(bits: Sequence[int]) -> tuple[int, ...]:
-    return tuple(source for source, bit in enumerate(bits) if bit)
 
 
 def _layer_choices(layers: Sequence[MacroLayer]) -> Iterator[int]:

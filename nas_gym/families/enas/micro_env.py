@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
-from nas_gym.weight_sharing_env import WeightSharingEnv
+from nas_gym.families.enas.sharing import SHARING_DEFAULTS
+from nas_gym.family_env import FamilyEnv
 
 
-class ENASMicroEnv(WeightSharingEnv):
+class ENASMicroEnv(FamilyEnv):
     """
     ## Description
     An episode designs the two cells of ENAS's micro search space (Pham et al. 2018): a normal cell
@@ -17,8 +18,7 @@ class ENASMicroEnv(WeightSharingEnv):
     by itself for a few epochs on real images, and its validation accuracy is the reward.
 
     ## Action Space
-    `Discrete(6)`, for B = 5: the index of a choice. A node takes four decisions, in the
-    controller's order:
+    A node takes four decisions, in the controller's order:
 
     | Decision | Choices |
     |---|---|
@@ -37,78 +37,15 @@ class ENASMicroEnv(WeightSharingEnv):
     paper's (5 (B - 2)!)^4 = 1.3e11, where B = 7 counts the inputs, counts less: not every node's
     two operations and two indices by themselves.
 
-    Not every action is valid in every decision. `action_masks()` (bool) and `info["action_mask"]`
-    (int8) say which are. An invalid action a becomes valid choice number (a modulo how many are
-    valid), and `info["invalid_action"]` says so.
-
-    ## Observation Space
-    `MultiDiscrete` of 8B entries, the partial architecture: 0 is a decision not made yet, c + 1 is
-    choice c.
-
-    ## Starting State
-    Nothing is decided: all zeros.
-
-    ## Rewards
-    0 until the last decision; then a function of the child's evaluation:
-
-    - `reward="accuracy"` (default): validation accuracy after the last epoch.
-    - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
-    - `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, which `latency={}`
-      has measured, or another cost; see `nas_gym.rewards.MnasNetReward`.
-
-    A child that cannot be built, diverges or runs out of memory is worth 0. A network that was
-    trained before under the same settings is answered from memory, with the same reward.
-
-    With `evaluator="weight-sharing"`, no child is trained by itself: all of them share the weights
-    of a supernet, and the accuracy is that on a minibatch of validation images under these weights
-    as they stand. Nothing is answered from memory. `env.unwrapped.evaluator.evaluator` is the
-    `nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: a
-    controller has to call it, as the agent `enas` does.
-
-    ## Episode End
-    The episode terminates with the last decision. It is never truncated.
-
-    ## Information
-    | Key | When | Value |
-    |---|---|---|
-    | `action_mask` | always | `(6,)` int8, 1 where an action is valid |
-    | `invalid_action` | after a step | whether the action was invalid |
-    | `architecture` | at the end | the architecture as JSON |
-    | `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |
-
     ## Arguments
-    ```python
-    gym.make("nas_gym/ENASMicro-v0", dataset="digits", epochs=2)
-    ```
-
-    | Argument | Default | Meaning |
-    |---|---|---|
-    | `blocks` | `5` | B, the nodes that each cell computes |
-    | `evaluator` | `"trained"` | `"trained"`, or `"weight-sharing"`; see below |
-    | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
-    | `image_size` | `None` | scale images to this height and width |
-    | `reward` | `"accuracy"` | see above |
-    | `device` | `"auto"` | `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"`, `"mps"` |
-    | `form` | `"released_final"` | which of `ENASCellNetworkSettings`' forms the network has |
-    | `cells` | `1` | N, normal cells a stack |
-    | `filters` | `8` | F, filters of the first stack |
-    | `epochs` | `2` | epochs of a child's training |
-    | `batch_size` | `64` | images a step |
-    | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
-    | others | | the fields of `ENASCellNetworkSettings` and `TrainingSettings` |
-
     The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with
     `form="released_final", cells=5, filters=36, batch_size=144, epochs=630, learning_rate=0.05,
     weight_decay=4e-4, dropout=0.2, drop_path_keep=0.6, auxiliary_head=True, cutout=16`; the
     paper's network has `cells=6`. (The released scripts give half of each weight decay, as the
     factor of the squared weights.)
 
-    With `evaluator="weight-sharing"`, the last row stands for the fields of
-    `nas_gym.weight_sharing.evaluator.WeightSharingSettings`, and the defaults are others:
-    `form="released_search", epochs=150, batch_size=32, learning_rate=0.05, weight_decay=2e-4`. The
-    released search on CIFAR-10 has `cells=2, filters=20, batch_size=160, dropout=0.1,
-    auxiliary_head=True` besides.
+    With `evaluator="weight-sharing"`, the released search on CIFAR-10 has `cells=2, filters=20,
+    batch_size=160, dropout=0.1, auxiliary_head=True`, and the defaults for the rest.
 
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via
@@ -121,6 +58,8 @@ class ENASMicroEnv(WeightSharingEnv):
 
     search_space_type = ENASMicroSearchSpace
     network_settings_type = ENASCellNetworkSettings
+    evaluators = ("trained", "weight-sharing")
+    sharing_defaults = SHARING_DEFAULTS
     defaults: ClassVar[dict[str, Any]] = {
         "cells": 1,
         "filters": 8,

@@ -5,21 +5,16 @@ Pham et al. 2018, https://arxiv.org/abs/1802.03268, section 2.4.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from nas_gym.architecture import (
-    Architecture,
-    InvalidArchitecture,
-)
-from nas_gym.errors import require_integer
-from nas_gym.families.enas.arcs import numbers_of
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
-from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, Block, Cell, CellsSketch, TwoCells
+from nas_gym.architecture import Architecture, InvalidArchitecture
+from nas_gym.families.enas.arcs import label_of, numbers_of
+from nas_gym.search_spaces.arguments import Depth
+from nas_gym.search_spaces.cells import ADD, CELL_INPUTS, CELLS, Block, Cell, TwoCells
+from nas_gym.search_spaces.conditions import Decision
+from nas_gym.search_spaces.two_cells import TwoCellsSearchSpace
+from nas_gym.settings import validated
 
 MICRO_OPERATIONS = (
     "separable_conv_3x3",
@@ -53,7 +48,7 @@ class ENASMicroArchitecture(TwoCells, Architecture, kind="enas_micro"):
 
     @classmethod
     def from_arc(cls, text: str) -> ENASMicroArchitecture:
-        """The cells that the released scripts write as numbers, the normal cell's half first.
+        """Return the cells that the released scripts write as numbers, the normal cell's first.
 
         Each node has four: index_1, op_1, index_2, op_2.
 
@@ -74,66 +69,48 @@ class ENASMicroArchitecture(TwoCells, Architecture, kind="enas_micro"):
         return cls(*cells)
 
     def to_arc(self) -> str:
-        """The inverse of `from_arc`, for cells that follow the search's rule."""
+        """Return the arc of cells that follow the search's rule; see `from_arc`."""
         blocks = (*self.normal.blocks, *self.reduction.blocks)
         fours = [_node_choices(block) for block in blocks]
         return " ".join(f"{i1} {op1} {i2} {op2}" for i1, i2, op1, op2 in fours)
 
 
-class ENASMicroSearchSpace(SearchSpace):
+class ENASMicroSearchSpace(TwoCellsSearchSpace[ENASMicroArchitecture]):
     """ENAS's cells as 8B decisions, 40 for the paper's B = 5, in the order of the controller.
 
     A node takes index_1, index_2, op_1, op_2; nodes are numbered from 2, after the two inputs.
 
     Args:
-        blocks: B, the number of nodes that each cell computes.
+        blocks: B, the number of nodes that each cell computes, up to 256.
 
     Raises:
-        InvalidSettings: B is below 1.
+        InvalidSettings: B is out of its range.
     """
 
     architecture_type = ENASMicroArchitecture
 
-    def __init__(self, blocks: int = 5) -> None:
-        require_integer("blocks", blocks, least=1)
+    @validated
+    def __init__(self, blocks: Depth = 5) -> None:
         self.blocks = blocks
         super().__init__(
             "ENASMicro",
             [
                 Decision(f"{cell}/{ENASCell.state_name(state)}/{name}", choices)
-                for cell in ("normal", "reduction")
+                for cell in CELLS
                 for state in range(CELL_INPUTS, blocks + CELL_INPUTS)
                 for name, choices in _node_decisions(state)
             ],
         )
 
-    def decode(self, choices: ArrayLike) -> ENASMicroArchitecture:
-        nodes = _nodes(self.check(choices).tolist())
-        normal, reduction = nodes[: self.blocks], nodes[self.blocks :]
-        return ENASMicroArchitecture(
-            ENASCell.with_unused_concatenated(normal), ENASCell.with_unused_concatenated(reduction)
-        )
+    def _block(self, choices: list[int]) -> Block:
+        return _node(*choices)
 
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, ENASMicroArchitecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the ENAS micro search space; "
-                "expected 'enas_micro'"
-            )
-        choices: list[int] = []
-        for name in ("normal", "reduction"):
-            cell: Cell = getattr(architecture, name)
-            cell.expect_searched(name, self.blocks)
-            for block in cell.blocks:
-                choices += _node_choices(block)
-        return np.array(choices, dtype=np.int64)
-
-    def sketch(self, prefix: Choices) -> CellsSketch:
-        return CellsSketch.of_blocks(_nodes(prefix.tolist()), self.blocks, ENASCell)
+    def _block_choices(self, block: Block, where: str) -> tuple[int, ...]:
+        return _node_choices(block)
 
 
 def _node_decisions(state: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The names and the choices of the four decisions about a node."""
+    """Return the names and the choices of the four decisions about a node."""
     indices = tuple(ENASCell.state_name(_swapped(index)) for index in range(state))
     return (
         ("index_1", indices),
@@ -143,13 +120,8 @@ def _node_decisions(state: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
-def _nodes(choices: Sequence[int]) -> tuple[Block, ...]:
-    """The nodes that ``choices`` decide completely, of one cell after the other."""
-    return tuple(_node(*choices[start : start + 4]) for start in range(0, len(choices) - 3, 4))
-
-
 def _node(index1: int, index2: int, op1: int, op2: int) -> Block:
-    labels = (_label(MICRO_OPERATIONS, op1), _label(MICRO_OPERATIONS, op2))
+    labels = (label_of(MICRO_OPERATIONS, op1), label_of(MICRO_OPERATIONS, op2))
     return Block(_swapped(index1), _swapped(index2), *labels, ADD)
 
 
@@ -160,13 +132,5 @@ def _node_choices(block: Block) -> tuple[int, int, int, int]:
 
 
 def _swapped(state: int) -> int:
-    """ENAS's number of a hidden state as ours, or ours as ENAS's: the two inputs change places."""
+    """Return ENAS's number of a hidden state as ours, or ours as ENAS's: inputs change places."""
     return 1 - state if 0 <= state < CELL_INPUTS else state
-
-
-def _label(labels: tuple[str, ...], index: int) -> str:
-    if index not in range(len(labels)):
-        raise InvalidArchitecture(
-            f"arc: {index} is no operation; valid choices: 0 to {len(labels) - 1}"
-        )
-    return labels[index]

@@ -1,12 +1,15 @@
 """Mobile networks as in the MnasNet paper's figure 7a (Tan et al. 2019): a column of blocks.
 
-The images come in at the bottom. A box is a layer, the number beside it says how many such layers
-follow each other, and the line around it is the layer's skip path.
+The images enter at the bottom. A box is a layer, the number beside it is the number of such layers
+in a row, and the line around it is the layer's skip path.
 """
 
 from __future__ import annotations
 
-from nas_gym.families.mnasnet.search_space import CONV_OPS, NO_SKIP, BlockSketch, MobileSketch
+from collections.abc import Mapping
+from typing import Any
+
+from nas_gym.families.mnasnet.search_space import CONV_OPS, NO_SKIP, MobileSketch
 from nas_gym.rendering.canvas import FAINT, MARGIN, WIDTH, Canvas, colour
 from nas_gym.rendering.drawing import NewCanvas
 
@@ -23,11 +26,11 @@ def write(sketch: MobileSketch) -> str:
     """Write the sketch as lines of text."""
     lines = [f"  stem: {_layer('conv', 3)}, {_filters(sketch.stem_filters, stride=2)}"]
     for number, block in enumerate(sketch.blocks, start=1):
-        parts = [_layer(block.conv_op, block.kernel_size, block.se_ratio)]
-        parts += [block.skip_op] if block.skip_op is not None else []
-        parts += [_filters(block.filters, block.stride)] if block.filters is not None else []
-        if block.layers is not None:
-            parts.append("left out" if block.layers == 0 else f"x {block.layers}")
+        parts = [_layer_of(block)]
+        parts += [block["skip_op"]] if "skip_op" in block else []
+        parts += [_filters(block["filters"], block["stride"])] if "filters" in block else []
+        if "layers" in block:
+            parts.append(f"x {block['layers']}" if block["layers"] else "left out")
         lines.append(f"  block {number}: {', '.join(parts)}")
     if _is_complete(sketch):
         lines.append(f"  head: {', '.join(_HEAD)}")
@@ -35,9 +38,13 @@ def write(sketch: MobileSketch) -> str:
 
 
 def _layer(conv_op: str, kernel_size: int | None, se_ratio: float | None = None) -> str:
-    """A layer as the paper writes it, "MBConv3 (k5x5), SE" for instance, with the ratio."""
+    """Return a layer as the paper writes it, "MBConv3 (k5x5), SE" for instance, with the ratio."""
     size = "" if kernel_size is None else f" (k{kernel_size}x{kernel_size})"
     return f"{conv_op}{size}" + (f", SE {se_ratio:g}" if se_ratio else "")
+
+
+def _layer_of(block: Mapping[str, Any]) -> str:
+    return _layer(block["conv_op"], block.get("kernel_size"), block.get("se_ratio"))
 
 
 def _filters(filters: int, stride: int) -> str:
@@ -45,7 +52,7 @@ def _filters(filters: int, stride: int) -> str:
 
 
 def _is_complete(sketch: MobileSketch) -> bool:
-    return len(sketch.blocks) == sketch.most_blocks and sketch.blocks[-1].layers is not None
+    return len(sketch.blocks) == sketch.most_blocks and "layers" in sketch.blocks[-1]
 
 
 def draw(sketch: MobileSketch, new_canvas: NewCanvas) -> Canvas:
@@ -70,10 +77,10 @@ class _Column:
         self.middle = canvas.height - MARGIN + _PITCH / 2
         """The height of the row drawn last."""
         self.end: float | None = None
-        """How far up the network's line has been drawn."""
+        """The upper end of the network's line, as far as it has been drawn."""
 
     def add(self, text: str, outline: str) -> None:
-        """A box, in a row of its own."""
+        """Draw a box in a row of its own."""
         self.middle -= _PITCH
         width, height = _BOX
         base, roof = self.middle + height / 2, self.middle - height / 2
@@ -82,23 +89,23 @@ class _Column:
         self.canvas.box((_CENTRE - width / 2, roof, _CENTRE + width / 2, base), text, outline)
         self.end = roof
 
-    def add_block(self, number: int, block: BlockSketch) -> None:
-        if block.layers == 0:
+    def add_block(self, number: int, block: Mapping[str, Any]) -> None:
+        if block.get("layers") == 0:
             self.middle -= _PITCH
             self.beside(_FILTERS, "left out")
         else:
-            ink = colour(CONV_OPS.index(block.conv_op))
-            self.add(_layer(block.conv_op, block.kernel_size, block.se_ratio), ink)
-            if block.skip_op not in (None, NO_SKIP):
-                self._skip(str(block.skip_op).split()[0], ink)
-            if block.filters is not None:
-                self.beside(_FILTERS, _filters(block.filters, block.stride))
-            if block.layers is not None:
-                self.beside(_LAYERS, f"x {block.layers}")
+            ink = colour(CONV_OPS.index(block["conv_op"]))
+            self.add(_layer_of(block), ink)
+            if block.get("skip_op", NO_SKIP) != NO_SKIP:
+                self._skip(block["skip_op"].split()[0], ink)
+            if "filters" in block:
+                self.beside(_FILTERS, _filters(block["filters"], block["stride"]))
+            if "layers" in block:
+                self.beside(_LAYERS, f"x {block['layers']}")
         self.beside(_BLOCK_LABEL, f"block {number}")
 
     def _skip(self, label: str, ink: str) -> None:
-        """The line around the box drawn last."""
+        """Draw the line around the box drawn last."""
         base, roof = (self.middle + side * (_BOX[1] / 2 + _SKIP_GAP) for side in (1, -1))
         reach = _CENTRE - _SKIP_REACH * 4 / 3  # a Bezier curve goes 3/4 of the way to its controls
         controls = ((_CENTRE, base), (reach, base), (reach, roof), (_CENTRE, roof))
@@ -106,5 +113,5 @@ class _Column:
         self.canvas.text((_CENTRE - _SKIP_REACH - 6, self.middle), label, anchor="rm")
 
     def beside(self, x: float, text: str) -> None:
-        """A text in the row drawn last, from ``x`` on."""
+        """Write a text in the row drawn last, from ``x`` on."""
         self.canvas.text((x, self.middle), text, anchor="lm")

@@ -8,7 +8,7 @@ _CONV_OPS = {"e1": "dconv", "e3": "MBConv3", "e6": "MBConv6"}
 
 
 def _mobile(stem_filters: int, *blocks: str) -> MobileArchitecture:
-    """A mobile network from ``r2 k3 s2 e6 o24 se0.25 noskip``, as the released code writes it.
+    """Return a mobile network from ``r2 k3 s2 e6 o24 se0.25 noskip``, as released code writes it.
 
     That is: layers (repeats), kernel size, stride, expansion, filters (output), squeeze-excitation.
     """

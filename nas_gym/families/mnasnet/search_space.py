@@ -15,18 +15,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
 from nas_gym.architecture import (
+    LARGEST_FILTER,
+    MOST_FILTERS,
+    MOST_LAYERS,
     Architecture,
     InvalidArchitecture,
     expect_fields,
+    expect_integer,
+    expect_label,
+    expect_length,
     expect_list,
-    expect_mapping,
 )
 from nas_gym.errors import choices_hint
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+from nas_gym.json_text import short
+from nas_gym.search_spaces.base import Choices, SearchSpace
+from nas_gym.search_spaces.conditions import Decision
 
 CONV_OPS = ("conv", "dconv", "MBConv3", "MBConv6")
 """Regular convolution; depthwise convolution (and the 1x1 convolution that sets the filters:
@@ -83,24 +87,19 @@ class MobileBlock:
     """Of the first layer."""
 
     def __post_init__(self) -> None:
-        for name, labels in (("conv_op", CONV_OPS), ("skip_op", SKIP_OPS)):
-            if (label := getattr(self, name)) not in labels:
-                hint = choices_hint(label, labels)
-                raise InvalidArchitecture(f"{name}: {label!r} is not known; {hint}")
-        size, ratio = self.kernel_size, self.se_ratio
-        self._check("kernel_size", type(size) is int and size > 0 and size % 2 == 1, "an odd size")
-        holds = type(ratio) in (int, float) and 0 <= ratio <= 1
-        self._check("se_ratio", holds, "a number from 0 to 1")
-        object.__setattr__(self, "se_ratio", float(ratio))  # one JSON text for 0 and 0.0
-        for name, least in (("filters", 1), ("layers", 0)):
-            value = getattr(self, name)
-            holds = type(value) is int and value >= least
-            self._check(name, holds, f"an integer of at least {least}")
-        self._check("stride", type(self.stride) is int and self.stride in (1, 2), "1 or 2")
-
-    def _check(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
-            raise InvalidArchitecture(f"{name}: expected {expected}, got {getattr(self, name)!r}")
+        expect_label(self.conv_op, CONV_OPS, "conv_op")
+        expect_label(self.skip_op, SKIP_OPS, "skip_op")
+        expect_integer(self.kernel_size, 1, LARGEST_FILTER, "kernel_size")
+        expect_integer(self.filters, 1, MOST_FILTERS, "filters")
+        expect_integer(self.layers, 0, MOST_LAYERS, "layers")
+        expect_integer(self.stride, 1, 2, "stride")
+        if self.kernel_size % 2 == 0:
+            raise InvalidArchitecture(f"kernel_size: expected an odd size, got {self.kernel_size}")
+        if type(self.se_ratio) not in (int, float) or not 0 <= self.se_ratio <= 1:
+            raise InvalidArchitecture(
+                f"se_ratio: expected a number from 0 to 1, got {short(self.se_ratio)}"
+            )
+        object.__setattr__(self, "se_ratio", float(self.se_ratio))  # one JSON text for 0 and 0.0
 
 
 @dataclass(frozen=True)
@@ -117,24 +116,12 @@ class MobileLayer:
 
 
 @dataclass(frozen=True)
-class BlockSketch:
-    """As much of a block as is decided."""
-
-    stride: int
-    conv_op: str
-    kernel_size: int | None = None
-    se_ratio: float | None = None
-    skip_op: str | None = None
-    filters: int | None = None
-    layers: int | None = None
-
-
-@dataclass(frozen=True)
 class MobileSketch:
     """A mobile network as far as it is decided, for drawings."""
 
     stem_filters: int
-    blocks: tuple[BlockSketch, ...]
+    blocks: tuple[dict[str, Any], ...]
+    """The fields of each `MobileBlock` begun, as far as they are decided."""
     most_blocks: int
 
 
@@ -150,15 +137,13 @@ class MobileArchitecture(Architecture, kind="mobile"):
     stem_filters: int = STEM_FILTERS
 
     def __post_init__(self) -> None:
-        if not any(block.layers for block in self.blocks):
-            raise InvalidArchitecture("blocks: expected at least one layer in all, got none")
-        if type(self.stem_filters) is not int or self.stem_filters < 1:
-            raise InvalidArchitecture(
-                f"stem_filters: expected an integer of at least 1, got {self.stem_filters!r}"
-            )
+        expect_length(self.blocks, MOST_LAYERS, "blocks")
+        layers = sum(block.layers for block in self.blocks)
+        expect_integer(layers, 1, MOST_LAYERS, "blocks: layers in all")
+        expect_integer(self.stem_filters, 1, MOST_FILTERS, "stem_filters")
 
     def layers(self) -> list[MobileLayer]:
-        """The layers in order, from the stem's output on.
+        """Return the layers in order, from the stem's output on.
 
         A layer that changes the size or the number of filters has no identity residual, as in the
         released code (https://github.com/tensorflow/tpu, models/official/mnasnet).
@@ -176,7 +161,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return found
 
     def canonical(self) -> MobileArchitecture:
-        """Without blocks of no layers, and "no skip" where no layer could have an identity."""
+        """Return it without blocks of no layers, "no skip" where no layer can have an identity."""
         with_skip = {layer.place for layer in self.layers() if layer.skip_op != NO_SKIP}
         blocks = tuple(
             block if place in with_skip else replace(block, skip_op=NO_SKIP)
@@ -186,7 +171,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return MobileArchitecture(blocks, self.stem_filters)
 
     def sketch(self) -> MobileSketch:
-        blocks = tuple(BlockSketch(**asdict(block)) for block in self.blocks)
+        blocks = tuple(asdict(block) for block in self.blocks)
         return MobileSketch(self.stem_filters, blocks, len(blocks))
 
     def body(self) -> dict[str, Any]:
@@ -201,8 +186,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         blocks = []
         for place, data in enumerate(expect_list(body["blocks"], "blocks")):
             where = f"blocks[{place}]"
-            fields = expect_mapping(data, where)
-            expect_fields(fields, (*_FIELDS, "stride"), where)
+            fields = expect_fields(data, (*_FIELDS, "stride"), where)
             try:
                 blocks.append(MobileBlock(**fields))
             except InvalidArchitecture as error:
@@ -210,7 +194,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return cls(tuple(blocks), body["stem_filters"])
 
 
-class MnasNetSearchSpace(SearchSpace):
+class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
     """Seven blocks of six decisions: 42, and 432^7 sequences of choices.
 
     MobileNetV2 itself is in it. MnasNet-A1 and MnasNet-B1 are not: the 112 filters of A1's block 5
@@ -225,7 +209,7 @@ class MnasNetSearchSpace(SearchSpace):
     def __init__(self) -> None:
         decisions = []
         self._values: list[tuple[object, ...]] = []
-        """What each choice of each decision means for its field of the block."""
+        """For each decision, the value that each choice gives to its field of the block."""
         for number, (filters, layers, _) in enumerate(MOBILENET_V2, start=1):
             decisions += [
                 Decision(f"block_{number}/{name}", labels)
@@ -236,18 +220,16 @@ class MnasNetSearchSpace(SearchSpace):
             self._values += [CONV_OPS, KERNEL_SIZES, SE_RATIOS, SKIP_OPS, widths, depths]
         super().__init__("MnasNet", decisions)
 
-    def decode(self, choices: ArrayLike) -> MobileArchitecture:
-        blocks = self._decided(self.check(choices))
-        return MobileArchitecture(tuple(MobileBlock(**fields) for fields in blocks))
+    def _decode(self, choices: list[int]) -> MobileArchitecture:
+        return MobileArchitecture(tuple(MobileBlock(**block) for block in self._decided(choices)))
 
     def sketch(self, prefix: Choices) -> MobileSketch:
-        blocks = tuple(BlockSketch(**fields) for fields in self._decided(prefix))
-        return MobileSketch(STEM_FILTERS, blocks, len(MOBILENET_V2))
+        return MobileSketch(STEM_FILTERS, tuple(self._decided(prefix.tolist())), len(MOBILENET_V2))
 
-    def _decided(self, prefix: Choices) -> list[dict[str, Any]]:
-        """The fields of each block that ``prefix`` has begun, as far as it has decided them."""
+    def _decided(self, prefix: list[int]) -> list[dict[str, Any]]:
+        """Return the fields of each block begun, as far as ``prefix`` has decided them."""
         width = len(BLOCK_DECISIONS)
-        values = [v[c] for v, c in zip(self._values, prefix.tolist(), strict=False)]
+        values = [v[c] for v, c in zip(self._values, prefix, strict=False)]
         return [
             {
                 **dict(zip(_FIELDS, values[start : start + width], strict=False)),
@@ -256,11 +238,7 @@ class MnasNetSearchSpace(SearchSpace):
             for start in range(0, len(values), width)
         ]
 
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, MobileArchitecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the MnasNet search space; expected 'mobile'"
-            )
+    def _encode(self, architecture: MobileArchitecture) -> list[int]:
         strides = tuple(stride for _, _, stride in MOBILENET_V2)
         for name, found, expected in (
             ("stem_filters", architecture.stem_filters, STEM_FILTERS),
@@ -280,4 +258,4 @@ class MnasNetSearchSpace(SearchSpace):
                         f"{choices_hint(value, map(str, values))}"
                     )
                 choices.append(values.index(value))
-        return np.array(choices, dtype=np.int64)
+        return choices

@@ -20,7 +20,7 @@ _PORT = 5  # from a box's middle up to where a lane leaves it, and down to where
 
 
 def write(sketch: ChainSketch) -> str:
-    """Write the sketch as lines of text."""
+    """Return the sketch as lines of text."""
     lines = []
     for number, layer in enumerate(sketch.layers, start=1):
         line = f"  layer {number}: {layer.label}"
@@ -56,18 +56,18 @@ def draw(sketch: ChainSketch, new_canvas: NewCanvas) -> Canvas:
 
 
 def _rows(sketch: ChainSketch) -> list[tuple[int, ...]]:
-    """What each row takes, from the image's, row 0, to the classifier's."""
+    """Return the rows that each row takes, from the image's, row 0, to the classifier's."""
     image = (0,)
     layers = [layer.inputs or (image if layer.decided else ()) for layer in sketch.layers]
     return [(), *layers, *([] if sketch.loose_ends is None else [sketch.loose_ends])]
 
 
 class _ChainDrawing:
-    """Draws boxes one above the other, and what each row takes from rows below.
+    """The drawing of boxes one above the other, and of the lines from rows below.
 
     Args:
-        canvas: What to draw on.
-        rows: What each row takes, from the image's, row 0, upwards.
+        canvas: The canvas to draw on.
+        rows: The rows that each row takes, from the image's, row 0, upwards.
         pitch: Pixels from one lane to the next.
     """
 
@@ -79,11 +79,11 @@ class _ChainDrawing:
         return self.canvas.height - MARGIN - _BOX[1] / 2 - row * _ROW
 
     def _edge(self, side: int) -> float:
-        """Where the boxes end, on the left (-1) or on the right (1)."""
+        """Return the place where the boxes end, on the left (-1) or on the right (1)."""
         return self.canvas.width / 2 + side * _BOX[0] / 2
 
     def _lane(self, source: int) -> tuple[int, float]:
-        """The side of the chain where a row's lane lies, and its place from left to right."""
+        """Return the side of the chain where a row's lane lies, and the lane's x."""
         lane = self.lanes[source]
         side = -1 if lane % 2 else 1
         return side, self._edge(side) + side * (_FIRST_LANE + lane // 2 * self.pitch)
@@ -105,23 +105,23 @@ class _ChainDrawing:
             self._draw_inputs(row, [source for source in taken if source < row - 1])
 
     def _draw_lane(self, source: int) -> None:
-        """From the side of a box outwards, and up to the last row that takes it."""
+        """Draw a lane from the side of a box outwards, and up to the last row that takes it."""
         side, x = self._lane(source)
         users = [row for row, taken in enumerate(self.rows) if source in taken and row > source + 1]
         y, ink = self._middle(source) - _PORT, colour(source)
         self.canvas.line((self._edge(side), y), (x - side * _BEND, y), ink)
-        self._bend((x - side * _BEND, y), (x, y), (x, y - _BEND), ink)
+        self.canvas.bend((x - side * _BEND, y), (x, y), (x, y - _BEND), ink)
         self.canvas.line((x, y - _BEND), (x, self._middle(users[-1]) + _PORT + _BEND), ink)
 
     def _draw_inputs(self, row: int, sources: list[int]) -> None:
-        """The bends from lanes towards a box, on each side into one line that ends in an arrow."""
+        """Draw the bends from lanes towards a box, on each side into one line with an arrow."""
         y = self._middle(row) + _PORT
         for side in (-1, 1):
             edge = self._edge(side)
             lanes = [(*self._lane(source), source) for source in sources]
             places = [(x, source) for on, x, source in lanes if on == side]
             for x, source in places:
-                self._bend((x, y + _BEND), (x, y), (x - side * _BEND, y), colour(source))
+                self.canvas.bend((x, y + _BEND), (x, y), (x - side * _BEND, y), colour(source))
             if places:
                 farthest = max(side * x for x, _ in places) * side
                 start = (farthest - side * _BEND, y)
@@ -129,22 +129,9 @@ class _ChainDrawing:
                 ink = FAINT if len(places) > 1 else colour(places[0][1])
                 self.canvas.curve((start, middle, middle, (edge, y)), ink, arrow=True)
 
-    def _bend(
-        self,
-        start: tuple[float, float],
-        corner: tuple[float, float],
-        end: tuple[float, float],
-        ink: str,
-    ) -> None:
-        """A quarter of a circle, or nearly so."""
-        first, second = (
-            (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
-        )
-        self.canvas.curve((start, first, second, end), ink)
-
 
 def _lanes(rows: list[tuple[int, ...]]) -> dict[int, int]:
-    """A lane for each row that one further up than the next takes; as few as will do."""
+    """Return a lane for each row that one further up than the next takes; as few as possible."""
     last_use = {s: row for row, taken in enumerate(rows) for s in taken if s < row - 1}
     lanes: dict[int, int] = {}
     free_from: list[int] = []  # of each lane, the row from which on it is free

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nas.search_space import NASSearchSpace
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 
 
-class NASChainEnv(TrainingEnv):
+class NASChainEnv(FamilyEnv):
     """
     ## Description
     An episode designs a convolutional network layer by layer, as Neural Architecture Search did
@@ -17,7 +17,7 @@ class NASChainEnv(TrainingEnv):
     trained for a few epochs on real images, and its validation accuracy is the reward.
 
     ## Action Space
-    `Discrete(4)`: the index of a choice. Layer n takes its decisions in this order:
+    Layer n takes its decisions in this order:
 
     | Decision | Choices |
     |---|---|
@@ -38,63 +38,11 @@ class NASChainEnv(TrainingEnv):
       with zeros to the size of the largest.
     - Outputs that no layer takes are concatenated before the classifier.
 
-    Not every action is valid in every decision. `action_masks()` (bool) and `info["action_mask"]`
-    (int8) say which are. An invalid action a becomes valid choice number (a modulo how many are
-    valid), and `info["invalid_action"]` says so.
-
-    ## Observation Space
-    `MultiDiscrete` with an entry for each decision, the partial architecture: 0 is a decision not
-    made yet, c + 1 is choice c.
-
-    ## Starting State
-    Nothing is decided: all zeros.
-
     ## Rewards
-    0 until the last decision; then a function of the child's evaluation:
-
-    - `reward="accuracy"` (default): validation accuracy after the last epoch.
-    - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (the paper's).
-    - `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, which `latency={}`
-      has measured, or another cost; see `nas_gym.rewards.MnasNetReward`.
-
-    A child that cannot be built, diverges or runs out of memory is worth 0. A network that was
-    trained before under the same settings is answered from memory, with the same reward; one whose
-    layers are only numbered in another order counts as the same.
-
-    ## Episode End
-    The episode terminates with the last decision. It is never truncated.
-
-    ## Information
-    | Key | When | Value |
-    |---|---|---|
-    | `action_mask` | always | `(4,)` int8, 1 where an action is valid |
-    | `invalid_action` | after a step | whether the action was invalid |
-    | `architecture` | at the end | the architecture as JSON |
-    | `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |
+    `reward="nas"` is the paper's. Networks whose layers are only numbered in another order are the
+    same network.
 
     ## Arguments
-    ```python
-    gym.make("nas_gym/NAS-v0", dataset="digits", epochs=2)
-    ```
-
-    | Argument | Default | Meaning |
-    |---|---|---|
-    | `layers` | `6` | L |
-    | `strides` | `False` | whether strides are predicted |
-    | `filters` | `[24, 36, 48, 64]` | numbers of filters to choose from |
-    | `pooling_layers` | `[]` | layers, from 1 on, that are 2x2 max pooling: skip decisions only |
-    | `depth_schedule` | `None` | `[start, step, samples]`, see below |
-    | `filter_scale` | `0.5` | what every number of filters is multiplied by |
-    | `dataset` | `"digits"` | a name, an `.npz` file, or a folder of images by class |
-    | `image_size` | `None` | scale images to this height and width |
-    | `reward` | `"accuracy"` | see above |
-    | `device` | `"auto"` | `"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"`, `"mps"` |
-    | `epochs` | `2` | epochs of a child's training |
-    | `batch_size` | `64` | images a step |
-    | `learning_rate` | `0.1` | at the start; falls along a half cosine |
-    | `seed` | `0` | the run's seed: a child's own follows from it and the architecture |
-    | others | | the fields of `TrainingSettings` |
-
     With `depth_schedule=[6, 2, 1600]` networks have 6 layers at first, and two more after every
     1,600 samples, until they have `layers`. The number of decisions is always that of the largest
     depth; those of a layer that does not exist yet have one valid choice, action 0.

@@ -7,18 +7,16 @@ at its anchor point one skip decision for each earlier layer, the one before it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import compress
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import InvalidSettings, choices_hint, require, require_integer, require_truth
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+from nas_gym.architecture import InvalidArchitecture
+from nas_gym.errors import choices_hint, require
+from nas_gym.search_spaces.arguments import Depth, Places, Schedule, Sizes
+from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.chains import (
+    CONVOLUTION_VALUES,
     ChainArchitecture,
     ChainSketch,
     Convolution,
@@ -27,6 +25,8 @@ from nas_gym.search_spaces.chains import (
     MaxPooling,
     convolution_label,
 )
+from nas_gym.search_spaces.conditions import Decision
+from nas_gym.settings import validated
 
 FILTER_SIZES = (1, 3, 5, 7)
 """Filter heights and filter widths (section 4.1)."""
@@ -38,12 +38,12 @@ SKIP_LABELS = ("not an input", "an input")
 """The two choices of a skip decision."""
 
 
-class NASSearchSpace(SearchSpace):
+class NASSearchSpace(SearchSpace[ChainArchitecture]):
     """NAS's chains as 3L + L(L-1)/2 decisions; 5L + L(L-1)/2 with predicted strides.
 
     Args:
-        layers: L. The paper's best networks have 15 layers (v1), 20 (v2, with strides) and 39
-            (v3, with pooling).
+        layers: L, up to 256. The paper's best networks have 15 layers (v1), 20 (v2, with strides)
+            and 39 (v3, with pooling).
         strides: Whether strides are predicted; otherwise all are 1.
         filters: The numbers of filters to choose from.
         pooling_layers: The numbers of the layers, from 1 on, that are max pooling instead of a
@@ -59,27 +59,25 @@ class NASSearchSpace(SearchSpace):
 
     architecture_type = ChainArchitecture
 
+    @validated
     def __init__(
         self,
-        layers: int = 6,
+        layers: Depth = 6,
         strides: bool = False,
-        filters: Iterable[int] = FILTERS,
-        pooling_layers: Iterable[int] = (),
-        depth_schedule: Sequence[int] | None = None,
+        filters: Sizes = FILTERS,
+        pooling_layers: Places = (),
+        depth_schedule: Schedule | None = None,
     ) -> None:
-        require_integer("layers", layers, least=1)
-        require_truth("strides", strides)
         self.layers, self.strides = layers, strides
-        self.filters = _integers("filters", filters)
-        require(bool(self.filters), "filters: the list is empty; name at least one number")
-        self.pooling_layers = _integers("pooling_layers", pooling_layers)
-        for number in self.pooling_layers:
+        self.filters, self.pooling_layers = tuple(filters), tuple(pooling_layers)
+        self.depth_schedule = None if depth_schedule is None else _schedule(depth_schedule, layers)
+        require(bool(filters), "filters: the list is empty; name at least one number")
+        for number in pooling_layers:
             require(number <= layers, f"pooling_layers: {number} is more than layers, {layers}")
         require(
-            len(self.pooling_layers) < layers,
+            len(pooling_layers) < layers,
             "pooling_layers: every layer is pooling; leave at least one convolution",
         )
-        self.depth_schedule = None if depth_schedule is None else _schedule(depth_schedule, layers)
         self._stages: dict[int, NASSearchSpace] = {}
         by_layer = [self._layer_decisions(number) for number in range(1, layers + 1)]
         self._lengths = tuple(map(len, by_layer))
@@ -92,11 +90,11 @@ class NASSearchSpace(SearchSpace):
 
     @property
     def depth(self) -> int:
-        """How many layers an architecture of this search space has."""
+        """Number of layers of an architecture of this search space."""
         return self.layers
 
     def stage(self, samples: int) -> SearchSpace:
-        """The search space at the depth that the schedule has reached after ``samples``."""
+        """Return the search space at the depth that the schedule has after ``samples``."""
         if self.depth_schedule is None:
             return self
         start, step, every = self.depth_schedule
@@ -109,7 +107,7 @@ class NASSearchSpace(SearchSpace):
 
     @cached_property
     def _values(self) -> dict[str, tuple[int, ...]]:
-        """What a convolution's decisions before its anchor choose from, by name, in order."""
+        """The values of a convolution's decisions before its anchor, by name, in order."""
         strides = {"stride_height": STRIDES, "stride_width": STRIDES} if self.strides else {}
         sizes = {"filter_height": FILTER_SIZES, "filter_width": FILTER_SIZES}
         return {**sizes, **strides, "number_of_filters": self.filters}
@@ -125,22 +123,53 @@ class NASSearchSpace(SearchSpace):
         ]
         return anchor if number in self.pooling_layers else decisions + anchor
 
-    def decode(self, choices: ArrayLike) -> ChainArchitecture:
-        made = iter(self.check(choices).tolist())
-        return ChainArchitecture(tuple(self._layer(n, made) for n in range(1, self.depth + 1)))
+    def _decode(self, choices: list[int]) -> ChainArchitecture:
+        layers: list[Layer] = []
+        for values, inputs, _ in self._decided(choices):
+            if values is None:
+                layers.append(MaxPooling(inputs))
+            else:
+                layers.append(Convolution(**values, inputs=inputs))
+        return ChainArchitecture(tuple(layers))
 
-    def _layer(self, number: int, made: Iterator[int]) -> Layer:
-        """Layer ``number``, whose choices are the next ones of ``made``."""
-        if number in self.pooling_layers:
-            return MaxPooling(tuple(compress(range(1, number), made)))
-        chosen = {name: values[next(made)] for name, values in self._values.items()}
-        return Convolution(**chosen, inputs=tuple(compress(range(1, number), made)))
+    def sketch(self, prefix: Choices) -> ChainSketch:
+        layers = [
+            LayerSketch(self._label(values), inputs, complete)
+            for values, inputs, complete in self._decided(prefix.tolist())
+        ]
+        finished = len(prefix) == len(self.decisions)
+        loose_ends = self.decode(prefix).loose_ends if finished else None
+        return ChainSketch(tuple(layers), self.layers, loose_ends)
 
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, ChainArchitecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the NAS search space; expected 'chain'"
-            )
+    def _decided(
+        self, prefix: list[int]
+    ) -> Iterator[tuple[dict[str, int] | None, tuple[int, ...], bool]]:
+        """Yield the values, the inputs and whether all is decided, of each layer begun.
+
+        The values are a convolution's, by name, as far as they are decided; None for pooling.
+        """
+        start = 0
+        for number, length in enumerate(self._lengths[: self.depth], start=1):
+            made = prefix[start : start + length]
+            start += length
+            if length and not made:
+                return
+            if number in self.pooling_layers:
+                values, skips = None, made
+            else:
+                chosen = zip(self._values.items(), made, strict=False)
+                values = {name: valid[choice] for (name, valid), choice in chosen}
+                skips = made[len(self._values) :]
+            yield values, tuple(compress(range(1, number), skips)), len(made) == length
+
+    def _label(self, values: dict[str, int] | None) -> str:
+        if values is None:
+            return MaxPooling.type
+        shown: dict[str, int | str] = {"stride_height": 1, "stride_width": 1}
+        shown |= {**dict.fromkeys(self._values, "?"), **values}
+        return convolution_label(*(shown[name] for name in CONVOLUTION_VALUES))
+
+    def _encode(self, architecture: ChainArchitecture) -> list[int]:
         if len(architecture.layers) != self.depth:
             raise InvalidArchitecture(
                 f"layers: {len(architecture.layers)} are given; this search space has {self.depth}"
@@ -148,9 +177,7 @@ class NASSearchSpace(SearchSpace):
         choices: list[int] = []
         for number, layer in enumerate(architecture.layers, start=1):
             choices += self._layer_choices(number, layer)
-        encoded = np.zeros(len(self.decisions), dtype=np.int64)
-        encoded[: len(choices)] = choices
-        return encoded
+        return choices + [0] * (len(self.decisions) - len(choices))
 
     def _layer_choices(self, number: int, layer: Layer) -> list[int]:
         expected = MaxPooling if number in self.pooling_layers else Convolution
@@ -177,31 +204,6 @@ class NASSearchSpace(SearchSpace):
             choices.append(values.index(value))
         return choices + skips
 
-    def sketch(self, prefix: Choices) -> ChainSketch:
-        layers, start = [], 0
-        for number, length in enumerate(self._lengths[: self.depth], start=1):
-            made = prefix[start : start + length].tolist()
-            if len(made) == length:
-                layer = self._layer(number, iter(made))
-                layers.append(LayerSketch(layer.label, layer.inputs, True))
-            elif made:
-                layers.append(self._begun_layer(number, made))
-            start += length
-        finished = len(prefix) == len(self.decisions)
-        loose_ends = self.decode(prefix).loose_ends if finished else None
-        return ChainSketch(tuple(layers), self.layers, loose_ends)
-
-    def _begun_layer(self, number: int, made: list[int]) -> LayerSketch:
-        if number in self.pooling_layers:
-            return LayerSketch(MaxPooling.type, tuple(compress(range(1, number), made)), False)
-        known: dict[str, int | str] = {"stride_height": 1, "stride_width": 1}
-        known |= dict.fromkeys(self._values, "?")
-        for (name, values), choice in zip(self._values.items(), made, strict=False):
-            known[name] = values[choice]
-        label = convolution_label(*(known[field.name] for field in fields(Convolution)[:-1]))
-        skips = made[len(self._values) :]
-        return LayerSketch(label, tuple(compress(range(1, number), skips)), False)
-
 
 class _Stage(NASSearchSpace):
     """A NAS search space while networks have ``depth`` layers."""
@@ -220,27 +222,14 @@ class _Stage(NASSearchSpace):
         return self._whole.stage(samples)
 
 
-def _integers(name: str, given: Iterable[int]) -> tuple[int, ...]:
-    """``given`` as a tuple of distinct integers of at least 1."""
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidSettings(f"{name}: expected a list of integers, got {given!r}")
-    numbers = tuple(given)
-    for number in numbers:
-        require_integer(name, number, least=1)
-    require(len(set(numbers)) == len(numbers), f"{name}: a number stands twice in {list(numbers)}")
-    return numbers
-
-
 def _schedule(given: Sequence[int], layers: int) -> tuple[int, int, int]:
-    """A depth schedule, validated: layers at first, how many more, and after how many samples."""
-    if isinstance(given, str) or not isinstance(given, Sequence) or len(given) != 3:
-        raise InvalidSettings(
-            f"depth_schedule: expected (start, step, samples), (6, 2, 1600) in the paper; "
-            f"got {given!r}"
-        )
+    """Return a depth schedule: layers at first, number of more, and after how many samples."""
+    require(
+        len(given) == 3,
+        f"depth_schedule: expected (start, step, samples), (6, 2, 1600) in the paper; "
+        f"got {list(given)}",
+    )
     start, step, samples = given
-    for number in given:
-        require_integer("depth_schedule", number, least=1)
     require(
         start <= layers, f"depth_schedule: it starts at {start} layers; layers is only {layers}"
     )

@@ -28,7 +28,7 @@ _LABELS = len(NASBENCH101_OPERATIONS)
 def unique_cells(
     max_vertices: int = MAX_VERTICES, max_edges: int = MAX_EDGES
 ) -> Iterator[NASBench101Architecture]:
-    """The canonical cell of each isomorphism class, from the smallest number of vertices up.
+    """Yield the canonical cell of each isomorphism class, from the smallest number of vertices up.
 
     None has a vertex that lies on no path from input to output.
     """
@@ -40,7 +40,7 @@ def unique_cells(
 
 
 def unique_codes(vertices: int, max_edges: int = MAX_EDGES) -> NDArray[np.int64]:
-    """(number of classes,) int64: edge code * 3 ** (vertices - 2) + the operations' code."""
+    """Return (number of classes,) int64: edge code * 3 ** (vertices - 2) + the operations' code."""
     graphs = _full_graphs(vertices, max_edges)
     operations = _LABELS ** (vertices - 2)
     digits = np.array(list(product(range(_LABELS), repeat=vertices - 2)), dtype=np.int64)
@@ -55,7 +55,7 @@ def unique_codes(vertices: int, max_edges: int = MAX_EDGES) -> NDArray[np.int64]
 
 
 def _full_graphs(vertices: int, max_edges: int) -> NDArray[np.int64]:
-    """(number,) int64: the edge codes of graphs whose every vertex is on a path from in to out."""
+    """Return the codes, int64, of graphs whose every vertex is on a path from in to out."""
     pairs = columnwise(vertices)
     codes = np.arange(1 << len(pairs), dtype=np.int64)
     edges = sum((codes >> number & 1 for number in range(len(pairs))), np.zeros_like(codes))
@@ -73,7 +73,7 @@ def _full_graphs(vertices: int, max_edges: int) -> NDArray[np.int64]:
 def _reordered(
     graphs: NDArray[np.int64], vertices: int, place: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Graphs with vertex v at ``place[v]``, and which graphs' edges all still lead upwards.
+    """Return graphs with vertex v at ``place[v]``, and which graphs' edges all still lead upwards.
 
     Only the codes of the latter are given.
     """

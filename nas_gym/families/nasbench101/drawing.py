@@ -14,7 +14,7 @@ _LANE = 25
 
 
 def write(sketch: VerticesSketch) -> str:
-    """Write the sketch as lines of text."""
+    """Return the sketch as lines of text."""
     last = len(sketch.labels) - 1
     lines = []
     for vertex in range(1, last + 1):
@@ -31,7 +31,7 @@ def write(sketch: VerticesSketch) -> str:
 
 
 def draw(sketch: VerticesSketch, new_canvas: NewCanvas) -> Canvas:
-    """Vertices one above the other; an edge that passes vertices has a lane beside them."""
+    """Draw vertices one above the other; an edge that passes vertices has a lane beside them."""
     vertices = len(sketch.labels)
     canvas = new_canvas(WIDTH, 2 * (MARGIN + _HALF_HEIGHT) + _PITCH * (vertices - 1))
     centre = WIDTH / 2
@@ -58,7 +58,7 @@ def draw(sketch: VerticesSketch, new_canvas: NewCanvas) -> Canvas:
 
 @cache
 def _lanes(vertices: int) -> dict[Edge, int]:
-    """The lane of every edge that passes vertices: 1, 2, ... to the right, -1, -2, ... to the left.
+    """Return the lane of every edge that passes vertices: 1, 2, ... right, -1, -2, ... left.
 
     Short edges are near the boxes, and edges that pass the same place are in different lanes.
     """

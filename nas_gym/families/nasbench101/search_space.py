@@ -17,16 +17,24 @@ from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_list
-from nas_gym.errors import choices_hint
-from nas_gym.search_spaces.base import Choices, Decision, Mask, Masks, SearchSpace
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_label,
+    expect_list,
+)
+from nas_gym.json_text import short
+from nas_gym.search_spaces.actions import Mask, Masks
+from nas_gym.search_spaces.base import Choices, SearchSpace
+from nas_gym.search_spaces.conditions import Decision
 
 NASBENCH101_OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 """The operations, verbatim and in the order of the released code, on which the hash depends."""
 INPUT, OUTPUT = "input", "output"
-"""What the released code calls the operations of the first and of the last vertex."""
+"""The released code's names of the operations of the first and of the last vertex."""
 
 MAX_VERTICES, MAX_EDGES = 7, 9
 EDGES = tuple(combinations(range(MAX_VERTICES), 2))
@@ -90,7 +98,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         return tuple((source, target) for source, target in pairs if self.adjacency[source][target])
 
     def pruned(self) -> NASBench101Architecture:
-        """The cell without the vertices that lie on no path from its input to its output."""
+        """Return the cell without the vertices that lie on no path from its input to its output."""
         used = sorted(_used(self.edges, len(self.operations)))
         if len(used) == len(self.operations):
             return self
@@ -121,7 +129,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         return _md5(str(sorted(digests)))
 
     def canonical(self) -> NASBench101Architecture:
-        """The pruned cell in the order of vertices in which the released tables hold it.
+        """Return the pruned cell in the order of vertices in which the released tables hold it.
 
         That is the order whose matrix, read column by column as a binary number with the least
         digit first, is least, and after that the operations' numbers. Isomorphic cells differ in
@@ -161,7 +169,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         return cls(tuple(matrix), tuple(expect_list(body["operations"], "operations")))
 
 
-class NASBench101SearchSpace(SearchSpace):
+class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     """21 decisions of an edge each, row by row, then the operations of the five inner vertices.
 
     An edge may be added while there are fewer than nine; and one has to be, if without it no path
@@ -204,7 +212,7 @@ class NASBench101SearchSpace(SearchSpace):
         return valid
 
     def sample(self, rng: np.random.Generator) -> Choices:
-        """A sequence of choices, (T,) int64, every valid one being as likely as any other.
+        """Return a sequence of choices, (T,) int64, every valid one equally likely.
 
         Decisions drawn one after the other, as masks allow, would favour early edges.
         """
@@ -218,23 +226,16 @@ class NASBench101SearchSpace(SearchSpace):
         if not known or not _completable()[-1][_BITS @ sequence[: len(EDGES)]]:
             super()._check_each(sequence)  # which is slow, and says where it goes wrong
 
-    def decode(self, choices: ArrayLike) -> NASBench101Architecture:
-        checked = self.check(choices).tolist()
-        chosen = [edge for edge, choice in zip(EDGES, checked, strict=False) if choice]
-        labels = [NASBENCH101_OPERATIONS[choice] for choice in checked[len(EDGES) :]]
-        return NASBench101Architecture(_matrix(chosen, MAX_VERTICES), (INPUT, *labels, OUTPUT))
+    def _decode(self, choices: list[int]) -> NASBench101Architecture:
+        edges, labels = _decided(choices)
+        return NASBench101Architecture(_matrix(edges, MAX_VERTICES), (INPUT, *labels, OUTPUT))
 
-    def encode(self, architecture: Architecture) -> Choices:
-        """The sequence of choices, (T,) int64, that means ``architecture``.
+    def _encode(self, architecture: NASBench101Architecture) -> list[int]:
+        """Return the choices of a cell.
 
         A cell of fewer vertices is filled up with vertices that nothing uses, and one of more than
         nine edges is pruned: `decode` then gives another form of the same network.
         """
-        if not isinstance(architecture, NASBench101Architecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the NAS-Bench-101 search space; "
-                "expected 'nasbench101'"
-            )
         cell = architecture
         if len(cell.edges) > MAX_EDGES:
             cell = cell.pruned()
@@ -242,23 +243,27 @@ class NASBench101SearchSpace(SearchSpace):
         chosen = {(s, MAX_VERTICES - 1 if t == last else t) for s, t in cell.edges}
         labels = [NASBENCH101_OPERATIONS.index(label) for label in cell.operations[1:-1]]
         unused = [0] * (MAX_VERTICES - 2 - len(labels))
-        return np.array([*[edge in chosen for edge in EDGES], *labels, *unused], dtype=np.int64)
+        return [*[int(edge in chosen) for edge in EDGES], *labels, *unused]
 
     def sketch(self, prefix: Choices) -> VerticesSketch:
-        decided = prefix.tolist()
-        chosen = tuple(edge for edge, choice in zip(EDGES, decided, strict=False) if choice)
-        labels = [NASBENCH101_OPERATIONS[choice] for choice in decided[len(EDGES) :]]
+        edges, labels = _decided(prefix.tolist())
         undecided = ["?"] * (MAX_VERTICES - 2 - len(labels))
         used = frozenset(range(MAX_VERTICES))
-        if len(decided) >= len(EDGES):
-            used = _used(chosen, MAX_VERTICES)
-        return VerticesSketch((INPUT, *labels, *undecided, OUTPUT), chosen, used)
+        if len(prefix) >= len(EDGES):
+            used = _used(edges, MAX_VERTICES)
+        return VerticesSketch((INPUT, *labels, *undecided, OUTPUT), edges, used)
+
+
+def _decided(prefix: list[int]) -> tuple[tuple[Edge, ...], list[str]]:
+    """Return the edges that a prefix has added, and the operations that it has chosen."""
+    edges = tuple(edge for edge, choice in zip(EDGES, prefix, strict=False) if choice)
+    return edges, [NASBENCH101_OPERATIONS[choice] for choice in prefix[len(EDGES) :]]
 
 
 def pruned_codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What of N complete sequences, (N, T), counts, as a number each: (N,) int64.
+    """Return a code of the pruned cell of each of N complete sequences, (N, T): (N,) int64.
 
-    Two that have the same number are the same cell once they are pruned: they have the same edges
+    Two sequences of the same code are the same cell once they are pruned: they have the same edges
     on paths from input to output, and the same operations at the vertices that these lead through.
     """
     chosen = choices.T[: len(EDGES)] == 1  # (21, N)
@@ -278,12 +283,12 @@ def pruned_codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def columnwise(vertices: int) -> list[Edge]:
-    """Every edge that may be, column by column of the matrix: the released code's numbering."""
+    """Return every possible edge, column by column of the matrix, as the released code does."""
     return [(source, target) for target in range(vertices) for source in range(target)]
 
 
 def cell_of_code(edges: int, labels: Sequence[int]) -> NASBench101Architecture:
-    """The cell of its edges' code (bit i: edge i of `columnwise`) and its operations' numbers."""
+    """Return the cell of its edges' code (bit i: edge i of `columnwise`) and of its labels."""
     vertices = len(labels) + 2
     pairs = enumerate(columnwise(vertices))
     chosen = [pair for number, pair in pairs if edges >> number & 1]
@@ -300,7 +305,7 @@ def _matrix(edges: Sequence[Edge], vertices: int) -> Matrix:
 
 
 def _used(edges: Sequence[Edge], vertices: int) -> frozenset[int]:
-    """The vertices on a path from the first vertex to the last; none if there is no path."""
+    """Return the vertices on a path from the first vertex to the last; none without a path."""
     reached, useful = {0}, {vertices - 1}
     for source, target in edges:  # sources ascend
         if source in reached:
@@ -316,7 +321,7 @@ _BITS = 2 ** np.arange(len(EDGES))  # (21,) int64
 
 @cache
 def _completable() -> list[NDArray[np.bool_]]:
-    """By the number t of edges decided, (2^t,): whether a cell of the benchmark begins so.
+    """Return, for each number t of edges decided, (2^t,): whether a cell begins so.
 
     Bit i of the index is edge i's decision. A cell has at most nine edges and its output is
     connected to its input.
@@ -350,7 +355,7 @@ def _check_adjacency(adjacency: Matrix) -> None:
             if type(entry) is not int or entry not in ((0, 1) if source < target else (0,)):
                 expected = "0 or 1" if source < target else "0, for edges lead to later vertices"
                 raise InvalidArchitecture(
-                    f"adjacency[{source}][{target}]: expected {expected}; got {entry!r}"
+                    f"adjacency[{source}][{target}]: expected {expected}; got {short(entry)}"
                 )
 
 
@@ -361,9 +366,7 @@ def _check_operations(operations: tuple[str, ...], vertices: int) -> None:
         )
     for place, label in enumerate(operations):
         valid = {0: (INPUT,), vertices - 1: (OUTPUT,)}.get(place, NASBENCH101_OPERATIONS)
-        if label not in valid:
-            hint = choices_hint(label, valid)
-            raise InvalidArchitecture(f"operations[{place}]: {label!r} is not valid here; {hint}")
+        expect_label(label, valid, f"operations[{place}]")
 
 
 def _md5(text: str) -> str:

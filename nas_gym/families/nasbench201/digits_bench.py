@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from nas_gym.env import NASEnv
-from nas_gym.errors import require_arguments
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-from nas_gym.rewards import Reward
-from nas_gym.search_spaces import SearchSpace
-from nas_gym.tables.table import Table, built_table
+from nas_gym.family_env import FamilyEnv
+from nas_gym.tables.built import built_table
+from nas_gym.tables.table import Table
 
 DIGITS_BENCH = Path(__file__).with_name("digits_bench.npz")
 
 
-class DigitsBenchEnv(NASEnv):
+def digits_bench_table(training_seed: int | None = 0) -> Table:
+    """Return the recorded benchmark behind `DigitsBenchEnv`.
+
+    Args:
+        training_seed: Number of the recorded training of each network that is looked up, modulo 3;
+            `None`: the mean of all.
+
+    Raises:
+        InvalidSettings: the seed is no seed.
+    """
+    return built_table(DIGITS_BENCH, NASBench201SearchSpace(), training_seed)
+
+
+class DigitsBenchEnv(FamilyEnv):
     r"""
     ## Description
     A recorded benchmark that ships with the package: NAS-Bench-201's search space, each of whose
@@ -27,7 +36,7 @@ class DigitsBenchEnv(NASEnv):
     A cell is a graph of four nodes, each of whose six edges takes one of five operations.
 
     ### How it was made
-    With this package's own training (`nas_gym.evaluation.Trainer`), by
+    With this package's own training (`nas_gym.Trainer`), by
 
     ```bash
     nas-gym table build nas_gym/NASBench201-v0 --out digits_bench.npz \
@@ -38,7 +47,7 @@ class DigitsBenchEnv(NASEnv):
 
     The images are scikit-learn's digits at 4x4 pixels: 256 to train on, 400 to validate, 400 to
     test. Three stacks of N=3 cells with 16, 32 and 64 filters learn for two epochs of two steps,
-    which tells cells apart by how well they *begin* to learn: shallow ones lead. The 19,398
+    which distinguishes cells by how well they *begin* to learn: shallow ones lead. The 19,398
     trainings took 1.3 hours of processor time, a quarter of a second each (an Intel Xeon with
     AVX-512, torch 2.14). Trained again on the same machine, 60 of them gave the same accuracies.
 
@@ -56,8 +65,6 @@ class DigitsBenchEnv(NASEnv):
     with another idle edge, and are other networks by the published count of 6,466.
 
     ## Action Space
-    `Discrete(5)`: the operation of the next edge.
-
     | Action | Operation |
     |---|---|
     | 0 | `none`: the edge brings nothing |
@@ -69,45 +76,13 @@ class DigitsBenchEnv(NASEnv):
     The edges come in the order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2; node 0 is the cell's input, node
     3 its output. Every action is always valid.
 
-    ## Observation Space
-    `MultiDiscrete([6, 6, 6, 6, 6, 6])`, the partial cell: 0 is an edge not decided yet, c + 1 is
-    operation c.
-
-    ## Starting State
-    Nothing is decided: all zeros.
-
     ## Rewards
-    0 until the last decision; then a function of the recorded evaluation:
-
-    - `reward="accuracy"` (default): validation accuracy after the second of two epochs.
-    - `reward="nas"`: the better validation accuracy of the two epochs, cubed.
-
     Isomorphic cells are one network, with one record.
 
-    ## Episode End
-    The episode terminates after six decisions. It is never truncated.
-
     ## Information
-    | Key | When | Value |
-    |---|---|---|
-    | `action_mask` | always | `(5,)` int8, all 1 |
-    | `invalid_action` | after a step | whether the action was invalid |
-    | `architecture` | at the end | the architecture as JSON |
-    | `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |
-
     `seconds`, in `evaluation` and in the budget, are the processor's in training and validating the
     child, when it was recorded. Test accuracy is for analysis, and no agent has it:
     `nas_gym.families.nasbench201.digits_bench.digits_bench_table().test_accuracy(architecture)`.
-
-    ## Arguments
-    ```python
-    gym.make("nas_gym/DigitsBench-v0", seed=1)
-    ```
-
-    | Argument | Default | Meaning |
-    |---|---|---|
-    | `seed` | `0` | looks training number `seed` modulo 3 up; `None`: the mean of all |
-    | `reward` | `"accuracy"` | see above |
 
     ## References
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
@@ -119,31 +94,6 @@ class DigitsBenchEnv(NASEnv):
     - v0: first version
     """
 
-    def __init__(
-        self,
-        seed: int | None = 0,
-        reward: str | Mapping[str, Any] | Reward = "accuracy",
-        render_mode: str | None = None,
-        **others: Any,
-    ) -> None:
-        require_arguments(others, ("seed", "reward", "render_mode"))
-        table = digits_bench_table(seed)
-        super().__init__(table.search_space, table, reward, render_mode)
-
-    @classmethod
-    def default_search_space(cls) -> SearchSpace:
-        """The search space of the environment."""
-        return NASBench201SearchSpace()
-
-
-def digits_bench_table(seed: int | None = 0) -> Table:
-    """The recorded benchmark behind `DigitsBenchEnv`.
-
-    Args:
-        seed: A run's seed, which picks one of the recorded trainings of each network; None for
-            their mean.
-
-    Raises:
-        InvalidSettings: the seed is none.
-    """
-    return built_table(DIGITS_BENCH, NASBench201SearchSpace(), seed)
+    search_space_type = NASBench201SearchSpace
+    evaluators = ("recorded",)
+    recorded = staticmethod(digits_bench_table)

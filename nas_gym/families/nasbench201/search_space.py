@@ -14,12 +14,16 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from nas_gym.architecture import Architecture, InvalidArchitecture, expect_fields, expect_list
-from nas_gym.errors import choices_hint
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
+from nas_gym.architecture import (
+    Architecture,
+    InvalidArchitecture,
+    expect_fields,
+    expect_label,
+    expect_list,
+)
+from nas_gym.json_text import short
+from nas_gym.search_spaces.base import Choices, SearchSpace
+from nas_gym.search_spaces.conditions import Decision
 
 NASBENCH201_OPERATIONS = (
     "none",
@@ -40,15 +44,6 @@ _STRING = re.compile(
 
 
 @dataclass(frozen=True)
-class GraphSketch:
-    """A graph of numbered nodes, 0 the input and the last one the output, for drawings."""
-
-    nodes: int
-    edges: tuple[tuple[int, int, str], ...]
-    """(source, target, label) of each."""
-
-
-@dataclass(frozen=True)
 class NASBench201Architecture(Architecture, kind="nasbench201"):
     """A cell of NAS-Bench-201: the operation of each of `EDGES`.
 
@@ -65,13 +60,11 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
                 f"{', '.join(f'{s}->{t}' for s, t in EDGES)}; got {len(self.operations)}"
             )
         for place, label in enumerate(self.operations):
-            if label not in NASBENCH201_OPERATIONS:
-                hint = choices_hint(label, NASBENCH201_OPERATIONS)
-                raise InvalidArchitecture(f"operations[{place}]: {label!r} is not known; {hint}")
+            expect_label(label, NASBENCH201_OPERATIONS, f"operations[{place}]")
 
     @classmethod
     def from_string(cls, text: str) -> NASBench201Architecture:
-        """The cell that the released code writes as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
+        """Return the cell that the released code writes as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
         Raises:
             InvalidArchitecture: the text has another form, or an operation is not known.
@@ -79,21 +72,22 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
         match = _STRING.fullmatch(text)
         if match is None:
             raise InvalidArchitecture(
-                f"{text!r} is no NAS-Bench-201 cell; expected '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
+                f"{short(text)} is no NAS-Bench-201 cell; "
+                "expected '|op~0|+|op~0|op~1|+|op~0|op~1|op~2|'"
             )
         return cls(match.groups())
 
     def to_string(self) -> str:
-        """The inverse of `from_string`."""
+        """Return the cell as the released code writes it; see `from_string`."""
         first, *rest = self.operations
         return "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(first, *rest)
 
     def canonical(self) -> NASBench201Architecture:
-        """The first cell, in the order of choices, that computes the same (paper, section 2.1)."""
+        """Return the first cell, in the order of choices, that computes the same (section 2.1)."""
         return _representatives()[_expression(self.operations)]
 
-    def sketch(self) -> GraphSketch:
-        return _sketch(self.operations)
+    def sketch(self) -> tuple[str, ...]:
+        return self.operations
 
     def body(self) -> dict[str, Any]:
         return {"operations": list(self.operations)}
@@ -104,7 +98,7 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
         return cls(tuple(expect_list(body["operations"], "operations")))
 
 
-class NASBench201SearchSpace(SearchSpace):
+class NASBench201SearchSpace(SearchSpace[NASBench201Architecture]):
     """Six decisions, one an edge, of five operations each."""
 
     architecture_type = NASBench201Architecture
@@ -113,31 +107,22 @@ class NASBench201SearchSpace(SearchSpace):
         names = [f"edge {target}<-{source}" for source, target in EDGES]
         super().__init__("NASBench201", [Decision(name, NASBENCH201_OPERATIONS) for name in names])
 
-    def decode(self, choices: ArrayLike) -> NASBench201Architecture:
-        labels = [NASBENCH201_OPERATIONS[choice] for choice in self.check(choices).tolist()]
-        return NASBench201Architecture(tuple(labels))
+    def _decode(self, choices: list[int]) -> NASBench201Architecture:
+        return NASBench201Architecture(_operations(choices))
 
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, NASBench201Architecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the NAS-Bench-201 search space; "
-                "expected 'nasbench201'"
-            )
-        choices = [NASBENCH201_OPERATIONS.index(label) for label in architecture.operations]
-        return np.array(choices, dtype=np.int64)
+    def _encode(self, architecture: NASBench201Architecture) -> list[int]:
+        return [NASBENCH201_OPERATIONS.index(label) for label in architecture.operations]
 
-    def sketch(self, prefix: Choices) -> GraphSketch:
-        return _sketch([NASBENCH201_OPERATIONS[choice] for choice in prefix])
+    def sketch(self, prefix: Choices) -> tuple[str, ...]:
+        return _operations(prefix.tolist())
 
 
-def _sketch(operations: Sequence[str]) -> GraphSketch:
-    edges = zip(EDGES, operations, strict=False)
-    drawn = [(source, target, label) for (source, target), label in edges if label != "none"]
-    return GraphSketch(NODES, tuple(drawn))
+def _operations(choices: list[int]) -> tuple[str, ...]:
+    return tuple(NASBENCH201_OPERATIONS[choice] for choice in choices)
 
 
 def _expression(operations: Sequence[str]) -> str:
-    """What the output node computes, as a text that is equal for isomorphic cells.
+    """Return the sum at the output node, as a text that is equal for isomorphic cells.
 
     ``none`` brings nothing; ``skip_connect`` brings its source as it is; a sum does not depend on
     the order of its terms. The form of the text is the released code's, on which the published
@@ -161,7 +146,7 @@ def _expression(operations: Sequence[str]) -> str:
 
 @cache
 def _representatives() -> dict[str, NASBench201Architecture]:
-    """The first cell of each isomorphism class, by its expression: 6,466 of them."""
+    """Return the first cell of each isomorphism class, by its expression: 6,466 of them."""
     representatives: dict[str, NASBench201Architecture] = {}
     for operations in product(NASBENCH201_OPERATIONS, repeat=len(EDGES)):
         expression = _expression(operations)

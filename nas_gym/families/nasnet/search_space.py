@@ -8,51 +8,41 @@ normal cell's 5B decisions come first, then the reduction cell's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from nas_gym.architecture import InvalidArchitecture
+from nas_gym.errors import choices_hint
+from nas_gym.search_spaces.arguments import Depth, Labels, subset
+from nas_gym.search_spaces.cells import CELLS, COMBINES, OPERATIONS, Block, Cell, CellArchitecture
+from nas_gym.search_spaces.conditions import Decision
+from nas_gym.search_spaces.two_cells import TwoCellsSearchSpace
+from nas_gym.settings import validated
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import InvalidSettings, choices_hint, require, require_integer
-from nas_gym.search_spaces.base import Choices, Decision, SearchSpace
-from nas_gym.search_spaces.cells import (
-    COMBINES,
-    OPERATIONS,
-    Block,
-    Cell,
-    CellArchitecture,
-    CellsSketch,
-)
-
-CELLS = ("normal", "reduction")
 BLOCK_DECISIONS = ("hidden_1", "hidden_2", "op_1", "op_2", "combine")
 
 
-class NASNetSearchSpace(SearchSpace):
+class NASNetSearchSpace(TwoCellsSearchSpace[CellArchitecture]):
     """NASNet's cells as 10B decisions: 50 for the paper's B = 5.
 
     Args:
-        blocks: B, the number of blocks in each cell.
+        blocks: B, the number of blocks in each cell, up to 256.
         operations: The operations to choose from; default: the paper's 13.
         combines: The ways to combine to choose from; default: the paper's two.
 
     Raises:
-        InvalidSettings: B is below 1, or an operation or a combine does not exist.
+        InvalidSettings: B is out of its range, or an operation or a combine does not exist.
     """
 
     architecture_type = CellArchitecture
 
+    @validated
     def __init__(
         self,
-        blocks: int = 5,
-        operations: Iterable[str] | None = None,
-        combines: Iterable[str] | None = None,
+        blocks: Depth = 5,
+        operations: Labels | None = None,
+        combines: Labels | None = None,
     ) -> None:
-        require_integer("blocks", blocks, least=1)
         self.blocks = blocks
-        self.operations = _subset("operations", operations, OPERATIONS)
-        self.combines = _subset("combines", combines, COMBINES)
+        self.operations = subset("operations", operations, OPERATIONS)
+        self.combines = subset("combines", combines, COMBINES)
         super().__init__("NASNet", [d for cell in CELLS for d in self._cell_decisions(cell)])
 
     def _cell_decisions(self, cell: str) -> list[Decision]:
@@ -66,65 +56,19 @@ class NASNetSearchSpace(SearchSpace):
             ]
         return decisions
 
-    def decode(self, choices: ArrayLike) -> CellArchitecture:
-        blocks = self._blocks(self.check(choices))
-        normal, reduction = blocks[: self.blocks], blocks[self.blocks :]
-        return CellArchitecture(
-            Cell.with_unused_concatenated(normal), Cell.with_unused_concatenated(reduction)
-        )
+    def _block(self, choices: list[int]) -> Block:
+        hidden1, hidden2, op1, op2, combine = choices
+        labels = (self.operations[op1], self.operations[op2], self.combines[combine])
+        return Block(hidden1, hidden2, *labels)
 
-    def sketch(self, prefix: Choices) -> CellsSketch:
-        return CellsSketch.of_blocks(self._blocks(prefix), self.blocks, Cell)
-
-    def _blocks(self, prefix: Choices) -> tuple[Block, ...]:
-        """The blocks that ``prefix`` has decided completely, of one cell after the other."""
-        width = len(BLOCK_DECISIONS)
-        blocks = []
-        for start in range(0, len(prefix) - width + 1, width):
-            hidden1, hidden2, op1, op2, combine = map(int, prefix[start : start + width])
-            labels = (self.operations[op1], self.operations[op2], self.combines[combine])
-            blocks.append(Block(hidden1, hidden2, *labels))
-        return tuple(blocks)
-
-    def encode(self, architecture: Architecture) -> Choices:
-        if not isinstance(architecture, CellArchitecture):
-            raise InvalidArchitecture(
-                f"kind: {architecture.kind!r} is not in the NASNet search space; expected 'cells'"
-            )
-        cells = (architecture.normal, architecture.reduction)
-        choices = [
-            c for name, cell in zip(CELLS, cells, strict=True) for c in self._cell(name, cell)
+    def _block_choices(self, block: Block, where: str) -> list[int]:
+        return [
+            block.hidden1,
+            block.hidden2,
+            _index(self.operations, block.op1, f"{where}.op1"),
+            _index(self.operations, block.op2, f"{where}.op2"),
+            _index(self.combines, block.combine, f"{where}.combine"),
         ]
-        return np.array(choices, dtype=np.int64)
-
-    def _cell(self, name: str, cell: Cell) -> list[int]:
-        """The cell's 5B choices."""
-        cell.expect_searched(name, self.blocks)
-        choices = []
-        for index, block in enumerate(cell.blocks):
-            where = f"{name}.blocks[{index}]"
-            choices += [
-                block.hidden1,
-                block.hidden2,
-                _index(self.operations, block.op1, f"{where}.op1"),
-                _index(self.operations, block.op2, f"{where}.op2"),
-                _index(self.combines, block.combine, f"{where}.combine"),
-            ]
-        return choices
-
-
-def _subset(name: str, given: Iterable[str] | None, valid: tuple[str, ...]) -> tuple[str, ...]:
-    """``given`` as a tuple of distinct known labels; all of them for None."""
-    if given is None:
-        return valid
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidSettings(f"{name}: expected a list of labels, got {given!r}")
-    labels = tuple(given)
-    require(bool(labels), f"{name}: the list is empty; {choices_hint('', valid)}")
-    for label in labels:
-        require(label in valid, f"{name}: {label!r} does not exist; {choices_hint(label, valid)}")
-    require(len(set(labels)) == len(labels), f"{name}: a label stands twice in {list(labels)}")
-    return labels
 
 
 def _index(labels: tuple[str, ...], label: str, where: str) -> int:

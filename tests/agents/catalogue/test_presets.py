@@ -19,9 +19,9 @@ from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.search.run import final_settings, search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type
-from nas_gym.family_env import TrainingEnv
+from nas_gym.family_env import FamilyEnv
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
@@ -35,7 +35,7 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
     settings = SearchSettings(**with_preset(name, {"seed": 3}))
     assert json.loads(json.dumps(with_preset(name, {}))) == with_preset(name, {})
     env_class = environment_type(settings.env_id)
-    assert issubclass(env_class, TrainingEnv)
+    assert issubclass(env_class, FamilyEnv)
     given = {
         key: value
         for key, value in settings.env_arguments.items()
@@ -43,7 +43,7 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
     }
     if given.pop("evaluator", None) == "weight-sharing":
         given |= {"filters": 2, "cells": 1} if "cells" in given else {"filters": 2}
-        of_search_space, training = env_class.split_arguments(given, WeightSharingSettings)
+        of_search_space, training = env_class.split_arguments(given, "weight-sharing")
         assert isinstance(training, WeightSharingSettings)
         search_space = env_class.search_space_type(**of_search_space)
         digits = load_dataset("digits")

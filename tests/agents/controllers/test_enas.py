@@ -24,8 +24,8 @@ from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
-from nas_gym.evaluation.memory import CachingEvaluator
+from nas_gym.data.loading import load_dataset
+from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
@@ -145,7 +145,7 @@ def test_the_best_of_the_candidates_is_chosen_by_all_validation_images() -> None
     env = macro_env()
     agent = enas(env, candidates=6)
     agent.learn(4 * T)
-    caching: CachingEvaluator = env.get_attr("evaluator")[0]
+    caching: Memory = env.get_attr("memory")[0]
     torch.manual_seed(5)
     candidates = draw(agent, MACRO, 6)
     with agent.shared.on_whole_split():
@@ -287,7 +287,7 @@ def test_weights_that_diverge_end_the_search() -> None:
 
 
 def test_an_environment_without_shared_weights_is_refused() -> None:
-    env = make_vec_env("nas_gym/ENASMacro-v0", layers=3, filters=2)
+    env = make_vec_env("nas_gym/ENASMacro-v0", env_kwargs={"layers": 3, "filters": 2})
     with pytest.raises(InvalidSettings, match="evaluator=weight-sharing"):
         enas(env)
     with pytest.raises(InvalidSettings, match="share no weights"):

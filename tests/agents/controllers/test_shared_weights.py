@@ -46,7 +46,7 @@ def test_of_agents_with_a_deterministic_policy_children_are_drawn_uniformly(
 
 def test_environments_with_weights_of_their_own_are_refused() -> None:
     """As Stable-Baselines3's own `make_vec_env` makes them."""
-    evaluators = [macro_env().venv.evaluator.evaluator for _ in range(2)]
+    evaluators = [macro_env().venv.memory.evaluator for _ in range(2)]
 
     def envs(*those: Evaluator) -> VecEnv:
         return DummyVecEnv([partial(NASEnv, MACRO, each) for each in those])

@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
-from nas_agents.search import evaluators as search_evaluator
 from nas_agents.search.asynchronous import AsynchronousSearch
 from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
-from nas_agents.strategies.strategy import Strategy
-from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace
+from nas_agents.strategies import Strategy
+from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace, composition
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.search_spaces import Choices
 from tests.agents.search.test_resume import killed, settings_for, told, trained
@@ -72,7 +71,7 @@ class Threads:
 
 @pytest.fixture(autouse=True)
 def _threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search_evaluator, "LocalWorkers", Threads)
+    monkeypatch.setattr(composition, "LocalWorkers", Threads)
 
 
 def test_one_worker_is_sequential(tmp_path: Path) -> None:

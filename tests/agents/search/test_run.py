@@ -16,7 +16,7 @@ from nas_agents.search.run import final_settings, search
 from nas_agents.search.run_folder import InvalidRunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, InvalidSettings, NASGymError
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import build_network

@@ -141,7 +141,7 @@ def test_encode_names_what_the_search_space_lacks() -> None:
 
 
 def test_fewer_operations_and_combines_keep_their_given_order() -> None:
-    search_space = NASNetSearchSpace(1, iter(["3x3 convolution", "identity"]), [CONCATENATE])
+    search_space = NASNetSearchSpace(1, ["3x3 convolution", "identity"], [CONCATENATE])
     assert search_space.num_choices == (2, 2, 2, 2, 1) * 2
     block = search_space.decode([0, 1, 0, 1, 0] * 2).normal.blocks[0]
     assert block == Block(0, 1, "3x3 convolution", "identity", CONCATENATE)
@@ -166,7 +166,7 @@ def test_sketch_grows_by_whole_blocks() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"blocks": 0}, "blocks: .* at least 1, got 0"),
+        ({"blocks": 0}, "blocks: .* equal to 1, got 0"),
         ({"blocks": -3}, "blocks: .* got -3"),
         ({"blocks": 2.0}, "blocks: .* got 2.0"),
         ({"blocks": "5"}, "blocks: .* got '5'"),
@@ -178,8 +178,8 @@ def test_sketch_grows_by_whole_blocks() -> None:
         ),
         ({"operations": []}, "operations: the list is empty; .*'identity'"),
         ({"operations": ["identity", "identity"]}, "operations: .* twice"),
-        ({"operations": "identity"}, "operations: expected a list .* 'identity'"),
-        ({"operations": [3]}, "operations: 3 does not exist"),
+        ({"operations": "identity"}, "operations: expected a list, got 'identity'"),
+        ({"operations": [3]}, "operations.0: expected a valid string, got 3"),
         ({"operations": 3}, "operations: expected a list"),
         ({"combines": ["addition"]}, "combines: 'addition' does not exist"),
         ({"combines": []}, "combines: the list is empty"),

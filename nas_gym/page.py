@@ -1,0 +1,193 @@
+"""The page of an environment: what all pages share, around what its class's docstring says."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from nas_gym.search_spaces import SearchSpace
+
+SECTIONS = (
+    "Description",
+    "Action Space",
+    "Observation Space",
+    "Starting State",
+    "Rewards",
+    "Episode End",
+    "Information",
+    "Arguments",
+    "References",
+    "Version History",
+)
+"""Sections of a page, in Gymnasium's order."""
+
+
+class Argument(NamedTuple):
+    """An argument, as a page's table has it."""
+
+    default: Any
+    """`inspect.Parameter.empty` where there is none."""
+    meaning: str
+
+
+class Alternative(NamedTuple):
+    """One of the evaluators of an environment, as its page has it."""
+
+    name: str
+    about: str
+    """A paragraph on what its evaluations are."""
+    arguments: Mapping[str, Argument]
+
+
+def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Alternative]) -> str:
+    """Return the page of an environment.
+
+    Args:
+        own: The sections that its class writes, each under its heading; the text that all
+            environments share is put around them.
+        env_id: The id under which it is registered.
+        search_space: The default one.
+        alternatives: Its evaluators, the default first.
+    """
+    parts = re.split(r"^## (.+)$", inspect.cleandoc(own), flags=re.MULTILINE)
+    written = {
+        name.strip(): text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    tables = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
+    shared = {
+        "Action Space": ("", _ACTIONS.format(actions=search_space.num_actions)),
+        "Observation Space": (_OBSERVATIONS.format(decisions=len(search_space.decisions)), ""),
+        "Starting State": (_START, ""),
+        "Rewards": (_REWARDS, "\n\n".join(each.about for each in alternatives)),
+        "Episode End": (_END.format(decisions=len(search_space.decisions)), ""),
+        "Information": (_INFORMATION.format(actions=search_space.num_actions), ""),
+        "Arguments": (tables, ""),
+    }
+    sections = []
+    for name in SECTIONS:
+        before, after = shared.get(name, ("", ""))
+        texts = [text for text in (before, written.get(name, ""), after) if text]
+        sections.append(f"## {name}\n" + "\n\n".join(texts))
+    return "\n\n".join(sections) + "\n"
+
+
+_ACTIONS = """\
+The space is `Discrete(A)`, the index of a choice; A = {actions} by default. `action_masks()` (bool)
+and `info["action_mask"]` (int8) say which actions are valid. An invalid action a becomes valid
+choice number (a modulo the number of valid choices), and `info["invalid_action"]` is true then."""
+_OBSERVATIONS = """\
+`MultiDiscrete` of T entries, the partial architecture; T = {decisions} by default. Entry t is 0
+while decision t is not made, and c + 1 after choice c; it has k + 1 values for k choices."""
+_START = """\
+Nothing is decided: all zeros. `reset(options={"choices": prefix})` starts after the choices of the
+first decisions instead. Nothing is random, so `reset(seed=)` changes no episode."""
+_REWARDS = """\
+0 until the last decision; then a function of the child's evaluation:
+
+- `reward="accuracy"` (default): validation accuracy after the last epoch.
+- `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
+- `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, or accuracy and another
+  cost; see `nas_gym.rewards.MnasNetReward`. A latency is measured with `latency={}`, where children are
+  trained.
+
+A child that failed is worth 0."""
+_END = "The episode terminates with decision T = {decisions} (by default). It is never truncated."
+_INFORMATION = """\
+| Key | When | Value |
+|---|---|---|
+| `action_mask` | always | `(A,)` int8, 1 where an action is valid; A = {actions} by default |
+| `invalid_action` | after a step | true if the action was invalid |
+| `architecture` | at the end | the architecture as JSON |
+| `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |"""
+
+
+def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternative]) -> str:
+    """Return the example and the table of the arguments with one evaluator."""
+    name, names = alternative.name, [each.name for each in all_of_them]
+    chosen = "" if name == names[0] else f', evaluator="{name}"'
+    intro = "" if len(names) == 1 else f'With `evaluator="{name}"`:\n\n'
+    common = {
+        "evaluator": Argument(names[0], "one of " + ", ".join(f'`"{each}"`' for each in names)),
+        "reward": Argument("accuracy", "see above"),
+        "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
+    }
+    rows = [
+        f"| `{name}` | {_shown(argument.default)} | {argument.meaning} |"
+        for name, argument in {**alternative.arguments, **common}.items()
+    ]
+    if name == "trained":
+        chosen = f', dataset="digits", epochs={alternative.arguments["epochs"].default}'
+    example = f'```python\ngym.make("{env_id}"{chosen})\n```\n\n'
+    return f"{intro}{example}| Argument | Default | Meaning |\n|---|---|---|\n" + "\n".join(rows)
+
+
+def _shown(default: Any) -> str:
+    if default is inspect.Parameter.empty:
+        return ""
+    if isinstance(default, tuple):
+        default = list(default)
+    text = repr(default).replace("'", '"')
+    return f"`{text}`" if len(text) <= 24 else f"{len(default)} labels"
+
+
+def arguments_of(taker: Callable[..., Any]) -> dict[str, Argument]:
+    """Return the arguments of a class or function, with their defaults, as it documents them."""
+    meanings = {**_in_docstring(inspect.getdoc(taker) or "")}
+    if not is_dataclass(taker):
+        return {
+            name: Argument(each.default, meanings.get(name, _spoken(name)))
+            for name, each in inspect.signature(taker).parameters.items()
+        }
+    for base in getattr(taker, "__mro__", ()):
+        meanings = {**_beside_fields(base), **meanings}
+    return {
+        each.name: Argument(
+            inspect.Parameter.empty if each.default is MISSING else each.default,
+            meanings.get(each.name, _spoken(each.name)),
+        )
+        for each in fields(taker)
+    }
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _in_docstring(docstring: str) -> dict[str, str]:
+    """Return the meanings in the section ``Args:`` of a docstring."""
+    _, _, rest = docstring.partition("Args:\n")
+    block = re.split(r"^\S", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    items = re.findall(r"^    (\w+): (.+(?:\n {5,}.*)*)", block, flags=re.MULTILINE)
+    return {name: _first_sentence(text) for name, text in items}
+
+
+@lru_cache
+def _beside_fields(settings_type: type[Any]) -> dict[str, str]:
+    """Return the meanings in the strings below the fields of settings, by the source."""
+    try:
+        source = textwrap.dedent(inspect.getsource(settings_type))
+    except (OSError, TypeError):  # without its source, or one of Python's own
+        return {}
+    [definition] = ast.parse(source).body
+    meanings = {}
+    for statement, following in pairwise(getattr(definition, "body", ())):
+        match statement, following:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                meanings[name] = _first_sentence(text)
+    return meanings
+
+
+def _first_sentence(text: str) -> str:
+    """Return the first sentence in one line of a table."""
+    line = " ".join(text.split()).replace("``", "`").replace("|", "/")
+    return re.split(r"\.(?: |$)", line, maxsplit=1)[0]
