@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn.modules import module
 
-from nas_gym import InvalidSettings, published
-from nas_gym.data.datasets import load_dataset
+from nas_gym import InvalidSettings, load_dataset, published
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import (
     ImageShape,
