@@ -31,7 +31,7 @@ class BestChild(BaseCallback):
 
 
 def main() -> None:
-    """Searches, then prints and draws what was found."""
+    """Search, then print and draw the best network."""
     env = gym.make("nas_gym/NASNet-v0", blocks=1, dataset="digits", epochs=2)
     agent = MaskablePPO("MlpPolicy", env, n_steps=50, batch_size=50, gamma=1.0, seed=0)
     best = BestChild()

@@ -16,15 +16,19 @@ from stable_baselines3.common.monitor import Monitor
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym import CustomArchitecture, CustomSearchSpace, Decision
-from nas_gym.data.loading import load_dataset
+from nas_gym import (
+    CustomArchitecture,
+    CustomSearchSpace,
+    Decision,
+    Trainer,
+    TrainingSettings,
+    load_dataset,
+)
 from nas_gym.networks import ChildNetwork, ImageShape
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 
 class ConvNet(CustomArchitecture, kind="conv-net"):
-    """What may be chosen. Its environment is this and a builder."""
+    """Decisions of the search space; with a builder, they are an environment."""
 
     decisions = (
         Decision("depth", ("1", "2", "3")),
@@ -76,7 +80,7 @@ nas_gym.register_family(
 
 
 def main() -> None:
-    """Searches with MaskablePPO, and prints each network that it designs."""
+    """Search with MaskablePPO, and print the three best networks."""
     trainer = Trainer(load_dataset("digits"), TrainingSettings(epochs=2, batch_size=64))
     env = nas_gym.NASEnv(CustomSearchSpace(ConvNet), trainer, reward="accuracy")
     print(f"{env.search_space}, {env.search_space.size} networks")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.registration import register, unregister
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -114,7 +115,7 @@ _families: dict[str, Family] = {}
 
 
 def register_family(family: Family) -> Family:
-    """Make a family known; it replaces a family of the same name and architecture.
+    """Make a family and its environments known; it replaces one of the same name and architecture.
 
     Raises:
         InvalidSettings: another family has this name, or architectures of this kind.
@@ -131,7 +132,11 @@ def register_family(family: Family) -> Family:
                 f"name: {family.name!r} is the family of {theirs}; give the family of {ours} "
                 "another name"
             )
+    for env_id in _families[family.name].environments if family.name in _families else ():
+        unregister(env_id)
     _families[family.name] = family
+    for env_id, environment in family.environments.items():
+        register(env_id, environment)
     return family
 
 

@@ -265,7 +265,12 @@ def _trained(
     search_space = env.search_space_type(**given["search space"])
     training = _training(env, given, TrainingSettings)
     images, around = Images(**given["images"]), Composition(**given["workers and store"])
-    trainer = Trainer(images.load(), training, images.device)
+    trainer = Trainer(
+        images.load(),
+        training,
+        images.device,
+        architecture_type=search_space.architecture_type,
+    )
     return search_space, stack.enter_context(composed(trainer, around))
 
 

@@ -43,7 +43,7 @@ class Result:
 
 
 def rewards_of(agent: str, episodes: int, seed: int) -> list[float]:
-    """The rewards of one search, in order."""
+    """Return the rewards of one search, in order."""
     settings = SearchSettings(
         ENV_ID, agent, episodes=episodes, seed=seed, env_arguments=ENV_ARGUMENTS, final=False
     )
@@ -54,7 +54,7 @@ def rewards_of(agent: str, episodes: int, seed: int) -> list[float]:
 
 
 def measure(agent: str, episodes: int, seeds: int) -> Result:
-    """Runs an agent once a seed."""
+    """Run an agent once a seed."""
     started = time.perf_counter()
     runs = [rewards_of(agent, episodes, seed) for seed in range(seeds)]
     seconds = (time.perf_counter() - started) / seeds
@@ -76,7 +76,7 @@ def row(agent: str, episodes: int, result: Result, random: Result) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -36,16 +36,14 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 import nas_gym
+from nas_gym import Trainer, TrainingSettings, load_dataset
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.data.dataset import Dataset, Indices, InvalidDataset
-from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet import network as cell_network
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
 from nas_gym.training import trainer as training
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 ROUNDS = 3
 CHILD = nas_gym.published("NASNet-A")
@@ -54,7 +52,7 @@ CIFAR_STEPS = 3
 
 
 def dataset_of(kind: str) -> Dataset:
-    """The images: all digits, or a part of CIFAR-10 that makes an epoch of a few steps."""
+    """Load the images: all digits, or a part of CIFAR-10 for an epoch of a few steps."""
     if kind == "tiny":
         return load_dataset("digits")
     whole = load_dataset("cifar10")
@@ -62,14 +60,14 @@ def dataset_of(kind: str) -> Dataset:
 
 
 def settings_of(kind: str) -> TrainingSettings:
-    """How such a child is trained."""
+    """Training settings of such a child."""
     if kind == "tiny":
         return TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=2, batch_size=64)
     return TrainingSettings(CellNetworkSettings(cells=2, filters=16), epochs=2, batch_size=128)
 
 
 def trainer_of(kind: str) -> Trainer:
-    """A trainer of such children on the CPU."""
+    """Make a trainer of such children on the CPU."""
     return Trainer(dataset_of(kind), settings_of(kind), device="cpu")
 
 
@@ -183,7 +181,7 @@ def children_plain(kind: str) -> float:
 
 
 def _per_hour(kind: str, train: Callable[[int], object]) -> float:
-    """A first tiny child warms up; a CIFAR one takes so long that it does not matter."""
+    """Train a tiny child to warm up; a CIFAR one takes too long for that to matter."""
     first, children = (1, 3) if kind == "tiny" else (0, 1)
     for number in range(first):
         train(number)
@@ -194,7 +192,7 @@ def _per_hour(kind: str, train: Callable[[int], object]) -> float:
 
 
 def replaced(target: Any, name: str, value: Any) -> Callable[[], None]:
-    """Puts something else in the place of an attribute, for the rest of the process."""
+    """Replace an attribute for the rest of the process."""
     return lambda: patch.object(target, name, value).start()
 
 
@@ -238,11 +236,11 @@ STEPS: list[tuple[str, Callable[[], None]]] = [
     ),
     ("bfloat16, from 16x16 pixels on", replaced(training, "autocast_dtype", lambda *_: None)),
 ]
-"""What was tuned, in order, and what takes it away again."""
+"""Optimizations, in order, each with the function that undoes it."""
 
 
 def measured(*arguments: str, threads: int = 1, at_once: int = 1) -> float:
-    """The figure of one measurement, in a process of its own; the sum if several run at once."""
+    """Measure in a separate process; return the sum if several run at once."""
     command = [sys.executable, __file__, "measure", str(threads), *arguments]
     processes = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(at_once)
@@ -252,7 +250,7 @@ def measured(*arguments: str, threads: int = 1, at_once: int = 1) -> float:
 
 
 def compare(title: str, unit: str, kind: str, sides: tuple[str, str], at_once: int = 1) -> None:
-    """Prints the ratio of two measurements that take turns."""
+    """Print the ratio of two measurements that alternate."""
     rounds = [[measured(side, kind, at_once=at_once) for side in sides] for _ in range(ROUNDS)]
     ratios = [mine / theirs for mine, theirs in rounds]
     mine, theirs = (statistics.median(side) for side in zip(*rounds, strict=True))
@@ -290,7 +288,7 @@ def print_workers(kinds: list[str]) -> None:
 
 
 def print_overhead(kinds: list[str]) -> None:
-    """What is not arithmetic, and what a second thread is worth."""
+    """Print the share that is not arithmetic, and the gain of a second thread."""
     for batch in (64, 2):
         step = 1000 * batch / measured("bare", "tiny", "", str(batch))
         print(f"tiny child: {step:.1f} ms a step with {batch} images", flush=True)
@@ -323,7 +321,7 @@ def measure(threads: str, name: str, kind: str, steps: str = "", batch: str = ""
 
 
 def main() -> None:
-    """Runs one measurement if it is asked for, else all comparisons or those named."""
+    """Run one measurement if it is asked for, otherwise all comparisons or those named."""
     if sys.argv[1:2] == ["measure"]:
         measure(*sys.argv[2:])
         return

@@ -71,7 +71,7 @@ class Landscape:
 
     @staticmethod
     def _block(sizes: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
-        """What every combination of a block's five choices is worth, (k_1, ..., k_5)."""
+        """Return the value of every combination of a block's five choices, (k_1, ..., k_5)."""
         worth = np.zeros(tuple(sizes))
         for axes in [*((axis,) for axis in range(DECISIONS)), *PAIRS]:
             shape = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
@@ -79,18 +79,18 @@ class Landscape:
         return worth
 
     def reward(self, choices: NDArray[np.int64]) -> float:
-        """What a sequence of choices, (T,), is worth, in [0, 1]."""
+        """Return the value of a sequence of choices, (T,), in [0, 1]."""
         parts = zip(self.blocks, choices.reshape(-1, DECISIONS), strict=True)
         worth = sum(float(block[tuple(chosen)]) for block, chosen in parts)
         return (worth - self.lowest) / (self.highest - self.lowest)
 
     def best(self) -> NDArray[np.int64]:
-        """The optimum, (T,)."""
+        """Return the optimum, (T,)."""
         places = [np.unravel_index(block.argmax(), block.shape) for block in self.blocks]
         return np.concatenate(places).astype(np.int64)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """The reward of each in the place of its accuracy."""
+        """Evaluate each with its reward as the accuracy."""
         rewards = [self.reward(self.search_space.encode(each)) for each in architectures]
         return [Evaluation("ok", r, (r,), 0.0, 0, "landscape") for r in rewards]
 
@@ -104,7 +104,7 @@ class Run:
 
     @property
     def reached(self) -> int | None:
-        """How many architectures it took to reach the goal."""
+        """Return the number of architectures until the goal."""
         return next((n for n, reward in enumerate(self.rewards, 1) if reward >= GOAL), None)
 
 
@@ -157,7 +157,7 @@ def row(name: str, runs: Sequence[Run]) -> str:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -18,14 +18,11 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.loading import load_dataset
+from nas_gym import NASBench201SearchSpace, Trainer, TrainingSettings, load_dataset
 from nas_gym.families.nasbench201.digits_bench import DIGITS_BENCH
 from nas_gym.families.nasbench201.network import NASBench201Settings
-from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.tables.columns import read_arrays
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve, StoppingRule
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 REPLAYS, CHILDREN, EPOCHS = 300, 150, 6
 DELTAS = (0.05, 0.1, 0.2)
@@ -54,7 +51,7 @@ def trained_curves(children: int) -> Curves:
 
 
 def replay(curves: Curves, delta: float, rng: np.random.Generator) -> tuple[bool, float]:
-    """Whether the best child is stopped in a search, and the share of epochs that are trained."""
+    """Return True if a search stops its best child, and the share of epochs that are trained."""
     epochs = curves.shape[1]
     rule = StoppingRule(EarlyStopping(delta), epochs, fingerprint="")
     lengths = np.full(len(curves), epochs)
@@ -69,7 +66,7 @@ def replay(curves: Curves, delta: float, rng: np.random.Generator) -> tuple[bool
 
 
 def report(title: str, curves: Curves, search: int) -> None:
-    """Prints what replayed searches of so many children each lose and save."""
+    """Print the losses and savings of replayed searches of ``search`` children each."""
     for delta in DELTAS:
         rng = np.random.default_rng(0)
         replays = [

@@ -66,11 +66,11 @@ class Free:
         return np.zeros(len(choices), dtype=np.int64)
 
     def evaluation(self, row: int) -> Evaluation:
-        """The one record."""
+        """Return the one record."""
         return Evaluation("ok", 0.5, (0.5,), seconds=0.0, seed=0, fingerprint="free")
 
     def evaluate(self, architectures: Any) -> list[Evaluation]:
-        """The one record for each."""
+        """Return the one record for each."""
         return [self.evaluation(0) for _ in architectures]
 
 
@@ -95,7 +95,7 @@ class Layers(CustomArchitecture, kind="benchmark-layers"):
 
 
 def register(name: str, evaluator: RecordedEvaluator) -> None:
-    """Registers an environment of this program."""
+    """Register an environment of this program."""
 
     def single(**arguments: Any) -> NASEnv:
         return NASEnv(evaluator.search_space, evaluator, **arguments)
@@ -108,7 +108,7 @@ def register(name: str, evaluator: RecordedEvaluator) -> None:
 
 
 def single_speed(env: gym.Env[Any, Any], least: float) -> float:
-    """Steps per second of one environment, measured for ``least`` seconds."""
+    """Return steps per second of one environment, measured for ``least`` seconds."""
     number = int(env.action_space.n)  # type: ignore[attr-defined]
     parts = np.random.default_rng(0).integers(number, size=(500, 1_000)).tolist()
     env.reset(seed=0)
@@ -125,7 +125,7 @@ def single_speed(env: gym.Env[Any, Any], least: float) -> float:
 
 
 def vector_speed(env: VectorEnv[Any, Any, Any], least: float) -> float:
-    """Steps per second of a vector environment, all of its environments together."""
+    """Return steps per second of a vector environment, all of its environments together."""
     number = int(env.single_action_space.n)  # type: ignore[attr-defined]
     parts = np.random.default_rng(0).integers(number, size=(20, 100, env.num_envs))
     env.reset(seed=0)
@@ -140,7 +140,7 @@ def vector_speed(env: VectorEnv[Any, Any, Any], least: float) -> float:
 
 
 def compare(title: str, ours: Callable[[], float], baseline: Callable[[], float]) -> None:
-    """Prints the ratio of two speeds that are measured in turns."""
+    """Print the ratio of two speeds that are measured in turns."""
     rounds = [(ours(), baseline()) for _ in range(ROUNDS)]
     ratios = [mine / theirs for mine, theirs in rounds]
     mine, theirs = (statistics.median(side) for side in zip(*rounds, strict=True))
@@ -152,7 +152,7 @@ def compare(title: str, ours: Callable[[], float], baseline: Callable[[], float]
 
 
 def compare_speeds(seconds: float) -> None:
-    """Prints the table of steps per second, each measured for so many seconds a round."""
+    """Print the table of steps per second, each measured for ``seconds`` a round."""
     register("benchmark/NASBench201-v0", nasbench201_table())
     register("benchmark/NASNet-v0", Free(nas_gym.NASNetSearchSpace()))
     register("benchmark/Conditional-v0", Free(CustomSearchSpace(Layers)))
@@ -193,7 +193,7 @@ def warm_up(env: gym.Env[Any, Any]) -> None:
 
 
 def share_of_environment(num_envs: int = 16, episodes: int = 4_000) -> None:
-    """Prints how much of MaskablePPO's time the environment takes."""
+    """Print the environment's share of MaskablePPO's time."""
     table = nasbench201_table()
     vec_env: VecEnv = NASVecEnv(
         NASVectorEnv(table.search_space, table, num_envs, autoreset_mode="SameStep")
@@ -216,7 +216,7 @@ def share_of_environment(num_envs: int = 16, episodes: int = 4_000) -> None:
 
 
 def main() -> None:
-    """Runs everything."""
+    """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     given = parser.parse_args()

@@ -28,13 +28,18 @@ import torch
 from nas_agents.search.recorder import Progress
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.data.loading import load_dataset
+from nas_gym import (
+    Architecture,
+    Evaluation,
+    NASEnv,
+    NASNetSearchSpace,
+    Trainer,
+    TrainingSettings,
+    load_dataset,
+)
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.store.store import Store
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 ENV_ID = "failures/Failing-v0"
 TIMEOUT = 4.0
@@ -46,16 +51,16 @@ STATUSES = {
     "exit": "crashed",
     "exception": "crashed",
 }
-"""What becomes of a child that fails in each way."""
+"""Status of a child that fails in each way."""
 
 
 def way_of(key: str) -> str:
-    """How a child fails, if it does: 5% of all keys each way."""
+    """Return how a child fails, if it does: 5% of all keys each way."""
     return dict(enumerate(STATUSES)).get(int(key[:8], 16) % 20, "ok")
 
 
 class FailingTrainer(Trainer):
-    """Trains children, some of which come to grief."""
+    """Trains children, some of which fail."""
 
     way = "ok"
 
@@ -88,13 +93,13 @@ def make_env(training_seed: int = 0) -> NASEnv:
 
 
 def show(progress: Progress) -> None:
-    """Prints how far it is, now and then."""
+    """Print the progress now and then."""
     if progress.episodes % 100 == 0:
         print(f"{progress.seconds:6.0f} s  {progress.episodes} children", flush=True)
 
 
 def report(run: Path, summary: dict[str, Any]) -> bool:
-    """Prints the counts; whether they add up."""
+    """Print the counts; return True if they add up."""
     lines = (run / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
     episodes = [json.loads(line) for line in lines]
     keys = [Architecture.from_json(episode["architecture"]).key for episode in episodes]
@@ -125,7 +130,7 @@ def report(run: Path, summary: dict[str, Any]) -> bool:
 
 
 def main() -> None:
-    """Searches, and prints the counts."""
+    """Search, and print the counts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""What do kills cost? Searches whose processes are killed with SIGKILL at random moments.
+"""Searches whose processes are killed with SIGKILL at random moments.
 
     python examples/benchmarks/kills.py --kills 50
 
@@ -37,17 +37,22 @@ from typing import Any
 
 import gymnasium as gym
 
-from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
-from nas_gym.data.loading import load_dataset
+from nas_gym import (
+    Architecture,
+    Evaluation,
+    NASEnv,
+    NASNetSearchSpace,
+    Trainer,
+    TrainingSettings,
+    load_dataset,
+)
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.store.store import Record, Store
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 ENV_ID = "kills/Logged-v0"
 TOLD = ("episode", "architecture", "reward", "accuracy", "status", "cached")
-"""What two searches that are the same tell alike: everything but times."""
+"""Fields that are equal in equal searches: everything but times."""
 
 
 class LoggedTrainer(Trainer):
@@ -82,11 +87,11 @@ class Search:
     options: list[str]
     process: subprocess.Popen[bytes] | None = None
     known: dict[str, Record] = field(default_factory=dict)
-    """What was in the store at some kill, by key."""
+    """Contents of the store at some kill, by key."""
     lost: int = 0
 
     def start(self) -> None:
-        """Starts or resumes it."""
+        """Start or resume the search."""
         command = [
             *(sys.executable, "-m", "nas_agents.cli.main", "search", f"kills:{ENV_ID}", "--resume"),
             *("--run", str(self.run), "--episodes", str(self.episodes), "--envs", "4"),
@@ -102,11 +107,11 @@ class Search:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Return True while the search runs."""
         return self.process is not None and self.process.poll() is None
 
     def recorded(self) -> int:
-        """How many episodes there are."""
+        """Return the number of recorded episodes."""
         with suppress(FileNotFoundError):
             return (self.run / "episodes.jsonl").read_bytes().count(b"\n")
         return 0
@@ -138,13 +143,13 @@ class Search:
         return sum(float(at) > stored.get(key, float("inf")) for key, at in begun)
 
     def told(self) -> list[dict[str, Any]]:
-        """What its episodes tell."""
+        """Return the episodes' records without times."""
         lines = (self.run / "episodes.jsonl").read_text(encoding="utf-8").splitlines()
         return [{name: json.loads(line)[name] for name in TOLD} for line in lines]
 
 
 def children_of(parents: set[int]) -> dict[int, str]:
-    """The command lines of some processes' children, by their ids."""
+    """Return the command lines of some processes' children, by their ids."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -192,7 +197,7 @@ class RayCluster:
         return _kill_one({pid: name for pid, name in actors if "_Evaluating" in name}, generator)
 
     def shutdown(self) -> None:
-        """Ends it."""
+        """End it."""
         self.cluster.shutdown()
 
 
@@ -238,14 +243,14 @@ def besiege(
 
 
 def uninterrupted(folder: Path, episodes: int) -> Search:
-    """The same search without workers, which nobody kills."""
+    """Run the same search without workers and without kills."""
     search = Search(folder / "uninterrupted", episodes, [])
     besiege(search, {}, random.Random(0))
     return search
 
 
 def report(name: str, search: Search, expected: Search, done: Counter[str]) -> bool:
-    """Prints the counts of a search; whether all are as they should be."""
+    """Print the counts of a search; return True if all are as expected."""
     told, wanted = search.told(), expected.told()
     differ = sum(a != b for a, b in zip(told, wanted, strict=False)) + abs(len(told) - len(wanted))
     again = search.trained_again()
@@ -294,7 +299,7 @@ def with_local_workers(
 
 
 def with_ray(folder: Path, expected: Search, number: int, generator: random.Random) -> bool:
-    """The same on a Ray cluster, whose nodes are killed too."""
+    """Repeat this on a Ray cluster, whose nodes are killed too."""
     cluster = RayCluster()
     try:
         options = ["--ray", cluster.cluster.address, "--workers", "2"]

@@ -13,17 +13,15 @@ import sys
 from statistics import mean, stdev
 
 import nas_gym
+from nas_gym import Trainer, TrainingSettings, load_dataset
 from nas_gym.data.dataset import resplit
-from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 
 IMAGES, EPOCHS = 2000, 3
 
 
 def accuracies(precision: str, seeds: int) -> list[float]:
-    """Validation accuracy after the last epoch, of each seed."""
+    """Return validation accuracy after the last epoch, of each seed."""
     settings = TrainingSettings(
         CellNetworkSettings(cells=1, filters=8), epochs=EPOCHS, batch_size=64, precision=precision
     )

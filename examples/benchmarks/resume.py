@@ -1,4 +1,4 @@
-"""What does it cost that a search can be resumed? Writing everything down, and the replay.
+"""Measure the cost of being resumable: writing everything down, and the replay.
 
     python examples/benchmarks/resume.py --episodes 60
 
@@ -36,7 +36,7 @@ PARTS: list[tuple[type, str]] = [
 
 
 def timed(function: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """The function, whose seconds are added up."""
+    """Wrap a function to add up its seconds."""
 
     def call(*args: Any, **keywords: Any) -> Any:
         started = time.perf_counter()
@@ -50,7 +50,7 @@ def timed(function: Callable[..., Any], name: str, spent: dict[str, float]) -> C
 
 @contextmanager
 def stopwatches() -> Iterator[dict[str, float]]:
-    """The seconds that each of `PARTS` takes within it."""
+    """Return the seconds that each of `PARTS` takes within it."""
     spent: dict[str, float] = defaultdict(float)
     patches = [
         patch.object(kind, name, timed(getattr(kind, name), f"{kind.__name__}.{name}", spent))
@@ -66,7 +66,7 @@ def stopwatches() -> Iterator[dict[str, float]]:
 
 
 def main() -> None:
-    """Prints both figures."""
+    """Print both figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

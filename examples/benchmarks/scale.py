@@ -79,7 +79,7 @@ class Overhead:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a search went."""
+    """Result of a simulated search."""
 
     workers: int
     trained: float
@@ -103,12 +103,12 @@ class Outcome:
 
     @property
     def searches_per_day(self) -> float:
-        """How many such searches one after the other."""
+        """Return the number of such searches a day, one after the other."""
         return DAY / self.end
 
 
 def outcome(workers: int, starts: Sequence[float], ends: Sequence[float]) -> Outcome:
-    """What follows from when each child was started and finished."""
+    """Summarize the children's start and finish times."""
     first, last = np.array(starts), np.array(ends)
     handed_out = float(first.max())
     later = np.maximum(last - handed_out, 0.0).sum()
@@ -150,7 +150,7 @@ def lock_step(
 
 
 def recorded_seconds() -> tuple[str, Seconds]:
-    """The seconds of all children of a recorded benchmark, (n,)."""
+    """Return the seconds of all children of a recorded benchmark, (n,)."""
     try:
         table, name = nasbench201_table(epochs=12), "NAS-Bench-201, CIFAR-10, 12 epochs"
     except InvalidDataset:
@@ -160,7 +160,7 @@ def recorded_seconds() -> tuple[str, Seconds]:
 
 
 def drawn(recorded: Seconds, children: int, tail: float, mean: float | None) -> Seconds:
-    """The seconds of the children of a search, (children,)."""
+    """Return the seconds of the children of a search, (children,)."""
     rng = np.random.default_rng(0)
     seconds = rng.choice(recorded, children)
     if tail:
@@ -177,7 +177,7 @@ class Free:
 
 
 def measured_overhead(environments: int = 16, children: int = 160) -> Overhead:
-    """What PPO and the store take for a child here."""
+    """Measure the seconds of PPO and of the store for a child here."""
     search_space = nas_gym.NASNetSearchSpace()
     envs = NASVectorEnv(search_space, Free(), environments, autoreset_mode="SameStep")
     vec_env = NASVecEnv(envs)
@@ -203,7 +203,7 @@ def _no_callback(agent: PPO) -> Any:
 
 
 def _seconds_of_a_write(writes: int = 500) -> float:
-    """A write to a store in SQLite, on this machine's disk for temporary files."""
+    """Measure a write to a store in SQLite, on this machine's disk for temporary files."""
     search_space, rng = nas_gym.NASNetSearchSpace(), np.random.default_rng(0)
     children = [search_space.decode(search_space.sample(rng)) for _ in range(writes)]
     [evaluation] = Free().evaluate(children[:1])
@@ -215,7 +215,7 @@ def _seconds_of_a_write(writes: int = 500) -> float:
 
 
 def print_table(seconds: Seconds, overhead: Overhead) -> None:
-    """Prints utilisation and searches per day by number of workers."""
+    """Print utilisation and searches per day by number of workers."""
     print(
         "         asynchronous                   lock-step, batches of\n"
         "workers  utilisation  to the end  per day   1x     2x     4x   4x longest first  per day"
@@ -234,7 +234,7 @@ def print_table(seconds: Seconds, overhead: Overhead) -> None:
 
 
 def print_with_timeout(seconds: Seconds, overhead: Overhead) -> None:
-    """Prints what a time-out changes for as many workers as NASNet had."""
+    """Print the effect of a time-out with NASNet's number of workers."""
     limit = TIMEOUT * seconds.mean()
     ended = np.minimum(seconds, limit)
     free = asynchronous(ended, NASNET_WORKERS, overhead)
@@ -258,11 +258,11 @@ class Sleeper:
         self.fingerprint = "sleeper"
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """The number of the repeat."""
+        """Return the number of the repeat."""
         return repeat
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """A record of nothing."""
+        """Return an empty record."""
         time.sleep(self.seconds[architecture.key])
         return replace(Free().evaluate([architecture])[0], seed=repeat)
 
@@ -272,7 +272,7 @@ class Sleeper:
 
 
 def check_against_workers(seconds: Seconds, mean: float = 0.1, children: int = 60) -> None:
-    """Prints how long real searches take with one and two workers, beside the simulated ones."""
+    """Print the duration of real searches with one and two workers, beside simulated ones."""
     search_space, rng = nas_gym.NASNetSearchSpace(), np.random.default_rng(0)
     architectures = [search_space.decode(search_space.sample(rng)) for _ in range(children)]
     scaled = seconds[:children] * (mean / seconds[:children].mean())
@@ -312,7 +312,7 @@ def _run_in_lock_step(pool: ConcurrentEvaluator, architectures: Sequence[Archite
 
 
 def main() -> None:
-    """Prints the overhead, the tables, and the check."""
+    """Print the overhead, the tables, and the check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--children", type=int, default=20_000)
     parser.add_argument("--tail", type=float, default=1.0, metavar="SIGMA")

@@ -49,7 +49,7 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Written:
-    """What one process did."""
+    """Measurements of one process."""
 
     seconds: float
     each: list[float]
@@ -108,7 +108,7 @@ def write_bare(url: str, writer: int, number: int, ready: Barrier) -> Written:
 
 
 def timed(items: list[Any], insert: Callable[[Any], object]) -> Written:
-    """The times of a loop."""
+    """Return the times of a loop."""
     each = []
     started = time.perf_counter()
     for item in items:
@@ -119,7 +119,7 @@ def timed(items: list[Any], insert: Callable[[Any], object]) -> Written:
 
 
 def make_bare(url: str) -> None:
-    """The baseline's table: the store's columns and key."""
+    """Return the baseline's table: the store's columns and key."""
     columns = "key TEXT, fingerprint TEXT, repeat INTEGER, scope TEXT, status TEXT, "
     columns += "accuracy DOUBLE PRECISION, curve TEXT, seconds DOUBLE PRECISION, seed BIGINT, "
     columns += "parameters BIGINT, multiply_adds BIGINT, latency DOUBLE PRECISION, message TEXT, "
@@ -139,7 +139,7 @@ def make_bare(url: str) -> None:
 def together(
     write: Callable[[str, int, int, Barrier], Written], url: str, processes: int, number: int
 ) -> list[Written]:
-    """What so many processes did, at the same time."""
+    """Run processes at the same time, and return their measurements."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(processes) as pool:
         ready: Any = manager.Barrier(processes)
@@ -148,7 +148,7 @@ def together(
 
 
 def report(title: str, written: list[Written]) -> float:
-    """Prints and returns writes a second, over the time from the first start to the last end."""
+    """Print and return writes a second, from the first start to the last end."""
     each = [1e3 * seconds for one in written for seconds in one.each]
     rate = len(each) / max(one.seconds for one in written)
     print(
@@ -183,7 +183,7 @@ def compare(title: str, url: str, bare_url: str, processes: int, number: int) ->
 
 
 def cost_of_one(url: str, number: int = 1_000) -> None:
-    """Prints what one writer alone pays for an evaluation, and for looking one up."""
+    """Print one writer's cost of an evaluation, and of looking one up."""
     todo = list(children(99, number))
     with Store(url) as store:
         added = timed(
@@ -195,7 +195,7 @@ def cost_of_one(url: str, number: int = 1_000) -> None:
 
 
 def main() -> None:
-    """Runs everything."""
+    """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--evaluations", type=int, default=10_000, help="of each process")

@@ -1,4 +1,4 @@
-"""What do worker processes and Ray actors gain and cost? Prints ratios of sides that take turns.
+"""Measure gains and costs of worker processes and Ray actors; prints ratios of alternating sides.
 
     python examples/benchmarks/workers.py [digits] [cifar] [one] [ray] [calls] [memory]
 
@@ -31,12 +31,9 @@ import ray
 import torch
 
 import nas_gym
-from nas_gym import Architecture, Evaluation, Evaluator
+from nas_gym import Architecture, Evaluation, Evaluator, Trainer, TrainingSettings, load_dataset
 from nas_gym.data.dataset import resplit
-from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 from nas_gym.workers.local import LocalWorkers
 from nas_gym.workers.on_ray import RayWorkers
 
@@ -50,14 +47,14 @@ def children(number: int) -> list[Architecture]:
 
 
 def digits_trainer(epochs: int = 1) -> Trainer:
-    """A trainer of `nas_gym/NASNet-v0`'s children, in less than its two epochs."""
+    """Make a trainer of `nas_gym/NASNet-v0`'s children, in less than its two epochs."""
     network = CellNetworkSettings(cells=1, filters=8)
     settings = TrainingSettings(network, epochs=epochs, batch_size=64)
     return Trainer(load_dataset("digits"), settings, "cpu")
 
 
 def cifar_trainer() -> Trainer:
-    """A trainer of CIFAR children, with an epoch of eight steps."""
+    """Make a trainer of CIFAR children, with an epoch of eight steps."""
     dataset = resplit(load_dataset("cifar10"), 8 * 128, 512, 512)
     return Trainer(dataset, TrainingSettings(CellNetworkSettings(cells=1, filters=16), 1), "cpu")
 
@@ -70,11 +67,11 @@ class Sleeper:
     fingerprint: str = "sleeper"
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """The number of the repeat."""
+        """Return the number of the repeat."""
         return repeat
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """A record of nothing."""
+        """Return an empty record."""
         time.sleep(self.seconds)
         return Evaluation("ok", 0.0, (), self.seconds, repeat, self.fingerprint)
 
@@ -84,13 +81,13 @@ class Sleeper:
 
 
 class KnownSeconds:
-    """How long each of some children takes, measured once: longest-first needs costs."""
+    """Seconds of each child, measured once: longest-first needs costs."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     def measure(self, evaluator: Evaluator, architectures: Sequence[Architecture]) -> None:
-        """Evaluates the children, which warms the workers up as well."""
+        """Evaluate the children, which warms the workers up as well."""
         for architecture, made in zip(
             architectures, evaluator.evaluate(architectures), strict=True
         ):
@@ -104,7 +101,7 @@ class KnownSeconds:
 def compare(
     title: str, ours: Evaluator, baseline: Evaluator, architectures: Sequence[Architecture]
 ) -> None:
-    """Prints the ratio of children per hour."""
+    """Print the ratio of children per hour."""
 
     def per_hour(evaluator: Evaluator) -> float:
         started = time.perf_counter()
@@ -146,7 +143,7 @@ def cifar() -> None:
 
 
 def one() -> None:
-    """A pool of one worker against the bare trainer."""
+    """Compare a pool of one worker with the bare trainer."""
     trainer = digits_trainer()
     torch.set_num_threads(1)
     trainer.evaluate(children(1))
@@ -175,12 +172,12 @@ def on_ray() -> None:
 
 
 def nothing(value: int) -> int:
-    """What costs only the call."""
+    """Do nothing: only the call costs."""
     return value
 
 
 def seconds_of(call: Callable[[], object], times: int = 300) -> float:
-    """The median of the seconds of a call, after ten that warm up."""
+    """Return the median of the seconds of a call, after ten that warm up."""
     taken = []
     for _ in range(times + 10):
         started = time.perf_counter()
@@ -190,7 +187,7 @@ def seconds_of(call: Callable[[], object], times: int = 300) -> float:
 
 
 def calls() -> None:
-    """What a call costs."""
+    """Print the cost of a call."""
     spawn, idle, child = get_context("spawn"), Sleeper(0.0), children(1)
     with ProcessPoolExecutor(1, spawn) as executor:
         taken = seconds_of(lambda: executor.submit(nothing, 1).result())
@@ -215,7 +212,7 @@ class Weighed(Sleeper):
         self.trainer = trainer
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Reads every image, and weighs the process."""
+        """Read every image, and return the memory of the process."""
         self.trainer.dataset.images.sum()
         time.sleep(self.seconds)
         lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
@@ -226,7 +223,7 @@ class Weighed(Sleeper):
 
 
 def memory() -> None:
-    """What two workers have for themselves."""
+    """Print the memory that two workers do not share."""
     trainer = Trainer(load_dataset("cifar10"), TrainingSettings(), "cpu")
     size = trainer.dataset.images.nbytes / 1e6
     with LocalWorkers(Weighed(trainer), 2) as pool:
@@ -246,7 +243,7 @@ MEASUREMENTS = {
 
 
 def main() -> None:
-    """Runs the measurements that are named, or all of them."""
+    """Run the measurements that are named, or all of them."""
     print(f"torch {torch.__version__}, Ray {ray.__version__}, Python {sys.version.split()[0]}")
     for name in sys.argv[1:] or MEASUREMENTS:
         MEASUREMENTS[name]()

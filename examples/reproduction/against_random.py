@@ -38,11 +38,11 @@ from nas_agents.search.settings import SearchSettings
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is searched, and for how long."""
+    """Environment and length of a search."""
 
     preset: str
     given: Mapping[str, Any]
-    """What differs from the preset."""
+    """Arguments that differ from the preset."""
     seeds: int
     """Searches of the controller, and as many of random search."""
     at: tuple[int, ...]
@@ -91,7 +91,7 @@ EXPERIMENTS = {
 
 
 def one_search(name: str, agent: str, seed: int, folder: Path) -> None:
-    """Makes a search, or what is missing of it."""
+    """Make a search, or the missing part of it."""
     run = folder / name / f"{agent}-{seed}"
     settings = EXPERIMENTS[name].settings(agent, seed)
 
@@ -104,7 +104,7 @@ def one_search(name: str, agent: str, seed: int, folder: Path) -> None:
 
 
 def report(name: str, folder: Path) -> None:
-    """Prints the table of the searches that are complete."""
+    """Print the table of the searches that are complete."""
     experiment = EXPERIMENTS[name]
     runs = {
         agent: [

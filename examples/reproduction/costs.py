@@ -58,7 +58,7 @@ def cells(
     reason: str = "",
     **settings: object,
 ) -> Row:
-    """A row of the NASNet family; a network for ImageNet has its stem."""
+    """Return a row of the NASNet family; a network for ImageNet has its stem."""
     if image_shape is not CIFAR:
         settings["stem"] = "imagenet"
     skeleton = CellNetworkSettings(**settings)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def pnasnet(
     multiply_adds: str | None = None,
     reason: str = "",
 ) -> Row:
-    """A row of PNASNet-5, whose reduction cells take the place of normal ones."""
+    """Return a row of PNASNet-5, whose reduction cells take the place of normal ones."""
     return cells(
         f"PNASNet-5 ({count}, {filters})",
         "PNASNet-5",
@@ -97,7 +97,7 @@ def mobile(
     multiply_adds: str | None = None,
     width: float = 1.0,
 ) -> Row:
-    """A row of the MnasNet family, for ImageNet."""
+    """Return a row of the MnasNet family, for ImageNet."""
     label = name if width == 1 else f"{name} x {width}"
     settings = MobileNetworkSettings(width=width)
     return Row(label, name, MOBILE, settings, source, parameters, multiply_adds)
@@ -311,7 +311,7 @@ ROWS = [
 
 
 def agrees(printed: str | int | None, ours: int) -> bool:
-    """Whether ours equals an exact count, or rounds to a printed figure."""
+    """Return True if ours equals an exact count, or rounds to a printed figure."""
     if printed is None or isinstance(printed, int):
         return printed in (None, ours)
     figure = Decimal(printed[:-1])
@@ -330,12 +330,12 @@ def difference(printed: str | int | None, ours: int) -> str:
 
 
 def text(printed: str | int | None) -> str:
-    """A published figure as it is printed."""
+    """Format a published figure as it is printed."""
     return f"{printed:,}" if isinstance(printed, int) else printed or ""
 
 
 def misses(table: Table) -> Iterator[str]:
-    """Fills the table; yields a line for each row whose figures differ."""
+    """Fill the table, and yield a line for each row whose figures differ."""
     for row in ROWS:
         cost = measure_cost(published(row.name), row.image_shape, row.settings)
         table.add_row(

@@ -36,18 +36,24 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
 from nas_agents.cli.common import one_line_errors
 from nas_agents.controllers.enas import ENAS
-from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, SearchSpace
+from nas_gym import (
+    Architecture,
+    ENASMacroSearchSpace,
+    ENASMicroSearchSpace,
+    NASVectorEnv,
+    SearchSpace,
+    Trainer,
+    TrainingSettings,
+    load_dataset,
+)
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.loading import load_dataset
 from nas_gym.errors import require
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.networks import NetworkSettings
 from nas_gym.networks.devices import hardware_name
 from nas_gym.sb3 import NASVecEnv
-from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer, child_seed
-from nas_gym.vector_env import NASVectorEnv
+from nas_gym.training.seeds import child_seed
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
 
@@ -59,7 +65,7 @@ TOGETHER = 10
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything."""
+    """Sizes of the experiment."""
 
     search_space: SearchSpace
     network: NetworkSettings
@@ -74,7 +80,7 @@ class Scale:
 
 
 def scale_of(space: str, dataset: str) -> Scale:
-    """The settings; those that are not scaled down are the released scripts'."""
+    """Return the settings: the released scripts', except where scaled down."""
     micro = space == "micro"
     tiny = dataset == "digits"  # a trial of the program itself
     network: NetworkSettings
@@ -154,7 +160,7 @@ class Run:
         return [space.decode(space.sample(rng)) for _ in range(RANDOM)]
 
     def agent(self) -> ENAS:
-        """The agent, from its checkpoint if there is one."""
+        """Return the agent, from its checkpoint if there is one."""
         space = self.scale.search_space
         venv = NASVectorEnv(space, self.sharing, TOGETHER, autoreset_mode="SameStep")
         checkpoint = self.folder / "checkpoint.zip"
@@ -199,7 +205,7 @@ class Checkpoint(BaseCallback):
             self.save()
 
     def end_epoch(self) -> None:
-        """Notes what the controller's episodes after an epoch of the shared weights got."""
+        """Record the rewards of the controller's episodes after an epoch of the shared weights."""
         if self.rewards:
             epoch = self.record["epochs"][-1]
             epoch["reward"] = float(np.mean(self.rewards))
@@ -207,7 +213,7 @@ class Checkpoint(BaseCallback):
         self.rewards = []
 
     def save(self) -> None:
-        """Writes agent and progress."""
+        """Write agent and progress."""
         now = time.process_time()
         self.record["seconds"] += now - self.since
         self.since, self.saved = now, self.run.sharing.epoch
@@ -218,7 +224,7 @@ class Checkpoint(BaseCallback):
 
 
 def search(run: Run) -> None:
-    """The search, and what its shared weights say of the candidates and the random children."""
+    """Search, and evaluate the candidates and random children by the shared weights."""
     if run.read("search.json"):
         return
     agent = run.agent()
@@ -273,7 +279,7 @@ def alone(run: Run, part: int, parts: int) -> None:
 
 
 def report(run: Run) -> None:
-    """Prints what was measured, as rows of a Markdown table.
+    """Print the measurements as rows of a Markdown table.
 
     Raises:
         InvalidSettings: the other stages did not come far enough.
@@ -334,7 +340,7 @@ def interval(values: Sequence[float] | np.ndarray) -> str:
 
 
 def bootstrap(function: Any, x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """The 95% interval of a correlation over 2,000 resamples of the architectures."""
+    """Return the 95% interval of a correlation over 2,000 resamples of the architectures."""
     rng = np.random.default_rng(0)
     pairs = np.stack([x, y])
     draws = [function(*pairs[:, rng.integers(len(x), size=len(x))]).statistic for _ in range(2_000)]

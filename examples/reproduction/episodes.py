@@ -43,7 +43,7 @@ class FreeEvaluator:
 
 
 def play(env: NASEnv, rng: np.random.Generator) -> Choices:
-    """The choices of one episode of random actions."""
+    """Return the choices of one episode of random actions."""
     observation, _ = env.reset()
     for action in rng.integers(env.search_space.num_actions, size=env.decisions):
         observation, _, terminated, _, _ = env.step(action)
@@ -52,7 +52,7 @@ def play(env: NASEnv, rng: np.random.Generator) -> Choices:
 
 
 def check(search_space: SearchSpace, choices: Choices) -> Architecture:
-    """The architecture of an episode, after every check that needs no network."""
+    """Return the architecture of an episode after every check that needs no network."""
     architecture = search_space.decode(choices)
     np.testing.assert_array_equal(search_space.encode(architecture), choices)
     assert Architecture.from_json(architecture.to_json()) == architecture
@@ -62,7 +62,7 @@ def check(search_space: SearchSpace, choices: Choices) -> Architecture:
 
 
 def run_network(architecture: Architecture, settings: NetworkSettings | None) -> None:
-    """Builds the network and runs it forward and backward."""
+    """Build the network and run it forward and backward."""
     for shape in SHAPES:
         network = build_network(architecture, shape, settings)
         images = torch.randn(2, shape.channels, shape.height, shape.width)

@@ -76,7 +76,7 @@ class Algorithm:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Beside the agent's defaults."""
     whole: bool = False
-    """Whether a step designs a whole cell (`VecWholeArchitecture`); else, it decides an edge."""
+    """A step designs a whole cell (`VecWholeArchitecture`); otherwise it decides an edge."""
     published: Mapping[int, str] = field(default_factory=dict)
     """Test accuracy by budget: the paper's table of 500 runs."""
 
@@ -114,14 +114,14 @@ class Trace:
     """(Q,) what they cost."""
 
     def best(self, budget: float) -> int:
-        """The cell that is best in validation of those that the budget paid for."""
+        """Return the best cell in validation within the budget."""
         paid = self.rows[np.cumsum(self.seconds) <= budget]
         return int(paid[accuracies().accuracy[paid].argmax()])
 
 
 @cache
 def accuracies() -> Table:
-    """Validation accuracy after 12 epochs, and its cost."""
+    """Return validation accuracy after 12 epochs, and its cost."""
     return nasbench201_table("cifar10", epochs=12)
 
 
@@ -132,7 +132,7 @@ def finals() -> Table:
 
 
 def traces(algorithm: Algorithm, seeds: Sequence[int], budget: float, free: bool) -> list[Trace]:
-    """A search for each of the seeds."""
+    """Make a search for each of the seeds."""
     arguments = agent_arguments(algorithm.agent, Plan(6, EPISODES), algorithm.arguments)
     if load_strategy(agent_entry(algorithm.agent)):
         return _strategies(algorithm.agent, arguments, seeds, budget, free)
@@ -142,7 +142,7 @@ def traces(algorithm: Algorithm, seeds: Sequence[int], budget: float, free: bool
 def timed_traces(
     algorithm: Algorithm, seeds: Sequence[int], budget: float, free: bool
 ) -> tuple[float, list[Trace]]:
-    """The CPU seconds that `traces` takes, and what it gives."""
+    """Return the CPU seconds of `traces`, and its result."""
     started = time.process_time()
     found = traces(algorithm, seeds, budget, free)
     return time.process_time() - started, found
@@ -151,7 +151,7 @@ def timed_traces(
 def _strategies(
     name: str, arguments: Mapping[str, Any], seeds: Sequence[int], budget: float, free: bool
 ) -> list[Trace]:
-    """The searches of a strategy, side by side; all go on until the last has spent its budget."""
+    """Search with a strategy, side by side, until the last search has spent its budget."""
     table = accuracies()
     strategies = [make_strategy(name, table.search_space, arguments, seed) for seed in seeds]
     seen = np.zeros((len(seeds), len(table) + 1), dtype=np.bool_)
@@ -201,7 +201,7 @@ class Meter(VecEnvWrapper):
         return observations, rewards, dones, infos
 
     def _add(self, info: Mapping[str, Any]) -> None:
-        """Counts a query."""
+        """Count a query."""
         choices = np.asarray(info["terminal_observation"], dtype=np.int64) - 1
         row = int(accuracies().rows(choices[np.newaxis])[0])
         cost = 0.0 if self.free and row in self._seen else float(info["evaluation"]["seconds"])
@@ -216,10 +216,13 @@ class Meter(VecEnvWrapper):
 def _agent(
     algorithm: Algorithm, arguments: Mapping[str, Any], seed: int, budget: float, free: bool
 ) -> Trace:
-    """The search of a Stable-Baselines3 algorithm."""
+    """Search with a Stable-Baselines3 algorithm."""
     table = accuracies()
     env = NASVectorEnv(table.search_space, table, autoreset_mode="SameStep")
-    meter = Meter((VecWholeArchitecture if algorithm.whole else NASVecEnv)(env), budget, free)
+    vec_env: VecEnv = NASVecEnv(env)
+    if algorithm.whole:
+        vec_env = VecWholeArchitecture(vec_env)
+    meter = Meter(vec_env, budget, free)
     agent = make_agent(algorithm.agent, meter, arguments, seed)
     with suppress(BudgetSpent):
         agent.learn(10**9)
@@ -228,7 +231,7 @@ def _agent(
 
 @dataclass(frozen=True)
 class Result:
-    """What the searches of one algorithm found under one budget."""
+    """Results of one algorithm under one budget."""
 
     algorithm: str
     budget: int
@@ -266,7 +269,7 @@ def measure(
     budgets: Sequence[int],
     free: bool,
 ) -> list[Result]:
-    """Makes all searches of an algorithm; one search tells what each smaller budget finds."""
+    """Make all searches of an algorithm; each also gives the results of smaller budgets."""
     algorithm = ALGORITHMS.get(name, Algorithm(name))
     started = time.perf_counter()
     together = load_strategy(agent_entry(algorithm.agent)) is not None
@@ -325,7 +328,7 @@ HEAD = (
 
 
 def record(result: Result, results: Sequence[Result]) -> dict[str, Any]:
-    """The JSON of one line."""
+    """Return the JSON object of one line."""
     rea = next((r for r in results if (r.algorithm, r.budget) == ("REA", result.budget)), None)
     tests: dict[str, Any] = {}
     if rea is not None and rea is not result:
@@ -336,7 +339,7 @@ def record(result: Result, results: Sequence[Result]) -> dict[str, Any]:
 
 
 def hardware(processes: int) -> str:
-    """What it was measured on."""
+    """Describe the hardware and software."""
     info = Path("/proc/cpuinfo")
     names = [
         line.partition(":")[2].strip()
@@ -349,7 +352,7 @@ def hardware(processes: int) -> str:
 
 
 def prepare(names: Sequence[str]) -> None:
-    """What each process does before it searches: loads the tables, and tries each algorithm."""
+    """Prepare a process: load the tables, and try each algorithm."""
     torch.set_num_threads(1)
     finals()
     for name in names:
@@ -365,7 +368,7 @@ def workers(processes: int, names: Sequence[str]) -> ProcessPoolExecutor:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -398,7 +401,7 @@ def main() -> None:
 
 
 def _time(pool: ProcessPoolExecutor, processes: int, names: Sequence[str], seeds: range) -> None:
-    """Prints how long the searches take, beside what they may take."""
+    """Print the duration of the searches, beside its limit."""
     print("| algorithm | searches | may take, s | took, s | CPU time, s |\n|---|---|---|---|---|")
     for name in names:
         [result] = measure(pool, processes, name, seeds, BUDGETS[:1], False)

@@ -32,7 +32,7 @@ CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 
 def main(
     rows: Annotated[
-        int | None, typer.Option(help="Count only so many rows, drawn at random.")
+        int | None, typer.Option(help="Number of rows to count, drawn at random; all by default.")
     ] = None,
 ) -> None:
     """Count, and print how many rows agree; exit with 1 if one differs otherwise."""

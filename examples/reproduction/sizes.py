@@ -29,7 +29,7 @@ from nas_gym.families.nasbench101.search_space import MAX_VERTICES
 
 
 def sequences(search_space: SearchSpace) -> int:
-    """Valid sequences of choices."""
+    """Return valid sequences of choices."""
     return search_space.size
 
 
@@ -71,7 +71,7 @@ class Figure:
     count: Callable[[SearchSpace], int] = sequences
 
     def verdict(self, ours: int) -> str:
-        """Whether ours agrees with the published figure."""
+        """Say if ours agrees with the published figure."""
         if self.published is None:
             return ""
         printed = Decimal(self.published.replace(",", ""))
@@ -103,7 +103,7 @@ NAMES = Figure("names in the tables", "423,624", "Ying et al. 2019", nasbench101
 
 
 def written(number: int) -> str:
-    """A number in full, or rounded if that would be too long."""
+    """Format a number in full, or rounded if that is too long."""
     return f"{number:,}" if number < 10**12 else f"{number:.4g}"
 
 

@@ -23,7 +23,7 @@ UNLISTED = {"ppo_mask": FOLDER / "train_ppo_mask.py"}
 
 
 def command(algo: str, given: argparse.Namespace, logs: Path) -> list[str]:
-    """The command that trains one algorithm."""
+    """Return the command that trains one algorithm."""
     program = [str(UNLISTED[algo])] if algo in UNLISTED else ["-m", "rl_zoo3.train"]
     options = {
         "--gym-packages": "nas_gym",
@@ -41,7 +41,7 @@ def command(algo: str, given: argparse.Namespace, logs: Path) -> list[str]:
 
 
 def rewards(logs: Path) -> list[float]:
-    """The rewards that the Zoo's monitor wrote down."""
+    """Return the rewards that the Zoo's monitor wrote down."""
     files = sorted(logs.rglob("*.monitor.csv"))
     return [
         float(row["r"])

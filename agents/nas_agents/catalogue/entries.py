@@ -264,7 +264,7 @@ class AgentEntry:
 
     path: str
     """``module:Class`` of a Stable-Baselines3 algorithm, or of a
-    `nas_agents.strategies.strategy.Strategy`."""
+    `nas_agents.strategies.Strategy`."""
     defaults: Callable[[Plan], Arguments]
     continuous: bool = False
     """Whether it acts through `nas_gym.wrappers.ContinuousAction`."""

@@ -16,8 +16,8 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.entries import AGENTS, AgentEntry, Plan, none
-from nas_agents.strategies.strategy import Strategy
-from nas_agents.strategies.strategy_agent import StrategyAgent
+from nas_agents.strategies import Strategy
+from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint, require, require_number, require_truth
 from nas_gym.sb3 import VecContinuousAction

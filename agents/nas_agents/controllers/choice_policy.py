@@ -1,17 +1,17 @@
-"""TD3 and DDPG where actions are scores of choices: their networks, and their replay buffer.
+"""Networks and a replay buffer for TD3 and DDPG, for actions that are scores of choices.
 
 `nas_gym.wrappers.ContinuousAction` takes the valid choice with the highest score. So the reward is
-a step function of the scores: flat nearly everywhere, while its slope is all that a deterministic
-policy gradient follows. Three things give that slope a meaning:
+a step function of the scores: flat nearly everywhere, while a deterministic policy gradient follows
+its slope alone. Three changes give that slope a meaning:
 
 1. The replay buffer keeps the choice that was taken, not the scores: one score is 1 and the others
-   are -1. The critic learns what was rewarded (as Wolpertinger's does: Dulac-Arnold et al. 2015,
-   https://arxiv.org/abs/1512.07679, algorithm 2).
+   are -1. The critic learns the value of that choice (as Wolpertinger's does: Dulac-Arnold et al.
+   2015, https://arxiv.org/abs/1512.07679, algorithm 2).
 2. The critic is linear in the scores: it gives each choice a value, as DQN's network does, and its
    slope is the difference of two choices' values wherever the scores are.
 3. The actor's scores are a softmax, so that one rises as others fall (as the relaxed discrete
    actions of Lowe et al. 2017, https://arxiv.org/abs/1706.02275, section 4.1), with bounded logits,
-   so that no choice ever is beyond recall.
+   so that every choice keeps some probability.
 
 Tensors in the networks: features (N, F), scores (N, A) in [-1, 1], values (N, 1).
 """
@@ -33,11 +33,11 @@ from torch import Tensor, nn
 from nas_gym.errors import require
 
 LARGEST_LOGIT = 3.0
-"""Of five choices, the best then has a share of at most 0.99."""
+"""It limits the share of the best of five choices to 0.99."""
 
 
 class Scores(nn.Module):
-    """Logits to scores, (N, A) both: their softmax, scaled to (-1, 1)."""
+    """Logits, (N, A), to scores, (N, A): their softmax, scaled to (-1, 1)."""
 
     def forward(self, logits: Tensor) -> Tensor:
         bounded = LARGEST_LOGIT * torch.tanh(logits / LARGEST_LOGIT)
@@ -50,8 +50,8 @@ class ValueOfScores(nn.Module):
     Args:
         features_dim: F.
         choices: A.
-        net_arch: The sizes of the hidden layers.
-        activation: Between them.
+        net_arch: Sizes of the hidden layers.
+        activation: Activation between them.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ValueOfScores(nn.Module):
 
 
 class ChoiceActor(Actor):
-    """TD3's actor with `Scores` in the place of its last layer's tanh."""
+    """TD3's actor with `Scores` instead of its last layer's tanh."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -114,19 +114,19 @@ class ChoicePolicy(TD3Policy):
 
 
 class ChoiceReplayBuffer(NStepReplayBuffer):
-    """Keeps the choices that were taken in the place of their scores.
+    """Stores the choices that were taken instead of their scores.
 
-    The next observation says which: it has one entry more, c + 1 for choice c.
+    They are read off the next observation, which has one entry more: c + 1 for choice c.
 
     Args:
-        buffer_size: How many steps it keeps, of all N environments together.
+        buffer_size: Number of steps that it stores, of all N environments together.
         observation_space: Partial architectures, `MultiDiscrete` with one axis.
         action_space: The scores of A choices.
-        *arguments: Stable-Baselines3's.
-        **keywords: The same; ``n_steps`` and ``gamma`` of the returns among them.
+        *arguments, **keywords: As in Stable-Baselines3; ``n_steps`` and ``gamma`` of the returns
+            among them.
 
     Raises:
-        InvalidSettings: the observations are none of partial architectures.
+        InvalidSettings: the observations are not partial architectures.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class ChoiceReplayBuffer(NStepReplayBuffer):
         done: NDArray[Any],
         infos: list[dict[str, Any]],
     ) -> None:
-        """Adds a step of N environments: (N, T) observations, (N, A) scores."""
+        """Add a step of N environments: (N, T) observations, (N, A) scores."""
         episodes, decisions = np.nonzero((obs == 0) & (next_obs > 0))
         taken = np.full_like(action, -1.0)
         taken[episodes, next_obs[episodes, decisions] - 1] = 1.0

@@ -1,10 +1,10 @@
-"""The LSTM controller of NAS (Zoph & Le 2017, https://arxiv.org/abs/1611.01578, sections 3.1, 3.3),
+"""The LSTM controller of NAS (Zoph & Le 2017, https://arxiv.org/abs/1611.01578, sections 3.1, 3.3).
 
-NASNet (Zoph et al. 2018) and ENAS (Pham et al. 2018), as a features extractor of
+NASNet's (Zoph et al. 2018) and ENAS's (Pham et al. 2018) too, as a features extractor of
 Stable-Baselines3; `nas_agents.controllers.lstm_policy` has the policies.
 
 The observation is the whole prefix of choices, so the controller needs no hidden state between
-steps, and no recurrent algorithm: what the LSTM says is a function of the observation. It is
+steps, and no recurrent algorithm: the LSTM's output is a function of the observation. It is
 computed once for all prefixes of an episode in a batch, and step by step while an episode is
 under way.
 """
@@ -19,20 +19,20 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 
-from nas_agents.controllers.policies import NEVER
 from nas_agents.controllers.settings import controller_settings
 from nas_agents.controllers.steps import controller_steps, kind_of
-from nas_gym.errors import InvalidSettings
+from nas_agents.strategies.softmax_table import NEVER
+from nas_gym import InvalidSettings
 from nas_gym.search_spaces import Decision
 
 
-class _Reading(NamedTuple):
-    """What the LSTM said of N prefixes whose next decisions are in the same step."""
+class _Cache(NamedTuple):
+    """The LSTM's outputs for N prefixes whose next decisions are in the same step."""
 
-    key: tuple[Any, ...]
-    """What it depends on besides the prefixes: the parameters."""
-    choices: torch.Tensor  # (N, T): what was read
-    outputs: torch.Tensor  # (N, steps read, H)
+    parameters: tuple[Any, ...]
+    """The parameters' identities and versions when it was computed."""
+    choices: torch.Tensor  # (N, T)
+    outputs: torch.Tensor  # (N, steps, H)
     state: tuple[torch.Tensor, torch.Tensor]
 
 
@@ -41,12 +41,12 @@ class LSTMController(BaseFeaturesExtractor):
 
     Args:
         observation_space: Partial architectures, as nas_gym's environments have them.
-        settings: A name in `controller_settings.CONTROLLERS`, or the settings that differ from the
-            defaults.
-        decisions: What is decided; default: what the observation space tells.
+        settings: A name in `nas_agents.controllers.settings.CONTROLLERS`, or the settings that
+            differ from the defaults.
+        decisions: The search space's decisions; by default the observation space's attribute.
 
     Raises:
-        InvalidSettings: the observations are no partial architectures.
+        InvalidSettings: the settings are not valid, or the observations not partial architectures.
     """
 
     step: torch.Tensor
@@ -63,47 +63,55 @@ class LSTMController(BaseFeaturesExtractor):
         settings: str | Mapping[str, Any] | None = None,
         decisions: Sequence[Decision] | None = None,
     ) -> None:
-        self.settings = chosen = controller_settings(settings)
+        chosen = controller_settings(settings)
         super().__init__(observation_space, chosen.hidden_size)
+        self.settings = chosen
         decisions = decisions or getattr(observation_space, "decisions", None)
         if decisions is None:
             raise InvalidSettings(
-                f"controller: {observation_space} does not tell its decisions; use an environment "
+                f"controller: {observation_space} does not state its decisions; use an environment "
                 "of nas_gym as it is, or give the features extractor the search space's decisions"
             )
         steps = controller_steps(decisions, chosen.shared, chosen.index_attention)
         for name in ("step", "token", "logit", "valid", "anchor", "score_scale"):
             self.register_buffer(name, torch.from_numpy(getattr(steps, name)), persistent=False)
-        self.joint = bool((self.step.diff() == 0).any())  # a step may make several decisions
+        self.joint = bool((self.step.diff() == 0).any())  # some step makes several decisions
         self.anchored = bool((self.anchor >= 0).any())
         self.selects = bool(((self.anchor == 0) | (self.anchor == 1)).any())
-        size, bias = chosen.hidden_size, chosen.bias
-        places = int(self.step[-1]) + 1 if chosen.shared else 1
-        self.place = nn.Parameter(torch.empty(places, size))  # the first is the start token
-        self.embedding = nn.Embedding(steps.tokens + 1, size, padding_idx=0)
-        self.lstm = nn.LSTM(size, size, chosen.layers, bias, batch_first=True)
-        self.softmaxes = nn.Linear(size, max(1, steps.logits), bias or chosen.favoured_ops > 0)
+
+        size = chosen.hidden_size
+        num_places = int(self.step[-1]) + 1 if chosen.shared else 1
+        self.place = nn.Parameter(torch.empty(num_places, size))  # the first is the start token
+        self.embedding = nn.Embedding(steps.num_tokens + 1, size, padding_idx=0)
+        self.lstm = nn.LSTM(size, size, chosen.layers, chosen.bias, batch_first=True)
+        biased = chosen.bias or chosen.favoured_ops > 0
+        self.softmaxes = nn.Linear(size, max(1, steps.num_logits), biased)
         if self.anchored:
             self.w_prev = nn.Linear(size, size, bias=False)
             self.w_curr = nn.Linear(size, size, bias=False)
             self.v = nn.Linear(size, 1, bias=False)
         if self.selects:
             self.inputs = nn.Parameter(torch.empty(2, size))
+
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -chosen.init_range, chosen.init_range)
         with torch.no_grad():
             self.embedding.weight[0] = 0.0
         self._favour_operations(decisions)
-        self._read: _Reading | None = None
+        self._cache: _Cache | None = None
 
     def _favour_operations(self, decisions: Sequence[Decision]) -> None:
-        """Sets the two biases of `ControllerSettings.favoured_ops`."""
-        favour, favoured = torch.zeros(self.valid.shape), self.settings.favoured_ops
+        """Set the two biases of `ControllerSettings.favoured_ops`."""
+        favour = torch.zeros(self.valid.shape)
+        favoured = self.settings.favoured_ops
         if favoured:
             nn.init.zeros_(self.softmaxes.bias)
             cells = [decision.name.partition("/")[0] for decision in decisions]
-            ops = [n for n, each in enumerate(decisions) if kind_of(each) == "op"]
-            ops = [number for number in ops if cells[number] in ("normal", "reduction")]
+            ops = [
+                number
+                for number, decision in enumerate(decisions)
+                if kind_of(decision) == "op" and cells[number] in ("normal", "reduction")
+            ]
             normal = [number for number in ops if cells[number] == "normal"]
             with torch.no_grad():
                 self.softmaxes.bias[self.logit[ops, :favoured]] = 10.0
@@ -112,7 +120,7 @@ class LSTMController(BaseFeaturesExtractor):
         self.register_buffer("favour", favour, persistent=False)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """(N, H) of N prefixes: (N, T) integers, or their one-hot codes as SB3 makes them."""
+        """Return the features, (N, H), of prefixes: (N, T) integers, or SB3's one-hot codes."""
         if observations.shape[1] != len(self.token):
             sizes = self.valid.sum(1) + 1
             parts = observations.split(sizes.tolist(), dim=1)
@@ -120,17 +128,20 @@ class LSTMController(BaseFeaturesExtractor):
         return self.outputs(observations)[0]
 
     def logits(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The features, (N, H), and the logits of the next decisions, (N, A), of prefixes, (N, T).
+        """Return features, (N, H), and the next decisions' logits, (N, A), of (N, T) prefixes.
 
         A finished architecture's are those of its last decision; they have no meaning.
         """
+        settings = self.settings
         features, anchors, decision = self.outputs(observations)
         logits = self.softmaxes(features).gather(1, self.logit[decision])
+
+        # Attention over hidden states and skip connections
         attended = self.anchor[decision] >= 0
         if self.anchored:
             score = self.v((self.w_prev(anchors) + self.w_curr(features)[:, None]).tanh())[..., 0]
             logits = torch.where(attended, self.score_scale[decision] * score, logits)
-        settings = self.settings
+
         if settings.temperature is not None:
             logits = logits / settings.temperature
         if settings.tanh_constant is not None:
@@ -143,9 +154,11 @@ class LSTMController(BaseFeaturesExtractor):
     def outputs(
         self, observations: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The LSTM's output of the next decision's step, (N, H); the anchors that attention scores
+        """Run the LSTM over prefixes, (N, T).
 
-        its choices by, (N, A, H); and the next decision, (N,), of prefixes, (N, T).
+        Returns:
+            The output of the next decision's step, (N, H); the anchors by which attention scores
+            its choices, (N, A, H); and the next decision, (N,).
         """
         decided = (observations > 0).sum(1)
         steps = self.step[decided]
@@ -154,9 +167,9 @@ class LSTMController(BaseFeaturesExtractor):
             longest, rows = _longest(observations)
             outputs, _ = self._run(longest, 0, int(steps.max()) + 1, None)
         else:
-            outputs = self._go_on(observations, int(steps[0]) + 1)
+            outputs = self._extended(observations, int(steps[0]) + 1)
             rows = torch.arange(len(steps), device=steps.device)
-        features = outputs[rows, steps]
+        features = outputs[rows, steps]  # (N, H)
         if not self.anchored:
             return features, features, decision
         inputs = self.inputs if self.selects else outputs.new_zeros(2, outputs.shape[2])
@@ -170,16 +183,16 @@ class LSTMController(BaseFeaturesExtractor):
         last: int,
         state: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
-        """The LSTM's outputs of the steps from ``first`` to ``last``, (N, last - first, H).
+        """Return the LSTM's outputs of steps ``first`` to ``last``, (N, last - first, H).
 
-        The input of a step is the embedding of the choice of the one before; after an anchor point,
-        it is the sum of all of its choices' embeddings.
+        The input of a step is the embedding of the choice of the previous step; after an anchor
+        point, it is the sum of the embeddings of all its choices.
         """
         places = torch.arange(len(self.token), device=observations.device)
         embedded = self.embedding(self.token[places, observations.long()])  # (N, T, H)
         if self.joint:
-            number, size = int(self.step[-1]), self.settings.hidden_size
-            zeros = embedded.new_zeros(len(embedded), number, size)
+            num_steps = int(self.step[-1])
+            zeros = embedded.new_zeros(len(embedded), num_steps, self.settings.hidden_size)
             embedded = zeros.index_add(1, self.step[:-1], embedded)  # (N, S, H)
         start = self.place[0].expand(len(embedded), 1, -1)
         if self.settings.shared:
@@ -188,35 +201,41 @@ class LSTMController(BaseFeaturesExtractor):
         outputs, state = self.lstm(inputs[:, first:last], state)
         return outputs, state
 
-    def _go_on(self, observations: torch.Tensor, length: int) -> torch.Tensor:
-        """The outputs of the first ``length`` steps, (N, length, H), of prefixes of that length.
+    def _extended(self, observations: torch.Tensor, length: int) -> torch.Tensor:
+        """Return the outputs, (N, length, H), of prefixes that are read in ``length`` steps.
 
-        Where the last call had the beginnings of the same prefixes, under the same parameters, only
-        what is new is read.
+        If the last call had beginnings of the same prefixes, under the same parameters, only the
+        steps after these are computed.
         """
-        known, read = 0, self._read
-        key = tuple((each.data_ptr(), each._version) for each in self.parameters())
-        made_before = self.step[:-1] < length - 1
-        choices = observations * made_before  # those that the LSTM reads
-        if read is not None and read.key == key and len(read.choices) == len(choices):
-            known = read.outputs.shape[1]
-            made = self.step[:-1] < known - 1
-            if known > length or not torch.equal(read.choices, choices * made):
-                known = 0
-        if known == length:
-            assert read is not None
-            return read.outputs
-        outputs, state = self._run(choices, known, length, read.state if read and known else None)
-        if read is not None and known:
-            outputs = torch.cat([read.outputs, outputs], dim=1)
-        self._read = _Reading(key, choices.clone(), outputs, state)
+        parameters = tuple((each.data_ptr(), each._version) for each in self.parameters())
+        choices = observations * (self.step[:-1] < length - 1)  # those that the LSTM reads
+        cache = self._cache
+        if cache is not None and not self._begins(cache, parameters, choices, length):
+            cache = None
+
+        start = cache.outputs.shape[1] if cache else 0
+        if cache and start == length:
+            return cache.outputs
+        outputs, state = self._run(choices, start, length, cache.state if cache else None)
+        if cache:
+            outputs = torch.cat([cache.outputs, outputs], dim=1)
+        self._cache = _Cache(parameters, choices.clone(), outputs, state)
         return outputs
+
+    def _begins(
+        self, cache: _Cache, parameters: tuple[Any, ...], choices: torch.Tensor, length: int
+    ) -> bool:
+        """Return True if the cache is of the first steps of these prefixes, (N, T)."""
+        cached = cache.outputs.shape[1]
+        if cache.parameters != parameters or len(cache.choices) != len(choices) or cached > length:
+            return False
+        return torch.equal(cache.choices, choices * (self.step[:-1] < cached - 1))
 
 
 def _longest(observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The prefixes, (N, T), that begin no other of them, (L, T); and for each the one it begins.
+    """Return the prefixes that begin no other one, (L, T), and for each its row there, (N,).
 
-    In the order of `unique` a prefix comes directly before those that it begins.
+    `unique` sorts: a prefix stands directly before those that it begins.
     """
     ordered, places = torch.unique(observations, dim=0, return_inverse=True)
     begins = ((ordered[:-1] == ordered[1:]) | (ordered[:-1] == 0)).all(1)

@@ -1,4 +1,4 @@
-"""The LSTM controller as a policy of Stable-Baselines3 and of sb3-contrib's MaskablePPO:
+"""The LSTM controller as a policy of Stable-Baselines3 and of sb3-contrib's MaskablePPO.
 
     MaskablePPO(MaskableControllerPolicy, env, policy_kwargs={"controller": "nasnet"})
 
@@ -21,10 +21,11 @@ from torch import nn
 from nas_agents.controllers.lstm import LSTMController
 from nas_agents.controllers.settings import controller_settings
 from nas_gym.errors import require
+from nas_gym.settings import validated
 
 
 class _Heads(nn.Module):
-    """Hands the controller's logits to the policy, and its features to the value head."""
+    """Passes the controller's logits to the policy, and its features to the value head."""
 
     def __init__(self, value_gradient: bool) -> None:
         super().__init__()
@@ -41,7 +42,7 @@ class _Heads(nn.Module):
 
 
 class _ControllerPolicy(BasePolicy):
-    """What both policies add to their bases: logits from the controller, and no networks else.
+    """Mix-in of both policies: the logits are the controller's, without further networks.
 
     Args:
         observation_space: Partial architectures, as nas_gym's environments have them.
@@ -49,11 +50,11 @@ class _ControllerPolicy(BasePolicy):
         lr_schedule: The learning rate.
         controller: A name in `nas_agents.controllers.settings.CONTROLLERS`, or the settings that
             differ from the defaults of `ControllerSettings`.
-        value_gradient: Whether the value head's error also teaches the LSTM.
+        value_gradient: Pass the gradient of the value head's error on to the LSTM.
         **keywords: As in the base.
 
     Raises:
-        InvalidSettings: the controller is not known, or cannot act in these spaces.
+        InvalidSettings: an argument is not valid, or the controller cannot act in these spaces.
     """
 
     features_extractor: LSTMController
@@ -62,6 +63,7 @@ class _ControllerPolicy(BasePolicy):
     mlp_extractor: Any
     value_net: nn.Linear
 
+    @validated
     def __init__(
         self,
         observation_space: spaces.Space[Any],
@@ -118,19 +120,19 @@ class _ControllerPolicy(BasePolicy):
     def extract_features(  # type: ignore[override]
         self, obs: PyTorchObs, features_extractor: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The controller's features, (N, H), and its logits, (N, A); ``obs`` as it is."""
+        """Return the controller's features, (N, H), and logits, (N, A)."""
         assert isinstance(obs, torch.Tensor)
         return self.features_extractor.logits(obs)
 
     def get_distribution(self, obs: PyTorchObs, action_masks: Any = None) -> Any:
-        """The distribution of the next decisions of N partial architectures, (N, T)."""
+        """Return the distribution of the next decisions of N partial architectures, (N, T)."""
         distribution = self._get_action_dist_from_latent(self.extract_features(obs)[1])
         if action_masks is not None:
             distribution.apply_masking(action_masks)
         return distribution
 
     def predict_values(self, obs: PyTorchObs) -> torch.Tensor:
-        """The values of N partial architectures, (N, 1)."""
+        """Return the values of N partial architectures, (N, 1)."""
         values: torch.Tensor = self.value_net(self.extract_features(obs)[0])
         return values
 

@@ -1,4 +1,4 @@
-"""Policies of Stable-Baselines3's algorithms, for the observations of nas_gym."""
+"""Policies for Stable-Baselines3's algorithms in nas_gym's environments."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import nn
+from torch import Tensor
 
-NEVER = -1e8
-"""The logit of a choice that cannot be made, as in sb3-contrib: its probability is 0, and so is its
-part of the entropy."""
+from nas_agents.strategies.softmax_table import SoftmaxTable, evaluate
+from nas_gym.settings import NonNegative, validated
 
 
 class OneHot(FlattenExtractor):
     """The one-hot code of a `MultiDiscrete` observation, (N, sum of its sizes).
 
     Stable-Baselines3 computes the same code, but counts its entries in NumPy's integers, which
-    PyTorch's LSTM does not take for a size.
+    PyTorch's LSTM does not accept as a size.
     """
 
     def __init__(self, observation_space: spaces.Space[Any]) -> None:
@@ -37,7 +36,7 @@ class LstmPolicy(RecurrentActorCriticPolicy):
 
 
 class IndependentLogits(BasePolicy):
-    """A softmax of its own for each decision, whatever was chosen before: T x A parameters.
+    """A `SoftmaxTable` as a policy: each decision is independent of earlier choices.
 
     The policy of REINFORCE in NAS-Bench-201 (Dong & Yang 2020, https://arxiv.org/abs/2001.00326;
     AutoDL-Projects, exps/NAS-Bench-201-algos/reinforce.py) and NAS-Bench-101. It acts in the
@@ -47,18 +46,20 @@ class IndependentLogits(BasePolicy):
         observation_space: Partial architectures, `MultiDiscrete` of T entries.
         action_space: `Discrete`, or `MultiDiscrete` of T entries.
         lr_schedule: The learning rate.
-        init_std: The standard deviation of the first logits, around 0.
+        init_std: Standard deviation of the initial logits, around 0.
         optimizer_class, optimizer_kwargs: As in every policy of Stable-Baselines3.
+
+    Raises:
+        InvalidSettings: an argument is not valid.
     """
 
-    beyond: torch.Tensor  # (T, A) bool
-
+    @validated
     def __init__(
         self,
         observation_space: spaces.MultiDiscrete,
         action_space: spaces.Discrete | spaces.MultiDiscrete,
         lr_schedule: Schedule,
-        init_std: float = 1e-3,
+        init_std: NonNegative = 1e-3,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
@@ -68,54 +69,42 @@ class IndependentLogits(BasePolicy):
             optimizer_class=optimizer_class,
             optimizer_kwargs=optimizer_kwargs,
         )
-        sizes = torch.as_tensor(observation_space.nvec.astype("int64") - 1)  # (T,)
         self.whole = isinstance(action_space, spaces.MultiDiscrete)
-        self.logits = nn.Parameter(init_std * torch.randn(len(sizes), int(sizes.max())))  # (T, A)
-        beyond = torch.arange(self.logits.shape[1]) >= sizes[:, None]
-        self.ragged = bool(beyond.any())
-        self.register_buffer("beyond", beyond)
+        self.table = SoftmaxTable((observation_space.nvec - 1).tolist(), init_std)
         self.optimizer = optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
             **self.optimizer_kwargs,
         )
 
-    def log_probabilities(
-        self, observations: torch.Tensor, action_masks: Any = None
-    ) -> torch.Tensor:
-        """(N, A) for the next decision of N partial architectures; (T, A) of whole ones."""
-        logits: torch.Tensor = self.logits
-        if self.ragged:
-            logits = logits.masked_fill(self.beyond, NEVER)
+    def log_probs(self, observations: Tensor, action_masks: Any = None) -> Tensor:
+        """Return log-probabilities: (N, A) of the next decisions, or (T, A) of whole networks."""
         if self.whole:
-            return logits.log_softmax(-1)
-        decided = (observations > 0).sum(1).clamp(max=len(logits) - 1)
-        logits = logits[decided]
+            return self.table.log_probs()
+        decisions = (observations > 0).sum(1).clamp(max=observations.shape[1] - 1)
+        masks = None
         if action_masks is not None:
-            valid = torch.as_tensor(action_masks, dtype=torch.bool, device=logits.device)
-            logits = logits.masked_fill(~valid.reshape(logits.shape), NEVER)
-        return logits.log_softmax(-1)
+            masks = torch.as_tensor(action_masks, dtype=torch.bool, device=decisions.device)
+            masks = masks.reshape(len(decisions), -1)
+        return self.table.log_probs(decisions, masks)
 
     def evaluate_actions(
-        self, observations: torch.Tensor, actions: torch.Tensor, action_masks: Any = None
-    ) -> tuple[None, torch.Tensor, torch.Tensor]:
-        """No values; the actions' log-probabilities, (N,), and the policy's entropies, (N,)."""
-        log_p = self.log_probabilities(observations, action_masks)
+        self, observations: Tensor, actions: Tensor, action_masks: Any = None
+    ) -> tuple[None, Tensor, Tensor]:
+        """Return None for values, the actions' log-probabilities, (N,), and entropies, (N,)."""
+        log_probs, entropy = evaluate(self.log_probs(observations, action_masks), actions)
         if self.whole:
-            chosen = log_p.expand(len(actions), -1, -1).gather(2, actions[:, :, None])
-            entropy = -(log_p.exp() * log_p).sum()
-            return None, chosen.sum((1, 2)), entropy.expand(len(actions))
-        entropy = -(log_p.exp() * log_p).sum(-1)
-        return None, log_p.gather(1, actions[:, None])[:, 0], entropy
+            return None, log_probs.sum(1), entropy.sum(1)
+        return None, log_probs, entropy
 
     def _predict(
         self, observation: PyTorchObs, deterministic: bool = False, action_masks: Any = None
-    ) -> torch.Tensor:
-        assert isinstance(observation, torch.Tensor)
-        log_p = self.log_probabilities(observation, action_masks)
+    ) -> Tensor:
+        assert isinstance(observation, Tensor)
+        log_probs = self.log_probs(observation, action_masks)
         if deterministic:
-            best = log_p.argmax(-1)
+            best = log_probs.argmax(-1)
             return best.expand(len(observation), -1) if self.whole else best
         if self.whole:
-            return torch.multinomial(log_p.exp(), len(observation), replacement=True).T
-        return torch.multinomial(log_p.exp(), 1)[:, 0]
+            return torch.multinomial(log_probs.exp(), len(observation), replacement=True).T
+        return torch.multinomial(log_probs.exp(), 1)[:, 0]

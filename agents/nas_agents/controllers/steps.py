@@ -1,17 +1,17 @@
-"""How an LSTM controller reads and makes the decisions of a search space.
+"""Assigns the decisions of a search space to an LSTM controller's steps, softmaxes and embeddings.
 
-The decisions' names and labels settle it:
+The assignment follows from the decisions' names and labels:
 
 - The kind of a decision is the last part of its name without its number: ``op`` for
   ``normal/block_2/op_1`` and ``normal/block_3/op_2``, ``edge`` for ``edge 3<-1``. Decisions of one
   kind share a softmax. A label stands for the same logit and the same embedding wherever it is a
   choice of that kind; so a selection among the hidden states has as many logits as there are
   states, whichever of them exist already.
-- A decision with the labels of a skip connection (`SKIPS`), named ``layer_I/.../..._J``, asks
-  whether the output of layer J goes to layer I. All of a layer's make up one step of the LSTM, its
-  anchor point, as in NAS (Zoph & Le 2017, section 3.3) and in ENAS (Pham et al. 2018, section 2.3):
-  they are drawn independently of each other.
-- Every other decision is a step of its own.
+- A decision with the labels of a skip connection (`SKIPS`), named ``layer_I/.../..._J``, connects
+  the output of layer J to layer I, or not. All of a layer's form one step of the LSTM, its anchor
+  point, as in NAS (Zoph & Le 2017, section 3.3) and in ENAS (Pham et al. 2018, section 2.3): they
+  are drawn independently of each other.
+- Every other decision has its own step.
 - A decision among hidden states, ``CELL/node_3/index_1``, can be scored by attention over these as
   ENAS's released micro search does it. A state's anchor is the step after its block's last
   decision, the first whose output has read the whole block; a cell's inputs have learned vectors.
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from nas_gym.search_spaces import Decision
 
 SKIPS: dict[tuple[str, ...], float] = {("no", "yes"): 1.0, ("not an input", "an input"): 0.5}
-"""The labels of ENAS's and of NAS's skip connections, and c, the logits of which are (-c q, c q):
+"""The labels of ENAS's and of NAS's skip connections, and c of their logits (-c q, c q):
 ENAS's released code has (-q, q), and NAS (section 3.3) the probability sigmoid(q)."""
 INPUTS = ("h_{i-1}", "h_i")
 """The labels of a cell's inputs."""
@@ -45,31 +45,31 @@ class ControllerSteps:
     step: NDArray[np.int64]
     """(T + 1,): the step, from 0, that makes each decision; the last entry is S."""
     token: NDArray[np.int64]
-    """(T, A + 1): the embedding of each observation of a decision: 0 where it is not made, or does
-    not have so many choices, and then from 1 on."""
+    """(T, A + 1): the embedding of each observation of a decision: 0 if it is not made yet or the
+    choice does not exist, otherwise from 1 on."""
     logit: NDArray[np.int64]
-    """(T, A): which of all softmaxes' logits is that of each choice; 0 where there is none."""
+    """(T, A): index of each choice's logit among those of all softmaxes; 0 if there is none."""
     valid: NDArray[np.bool_]
-    """(T, A): whether a decision has so many choices."""
+    """(T, A): True for choices that a decision has."""
     anchor: NDArray[np.int64]
-    """(T, A): where attention scores a choice, what it reads: 0 and 1 are learned vectors of a
+    """(T, A): input of attention, for choices that it scores: 0 and 1 are learned vectors of a
     cell's inputs, 2 + s is the LSTM's output in step s; otherwise -1."""
     score_scale: NDArray[np.float32]
-    """(T, A): what attention's score q is multiplied by: -c and c for a skip's "no" and "yes", with
-    c as in `SKIPS`; otherwise 1."""
-    tokens: int
-    """How many embeddings there are, the first left out."""
+    """(T, A): factor of attention's score q: -c and c for a skip's "no" and "yes", with c as in
+    `SKIPS`; otherwise 1."""
+    num_tokens: int
+    """Number of embeddings without the first."""
     kinds: dict[str, list[str]]
     """The labels of each kind of softmax, in the order of their logits."""
 
     @property
-    def logits(self) -> int:
-        """How many logits all softmaxes have together."""
+    def num_logits(self) -> int:
+        """Number of logits of all softmaxes together."""
         return sum(map(len, self.kinds.values()))
 
 
 def kind_of(decision: Decision) -> str:
-    """The last part of a decision's name without its number."""
+    """Return the last part of a decision's name without its number."""
     last = decision.name.rpartition("/")[2]
     return _NUMBER.sub("", last) or last
 
@@ -77,13 +77,13 @@ def kind_of(decision: Decision) -> str:
 def controller_steps(
     decisions: Sequence[Decision], shared: bool = True, index_attention: bool = False
 ) -> ControllerSteps:
-    """The steps of a search space's decisions.
+    """Assign a search space's decisions to steps.
 
     Args:
         decisions: All of them, in order.
-        shared: Whether decisions of one kind share a softmax, and their embeddings; otherwise each
-            has its own.
-        index_attention: Whether decisions among hidden states are scored by attention over these.
+        shared: Let decisions of one kind share a softmax and their embeddings; otherwise each has
+            its own.
+        index_attention: Score decisions among hidden states by attention over these.
     """
     most = max(len(decision.choices) for decision in decisions)
     step = np.zeros(len(decisions) + 1, dtype=np.int64)
@@ -125,7 +125,7 @@ def controller_steps(
 
 
 def _source(decision: Decision) -> str:
-    """Which layer a skip connection comes from, ``layer_J``; "" for any other decision."""
+    """Return the layer a skip connection starts at, ``layer_J``; "" for any other decision."""
     match = _SKIP.match(decision.name)
     if match is None or decision.choices not in SKIPS:
         return ""

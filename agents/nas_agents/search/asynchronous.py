@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
 from nas_agents.search.run_folder import EPISODES, Kinds, RunFolder, check_lines
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.search_spaces import Choices
 

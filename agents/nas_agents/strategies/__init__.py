@@ -1,1 +1,10 @@
-"""Algorithms that propose whole architectures and observe what they are worth; one a file."""
+"""Strategies: search algorithms that propose whole architectures and observe their rewards.
+
+`Strategy` is the base, with random draws, mutations and neighbours for every search space; each
+algorithm is one file. `nas_agents.strategies.as_agent.StrategyAgent` runs a strategy as a
+Stable-Baselines3 algorithm, and `nas_agents.strategies.side_by_side` repeats it under many seeds.
+"""
+
+from nas_agents.strategies.base import Strategy
+
+__all__ = ["Strategy"]

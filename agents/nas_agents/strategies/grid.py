@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from nas_agents.strategies.strategy import Strategy
-from nas_gym import SearchSpace
-from nas_gym.errors import require, require_integer
+from nas_agents.strategies.base import Strategy
+from nas_gym import InvalidSettings, SearchSpace
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Positive, Seed, validated
 
 
 class Grid(Strategy):
@@ -17,42 +17,49 @@ class Grid(Strategy):
 
     The sequences are numbered as mixed-radix numbers, the first decision being the most
     significant digit, and every ``stride``-th is proposed, round and round. In a conditional search
-    space, the digit of a decision selects among the choices that are valid there; of the numbers
-    that mean the same sequence, the first counts. When all were proposed, the walk starts again.
+    space, the digit of a decision selects among its valid choices; of several numbers that stand
+    for the same sequence, the first counts. After the last sequence, the walk starts again.
 
     Args:
-        search_space: Whose sequences of choices are proposed.
+        search_space: Search space of the proposals.
         seed: Has no effect: nothing is drawn.
-        stride: From one number to the next; default: about the golden ratio times how many there
-            are, so that a walk cut short is spread evenly too. 1 walks in order.
+        stride: Distance between two numbers of the walk; 1 walks in order. By default about the
+            golden ratio times their count, so that a walk cut short is spread evenly too.
 
     Raises:
-        InvalidSettings: the stride is no integer of at least 1, or would leave sequences out.
+        InvalidSettings: an argument is not valid, or the stride would leave sequences out.
     """
 
+    @validated
     def __init__(
-        self, search_space: SearchSpace, seed: int | None = None, stride: int | None = None
+        self,
+        search_space: SearchSpace,
+        seed: Seed | None = None,
+        stride: Positive | None = None,
     ) -> None:
         super().__init__(search_space, seed)
         self.numbers = math.prod(search_space.num_valid)
-        """How many numbers there are: as many as sequences, or more in conditional ones."""
-        if stride is None:
-            stride = max(1, (math.isqrt(5 * self.numbers**2) - self.numbers) // 2)
-            while math.gcd(stride, self.numbers) > 1:
-                stride += 1
-        require_integer("stride", stride, least=1)
-        require(
-            math.gcd(stride, self.numbers) == 1,
-            f"stride: {stride} and the {self.numbers:,} numbers of the walk have the divisor "
-            f"{math.gcd(stride, self.numbers)} in common, so it would leave sequences out; "
-            "give a stride without one, or none",
-        )
-        self.stride = stride
+        """Count of the numbers: one a sequence, or more in conditional search spaces."""
+        self.stride = stride or self._golden_stride()
+        divisor = math.gcd(self.stride, self.numbers)
+        if divisor > 1:
+            raise InvalidSettings(
+                f"stride: {stride} and the {self.numbers:,} numbers of the walk have the divisor "
+                f"{divisor} in common, so it would leave sequences out; give a stride without "
+                "one, or none"
+            )
         self._next = 0
+
+    def _golden_stride(self) -> int:
+        stride = max(1, (math.isqrt(5 * self.numbers**2) - self.numbers) // 2)
+        while math.gcd(stride, self.numbers) > 1:
+            stride += 1
+        return stride
 
     def propose(self) -> Choices:
         while True:
-            number, self._next = self._next, (self._next + self.stride) % self.numbers
+            number = self._next
+            self._next = (number + self.stride) % self.numbers
             choices = self._sequence(number)
             if not self.search_space.conditional or not number:
                 return choices
@@ -60,10 +67,10 @@ class Grid(Strategy):
                 return choices
 
     def observe(self, choices: Choices, reward: float) -> None:
-        """Learns nothing."""
+        """Ignore the reward."""
 
     def _sequence(self, number: int) -> Choices:
-        """The sequence of choices that a number means."""
+        """Return the sequence of choices that a number stands for."""
         choices = np.zeros(len(self.search_space.decisions), dtype=np.int64)
         for step in range(len(choices)):
             valid = np.flatnonzero(self.search_space.valid_choices(choices[:step]))

@@ -1,6 +1,6 @@
-"""Random search (Bergstra & Bengio 2012, https://jmlr.org/papers/v13/bergstra12a.html)
+"""Random search (Bergstra & Bengio 2012, https://jmlr.org/papers/v13/bergstra12a.html).
 
-draws every architecture at random and learns nothing: the baseline beside every other search.
+It draws every architecture at random and learns nothing: the baseline of every other search.
 """
 
 from __future__ import annotations
@@ -8,33 +8,34 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
-from nas_gym.errors import require_integer, require_truth
+from nas_gym.errors import require
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Seed, validated
 
 PATIENCE = 10_000
-"""After so many draws without a new architecture, the search space counts as used up."""
+"""Number of draws without a new architecture after which the search space counts as used up."""
 
 
 class RandomSearch(Strategy):
     """Draws every architecture at random, as `SearchSpace.sample` does.
 
     Args:
-        search_space: Whose sequences of choices are proposed.
-        seed: Of the draws.
-        repeats: Whether an architecture may be proposed again. If not, none is proposed whose
-            `Architecture.key` was proposed before, until there is no other.
+        search_space: Search space of the proposals.
+        seed: Seed of the draws.
+        repeats: If False, an architecture whose `Architecture.key` was proposed before is proposed
+            again only when there is no other.
 
     Raises:
         InvalidSettings: an argument is not valid.
     """
 
+    @validated
     def __init__(
-        self, search_space: SearchSpace, seed: int | None = None, repeats: bool = True
+        self, search_space: SearchSpace, seed: Seed | None = None, repeats: bool = True
     ) -> None:
         super().__init__(search_space, seed)
-        require_truth("repeats", repeats)
         self.repeats = repeats
 
     def propose(self) -> Choices:
@@ -43,20 +44,20 @@ class RandomSearch(Strategy):
         return self.first_new(self.sample() for _ in range(PATIENCE))
 
     def observe(self, choices: Choices, reward: float) -> None:
-        """Learns nothing."""
+        """Ignore the reward."""
 
 
 def expected_best(rewards: ArrayLike, evaluations: int) -> float:
-    """What random search's best reward is on average, exactly.
+    """Return the exact expectation of random search's best reward.
 
     Args:
-        rewards: (n,) of every sequence of choices, each as likely to be drawn as any other.
-        evaluations: How many are drawn, with repeats.
+        rewards: (n,) rewards of all sequences of choices, each of which is equally likely.
+        evaluations: Number of draws, with repeats.
 
     Raises:
-        InvalidSettings: none is drawn.
+        InvalidSettings: nothing is drawn.
     """
-    require_integer("evaluations", evaluations, least=1)
+    require(evaluations >= 1, f"evaluations: expected 1 or more, got {evaluations!r}")
     ascending = np.sort(np.asarray(rewards, dtype=np.float64))
     none_above = (np.arange(len(ascending) + 1) / len(ascending)) ** evaluations
     return float(ascending @ np.diff(none_above))

@@ -5,56 +5,56 @@ from __future__ import annotations
 from collections import deque
 from operator import itemgetter
 
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
-from nas_gym.errors import require_integer, require_number
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Positive, Seed, Share, validated
 
 
 class RegularizedEvolution(Strategy):
     """Aging evolution: the best of a random sample has a child, and the oldest dies.
 
-    A mutation gives one decision another choice, and draws what this rules out. As in the paper,
-    a sample may hold an individual twice, and children that are trained at the same time join
-    the population in the order in which they end.
+    A mutation changes the choice of one decision, and redraws later choices that this invalidates.
+    As in the paper, a sample may hold an individual twice, and children that are trained at the
+    same time join the population in the order in which they end.
 
     Args:
-        search_space: Whose sequences of choices are proposed.
-        seed: Of the draws.
-        population: P, how many individuals are alive; AmoebaNet's is 100, NAS-Bench-201's 10.
-        sample: S, how many are drawn to find a parent; AmoebaNet's is 25, NAS-Bench-201's 3.
-        identity: How probable the mutation is that changes nothing; AmoebaNet's is 0.05.
+        search_space: Search space of the proposals.
+        seed: Seed of the draws.
+        population: P, size of the population; AmoebaNet's is 100, NAS-Bench-201's 10.
+        sample: S, individuals drawn to find a parent; AmoebaNet's is 25, NAS-Bench-201's 3.
+        identity: Probability of the mutation that changes nothing; AmoebaNet's is 0.05.
 
     Raises:
         InvalidSettings: an argument is not valid.
     """
 
+    @validated
     def __init__(
         self,
         search_space: SearchSpace,
-        seed: int | None = None,
-        population: int = 100,
-        sample: int = 25,
-        identity: float = 0.0,
+        seed: Seed | None = None,
+        population: Positive = 100,
+        sample: Positive = 25,
+        identity: Share = 0.0,
     ) -> None:
         super().__init__(search_space, seed)
-        require_integer("population", population, least=1)
-        require_integer("sample", sample, least=1)
-        require_number("identity", identity, lowest=0, below=1)
-        self.population_size, self.sample_size = population, sample
+        self.population_size = population
+        self.sample_size = sample
         self.identity = identity
         self.population: deque[tuple[float, Choices]] = deque(maxlen=population)
         """(reward, choices) of the living, the oldest first."""
-        self._random = 0
-        """How many random individuals were proposed."""
+        self._num_random = 0
 
     def propose(self) -> Choices:
-        if self._random < self.population_size or not self.population:
-            self._random += 1
+        # The first P individuals are random.
+        if self._num_random < self.population_size or not self.population:
+            self._num_random += 1
             return self.sample()
+
         alive = len(self.population)
-        sample = [self.population[self.below(alive)] for _ in range(self.sample_size)]
-        _, parent = max(sample, key=itemgetter(0))
+        candidates = [self.population[self.below(alive)] for _ in range(self.sample_size)]
+        _, parent = max(candidates, key=itemgetter(0))
         if self.identity and self.uniform() < self.identity:
             return parent
         return self.mutate(parent)

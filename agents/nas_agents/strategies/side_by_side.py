@@ -1,7 +1,7 @@
-"""Independent searches side by side, each in an episode of its own of one `NASVectorEnv`.
+"""Independent searches side by side, each in its own episode of one `NASVectorEnv`.
 
-Where a search is repeated under many seeds and its children are looked up, not trained, what an
-environment costs is shared by all: 500 searches of 100 children take less than a second.
+Where a search is repeated under many seeds and its children are looked up instead of trained, all
+searches share the cost of one environment: 500 searches of 100 children take less than a second.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies.base import Strategy
 from nas_gym import NASVectorEnv
 from nas_gym.errors import require
 
 
 @dataclass(frozen=True)
 class Round:
-    """One architecture of each of N searches, and what it was worth."""
+    """Result of one architecture of each of N searches."""
 
     choices: NDArray[np.int64]
     """(N, T)."""
@@ -29,19 +29,19 @@ class Round:
     accuracy: NDArray[np.float64]
     """(N,) validation accuracy, in [0, 1]."""
     seconds: NDArray[np.float64]
-    """(N,) that the evaluation took when it was made, also where it was answered from memory: the
-    memory is that of the environment, which all N searches share."""
+    """(N,) duration of the evaluation when it was made, also where it was answered from memory:
+    all N searches share the environment's memory."""
 
 
 def side_by_side(strategies: Sequence[Strategy], env: NASVectorEnv) -> Iterator[Round]:
-    """Plays N searches round by round, without end; each sees the rewards of its own alone.
+    """Play N searches round by round, without end; each observes its own rewards only.
 
     Args:
         strategies: The N searches.
         env: N episodes in lock-step, in the mode "NextStep".
 
     Raises:
-        InvalidSettings: there are not N episodes, or the mode is another.
+        InvalidSettings: the number of episodes is not N, or the mode is another.
     """
     require(
         env.num_envs == len(strategies),
@@ -52,8 +52,8 @@ def side_by_side(strategies: Sequence[Strategy], env: NASVectorEnv) -> Iterator[
     while True:
         env.reset()
         choices = np.array([strategy.propose() for strategy in strategies])
-        for decided in choices.T:
-            _, rewards, _, _, info = env.step(decided)
+        for actions in choices.T:
+            _, rewards, _, _, info = env.step(actions)
         for strategy, own, reward in zip(strategies, choices, rewards.tolist(), strict=True):
             strategy.observe(own, reward)
         yield Round(choices, rewards, info["accuracy"], info["seconds"])

@@ -1,82 +1,119 @@
-"""A table of logits as a policy in numpy, for what learns in thousands of cheap updates."""
+"""A table of logits: a softmax for each decision, independent of the other decisions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from torch import Tensor, nn
 
 from nas_agents.strategies.gaussian_process import Floats
 from nas_gym import SearchSpace
+from nas_gym.search_spaces import Choices, Masks
+
+NEVER = -1e8
+"""The logit of a choice that cannot be made, as in sb3-contrib: its probability is 0, and so is its
+part of the entropy."""
 
 
-class SoftmaxTable:
-    """A softmax over each decision's choices, whatever was chosen before, as far as it is valid.
+class SoftmaxTable(nn.Module):
+    """T x A logits, of which those of existing and valid choices count.
 
     Args:
-        search_space: Whose sequences of choices are drawn.
-        rng: What draws them.
-        learning_rate: Adam's.
+        num_choices: (T,) number of choices of each decision; the largest is A.
+        init_std: Standard deviation of the initial logits, around 0.
     """
 
-    def __init__(
-        self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
-    ) -> None:
-        self.search_space, self.rng, self.learning_rate = search_space, rng, learning_rate
-        shape = (len(search_space.decisions), search_space.num_actions)
-        self.logits = np.zeros(shape)  # (T, A)
-        self._moments = np.zeros((2, *shape))
-        self._steps = 0
-        self._masks = np.arange(shape[1]) < np.array(search_space.num_choices)[:, None]
-        """(T, A), where they do not depend on what was chosen."""
+    beyond: Tensor  # (T, A) bool: choices that a decision does not have
 
-    def reset(self) -> None:
-        """Forgets all: every choice is as likely as any other."""
-        self.logits[:] = 0
-        self._moments[:] = 0
-        self._steps = 0
+    def __init__(self, num_choices: Sequence[int], init_std: float = 0.0) -> None:
+        super().__init__()
+        sizes = torch.as_tensor(num_choices)
+        num_actions = int(sizes.max())
+        shape = (len(sizes), num_actions)
+        self.logits = nn.Parameter(
+            init_std * torch.randn(shape) if init_std else torch.zeros(shape)
+        )
+        beyond = torch.arange(num_actions) >= sizes[:, None]
+        self.ragged = bool(beyond.any())
+        self.register_buffer("beyond", beyond)
 
-    def draw(self, number: int) -> tuple[NDArray[np.int64], Floats]:
-        """N sequences of choices, (N, T); the probabilities of all choices in each, (N, T, A)."""
-        decisions, _ = shape = self.logits.shape
-        weights, draws = softmax(self.logits, axis=1), self.rng.random((number, decisions, 1))
-        if not self.search_space.conditional:
-            masked = weights * self._masks
-            cumulated = masked.cumsum(axis=1)
-            total = cumulated[:, -1:]
-            choices = (cumulated <= draws * total).sum(axis=2)
-            return choices, np.broadcast_to(masked / total, (number, *shape))
-        choices = np.zeros((number, decisions), dtype=np.int64)
-        probabilities = np.zeros((number, *shape))
-        for step, weight in enumerate(weights):
-            masked = weight * self.search_space.action_masks(choices[:, :step])
-            cumulated = masked.cumsum(axis=-1)
-            total = cumulated[..., -1:]
-            choices[:, step] = (cumulated <= draws[:, step] * total).sum(axis=1)
-            probabilities[:, step] = masked / total
-        return choices, probabilities
-
-    def update(
-        self, choices: NDArray[np.int64], probabilities: Floats, rewards: Floats, entropy: float
-    ) -> None:
-        """A step of Adam along the policy gradient (REINFORCE, the batch's mean as baseline).
+    def log_probs(self, decisions: Tensor | None = None, masks: Tensor | None = None) -> Tensor:
+        """Return log-probabilities of choices, (T, A), or (N, A) of N ``decisions``.
 
         Args:
-            choices: (N, T), as drawn.
-            probabilities: (N, T, A), as drawn.
-            rewards: (N,).
-            entropy: Weight of the policy's entropy.
+            decisions: (N,) numbers of decisions, for one in each of N episodes.
+            masks: Valid choices, (N, A), or (N, T, A) without ``decisions``.
         """
-        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)  # (N,)
-        taken = choices[:, :, None] == np.arange(self.logits.shape[1])  # (N, T, A)
-        logs = np.log(np.maximum(probabilities, 1e-12))
-        entropies = -(probabilities * logs).sum(axis=2, keepdims=True)
-        gradient = (taken - probabilities) * advantages[:, None, None]
-        gradient -= entropy * probabilities * (logs + entropies)
-        mean = gradient.mean(axis=0)
-        self._steps += 1
-        first, second = self._moments
-        first += 0.1 * (mean - first)
-        second += 0.01 * (mean**2 - second)
-        scale = np.sqrt(second / (1 - 0.99**self._steps)) + 1e-8
-        self.logits += self.learning_rate * first / (1 - 0.9**self._steps) / scale
+        logits: Tensor = self.logits
+        if self.ragged:
+            logits = logits.masked_fill(self.beyond, NEVER)
+        if decisions is not None:
+            logits = logits[decisions]
+        if masks is not None:
+            logits = logits.masked_fill(~masks, NEVER)
+        return logits.log_softmax(-1)
+
+
+def evaluate(log_probs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the actions' log-probabilities and the entropies, both of the actions' shape.
+
+    Args:
+        log_probs: (..., A), or (T, A) where all N sequences have the same.
+        actions: (...,), or (N, T).
+    """
+    entropy = -(log_probs.exp() * log_probs).sum(-1)
+    log_probs = log_probs.expand(*actions.shape, -1)
+    return log_probs.gather(-1, actions[..., None])[..., 0], entropy.expand(actions.shape)
+
+
+@torch.no_grad()
+def draw(
+    policy: SoftmaxTable, search_space: SearchSpace, number: int, rng: np.random.Generator
+) -> tuple[Choices, Masks | None]:
+    """Draw N sequences of choices, (N, T), from a policy under a search space's masks.
+
+    Returns:
+        The choices, and the masks, (N, T, A), where they depend on earlier choices; or None.
+    """
+    weights = policy.log_probs().exp().numpy()  # (T, A)
+    draws = rng.random((number, len(weights), 1))
+    if not search_space.conditional:
+        return _inverse_cdf(weights, draws), None
+
+    choices = np.zeros((number, len(weights)), dtype=np.int64)
+    masks = np.zeros((number, *weights.shape), dtype=np.bool_)
+    for step, weight in enumerate(weights):
+        masks[:, step] = search_space.action_masks(choices[:, :step])
+        choices[:, step] = _inverse_cdf(weight * masks[:, step], draws[:, step])
+    return choices, masks
+
+
+def _inverse_cdf(weights: Floats, draws: Floats) -> NDArray[np.int64]:
+    """Turn uniform draws, (..., 1), into choices, (...,), with these weights, (..., A)."""
+    cumulated = weights.cumsum(axis=-1)
+    choices: NDArray[np.int64] = (cumulated <= draws * cumulated[..., -1:]).sum(axis=-1)
+    return choices
+
+
+def reinforce_loss(
+    policy: SoftmaxTable, choices: Choices, masks: Masks | None, rewards: Floats, ent_coef: float
+) -> Tensor:
+    """Return the loss of REINFORCE, whose baseline is the mean of the batch.
+
+    Args:
+        policy: The policy.
+        choices: (N, T), as `draw` returns them.
+        masks: (N, T, A) or None, as `draw` returns them.
+        rewards: (N,).
+        ent_coef: Weight of the policy's entropy.
+    """
+    advantages = torch.from_numpy((rewards - rewards.mean()) / (rewards.std() + 1e-6))  # (N,)
+    tensor = None if masks is None else torch.from_numpy(masks)
+    log_probs, entropy = evaluate(policy.log_probs(masks=tensor), torch.from_numpy(choices))
+
+    policy_loss = -(advantages[:, None] * log_probs).sum() / len(choices)
+    entropy_loss = -entropy.sum() / len(choices)
+    return policy_loss + ent_coef * entropy_loss

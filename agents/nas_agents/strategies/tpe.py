@@ -1,6 +1,6 @@
-"""The tree-structured Parzen estimator (Bergstra et al. 2011, https://hal.science/hal-00642998)
+"""The tree-structured Parzen estimator (Bergstra et al. 2011, https://hal.science/hal-00642998).
 
-as Optuna implements it: Bayesian optimization with one categorical parameter a decision.
+Optuna's implementation: Bayesian optimization with one categorical parameter a decision.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import warnings
 
 import numpy as np
 
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
-from nas_gym.errors import require_integer, require_truth
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Count, Positive, Seed, validated
 
 try:
     import optuna
@@ -21,34 +21,32 @@ except ImportError as error:
 
 
 class TPE(Strategy):
-    """Optuna's TPE, asked and told.
+    """Optuna's TPE through its ask-and-tell interface.
 
-    A decision is a parameter only where it leaves a choice (Optuna's define-by-run), and another
-    one for every set of choices that is valid: each set has its own distribution.
+    A decision is a parameter only where several choices are valid (Optuna's define-by-run), and a
+    different one for every set of valid choices: each set has its own distribution.
 
     Args:
-        search_space: Whose sequences of choices are proposed.
-        seed: Of Optuna's sampler.
-        startup: How many architectures are drawn at random first.
-        candidates: How many are drawn from the density of the good ones to find a proposal.
-        multivariate: Whether the densities are of all decisions together, and not of each.
+        search_space: Search space of the proposals.
+        seed: Seed of Optuna's sampler.
+        startup: Number of random architectures proposed first.
+        candidates: Number of candidates for a proposal, drawn from the density of good ones.
+        multivariate: Use one density of all decisions together instead of one for each.
 
     Raises:
         InvalidSettings: an argument is not valid.
     """
 
+    @validated
     def __init__(
         self,
         search_space: SearchSpace,
-        seed: int | None = None,
-        startup: int = 10,
-        candidates: int = 24,
+        seed: Seed | None = None,
+        startup: Count = 10,
+        candidates: Positive = 24,
         multivariate: bool = False,
     ) -> None:
         super().__init__(search_space, seed)
-        require_integer("startup", startup, least=0)
-        require_integer("candidates", candidates, least=1)
-        require_truth("multivariate", multivariate)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(
@@ -56,11 +54,11 @@ class TPE(Strategy):
                 n_startup_trials=startup,
                 n_ei_candidates=candidates,
                 multivariate=multivariate,
-                constant_liar=True,  # keeps away from what is under way
+                constant_liar=True,  # keeps away from proposals under way
             )
         self._study = _silent_study(sampler)
         self._trials: dict[bytes, list[int]] = {}
-        """The numbers of the trials that are under way, by their choices."""
+        """The numbers of the trials under way, by their choices."""
 
     def propose(self) -> Choices:
         trial = self._study.ask()
@@ -82,7 +80,7 @@ class TPE(Strategy):
 
 
 def _silent_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """A study in memory, without the line that Optuna logs of each."""
+    """Return a study in memory, without Optuna's log line about it."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

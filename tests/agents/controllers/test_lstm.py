@@ -102,8 +102,8 @@ def test_a_label_is_one_logit_wherever_it_is_a_choice() -> None:
     assert kernels.logit.tolist() == [[0, 1, 2], [2, 3, 0]]
     assert bool((kernels.anchor == -1).all())
     apart = controller_steps(Kernels.decisions, shared=False)
-    assert apart.logits == 5
-    assert apart.tokens == 5
+    assert apart.num_logits == 5
+    assert apart.num_tokens == 5
 
 
 def test_the_anchor_point_of_a_layer_is_one_step() -> None:
@@ -355,9 +355,9 @@ def test_mistakes_are_named() -> None:
         policy_of(search_space, controller={"hidden": 3})
     with pytest.raises(InvalidSettings, match=r"controller.*temperature: .* got 0"):
         policy_of(search_space, controller={"temperature": 0})
-    with pytest.raises(InvalidSettings, match="does not tell its decisions"):
+    with pytest.raises(InvalidSettings, match="does not state its decisions"):
         LSTMController(spaces.MultiDiscrete([3, 3]))
-    whole = VecWholeArchitecture(vec_env(search_space).venv)
+    whole = VecWholeArchitecture(vec_env(search_space))
     with pytest.raises(InvalidSettings, match="one decision a step"):
         PPO(ControllerPolicy, whole, device="cpu")
 

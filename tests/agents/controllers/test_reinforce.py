@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.entries import NASBENCH201
-from nas_agents.controllers.moving_average import MovingAverage, episode_returns
+from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
@@ -27,7 +28,8 @@ def vec_env(search_space: SearchSpace, number: int = 1) -> NASVecEnv:
 def bandit(number: int = 1) -> VecWholeArchitecture:
     search_space = NASBench201SearchSpace()
     stub = RecordedStub(search_space)
-    return VecWholeArchitecture(NASVectorEnv(search_space, stub, number, autoreset_mode="SameStep"))
+    venv = NASVectorEnv(search_space, stub, number, autoreset_mode="SameStep")
+    return VecWholeArchitecture(NASVecEnv(venv))
 
 
 class Seen(BaseCallback):
@@ -46,23 +48,33 @@ class Seen(BaseCallback):
 
 def test_moving_average_without_correction_starts_at_the_first_reward() -> None:
     average = MovingAverage(decay=0.9)
-    assert average.before(np.array([0.5, 0.7])) == pytest.approx(0.6)  # there is no earlier one
+    assert average.update(np.array([0.5, 0.7])) == pytest.approx(0.6)  # there is no earlier one
     assert average.value == pytest.approx(0.9 * 0.5 + 0.1 * 0.7)
-    assert average.before(np.array([1.0])) == pytest.approx(0.52)
+    assert average.update(np.array([1.0])) == pytest.approx(0.52)
 
 
 def test_moving_average_of_nasbench201_knows_the_reward_itself() -> None:
     average = MovingAverage(decay=0.9, bias_correction=True, own_reward=True)
-    assert average.before(np.array([0.5])) == pytest.approx(0.5)
+    assert average.update(np.array([0.5])) == pytest.approx(0.5)
     expected = (0.9 * 0.1 * 0.5 + 0.1 * 0.8) / (1 - 0.9**2)
-    assert average.before(np.array([0.8])) == pytest.approx(expected)
+    assert average.update(np.array([0.8])) == pytest.approx(expected)
 
 
-def test_moving_average_refuses_a_decay_of_one() -> None:
-    with pytest.raises(InvalidSettings, match=r"baseline_decay: .* \[0, 1\), got 1.0"):
-        MovingAverage(decay=1.0)
-    with pytest.raises(InvalidSettings, match=r"n_episodes: .* got 0"):
-        Reinforce("IndependentLogits", bandit(), n_episodes=0)
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"baseline_decay": 1.0}, "^baseline_decay: expected a number less than 1, got 1.0"),
+        ({"n_episodes": 0}, "^n_episodes: expected .* equal to 1, got 0"),
+        ({"n_episodes": 1e20}, r"^n_episodes: expected a valid integer, got 1e\+20"),
+        ({"ent_coef": math.nan}, "^ent_coef: expected a finite number, got nan"),
+        ({"max_grad_norm": 0}, "^max_grad_norm: expected a number greater than 0, got 0"),
+        ({"n_episode": 3}, "'n_episode' is not known; did you mean 'n_episodes'"),
+        ({"gamma": 0.9}, "'gamma' is not known"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidSettings, match=says):
+        Reinforce("IndependentLogits", bandit(), **arguments)
 
 
 def test_returns_are_sums_up_to_the_end_of_the_episode() -> None:
@@ -87,7 +99,7 @@ def test_a_step_follows_the_gradient(number: int) -> None:
         policy_kwargs={"init_std": 0.3, "optimizer_class": torch.optim.SGD},
         seed=1,
     )
-    logits = agent.policy.logits
+    logits = agent.policy.table.logits
     before = logits.detach().clone().requires_grad_()
     seen = Seen()
     agent.learn(6, seen)
@@ -150,9 +162,9 @@ def test_masks_are_respected(policy: str, masked: bool) -> None:
     decide = venv._decide
 
     def watched(actions: Any) -> Any:
-        info = decide(actions)
-        invalid.append(info["invalid_action"].any())
-        return info
+        resolved = decide(actions)
+        invalid.append(resolved.any())
+        return resolved
 
     venv._decide = watched  # type: ignore[method-assign]
     agent = Reinforce(policy, NASVecEnv(venv), n_episodes=5, use_masking=masked, seed=0)
@@ -164,10 +176,12 @@ def test_masks_are_respected(policy: str, masked: bool) -> None:
 def test_whole_architectures_of_a_conditional_search_space_are_made_valid() -> None:
     search_space = LayersSearchSpace()
     venv = NASVectorEnv(search_space, StubEvaluator(), 2, autoreset_mode="SameStep")
-    agent = Reinforce("IndependentLogits", VecWholeArchitecture(venv), n_episodes=4, seed=0)
+    agent = Reinforce(
+        "IndependentLogits", VecWholeArchitecture(NASVecEnv(venv)), n_episodes=4, seed=0
+    )
     agent.learn(40)
     assert venv.budget.asked == 40
-    beyond = agent.policy.logits.detach()[0, 3]  # depth has three choices
+    beyond = agent.policy.table.logits.detach()[0, 3]  # depth has three choices
     assert beyond.abs() < 0.01
 
 
@@ -184,7 +198,7 @@ def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
         each.set_random_seed(5)
         each.learn(20, reset_num_timesteps=False)
     assert loaded.num_timesteps == agent.num_timesteps == 40
-    assert torch.equal(loaded.policy.logits, agent.policy.logits)
+    assert torch.equal(loaded.policy.table.logits, agent.policy.table.logits)
 
 
 def test_predictions_heed_masks() -> None:

@@ -18,7 +18,7 @@ from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace, composition
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.search_spaces import Choices

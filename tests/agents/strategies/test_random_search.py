@@ -43,7 +43,7 @@ def test_expected_best_is_the_mean_over_all_draws() -> None:
     for number in (1, 2, 3):
         every = [max(drawn) for drawn in itertools.product(rewards, repeat=number)]
         assert expected_best(rewards, number) == pytest.approx(np.mean(every))
-    with pytest.raises(InvalidSettings, match="evaluations: expected an integer of at least 1"):
+    with pytest.raises(InvalidSettings, match="evaluations: expected 1 or more, got 0"):
         expected_best(rewards, 0)
-    with pytest.raises(InvalidSettings, match="repeats: expected true or false, got 1"):
+    with pytest.raises(InvalidSettings, match="repeats: expected a valid boolean, got 1"):
         RandomSearch(LayersSearchSpace(), repeats=1)  # type: ignore[arg-type]

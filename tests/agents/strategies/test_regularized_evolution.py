@@ -84,9 +84,9 @@ def test_before_any_reward_all_are_random() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"population": 0}, "population: expected an integer of at least 1, got 0"),
-        ({"sample": 1.5}, "sample: expected an integer of at least 1, got 1.5"),
-        ({"identity": 1.0}, "identity: expected a number from 0 to below 1, got 1.0"),
+        ({"population": -1}, "^population: expected .* equal to 1, got -1"),
+        ({"sample": "x"}, "^sample: expected a valid integer, got 'x'"),
+        ({"identity": 1.0}, "^identity: expected a number less than 1, got 1.0"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:

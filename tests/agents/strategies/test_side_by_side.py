@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from nas_agents.catalogue.making import make_strategy
+from nas_agents.strategies import Strategy
+from nas_agents.strategies.as_agent import StrategyAgent
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_agents.strategies.side_by_side import side_by_side
-from nas_agents.strategies.strategy import Strategy
-from nas_agents.strategies.strategy_agent import StrategyAgent
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 from tests.helpers import RecordedStub

@@ -10,7 +10,7 @@ import pytest
 
 from nas_agents.catalogue.entries import AGENTS, Plan
 from nas_agents.catalogue.making import agent_arguments, load_strategy, make_strategy
-from nas_agents.strategies.strategy import Strategy
+from nas_agents.strategies import Strategy
 from nas_gym import (
     CustomArchitecture,
     CustomSearchSpace,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium import spaces
@@ -12,22 +13,55 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback
+from stable_baselines3.common.type_aliases import MaybeCallback, PyTorchObs, Schedule
 from stable_baselines3.common.utils import safe_mean
+from stable_baselines3.common.vec_env import VecEnv
 
-from nas_agents.strategies.policy import BestArchitecture
-from nas_agents.strategies.strategy import Strategy
-from nas_gym.errors import InvalidSettings
+from nas_agents.strategies.base import Strategy
+from nas_gym import InvalidSettings
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Seed, validated
+
+
+class BestArchitecture(BasePolicy):
+    """Designs one architecture: the best found, or before any reward that of the first choices.
+
+    It reads the next decision off the observation, so it acts in environments whose observations
+    are `NASEnv`'s, or their one-hot code.
+    """
+
+    best: torch.Tensor
+    """(T,) int64."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        num_choices: Sequence[int],
+    ) -> None:
+        super().__init__(observation_space, action_space)
+        sizes = np.array(num_choices) + 1
+        self.starts = torch.as_tensor(np.cumsum(sizes) - sizes)  # of each entry's one-hot code
+        self.register_buffer("best", torch.zeros(len(num_choices), dtype=torch.int64))
+
+    def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
+        assert isinstance(observation, torch.Tensor)
+        if not isinstance(self.action_space, spaces.Discrete):
+            return self.best.expand(len(observation), -1)
+        one_hot = isinstance(self.observation_space, spaces.Box)
+        undecided = observation[:, self.starts] == 1 if one_hot else observation == 0
+        steps = (~undecided).sum(dim=1)
+        return self.best[steps.clamp(max=len(self.best) - 1)]
 
 
 class StrategyAgent(BaseAlgorithm):
-    """Plays a strategy's proposals decision by decision, and hands the rewards back.
+    """Plays a strategy's proposals decision by decision, and returns the rewards to it.
 
-    With N environments, N proposals are under way at a time. An episode that is truncated has no
-    reward, and is forgotten; one that is cut off (by a save in the middle of it) is played again.
-    `predict` designs the best architecture found. Works in every `VecEnv` of `NASEnv` whose
-    actions are its own, or `nas_gym.wrappers.WholeArchitecture`'s.
+    With N environments, N proposals are under way at a time. The proposal of a truncated episode
+    is dropped without a reward; an episode interrupted by a save is played again. `predict` designs
+    the best architecture found. It works in every `VecEnv` of `NASEnv` whose actions are its own,
+    or `nas_gym.wrappers.WholeArchitecture`'s.
 
         vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0", n_envs=8)
         agent = StrategyAgent(RegularizedEvolution, vec_env, {"population": 20, "sample": 5})
@@ -36,27 +70,28 @@ class StrategyAgent(BaseAlgorithm):
     Args:
         strategy: The strategy's class.
         env: The environments.
-        arguments: The strategy's, beside the search space, which is the environments', and the
-            seed.
-        seed: Of the strategy.
+        arguments: The strategy's arguments except the search space, which is the environments',
+            and the seed.
+        seed: Seed of the strategy.
         verbose: As in Stable-Baselines3.
         tensorboard_log: As in Stable-Baselines3.
         device: Has no effect.
-        policy: What `predict` asks.
+        policy: The policy of `predict`.
 
     Raises:
-        InvalidSettings: the environment is none of nas_gym's, or an argument is not valid.
+        InvalidSettings: the environment is not nas_gym's, or an argument is not valid.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BestArchitecture": BestArchitecture}
     policy: BestArchitecture
 
+    @validated
     def __init__(
         self,
         strategy: type[Strategy] | None = None,
-        env: GymEnv | str | None = None,
+        env: gym.Env[Any, Any] | VecEnv | str | None = None,
         arguments: Mapping[str, Any] | None = None,
-        seed: int | None = None,
+        seed: Seed | None = None,
         verbose: int = 0,
         tensorboard_log: str | None = None,
         device: torch.device | str = "cpu",
@@ -76,22 +111,21 @@ class StrategyAgent(BaseAlgorithm):
         )
         self.best_reward = float("-inf")
         self._proposals: list[Choices | None] = []
-        """Of each environment, what is played in it, or None."""
+        """The proposal under way in each environment, or None."""
         self._steps: list[int] = []
-        """Of each environment, how many decisions of its proposal are made."""
+        """The number of decisions made of each proposal."""
         if _init_setup_model:
             assert strategy is not None
             self.set_random_seed(seed)
-            self.strategy = self._made(strategy, dict(arguments or {}))
+            self.strategy = strategy(self._search_space(), self.seed, **(arguments or {}))
             self._setup_model()
 
-    def _made(self, strategy: type[Strategy], arguments: dict[str, Any]) -> Strategy:
+    def _search_space(self) -> Any:
         assert self.env is not None
         try:
-            search_space = self.env.get_attr("search_space")[0]
+            return self.env.get_attr("search_space")[0]
         except AttributeError as error:
             raise InvalidSettings(f"env: {self.env} is no environment of nas_gym") from error
-        return strategy(search_space, self.seed, **arguments)
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
@@ -111,16 +145,18 @@ class StrategyAgent(BaseAlgorithm):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> StrategyAgent:
-        """Plays so many steps; ``log_interval`` is in episodes."""
+        """Play ``total_timesteps`` decisions; ``log_interval`` is in episodes."""
         starts = reset_num_timesteps or self._last_obs is None
         total_timesteps, callbacks = self._setup_learn(
             total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
         )
         assert self.env is not None
         if starts:
+            # Proposals of interrupted episodes are played again from their first decision.
             self._steps = [0] * self.env.num_envs
             kept = self._proposals[: self.env.num_envs]
             self._proposals = kept + [None] * (self.env.num_envs - len(kept))
+
         callbacks.on_training_start(locals(), globals())
         while self.num_timesteps < total_timesteps and self._play(callbacks, log_interval):
             pass
@@ -128,7 +164,7 @@ class StrategyAgent(BaseAlgorithm):
         return self
 
     def _play(self, callbacks: BaseCallback, log_interval: int) -> bool:
-        """One step of all environments; whether to go on."""
+        """Step all environments once; return False if a callback ends the learning."""
         assert self.env is not None
         self._last_obs, rewards, dones, infos = self.env.step(self._actions())  # type: ignore[assignment]
         self.num_timesteps += self.env.num_envs
@@ -141,7 +177,7 @@ class StrategyAgent(BaseAlgorithm):
         return callbacks.on_step()
 
     def _actions(self) -> NDArray[np.int64]:
-        """What the proposals under way do next: (N,), or (N, T) where a step designs all."""
+        """Return the proposals' next actions: (N,), or (N, T) if one action decides all."""
         playing = [
             self.strategy.propose() if proposal is None else proposal
             for proposal in self._proposals
@@ -155,9 +191,11 @@ class StrategyAgent(BaseAlgorithm):
 
     def _end_episode(self, index: int, reward: float, info: Mapping[str, Any]) -> None:
         choices = self._proposals[index]
-        self._proposals[index], self._steps[index] = None, 0
+        self._proposals[index] = None
+        self._steps[index] = 0
         if info.get("TimeLimit.truncated", False):
             return
+
         assert choices is not None
         self._episode_num += 1
         self.strategy.observe(choices, reward)

@@ -1,4 +1,4 @@
-"""`Strategy`: a search that proposes whole architectures, and need not wait for each in turn."""
+"""`Strategy`: a search that proposes whole architectures, several at a time if asked to."""
 
 from __future__ import annotations
 
@@ -9,31 +9,38 @@ import numpy as np
 
 from nas_gym import SearchSpace
 from nas_gym.search_spaces import Choices
+from nas_gym.settings import Seed, validated
 
 BLOCK = 256
-"""How many numbers, or architectures, are drawn at a time: one alone takes ten times as long."""
+"""Number of random numbers, or architectures, drawn at a time: a single draw costs ten times as
+much."""
 
 
 class Strategy(ABC):
-    """Proposes whole architectures, and hears what they were worth, in any order.
+    """Proposes whole architectures, and observes their rewards in any order.
 
-    Random search, evolution and their like need no lock-step: several proposals can be under way
-    at a time, and each is answered when its child is trained, or never. Everything random is drawn
-    from ``self.rng``, so a seed and the order of calls settle what is proposed. Sequences of
-    choices that are handed over, in either direction, are not written to afterwards. Proposals are
-    of the whole search space; where the environment allows less of it at first (NAS's depth
-    schedule), the reward is that of what it makes of them, as with any agent.
+    Random search, evolution and similar algorithms need no lock-step: several proposals can be
+    under way at a time, and each is answered when its child is trained, or never. All random
+    numbers are drawn from ``self.rng``, so proposals follow from the seed and the order of calls.
+    Sequences of choices are not modified once they were passed in either direction. Proposals
+    cover the whole search space; where the environment allows only a part of it at first (NAS's
+    depth schedule), the reward belongs to the architecture that it makes of the proposal, as with
+    any agent.
 
-    A subclass gives `propose` and `observe`; arguments beyond these two are its own, and
-    ``nas-gym search --agent-set`` gives them.
-    `nas_agents.strategies.strategy_agent.StrategyAgent` makes a Stable-Baselines3 algorithm of it.
+    A subclass implements `propose` and `observe`; further constructor arguments are set with
+    ``nas-gym search --agent-set``. `nas_agents.strategies.as_agent.StrategyAgent` turns a strategy
+    into a Stable-Baselines3 algorithm.
 
     Args:
-        search_space: Whose sequences of choices are proposed.
-        seed: Of ``self.rng``.
+        search_space: Search space of the proposals.
+        seed: Seed of ``self.rng``.
+
+    Raises:
+        InvalidSettings: an argument is not valid.
     """
 
-    def __init__(self, search_space: SearchSpace, seed: int | None = None) -> None:
+    @validated
+    def __init__(self, search_space: SearchSpace, seed: Seed | None = None) -> None:
         self.search_space = search_space
         self.rng = np.random.default_rng(seed)
         self._numbers: list[float] = []
@@ -43,24 +50,24 @@ class Strategy(ABC):
 
     @abstractmethod
     def propose(self) -> Choices:
-        """The next architecture to evaluate: a complete, valid sequence of choices, (T,) int64."""
+        """Return the next architecture: a complete, valid sequence of choices, (T,) int64."""
 
     @abstractmethod
     def observe(self, choices: Choices, reward: float) -> None:
-        """Hears the reward of an architecture that `propose` gave; failed children have one too."""
+        """Learn the reward of a proposal; failed children have one too."""
 
     def uniform(self) -> float:
-        """A random number in [0, 1)."""
+        """Draw a number from [0, 1)."""
         if not self._numbers:
             self._numbers = self.rng.random(BLOCK).tolist()
         return self._numbers.pop()
 
     def below(self, number: int) -> int:
-        """A random integer from 0 to below ``number``."""
+        """Draw an integer from 0 to below ``number``."""
         return int(self.uniform() * number)
 
     def sample(self) -> Choices:
-        """A random sequence of choices, as `SearchSpace.sample` draws it."""
+        """Draw a sequence of choices, distributed as `SearchSpace.sample`'s."""
         if self.search_space.conditional:
             return self.search_space.sample(self.rng)
         if not self._samples:
@@ -69,7 +76,7 @@ class Strategy(ABC):
         return self._samples.pop()
 
     def is_new(self, choices: Choices) -> bool:
-        """Whether it is asked for the first time about this network (`Architecture.key`)."""
+        """Return True at the first call with this network (`Architecture.key`), then False."""
         key = self.search_space.decode(choices).key
         if key in self._keys:
             return False
@@ -77,14 +84,14 @@ class Strategy(ABC):
         return True
 
     def first_new(self, candidates: Iterable[Choices]) -> Choices:
-        """The first candidate whose network `is_new`; if there is none, the last."""
+        """Return the first candidate whose network `is_new`, or else the last candidate."""
         for choices in candidates:
             if self.is_new(choices):
                 break
         return choices
 
     def mutate(self, choices: Choices) -> Choices:
-        """A random neighbour: one decision, of those that leave a choice, takes another one."""
+        """Draw a neighbour: one decision with several valid choices takes another one."""
         steps = self.open_decisions(choices)
         if not steps:
             return choices
@@ -93,7 +100,7 @@ class Strategy(ABC):
         return self.change(choices, step, others[self.below(len(others))])
 
     def neighbours(self, choices: Choices) -> list[Choices]:
-        """All architectures that differ by one choice, and by what this rules out."""
+        """Return all architectures that differ by one choice and its consequences (`change`)."""
         return [
             self.change(choices, step, other)
             for step in self.open_decisions(choices)
@@ -101,26 +108,25 @@ class Strategy(ABC):
         ]
 
     def open_decisions(self, choices: Choices) -> list[int]:
-        """The decisions in which more than one choice is valid after those before it."""
+        """Return the decisions in which several choices are valid after those before it."""
         if not self.search_space.conditional:
             return self._open
         valid = self.search_space.valid_choices
         return [step for step in range(len(choices)) if np.count_nonzero(valid(choices[:step])) > 1]
 
     def other_choices(self, choices: Choices, step: int) -> list[int]:
-        """What else could be chosen in a decision after the choices before it."""
-        taken = choices[step]
-        if not self.search_space.conditional:
-            number = self.search_space.num_valid[step]
-            return [choice for choice in range(number) if choice != taken]
-        valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()
-        return [choice for choice in valid if choice != taken]
+        """Return the valid choices of a decision except the one made."""
+        if self.search_space.conditional:
+            valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()
+        else:
+            valid = list(range(self.search_space.num_valid[step]))
+        return [choice for choice in valid if choice != choices[step]]
 
     def change(self, choices: Choices, step: int, choice: int) -> Choices:
-        """``choices`` with another one in a decision; later ones that this rules out are drawn.
+        """Return a copy with another choice in one decision.
 
-        So are those of decisions that exist only now (`Decision.when`), about which nothing was
-        chosen before.
+        Later choices that are no longer valid are drawn again, and so are those of decisions that
+        only exist after the change (`Decision.when`), for which nothing was chosen before.
         """
         changed = choices.copy()
         changed[step] = choice
@@ -134,7 +140,7 @@ class Strategy(ABC):
         return changed
 
     def _did_not_exist(self, choices: Choices, step: int) -> bool:
-        """Whether a decision was none under the choices before it."""
+        """Return True if a conditional decision was without effect after the choices before it."""
         if not self.search_space.decisions[step].when:
             return False
         return int(self.search_space.valid_choices(choices[:step]).sum()) == 1

@@ -1,0 +1,75 @@
+"""Steps of episodes, their returns, and the papers' baseline: a moving average of these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+class Step(NamedTuple):
+    """One decision in each of N environments."""
+
+    observations: Tensor  # (N, ...)
+    actions: Tensor  # (N,) or (N, T)
+    masks: NDArray[np.bool_] | None  # (N, A)
+    rewards: NDArray[np.float32]  # (N,)
+    dones: NDArray[np.bool_]  # (N,)
+
+
+@dataclass
+class MovingAverage:
+    """b, the baseline of the rewards: b <- decay * b + (1 - decay) * R after each reward R."""
+
+    decay: float = 0.95
+    """NASNet's (Zoph et al. 2018, appendix A.1)."""
+    bias_correction: bool = False
+    """Start b at 0 and divide it by 1 - decay^n after n rewards, as in NAS-Bench-201; otherwise it
+    starts at the first reward."""
+    own_reward: bool = False
+    """Average rewards into b before they are compared with it, as in NAS-Bench-201 and in ENAS's
+    released code; otherwise after, so that b contains earlier ones only."""
+    average: float = 0.0
+    num_rewards: int = 0
+
+    @property
+    def value(self) -> float:
+        """b; 0 before the first reward."""
+        if self.bias_correction and self.num_rewards:
+            return self.average / (1 - self.decay**self.num_rewards)
+        return self.average
+
+    def update(self, rewards: NDArray[np.floating]) -> float:
+        """Return the baseline for these rewards, (n,), and average them into it.
+
+        Before the first reward of all, the baseline is the mean of these.
+        """
+        earlier = self.value if self.num_rewards else float(rewards.mean())
+        for reward in rewards.tolist():
+            if not (self.num_rewards or self.bias_correction):
+                self.average = reward
+            self.average = self.decay * self.average + (1 - self.decay) * reward
+            self.num_rewards += 1
+        return self.value if self.own_reward else earlier
+
+
+def episode_returns(
+    rewards: NDArray[np.float32], dones: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return, for each of S steps in N environments, (S, N): returns, finished, first.
+
+    The sum of the rewards up to the episode's end; True if the episode ended; True at the first
+    step of an episode here.
+    """
+    returns = rewards.astype(np.float64)
+    finished = dones.copy()
+    for step in reversed(range(len(rewards) - 1)):
+        under_way = ~dones[step]
+        returns[step] += returns[step + 1] * under_way
+        finished[step] |= finished[step + 1]
+    first = np.ones_like(dones)
+    first[1:] = dones[:-1]
+    return returns, finished, first
