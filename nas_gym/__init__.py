@@ -1,7 +1,7 @@
 """nas_gym: neural-network architecture design as a Gymnasium environment.
 
 ``import nas_gym`` registers the environments; ``gym.make("nas_gym:nas_gym/NASNet-v0")`` does so by
-itself. Every public name is imported when it is asked for, so that none waits for torch in vain.
+itself. Every public name is imported when it is first used, so that none waits for torch in vain.
 """
 
 from __future__ import annotations
@@ -9,110 +9,101 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
-
 from nas_gym.families import register_built_in
-from nas_gym.family import Family, register_family, registered_families
+from nas_gym.family import Family as Family
+from nas_gym.family import register_family as register_family
+from nas_gym.registration import register as register
 
-if TYPE_CHECKING:
-    from nas_gym import envs, rewards, sb3, wrappers
-    from nas_gym.architecture import Architecture, InvalidArchitecture, published
-    from nas_gym.data.datasets import load_dataset
-    from nas_gym.env import NASEnv
-    from nas_gym.errors import InvalidSettings, NASGymError
-    from nas_gym.evaluation.budget import Budget
-    from nas_gym.evaluation.evaluation import Evaluation
-    from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
-    from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
-    from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
-    from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
-    from nas_gym.families.nas.search_space import NASSearchSpace
-    from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
-    from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-    from nas_gym.families.nasnet.search_space import NASNetSearchSpace
-    from nas_gym.search_spaces.base import SearchSpace
-    from nas_gym.search_spaces.conditions import Decision
-    from nas_gym.search_spaces.custom import CustomArchitecture, CustomSearchSpace
-    from nas_gym.training.settings import TrainingSettings
-    from nas_gym.training.trainer import Trainer
-    from nas_gym.vector_env import NASVectorEnv
+if TYPE_CHECKING:  # each name again, as type checkers see it
+    from nas_gym import envs as envs
+    from nas_gym import rewards as rewards
+    from nas_gym import sb3 as sb3
+    from nas_gym import wrappers as wrappers
+    from nas_gym.architecture import Architecture as Architecture
+    from nas_gym.architecture import InvalidArchitecture as InvalidArchitecture
+    from nas_gym.architecture import published as published
+    from nas_gym.data.dataset import Dataset as Dataset
+    from nas_gym.data.dataset import InvalidDataset as InvalidDataset
+    from nas_gym.data.loading import load_dataset as load_dataset
+    from nas_gym.env import NASEnv as NASEnv
+    from nas_gym.errors import InvalidSettings as InvalidSettings
+    from nas_gym.errors import NASGymError as NASGymError
+    from nas_gym.evaluation.budget import Budget as Budget
+    from nas_gym.evaluation.evaluation import Evaluation as Evaluation
+    from nas_gym.evaluation.evaluator import Evaluator as Evaluator
+    from nas_gym.evaluation.evaluator import RecordedEvaluator as RecordedEvaluator
+    from nas_gym.evaluation.memory import Memory as Memory
+    from nas_gym.families.enas.macro_search_space import (
+        ENASMacroSearchSpace as ENASMacroSearchSpace,
+    )
+    from nas_gym.families.enas.micro_search_space import (
+        ENASMicroSearchSpace as ENASMicroSearchSpace,
+    )
+    from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
+    from nas_gym.families.nas.search_space import NASSearchSpace as NASSearchSpace
+    from nas_gym.families.nasbench101.search_space import (
+        NASBench101SearchSpace as NASBench101SearchSpace,
+    )
+    from nas_gym.families.nasbench201.search_space import (
+        NASBench201SearchSpace as NASBench201SearchSpace,
+    )
+    from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.search_spaces.base import SearchSpace as SearchSpace
+    from nas_gym.search_spaces.conditions import Decision as Decision
+    from nas_gym.search_spaces.custom import CustomArchitecture as CustomArchitecture
+    from nas_gym.search_spaces.custom import CustomSearchSpace as CustomSearchSpace
+    from nas_gym.store.store import Store as Store
+    from nas_gym.tables.table import Table as Table
+    from nas_gym.training.settings import TrainingSettings as TrainingSettings
+    from nas_gym.training.trainer import Trainer as Trainer
+    from nas_gym.vector_env import NASVectorEnv as NASVectorEnv
+    from nas_gym.workers.local import LocalWorkers as LocalWorkers
+    from nas_gym.workers.on_ray import RayWorkers as RayWorkers
 
 __version__ = "0.1.0"
 
+_MODULES = ("envs", "rewards", "sb3", "wrappers")
+"""The modules that are public by themselves."""
 _LAZY = {
-    "Architecture": "architecture",
-    "Budget": "evaluation.budget",
-    "CustomArchitecture": "search_spaces.custom",
-    "CustomSearchSpace": "search_spaces.custom",
-    "Decision": "search_spaces.conditions",
-    "ENASMacroSearchSpace": "families.enas.macro_search_space",
-    "ENASMicroSearchSpace": "families.enas.micro_search_space",
-    "Evaluation": "evaluation.evaluation",
-    "Evaluator": "evaluation.evaluator",
-    "InvalidArchitecture": "architecture",
-    "InvalidSettings": "errors",
-    "MnasNetSearchSpace": "families.mnasnet.search_space",
-    "NASBench101SearchSpace": "families.nasbench101.search_space",
-    "NASBench201SearchSpace": "families.nasbench201.search_space",
-    "NASEnv": "env",
-    "NASGymError": "errors",
-    "NASNetSearchSpace": "families.nasnet.search_space",
-    "NASSearchSpace": "families.nas.search_space",
-    "NASVectorEnv": "vector_env",
-    "RecordedEvaluator": "evaluation.evaluator",
-    "SearchSpace": "search_spaces.base",
-    "Trainer": "training.trainer",
-    "TrainingSettings": "training.settings",
-    "envs": "",
-    "published": "architecture",
-    "load_dataset": "data.datasets",
-    "rewards": "",
-    "sb3": "",
-    "wrappers": "",
+    "architecture": ("Architecture", "InvalidArchitecture", "published"),
+    "data.dataset": ("Dataset", "InvalidDataset"),
+    "data.loading": ("load_dataset",),
+    "env": ("NASEnv",),
+    "errors": ("InvalidSettings", "NASGymError"),
+    "evaluation.budget": ("Budget",),
+    "evaluation.evaluation": ("Evaluation",),
+    "evaluation.evaluator": ("Evaluator", "RecordedEvaluator"),
+    "evaluation.memory": ("Memory",),
+    "families.enas.macro_search_space": ("ENASMacroSearchSpace",),
+    "families.enas.micro_search_space": ("ENASMicroSearchSpace",),
+    "families.mnasnet.search_space": ("MnasNetSearchSpace",),
+    "families.nas.search_space": ("NASSearchSpace",),
+    "families.nasbench101.search_space": ("NASBench101SearchSpace",),
+    "families.nasbench201.search_space": ("NASBench201SearchSpace",),
+    "families.nasnet.search_space": ("NASNetSearchSpace",),
+    "search_spaces.base": ("SearchSpace",),
+    "search_spaces.conditions": ("Decision",),
+    "search_spaces.custom": ("CustomArchitecture", "CustomSearchSpace"),
+    "store.store": ("Store",),
+    "tables.table": ("Table",),
+    "training.settings": ("TrainingSettings",),
+    "training.trainer": ("Trainer",),
+    "vector_env": ("NASVectorEnv",),
+    "workers.local": ("LocalWorkers",),
+    "workers.on_ray": ("RayWorkers",),
 }
-"""Where each lazy public name is: in which module of the package; "" for a module itself."""
+"""The public names of each module of the package, which are imported when they are first used."""
 
-__all__ = [
-    "Architecture",
-    "Budget",
-    "CustomArchitecture",
-    "CustomSearchSpace",
-    "Decision",
-    "ENASMacroSearchSpace",
-    "ENASMicroSearchSpace",
-    "Evaluation",
-    "Evaluator",
-    "Family",
-    "InvalidArchitecture",
-    "InvalidSettings",
-    "MnasNetSearchSpace",
-    "NASBench101SearchSpace",
-    "NASBench201SearchSpace",
-    "NASEnv",
-    "NASGymError",
-    "NASNetSearchSpace",
-    "NASSearchSpace",
-    "NASVectorEnv",
-    "RecordedEvaluator",
-    "SearchSpace",
-    "Trainer",
-    "TrainingSettings",
-    "envs",
-    "load_dataset",
-    "published",
-    "register_family",
-    "rewards",
-    "sb3",
-    "wrappers",
-]
+_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+__all__ = ["Family", "register", "register_family", *_MODULES, *_MODULE_OF]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if not _LAZY[name]:
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
 
 
 def __dir__() -> list[str]:
@@ -120,12 +111,3 @@ def __dir__() -> list[str]:
 
 
 register_built_in()
-for _family in registered_families():
-    for _env_id, _entry_point in _family.environments.items():
-        gymnasium.register(
-            id=_env_id,
-            entry_point=_entry_point,
-            vector_entry_point=f"nas_gym.vector_env:{_env_id.removeprefix('nas_gym/')}",
-            order_enforce=False,  # NASEnv does so itself
-            disable_env_checker=True,  # the tests check every environment
-        )

@@ -62,7 +62,7 @@ def require_arguments(
 
 
 def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> dict[str, Any]:
-    """Arguments, with some whose values are fixed.
+    """Return arguments with some whose values are fixed.
 
     Raises:
         InvalidSettings: another value was given for one of these; the message ends with ``why``.
@@ -74,7 +74,7 @@ def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> 
 
 
 def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
-    """The settings, of a dataclass ``kind``, that a JSON object of its fields describes.
+    """Return the settings, of a dataclass ``kind``, that a JSON object of its fields describes.
 
     Raises:
         InvalidSettings: a field is unknown, missing or not valid; the message starts with
@@ -98,7 +98,7 @@ def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
 
 
 def choices_hint(value: object, valid: Iterable[str]) -> str:
-    """The end of an error message: the closest valid choice, if one is close, then all of them."""
+    """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
     options = list(valid)
     close = difflib.get_close_matches(str(value)[:100], options, n=1)
     nearest = f"did you mean {close[0]!r}? " if close else ""

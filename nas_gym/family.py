@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.registration import register, unregister
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -63,21 +64,24 @@ class Family:
             value = getattr(self, name)
             expected = f"{name}: expected a text, got {reprlib.repr(value)}"
             require(isinstance(value, str) and bool(value), expected)
-        require(
-            isinstance(self.environments, Mapping),
-            f"environments: expected a mapping of ids, got {reprlib.repr(self.environments)}",
+        kind = getattr(self.architecture, "kind", None)
+        _check(
+            self.architecture, "architecture", kind == self.kind, f"a class of kind {self.kind!r}"
         )
-        for env_id, reference in self.environments.items():
-            _check(reference, f"environments[{env_id!r}]", callable(reference), "a class")
-        _check(self.architecture, "architecture", _has_kind(self), f"a class of kind {self.kind!r}")
         _check(self.search_space, "search_space", callable(self.search_space), "a class")
-        for name in ("network", "supernet"):
+        optional = {
+            "network": (callable, "a class or a function"),
+            "supernet": (callable, "a class or a function"),
+            "drawing": (_draws, "an object with write and draw"),
+            "published": (_is_mapping, "a mapping of architectures by name"),
+        }
+        for name, (is_sound, expected) in optional.items():
             part = getattr(self, name)
-            _check(part, name, part is None or callable(part), "a class or a function")
-        drawn = self.drawing is None or _has(self.drawing, "write", "draw")
-        _check(self.drawing, "drawing", drawn, "an object with write and draw")
-        by_name = self.published is None or isinstance(self.published, Mapping)
-        _check(self.published, "published", by_name, "a mapping of architectures by name")
+            _check(part, name, part is None or is_sound(part), expected)
+        found = reprlib.repr(self.environments)
+        require(_is_mapping(self.environments), f"environments: expected a mapping, got {found}")
+        for env_id, part in self.environments.items():
+            _check(part, f"environments[{env_id!r}]", callable(part), "a class")
 
     def part(self, name: str) -> Any:
         """Return a part, imported if it is a reference; None where the family has none.
@@ -91,29 +95,27 @@ class Family:
             raise InvalidSettings(f"family {self.name!r}, {name}: {error}") from error
 
 
-def _has(part: object, *names: str) -> bool:
-    return all(callable(getattr(part, name, None)) for name in names)
+def _draws(part: object) -> bool:
+    return all(callable(getattr(part, name, None)) for name in ("write", "draw"))
 
 
-def _has_kind(family: Family) -> bool:
-    return getattr(family.architecture, "kind", None) == family.kind
+def _is_mapping(part: object) -> bool:
+    return isinstance(part, Mapping)
 
 
 def _check(part: Reference, name: str, sound: bool, expected: str) -> None:
     """Raise `InvalidSettings` unless a part is a well-formed reference or a sound object."""
     if isinstance(part, str):
         sound = _REFERENCE.fullmatch(part) is not None
-    require(
-        sound,
-        f"{name}: expected 'module:attribute', or {expected}; got {reprlib.repr(part)}",
-    )
+    found = reprlib.repr(part)
+    require(sound, f"{name}: expected 'module:attribute', or {expected}; got {found}")
 
 
 _families: dict[str, Family] = {}
 
 
 def register_family(family: Family) -> Family:
-    """Make a family known; it replaces a family of the same name and architecture.
+    """Make a family and its environments known; it replaces one of the same name and architecture.
 
     Raises:
         InvalidSettings: another family has this name, or architectures of this kind.
@@ -124,14 +126,17 @@ def register_family(family: Family) -> Family:
                 f"kind: {family.kind!r} belongs to the family {other.name!r}; give the family "
                 f"{family.name!r} a kind of its own"
             )
-        if other.name == family.name and full_name(other.architecture) != full_name(
-            family.architecture
-        ):
+        theirs, ours = full_name(other.architecture), full_name(family.architecture)
+        if other.name == family.name and theirs != ours:
             raise InvalidSettings(
-                f"name: {family.name!r} is the family of {full_name(other.architecture)}; give the "
-                f"family of {full_name(family.architecture)} another name"
+                f"name: {family.name!r} is the family of {theirs}; give the family of {ours} "
+                "another name"
             )
+    for env_id in _families[family.name].environments if family.name in _families else ():
+        unregister(env_id)
     _families[family.name] = family
+    for env_id, environment in family.environments.items():
+        register(env_id, environment)
     return family
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from nas_gym.composition import Composition, composed
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.evaluator import Evaluator
@@ -265,7 +265,12 @@ def _trained(
     search_space = env.search_space_type(**given["search space"])
     training = _training(env, given, TrainingSettings)
     images, around = Images(**given["images"]), Composition(**given["workers and store"])
-    trainer = Trainer(images.load(), training, images.device)
+    trainer = Trainer(
+        images.load(),
+        training,
+        images.device,
+        architecture_type=search_space.architecture_type,
+    )
     return search_space, stack.enter_context(composed(trainer, around))
 
 

@@ -2,235 +2,438 @@
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
+from stable_baselines3.common import env_util
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
-from nas_gym.errors import InvalidSettings
-from nas_gym.rewards import rewards_of
+from nas_gym.env import NASEnv
+from nas_gym.errors import InvalidSettings, require, require_arguments
 from nas_gym.search_spaces import SearchSpace, resolve_actions
-from nas_gym.vector_env import NASVectorEnv, make
+from nas_gym.vector_env import (
+    OWN_ARGUMENTS,
+    NASVectorEnv,
+    Results,
+    check_num_envs,
+    checked_actions,
+    has_vector_form,
+)
+from nas_gym.wrappers import BudgetLimit, ContinuousAction, Scores, WholeArchitecture
+
+AnyEnv = gym.Env[Any, Any]
 
 
 def make_vec_env(
-    env_id: str, n_envs: int = 1, seed: int | None = None, **arguments: Any
-) -> NASVecEnv:
-    """N episodes of a registered environment in lock-step, for any Stable-Baselines3 agent.
+    env_id: str | Callable[..., AnyEnv],
+    n_envs: int = 1,
+    seed: int | None = None,
+    start_index: int = 0,
+    monitor_dir: str | None = None,
+    wrapper_class: Callable[..., AnyEnv] | None = None,
+    env_kwargs: dict[str, Any] | None = None,
+    vec_env_cls: type[VecEnv] | None = None,
+    vec_env_kwargs: dict[str, Any] | None = None,
+    monitor_kwargs: dict[str, Any] | None = None,
+    wrapper_kwargs: dict[str, Any] | None = None,
+) -> VecEnv:
+    """Make N episodes of an environment that share one evaluator, for Stable-Baselines3's agents.
 
-        vec_env = nas_gym.sb3.make_vec_env("nas_gym/NASNet-v0", n_envs=8, epochs=2)
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/NASNet-v0", 8, env_kwargs={"epochs": 2})
         MaskablePPO("MlpPolicy", vec_env, gamma=1.0).learn(4_000)
 
-    Stable-Baselines3's own `make_vec_env` serves as well, where wrappers or processes are wanted;
-    its environments share no memory of what was evaluated, and no budget.
+    The arguments are those of Stable-Baselines3's own `make_vec_env`, whose environments share no
+    memory of what was evaluated, and no budget. Here the result is
+
+    - a `NASVecEnv`, in lock-step, without ``wrapper_class`` or with `ContinuousAction`,
+      `WholeArchitecture` or `BudgetLimit`;
+    - a `DummyVecEnv`, one environment after the other, with another ``wrapper_class``, with a
+      subclass of `NASEnv` that has its own ``step()``, or where ``vec_env_cls`` says so.
+
+    Another ``vec_env_cls``, `SubprocVecEnv` for instance, is left to Stable-Baselines3's function.
 
     Args:
-        env_id: As in `gymnasium.make`.
+        env_id: As in `gymnasium.make`, or a function that returns a `NASEnv`.
         n_envs: N.
-        seed: Of the environments' generators and of their action space; children's own seeds
-            follow from ``training_seed``.
-        **arguments: The environment's.
+        seed: The seed of the episodes and of the action space. It changes no reward: children's own
+            seeds follow from the environment's
+            ``training_seed``.
+        start_index: Number of the first environment in the names of monitor files.
+        monitor_dir: Folder for a monitor file of each environment; default: none is written.
+        wrapper_class: A wrapper, or a function that wraps an environment.
+        env_kwargs: The environment's arguments; ``render_mode`` is "rgb_array" by default.
+        vec_env_cls: The class of the result; default: see above.
+        vec_env_kwargs: Arguments of ``vec_env_cls``.
+        monitor_kwargs: Arguments of `Monitor`; in lock-step ``info_keywords`` and
+            ``override_existing``.
+        wrapper_kwargs: Arguments of ``wrapper_class``.
 
     Raises:
         NASGymError: an argument is not valid.
     """
-    if "autoreset_mode" in arguments:
-        raise InvalidSettings("autoreset_mode: Stable-Baselines3 knows the mode 'SameStep' only")
-    venv = make(env_id, n_envs, autoreset_mode=AutoresetMode.SAME_STEP, **arguments)
-    vec_env = NASVecEnv(venv)
+    arguments = dict(locals())
+    if vec_env_cls is not None and not issubclass(vec_env_cls, DummyVecEnv):
+        return env_util.make_vec_env(**arguments)
+    check_num_envs("n_envs", n_envs)
+    env = _plain_env(env_id, env_kwargs or {})
+    if vec_env_cls is not None or wrapper_class not in LOCK_STEP or not has_vector_form(env):
+        siblings = iter([env, *(_sibling(env) for _ in range(n_envs - 1))])
+        shared = {**arguments, "env_id": lambda: next(siblings), "env_kwargs": None}
+        return env_util.make_vec_env(**shared)
+
+    require(not vec_env_kwargs, "vec_env_kwargs: in lock-step there are none; give a vec_env_cls")
+    wrapping = wrapper_kwargs or {}
+    limits = wrapping if wrapper_class is BudgetLimit else None
+    mode = AutoresetMode.SAME_STEP
+    venv = NASVectorEnv.of(
+        env, n_envs, render_mode=env.render_mode, autoreset_mode=mode, limits=limits
+    )
+    vec_env: VecEnv = NASVecEnv(venv, monitor_dir, start_index, monitor_kwargs)
+    wrapper = LOCK_STEP[wrapper_class]
+    if wrapper is not None:
+        vec_env = wrapper(vec_env, **wrapping)
     if seed is not None:
-        vec_env.seed(seed)
         vec_env.action_space.seed(seed)
+    vec_env.seed(seed)
     return vec_env
 
 
-class NASVecEnv(VecEnv):
-    """`NASVectorEnv` as a `VecEnv`.
+def _plain_env(env_id: str | Callable[..., AnyEnv], arguments: dict[str, Any]) -> NASEnv:
+    """Make one environment, without the wrappers that `gymnasium.make` adds to check it."""
+    if isinstance(env_id, str):
+        env = gym.make(env_id, **{"render_mode": "rgb_array", **arguments})
+    else:
+        env = env_id(**arguments)
+    while isinstance(env, (OrderEnforcing, PassiveEnvChecker)):
+        env = env.env
+    if not isinstance(env, NASEnv):
+        raise InvalidSettings(
+            f"env_id: {env} is no environment of nas_gym, or it is wrapped; give wrapper_class, or "
+            "use stable_baselines3.common.env_util.make_vec_env"
+        )
+    return env
+
+
+def _sibling(env: NASEnv) -> NASEnv:
+    """Return another environment of the same kind, which shares memory and budget."""
+    sibling = copy.copy(env)
+    NASEnv.__init__(sibling, env.search_space, env.memory, env.reward, env.render_mode)
+    return sibling
+
+
+class NASVecEnv(DummyVecEnv):
+    """`NASVectorEnv` as a `VecEnv`, which answers as a `DummyVecEnv` of monitored environments.
 
     The last decision's ``infos`` have, for each of the N episodes, what `NASEnv` and SB3's
-    `Monitor` tell at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, which is not
+    `Monitor` say at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, which is not
     rounded, ``l``, ``t``) and ``terminal_observation``. Those of the other decisions are empty:
-    masks come from ``env_method("action_masks")``.
+    masks come from ``env_method("action_masks")``. Where the budget has limits, they have
+    ``budget_exhausted`` too, and an episode that is truncated has neither of the first three.
 
     Args:
         venv: The environment, of autoreset mode "SameStep".
+        monitor_dir: Folder for a monitor file of each environment; default: none is written.
+        start_index: Number of the first environment in the names of these files.
+        monitor_kwargs: ``info_keywords`` and ``override_existing``, as in `Monitor`.
 
     Raises:
-        InvalidSettings: it has another autoreset mode.
+        InvalidSettings: it has another autoreset mode, or an argument is not known.
     """
 
-    def __init__(self, venv: NASVectorEnv) -> None:
-        if venv.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
+    envs: list[Monitor[Any, Any]]  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        venv: NASVectorEnv,
+        monitor_dir: str | None = None,
+        start_index: int = 0,
+        monitor_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        if not isinstance(venv, NASVectorEnv):
+            raise InvalidSettings(f"venv: expected a NASVectorEnv, got {venv}")
+        if venv.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise InvalidSettings("autoreset_mode: Stable-Baselines3 needs 'SameStep'")
+        monitoring = monitor_kwargs or {}
+        require_arguments(monitoring, ("info_keywords", "override_existing"))
+
+        def monitored(index: int) -> AnyEnv:
+            file = None if monitor_dir is None else str(Path(monitor_dir, str(start_index + index)))
+            return Monitor(_Episode(venv, index), file, **monitoring)
+
         self.venv = venv
-        self._since = time.time()
-        self._actions: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        super().__init__(venv.num_envs, venv.single_observation_space, venv.single_action_space)
+        super().__init__([partial(monitored, index) for index in range(venv.num_envs)])
 
     def reset(self) -> NDArray[Any]:
-        """The N first observations, (N, T)."""
-        observations, _ = self.venv.reset(seed=self._seeds[0])
+        """Return the N first observations, (N, T)."""
+        observations, info = self.venv.reset(seed=self._seeds[0], options=self._joined_options())
         self._reset_seeds()
         self._reset_options()
+        self._keep(info)
         return observations
 
-    def step_async(self, actions: NDArray[np.int64]) -> None:
-        self._actions = actions
+    def _joined_options(self) -> dict[str, Any] | None:
+        """Return the options of all episodes as those of the vector environment."""
+        if not any(self._options):
+            return None
+        choices = [options.get("choices") for options in self._options]
+        others = {name for options in self._options for name in options} - {"choices"}
+        lengths = {None if prefix is None else len(prefix) for prefix in choices}
+        require(
+            not others and len(lengths) == 1,
+            "options: in lock-step there is 'choices' alone, of one length for all episodes",
+        )
+        return {"choices": np.stack(choices)}
+
+    def _keep(self, info: dict[str, Any]) -> None:
+        """Keep what each episode's reset says."""
+        self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
 
     def step_wait(self) -> VecEnvStepReturn:
-        stage = self.venv.stage  # the next episodes may begin in another one
-        observations, rewards, ended, _, info = self.venv.step(self._actions)
-        infos: list[dict[str, Any]]
+        observations, rewards, terminated, truncated, info = self.venv.step(self.actions)
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        ended = terminated | truncated
         if ended[0]:
-            choices = info["final_info"]["choices"]
-            infos = self._final_infos(stage, choices, rewards, info["final_obs"])
-        else:
-            infos = [{} for _ in range(self.num_envs)]
+            assert self.venv.finished is not None
+            infos = self.final_infos(self.venv.finished, terminated, info["final_obs"])
+            self._keep(info)
         return observations, rewards.astype(np.float32), ended, infos
 
-    def _final_infos(
-        self,
-        stage: SearchSpace,
-        choices: NDArray[np.int64],
-        rewards: NDArray[np.float64],
-        observations: NDArray[Any],
+    def final_infos(
+        self, finished: Results, evaluated: NDArray[np.bool_], observations: NDArray[Any]
     ) -> list[dict[str, Any]]:
-        seconds = round(time.time() - self._since, 6)
-        return [
-            {
-                "architecture": stage.decode(choices[index]).to_json(),
-                "evaluation": self.venv.evaluations[index].to_dict(),
-                "episode": {"r": reward, "l": self.venv.decisions, "t": seconds},
+        """Return the information of N episodes at their end, and monitor those evaluated."""
+        limited = self.venv.limits is not None
+        exhausted = {"budget_exhausted": self.venv.exhausted} if limited else {}
+        infos: list[dict[str, Any]] = []
+        for index in range(self.num_envs):
+            info = {
                 "terminal_observation": observations[index],
-                "TimeLimit.truncated": False,
+                "TimeLimit.truncated": not evaluated[index],
+                **exhausted,
             }
-            for index, reward in enumerate(rewards.tolist())
-        ]
+            if evaluated[index]:
+                info["architecture"] = finished.stage.decode(finished.choices[index]).to_json()
+                info["evaluation"] = finished.evaluations[index].to_dict()
+                info["episode"] = self._monitor(index, float(finished.rewards[index]), info)
+            infos.append(info)
+        return infos
 
-    def close(self) -> None:
-        self.venv.close()
-
-    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
-        if self.render_mode != "rgb_array":
-            return [None] * self.num_envs
-        return self.venv.render() or ()
-
-    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
-        value = getattr(self.venv, attr_name)
-        return [value for _ in self._get_indices(indices)]
+    def _monitor(self, index: int, reward: float, info: dict[str, Any]) -> dict[str, Any]:
+        """Record an episode as `Monitor` does; return its ``info["episode"]``."""
+        monitor = self.envs[index]
+        seconds = time.time() - monitor.t_start
+        episode = {"r": reward, "l": self.venv.decisions, "t": round(seconds, 6)}
+        episode.update({name: info[name] for name in monitor.info_keywords})
+        monitor.episode_returns.append(reward)
+        monitor.episode_lengths.append(self.venv.decisions)
+        monitor.episode_times.append(seconds)
+        if monitor.results_writer is not None:
+            monitor.results_writer.write_row(episode)
+        return episode
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
-        """Sets an attribute of all environments; they are one object."""
-        setattr(self.venv, attr_name, value)
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
-    ) -> list[Any]:
-        """What a method that gives one result an environment gives for those chosen.
+        """Set an attribute; one that the N episodes share is set for all of them.
 
         Raises:
-            AttributeError: there is no such method.
+            InvalidSettings: it is shared, and only some of the episodes are chosen.
         """
-        results = getattr(self.venv, method_name)(*method_args, **keywords)
-        return [results[index] for index in self._get_indices(indices)]
-
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
-    ) -> list[bool]:
-        """True for `Monitor`, whose statistics are in ``infos``; there are no other wrappers."""
-        return [wrapper_class is Monitor for _ in self._get_indices(indices)]
-
-
-class VecContinuousAction(VecEnvWrapper):
-    """`nas_gym.wrappers.ContinuousAction` for N episodes at once.
-
-    The actions are scores, (N, A) in [-1, 1]; in each episode the valid choice with the highest
-    score is taken, of equal ones the first.
-
-    Args:
-        venv: The environment, or what wraps it.
-
-    Raises:
-        InvalidSettings: its actions are not `Discrete`, or it has no ``action_masks()``.
-    """
-
-    def __init__(self, venv: VecEnv) -> None:
-        inner = venv.action_space
-        if not isinstance(inner, spaces.Discrete):
-            raise InvalidSettings(f"VecContinuousAction: expected Discrete actions, got {inner}")
-        if not venv.has_attr("action_masks"):
-            raise InvalidSettings(f"VecContinuousAction: {venv} has no action_masks()")
-        super().__init__(venv, action_space=spaces.Box(-1.0, 1.0, (int(inner.n),), np.float32))
-
-    def reset(self) -> NDArray[Any]:
-        """The N first observations, (N, T)."""
-        observations = self.venv.reset()
-        assert isinstance(observations, np.ndarray)
-        return observations
-
-    def step_async(self, actions: NDArray[np.float32]) -> None:
-        masks = np.stack(self.venv.env_method("action_masks"))  # (N, A)
-        self.venv.step_async(np.where(masks, actions, -np.inf).argmax(axis=1))
-
-    def step_wait(self) -> VecEnvStepReturn:
-        return self.venv.step_wait()
-
-
-class VecWholeArchitecture(NASVecEnv):
-    """`nas_gym.wrappers.WholeArchitecture` for N networks at once: one step designs each of them.
-
-    The actions are all T choices of each network, (N, T). Where an earlier choice rules a later one
-    out, it is resolved as the environment does; so all actions are allowed, and
-    ``env_method("action_masks")`` says so. Every step has what `NASVecEnv` tells at the end of an
-    episode; the observation that each begins with is always the same.
-
-        venv = nas_gym.sb3.make_vec_env("nas_gym/NASBench201-v0", evaluator="recorded").venv
-        VecWholeArchitecture(venv).step(np.array([[3, 3, 1, 3, 2, 3]]))
-
-    Args:
-        venv: The environment, of autoreset mode "SameStep".
-
-    Raises:
-        InvalidSettings: it has another autoreset mode.
-    """
-
-    def __init__(self, venv: NASVectorEnv) -> None:
-        super().__init__(venv)
-        self.action_space = spaces.MultiDiscrete(list(venv.search_space.num_choices))
-        self._start = self.reset()
-
-    def step_wait(self) -> VecEnvStepReturn:
-        venv = self.venv
-        stage = venv.search_space.stage(venv.budget.asked)
-        choices = _resolve_whole(stage, self._actions)
-        venv.evaluations = venv.memory.evaluate_choices(stage, choices)
-        rewards = rewards_of(venv.reward, venv.evaluations)
-        finished = (choices + 1).astype(self._start.dtype)
-        infos = self._final_infos(stage, choices, rewards, finished)
-        ended = np.ones(self.num_envs, dtype=np.bool_)
-        return self._start.copy(), rewards.astype(np.float32), ended, infos
+        if not hasattr(self.venv, attr_name):
+            super().set_attr(attr_name, value, indices)
+            return
+        require(
+            set(self._get_indices(indices)) == set(range(self.num_envs)),
+            f"{attr_name}: the episodes share it; set it for all of them",
+        )
+        setattr(self.venv, attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
     ) -> list[Any]:
         if method_name != "action_masks":
             return super().env_method(method_name, *method_args, indices=indices, **keywords)
-        masks = np.ones((self.num_envs, sum(self.venv.search_space.num_choices)), dtype=np.bool_)
+        masks = self.venv.action_masks()  # of all at once
         return [masks[index] for index in self._get_indices(indices)]
 
 
+class _Episode(gym.Env[Any, Any]):
+    """One of N episodes in lock-step, as a single environment to read from.
+
+    Args:
+        venv: The N episodes.
+        index: Its number among them.
+    """
+
+    metadata = NASEnv.metadata
+
+    def __init__(self, venv: NASVectorEnv, index: int) -> None:
+        self._venv, self._index = venv, index
+        self.observation_space = venv.single_observation_space
+        self.action_space = venv.single_action_space
+
+    @property
+    def render_mode(self) -> str | None:  # type: ignore[override]
+        return self._venv.render_mode
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """The specification of a single environment with the same arguments."""
+        spec = self._venv.spec
+        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
+        if spec is None:
+            return None
+        kwargs = {name: value for name, value in spec.kwargs.items() if name not in own}
+        return replace(spec, kwargs=kwargs)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Return the mask of the actions that are valid now, (A,) bool."""
+        return self._venv.action_masks()[self._index]
+
+    def render(self) -> Any:
+        rendered = self._venv.render()
+        return None if rendered is None else rendered[self._index]
+
+    def reset(self, **options: Any) -> Any:
+        raise InvalidSettings("the N episodes are in lock-step; call reset() of the VecEnv")
+
+    def step(self, action: Any) -> Any:
+        raise InvalidSettings("the N episodes are in lock-step; call step() of the VecEnv")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._venv, name)
+
+
+class VecContinuousAction(VecEnvWrapper):
+    """`nas_gym.wrappers.ContinuousAction` for N episodes at once.
+
+    The actions are scores, (N, S) in [-1, 1]; in each episode the valid choice with the highest
+    score is taken, of equal ones the first; on top of `VecWholeArchitecture` one of each decision.
+
+    Args:
+        venv: The environment, wrapped or not.
+
+    Raises:
+        InvalidSettings: its actions are neither `Discrete` nor `MultiDiscrete`, or it has no
+            ``action_masks()``.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        if not isinstance(venv, VecEnv):
+            raise InvalidSettings(f"VecContinuousAction: expected a VecEnv, got {venv}")
+        self._choices = Scores("VecContinuousAction", venv.action_space)
+        if not venv.has_attr("action_masks"):
+            raise InvalidSettings(f"VecContinuousAction: {venv} has no action_masks()")
+        super().__init__(venv, action_space=self._choices.action_space)
+
+    def reset(self) -> NDArray[Any]:
+        """Return the N first observations, (N, T)."""
+        observations = self.venv.reset()
+        assert isinstance(observations, np.ndarray)
+        return observations
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        masks = np.stack(self.venv.env_method("action_masks"))  # (N, S)
+        self.venv.step_async(self._choices.best(actions, masks))
+
+    def step_wait(self) -> VecEnvStepReturn:
+        return self.venv.step_wait()
+
+
+class VecWholeArchitecture(VecEnvWrapper):
+    """`nas_gym.wrappers.WholeArchitecture` for N networks at once: one step designs each of them.
+
+    The actions are all T choices of each network, (N, T). Where an earlier choice rules a later one
+    out, it is resolved as the environment does; so all actions are allowed, and
+    ``env_method("action_masks")`` says so. Every step has the ``infos`` of the end of an episode of
+    `NASVecEnv`; the observation that each begins with is always the same.
+
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0")
+        VecWholeArchitecture(vec_env).step(np.array([[3, 3, 1, 3, 2, 3]]))
+
+    Args:
+        venv: The environment.
+
+    Raises:
+        InvalidSettings: it is no `NASVecEnv`, or it is wrapped.
+    """
+
+    def __init__(self, venv: VecEnv) -> None:
+        if not isinstance(venv, NASVecEnv):
+            raise InvalidSettings(
+                f"VecWholeArchitecture: expected a NASVecEnv, got {venv}; wrap it in this first, "
+                "and then in other wrappers"
+            )
+        sizes = venv.venv.search_space.num_choices
+        super().__init__(venv, action_space=spaces.MultiDiscrete(list(sizes)))
+        self._inner = venv
+        self._masks = np.ones((venv.num_envs, sum(sizes)), dtype=np.bool_)
+        self._start = venv.reset()
+
+    def reset(self) -> NDArray[Any]:
+        """Return the N first observations, (N, T)."""
+        return self._inner.reset()
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self._actions = checked_actions(actions, self._start.shape)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        venv = self._inner.venv
+        stage = venv.search_space.stage(venv.budget.asked)
+        finished = venv.evaluate(stage, _resolve_whole(stage, self._actions))
+        observations = (finished.choices + 1).astype(self._start.dtype)
+        observations[~finished.evaluated, -1] = 0
+        infos = self._inner.final_infos(finished, finished.evaluated, observations)
+        ended = np.ones(self.num_envs, dtype=np.bool_)
+        return self._start.copy(), finished.rewards.astype(np.float32), ended, infos
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
+    ) -> list[Any]:
+        if method_name != "action_masks":
+            return self.venv.env_method(method_name, *method_args, indices=indices, **keywords)
+        return [self._masks[index] for index in self._get_indices(indices)]
+
+
 def _resolve_whole(search_space: SearchSpace, actions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The choices, (N, T), that N whole sequences of actions, (N, T), mean."""
-    choices = np.array(actions, dtype=np.int64)
+    """Return the choices, (N, T), that N whole sequences of actions, (N, T), mean."""
+    choices = actions.copy()
     for step in range(choices.shape[1]):
         masks = search_space.action_masks(choices[:, :step])
         choices[:, step], _ = resolve_actions(masks, choices[:, step])
     return choices
+
+
+class StopOnBudget(BaseCallback):
+    """Ends an agent's ``learn()`` once the budget is exhausted.
+
+    env = BudgetLimit(gym.make("nas_gym/NASNet-v0"), asked=100)
+    PPO("MlpPolicy", env).learn(100_000, callback=StopOnBudget())
+    """
+
+    def _on_step(self) -> bool:
+        return not any(info.get("budget_exhausted") for info in self.locals["infos"])
+
+
+LOCK_STEP: dict[Any, Callable[..., VecEnvWrapper] | None] = {
+    None: None,
+    BudgetLimit: None,  # the limits are the vector environment's
+    ContinuousAction: VecContinuousAction,
+    WholeArchitecture: VecWholeArchitecture,
+}
+"""The wrappers that `make_vec_env` has in lock-step, and their vector forms."""

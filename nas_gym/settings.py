@@ -28,7 +28,9 @@ Count = Annotated[int, Ge(0), Le(LARGEST)]
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
 """An integer from 1 on."""
 Size = Annotated[int, Ge(1), Le(2**16)]
-"""An integer from 1 to 65,536: filters, pixels, classes, cells."""
+"""An integer from 1 to 65,536: filters, pixels."""
+Cells = Annotated[int, Ge(1), Le(100)]
+"""A number of cells in a stack, from 1 to 100."""
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
 """A seed, as torch and NumPy take it."""
 Share = Annotated[float, Interval(ge=0, lt=1)]
@@ -37,6 +39,8 @@ Keep = Annotated[float, Interval(gt=0, le=1)]
 """A number above 0 and up to 1."""
 NonNegative = Annotated[float, Ge(0), pydantic.Field(allow_inf_nan=False)]
 """A finite number from 0 on."""
+Scale = Annotated[float, Gt(0), Le(1024), pydantic.Field(allow_inf_nan=False)]
+"""A factor above 0 and up to 1,024."""
 Above0 = Annotated[float, Gt(0), pydantic.Field(allow_inf_nan=False)]
 """A finite number above 0."""
 

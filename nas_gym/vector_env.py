@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -13,20 +13,42 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, check_render_mode, observation_space_of
-from nas_gym.errors import InvalidSettings, choices_hint, require_integer
-from nas_gym.evaluation.budget import Budget
-from nas_gym.evaluation.evaluation import Evaluations
+from nas_gym.env import NASEnv, check_render_mode, checked_prefix, observation_space_of
+from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.evaluation.budget import Budget, Limits
+from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory, memory_of
+from nas_gym.family import resolve
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
+from nas_gym.settings import from_mapping
 
 Observations = NDArray[np.integer[Any]]
 """(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
 Info = dict[str, Any]
-MODES = (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP)
+
+MOST_ENVS = 2**20
+"""The largest N: a million episodes of NASNet take half a gigabyte, and no search begins more
+networks at once."""
+OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
+"""Arguments of `NASVectorEnv` that are not those of the environment."""
+
+
+class Results(NamedTuple):
+    """Results of N finished episodes.
+
+    The budget may end before the last of them are evaluated: ``evaluations`` are those of the first
+    episodes, and the arrays are 0 or empty for the others.
+    """
+
+    stage: SearchSpace  # the search space as it stood in these episodes
+    choices: NDArray[np.int64]  # (N, T)
+    rewards: NDArray[np.float64]  # (N,)
+    evaluated: NDArray[np.bool_]  # (N,)
+    evaluations: Evaluations
+    columns: dict[str, NDArray[Any]]  # (N,) each, as `Evaluations.columns`
 
 
 class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
@@ -41,18 +63,23 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     last decision's has arrays in the place of `NASEnv`'s text and record: ``choices``, (N, T)
     int64, ``accuracy``, ``seconds``, ``status``, ``cached``, and what else the evaluator knows
     (``parameters``, ``multiply_adds``; nan where unknown), (N,) each. As Gymnasium has it, a key
-    ``_name`` says for which of the N episodes ``name`` holds: for all.
+    ``_name`` says for which of the N episodes ``name`` holds: for all that were evaluated.
 
     Args:
         search_space: The decisions, and the architecture that they mean.
-        evaluator: What evaluates the N finished architectures; see `NASEnv`.
-        num_envs: N.
+        evaluator: Evaluator of the N finished architectures; see `NASEnv`.
+        num_envs: N, at most 2**20.
         reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`.
         render_mode: None, "ansi" (N texts) or "rgb_array" (N pictures).
         autoreset_mode: "NextStep": the step after the last decision ignores its actions and
             starts new networks. "SameStep": the last decision's step does so itself; then the
             finished observation and information are ``info["final_obs"]`` and
-            ``info["final_info"]``.
+            ``info["final_info"]``. "Disabled": `reset` has to be called.
+        limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see
+            `nas_gym.wrappers.BudgetLimit`. The episodes whose networks are beyond it are truncated
+            with reward 0, and so is every later one in its first step;
+            ``info["budget_exhausted"]`` says so. All N networks of a batch begin before its
+            seconds count.
 
     Raises:
         InvalidSettings: an argument is not valid, or the evaluator is a recorded benchmark of
@@ -73,8 +100,9 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
-        require_integer("num_envs", num_envs, least=1)
+        check_num_envs("num_envs", num_envs)
         check_render_mode(render_mode, self.metadata["render_modes"])
         self.search_space = search_space
         self.memory = memory_of(evaluator, search_space)
@@ -82,38 +110,65 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self.reward = reward_by_name(reward)
         check_costs(self.reward, self.memory)
         self.render_mode = render_mode
-        self.metadata = {**self.metadata, "autoreset_mode": _mode(autoreset_mode)}
-        self._same_step = self.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+        self.autoreset_mode = _mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        given = isinstance(limits, Limits) or limits is None
+        self.limits = limits if given else from_mapping(Limits, "limits", limits)
+
         self.decisions = len(search_space.decisions)
         """T, the number of decisions in an episode."""
         self.single_observation_space = observation_space_of(search_space)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+
         self._choices = np.zeros((self.decisions, num_envs), dtype=np.int64).T  # (N, T)
         self._observations = np.zeros(
             (num_envs, self.decisions), dtype=self.single_observation_space.dtype
         )
-        self.made_from: NASEnv | None = None
-        """The single environment that `make` made first; it is closed with this one."""
         self._all = np.ones(num_envs, dtype=np.bool_)
-        self._step = 0
-        self._started = False
+        self._single: NASEnv | None = None
+        self.finished: Results | None = None
+        """Results of the episodes that ended last."""
         self._start()
         self._started = False
 
+    @classmethod
+    def of(cls, env: NASEnv, num_envs: int = 1, **arguments: Any) -> NASVectorEnv:
+        """Return the vector form of a single environment, which shares its memory and its budget.
+
+        Args:
+            env: The environment, without wrappers; it is closed with the vector form.
+            num_envs: N.
+            **arguments: ``render_mode``, ``autoreset_mode`` and ``limits``.
+
+        Raises:
+            InvalidSettings: the environment has no vector form, or an argument is not valid.
+        """
+        if not isinstance(env, NASEnv):
+            raise InvalidSettings(f"{env} is no environment of nas_gym, or it is wrapped")
+        require(
+            has_vector_form(env),
+            f"{env}: a class with a step() or reset() of its own has no vector form; make it with "
+            'vectorization_mode="sync"',
+        )
+        vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
+        vector_env.spec = env.spec
+        vector_env._single = env
+        return vector_env
+
     @property
     def budget(self) -> Budget:
-        """What has been spent on evaluations since the environment was made."""
+        """The budget that was spent on evaluations since the environment was made."""
         return self.memory.budget
 
     @property
-    def stage(self) -> SearchSpace:
-        """The search space as it stands in the episodes under way."""
-        return self._stage
+    def exhausted(self) -> bool:
+        """True once a limit of the budget has been reached."""
+        return self.limits is not None and self.limits.spent(self.budget)
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which actions are valid now, (N, A) bool."""
+        """Return the masks of the actions that are valid now, (N, A) bool."""
         if self._masks.ndim == 2:
             return self._masks.copy(order="K")
         return _repeated(self._masks.tobytes(), self.num_envs).copy()
@@ -121,86 +176,156 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observations, Info]:
-        """Starts N new networks; nothing is drawn at random, so the seed changes nothing.
+        """Start N new networks; nothing is drawn at random, so the seed changes nothing.
+
+        Args:
+            seed: The seed of ``np_random``, which no episode draws from.
+            options: ``choices``: the first choices, (T',) for all episodes or (N, T'), which are
+                decided already. ``reset_mask``: as Gymnasium has it; all of the N, or none.
 
         Raises:
-            gymnasium.error.Error: ``options["reset_mask"]`` asks for some of the N only.
+            gymnasium.error.Error: ``reset_mask`` asks for some of the N only.
+            InvalidSettings, InvalidArchitecture: as in `NASEnv.reset`.
         """
-        chosen = (options or {}).get("reset_mask", self._all)
-        if not np.all(chosen):
+        options = dict(options or {})
+        if not np.all(options.pop("reset_mask", self._all)):
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
+        prefixes = self._prefixes(options)
         super().reset(seed=seed if seed is None or isinstance(seed, int) else seed[0])
         self._start()
+        for actions in prefixes.T:
+            self._decide(actions)
         return self._observations.copy(), self._info()
 
+    def _prefixes(self, options: Info) -> NDArray[np.int64]:
+        """Return the choices with which the episodes start, (N, T')."""
+        given = options.get("choices", ())
+        one = np.ndim(given) < 2
+        if not one and len(given) != self.num_envs:
+            raise InvalidSettings(f"options: choices: expected {self.num_envs} rows, got {given!r}")
+        stage = self.search_space.stage(self.budget.asked)
+        each = [given] if one else given
+        rows = [checked_prefix(stage, {**options, "choices": row}) for row in each]
+        return np.broadcast_to(np.array(rows, dtype=np.int64), (self.num_envs, len(rows[0])))
+
     def _start(self) -> None:
-        """Nothing is decided."""
+        """Begin the episodes: nothing is decided."""
         self._observations.fill(0)
         self._step = 0
         self._started = True
+        self._ended = False
         self._stage = self.search_space.stage(self.budget.asked)
         self._masks: Masks = self._stage.action_masks(self._choices[:, :0])
 
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
-        """Makes one decision in each episode; the last one has the networks evaluated."""
+        """Make one decision in each episode; the last one triggers evaluation of the networks."""
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts new networks")
         rewards = np.zeros(self.num_envs)
-        ended = np.zeros(self.num_envs, dtype=np.bool_)
+        terminated = np.zeros(self.num_envs, dtype=np.bool_)
         truncated = np.zeros(self.num_envs, dtype=np.bool_)
-        if self._step == self.decisions:  # the episodes ended in the last step
+        if self._ended:  # in the last step
             self._start()
-            return self._observations.copy(), rewards, ended, truncated, self._info()
-        info = self._decide(self._checked(actions))
-        if self._step == self.decisions:
-            ended[:] = True
-            evaluations = self.memory.evaluate_choices(self._stage, self._choices)
-            rewards = rewards_of(self.reward, evaluations)
-            self._add_results(info, evaluations)
-            if self._same_step:
-                final = {"final_obs": self._observations.copy(), "final_info": info}
-                self._start()
-                info = {**self._info(), **final, "_final_obs": self._all, "_final_info": self._all}
-        return self._observations.copy(), rewards, ended, truncated, info
+            return self._observations.copy(), rewards, terminated, truncated, self._info()
 
-    def _checked(self, actions: Any) -> NDArray[np.int64]:
-        array = np.asarray(actions)
-        if array.shape != (self.num_envs,) or array.dtype.kind not in "iub":
-            raise gym.error.InvalidAction(
-                f"expected {self.num_envs} integers, got shape {array.shape} of {array.dtype}"
-            )
-        return array.astype(np.int64, copy=False)
+        actions = checked_actions(actions, (self.num_envs,))
+        results: Info = {}
+        if self.exhausted:
+            invalid = truncated.copy()
+            truncated[:] = True
+            self._ended = True
+        else:
+            invalid = self._decide(actions)
+            if self._step == self.decisions:
+                rewards, terminated, results = self._finish()
+                np.logical_not(terminated, out=truncated)
+                self._ended = True
 
-    def _decide(self, actions: NDArray[np.int64]) -> Info:
-        """Makes the decision that the actions, (N,), mean; the step's ``info``."""
+        info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
+        observations = self._observations.copy()
+        if self._ended:
+            observations, info = self._autoreset(observations, info)
+        return observations, rewards, terminated, truncated, info
+
+    def _decide(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Make the decision that the actions, (N,), mean; return which were invalid."""
         choices, invalid = resolve_actions(self._masks, actions)
         self._choices[:, self._step] = choices
         self._observations[:, self._step] = choices.astype(self._observations.dtype) + 1
         self._step += 1
         self._masks = self._stage.action_masks(self._choices[:, : self._step])
-        return {**self._info(), "invalid_action": invalid, "_invalid_action": self._all}
+        return invalid
+
+    def _finish(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], Info]:
+        """Evaluate the networks; return rewards, who was evaluated, and entries of ``info``."""
+        finished = self.evaluate(self._stage, self._choices)
+        if not finished.evaluated[-1]:
+            self._observations[~finished.evaluated, -1] = 0  # these ended before
+        results: Info = {}
+        for name, column in {"choices": finished.choices, **finished.columns}.items():
+            results[name] = column
+            results[f"_{name}"] = finished.evaluated
+        return finished.rewards, finished.evaluated.copy(), results
+
+    def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Results:
+        """Evaluate complete, valid sequences of choices, (N, T), as far as the limits allow."""
+        if self.limits is None:
+            evaluations = self.memory.evaluate_choices(stage, choices)
+        else:
+            evaluations = self._affordable(stage, choices, self.limits)
+        columns = {"reward": rewards_of(self.reward, evaluations), **evaluations.columns}
+        number = len(columns["reward"])
+        evaluated = self._all
+        if number < self.num_envs:
+            evaluated = np.arange(self.num_envs) < number
+            columns = {name: _padded(column, evaluated) for name, column in columns.items()}
+        rewards = columns.pop("reward")
+        choices = choices.copy(order="K")
+        self.finished = Results(stage, choices, rewards, evaluated, evaluations, columns)
+        return self.finished
+
+    def _affordable(
+        self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits
+    ) -> Evaluations:
+        """Evaluate the first networks, until a limit is reached.
+
+        A network that is answered from memory leaves room for another one, hence several batches.
+        """
+        made: list[Evaluation] = []
+        while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
+            batch = choices[len(made) : len(made) + room]
+            evaluations = self.memory.evaluate_choices(stage, batch)
+            made += [evaluations[index] for index in range(len(batch))]
+        return Listed(made)
+
+    def _autoreset(self, observations: Observations, info: Info) -> tuple[Observations, Info]:
+        """Do what the autoreset mode says at the end of an episode."""
+        if self.autoreset_mode is AutoresetMode.DISABLED:
+            self._started = False
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            return observations, info
+        self._start()
+        final = {"final_obs": observations, "final_info": info}
+        holds = {"_final_obs": self._all, "_final_info": self._all}
+        return self._observations.copy(), {**self._info(), **final, **holds}
 
     def _info(self) -> Info:
-        """What every step's and every reset's ``info`` has."""
-        return {"action_mask": self.action_masks().view(np.int8), "_action_mask": self._all}
-
-    def _add_results(self, info: Info, evaluations: Evaluations) -> None:
-        """Adds what the finished networks were, and what they were worth."""
-        self.evaluations = evaluations
-        results = {"choices": self._choices.copy(order="K"), **evaluations.columns}
-        for name, column in results.items():
-            info[name] = column
-            info[f"_{name}"] = self._all
+        """Return what every step's and every reset's ``info`` has."""
+        info = {"action_mask": self.action_masks().view(np.int8), "_action_mask": self._all}
+        if self.limits is not None:
+            info["budget_exhausted"] = np.full(self.num_envs, self.exhausted)
+            info["_budget_exhausted"] = self._all
+        return info
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Close what `make` opened: workers, a store."""
-        if self.made_from is not None:
-            self.made_from.close()
+        """Close the workers and the store that the single environment opened."""
+        if self._single is not None:
+            self._single.close()
 
     def render(self) -> tuple[Any, ...] | None:
-        """The N networks as far as they are decided: texts, or (H, W, 3) uint8 arrays."""
+        """Return the N networks as far as they are decided: texts, or (H, W, 3) uint8 arrays."""
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to make_vec()")
             return None
@@ -210,52 +335,86 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         return tuple(np.asarray(draw(self._stage, prefix)) for prefix in prefixes)
 
 
-def make(env_id: str, num_envs: int = 1, **arguments: Any) -> NASVectorEnv:
-    """The vector environment of a registered environment.
+def _padded(column: NDArray[Any], evaluated: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return a column, (K,), with zeros or empty texts for those not evaluated, (N,)."""
+    padded = np.zeros(len(evaluated), dtype=column.dtype)
+    padded[evaluated] = column
+    return padded
+
+
+def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return actions as an array of integers of this shape.
+
+    Raises:
+        gymnasium.error.InvalidAction: they are none.
+    """
+    try:
+        array = np.asarray(actions)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.shape != shape or array.dtype.kind not in "iub":
+        raise gym.error.InvalidAction(
+            f"expected integers of shape {shape}, got shape {array.shape} of {array.dtype}"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def check_num_envs(name: str, num_envs: object) -> None:
+    """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
+    require(
+        type(num_envs) is int and 1 <= num_envs <= MOST_ENVS,
+        f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {num_envs!r}",
+    )
+
+
+def has_vector_form(env: NASEnv) -> bool:
+    """Return True unless an environment's class changes what a step or a reset does."""
+    return type(env).step is NASEnv.step and type(env).reset is NASEnv.reset
+
+
+def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVectorEnv:
+    """Return the vector form of an environment; the vector entry point of Gymnasium.
 
     Args:
-        env_id: As in `gymnasium.make`.
+        entry_point: The environment's class, a function that returns an environment, or
+            ``"module:Class"``.
         num_envs: N.
-        **arguments: ``autoreset_mode`` and ``render_mode`` as in `NASVectorEnv`; all others go to
-            the environment.
+        **arguments: ``autoreset_mode``, ``render_mode`` and ``limits`` as in `NASVectorEnv`; all
+            others go to the environment.
 
     Raises:
         NASGymError: an argument is not valid.
     """
     own = {name: arguments.pop(name) for name in OWN_ARGUMENTS if name in arguments}
-    env = gym.make(env_id, **arguments).unwrapped
-    if not isinstance(env, NASEnv):
-        raise InvalidSettings(f"{env_id} is no environment of nas_gym")
+    check_num_envs("num_envs", num_envs)
+    env = resolve(entry_point)(**arguments)
     try:
-        venv = NASVectorEnv(env.search_space, env.memory, num_envs, env.reward, **own)
+        return NASVectorEnv.of(env, num_envs, **own)
     except BaseException:
         env.close()
         raise
-    venv.made_from = env
-    return venv
-
-
-OWN_ARGUMENTS = ("render_mode", "autoreset_mode")
 
 
 def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
-    """`make` of the environment "nas_gym/NAME", so that one entry point serves every id.
+    """Return `vectorized` of the class with this dotted name, "own.environments.NetEnv".
 
-    Gymnasium hands a vector entry point, "module:attribute", no id; here the attribute is the id.
+    Gymnasium writes an entry point as "module:attribute" and gives it no id. So a text that can be
+    stored with a specification, and serves every environment, has the class for its attribute.
     """
-    if name.startswith("__"):
-        raise AttributeError(name)
-    return partial(make, f"nas_gym/{name}")
+    module, _, attribute = name.rpartition(".")
+    if not module:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(vectorized, f"{module}:{attribute}")
 
 
 @lru_cache
 def _repeated(mask: bytes, number: int) -> NDArray[np.bool_]:
-    """A mask, (A,) bool, N times: (N, A), not to be written to."""
+    """Return a mask, (A,) bool, N times: (N, A), not to be written to."""
     return np.frombuffer(mask * number, dtype=np.bool_).reshape(number, -1)
 
 
 def _mode(mode: str | AutoresetMode) -> AutoresetMode:
-    names = [each.value for each in MODES]
+    names = [each.value for each in AutoresetMode]
     name = mode.value if isinstance(mode, AutoresetMode) else mode
     if name not in names:
         raise InvalidSettings(f"autoreset_mode: {mode!r} is not one; {choices_hint(name, names)}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
 from typing import Any
 
 import gymnasium as gym
@@ -13,14 +11,12 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from nas_gym.env import NASEnv
-from nas_gym.errors import InvalidSettings, NASGymError, require, require_number
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.evaluation.budget import Limits
+from nas_gym.vector_env import checked_actions
 
 Info = dict[str, Any]
 AnyEnv = gym.Env[Any, Any]
-
-
-class BudgetExhausted(NASGymError):
-    """A new network was begun after the budget of a `BudgetLimit` had been spent."""
 
 
 class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordConstructorArgs):
@@ -50,24 +46,52 @@ class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordC
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
         _require_masks(self, env)
-        inner = env.action_space
-        if isinstance(inner, spaces.Discrete):
-            self._sizes: tuple[int, ...] = (int(inner.n),)
-        elif isinstance(inner, spaces.MultiDiscrete):
-            self._sizes = tuple(inner.nvec.tolist())
-        else:
-            raise InvalidSettings(
-                f"ContinuousAction: expected Discrete or MultiDiscrete actions, got {inner}"
-            )
-        self._several = isinstance(inner, spaces.MultiDiscrete)
-        self.action_space = spaces.Box(-1.0, 1.0, (sum(self._sizes),), np.float32)
+        self._choices = Scores("ContinuousAction", env.action_space)
+        self.action_space = self._choices.action_space
 
     def action(self, action: NDArray[np.float32]) -> Any:
-        """The choice, or the choices, that the scores stand for."""
-        scores = np.where(self.get_wrapper_attr("action_masks")(), action, -np.inf)
-        starts = np.cumsum((0, *self._sizes))
-        best = [int(np.argmax(scores[a:b])) for a, b in pairwise(starts)]
-        return np.array(best) if self._several else best[0]
+        """Return the choice, or the choices, that the scores stand for."""
+        return self._choices.best(action, self.get_wrapper_attr("action_masks")())
+
+
+class Scores:
+    """Scores in the place of choices, for single and for vector environments.
+
+    Args:
+        name: Of the wrapper, for its error.
+        inner: The choices, `Discrete` or `MultiDiscrete`.
+
+    Raises:
+        InvalidSettings: the actions are others.
+    """
+
+    def __init__(self, name: str, inner: spaces.Space[Any]) -> None:
+        if isinstance(inner, spaces.Discrete):
+            sizes = [int(inner.n)]
+        elif isinstance(inner, spaces.MultiDiscrete):
+            sizes = inner.nvec.tolist()
+        else:
+            raise InvalidSettings(
+                f"{name}: expected Discrete or MultiDiscrete actions, got {inner}"
+            )
+        self._one = isinstance(inner, spaces.Discrete)
+        self._ends = np.cumsum(sizes)[:-1]
+        self.action_space = spaces.Box(-1.0, 1.0, (sum(sizes),), np.float32)
+
+    def best(self, scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the valid choices with the highest scores, of equal ones the first.
+
+        Args:
+            scores: One for each choice of each decision, (..., S).
+            masks: True where a choice is valid, (..., S).
+
+        Returns:
+            The choices of the D decisions, (..., D); (...) where the actions are `Discrete`.
+        """
+        valid = np.where(masks, scores, -np.inf)
+        parts = np.split(valid, self._ends, axis=-1)
+        best = np.stack([part.argmax(axis=-1) for part in parts], axis=-1)
+        return best[..., 0] if self._one else best
 
 
 class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], RecordConstructorArgs):
@@ -76,8 +100,8 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
     The action is `MultiDiscrete`, the choices of all T decisions. Where an earlier choice rules a
     later one out, it is resolved as the environment does, and ``info["invalid_action"]`` says so;
     all actions are allowed, so the masks are all true. The first observation is always the same.
-    ``info["evaluation"]`` leaves ``cached`` out, for what a first step tells has to follow from the
-    seed and the action alone; the environment's ``budget`` tells what was paid for.
+    ``info["evaluation"]`` has no ``cached``, for all that a first step returns has to follow from
+    the seed and the action alone; the environment's ``budget`` counts what was paid for.
 
     Example:
         >>> import gymnasium as gym
@@ -108,7 +132,7 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         self._sizes = sizes
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Which choices are valid, (sum of the decisions' choices,) bool: all."""
+        """Return the mask of all choices, (sum of the decisions' choices,) bool: all are valid."""
         return np.ones(sum(self._sizes), dtype=np.bool_)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
@@ -116,8 +140,13 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         return observation, {**info, **self._mask()}
 
     def step(self, action: NDArray[np.int64]) -> tuple[Any, float, bool, bool, Info]:
+        """Make all T decisions.
+
+        Raises:
+            gymnasium.error.InvalidAction: the action is not T integers.
+        """
         invalid, total = False, 0.0
-        for choice in np.asarray(action).tolist():
+        for choice in checked_actions(action, (len(self._sizes),)).tolist():
             observation, reward, terminated, truncated, info = self.env.step(choice)
             invalid |= info["invalid_action"]
             total += float(reward)
@@ -128,7 +157,7 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         return observation, total, terminated, truncated, info
 
     def _mask(self, invalid: bool | None = None) -> Info:
-        """The mask as `MultiDiscrete.sample` takes it, and the flag after a step."""
+        """Return the mask as `MultiDiscrete.sample` takes it, and the flag after a step."""
         mask = tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
         flag = {} if invalid is None else {"invalid_action": invalid}
         return {"action_mask": mask, **flag}
@@ -138,7 +167,7 @@ class OneHotObservation(
     gym.ObservationWrapper[NDArray[np.float32], Any, NDArray[np.integer[Any]]],
     RecordConstructorArgs,
 ):
-    """The observation as one flat vector of zeros and ones, float32: each entry's one-hot code.
+    """Observations are one flat vector of zeros and ones, float32: each entry's one-hot code.
 
     Example:
         >>> import gymnasium as gym
@@ -167,27 +196,28 @@ class OneHotObservation(
         self.observation_space = spaces.Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
 
     def observation(self, observation: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """The one-hot codes, one after the other."""
+        """Return the one-hot codes, one after the other."""
         codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
         codes[self._starts + observation] = 1.0
         return codes
 
 
 class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """No network is begun once the budget has been spent.
+    """Episodes are truncated once the budget has been spent, and evaluate nothing more.
 
     ``info["budget_exhausted"]`` says, at reset and step, whether a limit has been reached. The
-    network that reaches it is evaluated, and its episode ends as always. Then `reset` still works,
-    so that agents which reset at once see the last reward, but the next `step` raises
-    `BudgetExhausted`. An episode that is under way when another environment, sharing the
-    evaluator, spends what was left is truncated with reward 0.
+    network that reaches it is evaluated, and its episode ends as always. Every later step truncates
+    its episode with reward 0, so that an agent's training ends without an error: at once with
+    `nas_gym.sb3.StopOnBudget`. An episode that is under way when another environment, sharing the
+    evaluator, spends what was left is truncated in the same way. For N episodes in lock-step, see
+    ``limits`` of `nas_gym.NASVectorEnv`.
 
     Args:
         env: A `NASEnv`, wrapped or not.
-        asked: At most so many evaluations asked for, those answered from memory included.
-        made: At most so many evaluations really made.
-        seconds: Begin no network after so many seconds of training; in a recorded benchmark, of
-            the training that was recorded.
+        asked: Largest number of evaluations asked for, those answered from memory included.
+        made: Largest number of evaluations really made.
+        seconds: Seconds of training after which no further network is begun; in a recorded
+            benchmark, of the training that was recorded.
 
     Example:
         >>> import gymnasium as gym
@@ -199,10 +229,9 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         >>> terminated, info["budget_exhausted"]
         (True, True)
         >>> observation, info = env.reset()
-        >>> env.step(3)
-        Traceback (most recent call last):
-        ...
-        nas_gym.wrappers.BudgetExhausted: asked: 1 of 1 spent; the search is over
+        >>> observation, reward, terminated, truncated, info = env.step(3)
+        >>> reward, terminated, truncated
+        (0.0, False, True)
 
     Raises:
         InvalidSettings: it does not wrap a `NASEnv`, no limit is given, or one is not positive.
@@ -218,39 +247,26 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self, asked=asked, made=made, seconds=seconds)
         super().__init__(env)
         self._budget = _innermost(self, env).budget
-        limits = {"asked": asked, "made": made, "seconds": seconds}
-        self.limits = {name: limit for name, limit in limits.items() if limit is not None}
-        require(bool(self.limits), f"BudgetLimit: give one of {', '.join(limits)}")
-        for name, limit in self.limits.items():
-            require_number(name, limit, lowest=0, below=math.inf)
-            require(limit > 0, f"{name}: a limit is above 0, got {limit!r}")
-        self._under_way = False
+        self.limits = Limits(asked=asked, made=made, seconds=seconds)
         self._observation: Any = None
-        self._info: Info = {}
-
-    def spent(self) -> str:
-        """Which limit has been reached, in words; "" if none has been."""
-        for name, limit in self.limits.items():
-            if getattr(self._budget, name) >= limit:
-                return f"{name}: {getattr(self._budget, name):g} of {limit:g} spent"
-        return ""
+        self._mask: Any = None
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
-        self._under_way = False
-        self._observation, info = self.env.reset(seed=seed, options=options)
-        return self._observation, {**info, "budget_exhausted": bool(self.spent())}
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._kept(observation, info), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
-        spent = self.spent()
-        if spent and not self._under_way:
-            raise BudgetExhausted(f"{spent}; the search is over")
-        if spent:
-            self._under_way = False
-            return self._observation, 0.0, False, True, {**self._info, "budget_exhausted": True}
-        self._observation, reward, terminated, truncated, self._info = self.env.step(action)
-        self._under_way = not (terminated or truncated)
-        info = {**self._info, "budget_exhausted": bool(self.spent())}
-        return self._observation, reward, terminated, truncated, info
+        if self.limits.spent(self._budget):
+            info = {"action_mask": self._mask, "invalid_action": False, "budget_exhausted": True}
+            return self._observation, 0.0, False, True, info
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return self._kept(observation, info), reward, terminated, truncated, info
+
+    def _kept(self, observation: Any, info: Info) -> Any:
+        """Add the flag to ``info``, and keep what a truncated step returns."""
+        info["budget_exhausted"] = self.limits.spent(self._budget)
+        self._observation, self._mask = observation, info.get("action_mask")
+        return observation
 
 
 def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:

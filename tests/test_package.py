@@ -1,9 +1,13 @@
-"""What an import costs."""
+"""What an import costs, and which names it brings."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
+
+import nas_gym
 
 
 def test_importing_nas_gym_does_not_import_torch() -> None:
@@ -14,3 +18,25 @@ def test_importing_nas_gym_does_not_import_torch() -> None:
 def test_every_public_name_is_there_after_the_import() -> None:
     code = "import nas_gym; [getattr(nas_gym, name) for name in nas_gym.__all__]"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    for name in ("wrappers", "sb3", "envs", "Trainer", "LocalWorkers", "Store", "register"):
+        assert name in nas_gym.__all__
+        assert name in dir(nas_gym)
+    assert nas_gym.envs.NASNetEnv.__name__ == "NASNetEnv"
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    """``__all__``, the lazy table and the imports under TYPE_CHECKING agree."""
+    tree = ast.parse(Path(nas_gym.__file__).read_text())
+    imported = {
+        alias.asname: (node.module or "").removeprefix("nas_gym.").removeprefix("nas_gym")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname is not None and alias.asname == alias.name
+    }
+    assert sorted(imported) == sorted(nas_gym.__all__)
+    lazy = {name: module for module, names in nas_gym._LAZY.items() for name in names}
+    modules = dict.fromkeys(nas_gym._MODULES, "")
+    eager = {"Family": "family", "register_family": "family", "register": "registration"}
+    assert imported == {**lazy, **modules, **eager}
+    assert len(set(nas_gym.__all__)) == len(nas_gym.__all__)

@@ -1,6 +1,10 @@
 """`NASVectorEnv`: the same as N single environments, as arrays."""
 
-from collections.abc import Callable
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -10,12 +14,15 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import nas_gym
 from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv, SearchSpace
+from nas_gym import vector_env as vector_env_module
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory
-from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
+from nas_gym.wrappers import BudgetLimit, ContinuousAction
+from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP, IDS
 
 SEARCH_SPACES = {
@@ -23,7 +30,7 @@ SEARCH_SPACES = {
     "NASBench201": NASBench201SearchSpace(),
     "conditional": LayersSearchSpace(),
 }
-both_modes = pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+every_mode = pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
 every_search_space = pytest.mark.parametrize("name", SEARCH_SPACES)
 EVALUATORS: dict[str, Callable[[SearchSpace], Evaluator]] = {
     "recorded": RecordedStub,
@@ -183,7 +190,7 @@ def test_same_step_agrees_with_gymnasiums_own_vector_environment(name: str) -> N
             np.testing.assert_array_equal(info["_final_info"], their_info["_final_info"])
 
 
-@both_modes
+@every_mode
 def test_gymnasiums_wrappers_count_episodes(mode: str) -> None:
     env = vector_env("NASBench201", autoreset_mode=mode)
     counted = gym.wrappers.vector.RecordEpisodeStatistics(env)
@@ -258,7 +265,7 @@ def test_a_step_needs_a_reset_and_the_right_actions() -> None:
         env.step(np.zeros(3, dtype=np.int64))
     env.reset()
     for wrong in ([0, 0], [[0, 0, 0]], [0.0, 0.0, 0.0], 0):
-        with pytest.raises(gym.error.InvalidAction, match="expected 3 integers"):
+        with pytest.raises(gym.error.InvalidAction, match=r"expected integers of shape \(3,\)"):
             env.step(np.array(wrong))
     env.step([0, 1, True])  # type: ignore[arg-type]
     with pytest.raises(gym.error.Error, match="lock-step"):
@@ -291,10 +298,16 @@ def test_rendering_shows_every_episode() -> None:
     ("arguments", "message"),
     [
         ({"num_envs": 0}, "num_envs: .* got 0"),
+        ({"num_envs": 10**9}, "num_envs: expected an integer from 1 to 1,048,576, got 1000000000"),
+        ({"num_envs": 10**20}, "num_envs: "),
+        ({"num_envs": True}, "num_envs: .* got True"),
+        ({"num_envs": "3"}, "num_envs: .* got '3'"),
+        ({"num_envs": 2.0}, r"num_envs: .* got 2\.0"),
+        ({"limits": {"ask": 3}}, "limits: 'ask' is not known; did you mean 'asked'"),
+        ({"limits": {}}, "limits: give at least one of asked, made, seconds"),
         ({"reward": "acc"}, "reward: 'acc' is not known"),
         ({"render_mode": "human"}, "render_mode: 'human' is not known"),
-        ({"autoreset_mode": "Disabled"}, "autoreset_mode: 'Disabled' .*'NextStep', 'SameStep'"),
-        ({"autoreset_mode": AutoresetMode.DISABLED}, "autoreset_mode: "),
+        ({"autoreset_mode": "Never"}, "autoreset_mode: 'Never' .*'NextStep', 'SameStep'"),
         ({"autoreset_mode": None}, "autoreset_mode: None"),
     ],
 )
@@ -344,3 +357,248 @@ def test_rewards_of_ones_own_are_asked_for_each_evaluation() -> None:
     )
     _, rewards, *_ = finished(env, actions=1)
     assert rewards.tolist() == [-60.0, -60.0]
+
+
+@every_search_space
+def test_disabled_agrees_with_gymnasiums_own_vector_environment(name: str) -> None:
+    search_space, mode = SEARCH_SPACES[name], AutoresetMode.DISABLED
+    env = vector_env(name, autoreset_mode=mode)
+    assert env.metadata["autoreset_mode"] is mode
+    singles = [lambda: NASEnv(search_space, StubEvaluator())] * 3
+    theirs = SyncVectorEnv(singles, autoreset_mode=mode)
+    env.action_space.seed(0)
+    all_of_them = np.ones(3, dtype=np.bool_)
+    for _ in range(2):
+        masked = env.reset(options={"reset_mask": all_of_them})
+        for ours, their in zip(
+            masked, theirs.reset(options={"reset_mask": all_of_them}), strict=True
+        ):
+            np.testing.assert_equal(ours, their)
+        for step in range(1, env.decisions + 1):
+            actions = env.action_space.sample()
+            *ours, info = env.step(actions)
+            *their, their_info = theirs.step(actions)
+            for one, other in zip(ours, their, strict=True):
+                np.testing.assert_array_equal(one, other)
+            np.testing.assert_array_equal(info["action_mask"], their_info["action_mask"])
+            assert ours[2].all() == (step == env.decisions)
+        with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\)"):
+            env.step(actions)
+
+
+@pytest.mark.parametrize("kind", EVALUATORS)
+@every_search_space
+def test_episodes_begin_with_a_prefix(name: str, kind: str) -> None:
+    search_space = SEARCH_SPACES[name]
+    env = NASVectorEnv(search_space, EVALUATORS[kind](search_space), 2, autoreset_mode="SameStep")
+    whole = np.stack([search_space.sample(np.random.default_rng(seed)) for seed in range(2)])
+    same_start = whole[:1].repeat(2, axis=0)
+    for choices, prefix in (
+        (whole, whole[:, :3]),
+        (whole, whole[:, :0]),
+        (same_start, whole[0, :2].tolist()),
+    ):
+        observations, info = env.reset()
+        for actions in choices.T[: np.shape(prefix)[-1]]:
+            observations, *_, info = env.step(actions)
+        with_prefix = env.reset(options={"choices": prefix})
+        np.testing.assert_array_equal(with_prefix[0], observations)
+        np.testing.assert_array_equal(with_prefix[1]["action_mask"], info["action_mask"])
+    env.reset(options={"choices": whole[:, :-1]})
+    observations, _, terminated, _, info = env.step(whole[:, -1])
+    assert terminated.all()
+    np.testing.assert_array_equal(info["final_info"]["choices"], whole)
+    assert not observations.any()  # the next episodes begin with nothing
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ([0, 1, 2, 3], "expected up to 3 integers"),
+        ([[0], [1]], r"expected 3 rows, got \[\[0\], \[1\]\]"),
+        ([0.5], "expected up to 3 integers"),
+        ("0", "choices: expected"),
+        ([3], r"choices\[0\] \(depth\): 3 is not valid here"),
+        ([-1], r"\(depth\): -1 is not valid"),
+        ([[0, 1, 0], [0, 1, 1], [2, 1, 1]], r"\(layer_2\): 1 is not valid"),
+    ],
+)
+def test_a_prefix_that_begins_no_sequence_is_refused(choices: Any, message: str) -> None:
+    env = vector_env("conditional")
+    with pytest.raises(NASGymError, match=message):
+        env.reset(options={"choices": choices})
+    assert not env.reset()[0].any()
+
+
+@every_mode
+def test_copies_go_on_where_the_original_is(mode: str) -> None:
+    env = NASVectorEnv(
+        SEARCH_SPACES["NASBench201"],
+        RecordedStub(SEARCH_SPACES["NASBench201"]),
+        3,
+        autoreset_mode=mode,
+    )
+    finished(env, actions=1)
+    env.reset()
+    for _ in range(4):
+        env.step(np.array([0, 3, 4]))
+    copies = [env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
+    steps = [[each.step(np.array([2, 1, 0])) for _ in range(2)] for each in copies]
+    for other in steps[1:]:
+        np.testing.assert_equal(other, steps[0])
+    assert copies[0].budget == copies[1].budget == copies[2].budget
+    assert copies[0].budget is not copies[1].budget
+
+
+@pytest.mark.parametrize(
+    ("limits", "networks"),
+    [
+        ({"asked": 5}, [0, 0, 1, 1, 2]),
+        ({"made": 3}, [0, 0, 1, 1, 2]),
+        ({"made": 3, "asked": 4}, [0, 0, 1, 1]),
+        ({"asked": 3}, [0, 1, 2]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_no_network_beyond_the_limits_is_evaluated(
+    mode: str, limits: dict[str, Any], networks: list[int]
+) -> None:
+    """As N single environments in `BudgetLimit` that share an evaluator."""
+    search_space = SEARCH_SPACES["conditional"]
+    env = NASVectorEnv(search_space, StubEvaluator(), 3, autoreset_mode=mode, limits=limits)
+    shared = Memory(StubEvaluator())
+    singles = [BudgetLimit(NASEnv(search_space, shared), **limits) for _ in range(3)]
+    begun = iter([*networks, *[3] * 9])
+    for _ in range(4):
+        actions = np.array([next(begun, 3) for _ in range(3)])
+        if mode == "NextStep" or not env.finished:
+            env.reset()
+        for single in singles:
+            single.reset()
+        for _ in range(4):
+            seen, rewards, terminated, truncated, info = env.step(actions)
+            steps = [one.step(action) for one, action in zip(singles, actions, strict=True)]
+            if "final_obs" in info:
+                seen, info = info["final_obs"], info["final_info"]
+            np.testing.assert_array_equal(seen, [step[0] for step in steps])
+            assert rewards.tolist() == [step[1] for step in steps]
+            assert terminated.tolist() == [step[2] for step in steps]
+            assert truncated.tolist() == [step[3] for step in steps]
+            if (terminated | truncated).any():
+                break
+        expected = [step[4].get("evaluation", {}).get("accuracy") for step in steps]
+        if any(value is not None for value in expected):
+            assert info["_accuracy"].tolist() == [value is not None for value in expected]
+            assert info["accuracy"].tolist() == [value or 0.0 for value in expected]
+            assert info["status"].tolist() == ["" if v is None else "ok" for v in expected]
+        if (terminated | truncated).all():
+            assert info["budget_exhausted"].all() == steps[-1][4]["budget_exhausted"]
+    assert env.budget == shared.budget
+    assert not env.step(np.zeros(3, dtype=np.int64))[2].any()
+    assert env.budget.asked == len(networks)
+
+
+def test_a_batch_begins_as_long_as_seconds_are_left() -> None:
+    env = NASVectorEnv(SEARCH_SPACES["NASNet"], StubEvaluator(), 3, limits={"seconds": 1})
+    *_, info = finished(env)
+    assert info["budget_exhausted"].all()
+    assert info["_accuracy"].all()
+    env.reset()
+    assert env.step(np.zeros(3, dtype=np.int64))[3].all()
+
+
+class OwnEnv(NASEnv):
+    """An environment of one's own, with an argument."""
+
+    def __init__(self, depth: int = 3, **arguments: Any) -> None:
+        self.depth = depth
+        super().__init__(LayersSearchSpace(), StubEvaluator(), **arguments)
+
+
+def local_env(**arguments: Any) -> NASEnv:
+    return OwnEnv(**arguments)
+
+
+@pytest.fixture
+def own_ids() -> Iterator[None]:
+    """Ids of one's own, for one test."""
+    registered = dict(gym.registry)
+    yield
+    gym.registry.clear()
+    gym.registry.update(registered)
+
+
+own_ids_only = pytest.mark.usefixtures("own_ids")
+
+
+@own_ids_only
+@pytest.mark.parametrize("env_id", ["own/Net-v0", "Net-v3", "own/deep-Net-v0"])
+@pytest.mark.parametrize(
+    "entry_point",
+    ["tests.test_vector_env:OwnEnv", OwnEnv, local_env, partial(OwnEnv)],
+)
+def test_an_environment_of_ones_own_has_a_vector_form_too(env_id: str, entry_point: Any) -> None:
+    nas_gym.register(env_id, entry_point, kwargs={"depth": 2})
+    single = gym.make(env_id).unwrapped
+    assert isinstance(single, OwnEnv)
+    assert single.depth == 2
+    env = gym.make_vec(env_id, num_envs=4, autoreset_mode="SameStep")
+    assert isinstance(env, NASVectorEnv)
+    assert env.num_envs == 4
+    compare(env, singles(env, single.search_space, StubEvaluator()), seed=1, episodes=1)
+    spec = gym.spec(env_id)
+    assert copy.deepcopy(spec).id == env_id
+    if not isinstance(entry_point, partial):
+        assert pickle.loads(pickle.dumps(spec)) == spec
+        again = gym.make_vec(gym.envs.registration.EnvSpec.from_json(spec.to_json()), num_envs=2)
+        assert isinstance(again, NASVectorEnv)
+
+
+def test_the_module_has_no_names_but_its_own_and_dotted_classes() -> None:
+    assert not hasattr(vector_env_module, "NASNet-v0")
+    assert not hasattr(vector_env_module, "anything")
+    with pytest.raises(NASGymError, match=r"'tests\.test_vector_env:Nothing' cannot be imported"):
+        getattr(vector_env_module, "tests.test_vector_env.Nothing")()
+    with pytest.raises(NASGymError, match=r"entry_point: expected .* got 3"):
+        nas_gym.register("own/Net-v0", 3)
+    with pytest.raises(NASGymError, match="entry_point: expected 'module:Class', got 'module'"):
+        nas_gym.register("own/Net-v0", "module")
+
+
+class OwnStep(OwnEnv):
+    def step(self, action: Any) -> Any:
+        return super().step(action)
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "message"),
+    [
+        (OwnStep, 'step.. or reset.. of its own has no vector form; .* vectorization_mode="sync"'),
+        (lambda: ContinuousAction(OwnEnv()), "no environment of nas_gym, or it is wrapped"),
+        (lambda: gym.make("CartPole-v1"), "no environment of nas_gym"),
+    ],
+)
+@own_ids_only
+def test_what_has_no_vector_form_is_refused(entry_point: Any, message: str) -> None:
+    nas_gym.register("own/Net-v0", entry_point)
+    with pytest.raises(NASGymError, match=message):
+        gym.make_vec("own/Net-v0", num_envs=2)
+
+
+@own_ids_only
+def test_a_family_registers_its_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nas_gym.family, "_families", dict(nas_gym.family._families))
+    parts = {"kind": "test-layers", "architecture": LayersArchitecture}
+    family = nas_gym.Family(
+        "own layers",
+        search_space=LayersSearchSpace,
+        environments={"own/Layers-v0": "tests.test_vector_env:OwnEnv"},
+        **parts,  # type: ignore[arg-type]
+    )
+    for _ in range(2):
+        nas_gym.register_family(family)
+        assert isinstance(gym.make("own/Layers-v0").unwrapped, OwnEnv)
+        assert gym.make_vec("own/Layers-v0", num_envs=2).num_envs == 2
+    nas_gym.register_family(replace(family, environments={}))
+    with pytest.raises(gym.error.Error):
+        gym.make("own/Layers-v0")

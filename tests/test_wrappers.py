@@ -10,12 +10,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from hypothesis import given
 from hypothesis import strategies as st
+from stable_baselines3 import PPO
 from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 
 from nas_gym import NASBench201SearchSpace, NASEnv, NASGymError, NASNetSearchSpace, wrappers
+from nas_gym.evaluation.budget import Limits
 from nas_gym.evaluation.memory import Memory
+from nas_gym.sb3 import StopOnBudget
 from nas_gym.wrappers import (
-    BudgetExhausted,
     BudgetLimit,
     ContinuousAction,
     OneHotObservation,
@@ -60,7 +62,7 @@ def test_wrapped_environments_are_made_again_from_their_spec(wrap: str) -> None:
     assert again.spec == env.spec
     limited = BudgetLimit(env, made=3)
     assert limited.spec is not None
-    assert gym.make(limited.spec).get_wrapper_attr("limits") == {"made": 3}
+    assert gym.make(limited.spec).get_wrapper_attr("limits") == Limits(made=3)
 
 
 def test_doctests() -> None:
@@ -180,11 +182,15 @@ def test_the_network_that_spends_the_budget_is_the_last(
         assert info["budget_exhausted"] is (number == len(episodes))
     _, info = env.reset()
     assert info["budget_exhausted"]
+    spent = env.get_wrapper_attr("budget").asked
     for _ in range(2):
-        with pytest.raises(
-            BudgetExhausted, match=f"{list(limits)[-1]}: .* spent; the search is over"
-        ):
-            env.step(0)
+        observation, reward, terminated, truncated, info = env.step(0)
+        assert not observation.any()
+        assert (reward, terminated, truncated) == (0.0, False, True)
+        assert info["budget_exhausted"]
+        assert info["action_mask"].all()
+        env.reset()
+    assert env.get_wrapper_attr("budget").asked == spent
 
 
 def test_an_episode_under_way_is_truncated_when_others_spend_the_budget() -> None:
@@ -199,9 +205,34 @@ def test_an_episode_under_way_is_truncated_when_others_spend_the_budget() -> Non
     assert info["budget_exhausted"]
     assert "action_mask" in info
     assert "evaluation" not in info
-    with pytest.raises(BudgetExhausted):
-        one.step(1)
+    one.reset()
+    assert one.step(1)[3]
     assert shared.budget.asked == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [[1] * 9, [1] * 11, "2", 1.9, [0.0] * 10, [[1] * 10], [[1], [1, 2]], None, ["1"] * 10]
+)
+def test_a_whole_architecture_takes_all_its_choices_and_nothing_else(wrong: Any) -> None:
+    stub = StubEvaluator()
+    env = WholeArchitecture(NASEnv(NASNetSearchSpace(1), stub))
+    env.reset()
+    with pytest.raises(gym.error.InvalidAction, match=r"expected integers of shape \(10,\), got "):
+        env.step(wrong)
+    assert not stub.asked
+    assert env.step([1] * 10)[2]  # type: ignore[arg-type]
+
+
+def test_an_agent_learns_to_the_end_of_its_budget() -> None:
+    stub = StubEvaluator()
+    env = BudgetLimit(NASEnv(SEARCH_SPACES["conditional"], stub), asked=20)
+    PPO("MlpPolicy", env, n_steps=64, batch_size=64, seed=0, device="cpu").learn(512)
+    assert env.get_wrapper_attr("budget").asked == 20
+    stopping = BudgetLimit(NASEnv(SEARCH_SPACES["conditional"], stub), asked=20)
+    agent = PPO("MlpPolicy", stopping, n_steps=16, batch_size=16, seed=0, device="cpu")
+    agent.learn(10_000, callback=StopOnBudget())
+    assert agent.num_timesteps == 4 * 20
+    assert stopping.get_wrapper_attr("budget").asked == 20
 
 
 @pytest.mark.parametrize(
@@ -213,8 +244,8 @@ def test_an_episode_under_way_is_truncated_when_others_spend_the_budget() -> Non
         (lambda: WholeArchitecture(ContinuousAction(stub_env())), "in it first"),
         (lambda: OneHotObservation(OneHotObservation(stub_env())), "expected MultiDiscrete"),
         (lambda: BudgetLimit(gym.make("CartPole-v1"), asked=1), "is no environment of nas_gym"),
-        (lambda: BudgetLimit(stub_env()), "give one of asked, made, seconds"),
-        (lambda: BudgetLimit(stub_env(), asked=0), "asked: a limit is above 0, got 0"),
+        (lambda: BudgetLimit(stub_env()), "give at least one of asked, made, seconds"),
+        (lambda: BudgetLimit(stub_env(), asked=0), "asked: .* greater than or equal to 1, got 0"),
         (lambda: BudgetLimit(stub_env(), seconds=float("nan")), "seconds: .* got nan"),
         (lambda: BudgetLimit(stub_env(), made="3"), "made: .* got '3'"),  # type: ignore[arg-type]
     ],

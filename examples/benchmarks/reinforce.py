@@ -16,6 +16,7 @@ import statistics
 import time
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
@@ -55,14 +56,15 @@ class Incumbent(BaseCallback):
 def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]]:
     """Search with some seeds; return test accuracies, in percent, and numbers of updates."""
     torch.set_num_threads(1)
-    venv = make_vec_env(ENV_ID, evaluator="recorded").venv
-    table = make_vec_env(ENV_ID, evaluator="recorded", epochs=200).venv.memory.evaluator
+    vec_env = make_vec_env(ENV_ID, env_kwargs={"evaluator": "recorded"})
+    trained = gym.make(ENV_ID, evaluator="recorded", epochs=200)
+    table = trained.get_wrapper_attr("memory").evaluator
     assert isinstance(table, Table)
     settings: dict[str, Any] = {**NASBENCH201, "learning_rate": rate}
     results = []
     for seed in seeds:
         found = Incumbent(budget)
-        agent = Reinforce(env=VecWholeArchitecture(venv), seed=seed, device="cpu", **settings)
+        agent = Reinforce(env=VecWholeArchitecture(vec_env), seed=seed, device="cpu", **settings)
         agent.learn(10**6, found, log_interval=10**6)
         best = Architecture.from_json(found.architecture)
         results.append((100 * table.test_accuracy(best), found.updates))

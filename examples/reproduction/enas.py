@@ -53,7 +53,7 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.networks import NetworkSettings
 from nas_gym.networks.devices import hardware_name
 from nas_gym.sb3 import NASVecEnv
-from nas_gym.training.trainer import child_seed
+from nas_gym.training.seeds import child_seed
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
 

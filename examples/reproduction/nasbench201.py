@@ -219,7 +219,10 @@ def _agent(
     """Search with a Stable-Baselines3 algorithm."""
     table = accuracies()
     env = NASVectorEnv(table.search_space, table, autoreset_mode="SameStep")
-    meter = Meter((VecWholeArchitecture if algorithm.whole else NASVecEnv)(env), budget, free)
+    vec_env: VecEnv = NASVecEnv(env)
+    if algorithm.whole:
+        vec_env = VecWholeArchitecture(vec_env)
+    meter = Meter(vec_env, budget, free)
     agent = make_agent(algorithm.agent, meter, arguments, seed)
     with suppress(BudgetSpent):
         agent.learn(10**9)

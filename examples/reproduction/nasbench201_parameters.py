@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.search_space import NASBench201Architecture
 from nas_gym.networks import ImageShape, count_parameters, weightless_network
 

@@ -1,1 +1,10 @@
-"""Data sets by name, from an ``.npz`` or a folder; the fixed split; and batches on the device."""
+"""Data sets by name, from an ``.npz`` or a folder; the fixed split; and batches on the device.
+
+`load_dataset` gives a `Dataset`: images, labels and the split as NumPy arrays. `DeviceDataset`, of
+``nas_gym.data.batches``, holds it on a device for training; that module alone imports torch.
+"""
+
+from nas_gym.data.dataset import Dataset, InvalidDataset, resplit
+from nas_gym.data.loading import NAMES, data_folder, load_dataset
+
+__all__ = ["NAMES", "Dataset", "InvalidDataset", "data_folder", "load_dataset", "resplit"]

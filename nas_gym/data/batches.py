@@ -19,25 +19,25 @@ from nas_gym.data.dataset import Dataset, Indices
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are varied."""
+    """Random changes of training images."""
 
     padding: int
-    """Pixels of black around the image, out of which a window of its size is cropped at random."""
+    """Black pixels around the image; a window of the image's size is cropped at random."""
     flip: bool
     """Whether half of the images are mirrored."""
     cutout: int
-    """Side of a square set to the mean at random (DeVries & Taylor 2017); 0 for none."""
+    """Side of a random square set to the mean (DeVries & Taylor 2017), in pixels; 0 for none."""
 
 
 class DeviceDataset:
-    """A data set on a device.
+    """Some images of a data set on a device.
 
     Args:
         dataset: The images; they are kept as uint8, (n, height, width, channels).
-        indices: Which of them to keep, (n,); they are numbered anew from 0.
-        normalize_by: Which images of ``dataset`` give the mean and the deviation, (m,).
-        device: Where the images live.
-        padding: Pixels of black around each image, for crops.
+        indices: Indices of the images to keep, (n,); here they are numbered from 0.
+        normalize_by: Indices of the images that give the mean and the deviation, (m,).
+        device: Device of the images.
+        padding: Black pixels around each image, for crops.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class DeviceDataset:
         return len(self.labels)
 
     def __getstate__(self) -> dict[str, Any]:
-        """With arrays for tensors: pickle can leave those in a place for several processes."""
+        """Return arrays for tensors: pickle can put those into memory that processes share."""
         return {
             name: value.cpu().numpy() if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
@@ -78,7 +78,7 @@ class DeviceDataset:
                 setattr(self, name, torch.from_numpy(value).to(device) if is_array else value)
 
     def batch(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Images ``chosen``, (B,), as they are: (B, C, H, W) float32 channels-last, (B,) labels."""
+        """Return the images of indices (B,): (B, C, H, W) float32 channels-last, (B,) labels."""
         rows, columns = self._rows + self.padding, self._columns + self.padding
         pixels = self.images[chosen[:, None, None], rows[None, :, None], columns[None, None, :]]
         return self._normalized(pixels), self.labels[chosen]
@@ -86,10 +86,9 @@ class DeviceDataset:
     def augmented_batch(
         self, chosen: Tensor, augmentation: Augmentation, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """As `batch`, with every image cropped, mirrored and cut out at random."""
-        batch, device = len(chosen), chosen.device
+        """Return the images as `batch` does, cropped, mirrored and cut out at random."""
         # Every image's draws at once: row and column of the crop, mirror, row and column of cutout.
-        draws = torch.rand((5, batch, 1), generator=generator, device=device)
+        draws = torch.rand((5, len(chosen), 1), generator=generator, device=chosen.device)
         offsets = (draws[:2] * (2 * self.padding + 1)).long()
         rows, columns = self._rows[None], self._columns[None]
         if augmentation.flip:
@@ -107,12 +106,12 @@ class DeviceDataset:
         return images, self.labels[chosen]
 
     def _normalized(self, pixels: Tensor) -> Tensor:
-        """(B, H, W, C) uint8 to (B, C, H, W) float32, channels last in memory."""
+        """Turn (B, H, W, C) uint8 into (B, C, H, W) float32, channels last in memory."""
         return torch.addcmul(self._shift, pixels.float(), self._scale).permute(0, 3, 1, 2)
 
 
 def _statistics(dataset: Dataset, indices: Indices) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel, in units of a pixel's value (0 to 255)."""
+    """Return each channel's mean and standard deviation, in units of a pixel's value (0-255)."""
     counts = np.stack(
         [
             np.bincount(dataset.images[indices, ..., channel].ravel(), minlength=256)

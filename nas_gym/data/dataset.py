@@ -1,4 +1,7 @@
-"""`Dataset`: images, labels, and the fixed split. No torch here."""
+"""`Dataset`: images, labels, and the fixed split. No torch here.
+
+The split is stratified and follows from the data set alone, so every search sees the same one.
+"""
 
 from __future__ import annotations
 
@@ -13,32 +16,24 @@ from numpy.typing import NDArray
 from nas_gym.errors import NASGymError
 
 Images: TypeAlias = NDArray[np.uint8]
-
-
 Labels: TypeAlias = NDArray[np.int64]
-
-
 Indices: TypeAlias = NDArray[np.int64]
 
-
 TEST_SHARE = 0.2
-"""Of a data set without a test split of its own, the share of every class that is set aside."""
-
-
+"""Share of every class that becomes the test split, where a data set has none."""
 VALIDATION_SHARE, VALIDATION_MOST = 0.25, 5000
-"""Of the training images, what is set aside for validation; 5,000 is NAS's and NASNet's number."""
-
-
+"""Share of the training images that becomes the validation split, and the most images of it; NAS
+and NASNet take 5,000."""
 SPLIT_SEED = 0
 
 
 class InvalidDataset(NASGymError):
-    """A data set is unknown, missing, or broken; the message says what, and what would do."""
+    """A data set is unknown, missing or broken; the message says why, and names the remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images, labels and the fixed split."""
+    """Images, labels and the fixed split, as NumPy arrays."""
 
     name: str
     images: Images
@@ -55,7 +50,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of everything that training sees."""
+        """Digest of everything that training sees."""
         state = hashlib.blake2b(digest_size=16)
         for array in (self.images, self.labels, self.train, self.validation, self.test):
             state.update(repr(array.shape).encode())
@@ -65,30 +60,30 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Source:
-    """Images and labels as they were found, before they are split."""
+    """Images and labels before they are split."""
 
     images: Images
     labels: Labels
     test_from: int | None
-    """The index of the first test image; None if the source has no test split of its own."""
+    """Index of the first test image; None if the source has no test split."""
     classes: tuple[str, ...]
     flips: bool = True
 
 
 def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset:
-    """The same images with smaller or larger parts, for a benchmark's record.
+    """Return the same images with a split of other sizes, for a recorded benchmark.
 
-    More validation images tell children apart more finely; fewer training images train faster. As
-    near as whole images allow, every part has every class's share; images in no part are unused.
+    More validation images distinguish children more finely; fewer training images train faster.
+    Every part has every class's share, as near as whole images allow; the other images are unused.
 
     Args:
-        dataset: The images; how they are split does not matter.
-        train: How many images to train on.
-        validation: How many to validate on.
-        test: How many to test on.
+        dataset: The images; its own split does not matter.
+        train: Number of training images.
+        validation: Number of validation images.
+        test: Number of test images.
 
     Raises:
-        InvalidDataset: a part would be empty, or there are not so many images.
+        InvalidDataset: a part would be empty, or the data set has fewer images.
     """
     images, parts = len(dataset.labels), (train, validation, test)
     if min(parts) < 1 or sum(parts) > images:
@@ -109,18 +104,22 @@ def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset
 
 
 def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
-    """A fixed part of ``indices``, with ``share`` of every class and at least one image of each.
+    """Return a fixed part of ``indices``: a share of every class, at least one image of each.
 
     Args:
-        indices: Which images there are, (n,).
-        labels: Of all images of the data set.
-        share: In (0, 1]; 1 takes all.
+        indices: Indices of images, (n,).
+        labels: Labels of all images of the data set.
+        share: The share, in (0, 1]; 1 takes all.
     """
     return indices if share == 1 else _stratified(indices, labels, share)[1]
 
 
 def split_of(name: str, source: Source) -> Dataset:
-    """The fixed stratified split: a test part where the source has none, and a validation part."""
+    """Return the data set with its fixed stratified split.
+
+    Raises:
+        InvalidDataset: there are fewer than two classes, or too few images of one.
+    """
     everything = np.arange(len(source.labels), dtype=np.int64)
     counts = np.bincount(source.labels[: source.test_from], minlength=len(source.classes))
     if np.count_nonzero(counts) < 2:
@@ -147,7 +146,7 @@ def split_of(name: str, source: Source) -> Dataset:
 
 
 def _stratified(indices: Indices, labels: Labels, share: float) -> tuple[Indices, Indices]:
-    """Two parts of ``indices``: the second has ``share`` of every class, and at least one image."""
+    """Return two parts of ``indices``; the second has ``share`` of every class, at least one."""
     rng = np.random.default_rng(SPLIT_SEED)
     first, second = [], []
     for label in np.unique(labels[indices]):

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_gym.data import npz
 from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
+from nas_gym.settings import LARGEST
 
 FOLDER_IMAGE_SIZE = 32
+MOST_BYTES = 2**35
+"""Bytes of all images of a data set after they are scaled."""
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats of images that are read."""
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def channels_last(images: NDArray[Any], name: str) -> Images:
-    """(n, height, width, channels) from what torchvision's classes hold: SVHN and STL10 differ."""
+    """Return (n, height, width, channels) of what torchvision holds; SVHN and STL10 differ."""
     if images.ndim == 3:
         return np.asarray(images[..., None], dtype=np.uint8)
     moved = np.moveaxis(images, 1, -1) if name in ("svhn", "stl10") else images
@@ -24,14 +30,12 @@ def channels_last(images: NDArray[Any], name: str) -> Images:
 
 
 def read_npz(path: Path, flips: bool = True) -> Source:
-    """Read images and labels from an ``.npz``."""
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            names = getattr(loaded, "files", [])  # a single array, of an .npy, has none
-            arrays = {name: loaded[name] for name in names}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidDataset(f"dataset: {path} cannot be read: {error}") from error
+    """Read images and labels from an ``.npz``.
+
+    Raises:
+        InvalidDataset: the file cannot be read, or its arrays are not a data set.
+    """
+    arrays = npz.read_npz(path, "dataset", InvalidDataset)
     missing = [name for name in ("x_train", "y_train") if name not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
         raise InvalidDataset(
@@ -83,43 +87,82 @@ def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
             f"dataset: {where}: expected {images} integers, got {labels.dtype} of shape "
             f"{labels.shape}"
         )
-    if labels.min() < 0:
-        raise InvalidDataset(f"dataset: {where}: labels start at 0, got {labels.min()}")
+    if labels.min() < 0 or labels.max() > LARGEST:
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise InvalidDataset(f"dataset: {where}: labels start at 0, got {wrong}")
     return labels.astype(np.int64)
 
 
-def read_folder(folder: Path, image_size: int) -> Source:
-    """One sub-folder a class; or ``train`` and ``test`` that hold them."""
-    from torchvision.datasets import ImageFolder
+def require_room(images: int, image_size: int, channels: int) -> None:
+    """Raise `InvalidDataset` for images that fit into no memory once they are scaled."""
+    needed = images * image_size**2 * channels
+    if needed > MOST_BYTES:
+        raise InvalidDataset(
+            f"image_size: {images:,} images of {image_size:,} pixels need {needed:,} bytes; "
+            f"at most {MOST_BYTES:,} are taken; scale them to a smaller size"
+        )
 
+
+def read_folder(folder: Path, image_size: int) -> Source:
+    """Read a folder with one sub-folder a class; or with ``train`` and ``test`` that hold them.
+
+    Raises:
+        InvalidDataset: the folder is another, or an image cannot be read.
+    """
     has_test = (folder / "train").is_dir() and (folder / "test").is_dir()
     parts = [folder / "train", folder / "test"] if has_test else [folder]
     try:
-        listings = [ImageFolder(str(part)) for part in parts]
-    except (FileNotFoundError, OSError) as error:
+        listings = [_images_by_class(part) for part in parts]
+    except OSError as error:
         raise InvalidDataset(
             f"dataset: {folder} is no folder of images with one sub-folder a class: {error}"
         ) from error
-    classes = listings[0].classes
-    if listings[-1].classes != classes:
+    classes = tuple(listings[0])
+    if tuple(listings[-1]) != classes:
         raise InvalidDataset(
             f"dataset: {folder}: train has the classes {', '.join(classes)}, "
-            f"test has {', '.join(listings[-1].classes)}"
+            f"test has {', '.join(listings[-1])}"
         )
-    samples = [sample for listing in listings for sample in listing.samples]
-    images = np.stack([_read_image(Path(path), image_size) for path, _ in samples])
-    labels = np.array([label for _, label in samples], dtype=np.int64)
-    return Source(images, labels, len(listings[0]) if has_test else None, tuple(classes))
+
+    counts = [[len(paths) for paths in listing.values()] for listing in listings]
+    require_room(sum(map(sum, counts)), image_size, 3)
+    paths = [path for listing in listings for paths in listing.values() for path in paths]
+    images = np.stack([_read_image(path, image_size) for path in paths])
+    labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
+    return Source(images, np.concatenate(labels), sum(counts[0]) if has_test else None, classes)
+
+
+def _images_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Return the images of each class in the order of their names.
+
+    Raises:
+        OSError: there is no class, or one without an image.
+    """
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    if not classes:
+        raise OSError(f"{folder} has no sub-folder")
+    listing = {
+        found.name: sorted(path for path in found.rglob("*") if path.suffix.lower() in SUFFIXES)
+        for found in classes
+    }
+    empty = [name for name, paths in listing.items() if not paths]
+    if empty:
+        raise OSError(
+            f"there is no image in {', '.join(empty)}; names of images end in {', '.join(SUFFIXES)}"
+        )
+    return listing
 
 
 def _read_image(path: Path, size: int) -> Images:
-    """An RGB image, cropped to a square around its centre and scaled: (size, size, 3)."""
+    """Return an RGB image, cropped to a square around its centre and scaled: (size, size, 3)."""
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as image:
-            fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with npz.open_regular(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+    except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
             f"dataset: the image {path} cannot be read ({error}); mend or remove it"
         ) from error

@@ -1,10 +1,12 @@
-"""`Budget`: the evaluations and the seconds that a search has spent."""
+"""`Budget`, the evaluations and seconds that a search has spent, and `Limits`, where it ends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.settings import LARGEST, Above0, Positive, settings
 
 
 @dataclass
@@ -23,3 +25,46 @@ class Budget:
         if not evaluation.cached:
             self.made += 1
             self.seconds += evaluation.seconds
+
+
+@settings
+class Limits:
+    """The budget at which a search ends: when the first of these limits is reached.
+
+    Raises:
+        InvalidSettings: no limit is given, or one is not above 0.
+    """
+
+    asked: Positive | None = None
+    """Evaluations asked for, those answered from memory included."""
+    made: Positive | None = None
+    """Evaluations really made."""
+    seconds: Above0 | None = None
+    """Seconds of training after which no further network is begun; in a recorded benchmark, of the
+    training that was recorded."""
+
+    def __post_init__(self) -> None:
+        names = tuple(vars(self))
+        require(any(vars(self).values()), f"limits: give at least one of {', '.join(names)}")
+
+    def spent(self, budget: Budget) -> bool:
+        """Return True once a limit has been reached."""
+        return (
+            (self.asked is not None and budget.asked >= self.asked)
+            or (self.made is not None and budget.made >= self.made)
+            or (self.seconds is not None and budget.seconds >= self.seconds)
+        )
+
+    def room(self, budget: Budget) -> int:
+        """Return the number of evaluations that may be asked for at once.
+
+        Seconds do not bound it as long as any are left.
+        """
+        if self.spent(budget):
+            return 0
+        left = [
+            limit - spent
+            for limit, spent in ((self.asked, budget.asked), (self.made, budget.made))
+            if limit is not None
+        ]
+        return min(left, default=LARGEST)

@@ -26,7 +26,7 @@ class Evaluation:
     seconds: float
     """Wall-clock seconds that the evaluation took when it was made."""
     seed: int
-    """The child's own seed; see `nas_gym.training.trainer.child_seed`."""
+    """The child's own seed; see `nas_gym.training.seeds.child_seed`."""
     fingerprint: str
     """A digest of every setting that could change the outcome."""
     parameters: int | None = None

@@ -1,4 +1,7 @@
-"""What a child network is: modules, operations, and what they cost."""
+"""Child networks: modules, operations, and their costs.
+
+`build_network` turns an architecture into a module, by the builder that its family declares.
+"""
 
 from nas_gym.networks.base import (
     ChildNetwork,
@@ -9,14 +12,12 @@ from nas_gym.networks.base import (
 )
 from nas_gym.networks.costs import (
     Cost,
-    Latency,
-    LatencySettings,
     count_parameters,
     measure_cost,
-    measure_latency,
     multiply_adds,
     weightless_network,
 )
+from nas_gym.networks.latency import Latency, LatencySettings, measure_latency
 
 __all__ = [
     "ChildNetwork",

@@ -1,31 +1,37 @@
-"""`build_network`: an architecture becomes a module. Each family registers its builder here."""
+"""`build_network`: an architecture becomes a module, by the builder that its family declares."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, TypeAlias
 
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
 from nas_gym.family import family_of
+from nas_gym.networks.limits import size_limit
+from nas_gym.settings import Size, settings
 
 
-@dataclass(frozen=True)
+@settings
 class ImageShape:
-    """What a network takes and gives: channels, height and width of an image, and classes."""
+    """Input and output of a network: channels, height and width of an image, and classes.
 
-    channels: int
-    height: int
-    width: int
-    classes: int
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    channels: Size
+    height: Size
+    width: Size
+    classes: Annotated[int, Ge(1), Le(2**20)]
 
 
-@dataclass(frozen=True)
+@settings
 class NetworkSettings:
-    """How a family stacks a whole network out of what was chosen; subclassed by each family."""
+    """How a family stacks a whole network out of the choices; each family subclasses it."""
 
     width_setting: ClassVar[str] = "filters"
     """The setting to which the number of all filters is proportional."""
@@ -44,53 +50,69 @@ class ChildNetwork(nn.Module):
         raise NotImplementedError
 
     def set_progress(self, progress: float | Tensor) -> None:
-        """Tell schedules inside the network how much of the training is done, from 0 to 1.
+        """Set the elapsed share of the training, from 0 to 1, for schedules inside the network.
 
-        A tensor (), on the network's device, is told once and then changes by itself.
+        A tensor (), on the network's device, is set once; its value changes later.
         """
 
 
+NetworkBuilder: TypeAlias = Callable[..., ChildNetwork]
+"""A family's ``network``: called with (architecture, image_shape), or, if it has an attribute
+``settings_type``, a subclass of `NetworkSettings`, with (architecture, image_shape, settings)."""
+
+
+def network_builder(architecture_type: type[Architecture]) -> NetworkBuilder:
+    """Return what builds the networks of a type of architectures.
+
+    Raises:
+        InvalidArchitecture: no family has a network for this type.
+    """
+    family = family_of(architecture_type)
+    if family is None or family.network is None:
+        raise InvalidArchitecture(
+            f"kind: no family has a network for {architecture_type.__name__}; register one with "
+            "nas_gym.register_family"
+        )
+    builder: NetworkBuilder = family.part("network")
+    return builder
+
+
 def default_settings(architecture: Architecture) -> NetworkSettings:
-    """The settings that `build_network` takes where none are given: the family's own.
+    """Return the settings that `build_network` takes by default: those of the family.
 
     Raises:
         InvalidArchitecture: no family has a network for this kind of architecture.
     """
-    settings: NetworkSettings = getattr(_builder(architecture), "settings_type", NetworkSettings)()
-    return settings
+    settings_type = getattr(network_builder(type(architecture)), "settings_type", NetworkSettings)
+    default: NetworkSettings = settings_type()
+    return default
 
 
 def build_network(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
-    """The child network of an architecture, its weights drawn from torch's global generator.
+    """Build the child network of an architecture, with weights from torch's global generator.
+
+    Args:
+        architecture: The choices.
+        image_shape: The images and the classes.
+        settings: The skeleton; default: that of the family.
 
     Raises:
         InvalidArchitecture: no family has a network for this kind of architecture.
-        InvalidSettings: ``settings`` are another family's, or the network cannot take the images.
+        InvalidSettings: ``settings`` are another family's, the network cannot take the images, or
+            it does not fit into the memory.
     """
-    build = _builder(architecture)
-    settings_type = getattr(build, "settings_type", None)
-    network: ChildNetwork
+    builder = network_builder(type(architecture))
+    settings_type = getattr(builder, "settings_type", None)
     if settings_type is None:
-        network = build(architecture, image_shape)
-        return network
+        with size_limit():
+            return builder(architecture, image_shape)
     chosen = settings_type() if settings is None else settings
     if not isinstance(chosen, settings_type):
         raise InvalidSettings(
             f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
             f"architectures; expected {settings_type.__name__}"
         )
-    network = build(architecture, image_shape, chosen)
-    return network
-
-
-def _builder(architecture: Architecture) -> Callable[..., ChildNetwork]:
-    family = family_of(type(architecture))
-    if family is None or family.network is None:
-        raise InvalidArchitecture(
-            f"kind: no family has a network for {type(architecture).__name__}; register one with "
-            "nas_gym.register_family"
-        )
-    build: Callable[..., ChildNetwork] = family.part("network")
-    return build
+    with size_limit():
+        return builder(architecture, image_shape, chosen)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from nas_gym.errors import require
 from nas_gym.networks.operations import (
     OPERATIONS,
     Builder,
@@ -17,14 +16,6 @@ from nas_gym.networks.operations import (
     conv,
 )
 from nas_gym.search_spaces.cells import ADD, Block
-
-
-def require_keep(name: str, value: object) -> None:
-    """Raise `InvalidSettings` unless ``value`` is a probability above 0."""
-    require(
-        type(value) in (int, float) and 0 < value <= 1,  # type: ignore[operator]
-        f"{name}: expected a number in (0, 1], got {value!r}",
-    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,7 @@ class BlockModule(nn.Module):
 
 
 def match_state(state: State, filters: int, halvings: int) -> nn.Module:
-    """What brings a concatenated state to the cell's width and output size."""
+    """Return a module that brings a state to the cell's width and output size."""
     if state.halvings != halvings:
         return FactorizedReduction(state.channels, filters)
     if state.channels != filters:
@@ -75,7 +66,7 @@ def match_state(state: State, filters: int, halvings: int) -> nn.Module:
 
 
 def halved(size: int, times: int) -> int:
-    """The size after so many convolutions of stride 2, each rounding up."""
+    """Return the size after a number of convolutions of stride 2, each rounding up."""
     for _ in range(times):
         size = (size + 1) // 2
     return size

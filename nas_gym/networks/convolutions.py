@@ -1,8 +1,8 @@
 """Convolutions and pooling in the forms that a CPU computes fast; elsewhere they are torch's own.
 
 Each takes the place of a module of `torch.nn`, has its parameters and its name in a ``state_dict``,
-and gives its results up to rounding. What they are worth is printed, step by step, by
-``examples/benchmarks/child_training.py``. All of them take images (B, C, H, W), channels last in
+and gives its results up to rounding. ``examples/benchmarks/child_training.py`` prints their gain,
+step by step. All of them take images (B, C, H, W), channels last in
 memory.
 """
 
@@ -17,10 +17,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 _WIDEST = 3
-"""oneDNN has a fast weight gradient of depthwise kernels up to so many columns wide; beyond it, or
+"""Most columns of a depthwise kernel for which oneDNN has a fast weight gradient; beyond it, or
 where the kernel is higher than the image, it takes 5 to 30 times as long."""
 _WORTH_IT = 810_000
-"""Multiply-adds of a depthwise convolution from which on a step in Python pays for itself."""
+"""Multiply-adds of a depthwise convolution from which on an extra step in Python saves time."""
 _LARGE_STATE = 2**18
 """Numbers in a batch of states from which on arithmetic takes the time, not the calls."""
 
@@ -28,7 +28,7 @@ _LARGE_STATE = 2**18
 class PointwiseConv2d(nn.Conv2d):
     """A 1x1 convolution of stride 1: on a CPU, one matrix product over channels-last images.
 
-    oneDNN's convolution spends more on setting up than on small images themselves.
+    oneDNN's convolution spends more time on setup than on computing small images.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
@@ -55,7 +55,7 @@ class DepthwiseConv2d(nn.Conv2d):
         return self._convolved(input, self.weight, fast)
 
     def _pays(self, images: Tensor) -> bool:
-        """Whether the fast form applies, and takes less time than a step in Python more."""
+        """Return True if the fast form applies, and saves more time than its step in Python."""
         window = self.kernel_size[0] * self.kernel_size[1]
         work = images.numel() * window // (self.stride[0] * self.stride[1])
         return work >= _WORTH_IT and self.dilation == (1, 1) and is_channels_last_on_cpu(images)
@@ -100,8 +100,10 @@ def _images_gradient(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> Tensor:
-    """The gradient of ``images``: without strides, the same convolution with the kernel turned
-    round, which takes half the time of oneDNN's own.
+    """Return the gradient of ``images``.
+
+    Without strides it is the convolution with the flipped kernel, which takes half the time of
+    oneDNN's own gradient.
     """
     if stride != (1, 1):
         return _gradients(gradient, images, weight, stride, padding, (True, False))[0]
@@ -117,7 +119,7 @@ def _weight_gradient(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> Tensor:
-    """The gradient of ``weight``, a few columns at a time, each from the pixels that it saw."""
+    """Return the gradient of ``weight``, a few columns at a time, from the pixels they cover."""
     height, width = weight.shape[2:]
     if width <= _WIDEST:
         return _gradients(gradient, images, weight, stride, padding, (False, True))[1]
@@ -135,8 +137,9 @@ def _weight_gradient(
 
 
 def _column_groups(width: int) -> Iterator[tuple[int, int]]:
-    """(first, number) of groups of at most `_WIDEST` columns, as even as can be: oneDNN is slow
-    with single columns.
+    """Yield (first, number) of groups of at most `_WIDEST` columns.
+
+    They are as even as possible: oneDNN is slow with single columns.
     """
     groups = -(-width // _WIDEST)
     first = 0
@@ -154,7 +157,7 @@ def _gradients(
     padding: tuple[int, int],
     wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor]:
-    """Torch's own gradients of a depthwise convolution's images and weights, as ``wanted``."""
+    """Return torch's own gradients of images and weights, as ``wanted``."""
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
         gradient, images, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight),
         (*wanted, False),
@@ -196,7 +199,7 @@ class _AveragePool3x3(torch.autograd.Function):
 
 
 def _sums3x3(images: Tensor) -> Tensor:
-    """The sum of every pixel's neighbourhood."""
+    """Return the sum of every pixel's 3x3 neighbourhood."""
     channels = images.shape[1]
     ones = torch.ones((channels, 1, 3, 3), dtype=images.dtype)
     with torch.autocast("cpu", enabled=False):
@@ -204,7 +207,7 @@ def _sums3x3(images: Tensor) -> Tensor:
 
 
 def _share_counts(images: Tensor) -> Tensor:
-    """Divides every pixel, in place, by the number of pixels in its neighbourhood: 9, 6 or 4."""
+    """Divide every pixel, in place, by the number of pixels in its neighbourhood: 9, 6 or 4."""
     images.mul_(1 / 9)
     for edge in (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1]):
         edge.mul_(1.5)
@@ -212,5 +215,5 @@ def _share_counts(images: Tensor) -> Tensor:
 
 
 def is_channels_last_on_cpu(images: Tensor) -> bool:
-    """Whether the fast forms apply."""
+    """Return True if the fast forms apply."""
     return images.device.type == "cpu" and images.is_contiguous(memory_format=torch.channels_last)

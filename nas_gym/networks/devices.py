@@ -1,4 +1,4 @@
-"""Which device a network runs on, and how many threads a CPU has for it."""
+"""Devices that a network runs on, and the number of threads of a CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HINT = "valid choices: 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device of that name; "auto" takes CUDA, then MPS, then the CPU.
+    """Return the device of that name; "auto" takes CUDA, then MPS, then the CPU.
 
     Raises:
         InvalidSettings: there is no such device here.
@@ -41,7 +41,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done all that it was given."""
+    """Wait until the device has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -50,7 +50,7 @@ def synchronize(device: torch.device) -> None:
 
 @contextmanager
 def cpu_threads(number: int) -> Iterator[None]:
-    """Within it, an operation on a CPU has so many threads; after it, as many as before."""
+    """Set the number of threads of an operation on a CPU within it."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -61,7 +61,7 @@ def cpu_threads(number: int) -> Iterator[None]:
 
 @cache
 def hardware_name(device: torch.device) -> str:
-    """What the device is, "NVIDIA H100" for instance, as far as the system tells."""
+    """Return the model of the device, such as "NVIDIA H100", as far as the system says it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     facts = Path("/proc/cpuinfo")

@@ -32,7 +32,7 @@ def conv(
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Conv2d:
-    """A convolution without bias, padded so that stride 1 keeps the size."""
+    """Return a convolution without bias, padded so that stride 1 keeps the size."""
     height, width = (size, size) if isinstance(size, int) else size
     padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2)
     kind = nn.Conv2d
@@ -44,10 +44,10 @@ def conv(
 
 
 class _Concatenation(torch.autograd.Function):
-    """Concatenates along channels; the gradients it hands back are contiguous.
+    """Concatenates along channels; its gradients are contiguous.
 
-    Autograd's own are views into the whole gradient, on which a CPU's batch normalization falls
-    back to a path that was 8 times as slow.
+    Autograd's gradients are views into the whole gradient, on which a CPU's batch normalization
+    takes a path that was measured to be 8 times as slow.
     """
 
     @staticmethod
@@ -65,7 +65,7 @@ class _Concatenation(torch.autograd.Function):
 
 
 def concatenate(states: Sequence[Tensor]) -> Tensor:
-    """States (B, C_i, H, W), joined along channels: (B, sum of C_i, H, W)."""
+    """Join states (B, C_i, H, W) along channels: (B, sum of C_i, H, W)."""
     if len(states) == 1:
         return states[0]
     if not torch.is_grad_enabled() or states[0].device.type != "cpu":
@@ -81,7 +81,7 @@ def relu_conv_bn(
     stride: int | tuple[int, int] = 1,
     dilation: int = 1,
 ) -> list[nn.Module]:
-    """ReLU, convolution, batch normalization."""
+    """Return ReLU, convolution, batch normalization."""
     return [
         nn.ReLU(),
         conv(channels, filters, size, stride, dilation),
@@ -90,19 +90,19 @@ def relu_conv_bn(
 
 
 def squeeze(channels: int, filters: int, stride: int = 1) -> nn.Sequential:
-    """The 1x1 convolution, with its ReLU and batch normalization, that makes shapes agree."""
+    """Return the 1x1 convolution, with ReLU and batch normalization, that makes shapes agree."""
     return nn.Sequential(*relu_conv_bn(channels, filters, stride=stride))
 
 
 def identity(channels: int, filters: int, stride: int) -> nn.Module:
-    """The state itself; a 1x1 convolution where the shape has to change."""
+    """Return the identity; a 1x1 convolution where the shape has to change."""
     if stride == 1 and channels == filters:
         return nn.Identity()
     return squeeze(channels, filters, stride)
 
 
 def separable(size: int, channels: int, filters: int, stride: int) -> nn.Module:
-    """A depthwise-separable convolution, applied twice; the stride is in the first."""
+    """Return a depthwise-separable convolution, applied twice; the first has the stride."""
 
     def once(channels: int, stride: int) -> list[nn.Module]:
         return [
@@ -116,7 +116,7 @@ def separable(size: int, channels: int, filters: int, stride: int) -> nn.Module:
 
 
 def pooling(kind: str, size: int, channels: int, filters: int, stride: int) -> nn.Module:
-    """Average (padding not counted) or max pooling; a 1x1 convolution where widths differ."""
+    """Return average (padding not counted) or max pooling, and 1x1 where widths differ."""
     pool: nn.Module
     if kind == "average":
         pool = AveragePool2d(size, stride)
@@ -128,7 +128,7 @@ def pooling(kind: str, size: int, channels: int, filters: int, stride: int) -> n
 
 
 def full_conv(size: int, dilation: int, channels: int, filters: int, stride: int) -> nn.Module:
-    """A full convolution; between 1x1 convolutions to and from filters / 4 if larger than 1x1."""
+    """Return a full convolution; above 1x1, between 1x1 ones to and from filters / 4."""
     if size == 1:
         return squeeze(channels, filters, stride)
     narrow = max(1, filters // 4)
@@ -142,7 +142,7 @@ def full_conv(size: int, dilation: int, channels: int, filters: int, stride: int
 def factorized_conv(
     size: int, numerator: int, channels: int, filters: int, stride: int
 ) -> nn.Module:
-    """1 x size, then size x 1, between 1x1 convolutions to and from filters * numerator / 8."""
+    """Return 1 x size, then size x 1, between 1x1 to and from filters * numerator / 8."""
     narrow = max(1, filters * numerator // 8)
     return nn.Sequential(
         *relu_conv_bn(channels, narrow),
@@ -167,11 +167,11 @@ OPERATIONS: dict[str, Builder] = {
     "5x5 depthwise-seperable conv": partial(separable, 5),
     "7x7 depthwise-separable conv": partial(separable, 7),
 }
-"""What each label of `nas_gym.search_spaces.cells.OPERATIONS` builds."""
+"""Builders of the labels of `nas_gym.search_spaces.cells.OPERATIONS`."""
 
 
 class FactorizedReduction(nn.Module):
-    """Halves the size and sets the width without losing every other pixel's share.
+    """Halves the size and sets the width without ignoring every other pixel.
 
     One 1x1 convolution sees the even pixels, another the odd ones (shifted by one); their outputs
     are concatenated and normalized together.
@@ -191,7 +191,7 @@ class FactorizedReduction(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Drops a path's output for whole examples, and scales the others up to make up for it.
+    """Drops a path's output for whole examples, and scales the others up to compensate.
 
     The probability of keeping falls linearly with the cell's depth and with training's progress
     (NASNet paper, appendix A, "ScheduledDropPath").
@@ -214,7 +214,7 @@ class DropPath(nn.Module):
 
 
 def initialize(network: nn.Module) -> None:
-    """Variance scaling by fan-out for convolutions; biases zero (as slim's argument scopes)."""
+    """Draw weights by fan-out; set biases to zero (as slim's argument scopes)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             height, width = module.kernel_size

@@ -6,9 +6,18 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
+SHARE = 0.9
+"""Share of the screen's width and height that a window takes at most; bars take the rest."""
+
 
 class Window:
     """A window that shows pictures, for ``render_mode="human"``.
+
+    The window is no larger than the screen and can be resized; pictures are scaled to it.
+
+    Args:
+        size: Width and height of the pictures, in pixels.
+        frames_per_second: Number of pictures shown in a second, at most.
 
     Raises:
         DependencyNotInstalled: pygame is missing.
@@ -24,18 +33,35 @@ class Window:
         self._pygame = pygame
         self._frames_per_second = frames_per_second
         pygame.display.init()
-        self._screen = pygame.display.set_mode(size)
+        screen = pygame.display.get_desktop_sizes()[0]
+        ratio = min(1.0, _ratio(size, (SHARE * screen[0], SHARE * screen[1])))
+        # pygame.SCALED would need a renderer, and does not scale down.
+        pygame.display.set_mode(_scaled(size, ratio), pygame.RESIZABLE)
         pygame.display.set_caption("nas_gym")
         self._clock = pygame.time.Clock()
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Shows a picture, (H, W, 3), for one frame."""
-        surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
-        self._screen.blit(surface, (0, 0))
+        """Show a picture, (H, W, 3), for one frame."""
         self._pygame.event.pump()
+        window = self._pygame.display.get_surface()
+        surface = self._pygame.surfarray.make_surface(picture.swapaxes(0, 1))
+        size = _scaled(surface.get_size(), _ratio(surface.get_size(), window.get_size()))
+        if size != surface.get_size():
+            surface = self._pygame.transform.smoothscale(surface, size)
+        window.fill((255, 255, 255))
+        window.blit(surface, (0, 0))
         self._pygame.display.flip()
         self._clock.tick(self._frames_per_second)
 
     def close(self) -> None:
-        """Closes the window."""
+        """Close the window."""
         self._pygame.display.quit()
+
+
+def _ratio(size: tuple[int, int], available: tuple[float, float]) -> float:
+    """Return the factor by which a picture just fits into the available size."""
+    return min(available[0] / size[0], available[1] / size[1])
+
+
+def _scaled(size: tuple[int, int], ratio: float) -> tuple[int, int]:
+    return max(1, round(size[0] * ratio)), max(1, round(size[1] * ratio))

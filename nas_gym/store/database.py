@@ -1,4 +1,4 @@
-"""Opens the database of a store: SQLite or PostgreSQL, its schema, and clear errors. No torch here.
+"""Opens a store's database: SQLite or PostgreSQL, its schema, and clear errors. No torch here.
 
 The schema has a version, and a list of steps from each version to the next, in SQL that both
 dialects read. For one table, that is less than a migration framework would ask for.
@@ -6,9 +6,11 @@ dialects read. For one table, that is less than a migration framework would ask 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    TypeDecorator,
     create_engine,
     event,
     inspect,
@@ -41,8 +44,27 @@ from sqlalchemy.exc import (
 )
 
 from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
+from nas_gym.json_text import short_name
 
 _Result = TypeVar("_Result")
+
+
+class _Time(TypeDecorator[datetime]):
+    """A time whose text nobody has checked: one that is none comes back as it is."""
+
+    impl, cache_ok, python_type = DateTime, True, datetime
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        parse = super().result_processor(dialect, coltype)
+
+        def parsed(value: Any) -> Any:
+            try:
+                return parse(value) if parse else value
+            except (ValueError, TypeError):
+                return value
+
+        return parsed
+
 
 metadata = MetaData()
 EVALUATIONS = Table(
@@ -64,15 +86,16 @@ EVALUATIONS = Table(
     Column("architecture", Text, nullable=False),
     Column("run", Text, nullable=False),
     Column("worker", Text, nullable=False),
-    Column("time", DateTime, nullable=False),
+    Column("time", _Time, nullable=False),
+    Column("test_accuracy", Double),
 )
 """One row an evaluation; see `nas_gym.store.store`."""
 _SCHEMA = Table("evaluations_schema", metadata, Column("version", Integer, nullable=False))
 
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = ("ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",)
 """One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
 _MIGRATION_LOCK = 7_202_611
-"""PostgreSQL's advisory lock under which the schema is made and changed; any number will do."""
+"""Number of PostgreSQL's advisory lock under which the schema is made and changed; arbitrary."""
 
 
 class StoreError(NASGymError):
@@ -83,27 +106,24 @@ class Database:
     """Connections to the database of a store, whose schema is the newest.
 
     SQLite commits each evaluation to the disk before it goes on (``synchronous=FULL``), so that
-    even a power failure loses none that was told of; PostgreSQL does so by default.
+    a power failure loses none that was reported; PostgreSQL does so by default.
 
     Args:
-        url: A file, or an URL of SQLite or PostgreSQL.
-        create: Whether to make what is not there.
+        url: A file, or a URL of SQLite or PostgreSQL.
+        create: Whether to make a missing database.
         patience: Seconds to wait for a lock, and for a PostgreSQL server that went away.
 
     Raises:
-        InvalidSettings: the URL is none of a database that a store can be in, or its driver is not
-            installed.
-        StoreError: the database cannot be opened, is not there, or is of a newer version.
+        InvalidSettings: the URL is not one of SQLite or PostgreSQL, or the driver is not installed.
+        StoreError: the database cannot be opened, is missing, or is of a newer version.
     """
 
     def __init__(self, url: str | Path, create: bool, patience: float) -> None:
         self.url = parse_url(url)
         self.patience = patience
-        self.name = self.url.render_as_string(hide_password=True)
-        if self.is_sqlite and "uri" not in self.url.query:
-            self.name = str(self.url.database)
-            if not create and not Path(self.name).is_file():  # opening would make an empty one
-                raise StoreError(f"store: there is none at {self.name}; check the name")
+        self.name = _shown(self.url)
+        if self.is_sqlite:
+            self._check_file(create)
         # SQLite has one writer at a time; threads that wait in line are faster than its polling.
         self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
         self._engine = self._make_engine()
@@ -116,19 +136,27 @@ class Database:
             self.close()
             raise
 
+    def _check_file(self, create: bool) -> None:
+        """Refuse what SQLite would wait for, as a pipe, or would make although nobody asked."""
+        file = str(self.url.database).removeprefix("file:")
+        if os.path.exists(file) and not os.path.isfile(file):
+            raise StoreError(f"store: {self.name} is not a regular file; name a file")
+        if not create and not os.path.exists(file):
+            raise StoreError(f"store: there is none at {self.name}; check the name")
+
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is SQLite, and not PostgreSQL."""
+        """Whether the database is SQLite, and not PostgreSQL."""
         return self.url.get_backend_name() == "sqlite"
 
     def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """What ``work`` returns for a connection on which each statement is a transaction.
+        """Return what ``work`` does, for a connection on which each statement is a transaction.
 
-        It is called again when a PostgreSQL server went away, until its patience is over: what it
-        does must be right to do twice.
+        It is called again when a PostgreSQL server went away, until the patience is over, so
+        ``work`` must be harmless to repeat.
 
         Raises:
-            StoreError: what went wrong, and what to do.
+            StoreError: the database failed; the message says why, and names the remedy.
         """
         deadline = time.monotonic() + self.patience
         with self._clear_errors():
@@ -142,19 +170,19 @@ class Database:
                 time.sleep(min(1.0, self.patience / 10))
 
     def write(self, work: Callable[[Connection], _Result]) -> _Result:
-        """As `run`, for work that writes."""
+        """Run work that writes; see `run`."""
         with self._turn:
             return self.run(work)
 
     def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
-        """The rows of a query, by their columns; see `run`."""
+        """Return the rows of a query, by column; see `run`."""
         return self.run(lambda connection: [row._asdict() for row in connection.execute(query)])
 
     def stream(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
-        """As `rows`, one by one, all of one state of the database.
+        """Yield the rows of a query one by one, all of one state of the database.
 
         Raises:
-            StoreError: what went wrong, and what to do.
+            StoreError: the database failed; the message says why, and names the remedy.
         """
         self.run(lambda connection: connection.exec_driver_sql("SELECT 1"))  # waits for a server
         with self._clear_errors(), self._engine.connect() as connection:
@@ -163,16 +191,16 @@ class Database:
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
-        """Everything within it is done together, or, when it raises, not at all.
+        """Make a block's statements one transaction, undone if the block raises.
 
-        It is undone as the connection goes back to its pool.
+        It is undone as the connection returns to its pool.
         """
         connection.exec_driver_sql("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
         yield
         connection.exec_driver_sql("COMMIT")
 
     def close(self) -> None:
-        """Closes all connections. With the last one, SQLite folds its log into the one file."""
+        """Close all connections; with the last one, SQLite folds its log into the one file."""
         self._engine.dispose()
 
     def _make_engine(self) -> Engine:
@@ -184,11 +212,12 @@ class Database:
             arguments = {name: arguments[name] for name in arguments if name not in self.url.query}
             on_connect = f"SET lock_timeout = {int(1000 * self.patience)}"
         try:
-            engine = create_engine(
-                self.url,
-                isolation_level="AUTOCOMMIT",  # one statement is one transaction
-                connect_args=arguments,
-            )
+            with self._clear_errors():  # an option of the URL can be invalid
+                engine = create_engine(
+                    self.url,
+                    isolation_level="AUTOCOMMIT",  # one statement is one transaction
+                    connect_args=arguments,
+                )
         except ImportError as error:
             raise InvalidSettings(
                 f"store: {self.name} needs psycopg 3, which cannot be imported ({error}); "
@@ -202,21 +231,26 @@ class Database:
         return engine
 
     def _write_ahead(self, connection: Connection) -> None:
-        """Turns on the write-ahead log, with which readers and a writer do not wait for each other.
+        """Turn on the write-ahead log, with which readers and a writer do not wait for each other.
 
         SQLite does not wait for others who do the same to a new file, so this does.
         """
         deadline = time.monotonic() + self.patience
         while connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
             try:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
+                if mode != "wal" and ("uri" in self.url.query or time.monotonic() > deadline):
+                    raise StoreError(
+                        f"store: {self.name} allows no write-ahead log (its journal mode is "
+                        f"{mode!r}); name a file that can be written, without options"
+                    )
             except OperationalError as error:
                 if "locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
     def _bring_up_to_date(self, connection: Connection, create: bool) -> None:
-        """Makes the tables, or takes them from an older version to the newest."""
+        """Make the tables, or take them from an older version to the newest."""
         newest = 1 + len(MIGRATIONS)
         if self._version(connection, create) == newest:
             return
@@ -233,51 +267,81 @@ class Database:
             connection.execute(_SCHEMA.update().values(version=newest))
 
     def _version(self, connection: Connection, create: bool) -> int | None:
-        """The version of the schema; None where there is none, and one may be made."""
+        """Return the version of the schema; None where there is none, and one may be made."""
         if not inspect(connection).has_table(_SCHEMA.name):
             if not create:
                 raise StoreError(f"store: {self.name} holds no store; check the name")
             return None
-        version = connection.execute(select(_SCHEMA.c.version)).scalar_one()
+        versions = connection.execute(select(_SCHEMA.c.version)).scalars().all()
         newest = 1 + len(MIGRATIONS)
+        if len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
+            raise StoreError(
+                f"store: {self.name} does not say its version: evaluations_schema holds "
+                f"{list(versions[:3])!r}; put a copy in its place, or name another store"
+            )
+        version = versions[0]
         if version > newest:
             raise StoreError(
                 f"store: {self.name} has version {version} of the schema, and this nas_gym "
                 f"knows {newest}; upgrade nas_gym, or name another store"
             )
-        return int(version)
+        return version
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
-        """What goes wrong in the database is raised as a `StoreError`."""
+        """Raise what goes wrong in the database as a `StoreError`."""
         try:
             yield
         except NASGymError:
             raise
-        except (SQLAlchemyError, ValueError) as error:  # the latter: a time that is none
-            raise StoreError(f"store: {self.name} {explain(error)}") from error
+        except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
+            reason = explain(error)
+            for secret in _secrets(self.url):
+                reason = reason.replace(secret, "***")
+            raise StoreError(f"store: {self.name} {reason}") from error
 
 
 IN_MEMORY = ":memory:"
 NO_FILE = "store: a store needs a file; expected its name, or sqlite:///FILE"
+_SECRET_OPTIONS = ("password", "sslpassword", "passfile")
+
+
+def _secrets(url: URL) -> list[str]:
+    """Return the passwords in a URL."""
+    options = [url.query[name] for name in _SECRET_OPTIONS if name in url.query]
+    values = [value for each in options for value in ([each] if isinstance(each, str) else each)]
+    return [secret for secret in (str(url.password or ""), *values) if secret]
+
+
+def _shown(url: URL) -> str:
+    """Return a URL as messages write it: SQLite's file, or all but passwords."""
+    if url.get_backend_name() == "sqlite" and "uri" not in url.query:
+        return short_name(url.database)
+    return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
 def parse_url(url: str | Path) -> URL:
-    """The URL of a store's database.
+    """Return the URL of a store's database.
 
     Raises:
-        InvalidSettings: it is no URL, or of a database that a store cannot be in.
+        InvalidSettings: the text is not a URL, or of a database that a store cannot be in.
     """
+    require(
+        isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
+        f"store: expected a file or an URL, got {url!r}",
+    )
     if isinstance(url, Path) or "://" not in url:
-        require(str(url) != "", "store: expected a file or an URL, got an empty name")
         require(str(url) != IN_MEMORY, NO_FILE)
-        return URL.create("sqlite", database=str(Path(url).expanduser()))
+        return URL.create("sqlite", database=os.path.expanduser(url))
     try:
         parsed = make_url(url)
+        if "@" in (parsed.host or ""):
+            raise ValueError("a part of the password would be taken for the host")
     except (ArgumentError, ValueError) as error:
         raise InvalidSettings(
             f"store: {url.partition('://')[0]}://... is no URL that can be read; "
-            "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+            "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, in a password "
+            "%40 for @"
         ) from error
     backend = parsed.get_backend_name()
     if backend == "postgres":
@@ -285,7 +349,10 @@ def parse_url(url: str | Path) -> URL:
     if backend not in ("sqlite", "postgresql"):
         hint = choices_hint(backend, ("sqlite", "postgresql"))
         raise InvalidSettings(f"store: {backend!r} is no database for a store; {hint}")
-    in_memory = backend == "sqlite" and parsed.database in (None, "", IN_MEMORY)
+    in_memory = backend == "sqlite" and (
+        parsed.database in (None, "", IN_MEMORY, f"file:{IN_MEMORY}")
+        or parsed.query.get("mode") == "memory"
+    )
     require(not in_memory, NO_FILE)
     return parsed.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
 
@@ -309,14 +376,18 @@ _EXPLANATIONS = (
         f"cannot be read or written: check its disk (a network's will not do); {_KEPT}",
     ),
     (("already exists",), "has a table of this name already, of something else: name another"),
+    (
+        ("no such column", "no such table", "no column named", "42703", "42P01"),
+        "has tables of something else: name another store",
+    ),
     (("53300",), "has too many connections: close some, or raise its max_connections"),
     (("42501",), "does not grant what is needed: give this user the rights on its schema"),
 )
-"""Parts of a database's message, or PostgreSQL's codes of errors, and what to say."""
+"""Parts of a database's message, or PostgreSQL's codes of errors, and the text for users."""
 
 
 def explain(error: Exception) -> str:
-    """What happened and what to do, then the database's own words."""
+    """Return what happened and the remedy, then the database's own words."""
     cause = getattr(error, "orig", None) or error
     words = " ".join(str(cause).split())
     text = f"{getattr(cause, 'sqlstate', '')} {words}"
@@ -329,7 +400,7 @@ def explain(error: Exception) -> str:
 
 
 def _is_gone(error: DBAPIError) -> bool:
-    """Whether a PostgreSQL server could not be reached, went away, or is starting up."""
+    """Return whether a PostgreSQL server cannot be reached, went away, or is starting up."""
     if not isinstance(error, (InterfaceError, OperationalError)):
         return False
     state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one

@@ -7,53 +7,56 @@ from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
+from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings, require, require_integer
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
 from nas_gym.evaluation.futures import InFlight, gather, repeated, resolved, then
+from nas_gym.settings import Positive, validated
 from nas_gym.store.store import Record, Store
 
 
 class StoredEvaluator:
     """A `ConcurrentEvaluator` over another evaluator and a `Store`.
 
-    What the store knows under the same key and fingerprint is not evaluated again; what is not
-    known is written into the store the moment it is evaluated, before its future has it. Two that
-    are the same network and under way at a time are one evaluation.
+    An architecture that the store has under the same key and fingerprint is not evaluated again; a
+    new evaluation is written into the store before its future has it. The same network, asked for
+    twice at a time, is evaluated once.
 
-    What another run made comes back with ``cached`` True. What this run made before it was
-    interrupted comes back as it was first made, so that a run which is resumed under the same name
-    spends the budget that it would have spent without the interruption. Of two runs that evaluate
-    the same network at the same time, the first to write it made it, and both have its answer.
+    An evaluation of another run is returned with ``cached`` True. One that this run made before it
+    was interrupted is returned as it was first made, so that a run which is resumed under the same
+    name spends the budget that it would have spent without the interruption. If two runs evaluate
+    the same network at the same time, both return the evaluation that was written first.
 
     Args:
-        evaluator: What makes the evaluations: a `ChildEvaluator` in this process, or a
+        evaluator: Makes the evaluations: a `ChildEvaluator` in this process, or a
             `ConcurrentEvaluator`.
-        store: Where they are kept. Whoever opened it closes it.
-        run: The name of the run, one that no other run has and that stays when it is resumed.
-        repeats: How many times each architecture is evaluated, each with a seed and a row of its
-            own. The answer is one evaluation: see `mean_of`.
-        fingerprint: Of the evaluator; by default, what it says itself.
+        store: Keeps them. The caller closes it.
+        run: Name of the run, unique among runs, and the same when the run is resumed.
+        repeats: Number of evaluations of each architecture, each with its own seed and row. They
+            are returned as one evaluation: see `mean_of`.
+        fingerprint: Fingerprint of the evaluator; default: its own ``fingerprint``.
 
     Raises:
         InvalidSettings: the evaluator cannot evaluate one child, has no fingerprint, or its answers
             change; ``repeats`` is less than 1.
     """
 
+    @validated
     def __init__(
         self,
-        evaluator: ChildEvaluator | ConcurrentEvaluator,
+        evaluator: Any,  # a ChildEvaluator or ConcurrentEvaluator
         store: Store,
         run: str,
-        repeats: int = 1,
+        repeats: Positive = 1,
         fingerprint: str | None = None,
     ) -> None:
         require_lasting(evaluator)
-        require_integer("repeats", repeats, least=1)
         require(run != "", "run: expected the name of a run, got an empty one")
-        self.evaluator, self.store, self.run, self.repeats = evaluator, store, run, repeats
+        self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
+        self.store, self.run, self.repeats = store, run, repeats
         self._begin = _beginning(evaluator)
         found = fingerprint or getattr(evaluator, "fingerprint", None)
         require(
@@ -67,17 +70,17 @@ class StoredEvaluator:
 
     @property
     def workers(self) -> int:
-        """How many evaluations can be under way at a time."""
+        """Number of evaluations that can be under way at a time."""
         return int(getattr(self.evaluator, "workers", 1))
 
     @property
     def fingerprint(self) -> str:
-        """Of its answers: the evaluator's own, and the repeats if there are any."""
+        """Fingerprint of the answers: the evaluator's own, and the repeats if there are several."""
         return self._fingerprint + (f"*{self.repeats}" if self.repeats > 1 else "")
 
     @property
     def costs(self) -> tuple[str, ...]:
-        """As the evaluator's, if it says them; see `nas_gym.rewards.check_costs`."""
+        """Costs that the evaluator declares, if it does; see `nas_gym.rewards.check_costs`."""
         costs: tuple[str, ...] = self.evaluator.costs  # type: ignore[union-attr]
         return costs
 
@@ -86,10 +89,10 @@ class StoredEvaluator:
         return architecture.key
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """As `Evaluator.evaluate`; in falling order of the evaluator's ``cost``, if it has one.
+        """Evaluate a batch, in falling order of the evaluator's ``cost`` if it has one.
 
         Raises:
-            StoreError: the store failed; what was written before is in it.
+            StoreError: the store failed; earlier evaluations of the batch are in it.
         """
         places = list(range(len(architectures)))
         cost = getattr(self.evaluator, "cost", None)
@@ -100,7 +103,7 @@ class StoredEvaluator:
         return [futures[place].result() for place in range(len(architectures))]
 
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
-        """Asks for one evaluation; with ``repeats`` R, for the mean of R from R * ``repeat`` on.
+        """Ask for one evaluation; with ``repeats`` R, for the mean of R from R * ``repeat`` on.
 
         The future raises `StoreError` if the evaluation could not be written. Over an evaluator in
         this process, the evaluation is made before this returns.
@@ -112,7 +115,7 @@ class StoredEvaluator:
         return gather(futures, lambda made: replace(mean_of(made), fingerprint=self.fingerprint))
 
     def close(self) -> None:
-        """Ends the evaluator's workers; the store stays open."""
+        """End the evaluator's workers; the store stays open."""
         close = getattr(self.evaluator, "close", None)
         if close is not None:
             close()
@@ -121,15 +124,15 @@ class StoredEvaluator:
         key = architecture.key
 
         def begin() -> Future[Evaluation]:
-            known = self.store.get(key, self._fingerprint, repeat, self.run)
-            if known is not None:
-                return resolved(self._answer(known))
+            record = self.store.get(key, self._fingerprint, repeat, self.run)
+            if record is not None:
+                return resolved(self._answer(record))
             return then(self._begin(architecture, repeat), partial(self._add, architecture, repeat))
 
         return self._in_flight.join((key, repeat), begin)
 
     def _add(self, architecture: Architecture, repeat: int, made: Evaluation) -> Evaluation:
-        """Writes a new evaluation; the answer is what the store has from now on."""
+        """Write a new evaluation, and return what the store has from now on."""
         require(
             made.fingerprint == self._fingerprint,
             f"store: an evaluation has the fingerprint {made.fingerprint!r}, its evaluator "
@@ -147,7 +150,7 @@ class StoredEvaluator:
 
 
 def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evaluation]]:
-    """What begins one evaluation of an evaluator's."""
+    """Return the function that begins one evaluation."""
     submit = getattr(evaluator, "submit", None)
     if submit is not None:
         return partial(submit)
@@ -161,11 +164,12 @@ def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evalua
 
 
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:
-    """Several evaluations of one architecture, with different seeds, as one.
+    """Return the mean of several evaluations of one architecture with different seeds.
 
-    Accuracy, curve and latency are the mean (the curve's over the epochs that all had), seconds the
-    sum; status and message are those of the first that is not "ok", if there is one, and then the
-    accuracy is 0. All else is the first one's. It is ``cached`` if all of them are.
+    Accuracy, curve and latency are means (the curve's over the epochs that all have), seconds are a
+    sum. Status and message are those of the first evaluation that is not "ok", if there is one;
+    then the accuracy is 0. Everything else is the first evaluation's. The mean is ``cached`` if all
+    evaluations are.
     """
     first = next((each for each in repeats if each.status != "ok"), repeats[0])
     latencies = [each.latency for each in repeats if each.latency is not None]

@@ -1,15 +1,15 @@
 """The store: every evaluation ever made, in SQLite or PostgreSQL. No torch here.
 
-An evaluation is known by the architecture's key, the fingerprint of all settings and the number of
-the repeat. Rows are only ever added: the first of a kind stays, and every reader gets that one.
+An evaluation is identified by the architecture's key, the fingerprint of all settings and the
+number of the repeat. Rows are only ever added: the first of a kind stays, and every reader gets it.
 
 One table, ``evaluations``, has a column for each field of `Evaluation` (``curve`` as JSON) and for
-the architecture (JSON), the run, the worker and the time (UTC), so that anything reads it::
+the architecture (JSON), the run, the worker and the time (UTC), so that any program can read it::
 
     pandas.read_sql("SELECT * FROM evaluations", "sqlite:///runs/my_run/evaluations.db")
 
-Its column ``scope`` is empty in a row that answers every run; in a failure that another run need
-not meet (see `LASTING`), it names the run.
+The column ``scope`` is empty in a row that answers every run; in a failure that another run may not
+meet (see `LASTING`), it names the run. ``test_accuracy`` is filled by recording a benchmark alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
@@ -24,24 +25,26 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import require
+from nas_gym.errors import NASGymError, require
 from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.json_text import read_json_text, short_name
 from nas_gym.store.database import EVALUATIONS, Database, StoreError
 
-__all__ = ["Record", "Store", "StoreError"]
+__all__ = ["EvaluationWithTest", "Record", "Store", "StoreError"]
 
 LASTING: frozenset[Status] = frozenset({"ok", "diverged", "unbuildable"})
 """Statuses that follow from the architecture and the settings alone, and so answer every run. The
-others depend on the machine and on what else ran on it: such a failure answers the run that it
-happened in, which must not change when it is resumed; another run tries again."""
+others depend on the machine and its load: such a failure answers the run that it happened in, which
+must not change when it is resumed; another run tries again."""
 PATIENCE = 60.0
 _BATCH = 1_000
+_STATUSES: tuple[Status, ...] = get_args(Status)
 _OF_RECORD = ("key", "repeat", "architecture", "run", "worker")
 _OF_EVALUATION = tuple(field.name for field in fields(Evaluation) if field.name != "cached")
 
@@ -60,26 +63,39 @@ _FIND = (
 
 
 @dataclass(frozen=True)
+class EvaluationWithTest(Evaluation):
+    """An evaluation of a benchmark that is being recorded; a store alone keeps the test accuracy.
+
+    No agent is given it: a store answers with the `Evaluation` without it.
+    """
+
+    test_accuracy: float | None = None
+    """Accuracy on the test split, in [0, 1]; None for a child that failed."""
+
+
+@dataclass(frozen=True)
 class Record:
     """One row of a store."""
 
     evaluation: Evaluation
-    """As it was made: ``cached`` is False."""
+    """The evaluation as it was made: ``cached`` is False."""
     key: str
-    """The architecture's; see `Architecture.key`."""
+    """Key of the architecture; see `Architecture.key`."""
     repeat: int
-    """The number of the repeat; see `nas_gym.evaluation.evaluator.ChildEvaluator`."""
+    """Number of the repeat; see `nas_gym.evaluation.evaluator.ChildEvaluator`."""
     architecture: str
-    """Its JSON, as it was chosen by whoever was first."""
+    """JSON of the architecture, as the first run chose it."""
     run: str
-    """The name of the run that made it."""
+    """Name of the run that made it."""
     worker: str
-    """Who wrote it: "host:process" unless something else was said."""
+    """Name of the writer: "host:process" by default."""
     time: datetime
-    """When it was written, in UTC."""
+    """Time of writing, in UTC."""
+    test_accuracy: float | None = None
+    """See `EvaluationWithTest`."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as plain JSON data."""
+        """Return the record as plain JSON data."""
         evaluation = self.evaluation.to_dict()
         del evaluation["cached"]
         return {
@@ -96,21 +112,20 @@ class Record:
 class Store:
     """Evaluations in a database that many processes, and with PostgreSQL many machines, share.
 
-    Adding takes half a millisecond of the processor and one write to the disk that is waited for;
-    then, the evaluation outlives the process and a failure of the machine's power. A store can be
-    used from any thread. SQLite's file must be on a local disk.
+    Adding takes half a millisecond of the processor and waits for one write to the disk; then, the
+    evaluation outlives the process and a power failure. A store can be used from any thread.
+    SQLite's file must be on a local disk.
 
     Args:
-        url: A file for SQLite, made if it is not there, or ``sqlite:///FILE``, or
+        url: A file for SQLite, made if it is missing, or ``sqlite:///FILE``, or
             ``postgresql://USER:PASSWORD@HOST/DATABASE`` (extra ``postgresql``).
         create: Whether to make a store where there is none.
         patience: Seconds to wait for a lock, and for a PostgreSQL server that went away.
 
     Raises:
-        InvalidSettings: the URL is none of a database that a store can be in, or the driver is not
-            installed.
+        InvalidSettings: the URL is not one of SQLite or PostgreSQL, or the driver is not installed.
         StoreError: the store cannot be opened, or is of a newer version of nas_gym; the message
-            says why, and what to do. All its methods raise it when the database fails.
+            says why, and names the remedy. All methods raise it when the database fails.
     """
 
     def __init__(self, url: str | Path, *, create: bool = True, patience: float = PATIENCE) -> None:
@@ -121,7 +136,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The file, or the URL without its password."""
+        """The file, or the URL without passwords."""
         return self._database.name
 
     def add(
@@ -132,14 +147,14 @@ class Store:
         repeat: int = 0,
         worker: str | None = None,
     ) -> Record:
-        """Writes an evaluation, unless there is one of the same kind; gives the one that is there.
+        """Write an evaluation unless the store has one of the same kind; return the one it has.
 
         Args:
-            architecture: What was evaluated.
-            evaluation: What it was worth, under the settings of its fingerprint.
-            run: The name of the run that made it, one that no other run has.
-            repeat: The number of the repeat.
-            worker: Who made it; by default, this host and process.
+            architecture: The evaluated architecture.
+            evaluation: Its evaluation, under the settings of the fingerprint.
+            run: Name of the run that made it, unique among runs.
+            repeat: Number of the repeat.
+            worker: Name of the writer; default: this host and process.
         """
         require(run != "", "run: expected the name of a run, got an empty one")
         row = {
@@ -163,25 +178,25 @@ class Store:
         return self._record(found)
 
     def get(self, key: str, fingerprint: str, repeat: int = 0, run: str = "") -> Record | None:
-        """What is known of an architecture under the settings of a fingerprint, or None.
+        """Return the record of an architecture's key under a fingerprint, or None.
 
-        A failure that another run need not meet (see `LASTING`) is found for its own ``run`` alone.
+        A failure that another run may not meet (see `LASTING`) is found for its own ``run`` alone.
         """
         found = self._database.run(lambda c: _find(c, key, fingerprint, repeat, run))
         return None if found is None else self._record(found)
 
     def records(self) -> Iterator[Record]:
-        """Everything, in the order of time."""
+        """Return all records, in the order of time."""
         return map(self._record, self._everything())
 
     def best(self, number: int) -> list[Record]:
-        """Those of the highest accuracy, the best first."""
+        """Return the records of the highest accuracy, the best first."""
         query = select(EVALUATIONS).where(_rows.status == "ok")
         query = query.order_by(_rows.accuracy.desc(), _rows.time, _rows.key).limit(number)
         return [self._record(row) for row in self._database.rows(query)]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many evaluations there are, by fingerprint and then by status."""
+        """Return the number of evaluations, by fingerprint and then by status."""
         query = select(_rows.fingerprint, _rows.status, func.count().label("number"))
         query = query.group_by(_rows.fingerprint, _rows.status)
         counts: dict[str, dict[str, int]] = {}
@@ -191,19 +206,19 @@ class Store:
         return counts
 
     def size(self) -> int:
-        """How many evaluations there are."""
+        """Return the number of evaluations."""
         query = select(func.count().label("number")).select_from(EVALUATIONS)
         return int(self._database.rows(query)[0]["number"])
 
     def merge(self, other: Store) -> int:
-        """Copies everything that another store knows and this one does not; says how many."""
+        """Copy the evaluations of another store that are new here; return their number."""
         before, rows = self.size(), other._everything()
         while batch := list(islice(rows, _BATCH)):
             self._database.write(partial(self._write, rows=batch))
         return self.size() - before
 
     def close(self) -> None:
-        """Closes the database; what was added is in it already."""
+        """Close the database; what was added is in it already."""
         self._database.close()
 
     def __enter__(self) -> Store:
@@ -218,7 +233,7 @@ class Store:
         self.close()
 
     def _everything(self) -> Iterator[Mapping[str, Any]]:
-        """All rows, in the order of time."""
+        """Return all rows, in the order of time."""
         return self._database.stream(
             select(EVALUATIONS).order_by(_rows.time, *EVALUATIONS.primary_key)
         )
@@ -229,17 +244,52 @@ class Store:
 
     def _record(self, row: Mapping[str, Any]) -> Record:
         try:
+            _check_types(row)
             evaluation = {name: row[name] for name in _OF_EVALUATION}
-            evaluation["curve"] = tuple(json.loads(row["curve"]))
-            of_record = {name: row[name] for name in _OF_RECORD}
-            return Record(
-                Evaluation(**evaluation), **of_record, time=row["time"].replace(tzinfo=timezone.utc)
-            )
-        except (ValueError, TypeError) as error:
+            evaluation["curve"] = _curve(row["curve"])
+            read_json_text(row["architecture"], "architecture")
+        except NASGymError as error:
             raise StoreError(
-                f"store: {self.name} is corrupt in the row of {row['key']!r} ({error}); put a copy "
-                "in its place, or name another store"
-            ) from error
+                f"store: {self.name} is corrupt in the row of {short_name(row['key'])!r} "
+                f"({error}); put a copy in its place, or name another store"
+            ) from None
+        return Record(
+            Evaluation(**evaluation),
+            **{name: row[name] for name in _OF_RECORD},
+            time=row["time"].replace(tzinfo=timezone.utc),
+            test_accuracy=row.get("test_accuracy"),
+        )
+
+
+_TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", datetime: "a time"}
+_EXPECTED = [(each.name, each.type.python_type, bool(each.nullable)) for each in _rows]
+
+
+def _check_types(row: Mapping[str, Any]) -> None:
+    """Raise `NASGymError` for a value of another type: SQLite keeps any value in any column."""
+    for name, expected, optional in _EXPECTED:
+        value: Any = row.get(name)
+        if value is None and optional:
+            continue
+        if type(value) is not expected:
+            found = reprlib.repr(value)
+            raise NASGymError(f"{name}: expected {_TYPES[expected]}, got {found}")
+        if expected is int and value < 0:
+            raise NASGymError(f"{name}: expected an integer from 0 on, got {value}")
+    if row["status"] not in _STATUSES:
+        found = reprlib.repr(row["status"])
+        raise NASGymError(f"status: expected one of {', '.join(_STATUSES)}, got {found}")
+
+
+def _curve(text: str) -> tuple[float, ...]:
+    """Return the numbers of a JSON list, NaN among them: that of an epoch that diverged."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NASGymError(f"curve: not JSON: {error}") from None
+    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+        raise NASGymError(f"curve: expected a list of numbers, got {reprlib.repr(text)}")
+    return tuple(values)
 
 
 def _find(
@@ -251,7 +301,8 @@ def _find(
 
 
 def _columns(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation as a row has it: plain numbers (not NumPy's), and texts that are valid."""
+    """Return an evaluation's columns: plain numbers (not NumPy's), and texts that are valid."""
+    test = getattr(evaluation, "test_accuracy", None)
 
     def whole(value: int | None) -> int | None:
         return None if value is None else int(value)
@@ -267,9 +318,10 @@ def _columns(evaluation: Evaluation) -> dict[str, Any]:
         "multiply_adds": whole(evaluation.multiply_adds),
         "latency": None if evaluation.latency is None else float(evaluation.latency),
         "message": _valid(evaluation.message),
+        "test_accuracy": None if test is None else float(test),
     }
 
 
 def _valid(text: str) -> str:
-    """A text without what a database cannot hold: zero bytes, halves of surrogate pairs."""
+    """Return a text without zero bytes and halves of surrogate pairs, which no database holds."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

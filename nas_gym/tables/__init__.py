@@ -1,1 +1,11 @@
-"""Recorded benchmarks: their columns, look-up, recording and import. No torch in look-ups."""
+"""Recorded benchmarks, whose evaluations are looked up. No torch in look-ups.
+
+A `Table` answers by row; ``built`` reads what `nas_gym.tables.recording` recorded here, families
+read published benchmarks with ``published`` and ``importing``; ``columns`` checks files.
+"""
+
+from nas_gym.tables.built import built_table
+from nas_gym.tables.columns import InvalidTable
+from nas_gym.tables.table import ChoicesIndex, Table
+
+__all__ = ["ChoicesIndex", "InvalidTable", "Table", "built_table"]

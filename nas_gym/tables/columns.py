@@ -1,14 +1,9 @@
-"""The columns of a recorded benchmark's file: how they are read, and what they have to be.
-
-Nothing here unpickles: a file can hold numbers and texts, no code.
-"""
+"""Columns of a recorded benchmark's file: their names, types, shapes and ranges. No torch here."""
 
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,40 +11,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_gym.data.npz import array_names, read_npz
 from nas_gym.errors import NASGymError
 
 
 class InvalidTable(NASGymError):
-    """A recorded benchmark is missing, or broken; the message says what, and what would do."""
+    """A recorded benchmark is missing or broken; the message says why, and names the remedy."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of a table has to be."""
+    """Type, shape and range of a column of a table."""
 
     kinds: str
-    """Of dtypes: one of `_KINDS`."""
+    """Kinds of dtypes, one of `_KINDS`."""
     shape: tuple[int, ...]
     lowest: float = 0
     highest: float = math.inf
     """Infinity itself is no value."""
     unknown: bool = False
-    """Whether NaN may stand where nothing is known."""
+    """Whether NaN may stand for an unknown value."""
     percent: bool = False
-    """Whether it is in percent, so that a column without any value above 1 is one of fractions."""
+    """Whether values are in percent; a column without any value above 1 is refused as fractions."""
     valid: tuple[str, ...] | None = None
-    """Of texts, the ones that there can be; default: any."""
+    """Texts that may stand in the column; default: any."""
 
     def check(self, where: str, column: NDArray[Any], remedy: str) -> None:
-        """Refuses a column that is another.
+        """Check an array against this description.
 
         Args:
             where: The file and the column's name, for the message.
-            column: The column.
-            remedy: What would do, for the message.
+            column: The array.
+            remedy: Advice at the end of the message.
 
         Raises:
-            InvalidTable: it has another dtype or shape, or holds a value that it cannot.
+            InvalidTable: the array has another dtype or shape, or a value is out of the range.
         """
         if column.dtype.kind not in self.kinds or column.shape != self.shape:
             raise InvalidTable(
@@ -70,7 +66,7 @@ class Column:
             )
 
     def _could_be(self, column: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which of the values this column can hold, (...,) bool."""
+        """Return the mask, (...,) bool, of the values that are in the range."""
         if self.valid is not None:
             return np.isin(column, self.valid)
         if self.kinds not in _NUMBERS:
@@ -81,7 +77,7 @@ class Column:
         return could_be | np.isnan(column) if self.unknown else could_be
 
     def _values(self) -> str:
-        """Which values there can be, in words."""
+        """Return the range in words."""
         if self.valid is not None:
             return f"one of {', '.join(self.valid)}"
         words = f"{_KINDS[self.kinds]} from {self.lowest:,.10g} to {self.highest:,.10g}"
@@ -95,17 +91,13 @@ _KINDS = {**_NUMBERS, "U": "texts", "SU": "texts"}
 def check_columns(
     where: str, arrays: Mapping[str, NDArray[Any]], expected: Mapping[str, Column], remedy: str
 ) -> None:
-    """Refuses arrays of which one is not as expected; see `Column.check`."""
+    """Check arrays by name; see `Column.check`."""
     for name, column in expected.items():
         column.check(f"{where}: {name}", arrays[name], remedy)
 
 
 def require_names(where: str, names: Iterable[str], there: Iterable[str]) -> None:
-    """Refuses a table that lacks a column.
-
-    Raises:
-        InvalidTable: one of ``names`` is not among those ``there``.
-    """
+    """Raise `InvalidTable` unless all ``names`` are among those ``there``."""
     found = list(there)
     missing = [name for name in names if name not in found]
     if missing:
@@ -115,25 +107,24 @@ def require_names(where: str, names: Iterable[str], there: Iterable[str]) -> Non
         )
 
 
-def read_arrays(path: Path, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """The named arrays of an ``.npz`` file; others in it are not read.
+def read_arrays(
+    path: Path, names: Collection[str], optional: Collection[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the named arrays of an ``.npz`` file, and the optional ones that it has.
 
     Raises:
-        InvalidTable: the file cannot be read, lacks one of them, or holds Python objects.
+        InvalidTable: the file cannot be read, lacks an array, or holds Python objects.
     """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if not isinstance(loaded, np.lib.npyio.NpzFile):
-                raise InvalidTable(f"table: {path} holds one array; expected an .npz of several")
-            require_names(f"table: {path}", names, loaded.files)
-            return {name: loaded[name] for name in names}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InvalidTable):
-            raise
-        reason = str(error)
-        if "pickle" in reason.lower():
-            reason = "it is, or holds, a pickle, which could run code and is never loaded"
-        raise InvalidTable(
-            f"table: {path} cannot be read: {reason}; expected an .npz file of plain arrays"
-        ) from error
+    there = column_names(path)
+    require_names(f"table: {path}", names, there)
+    wanted = [*names, *(name for name in optional if name in there)]
+    return read_npz(path, "table", InvalidTable, wanted)
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of the arrays in an ``.npz`` file.
+
+    Raises:
+        InvalidTable: the file cannot be read.
+    """
+    return array_names(path, "table", InvalidTable)

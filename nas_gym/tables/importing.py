@@ -1,13 +1,14 @@
-"""Published benchmarks, from the files that their authors released to compact tables. No torch.
+"""Imports published benchmarks: the authors' files become compact tables. No torch here.
 
-Each family that has a benchmark says which files are its own, reads them, and checks what it read;
-see `Importer`. NATS-Bench's files are pickles, which can run code when Python loads them. They are
-read by `nas_gym.tables.plain_pickle`, which makes numbers, texts and containers and nothing else,
-and only where the user asks for it.
+Each family that has a benchmark recognizes its files, reads them, and checks the result; see
+`Importer`. NATS-Bench's files are pickles, which can run code when Python loads them. They are read
+by `nas_gym.tables.plain_pickle`, which makes numbers, texts and containers and nothing else, and
+only if the user asks for it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -15,23 +16,24 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.family import registered_families
-from nas_gym.tables.columns import InvalidTable, read_arrays
+from nas_gym.json_text import short_name
+from nas_gym.tables.columns import InvalidTable, column_names
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 OnProgress: TypeAlias = Callable[[int, int], None]
-"""Called with how many rows are read, of how many."""
+"""Called with the number of rows that are read, and of all rows."""
 
 
 class Importer(Protocol):
-    """How a family reads what its benchmark's authors published; a module serves as one."""
+    """Reads the files that a benchmark's authors published; a family's module serves as one."""
 
     SOURCES: str
     """The sources in words, for messages."""
 
     def reads(self, source: Path, columns: list[str]) -> bool:
-        """Tell from the name, and from the columns of an ``.npz``, if a source is its own."""
+        """Return whether a source, with these columns if it is an ``.npz``, is the family's."""
 
     def read(self, source: Path, columns: list[str], on_progress: OnProgress) -> tuple[str, Arrays]:
         """Return the name of the compact table, and its arrays."""
@@ -47,46 +49,40 @@ def _importers() -> list[Importer]:
 def import_table(
     source: Path, unpickle: bool = False, on_progress: OnProgress = lambda done, total: None
 ) -> Path:
-    """Converts a published benchmark, checks it, and stores it in the data folder.
+    """Convert a published benchmark, check it, and store it in the data folder.
 
     Args:
         source: The file or folder.
-        unpickle: Whether NATS-Bench's pickles may be read at all.
+        unpickle: Whether NATS-Bench's pickles may be read.
         on_progress: Called now and then.
 
     Returns:
-        The compact table.
+        The path of the compact table.
 
     Raises:
-        InvalidTable: the source is none of these, is broken, or is not what was published.
+        InvalidTable: the source is unknown, broken, or differs from what was published.
     """
-    if source.is_dir() and not unpickle:
+    if os.path.isdir(source) and not unpickle:
         raise InvalidTable(
             f"source: {source} holds pickles, which are not read unless you ask for it; "
             "--unpickle reads them without running what they may contain"
         )
-    columns = _columns(source) if source.suffix == ".npz" else []
+    columns = column_names(source) if source.suffix == ".npz" else []
     importers = _importers()
     importer = next((each for each in importers if each.reads(source, columns)), None)
     if importer is None:
         raise InvalidTable(
-            f"source: {source} is none of {' and '.join(each.SOURCES for each in importers)}; the "
-            "single files .pth and .pickle.pbz2 of NAS-Bench-201 are not read: take NATS-Bench's "
-            "folder"
+            f"source: {short_name(source)} is none of "
+            f"{' and '.join(each.SOURCES for each in importers)}; the single files .pth and "
+            ".pickle.pbz2 of NAS-Bench-201 are not read: take NATS-Bench's folder"
         )
     name, arrays = importer.read(source, columns, on_progress)
     importer.check(source, arrays)
     return _store(data_folder() / name, arrays)
 
 
-def _columns(path: Path) -> list[str]:
-    read_arrays(path, ())  # a readable .npz?
-    with np.load(path, allow_pickle=False) as loaded:
-        return list(loaded.files)
-
-
 def _store(path: Path, arrays: Mapping[str, Any]) -> Path:
-    """Writes the arrays beside ``path``, and moves them there when they are whole."""
+    """Write the arrays beside ``path``, and move the file there once it is complete."""
     part = path.with_name(path.name.replace(".npz", ".part.npz"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Reads the plain data in a pickle (dicts, lists, numbers, texts) and runs nothing of it.
+"""Reads the plain data in a pickle (dicts, lists, numbers, texts) and runs no code of it.
 
 A pickle is a program for a small machine; what makes it dangerous is that it can name any callable
 and call it. The reader here resolves four names, to harmless stand-ins of its own, and refuses all
@@ -8,19 +8,24 @@ others. Only ``nas-gym table import --unpickle`` uses it, for a benchmark publis
 from __future__ import annotations
 
 import bz2
+import io
 import pickle
 import struct
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from nas_gym.data.npz import open_regular
+from nas_gym.json_text import short_name
 from nas_gym.tables.columns import InvalidTable
 
+MOST_BYTES = 2**28
+"""Bytes of an uncompressed pickle; those of NATS-Bench are far smaller."""
 _FORMATS = {"f8": "<d", "f4": "<f", "i8": "<q", "i4": "<i", "u1": "<B", "b1": "<?"}
 
 
 class _NumberType:
-    """Stands in for ``numpy.dtype``: keeps the type's name, and nothing of its state."""
+    """Replaces ``numpy.dtype``: keeps the type's name, and nothing of its state."""
 
     def __init__(self, name: str, *_: object) -> None:
         self.name = name
@@ -30,7 +35,7 @@ class _NumberType:
 
 
 def _number(kind: _NumberType, data: bytes) -> float:
-    """Stands in for numpy's maker of scalars: the Python number of little-endian bytes."""
+    """Replace numpy's maker of scalars: return the Python number of little-endian bytes."""
     (value,) = struct.unpack(_FORMATS[kind.name], data)
     return float(value)
 
@@ -55,13 +60,18 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(path: Path) -> Any:
-    """The data in a bz2-compressed pickle.
+    """Return the data in a bz2-compressed pickle.
 
     Raises:
-        InvalidTable: the file cannot be read, or holds more than data.
+        InvalidTable: the file cannot be read, is too large, or holds more than data.
     """
     try:
-        with bz2.BZ2File(path, "rb") as file:
-            return _PlainUnpickler(file).load()
+        with open_regular(path) as compressed, bz2.BZ2File(compressed) as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+        return _PlainUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # a broken pickle can raise anything
-        raise InvalidTable(f"source: {path} cannot be read as plain data: {error}") from error
+        raise InvalidTable(
+            f"source: {short_name(path)} cannot be read as plain data: {str(error)[:500]}"
+        ) from error

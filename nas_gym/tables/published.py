@@ -1,7 +1,8 @@
-"""What the tables of published benchmarks have in common. No torch here."""
+"""Parts that the tables of published benchmarks share. No torch here."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.errors import choices_hint
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import (
-    NOT_RECORDED,
-    RowIndex,
-    Table,
-    with_not_recorded,
-)
+from nas_gym.tables.table import NOT_RECORDED, RowIndex, Table, with_not_recorded
 
 
 def published_table(
@@ -26,8 +22,12 @@ def published_table(
     facts: Mapping[str, Any],
     columns: Mapping[str, NDArray[np.float64]],
 ) -> Table:
-    """Return the table of columns, (n,) each: accuracy, test, seconds and parameters."""
+    """Return the table of columns, (n,) each.
+
+    These are accuracy, test, seconds and parameters, and latency where it was recorded.
+    """
     rows = len(columns["accuracy"])
+    latency = columns.get("latency")
     return Table(
         name=name,
         index=index,
@@ -38,6 +38,7 @@ def published_table(
         parameters=with_not_recorded(columns["parameters"], np.nan),
         multiply_adds=np.full(rows + 1, np.nan),
         test=with_not_recorded(columns["test"], np.nan),
+        latency=None if latency is None else with_not_recorded(latency, np.nan),
     )
 
 
@@ -54,9 +55,9 @@ def require_recorded(name: str, value: object, valid: tuple[object, ...]) -> Non
 
 
 def find_table(path: str | Path | None, *names: str) -> Path:
-    """The given file, or the first of the names that is in the data folder."""
+    """Return the given file, or the first of the names that is in the data folder."""
     if path is not None:
-        return Path(path).expanduser()
+        return Path(os.path.expanduser(path))
     folder = data_folder()
     for name in names:
         if (folder / name).is_file():

@@ -1,1 +1,4 @@
-"""Trains one child network: settings, the trainer, its steps, early stopping, inherited weights."""
+"""Training of one child: settings, steps, the evaluator `Trainer`, early stopping, weights.
+
+The final training of a network and the fingerprints of evaluations are here too.
+"""

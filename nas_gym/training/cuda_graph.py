@@ -1,7 +1,7 @@
 """A training step of fixed shape as one CUDA graph.
 
 A tiny child's step is hundreds of kernels that take a few microseconds each, and Python takes
-longer to ask for them than the device to run them. A graph asks once.
+longer to launch them than the device to run them. A graph is one launch.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ WARM_UP = 3
 class GraphedStep:
     """Forward, backward and the optimizer's step of one batch, captured once and then replayed.
 
-    The warm-up, on a stream of its own as the capture demands, leaves no trace: the network, the
+    The warm-up, on a separate stream as the capture demands, is undone: the network, the
     optimizer's momentum and the random numbers are then as they were before. Learning rate and
-    progress that ``step`` reads must be tensors on the device, for numbers would be captured as
-    they are.
+    progress that ``step`` reads must be tensors on the device: the capture makes constants of
+    numbers.
 
     Args:
         step: Images (B, C, H, W) and labels (B,) in, the loss out, gradients left as ``None``.
-        network: What is trained.
+        network: The network to train.
         optimizer: SGD; its momentum is zero before its first step.
-        images: A batch of the shape that all will have.
+        images: A batch of the shape of all batches.
         labels: Its labels.
     """
 
@@ -62,9 +62,7 @@ class GraphedStep:
         torch.cuda.set_rng_state(random_state, device)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
-        """The loss of a batch, after which the network is one step further; it is overwritten by
-        the next one's.
-        """
+        """Train on a batch; return its loss, a tensor that the next step overwrites."""
         self._images.copy_(images)
         self._labels.copy_(labels)
         self.graph.replay()

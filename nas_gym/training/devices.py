@@ -1,11 +1,11 @@
-"""In which precision a device trains, on how many threads, and how its memory is kept."""
+"""Precision and number of threads of a training on a device, and how memory is kept for it."""
 
 from __future__ import annotations
 
 import ctypes
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 
 import torch
@@ -21,12 +21,17 @@ _KEEP_BYTES = 2**30
 
 
 def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.dtype | None:
-    """The type that autocast uses for images of this height; None for plain float32."""
+    """Return the type that autocast uses for images of this height; None for plain float32."""
     if precision == "float32":
         return None
     if precision == "bfloat16" or _bfloat16_wins(device, height):
         return torch.bfloat16
     return None
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    """Return a context in which a network computes in a type; None for plain float32."""
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
 
 
 def _bfloat16_wins(device: torch.device, height: int) -> bool:
@@ -45,7 +50,7 @@ def _cpu_has_bfloat16() -> bool:
 
 @contextmanager
 def threads_for(device: torch.device, height: int) -> Iterator[None]:
-    """Within it, small images on a CPU are computed by one thread; others by as many as before.
+    """Compute small images on a CPU by one thread within it, others by as many as before.
 
     Threads that wait for each other after every short operation lose more than they gain, and
     lose much when another process wants their core.
@@ -57,7 +62,7 @@ def threads_for(device: torch.device, height: int) -> Iterator[None]:
 
 @cache
 def keep_freed_memory(device: torch.device) -> None:
-    """Lets glibc keep freed blocks of up to a GiB for the next step, instead of unmapping them.
+    """Let glibc keep freed blocks of up to a GiB for the next step, instead of unmapping them.
 
     Without it, every large activation is mapped, zeroed page by page and unmapped again in every
     step. It holds for the whole process, and does nothing but on a CPU under Linux with glibc.

@@ -1,13 +1,13 @@
 """Stops a child whose learning curve says that it will not be the best. No torch here.
 
 The rule is split conformal prediction (Vovk et al. 2005, "Algorithmic Learning in a Random World")
-on what earlier children gained between an epoch and their end: a child is stopped after an epoch if
-its best accuracy so far, plus the most that it is believed to gain, is below the best that any
+on the gains of earlier children between an epoch and their end: a child is stopped after an epoch
+if its best accuracy so far, plus the most that it is expected to gain, is below the best that any
 child reached. "The most" is a band over all epochs that holds for a whole curve at once with a
-probability of 1 - delta, if the child is one of the same kind as those the band was made from.
+probability of 1 - delta, if the child is of the same kind as those the band was made from.
 
-Two things keep that honest. The band is made from children that ran to the end whatever they looked
-like: all of them until there is a band, and a fixed share, drawn by their seeds, from then on.
+Two choices keep that honest. The band is made from children that ran to the end regardless of their
+curves: all of them until there is a band, and a fixed share, drawn by their seeds, from then on.
 Curves of those that were spared because they looked good would make it too narrow. And it is made
 from the best quarter of them only: what matters is the chance of stopping a child that would have
 been the best, and the best gain more than most. ``examples/benchmarks/early_stopping.py`` measures
@@ -23,17 +23,22 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Interval
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidSettings, require, require_number
+from nas_gym.errors import InvalidSettings
+from nas_gym.settings import settings
 
 BEST_SHARE = 0.25
-"""Of the children that always run to the end, those from whose curves the band is made."""
+"""The share of the children that always run to the end from whose curves the band is made."""
+Chance = Annotated[float, Interval(gt=0, lt=1)]
+"""A number above 0 and below 1."""
 
 
-@dataclass(frozen=True)
+@settings
 class EarlyStopping:
     """How children are stopped early.
 
@@ -41,26 +46,16 @@ class EarlyStopping:
         InvalidSettings: a value is out of its range.
     """
 
-    delta: float = 0.1
+    delta: Chance = 0.1
     """The chance, at most, that a child which gains as those of the band did is stopped although it
     would have been the best so far. Nothing is stopped before about 4 / delta children have run to
     the end."""
-    exempt: float = 0.1
+    exempt: Chance = 0.1
     """The share of children that always run to the end, so that the rule goes on learning."""
     curves: str | None = None
     """A file to which finished curves are appended, a line of JSON each, and from which those of
     other processes are read; worker processes share the rule through it. Default: memory alone; in
     a search, a file in the run's folder."""
-
-    def __post_init__(self) -> None:
-        require_number("delta", self.delta, 0, 1)
-        require_number("exempt", self.exempt, 0, 1)
-        require(self.delta > 0, f"delta: expected a number above 0, got {self.delta!r}")
-        require(self.exempt > 0, f"exempt: expected a number above 0, got {self.exempt!r}")
-        require(
-            self.curves is None or isinstance(self.curves, str),
-            f"curves: expected the name of a file, got {self.curves!r}",
-        )
 
 
 @dataclass(frozen=True)
@@ -71,16 +66,16 @@ class FinishedCurve:
     curve: tuple[float, ...]
     """Validation accuracy after each epoch."""
     calibrates: bool
-    """Whether it would have run to the end whatever it looked like."""
+    """True if the child would have run to the end whatever its curve."""
 
 
 class StoppingRule:
-    """Says after each epoch whether a child is to be stopped.
+    """Decides after each epoch if a child is stopped.
 
     Args:
-        settings: The chance, and where curves are kept.
-        epochs: Of a child that is not stopped.
-        fingerprint: Of the evaluator; curves that were made otherwise are passed over.
+        settings: The chance, and the file of the curves.
+        epochs: Number of epochs of a child that is not stopped.
+        fingerprint: The evaluator's; curves with a different one are ignored.
 
     Raises:
         InvalidSettings: the file of curves cannot be read or written.
@@ -93,44 +88,46 @@ class StoppingRule:
         self.best = -math.inf
         """The best accuracy that a child had at its end."""
         self.band: NDArray[np.float64] | None = None
-        """(E - 1,) what a child may still gain after each epoch; None while too little is known."""
+        """(E - 1,) possible gain after each epoch; None while too few curves are finished."""
         self._path = None if settings.curves is None else Path(settings.curves)
-        self._read = 0  # bytes of the file
+        self._position = 0  # bytes of the file that have been read
         if self._path is not None:
             with _file_errors(self._path):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
+                if self._path.exists() and not self._path.is_file():  # a pipe would block
+                    raise OSError("it is not a regular file")
                 self._path.touch()
 
     def begin(self, seed: int) -> bool:
-        """Takes in what other processes finished; whether this child runs to the end in any case.
+        """Read the curves of other processes; return True if this child runs to the end anyway.
 
-        So do those that calibrate the rule, and those that did so before: a child that is trained
-        again is not held against what it did then.
+        So do children that calibrate the rule, and children that did so before: a child that is
+        trained again is not compared with its own earlier result.
 
         Raises:
             InvalidSettings: the file of curves cannot be read.
         """
-        self._take(self._news())
+        self._add(self._new_curves())
         calibrates = self.band is None or seed / 2**63 < self.settings.exempt
         return calibrates or seed in self.finished
 
     def stops(self, curve: Sequence[float]) -> bool:
-        """Whether a child that has come so far, and need not run to the end, is to be stopped."""
+        """Return True if a child with this curve, which may be stopped, is stopped now."""
         if self.band is None or len(curve) >= self.epochs:
             return False
         return max(curve) + float(self.band[len(curve) - 1]) < self.best
 
     def finish(self, finished: FinishedCurve) -> None:
-        """Takes in the curve of a child that ran to the end, and hands it to other processes.
+        """Add the curve of a child that ran to the end, and write it for other processes.
 
-        That of a child that did so before is passed over.
+        A second curve of the same child is ignored.
 
         Raises:
             InvalidSettings: the file of curves cannot be written.
         """
-        known = finished.seed in self.finished
-        self._take([finished])
-        if known or self._path is None:
+        repeated = finished.seed in self.finished
+        self._add([finished])
+        if repeated or self._path is None:
             return
         record = {"fingerprint": self.fingerprint, **vars(finished)}
         line = (json.dumps(record) + "\n").encode()
@@ -141,27 +138,33 @@ class StoppingRule:
             finally:
                 os.close(file)
 
-    def _news(self) -> list[FinishedCurve]:
-        """What the file holds beyond what was read of it before."""
+    def _new_curves(self) -> list[FinishedCurve]:
+        """Return the curves that were appended to the file since the last call."""
         if self._path is None:
             return []
         with _file_errors(self._path), self._path.open("rb") as file:
-            file.seek(self._read)
+            file.seek(self._position)
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
-        self._read += len(whole)
-        news = []
-        for line in whole.splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # cut short by a crash
-                record = json.loads(line)
-                if record.pop("fingerprint") == self.fingerprint:
-                    record["curve"] = tuple(record["curve"])
-                    news.append(FinishedCurve(**record))
-        return news
+        self._position += len(whole)
+        curves = (self._parsed(line) for line in whole.splitlines())
+        return [curve for curve in curves if curve is not None]
 
-    def _take(self, news: Iterable[FinishedCurve]) -> None:
+    def _parsed(self, line: bytes) -> FinishedCurve | None:
+        """Return the curve of a line; None for other settings, or a line cut short by a crash."""
+        try:
+            record = json.loads(line)
+            if record["fingerprint"] != self.fingerprint:
+                return None
+            curve = tuple(float(accuracy) for accuracy in record["curve"])
+            finished = FinishedCurve(int(record["seed"]), curve, record["calibrates"] is True)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+        return finished if all(0 <= accuracy <= 1 for accuracy in curve) else None
+
+    def _add(self, curves: Iterable[FinishedCurve]) -> None:
         new = []
-        for finished in news:
+        for finished in curves:
             if len(finished.curve) == self.epochs and finished.seed not in self.finished:
                 self.finished[finished.seed] = finished
                 new.append(finished)
@@ -172,14 +175,14 @@ class StoppingRule:
 
 
 def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] | None:
-    """What a child may still gain after each epoch but the last.
+    """Return the gain that is still possible after each epoch but the last.
 
     Args:
         curves: Of n children that ran to the end, (n, E) validation accuracies.
         delta: The chance that the gains of another child are not all within the band.
 
     Returns:
-        (E - 1,), none of them negative; None if n is too small for such a chance.
+        (E - 1,), none of them negative; None if n is too small for this chance.
     """
     if curves.size == 0 or curves.shape[1] < 2:
         return None
@@ -196,8 +199,8 @@ def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] 
 
 @contextlib.contextmanager
 def _file_errors(path: Path) -> Iterator[None]:
-    """Within it, a file that cannot be used is an invalid setting."""
+    """Turn an error of the file within it into `InvalidSettings`."""
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InvalidSettings(f"curves: {path} cannot be used: {error}") from error

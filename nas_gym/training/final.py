@@ -8,17 +8,15 @@ from dataclasses import dataclass
 
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset
-from nas_gym.networks import (
-    ChildNetwork,
-    count_parameters,
-)
+from nas_gym.networks import ChildNetwork, count_parameters
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer, child_seed
 
 
 @dataclass(frozen=True)
 class FinalResult:
-    """A network trained to the end, and how it did on the test split."""
+    """A network trained to the end, and its result on the test split."""
 
     network: ChildNetwork
     test_accuracy: float
@@ -35,20 +33,23 @@ def train_final(
     device: str = "auto",
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> FinalResult:
-    """Trains an architecture on training and validation images together, and tests it once.
+    """Train an architecture on training and validation images together, and test it once.
+
+    Settings that make children cheaper do not apply: it is trained on all images, for all epochs,
+    from random weights.
 
     Args:
-        architecture: What to train, as it was chosen.
+        architecture: The architecture to train, as it was chosen.
         dataset: The images.
         settings: How to build and train it.
         device: "auto" takes CUDA, then MPS, then the CPU.
-        on_epoch: Called with the number of epochs done after each.
+        on_epoch: Called after each epoch with the number of finished epochs.
 
     Raises:
-        Diverged: the loss is not finite any more, or what the network answers.
+        Diverged: the loss or the logits are no longer finite.
     """
     started = time.perf_counter()
-    trainer = Trainer(dataset, settings, device, final=True)
+    trainer = NetworkTrainer(dataset, settings, device, final=True)
     with trainer.isolated(child_seed(settings.seed, architecture)):
         network = trainer.build(architecture)
         for epoch, _ in enumerate(trainer.fit(network), start=1):

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 
 
 def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lays a network's P parameters and their gradients out in one tensor each, (P,).
+    """Lay a network's P parameters and their gradients out in one tensor each, (P,).
 
-    The network's own become views of these. A supernet has thousands of small ones, most of which
-    are off a child's path: an optimizer's step, with weight decay and momentum of them all, is then
-    one of a single tensor. The network must not be moved or converted from then on.
+    The network's parameters become views of these. A supernet has thousands of small ones, most of
+    them off a child's path; an optimizer's step, with weight decay and momentum for all of them,
+    then updates a single tensor. The network must not be moved or converted from then on.
 
     Returns:
         The weights, and the gradients, which are the weights' ``grad``.

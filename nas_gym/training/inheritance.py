@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +20,15 @@ from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
 
 Choices: TypeAlias = frozenset[tuple[str, str]]
-"""What was chosen, as pairs of the place in the JSON form and the value there."""
+"""The choices, as pairs of the place in the JSON form and the value there."""
 
 
 class WeightFolder:
     """Weights of trained children in a folder, which several processes may share.
 
     Each child has two files: ``<key>.json``, its canonical architecture, and ``<key>.pt``, its
-    ``state_dict``. The former is written last, and both are renamed into place: what has a name is
-    whole.
+    ``state_dict``. The former is written last, and both are renamed into place, so that a file with
+    its name is complete.
 
     Raises:
         InvalidSettings: the folder cannot be made or read.
@@ -43,7 +43,7 @@ class WeightFolder:
             raise InvalidSettings(f"inherit_weights: {folder} cannot be used: {error}") from error
 
     def save(self, architecture: Architecture, network: nn.Module) -> None:
-        """Keeps the weights of a trained child; a later training of it takes their place.
+        """Keep the weights of a trained child; a later training of it replaces them.
 
         Raises:
             InvalidSettings: the folder cannot be written to.
@@ -62,9 +62,9 @@ class WeightFolder:
             ) from error
 
     def nearest(self, architecture: Architecture) -> str | None:
-        """The key of the trained child that shares the most choices with this one.
+        """Return the key of the trained child that shares the most choices with this one.
 
-        The child itself is none of its parents. Of several, the smallest key is taken.
+        A child is not its own parent. Of several, the smallest key is taken.
         """
         self._look_again()
         wanted, own = choices_of(architecture), architecture.key
@@ -72,11 +72,12 @@ class WeightFolder:
         return max(parents, key=lambda key: len(wanted & self._known[key]), default=None)
 
     def weights(self, key: str) -> dict[str, Tensor]:
-        """The ``state_dict`` of a trained child, on the CPU."""
-        weights: dict[str, Tensor] = torch.load(
-            self.folder / f"{key}.pt", map_location="cpu", weights_only=True
-        )
-        return weights
+        """Return the ``state_dict`` of a trained child, on the CPU.
+
+        Raises:
+            InvalidSettings: the file is damaged, or cannot be read.
+        """
+        return load_weights(self.folder / f"{key}.pt", "inherit_weights")
 
     def _look_again(self) -> None:
         for path in self.folder.glob("*.json"):
@@ -87,8 +88,32 @@ class WeightFolder:
                     raise InvalidSettings(f"inherit_weights: {error}") from error
 
 
+def load_weights(path: Path, name: str) -> dict[str, Any]:
+    """Return the dictionary in a file of `torch.save`, on the CPU; no code in it is run.
+
+    Args:
+        path: The file.
+        name: The setting or the thing that the error names.
+
+    Raises:
+        InvalidSettings: the file is damaged, is no regular file, or cannot be read.
+    """
+    try:
+        if not path.is_file():  # a pipe would block
+            raise OSError("it is missing, or not a regular file")
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(weights, dict):
+            raise TypeError(f"it holds {type(weights).__name__}")
+    except Exception as error:  # whatever torch's readers of zip files and pickles raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidSettings(
+            f"{name}: {path} is damaged or cannot be read; delete it ({reason[:100]})"
+        ) from error
+    return weights
+
+
 def choices_of(architecture: Architecture) -> Choices:
-    """What was chosen in the canonical form, each choice with its place in it."""
+    """Return the choices of the canonical form, each with its place in it."""
     return frozenset(_leaves(architecture.canonical().to_dict(), ""))
 
 
@@ -104,12 +129,12 @@ def _leaves(data: object, place: str) -> Iterator[tuple[str, str]]:
 
 
 def inherit(network: nn.Module, weights: dict[str, Tensor]) -> int:
-    """Copies the tensors whose names and shapes agree; how many numbers of parameters it set."""
+    """Copy the tensors whose names and shapes agree; return how many parameters were set."""
     own = network.state_dict()
     agreeing = {
         name: tensor
         for name, tensor in weights.items()
-        if name in own and own[name].shape == tensor.shape
+        if name in own and isinstance(tensor, Tensor) and own[name].shape == tensor.shape
     }
     network.load_state_dict(agreeing, strict=False)
     return sum(agreeing[n].numel() for n, _ in network.named_parameters() if n in agreeing)

@@ -18,7 +18,7 @@ from nas_gym.training.settings import TrainingSettings
 def batch_loss(
     network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
-    """The mean cross-entropy of a batch, and the auxiliary head's weighted where there is one.
+    """Return the mean cross-entropy of a batch, plus the auxiliary head's weighted one.
 
     Args:
         network: In training mode.
@@ -38,14 +38,13 @@ def batch_loss(
 class TrainingSteps:
     """SGD with momentum, its learning rate falling along a half cosine.
 
-    With ``cuda_graphs`` what changes from step to step, learning rate and progress, is in tensors
-    that the graph reads.
+    With ``cuda_graphs``, the graph reads learning rate and progress from tensors.
 
     Args:
         network: On the device, in training mode at every step.
         settings: How it is trained.
-        device: Where it lies.
-        autocast: Makes the context in which the network computes.
+        device: Of the network.
+        autocast: Returns the context in which the network computes.
     """
 
     def __init__(
@@ -69,12 +68,12 @@ class TrainingSteps:
         )
 
     def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
-        """One step; the loss, as a tensor () that the next step may overwrite.
+        """Train on a batch; return the loss, a tensor () that the next step may overwrite.
 
         Args:
             images: (B, C, H, W), always of the same shape.
             labels: (B,) int64.
-            progress: How much of the training is done, from 0 to 1.
+            progress: The elapsed share of the training, from 0 to 1.
         """
         rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
         if not self.settings.cuda_graphs:

@@ -2,25 +2,22 @@
 
 Efficient Neural Architecture Search (Pham et al. 2018, https://arxiv.org/abs/1802.03268, section
 2.2), with the settings of the code released with it, https://github.com/melodyguan/enas. No child
-is trained by itself: every step of the shared weights is one of a child that the controller drew,
-and a child's accuracy on a minibatch of validation images, under the weights as they stand, is its
-evaluation.
+is trained by itself: every step of the shared weights trains a child that the controller drew, and
+a child is evaluated by its accuracy on a minibatch of validation images under the current weights.
 
-Where the released code is unlike its own flags or its paper, this is what happens here: dropout is
-off in evaluation (the released micro search leaves it on); the auxiliary head is trained with the
-rest (the released code takes no gradients of its weights, so that it stays as drawn); drop path is
-as the network's settings say (the released search has the flag, and no drop path).
+Where the released code differs from its own flags or its paper, this code does the following:
+dropout is off in evaluation (the released micro search leaves it on); the auxiliary head is trained
+with the rest (the released code takes no gradients of its weights, so that it stays as drawn); drop
+path is as the network's settings say (the released search has the flag, and no drop path).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar
@@ -32,27 +29,31 @@ from torch.nn import functional as F
 from nas_gym.architecture import Architecture
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.data.dataset import Dataset, part_of
+from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.networks import ImageShape
 from nas_gym.networks.devices import resolve_device
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.training.devices import autocast_dtype, keep_freed_memory, threads_for
-from nas_gym.training.failures import is_out_of_memory
+from nas_gym.training.devices import autocast, autocast_dtype, keep_freed_memory
+from nas_gym.training.failures import Diverged, is_out_of_memory
+from nas_gym.training.fingerprint import builder_digests, digest
 from nas_gym.training.flattening import flattened
+from nas_gym.training.seeds import isolated, seed_from
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.validation import accuracy_on
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
 
 Sample = Callable[[int], Sequence[Architecture]]
-"""Draws so many architectures: the controller, as far as shared weights know of it."""
+"""Draws a number of architectures: the controller, as seen by the shared weights."""
 
 
 class WeightSharing:
     """Evaluates the children of one search space inside a supernet, on one data set and device.
 
-    Its evaluations change as `train_epoch` goes on, so none is answered from memory. What it does
-    follows from the settings, the architectures drawn and the order of the calls alone, and
-    `state_dict` is all that it needs to go on from where it was, to the bit.
+    Its evaluations change with every `train_epoch`, so none is answered from memory. They follow
+    from the settings, the architectures drawn and the order of the calls alone, and `state_dict`
+    holds all that it needs to go on, to the bit.
 
     Args:
         search_space: ENAS's macro or micro one.
@@ -108,34 +109,36 @@ class WeightSharing:
             fused=True,
         )
         self.epoch = 0
-        """How many epochs the shared weights have been trained for."""
+        """Number of epochs that the shared weights have been trained for."""
         self.history: list[SharedEpoch] = []
-        """What each of them came to."""
+        """Their results."""
         self._next_minibatch = 0
         self._recorded: deque[Evaluation] = deque()
         self._resumed: Mapping[str, Any] | None = None
-        """Where it goes on when these are given; see `go_on_from`."""
+        """The state to load after the last of these; see `go_on_from`."""
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the settings; what the weights were trained on so far is not in it."""
-        facts = {
-            "dataset": self.dataset.digest,
-            "search_space": [
+        """A digest of the settings and of the supernet's code, but not of the weights' training."""
+        architecture_type = self.search_space.architecture_type
+        return digest(
+            builders=[builder_digests(p, architecture_type) for p in ("supernet", "network")],
+            dataset=self.dataset.digest,
+            search_space=[
                 (decision.name, decision.choices) for decision in self.search_space.decisions
             ],
-            "settings": asdict(self.settings),
-            "augmentation": asdict(self._augmentation),
-            "autocast": str(self.autocast_dtype),
-            "device": self.device.type,
-        }
-        text = json.dumps(facts, sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+            settings=asdict(self.settings),
+            augmentation=asdict(self._augmentation),
+            autocast=str(self.autocast_dtype),
+            device=self.device.type,
+        )
 
     @property
     def child_settings(self) -> TrainingSettings:
-        """How a child would be trained by itself: in its family's default form, and as the shared
-        weights are, but for a fiftieth of their epochs, since every step is its own.
+        """Settings for training a child by itself: those of the shared weights, with two changes.
+
+        The form is its family's default, and there is a fiftieth of the epochs, since every step
+        trains this child.
         """
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
@@ -146,16 +149,17 @@ class WeightSharing:
         return TrainingSettings(**values)
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """The run's seed: all children share their weights, and so what these were drawn from."""
+        """Return the run's seed: all children share the weights, and so their seed."""
         return self.settings.seed
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """Validates each architecture under the shared weights as they stand."""
+        """Validate each architecture under the current shared weights."""
         return [self.evaluate_one(architecture) for architecture in architectures]
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Validates one architecture, as it was chosen: not its canonical form, whose nodes may
-        have other weights. Whatever goes wrong becomes a status.
+        """Validate one architecture; any failure becomes a status.
+
+        It is validated as it was chosen: the nodes of its canonical form may have other weights.
         """
         if self._recorded:
             return self._from_record()
@@ -167,8 +171,11 @@ class WeightSharing:
                 parameters = self.supernet.count_parameters(architecture)
                 self.supernet.set_architecture(architecture)
                 status = "crashed"
-                accuracy, finite = self._accuracy(self._batches())
-                status = "ok" if finite else "diverged"
+                batches = self._batches()
+                accuracy = accuracy_on(self.supernet, self._validation, batches, self._autocast())
+                status = "ok"
+            except Diverged as error:
+                status, message = "diverged", str(error)
             except Exception as error:
                 if is_out_of_memory(error):
                     status = "out_of_memory"
@@ -176,18 +183,18 @@ class WeightSharing:
         ok = status == "ok"
         return Evaluation(
             status=status,
-            accuracy=accuracy if ok else 0.0,
+            accuracy=accuracy,
             curve=(accuracy,) if ok else (),
             seconds=time.perf_counter() - started,
             seed=self.seed_of(architecture, repeat),
             fingerprint=self.fingerprint,
             parameters=parameters,
-            message="the logits are not finite" if status == "diverged" else message,
+            message=message,
         )
 
     @contextmanager
     def on_whole_split(self) -> Iterator[None]:
-        """Within it, children are validated on the whole validation split."""
+        """Validate children on the whole validation split within it."""
         settings = self.settings
         self.settings = replace(settings, validated_on="split")
         try:
@@ -196,14 +203,15 @@ class WeightSharing:
             self.settings = settings
 
     def train_epoch(self, sample: Sample) -> SharedEpoch:
-        """Trains the shared weights on every training image once, or on those of the settings'
-        ``data_fraction``, with another child each step.
+        """Train the shared weights for one epoch, with another child at each step.
+
+        An epoch has every training image once, or those of the settings' ``data_fraction``.
 
         Args:
-            sample: Draws the children, one a step.
+            sample: Draws the children, one per step.
 
         Raises:
-            InvalidArchitecture: one of them is none of the supernet's.
+            InvalidArchitecture: one of them is not a child of the supernet.
         """
         started = time.perf_counter()
         children = sample(self.steps_per_epoch)
@@ -230,7 +238,7 @@ class WeightSharing:
         return self.history[-1]
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Trains the child that is set on a batch: its loss and its accuracy, (2,)."""
+        """Train the current child on a batch; return its loss and its accuracy, (2,)."""
         smoothing = self.settings.label_smoothing
         with self._autocast():
             outputs = self.supernet(images)
@@ -249,25 +257,11 @@ class WeightSharing:
         right = (both[0].argmax(dim=1) == labels).float().mean()
         return torch.stack((main.detach().float(), right))
 
-    def _accuracy(self, batches: Sequence[Tensor]) -> tuple[float, bool]:
-        """The share of images that the child that is set classifies rightly, and whether all its
-        logits are finite.
-        """
-        self.supernet.eval()
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
-        finite = torch.ones((), dtype=torch.bool, device=self.device)
-        with torch.inference_mode(), self._autocast():
-            for chosen in batches:
-                images, labels = self._validation.batch(chosen)
-                logits = self.supernet(images)
-                right += (logits.argmax(dim=1) == labels).sum()
-                finite &= logits.isfinite().all()
-        return right.item() / sum(map(len, batches)), bool(finite)
-
     def _batches(self) -> Sequence[Tensor]:
-        """The validation images, as the settings have it, in batches like those trained on.
+        """Return the next batch of validation images, or all of them, as the settings say.
 
-        With the statistics of the batch, another size would make another network.
+        The batches have the training's size: with the statistics of the batch, another size would
+        make another network.
         """
         if self.settings.validated_on == "split":
             return self._minibatches
@@ -282,7 +276,7 @@ class WeightSharing:
         return torch.randperm(number, generator=generator, device=self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that changes: the weights, the optimizer's state, and how far it has come."""
+        """Return all that changes: the weights, the optimizer's state, and the progress."""
         return {
             "supernet": self.supernet.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -292,47 +286,49 @@ class WeightSharing:
         }
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Goes back to where `state_dict` was taken."""
-        self.supernet.load_state_dict(state["supernet"], strict=strict)
-        self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # or it would share tensors
-        self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
-        self.history = [SharedEpoch(**epoch) for epoch in state["history"]]
+        """Restore a state of `state_dict`.
+
+        Raises:
+            InvalidSettings: it is damaged, or another supernet's.
+        """
+        try:
+            self.supernet.load_state_dict(state["supernet"], strict=strict)
+            optimizer = deepcopy(state["optimizer"])  # or it would share tensors
+            self.optimizer.load_state_dict(optimizer)
+            self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
+            self.history = [SharedEpoch(**epoch) for epoch in state["history"]]
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            reason = (str(error).splitlines() or [""])[0]
+            raise InvalidSettings(
+                f"shared weights: the state is damaged, or another supernet's: {reason[:100]}"
+            ) from error
 
     def go_on_from(self, state: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> None:
-        """Goes on from a state without doing again what came before it.
+        """Resume from a state without repeating the work before it.
 
-        The next evaluations are those given, in order; until they are used up, `train_epoch` draws
-        children, so that the controller's random numbers are the same, and trains nothing. With
-        the last of them, the weights are those of the state.
+        The next evaluations are ``evaluations``, in order; until they are used up, `train_epoch`
+        draws children, so that the controller's random numbers are the same, and trains nothing.
+        With the last of them, the state is loaded.
 
         Args:
-            state: Of `state_dict`, taken when these evaluations had been made.
-            evaluations: All that were made before it.
+            state: Of `state_dict`, taken after these evaluations.
+            evaluations: All evaluations before it.
         """
         self._recorded.extend(evaluations)
         self._resumed = state if self._recorded else None
 
     def _from_record(self) -> Evaluation:
-        """The next evaluation of those that were made before; see `go_on_from`."""
+        """Return the next evaluation of those before the state; see `go_on_from`."""
         evaluation = self._recorded.popleft()
         if not self._recorded and self._resumed is not None:
             self.load_state_dict(dict(self._resumed))
             self._resumed = None
         return evaluation
 
-    @contextmanager
-    def _isolated(self, purpose: str) -> Iterator[None]:
-        """Within it, torch's global generators start from a seed that follows from the run's and
-        the purpose; after it, they are as they were. Threads are as these images want them.
-        """
-        text = f"{self.settings.seed}/{purpose}".encode()
-        seed = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
-        cuda = [self.device.index or 0] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(cuda), threads_for(self.device, self.image_shape.height):
-            torch.manual_seed(seed)
-            yield
+    def _isolated(self, purpose: str) -> AbstractContextManager[None]:
+        """Return a context whose random numbers follow from the run's seed and a purpose."""
+        seed = seed_from(f"{self.settings.seed}/{purpose}")
+        return isolated(seed, self.device, self.image_shape.height)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.autocast_dtype is None:
-            return nullcontext()
-        return torch.autocast(self.device.type, self.autocast_dtype)
+        return autocast(self.device, self.autocast_dtype)

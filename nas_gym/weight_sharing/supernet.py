@@ -1,4 +1,4 @@
-"""Supernets: one network that holds the weights of all children of ENAS's search spaces.
+"""Supernets: one network that holds the weights of all children of a search space.
 
 Pham et al. 2018, https://arxiv.org/abs/1802.03268, sections 2.3 and 2.4; the details are those of
 the released code's search, https://github.com/melodyguan/enas, src/cifar10/micro_child.py and
@@ -11,8 +11,8 @@ The children are those of the form "released_search" of `nas_gym.families.enas.m
 the sum is normalized; the form "released_final" concatenates them. The 1x1 convolution after a
 micro cell, whose inputs are the states that no node takes, is a sum of one for each state.
 
-Where ``batch_statistics`` holds, batch normalization takes the mean and variance of the batch in
-evaluation too, for running ones would mix all children's: so does the released code for the micro
+With ``batch_statistics``, batch normalization takes the mean and variance of the batch in
+evaluation too, since running ones would mix all children's. The released code does so for the micro
 search space, but not for the macro one.
 """
 
@@ -29,14 +29,11 @@ from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.family import family_of, registered_families
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.limits import size_limit
 from nas_gym.search_spaces import SearchSpace
 
 FORM: Literal["released_search"] = "released_search"
-
-
 N = TypeVar("N", bound=ChildNetwork)
-
-
 S = TypeVar("S", bound=NetworkSettings)
 
 
@@ -48,30 +45,30 @@ class Supernet(ChildNetwork, ABC):
 
     @abstractmethod
     def set_architecture(self, architecture: Architecture) -> None:
-        """Have the forward pass be that of this child from now on.
+        """Select the child of the next forward passes.
 
         Raises:
-            InvalidArchitecture: it is none of the supernet's children.
+            InvalidArchitecture: it is not a child of the supernet.
         """
 
     @abstractmethod
     def path(self, architecture: Architecture) -> list[nn.Module]:
-        """The modules whose weights a child has; the auxiliary head is none of them.
+        """Return the modules whose weights a child has, without the auxiliary head.
 
         Raises:
-            InvalidArchitecture: it is none of the supernet's children.
+            InvalidArchitecture: it is not a child of the supernet.
         """
 
     @abstractmethod
     def child(self, architecture: Architecture) -> ChildNetwork:
-        """The child as a network of its own, with a copy of the weights that it has here.
+        """Return the child as a separate network, with a copy of its weights.
 
         Raises:
-            InvalidArchitecture: it is none of the supernet's children.
+            InvalidArchitecture: it is not a child of the supernet.
         """
 
     def count_parameters(self, architecture: Architecture) -> int:
-        """How many parameters a child has, without those of the auxiliary head."""
+        """Return the number of a child's parameters, without those of the auxiliary head."""
         modules = self.path(architecture)
         return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
@@ -82,14 +79,14 @@ def build_supernet(
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> Supernet:
-    """The supernet of a search space, its weights drawn from torch's global generator.
+    """Build the supernet of a search space, with weights from torch's global generator.
 
     Args:
         search_space: ENAS's macro or micro one.
         image_shape: Of the images.
         settings: Its family's; default: the released search's.
-        batch_statistics: Whether the statistics of the batch normalize in evaluation too; default:
-            as released, for the micro search space they do.
+        batch_statistics: Normalize by the statistics of the batch in evaluation too; default: as
+            released, which is true for the micro search space.
 
     Raises:
         InvalidSettings: the search space has no supernet, or the settings do not fit.
@@ -102,12 +99,13 @@ def build_supernet(
             f"search_space: {search_space} has no supernet; the families that have one: "
             f"{', '.join(able)}"
         )
-    supernet: Supernet = build(search_space, image_shape, settings, batch_statistics)
+    with size_limit():
+        supernet: Supernet = build(search_space, image_shape, settings, batch_statistics)
     return supernet
 
 
 def checked_settings(settings_type: type[S], settings: NetworkSettings) -> S:
-    """The settings, if they are of their family and of the search's form."""
+    """Return the settings if they are of their family and of the search's form."""
     if not isinstance(settings, settings_type):
         raise InvalidSettings(
             f"network: {type(settings).__name__} does not fit this search space; "
@@ -139,7 +137,7 @@ def built_child(
     image_shape: ImageShape,
     settings: NetworkSettings,
 ) -> N:
-    """The child with any weights; torch's random numbers are left as they are."""
+    """Build the child with any weights; torch's random numbers stay as they are."""
     with torch.random.fork_rng([]):
         network = build_network(architecture, image_shape, settings)
     assert isinstance(network, network_type)
@@ -147,7 +145,7 @@ def built_child(
 
 
 def match_statistics(supernet: nn.Module, child: nn.Module) -> None:
-    """Has a child take the batch's statistics if the supernet does, and lie where it lies."""
+    """Match a child's use of the batch's statistics and its device to the supernet's."""
     norms = (module for module in supernet.modules() if isinstance(module, nn.BatchNorm2d))
     if not next(norms).track_running_stats:
         use_batch_statistics(child.modules())
@@ -155,7 +153,7 @@ def match_statistics(supernet: nn.Module, child: nn.Module) -> None:
 
 
 def use_batch_statistics(modules: Iterable[nn.Module]) -> None:
-    """Has batch normalization take the batch's mean and variance in evaluation too."""
+    """Make batch normalization take the batch's mean and variance in evaluation too."""
     for module in modules:
         if isinstance(module, nn.BatchNorm2d):
             module.track_running_stats = False

@@ -1,4 +1,4 @@
-"""`LearnedSeconds`: how long a child will take, from what earlier ones took. No torch here."""
+"""`LearnedSeconds`: an estimate of a child's time from earlier ones. No torch here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LearnedSeconds:
         self._weights: np.ndarray | None = None  # (d,) seconds a label; None if not up to date
 
     def add(self, architecture: Architecture, seconds: float) -> None:
-        """Takes note of what a child took."""
+        """Learn from the seconds of a child."""
         counts = Counter(_labels(architecture.body()))
         with self._lock:
             for label in counts:
@@ -44,7 +44,7 @@ class LearnedSeconds:
             self._weights = None
 
     def __call__(self, architecture: Architecture) -> float:
-        """The estimate; 0 for all as long as nothing is known."""
+        """Return the estimate; 0 for all architectures before the first child."""
         counts = Counter(_labels(architecture.body()))
         with self._lock:
             if self._weights is None:
@@ -61,7 +61,7 @@ class LearnedSeconds:
 
 
 def _labels(value: object, place: str = "") -> Iterator[str]:
-    """Every label in JSON data, with the names of the fields that lead to it."""
+    """Yield every label in JSON data, with the names of the fields that lead to it."""
     if isinstance(value, Mapping):
         for name, part in value.items():
             yield from _labels(part, f"{place}/{name}")

@@ -12,30 +12,29 @@ from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 from pebble import ProcessExpired, ProcessPool
 
-from nas_gym.errors import require, require_integer
+from nas_gym.errors import require
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.workers.pool import (
-    SLOW_IMPORT,
-    Answer,
-    Child,
-    CostOfArchitecture,
-    Pool,
-    Worker,
-    WorkerLost,
-    WorkersFailed,
-    answer_for,
-    check_timeout,
-    converted,
+from nas_gym.settings import Positive, validated
+from nas_gym.workers.inside import SLOW_IMPORT, answer_for
+from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
+from nas_gym.workers.processes import (
+    MOST_THREADS,
+    MOST_WORKERS,
+    end_with_parent,
+    how_it_ended,
+    usable_cores,
 )
-from nas_gym.workers.processes import end_with_parent, how_it_ended, usable_cores
+from nas_gym.workers.protocol import Answer, Child, Worker, WorkerLost, WorkersFailed, converted
 from nas_gym.workers.sharing import Share, SharedObject
 
-__all__ = ["LocalWorkers", "WorkersFailed"]
+Threads = Annotated[int, Ge(1), Le(MOST_THREADS)]
+Workers = Annotated[int, Ge(1), Le(MOST_WORKERS)]
 
 _FROM_OUTSIDE = (-9, -15, 15)
 """Exit codes after SIGKILL and SIGTERM (pebble's workers turn the latter into a plain exit)."""
@@ -44,44 +43,40 @@ _FROM_OUTSIDE = (-9, -15, 15)
 class LocalWorkers(Pool):
     """Processes that stay alive, each of which evaluates one child at a time.
 
-    The evaluator is sent once, and its data set is in memory once. What a child is worth does not
-    depend on the worker, nor on how many there are, as long as ``threads`` is the same. Whatever a
-    child does to its worker becomes a status: an exception, an exit or a signal is "crashed", the
-    time-out "timed_out". A worker that died is replaced; the others go on. One that was killed from
-    outside (SIGKILL, SIGTERM) may not have been its child's fault: the child is tried again,
-    `nas_gym.workers.pool.ATTEMPTS` times in all.
+    The evaluator is sent once, and its data set is in memory once. A child's evaluation does not
+    depend on the worker, nor on the number of workers, as long as ``threads`` is the same. Whatever
+    a child does to its worker becomes a status: an exception, an exit or a signal is "crashed", the
+    time-out "timed_out". A worker that died is replaced; the others go on. If it was killed from
+    outside (SIGKILL, SIGTERM), the child may not be the cause and is tried again,
+    `nas_gym.workers.verdicts.ATTEMPTS` times in all.
 
-    Processes are started anew, not forked from this one, so a script that makes workers has its
-    main part under ``if __name__ == "__main__":``. They end when `close` is called, and when this
-    process ends, even if it is killed.
+    Processes are not forked from this one, so a script that makes workers has its main part under
+    ``if __name__ == "__main__":``. They end when `close` is called, and when this process ends,
+    even if it is killed.
 
     Args:
-        evaluator: What the workers run; a `Trainer`, for instance.
-        workers: How many.
-        timeout: Seconds after which a child's worker is ended; default: never.
-        threads: How many threads each has; default: the cores divided by the workers, at least 1.
-        children_per_gpu: How many workers share a GPU, if the evaluator's ``device`` is CUDA.
+        evaluator: The evaluator that the workers run; a `Trainer`, for instance.
+        workers: Number of processes.
+        timeout: Seconds after which a child's worker is ended, at least 0.001; default: never.
+        threads: Threads of each process; default: the cores divided by the workers, at least 1.
+        children_per_gpu: Workers that share a GPU, if the evaluator's ``device`` is CUDA.
         cost: See `Pool`.
 
     Raises:
-        InvalidSettings: a value is out of its range; there are not so many GPUs; the evaluator
-            cannot be pickled, or its answers change.
+        InvalidSettings: a value is out of its range; there are too few GPUs; the evaluator cannot
+            be pickled, or its answers change.
     """
 
+    @validated
     def __init__(
         self,
-        evaluator: ChildEvaluator,
-        workers: int,
-        timeout: float | None = None,
-        threads: int | None = None,
-        children_per_gpu: int = 1,
+        evaluator: Any,  # a ChildEvaluator
+        workers: Workers,
+        timeout: Timeout | None = None,
+        threads: Threads | None = None,
+        children_per_gpu: Positive = 1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
-        require_integer("workers", workers, least=1)
-        require_integer("children_per_gpu", children_per_gpu, least=1)
-        check_timeout(timeout)
-        if threads is not None:
-            require_integer("threads", threads, least=1)
         super().__init__(evaluator, cost)
         self.timeout = timeout
         self.threads = threads or max(1, usable_cores() // workers)
@@ -91,6 +86,7 @@ class LocalWorkers(Pool):
         self.start([_Process(setup, timeout) for setup in setups])
 
     def close(self) -> None:
+        """End the processes; evaluations under way are lost, and their futures cancelled."""
         super().close()
         self._share.close()
 
@@ -98,7 +94,7 @@ class LocalWorkers(Pool):
 def _gpus_for(
     evaluator: ChildEvaluator, workers: int, children_per_gpu: int
 ) -> list[str] | list[None]:
-    """What each worker sees of CUDA's devices; None if the evaluator uses none."""
+    """Return each worker's CUDA_VISIBLE_DEVICES; None if the evaluator uses no CUDA device."""
     device = getattr(evaluator, "device", None)
     if not (isinstance(device, torch.device) and device.type == "cuda"):
         return [None] * workers
@@ -117,16 +113,16 @@ def _gpus_for(
 
 @dataclass(frozen=True)
 class _Setup:
-    """What a worker process starts from."""
+    """Settings of a worker process."""
 
     evaluator: SharedObject
     threads: int
     gpu: str | None
-    """What CUDA_VISIBLE_DEVICES is; None leaves it as it is."""
+    """Value of CUDA_VISIBLE_DEVICES; None leaves it as it is."""
 
 
 class _Process(Worker):
-    """One process, in a pebble pool of its own.
+    """One process, in a separate pebble pool.
 
     Pebble ends the process in time, and starts the next one after any death. In a pool of several,
     workers share a pipe and its lock, and one that is killed while it holds them stops all.
@@ -148,7 +144,7 @@ class _Process(Worker):
         return converted(asked, lambda answer: answer, self._lost)
 
     def _lost(self, error: BaseException) -> BaseException:
-        """What pebble's exception means for the child."""
+        """Return what pebble's exception means for the child."""
         if isinstance(error, TimedOut):
             return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
         if isinstance(error, ProcessExpired):
@@ -161,7 +157,7 @@ class _Process(Worker):
     def _ask(
         self, function: Callable[..., Any], *args: Any, timeout: float | None = None
     ) -> Future[Any]:
-        """Has the process call a function."""
+        """Call a function in the process."""
         try:
             self._asked = self._pool.schedule(function, args, timeout=timeout)
         except RuntimeError:  # its process died while it had nothing to do
@@ -170,7 +166,7 @@ class _Process(Worker):
         return self._asked
 
     def check(self) -> None:
-        """Ends the wait for an answer that cannot come: pebble gave up just as it was asked."""
+        """End the wait for an answer that cannot come: pebble gave up just as it was asked."""
         if not (self._pool.active or self._asked.done()):
             with suppress(InvalidStateError):
                 self._asked.set_exception(BrokenExecutor("the process died while it was idle"))
@@ -180,17 +176,17 @@ class _Process(Worker):
         self._pool = self._new_pool()
 
     def end(self) -> None:
-        """Ends the process, which has three seconds to obey."""
+        """End the process, which has three seconds to obey."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
 
 @cache
 def _context() -> BaseContext:
-    """How processes are started: from one that has imported torch already, where there is such.
+    """Return the way to start processes: where possible, from one that has imported torch.
 
-    A process of this kind is ready in a tenth of a second instead of three, and has no copy of
-    torch's memory for itself. Nothing of this process, its threads or its CUDA is forked.
+    Such a process is ready in a tenth of a second instead of three, and shares torch's memory.
+    Nothing of this process, its threads or its CUDA is forked.
     """
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
@@ -199,10 +195,10 @@ def _context() -> BaseContext:
     return context
 
 
-# What follows runs in a worker process.
+# The rest runs in a worker process.
 
 _own: list[ChildEvaluator | WorkersFailed] = []
-"""The process's evaluator, or why it has none."""
+"""The process's evaluator, or the reason that it has none."""
 
 
 def _start(setup: _Setup) -> None:
@@ -218,7 +214,7 @@ def _start(setup: _Setup) -> None:
 
 
 def _started() -> None:
-    """Raises what went wrong at the start."""
+    """Raise the error of the start, if there was one."""
     if isinstance(_own[0], WorkersFailed):
         raise _own[0]
 

@@ -9,32 +9,30 @@ import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Le
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings, require, require_integer, require_number
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.workers.pool import (
-    SLOW_IMPORT,
+from nas_gym.settings import LARGEST, NonNegative, Positive, validated
+from nas_gym.workers.inside import SLOW_IMPORT, answer_for
+from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
+from nas_gym.workers.protocol import (
     Answer,
     Child,
-    CostOfArchitecture,
-    Pool,
     Worker,
     WorkerGone,
     WorkerLost,
     WorkersFailed,
-    answer_for,
-    check_timeout,
     converted,
 )
 
-__all__ = ["RayWorkers", "WorkersFailed"]
-
+Restarts = Annotated[int, Ge(-1), Le(LARGEST)]
 KNOCK_SECONDS = 10.0
-"""How long a cluster's first machine has to answer."""
+"""Seconds in which a cluster's first machine has to answer."""
 
 
 class RayWorkers(Pool):
@@ -44,22 +42,22 @@ class RayWorkers(Pool):
     the object store once; actors on one machine share its arrays, which they cannot write to. An
     actor that died is started again, on another machine if its own is lost, and its child is tried
     again. Since Ray does not say what an actor died of, a child is "crashed" when it lost
-    `nas_gym.workers.pool.ATTEMPTS` actors; those that went with their machine do not count.
+    `nas_gym.workers.verdicts.ATTEMPTS` actors; those lost with their machine do not count.
 
     Args:
-        evaluator: What the actors run. It is made on this machine, so this one and the cluster's
-            have the same kind of device.
+        evaluator: The evaluator that the actors run. It is made on this machine, so this one and
+            the cluster's have the same kind of device.
         address: "auto" for the cluster that this machine belongs to, "ray://host:10001" for one
             elsewhere, or "local" for a new one on this machine; default: the cluster that this
             process is connected to already, else a new one.
-        workers: How many actors. Those that the cluster has no room for wait until it has. Default:
-            as many as its machines hold when nothing else runs on them.
+        workers: Number of actors. Those that the cluster has no room for wait until it has.
+            Default: as many as its machines hold when nothing else runs on them.
         timeout: Seconds after which a child's actor is ended; default: never.
         num_cpus: Cores, and threads, of each actor.
         num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
             evaluator's ``device`` is CUDA, else 0.
-        max_restarts: How often an actor is started again; -1 for no limit. One that dies once more
-            leaves the pool; the others go on, and without any the pool gives up.
+        max_restarts: Number of times that an actor is started again; -1 for no limit. One that dies
+            once more leaves the pool; the others go on, and without any the pool gives up.
         cost: See `Pool`.
 
     Raises:
@@ -68,22 +66,18 @@ class RayWorkers(Pool):
             answers change.
     """
 
+    @validated
     def __init__(
         self,
-        evaluator: ChildEvaluator,
+        evaluator: Any,  # a ChildEvaluator
         address: str | None = None,
-        workers: int | None = None,
-        timeout: float | None = None,
-        num_cpus: int = 1,
-        num_gpus: float | None = None,
-        max_restarts: int = -1,
+        workers: Positive | None = None,
+        timeout: Timeout | None = None,
+        num_cpus: Positive = 1,
+        num_gpus: NonNegative | None = None,
+        max_restarts: Restarts = -1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
-        require_integer("num_cpus", num_cpus, least=1)
-        require_integer("max_restarts", max_restarts, least=-1)
-        if workers is not None:
-            require_integer("workers", workers, least=1)
-        check_timeout(timeout)
         super().__init__(evaluator, cost)
         gpus = _gpus_for(evaluator, num_gpus)
         self.timeout = timeout
@@ -107,7 +101,7 @@ class RayWorkers(Pool):
         )
 
     def _connect(self, address: str | None) -> bool:
-        """Whether this pool has connected, and is to disconnect at its end."""
+        """Connect to the cluster; return whether this pool did so, and must disconnect."""
         if address is None and self._ray.is_initialized():
             return False
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
@@ -128,9 +122,9 @@ class RayWorkers(Pool):
             self._ray.shutdown()
 
     def _room(self, num_cpus: int, num_gpus: float) -> int:
-        """How many actors the cluster's machines hold when nothing else runs on them.
+        """Return how many actors the cluster's machines hold when nothing else runs on them.
 
-        What is free now, Ray tells late: a pool made where another was just closed would be small.
+        Ray reports free room late: a pool made right after another was closed would be small.
         """
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         room = sum(_fits(node, num_cpus, num_gpus) for node in nodes)
@@ -174,19 +168,18 @@ def _ray() -> Any:
 
 
 def _knock(address: str) -> None:
-    """Raises `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
+    """Raise `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
 
 
 def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
-    """How many GPUs an actor has."""
+    """Return the number of GPUs of an actor."""
     device = getattr(evaluator, "device", None)
     cuda = isinstance(device, torch.device) and device.type == "cuda"
     if num_gpus is None:
         return 1.0 if cuda else 0.0
-    require_number("num_gpus", num_gpus, 0, math.inf)
     require(
         cuda == (num_gpus > 0) or device is None,
         f"num_gpus: {num_gpus} do not go with an evaluator whose device is {device}",
@@ -195,7 +188,7 @@ def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
 
 
 def _fits(resources: dict[str, float], num_cpus: int, num_gpus: float) -> int:
-    """How many actors a machine has room for."""
+    """Return the number of actors that a machine has room for."""
     room = resources.get("CPU", 0.0) / num_cpus
     if num_gpus > 0:
         room = min(room, resources.get("GPU", 0.0) / num_gpus)
@@ -218,7 +211,7 @@ class _Actor(Worker):
         self._machine = machine
 
     def _never_ready(self, error: BaseException) -> BaseException:
-        """What Ray's exception means for the actor; Ray asks again while it starts anew."""
+        """Return what Ray's exception means for the actor; Ray asks again while it restarts."""
         if not isinstance(error, self._ray.exceptions.ActorDiedError):
             return error
         reason = str(error).splitlines()[-1]  # the lines before are the actor's names
@@ -238,7 +231,7 @@ class _Actor(Worker):
         return answer
 
     def _lost(self, error: BaseException) -> BaseException:
-        """What Ray's exception means for the child."""
+        """Return what Ray's exception means for the child."""
         timed_out, self._deadline = self._deadline < 0, math.inf
         errors = self._ray.exceptions
         if timed_out:
@@ -250,7 +243,7 @@ class _Actor(Worker):
         return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
 
     def check(self) -> None:
-        """Ends an actor whose child's time is over."""
+        """End an actor whose child's time is over."""
         if time.monotonic() > self._deadline:
             self._deadline = -1.0
             self.replace()
@@ -263,19 +256,16 @@ class _Actor(Worker):
 
 
 class _Evaluating:
-    """What an actor is."""
+    """The class of an actor."""
 
     evaluator: ChildEvaluator
 
     def ready(self, evaluator: list[Any], threads: int) -> str:
-        """Gets an actor ready, which knows nothing when it is started again.
+        """Get an actor ready, which has lost everything when it is restarted; return its machine.
 
         Args:
-            evaluator: One reference, in a list so that Ray leaves it to us to follow it.
-            threads: How many threads the actor has.
-
-        Returns:
-            The machine.
+            evaluator: One reference, in a list so that Ray does not follow it.
+            threads: Number of threads of the actor.
 
         Raises:
             WorkersFailed: the evaluator cannot be loaded.

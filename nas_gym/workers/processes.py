@@ -1,4 +1,4 @@
-"""What worker processes need: cores to share, an end with their parent, and words for their end."""
+"""Parts of worker processes: cores to share, an end with their parent, and words for their end."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ import os
 import signal
 import threading
 
+MOST_THREADS = 1_024
+"""Threads of a process; torch fails without an error at tens of thousands."""
+MOST_WORKERS = 4_096
+"""Processes of one machine, each of which needs some hundred MB."""
+
 
 def usable_cores() -> int:
-    """How many cores this process may use: fewer than the machine has, where it was restricted."""
+    """Return the number of cores that this process may use: at most the machine's."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def end_with_parent() -> None:
-    """Ends this process when the one that started it is gone: killed, it could not say so."""
+    """End this process when the one that started it is gone: killed, it could not say so."""
     threading.Thread(target=_end_after_parent, daemon=True).start()
 
 
@@ -28,7 +33,7 @@ def _end_after_parent() -> None:
 
 
 def how_it_ended(exit_code: int) -> str:
-    """What the exit code of a process says, in words."""
+    """Return the meaning of a process's exit code in words."""
     if exit_code >= 0:
         return f"it ended with exit code {exit_code}"
     try:

@@ -1,9 +1,8 @@
-"""`Share`: an object, a `Trainer` say, that many processes use, and that is in memory once.
+"""`Share`: an object, for instance a `Trainer`, that many processes use and that is in memory once.
 
-Its arrays and tensors lie in one block, which every process maps copy-on-write: whatever one of
-them writes there, no other sees, and what nobody writes exists once. This module is the
-``pickle_module`` of `torch.save`, which keeps tensors outside the pickle already; `Pickler` has it
-keep numpy's arrays there too.
+Its arrays and tensors lie in one block, which every process maps copy-on-write: no process sees
+what another writes there, and what nobody writes exists once. This module is the ``pickle_module``
+of `torch.save`, which keeps tensors outside the pickle; `Pickler` keeps numpy's arrays there too.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ import torch
 from nas_gym.errors import InvalidSettings
 
 SMALLEST = 4096
-"""Bytes of an array that is worth a place in the block."""
+"""Bytes from which on an array is put into the block."""
 
 
 class Pickler(pickle.Pickler):
-    """Has numpy's arrays pickled as tensors, and any CUDA device as the process's own."""
+    """Pickles numpy's arrays as tensors, and any CUDA device as the process's own."""
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle.Pickler.reducer_override`."""
@@ -37,32 +36,32 @@ class Pickler(pickle.Pickler):
 
 
 def _as_tensor(dtype: np.dtype[Any]) -> bool:
-    """Whether torch has numbers of this kind."""
+    """Return whether torch has numbers of this kind."""
     return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative
 
 
 class SharedObject:
-    """Where a shared object lies: a handle to send to other processes of this machine."""
+    """Handle of a shared object, to send to other processes of this machine."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def load(self) -> Any:
-        """The object, with its arrays in the block; tensors of a CUDA device go to this one's."""
+        """Return the object, with arrays in the block; CUDA tensors go to this process's device."""
         return torch.load(self.path, _own_device, mmap=True, weights_only=False)
 
 
 class Share(SharedObject):
-    """The handle in the process that shares; it owns the block.
+    """Handle in the process that shares; it owns the block.
 
     Under Linux, the block is no file: the system frees it when the last process that maps it has
     ended, however it ended. Elsewhere it is a temporary file, which `close` or the exit removes.
 
     Args:
-        value: What to share. It is copied; the copy does not follow it.
+        value: The object. It is copied; later changes do not reach the copy.
 
     Raises:
-        InvalidSettings: it cannot be pickled.
+        InvalidSettings: the object cannot be pickled.
     """
 
     def __init__(self, value: object) -> None:
@@ -85,7 +84,7 @@ class Share(SharedObject):
             ) from error
 
     def close(self) -> None:
-        """Gives the block back, as soon as the processes that loaded from it have ended."""
+        """Give the block back, as soon as the processes that loaded from it have ended."""
         self._release()
 
     def __reduce__(self) -> Any:

@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from nas_gym import InvalidSettings, published
 from nas_gym.families.mnasnet.network import MobileNetworkSettings
 from nas_gym.networks import ImageShape, LatencySettings, build_network, measure_latency
-from nas_gym.networks import costs as cost
+from nas_gym.networks import latency as measuring
 from nas_gym.networks.devices import cpu_threads, hardware_name
 
 SHAPE = ImageShape(channels=3, height=8, width=8, classes=5)
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(cost, "time", clock)
+    monkeypatch.setattr(measuring, "time", clock)
     return clock
 
 
@@ -124,7 +124,7 @@ def test_an_architecture_takes_what_its_whole_network_takes(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"device": 0}, "device: expected a name, got 0"),
+        ({"device": 0}, "device: expected a valid string, got 0"),
         ({"batch_size": 0}, "batch_size: .* got 0"),
         ({"threads": 0}, "threads: .* got 0"),
         ({"warmup": -1}, "warmup: .* got -1"),

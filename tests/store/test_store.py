@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import resource
 import sqlite3
 import sys
@@ -19,10 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_gym import Architecture, Evaluation, InvalidSettings
+from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
 from nas_gym.store import database
 from nas_gym.store.database import StoreError
-from nas_gym.store.store import Store
+from nas_gym.store.store import EvaluationWithTest, Store
 from tests.helpers import random_architecture
 from tests.postgresql import Server
 
@@ -302,26 +303,46 @@ def test_pandas_reads_it_in_one_line(store: Store) -> None:
 def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         first = store.add(CHILD, OK, "run")
-    steps = ("ALTER TABLE evaluations ADD COLUMN note TEXT", "UPDATE evaluations SET note = 'old'")
+    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    steps = (*built_in, note, "UPDATE evaluations SET note = 'old'")
+    newest = 1 + len(steps)
     monkeypatch.setattr(database, "MIGRATIONS", steps)
     with Store(url, create=False) as store:
         assert store.get(CHILD.key, "settings") == first
     assert execute(url, "SELECT note FROM evaluations") == [("old",)]
-    assert execute(url, "SELECT version FROM evaluations_schema") == [(3,)]
-    monkeypatch.setattr(database, "MIGRATIONS", steps[:1])
-    with pytest.raises(StoreError, match=r"has version 3 .* this nas_gym knows 2; upgrade"):
+    assert execute(url, "SELECT version FROM evaluations_schema") == [(newest,)]
+    monkeypatch.setattr(database, "MIGRATIONS", steps[:-1])
+    says = rf"has version {newest} .* this nas_gym knows {newest - 1}; upgrade"
+    with pytest.raises(StoreError, match=says):
         Store(url)
-    assert execute(url, "SELECT version FROM evaluations_schema") == [(3,)]
+    assert execute(url, "SELECT version FROM evaluations_schema") == [(newest,)]
+
+
+def test_a_store_of_the_first_version_gets_the_column_for_test_accuracies(url: str) -> None:
+    with Store(url) as store:
+        first = store.add(CHILD, OK, "run")
+    drop = "ALTER TABLE evaluations DROP COLUMN test_accuracy"
+    execute(url, drop, "UPDATE evaluations_schema SET version = 1")
+    tested = EvaluationWithTest(**vars(replace(OK, fingerprint="tested")), test_accuracy=0.25)
+    with Store(url) as store:
+        assert store.get(CHILD.key, "settings") == first
+        assert store.add(CHILD, tested, "run").test_accuracy == 0.25
+        record = store.get(CHILD.key, "tested")
+    assert record is not None
+    assert record.test_accuracy == 0.25
+    assert record.evaluation == replace(OK, fingerprint="tested")  # which no agent sees it in
+    assert "test_accuracy" not in record.to_dict()
 
 
 def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         store.add(CHILD, OK, "run")
-    steps = ("ALTER TABLE evaluations ADD COLUMN note TEXT", "UPDATE nowhere SET note = 'old'")
+    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    steps = (*built_in, note, "UPDATE nowhere SET note = 'old'")
     monkeypatch.setattr(database, "MIGRATIONS", steps)
     with pytest.raises(StoreError, match="nowhere"):
         Store(url)
-    monkeypatch.setattr(database, "MIGRATIONS", ())
+    monkeypatch.setattr(database, "MIGRATIONS", built_in)
     with Store(url) as store:
         assert store.size() == 1
     assert execute(url, "SELECT * FROM evaluations")[0][-1] != "old"
@@ -446,16 +467,88 @@ def read_and_write(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("curve", "'[0.5'"), ("curve", "'7'"), ("time", "'yesterday'")]
+    ("column", "value", "message"),
+    [
+        ("curve", "'[0.5'", "curve: not JSON"),
+        ("curve", "'7'", "curve: expected a list of numbers"),
+        ("curve", "'[1, null]'", "curve: expected a list of numbers"),
+        ("curve", "'" + "[" * 3000 + "'", "curve: not JSON"),
+        ("curve", "'[" + "9" * 5000 + "]'", "curve: not JSON"),
+        ("curve", "x'00ff'", "curve: expected a text, got b'"),
+        ("time", "'yesterday'", "time: expected a time, got 'yesterday'"),
+        ("time", "x'00'", "time: expected a time, got b'"),
+        ("time", "7", "time: expected a time, got 7"),
+        ("accuracy", "'[/red]'", "accuracy: expected a number, got '.{1,2}red"),
+        ("seconds", "x'00'", "seconds: expected a number, got b'"),
+        ("seed", "'many'", "seed: expected an integer, got 'many'"),
+        ("seed", "99999999999999999999", "seed: expected an integer, got 1e"),
+        ("parameters", "-3", "parameters: expected an integer from 0 on, got -3"),
+        ("status", "'fine'", "status: expected one of ok"),
+        ("message", "x'00'", "message: expected a text, got b'"),
+        ("test_accuracy", "'good'", "test_accuracy: expected a number"),
+        ("architecture", "'{'", "architecture: not JSON"),
+        ("architecture", "'" + "[" * 3000 + "]'", "architecture: not JSON"),
+        ("architecture", "x'00'", "architecture: expected a text"),
+    ],
 )
-def test_a_corrupt_row_is_said_to_be_so(file: Path, column: str, value: str) -> None:
+def test_a_corrupt_row_is_said_to_be_so(file: Path, column: str, value: str, message: str) -> None:
     with Store(file) as store:
         store.add(CHILD, OK, "run")
         execute(str(file), f"UPDATE evaluations SET {column} = {value}")
-        with pytest.raises(StoreError, match="corrupt"):
+        says = rf"evaluations\.db is corrupt in the row of '{CHILD.key}' \({message}"
+        with pytest.raises(StoreError, match=says) as error:
             store.get(CHILD.key, "settings")
-        with pytest.raises(StoreError, match="corrupt"):
+        assert "\n" not in str(error.value)
+        assert len(str(error.value)) < 500
+        with pytest.raises(StoreError, match=says):
             list(store.records())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM evaluations_schema",
+        "INSERT INTO evaluations_schema VALUES (2)",
+        "UPDATE evaluations_schema SET version = 'two'",
+        "UPDATE evaluations_schema SET version = -7",
+    ],
+)
+def test_a_store_that_does_not_say_its_version_is_refused(file: Path, statement: str) -> None:
+    Store(file).close()
+    execute(str(file), statement)
+    with pytest.raises(StoreError, match=r"evaluations\.db does not say its version"):
+        Store(file)
+
+
+def test_a_foreign_database_is_refused_in_one_line(file: Path) -> None:
+    Store(file).close()
+    execute(str(file), "DROP TABLE evaluations", "CREATE TABLE evaluations (note TEXT)")
+    with Store(file) as store, pytest.raises(StoreError, match="has tables of something else"):
+        store.get(CHILD.key, "settings")
+
+
+@pytest.mark.parametrize("options", ["immutable=1&uri=true", "mode=memory&uri=true"])
+def test_a_file_without_a_log_is_refused_and_nobody_waits(file: Path, options: str) -> None:
+    execute(str(file), "CREATE TABLE something (note TEXT)")
+    with pytest.raises(NASGymError, match=r"allows no write-ahead log|needs a file"):
+        Store(f"sqlite:///file:{file}?{options}")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("prefix", ["", "sqlite:///", "sqlite:///file:"])
+def test_a_store_is_a_regular_file(make: Callable[[Path], None], prefix: str, file: Path) -> None:
+    make(file)
+    with pytest.raises(StoreError, match="is not a regular file"):
+        Store(f"{prefix}{file}" + ("?uri=true" if "file:" in prefix else ""))
+
+
+def test_an_invalid_option_or_name_is_one_line(file: Path) -> None:
+    with pytest.raises(StoreError, match=r"failed .*'soon'"):
+        Store(f"sqlite:///{file}?timeout=soon")
+    with pytest.raises(NASGymError, match="store"):
+        Store("a" * 5000)
+    with pytest.raises(InvalidSettings, match="expected a file"):
+        Store("a\0b")
 
 
 def test_a_store_that_may_only_be_read(store: Store, url: str, file: Path) -> None:
@@ -476,7 +569,12 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["user:secret@127.0.0.1:1/name", "user:secret@/name?host=/nowhere"]
+    "where",
+    [
+        "user:secret@127.0.0.1:1/name",
+        "user:secret@/name?host=/nowhere",
+        "user@127.0.0.1:1/name?password=secret&sslpassword=secret",
+    ],
 )
 def test_no_server(where: str) -> None:
     pytest.importorskip("psycopg")
@@ -538,6 +636,7 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("sqlite:///:memory:", "a store needs a file"),
         (":memory:", "a store needs a file"),
         ("postgresql://user:secret@localhost:port/name", r"postgresql://\.\.\. is no URL"),
+        ("postgresql://user:part@secret@localhost/name", "in a password %40 for @"),
         ("", "expected a file or an URL"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 
 import nas_gym.families.nasbench101.importing as table_import
 import nas_gym.families.nasbench101.table as tables
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201 import official_files
 from nas_gym.families.nasbench201.official_files import nats_bench
 from nas_gym.families.nasbench201.table import nasbench201_table
@@ -119,10 +119,21 @@ def test_too_few_modules_are_not_the_benchmark(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([["a", 108, "", "", metrics(1.0, 0.5, 0.5), 0]], "a row is none of NAS-Bench-101's"),
+        ([["a", 108, "", "", metrics(1.0, 0.5, 0.5), 0]], "row 0 is none of NAS-Bench-101's"),
         ([["a", 108, "", "", ""]], "lack the end of training"),
         ([["a", 108, "", "", base64.b64encode(b"\x0a\x80").decode()]], "cut short"),
         ([["a", 108, "", "", base64.b64encode(b"\x0b").decode()]], "unknown kind 3"),
+        ([["a", 108, "", "", base64.b64encode(b"\x08" + b"\xff" * 99).decode()]], "cut short"),
+        ([["a", 108, "", "", base64.b64encode(b"\x08\x01").decode()]], "is none of"),
+        ([["a", 108, "", "", base64.b64encode(b"\x09\x01").decode()]], "is none of"),
+        ([["a", 108, "", "", "%"]], "is none of"),
+        ([["a", 108, "", "", None]], "expected a list of hash, epochs"),
+        ([["a", "108", "", "", ""]], "expected a list of hash, epochs"),
+        ([[[], 108, "", "", ""]], "expected a list of hash, epochs"),
+        ([["a", 10**99, "", "", ""]], "epochs: expected one of"),
+        ([["é", 108, "", "", metrics(1.0, 0.5, 0.5)]], "ASCII"),
+        ([["a", 108, "", "", metrics(float("inf"), 0.5, 0.5)]], "numbers from 0 on"),
+        ([["a", 108, "", "", metrics(1e300, 0.5, 0.5)]], "numbers from 0 on"),
     ],
 )
 def test_a_broken_record_is_one_clear_error(
@@ -136,6 +147,30 @@ def test_a_record_that_is_cut_short_is_refused(record: Path) -> None:
     record.write_bytes(record.read_bytes()[:-30])
     with pytest.raises(InvalidTable, match="cannot be read as a TFRecord"):
         import_table(record)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [struct.pack("<Q", 2**62) + b"crc1", struct.pack("<Q", 3001) + b"crc1" + b"[" * 3001, b"ab"],
+)
+def test_lengths_and_depths_beyond_all_bounds_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tfrecord").write_bytes(content)
+    with pytest.raises(InvalidTable, match=r"a\.tfrecord cannot be read as a TFRecord"):
+        import_table(tmp_path / "a.tfrecord")
+
+
+@pytest.mark.parametrize("name", ["a.tfrecord", "a.npz"])
+def test_a_pipe_is_refused_by_name_and_nobody_waits(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InvalidTable, match=f"{name} cannot be read.*not a regular file"):
+        import_table(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a" * 5000 + ".npz", "a" * 5000 + ".tfrecord"])
+def test_a_name_that_is_too_long_is_one_short_line(name: str) -> None:
+    with pytest.raises(InvalidTable) as error:
+        import_table(Path(name))
+    assert len(str(error.value)) < 1_000
 
 
 # NATS-Bench -----------------------------------------------------------------------------------
@@ -237,6 +272,32 @@ def test_a_file_that_is_none_of_nats_bench_is_refused(nats: Path, data: object) 
     compressed(nats / "000001.pickle.pbz2", data)
     with pytest.raises(InvalidTable, match=r"000001.pickle.pbz2 is none of NATS-Bench's files"):
         nats_bench(nats, lambda done, total: None)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("params", "many"), ("params", 1e300), ("params", float("nan")), ("train_times", 7)],
+)
+def test_values_of_a_wrong_type_are_refused(nats: Path, place: str, value: object) -> None:
+    cell = cell_of_nats(60.0)
+    for record in cell["200"]["all_results"].values():
+        record[place] = value
+    compressed(nats / "000001.pickle.pbz2", cell)
+    with pytest.raises(InvalidTable, match=r"000001.pickle.pbz2 is none of NATS-Bench's files"):
+        nats_bench(nats, lambda done, total: None)
+
+
+def test_names_of_cells_that_are_none_are_refused(nats: Path) -> None:
+    compressed(nats / "meta.pickle.pbz2", {"meta_archs": [7, CELLS[0]]})
+    with pytest.raises(InvalidTable, match=r"meta.pickle.pbz2: "):
+        nats_bench(nats, lambda done, total: None)
+
+
+def test_a_bomb_of_a_pickle_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_gym.tables.plain_pickle.MOST_BYTES", 1_000)
+    compressed(tmp_path / "bomb", b"0" * 1_000)
+    with pytest.raises(InvalidTable, match="more than 1,000 bytes"):
+        load_plain(tmp_path / "bomb")
 
 
 def test_a_folder_that_misses_a_cell_is_refused(nats: Path) -> None:

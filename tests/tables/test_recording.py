@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-import os
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
+from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import InvalidDataset, resplit
-from nas_gym.data.datasets import load_dataset
-from nas_gym.errors import InvalidSettings
+from nas_gym.data.loading import load_dataset
+from nas_gym.errors import InvalidSettings, NASGymError
+from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import (
     NASBENCH201_OPERATIONS,
@@ -22,16 +21,16 @@ from nas_gym.families.nasbench201.search_space import (
 )
 from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import Choices, Decision, SearchSpace
-from nas_gym.tables import recording as recording_module
+from nas_gym.store import EvaluationWithTest, Store, StoreError
+from nas_gym.tables.built import built_table
 from nas_gym.tables.recording import (
     Recording,
     RecordingSettings,
-    RecordingStopped,
     distinct_choices,
-    record_child,
 )
-from nas_gym.tables.table import built_table
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
+from nas_gym.workers.local import LocalWorkers
 from tests.helpers import LayersSearchSpace
 
 
@@ -107,63 +106,133 @@ def test_a_large_search_space_is_refused() -> None:
         distinct_choices(NASNetSearchSpace())
 
 
-def test_a_recording_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
+class ScriptedChildren:
+    """Trains nothing; the child of one edge fails in one of the repeats."""
+
+    costs = ()
+
+    def __init__(self, fingerprint: str, failure: Status = "ok") -> None:
+        self.fingerprint, self.failure = fingerprint, failure
+        self.asked = 0
+
+    def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
+        return repeat
+
+    def evaluate(self, architectures: Any) -> list[Evaluation]:
+        return [self.evaluate_one(architecture) for architecture in architectures]
+
+    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+        self.asked += 1
+        fails = self.failure != "ok" and architecture.to_dict()["operations"][3] == "skip_connect"
+        evaluation = Evaluation(
+            status=self.failure if fails else "ok",
+            accuracy=0.0 if fails else 0.4,
+            curve=(0.2,) if fails else (0.2, 0.4),
+            seconds=0.5,
+            seed=repeat,
+            fingerprint=self.fingerprint,
+            parameters=7,
+            multiply_adds=9 if repeat == 0 else None,
+            latency=None if fails else 0.001 * (1 + repeat),
+        )
+        return EvaluationWithTest(**vars(evaluation), test_accuracy=None if fails else 0.75)
+
+
+def test_a_recording_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
     begun = Recording(search_space, SETTINGS, out)
-    trainers = SETTINGS.trainers()
-    expected = {
-        (number, row): {
-            "seed": number,
-            "row": row,
-            **record_child(trainers[number], search_space.decode(begun.choices[row])),
-        }
-        for number in range(2)
-        for row in range(3)
-    }
-    lines = [json.dumps(record) + "\n" for record in expected.values()]
-    whole = begun.part.read_text(encoding="utf-8") + "".join(lines[:4])
-    begun.part.write_text(whole + lines[4][:20], encoding="utf-8")  # killed while it wrote
+    counts = begun.run(begun.trainer)
+    assert [next(counts) for _ in range(4)] == [1, 2, 3, 4]
+    first = dict(begun.done)
+    begun.close()
 
     resumed = Recording(search_space, SETTINGS, out)
-    assert len(resumed.done) == 4
-    assert resumed.part.read_text(encoding="utf-8") == whole
-    with pytest.raises(InvalidSettings, match="2 children are not recorded yet"):
+    assert resumed.done.items() >= first.items()
+    left = 6 - len(resumed.done)
+    assert 0 < left <= 2
+    with pytest.raises(InvalidSettings, match=f"{left} children are not recorded yet"):
         resumed.write()
-    assert list(resumed.run(workers=1)) == [5, 6]
-    assert _lasting(resumed.done) == _lasting(expected)
+    with LocalWorkers(resumed.trainer, 1, threads=1) as workers:
+        assert list(resumed.run(workers))[-1] == 6
     resumed.write()
     assert [path.name for path in tmp_path.iterdir()] == ["table.npz"]
 
     architecture = search_space.decode([2, 1])
-    table = built_table(out, search_space, seed=1)
-    [trained], [looked_up] = trainers[1].evaluate([architecture]), table.evaluate([architecture])
-    assert looked_up.curve == pytest.approx(trained.curve)
-    assert (looked_up.parameters, looked_up.seed) == (trained.parameters, 4)
-    assert looked_up.multiply_adds == expected[0, 2]["multiply_adds"]
-    assert looked_up.seconds > 0
-    tested = expected[1, 2]["test_right"] / 40
-    assert table.test_accuracy(architecture) == pytest.approx(tested)
+    for seed in range(2):  # each is what a search with its seed gives
+        training = replace(SETTINGS.training, seed=3 + seed)
+        evaluation, network = Trainer(SETTINGS.images(), training, "cpu").train_one(architecture)
+        table = built_table(out, search_space, seed=seed)
+        [looked_up] = table.evaluate([architecture])
+        assert looked_up.curve == pytest.approx(evaluation.curve)
+        assert (looked_up.parameters, looked_up.seed) == (evaluation.parameters, 3 + seed)
+        assert looked_up.multiply_adds == evaluation.multiply_adds
+        assert looked_up.seconds > 0
+        assert network is not None
+        tested = Trainer(SETTINGS.images(), training, "cpu").test_accuracy(network)
+        assert table.test_accuracy(architecture) == pytest.approx(tested)
+        assert "latency" not in table.columns
 
 
-def _lasting(records: dict[tuple[int, int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """The records without what differs from run to run."""
-    return [{**records[child], "seconds": None} for child in sorted(records)]
+def test_what_is_recorded_of_a_child_is_in_the_store_and_its_test_accuracy_is_no_agents(
+    tmp_path: Path,
+) -> None:
+    recording = Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table.npz")
+    next(recording.run(recording.trainer))
+    [record, *_] = recording.store.records()
+    recording.close()
+    assert record.test_accuracy is not None
+    assert "test_accuracy" not in record.evaluation.to_dict()
 
 
-def test_a_child_that_fails_is_recorded_as_such() -> None:
+def test_a_child_that_fails_is_a_row_with_its_status(tmp_path: Path) -> None:
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    recording = Recording(search_space, SETTINGS, out)
+    children = ScriptedChildren(recording.trainer.fingerprint, "crashed")
+    assert list(recording.run(children)) == [1, 2, 3, 4, 5, 6]
+    recording.write()
+    table = built_table(out, search_space)
+    assert table.accuracy.tolist() == [0.4, 0.0, 0.4, 0.0]
+    assert table.evaluation(1).status == "crashed"
+    assert table.evaluation(1).curve == (0.2,)
+    assert table.test[:3].tolist() == pytest.approx([0.75, np.nan, 0.75], nan_ok=True)
+    assert table.columns["latency"].tolist() == pytest.approx(
+        [0.0015, np.nan, 0.0015, np.nan], nan_ok=True
+    )
+    assert built_table(out, search_space, seed=1).evaluation(2).latency == 0.002
+    assert table.evaluation(1).latency is None
+
+
+def test_a_training_that_diverges_is_recorded_as_such() -> None:
     training = replace(SETTINGS.training, learning_rate=1e30)
-    trainer = replace(SETTINGS, training=training).trainers()[1]
-    record = record_child(trainer, OneEdgeSearchSpace().decode([2, 0]))
-    assert (record["status"], record["test_right"]) == ("diverged", None)
-    assert record["multiply_adds"] is None  # the first seed's trainer counts them
+    trainer = replace(SETTINGS, training=training).trainer()
+    evaluation = trainer.evaluate_one(OneEdgeSearchSpace().decode([2, 0]), 1)
+    assert isinstance(evaluation, EvaluationWithTest)
+    assert (evaluation.status, evaluation.test_accuracy) == ("diverged", None)
+    assert evaluation.multiply_adds is None  # the first training counts them
 
 
 def test_a_recording_goes_on_only_under_the_same_settings(tmp_path: Path) -> None:
     search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
-    Recording(search_space, SETTINGS, out)
-    assert not Recording(search_space, replace(SETTINGS, seeds=3), out).done  # more of the same
-    with pytest.raises(InvalidSettings, match="was begun with other settings"):
-        Recording(search_space, replace(SETTINGS, split=(64, 50, 41)), out)
+    begun = Recording(search_space, SETTINGS, out)
+    children = ScriptedChildren(begun.trainer.fingerprint)
+    list(begun.run(children))
+    begun.close()
+    more = Recording(search_space, replace(SETTINGS, seeds=3), out)
+    assert len(more.done) == 6
+    more.close()
+    for settings, space in (
+        (replace(SETTINGS, split=(64, 50, 41)), search_space),
+        (SETTINGS, _TwoRows()),
+    ):
+        with pytest.raises(InvalidSettings, match=r"npz\.db was begun with other settings"):
+            Recording(space, settings, out)
+
+
+class _TwoRows(OneEdgeSearchSpace):
+    """Another search space of the same networks."""
+
+    def decode(self, choices: ArrayLike) -> NASBench201Architecture:
+        return super().decode([0, 0] if list(np.asarray(choices)) == [2, 2] else [0, 1])
 
 
 def test_a_finished_table_is_never_overwritten(tmp_path: Path) -> None:
@@ -175,116 +244,40 @@ def test_a_finished_table_is_never_overwritten(tmp_path: Path) -> None:
         Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table")
 
 
-def test_failures_keep_their_place_in_the_table(tmp_path: Path) -> None:
-    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
-    recording = Recording(search_space, replace(SETTINGS, seeds=1), out)
-    line = {"seconds": 0.5, "parameters": 7, "multiply_adds": 9, "seed": 0}
-    good = {"status": "ok", "validation_right": [10, 20], "test_right": 30}
-    bad = {"status": "diverged", "validation_right": [10], "test_right": None}
-    lines = [{**line, **good, "row": 0}, {**line, **bad, "row": 1}, {**line, **good, "row": 2}]
-    with recording.part.open("a", encoding="utf-8") as file:
-        file.writelines(json.dumps(record) + "\n" for record in lines)
-    Recording(search_space, replace(SETTINGS, seeds=1), out).write()
-    table = built_table(out, search_space)
-    assert table.accuracy.tolist() == [0.4, 0.0, 0.4, 0.0]
-    assert table.evaluation(1).status == "diverged"
-    assert table.evaluation(1).curve == (0.2,)
-    assert table.test[:3].tolist() == pytest.approx([0.75, np.nan, 0.75], nan_ok=True)
-
-
-RECORD = {
-    "seed": 0,
-    "row": 1,
-    "status": "ok",
-    "validation_right": [10, 20],
-    "test_right": 30,
-    "seconds": 0.5,
-    "parameters": 7,
-    "multiply_adds": 9,
-}
-
-
-@pytest.mark.parametrize("length", [0, 1, 20, -1])
-def test_a_recording_that_was_killed_before_its_first_line_begins_anew(
-    tmp_path: Path, length: int
-) -> None:
-    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
-    part = Recording(search_space, SETTINGS, out).part
-    head = part.read_bytes()
-    part.write_bytes(head[:length])
-    assert Recording(search_space, SETTINGS, out).done == {}
-    assert part.read_bytes() == head
-
-
-@pytest.mark.parametrize("content", [b"garbage", b"garbage\n", b"\xff\x00\n{}\n", b"[1]\n", b"\n"])
-def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
-    part = tmp_path / "table.npz.part"
-    part.write_bytes(content)
-    with pytest.raises(InvalidSettings, match=r"table.npz.part is none that .*; move it away, or"):
+def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    beside = tmp_path / "table.npz.db"
+    beside.write_bytes(b"garbage" * 99)
+    with pytest.raises(StoreError, match=r"table\.npz\.db is corrupt, or no database"):
         Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table.npz")
-    assert part.read_bytes() == content
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "garbage",
-        "[1, 2]",
-        json.dumps({"seed": 0, "row": 1}),
-        json.dumps({**RECORD, "row": 3}),
-        json.dumps({**RECORD, "seed": None}),
-    ],
-)
-def test_a_line_that_is_no_record_is_named_and_the_others_are_kept(
-    tmp_path: Path, line: str
-) -> None:
-    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
-    part = Recording(search_space, SETTINGS, out).part
-    lines = [part.read_text(encoding="utf-8"), json.dumps(RECORD) + "\n", line + "\n"]
-    part.write_text("".join(lines), encoding="utf-8")
-    with pytest.raises(InvalidSettings, match=r"part: line 3 is no child's record: .*delete the l"):
-        Recording(search_space, SETTINGS, out)
-    part.write_text("".join(lines[:-1]), encoding="utf-8")
-    assert Recording(search_space, SETTINGS, out).done == {(0, 1): RECORD}
+    assert beside.read_bytes() == b"garbage" * 99
 
 
 @pytest.mark.parametrize("place", ["file/table.npz", "file/folder/table.npz", "/proc/table.npz"])
 def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        InvalidSettings, match=r"out: .*table.npz.part cannot be .*; name a file in"
-    ):
+    with pytest.raises(NASGymError, match=r"table\.npz(\.db)? cannot be "):
         Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / place)
 
 
 def test_a_table_that_cannot_be_written_leaves_what_was_recorded(tmp_path: Path) -> None:
-    search_space, settings = OneEdgeSearchSpace(), replace(SETTINGS, seeds=1)
-    recording = Recording(search_space, settings, tmp_path / "table.npz")
-    recording.done = {(0, row): {**RECORD, "row": row} for row in range(3)}
+    recording = Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table.npz")
+    list(recording.run(ScriptedChildren(recording.trainer.fingerprint)))
     (tmp_path / "table.npz.whole").mkdir()
     with pytest.raises(InvalidSettings, match=r"table.npz cannot be read or written \(Is a direc"):
         recording.write()
-    assert recording.part.exists()
+    recording.close()
+    with Store(tmp_path / "table.npz.db", create=False) as store:
+        assert store.size() == 6
 
 
-def train_one_and_die(number: int, row: int, architecture: Any) -> dict[str, Any]:
-    """Stands in for a training in a worker: killed, as for want of memory, at the second."""
-    if not recording_module._trainers:
-        os.kill(os.getpid(), signal.SIGKILL)
-    recording_module._trainers.clear()
-    return {**RECORD, "row": row}
-
-
-def test_a_killed_worker_is_one_clear_error_and_what_was_recorded_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recording_module, "_train", train_one_and_die)
-    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
-    recording = Recording(search_space, SETTINGS, out)
-    with pytest.raises(
-        RecordingStopped, match=r"killed, .* 1 of 6 children are kept in .*part, and the same comm"
-    ):
-        list(recording.run(workers=1))
-    resumed = Recording(search_space, SETTINGS, out)
-    assert len(resumed.done) == 1
-    assert resumed.done == recording.done
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seeds": 0}, "seeds: expected a number"),
+        ({"image_size": "8"}, "image_size: expected"),
+        ({"split": (1, 0, 3)}, "split"),
+    ],
+)
+def test_wrong_settings_are_named(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidSettings, match=message):
+        RecordingSettings(SETTINGS.training, **wrong)

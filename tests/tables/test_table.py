@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import nas_gym.families.nasbench101.table as tables
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluator import RecordedEvaluator
 from nas_gym.evaluation.memory import Memory
@@ -32,8 +32,9 @@ from nas_gym.families.nasbench201.search_space import (
     NASBench201SearchSpace,
 )
 from nas_gym.families.nasbench201.table import nasbench201_table
+from nas_gym.tables.built import built_table
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import ChoicesIndex, Table, built_table
+from nas_gym.tables.table import ChoicesIndex, Table
 from tests.helpers import LayersSearchSpace
 
 Arrays = dict[str, NDArray[Any]]
@@ -92,6 +93,25 @@ def test_a_cell_is_looked_up_in_its_own_row(
     assert len(table) == 15_625
     assert isinstance(table, RecordedEvaluator)
     assert all(len(column) == 15_626 for column in table.columns.values())
+
+
+def test_a_latency_that_is_recorded_is_looked_up(
+    nasbench201_arrays: Arrays, saved: Callable[[Arrays], Path]
+) -> None:
+    without = nasbench201_table("cifar10", 12, saved(nasbench201_arrays))
+    assert "latency" not in without.columns
+    assert without.evaluation(7).latency is None
+    latency = np.linspace(0.01, 0.02, 15_625)
+    latency[7] = np.nan
+    arrays = {**nasbench201_arrays, "cifar10_latency_s": latency}
+    table = nasbench201_table("cifar10", 12, saved(arrays))
+    assert table.columns["latency"][:-1].tolist() == pytest.approx(latency.tolist(), nan_ok=True)
+    assert np.isnan(table.columns["latency"][-1])
+    assert table.evaluation(8).latency == latency[8]
+    assert table.evaluation(7).latency is None
+    assert table.fingerprint != without.fingerprint
+    with pytest.raises(InvalidTable, match=r"cifar10_latency_s.0. is -1"):
+        nasbench201_table("cifar10", 12, saved({**arrays, "cifar10_latency_s": -latency * 100}))
 
 
 @given(st.lists(st.lists(st.integers(0, 4), min_size=6, max_size=6), min_size=1, max_size=20))
@@ -437,5 +457,5 @@ def test_another_search_space_or_seed_is_refused(
     path = saved(built)
     with pytest.raises(InvalidTable, match=r"search space 'NASBench201'; expected 'Layers'"):
         built_table(path, LayersSearchSpace())
-    with pytest.raises(InvalidSettings, match="seed: expected an integer of at least 0, got -1"):
+    with pytest.raises(InvalidSettings, match=r"seed: expected a number greater .*, got -1"):
         built_table(path, SPACE, seed=-1)

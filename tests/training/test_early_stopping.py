@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -171,3 +172,31 @@ def test_bad_settings(wrong: dict[str, object]) -> None:
     [name] = wrong
     with pytest.raises(InvalidSettings, match=name):
         EarlyStopping(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "curves")
+    with pytest.raises(InvalidSettings, match=r"^curves: .* it is not a regular file$"):
+        StoppingRule(EarlyStopping(curves=str(tmp_path / "curves")), EPOCHS, "")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        "1" * 5_000,
+        '"text"',
+        '{"fingerprint": "f"}',
+        '{"fingerprint": "f", "seed": "x", "curve": [0.5, 0.6], "calibrates": true}',
+        '{"fingerprint": "f", "seed": 1, "curve": [0.5, "0x"], "calibrates": true}',
+        '{"fingerprint": "f", "seed": 1, "curve": [0.5, NaN], "calibrates": true}',
+        '{"fingerprint": "f", "seed": 1e400, "curve": [0.5, 0.6], "calibrates": true}',
+        '{"fingerprint": "f", "seed": 1, "curve": [0.5, [[]]], "calibrates": true}',
+    ],
+)
+def test_a_line_that_is_no_curve_is_ignored(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "curves"
+    file.write_text(f"{line}\n\x00\xff\n")
+    rule = StoppingRule(EarlyStopping(curves=str(file)), 2, "f")
+    assert rule.begin(0)
+    assert rule.finished == {}

@@ -14,18 +14,20 @@ from torch import Tensor
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
-from nas_gym.training import steps
+from nas_gym.training import network_trainer, steps
 from nas_gym.training import trainer as training
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.training.final import train_final
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import TrainingSteps
-from nas_gym.training.trainer import Trainer, child_seed, train_child
+from nas_gym.training.trainer import Trainer, train_child
 
 NETWORK = CellNetworkSettings(cells=1, filters=4)
 QUICK = TrainingSettings(NETWORK, epochs=1, batch_size=128)
@@ -255,7 +257,7 @@ def test_a_child_that_cannot_be_built_is_a_status(
     def broken(*arguments: object) -> CellNetwork:
         raise ValueError("no such network")
 
-    monkeypatch.setattr(training, "build_network", broken)
+    monkeypatch.setattr(network_trainer, "build_network", broken)
     evaluation = train_child(small(), digits, QUICK, "cpu")
     assert evaluation.status == "unbuildable"
     assert evaluation.parameters is None
@@ -276,7 +278,7 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
     settings = replace(QUICK, epochs=4, batch_size=64)
     result = train_final(small(), digits, settings, "cpu", epochs.append)
     assert epochs == [1, 2, 3, 4]
-    assert Trainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
+    assert NetworkTrainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
     assert 0.6 < result.test_accuracy <= 1
     assert result.epochs == 4
 
@@ -318,7 +320,7 @@ def test_children_are_trained_on_a_part_of_the_data(digits: Dataset) -> None:
     assert shares == pytest.approx([0.25] * 10, abs=0.01)
     assert set(trainer._known) < set(digits.train)
     assert np.array_equal(trainer._known, Trainer(digits, settings, "cpu")._known)
-    assert Trainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
+    assert NetworkTrainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
     assert trainer.evaluate_one(small()).status == "ok"
 
 

@@ -26,7 +26,7 @@ from nas_gym import (
     SearchSpace,
 )
 from nas_gym.data.dataset import Dataset, resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
@@ -300,7 +300,7 @@ def test_the_registered_environments_share_weights_if_asked(env_id: str) -> None
     assert isinstance(evaluator, WeightSharing)
     assert (evaluator.settings.seed, evaluator.settings.period) == (3, 7)
     assert evaluator.search_space is env.search_space
-    vec_env = make_vec_env(env_id, n_envs=2, **arguments)
+    vec_env = make_vec_env(env_id, n_envs=2, env_kwargs=arguments)
     assert isinstance(vec_env, NASVecEnv)
     vec_env.reset()
     for _ in range(env.decisions):
@@ -329,7 +329,7 @@ def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
         ({"period": 0}, "period"),
         ({"period_factor": 0.5}, "period_factor"),
         ({"lowest_learning_rate": -1.0}, "lowest_learning_rate"),
-        ({"validated_on": "all"}, "'minibatch', 'split'"),
+        ({"validated_on": "all"}, "'minibatch' or 'split'"),
         ({"batch_statistics": 1}, "batch_statistics"),
         ({"latency": {}}, "latency: .* leave it out"),
         ({"early_stopping": {}}, "early_stopping: .* leave it out"),

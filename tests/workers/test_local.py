@@ -21,7 +21,7 @@ import torch
 
 from nas_gym import published
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
@@ -29,7 +29,7 @@ from nas_gym.networks.devices import cpu_threads
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.workers.local import LocalWorkers
-from nas_gym.workers.pool import WorkersFailed
+from nas_gym.workers.protocol import WorkersFailed
 from tests.evaluation.scripted import (
     Deadly,
     Script,

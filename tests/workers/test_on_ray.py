@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
@@ -25,7 +25,7 @@ from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.workers import pool as pools
 from nas_gym.workers.on_ray import RayWorkers
-from nas_gym.workers.pool import WorkersFailed
+from nas_gym.workers.protocol import WorkersFailed
 from tests.evaluation.scripted import Script, ScriptedEvaluator, Unreadable, describe_all
 
 ray = pytest.importorskip("ray")

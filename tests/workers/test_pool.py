@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from nas_gym.errors import InvalidSettings
-from nas_gym.workers.pool import (
-    STARTS,
+from nas_gym.workers.inside import answer_for
+from nas_gym.workers.pool import Pool
+from nas_gym.workers.protocol import (
     Answer,
     Child,
-    Pool,
     Worker,
     WorkerGone,
     WorkerLost,
     WorkersFailed,
-    answer_for,
 )
+from nas_gym.workers.verdicts import STARTS
 from tests.evaluation.scripted import Script, ScriptedEvaluator
 
 

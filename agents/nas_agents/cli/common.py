@@ -1,39 +1,62 @@
-"""What the commands of ``nas-gym`` share: how errors, results and assignments look."""
+"""Parts that the commands of ``nas-gym`` share: results, assignments, text from outside."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from nas_gym.errors import InvalidSettings, NASGymError
+from nas_gym.errors import InvalidSettings
+from nas_gym.json_text import read_json_text
 
-EXIT_WRONG, EXIT_INTERRUPTED = 2, 130
+EXIT_FAILED, EXIT_WRONG, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 70, 130, 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, and nothing else.")]
+WIDTH = 110
+"""Columns that a table may take wherever it is printed; a narrower terminal breaks its lines."""
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """A user's mistake ends the command with one line and exit code 2."""
-    try:
-        yield
-    except NASGymError as error:
-        print(f"nas-gym: error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise typer.Exit(EXIT_WRONG) from None
+def plain(text: object) -> str:
+    """Return text whose control characters, which a terminal would obey, are escaped."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in str(text)
+    )
+
+
+def say(text: object) -> None:
+    """Print a result on standard output."""
+    print(plain(text))
+
+
+def complain(message: str) -> None:
+    """Print one line on standard error."""
+    print(f"nas-gym: {plain(' '.join(message.split()))}", file=sys.stderr)
 
 
 def print_json(value: object) -> None:
-    """A result of ``--json`` on standard output."""
+    """Print a result of ``--json`` on standard output."""
     print(json.dumps(value, indent=2))
 
 
+def print_table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print rows below their heads on standard output; no text in them is markup."""
+    table = Table(*heads, box=None)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    console = Console(highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table, soft_wrap=True)
+
+
 def given_options(context: typer.Context) -> dict[str, Any]:
-    """The arguments of a command that the user gave, rather than left to their defaults."""
+    """Return the arguments of a command that the user gave, without those left to defaults."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {
         name: context.params[name]
@@ -43,19 +66,30 @@ def given_options(context: typer.Context) -> dict[str, Any]:
 
 
 def assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
-    """``name=value`` texts as a dict; a value that is JSON is read as such, else it is a text."""
+    """Return ``name=value`` texts as a dict; see `value_of`.
+
+    Raises:
+        InvalidSettings: a text has no name or no equals sign, or its JSON is out of bounds.
+    """
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise InvalidSettings(f"{option}: expected NAME=VALUE, got {text!r}")
-        values[name] = value_of(value)
+        values[name] = value_of(f"{option} {name}", value)
     return values
 
 
-def value_of(text: str) -> Any:
-    """What a text says if it is JSON, else the text itself."""
+def value_of(name: str, text: str) -> Any:
+    """Return the value of a text that is JSON, else the text itself.
+
+    Raises:
+        InvalidSettings: it is JSON that `read_json_text` refuses.
+    """
     try:
-        return json.loads(text)
+        json.loads(text)
     except json.JSONDecodeError:
         return text
+    except (ValueError, RecursionError):
+        pass  # JSON that even Python refuses
+    return read_json_text(text, name, error=InvalidSettings)

@@ -1,4 +1,4 @@
-"""``nas-gym compare``: what searches found, beside each other."""
+"""``nas-gym compare``: the results of searches, beside each other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from nas_agents.cli.common import Json, one_line_errors, print_json
+from nas_agents.cli.common import Json, print_json, print_table
 
 if TYPE_CHECKING:
     from nas_agents.search.comparison import Found
@@ -20,7 +18,8 @@ if TYPE_CHECKING:
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
     evaluations: Annotated[
-        int | None, typer.Option(help="After how many; default: as many as the shortest run has.")
+        int | None,
+        typer.Option(help="After this number; default: as many as the shortest run has."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -31,16 +30,15 @@ def compare(
     """
     from nas_agents.search.comparison import compare as found_by
 
-    with one_line_errors():
-        rows = found_by(runs, evaluations)
+    rows = found_by(runs, evaluations)
     if as_json:
         print_json([_record(row) for row in rows])
         return
-    table = Table("agent", "runs", "evaluations", "best", "best 5", "best 25", box=None)
-    for row in rows:
-        cells = [_cell(*both) for both in zip(row.means, row.deviations, strict=True)]
-        table.add_row(row.agent, str(row.runs), f"{row.evaluations:,}", *cells)
-    Console().print(table)
+    cells = (
+        (row.agent, row.runs, f"{row.evaluations:,}", *map(_cell, row.means, row.deviations))
+        for row in rows
+    )
+    print_table(("agent", "runs", "evaluations", "best", "best 5", "best 25"), cells)
     if all(row.agent != "random" for row in rows):
         print("none of these is random search: run it in the same environment with --agent random")
 
@@ -52,9 +50,9 @@ def _cell(mean: float, deviation: float) -> str:
 
 
 def _record(row: Found) -> dict[str, Any]:
-    """A row in JSON, which has no NaN."""
-    known = {
+    """Return a row as JSON data, which has no NaN."""
+    numbers = {
         name: [None if math.isnan(value) else value for value in getattr(row, name)]
         for name in ("means", "deviations")
     }
-    return {**asdict(row), **known}
+    return {**asdict(row), **numbers}

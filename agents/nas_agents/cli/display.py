@@ -1,4 +1,4 @@
-"""How a search's progress is shown: a live bar on a terminal, lines of text elsewhere."""
+"""The progress of a search: a live bar on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym.rendering import write
 
 LINES = 10
-"""How many lines a search prints where there is no terminal."""
+"""Number of lines that a search prints where there is no terminal."""
 
 
 class Display:
-    """Shows children trained, the best so far, the last ones' accuracy, and the time left.
+    """Children trained, the best so far, the last ones' accuracy, and the time left.
 
     Everything goes to standard error; standard output is for results.
     """
@@ -54,7 +54,7 @@ class Display:
         self.bars.stop()
 
     def episode(self, progress: Progress) -> None:
-        """Shows that a child was trained."""
+        """Show that a child was trained."""
         self.shown += 1
         if self.shown == 1 and progress.resumed:
             self.console.print(f"resumed after {progress.resumed} children", soft_wrap=True)
@@ -71,7 +71,7 @@ class Display:
             self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
 
     def final_epoch(self, epoch: int, epochs: int) -> None:
-        """Shows that an epoch of the final training is done."""
+        """Show that an epoch of the final training is done."""
         if self.final_bar is None:
             self.final_bar = self.bars.add_task("final training", total=epochs, status="")
         self.bars.update(self.final_bar, completed=epoch, status=f"epoch {epoch}/{epochs}")
@@ -80,7 +80,7 @@ class Display:
 
 
 def describe(result: SearchResult) -> str:
-    """What a search found, in lines of text."""
+    """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
     counts = summary["evaluations"]
     lines = [

@@ -1,17 +1,15 @@
-"""``nas-gym presets``: the papers' searches, and what they would cost."""
+"""``nas-gym presets``: the papers' searches, and estimates of their costs."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from nas_agents.cli.common import Json, one_line_errors, print_json
+from nas_agents.cli.common import Json, print_json, print_table, say
 
 RATE = 5e12
-"""Multiply-adds a second that an accelerator is taken to sustain in training."""
+"""Multiply-adds a second that an accelerator is assumed to sustain in training."""
 
 
 def presets(
@@ -28,26 +26,28 @@ def presets(
     A child's training is estimated as three forward passes of each image in each epoch, at --rate.
     """
     from nas_agents.catalogue.presets import PRESETS
-    from nas_gym.errors import require
+    from nas_gym.errors import require_number
 
-    with one_line_errors():
-        require(rate > 0, f"rate: expected more than 0, got {rate}")
-        rows = [_row(name, rate, count) for name in PRESETS]
+    require_number("rate", rate, lowest=1, below=1e30)
+    rows = [_row(name, rate, count) for name in PRESETS]
     if as_json:
         print_json(rows)
         return
     for row in rows:
         cost = row["published_cost"]
-        print(f"{row['preset']}: {row['about']}" + (f" (published: {cost})" if cost else ""))
-    Console(width=110).print(_table(rows))
-    print(
+        say(f"{row['preset']}: {row['about']}" + (f" (published: {cost})" if cost else ""))
+    print_table(
+        ("preset", "children", "multiply-adds", "a child*", "in all*", "measured"),
+        map(_cells, rows),
+    )
+    say(
         f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
         "small networks, such as ENAS's, reach a small part of an accelerator's rate"
     )
 
 
 def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
-    """What ``--json`` tells of a preset."""
+    """Return a preset's facts, as ``--json`` prints them."""
     from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds
 
     preset = PRESETS[name]
@@ -66,25 +66,20 @@ def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    heads = ("preset", "children", "multiply-adds", "a child*", "in all*", "measured")
-    table = Table(*heads, box=None)
-    for row in rows:
-        child, days, measured = (
-            row[name]
-            for name in ("estimated_child_seconds", "estimated_device_days", "measured_seconds")
-        )
-        table.add_row(
-            row["preset"],
-            f"{row['children']:,}",
-            f"{row['multiply_adds']:.2e}",
-            "" if child is None else f"{_rounded(child)} s",
-            "" if days is None else f"{_rounded(days)} device days",
-            "" if measured is None else f"{measured:.0f} s",
-        )
-    return table
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    """Return a preset's row of the table."""
+    child, days = row["estimated_child_seconds"], row["estimated_device_days"]
+    measured = row["measured_seconds"]
+    return (
+        row["preset"],
+        f"{row['children']:,}",
+        f"{row['multiply_adds']:.2e}",
+        "" if child is None else f"{_rounded(child)} s",
+        "" if days is None else f"{_rounded(days)} device days",
+        "" if measured is None else f"{measured:.0f} s",
+    )
 
 
 def _rounded(number: float) -> str:
-    """Two digits of a small number, all but the fraction of a large one."""
+    """Return two digits of a small number, all but the fraction of a large one."""
     return f"{number:.2g}" if number < 10 else f"{number:,.0f}"

@@ -1,4 +1,4 @@
-"""What the options of ``nas-gym search`` mean."""
+"""From the options of ``nas-gym search`` to the settings of a search."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NOT_SETTINGS = {"run", "resume", "as_json"}
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
-    """The settings of a search, new or resumed.
+    """Return the settings of a search, new or resumed.
 
     Args:
-        given: The options that the user gave, by the name of the command's argument.
+        given: The options that the user gave, by the names of the command's arguments.
 
     Raises:
         InvalidSettings: an option is not valid, or differs from what a resumed search began with.
@@ -42,7 +42,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
 
 
 def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options as fields of `SearchSettings`; those that were not given are left out."""
+    """Return the options as fields of `SearchSettings`, without those that were not given."""
     values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
     if "env" in values:
         values["env_id"] = values.pop("env")
@@ -50,7 +50,7 @@ def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
         name: values.pop(name) for name in ("dataset", "device", "reward") if name in values
     }
     if "reward" in env_arguments:
-        env_arguments["reward"] = value_of(env_arguments["reward"])
+        env_arguments["reward"] = value_of("--reward", env_arguments["reward"])
     groups: dict[str, dict[str, Any]] = {
         "env_arguments": {**env_arguments, **assignments("--set", values.pop("set_", []))},
         "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),

@@ -1,120 +1,52 @@
-"""What ``nas-gym show`` tells of an architecture."""
+"""``nas-gym show``: an architecture's picture and costs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nas_agents.search.run_folder import load_architecture
-from nas_gym import Architecture
-from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
-from nas_gym.networks import (
-    Cost,
-    ImageShape,
-    Latency,
-    LatencySettings,
-    NetworkSettings,
-    default_settings,
-    measure_cost,
-    measure_latency,
-)
-from nas_gym.rendering import draw, write
+import typer
+
+from nas_agents.cli.common import Json, assignments, print_json, say
 
 
-@dataclass
-class Shown:
-    """An architecture in a skeleton, and what it costs there."""
+def show(
+    architecture: Annotated[str, typer.Argument(help="A JSON file, a run folder, or a name.")],
+    cells: Annotated[int | None, typer.Option(help="N, (normal) cells a stack.")] = None,
+    filters: Annotated[int | None, typer.Option(help="Filters of the first stack.")] = None,
+    classes: Annotated[int, typer.Option(help="Classes of the images.")] = 10,
+    stem: Annotated[str | None, typer.Option(help="auto, cifar or imagenet.")] = None,
+    stem_filters: Annotated[int | None, typer.Option(help="Filters of the stem.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Height and width of the images; 224 for imagenet, else 32.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Channels of the images.")] = 3,
+    width: Annotated[float | None, typer.Option(help="Multiplies all filters.")] = None,
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="NAME=VALUE", help="A setting of the network.")
+    ] = [],  # noqa: B006 (Typer reads the default)
+    picture: Annotated[Path | None, typer.Option(help="Write the picture to this file.")] = None,
+    latency: Annotated[bool, typer.Option(help="Measure the latency of inference here.")] = False,
+    latency_set: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE", help="device, batch_size, threads, warmup or repeats."),
+    ] = [],  # noqa: B006 (Typer reads the default)
+    as_json: Json = False,
+) -> None:
+    """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency."""
+    from nas_agents.cli.shown import Shown
 
-    architecture: Architecture
-    image_shape: ImageShape
-    settings: NetworkSettings
-    cost: Cost
-    latency: Latency | None = None
-    latency_settings: LatencySettings | None = None
-
-    @classmethod
-    def of(
-        cls, name: str, given: Mapping[str, object], channels: int, size: int, classes: int
-    ) -> Shown:
-        """An architecture and its costs.
-
-        Args:
-            name: A JSON file, a run folder, or a published name.
-            given: Settings of the network; those that are None are not given.
-            channels: Of the images.
-            size: Height and width of the images.
-            classes: Of the images.
-
-        Raises:
-            NASGymError: there is no such architecture, or a setting is not valid.
-        """
-        architecture = load_architecture(name)
-        settings = _changed(default_settings(architecture), given)
-        for what, value in (("classes", classes), ("image_size", size), ("channels", channels)):
-            require(value >= 1, f"{what}: expected at least 1, got {value}")
-        image_shape = ImageShape(channels, size, size, classes)
-        cost = measure_cost(architecture, image_shape, settings)
-        return cls(architecture, image_shape, settings, cost)
-
-    def measure_latency(self, given: Mapping[str, object]) -> None:
-        """Measures the latency of inference here.
-
-        Args:
-            given: Fields of `LatencySettings`.
-
-        Raises:
-            InvalidSettings: one of them is not valid.
-        """
-        how = from_fields(LatencySettings, "--latency-set", given)
-        self.latency = measure_latency(self.architecture, self.image_shape, how, self.settings)
-        self.latency_settings = how
-
-    def save_picture(self, path: Path) -> None:
-        """Draws the architecture into a file.
-
-        Raises:
-            InvalidSettings: it cannot be written.
-        """
-        try:
-            draw(self.architecture).save(path)
-        except (OSError, ValueError) as error:
-            raise InvalidSettings(f"picture: {path} cannot be written: {error}") from error
-
-    def facts(self) -> dict[str, Any]:
-        """Everything as plain JSON data."""
-        facts: dict[str, Any] = {
-            "parameters": self.cost.parameters,
-            "multiply_adds": self.cost.multiply_adds,
-        }
-        if self.latency is not None:
-            facts |= {"latency": self.latency.seconds, "latency_spread": self.latency.spread}
-        architecture = self.architecture
-        return {**facts, "key": architecture.key, "architecture": architecture.to_dict()}
-
-    def text(self) -> str:
-        """Everything as lines of text."""
-        lines = [
-            write(self.architecture),
-            f"{self.cost.parameters:,} parameters, {self.cost.multiply_adds:,} multiply-adds",
-        ]
-        if self.latency is not None and self.latency_settings is not None:
-            how = self.latency_settings
-            lines.append(
-                f"latency: {1000 * self.latency.seconds:.3g} ms a batch of {how.batch_size}, "
-                f"interquartile range {1000 * self.latency.spread:.2g} ms "
-                f"({self.latency.device}, {how.repeats} batches)"
-            )
-        return "\n".join(lines)
-
-
-def _changed(settings: NetworkSettings, given: Mapping[str, object]) -> NetworkSettings:
-    """The settings with those of ``given`` that are not None."""
-    changes = {name: value for name, value in given.items() if value is not None}
-    valid = [field.name for field in fields(settings)]
-    for name in changes:
-        if name not in valid:
-            hint = choices_hint(name, valid)
-            raise InvalidSettings(f"{name}: this kind of architecture has no such setting; {hint}")
-    return replace(settings, **changes)
+    settings: dict[str, Any] = {"cells": cells, "filters": filters, "width": width}
+    settings |= {"stem": stem, "stem_filters": stem_filters, **assignments("--set", set_)}
+    size = image_size if image_size is not None else 224 if stem == "imagenet" else 32
+    shown = Shown.of(architecture, settings, channels, size, classes)
+    if latency or latency_set:
+        shown.measure_latency(assignments("--latency-set", latency_set))
+    if picture is not None:
+        shown.save_picture(picture)
+    if as_json:
+        print_json(shown.facts())
+        return
+    say(shown.text())
+    if picture is not None:
+        say(f"drawn to {picture}")

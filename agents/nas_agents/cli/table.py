@@ -1,8 +1,8 @@
-"""``nas-gym table``: recorded benchmarks, made here or converted from published ones."""
+"""``nas-gym table``: recorded benchmarks, built here or converted from published ones."""
 
 from __future__ import annotations
 
-import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +14,19 @@ from nas_agents.cli.common import (
     EXIT_INTERRUPTED,
     Json,
     assignments,
-    one_line_errors,
+    complain,
     print_json,
+    say,
 )
 
 if TYPE_CHECKING:
     from nas_gym.family_env import FamilyEnv
     from nas_gym.tables.recording import Recording
+    from nas_gym.workers.local import LocalWorkers
 
-app = typer.Typer(help="Recorded benchmarks: build one, or import one.", no_args_is_help=True)
+app = typer.Typer(help="Recorded benchmarks: build one, or import one.")
 LINES = 100
-"""How many lines a build prints where there is no terminal."""
+"""Number of lines that a build prints where there is no terminal."""
 
 
 @app.command()
@@ -51,31 +53,30 @@ def build(
     ] = [],  # noqa: B006 (Typer reads the default)
     as_json: Json = False,
 ) -> None:
-    """Train every distinct architecture of a small search space, and record what it is worth.
+    """Train every distinct architecture of a small search space, and record the results.
 
     Interrupt it at will: the same command goes on where it stopped.
     """
-    from nas_gym.errors import require_integer
     from nas_gym.tables.recording import Recording, RecordingSettings
+    from nas_gym.workers.local import LocalWorkers
 
-    with one_line_errors():
-        require_integer("workers", workers, least=1)
-        env_class = _training_env(env)
-        arguments = {**assignments("--set", set_), "training_seed": seed}
-        of_search_space, training = env_class.split_arguments(arguments)
-        settings = RecordingSettings(training, dataset, image_size, split, seeds, device)
-        recording = Recording(env_class.search_space_type(**of_search_space), settings, out)
-        try:
-            _show(recording, workers)
-        except KeyboardInterrupt:
-            print("interrupted; the same command goes on where it stopped", file=sys.stderr)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        recording.write()
+    env_class = _training_env(env)
+    arguments = {**assignments("--set", set_), "training_seed": seed}
+    of_search_space, training = env_class.split_arguments(arguments)
+    settings = RecordingSettings(training, dataset, image_size, split, seeds, device)
+    recording = Recording(env_class.search_space_type(**of_search_space), settings, out)
+    try:
+        with closing(recording), LocalWorkers(recording.trainer, workers, threads=1) as pool:
+            _show(recording, pool)
+            recording.write()
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on where it stopped")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     facts = {"table": str(out), "architectures": len(recording.choices), "seeds": seeds}
     if as_json:
         print_json(facts)
     else:
-        print(f"{facts['architectures']} architectures, {seeds} trainings each: {out}")
+        say(f"{facts['architectures']} architectures, {seeds} trainings each: {out}")
 
 
 @app.command(name="import")
@@ -94,18 +95,18 @@ def import_(
     """
     from nas_gym.tables.importing import import_table
 
-    with one_line_errors(), Console(stderr=True).status("reading") as status:
+    with Console(stderr=True).status("reading") as status:
         path = import_table(
             source, unpickle, lambda done, total: status.update(f"reading: {done:,} of {total:,}")
         )
     if as_json:
         print_json({"table": str(path)})
     else:
-        print(path)
+        say(path)
 
 
 def _training_env(env_id: str) -> type[FamilyEnv]:
-    """The class of a registered environment whose children are trained."""
+    """Return the class of a registered environment whose children are trained."""
     import gymnasium as gym
 
     from nas_gym.envs import environment_type
@@ -122,8 +123,8 @@ def _training_env(env_id: str) -> type[FamilyEnv]:
     return known[env_id]
 
 
-def _show(recording: Recording, workers: int) -> None:
-    """Runs the recording; a bar on a terminal, lines of text elsewhere, on standard error."""
+def _show(recording: Recording, workers: LocalWorkers) -> None:
+    """Run the recording; show a bar on a terminal, lines elsewhere, on standard error."""
     console = Console(stderr=True, highlight=False)
     total = recording.children
     bars = Progress(

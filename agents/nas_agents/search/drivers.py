@@ -24,6 +24,7 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.errors import require
 from nas_gym.sb3 import NASVecEnv
+from nas_gym.training.inheritance import load_weights
 from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -210,7 +211,7 @@ def _go_on(shared: WeightSharing, recorder: Recorder) -> None:
     file = recorder.folder.path / SHARED_WEIGHTS
     if not (recorder.earlier and file.is_file()):
         return
-    saved = torch.load(file, map_location=shared.device, weights_only=True)
+    saved = load_weights(file, "resume")
     made = [
         Evaluation(
             **{name: record[name] for name in SHARED_RECORD},

@@ -1,7 +1,7 @@
 """The networks of ENAS's macro search space (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
 
 A 3x3 convolution, L layers, global average pooling and a classifier without bias. After layers L/3
-and 2L/3, a factorized reduction of its own halves every output that is still to be read. The
+and 2L/3, every output that a later layer takes is halved by its own factorized reduction. The
 released code, https://github.com/melodyguan/enas, src/cifar10/general_child.py, builds two unlike
 networks, and the paper names operations that its final one does not have, so there are three forms:
 
@@ -20,13 +20,11 @@ later; those reductions, which nothing trains, are left out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
-from nas_gym.errors import choices_hint, require, require_integer, require_number
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture, MacroLayer, pooled_after
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import (
@@ -38,30 +36,23 @@ from nas_gym.networks.operations import (
     relu_conv_bn,
     squeeze,
 )
+from nas_gym.settings import Share, Size, settings
 
-FORMS = ("released_final", "released_search", "paper")
 
-
-@dataclass(frozen=True)
+@settings
 class MacroNetworkSettings(NetworkSettings):
-    """What surrounds the layers; the defaults are those of the released final training.
+    """The network around the layers; the defaults are those of the released final training.
 
     Raises:
         InvalidSettings: a value is out of its range.
     """
 
-    filters: int = 96
+    filters: Size = 96
     """F, the filters of the first layers; 36 in the released search."""
     form: Literal["released_final", "released_search", "paper"] = "released_final"
-    """Which of the three networks; see the module."""
-    dropout: float = 0.0
+    """One of the three networks; see the module."""
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
-
-    def __post_init__(self) -> None:
-        require_integer("filters", self.filters, least=1)
-        hint = choices_hint(self.form, FORMS)
-        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
-        require_number("dropout", self.dropout, 0, 1)
 
 
 _POOLS = {"average_pooling": "average", "max_pooling": "max"}
@@ -69,7 +60,7 @@ _SIZES = {"conv_3x3": 3, "separable_conv_3x3": 3, "conv_5x5": 5, "separable_conv
 
 
 def _convolution(label: str, filters: int, form: str) -> list[nn.Module]:
-    """The convolution that a label names, without ReLU and batch normalization."""
+    """Return the convolution of a label, without ReLU and batch normalization."""
     size = _SIZES[label]
     if label.startswith("separable") and form != "released_final":
         return [conv(filters, filters, size, groups=filters), conv(filters, filters)]
@@ -77,7 +68,7 @@ def _convolution(label: str, filters: int, form: str) -> list[nn.Module]:
 
 
 def operation(label: str, filters: int, form: str) -> nn.Module:
-    """A layer's operation: (B, filters, H, W) in, the same shape out."""
+    """Return a layer's operation: (B, filters, H, W) in, the same shape out."""
     normalized = [nn.BatchNorm2d(filters), nn.ReLU()]
     if form == "released_search":
         start = [conv(filters, filters), *normalized]
@@ -120,10 +111,10 @@ class MacroStack(ChildNetwork):
     Args:
         depth: L, the number of layers.
         image_shape: Of the images.
-        settings: What surrounds the layers.
-        build_layer: Makes the layer of that number, from 1, and of that many filters: a module
-            that takes the list of all outputs before it.
-        read_after: The outputs that are to be halved after the layer of that number.
+        settings: The network around the layers.
+        build_layer: Returns a layer, given its number, from 1, and its filters: a module that takes
+            the list of all outputs before it.
+        read_after: Returns the outputs to be halved after a layer, given its number.
     """
 
     def __init__(
@@ -139,9 +130,9 @@ class MacroStack(ChildNetwork):
         self.stem = nn.Sequential(conv(image_shape.channels, filters, 3), nn.BatchNorm2d(filters))
         self.layers = nn.ModuleList()
         self.reductions = nn.ModuleDict()
-        """After which layer, by its number, which outputs are halved, each by its number."""
+        """The reductions by the number of the layer before, and by the number of the output."""
         self.halved: dict[int, list[int]] = {}
-        """Those that the forward pass halves."""
+        """The outputs that the forward pass halves, by the number of the layer before."""
         for number in range(1, depth + 1):
             self.layers.append(build_layer(number, filters))
             if number in pooled_after(depth):
@@ -168,7 +159,7 @@ class MacroStack(ChildNetwork):
         return logits
 
     def reduction(self, number: int, output: int) -> nn.Module:
-        """What halves an output after the layer of that number."""
+        """Return the module that halves an output after a layer, given their numbers."""
         halves = self.reductions[str(number)]
         assert isinstance(halves, nn.ModuleDict)
         return halves[str(output)]
@@ -196,6 +187,6 @@ class MacroNetwork(MacroStack):
 
 
 def read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
-    """Of the outputs up to layer ``number``'s, those that a later layer takes."""
+    """Return the outputs up to layer ``number``'s that a later layer takes."""
     later = {source for layer in architecture.layers[number:] for source in layer.skips}
     return [output for output in range(number + 1) if output in later or output == number]

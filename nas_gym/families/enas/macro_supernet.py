@@ -33,7 +33,7 @@ from nas_gym.weight_sharing.supernet import (
 
 
 class SharedLayer(nn.Module):
-    """All weights of a macro layer; ``layer`` says which of them the forward pass takes."""
+    """All weights of a macro layer; ``layer`` selects those of the forward pass."""
 
     layer: MacroLayer
 
@@ -93,7 +93,7 @@ class MacroSupernet(MacroStack, Supernet):
         return network
 
     def _layers_of(self, architecture: Architecture) -> list[tuple[SharedLayer, MacroLayer]]:
-        """Each shared layer, and the layer whose weights an architecture has there."""
+        """Return each shared layer with the child's layer in its place."""
         if not isinstance(architecture, ENASMacroArchitecture):
             raise no_child(architecture, "enas_macro")
         if len(architecture.layers) != len(self.layers):
@@ -104,7 +104,7 @@ class MacroSupernet(MacroStack, Supernet):
         return list(zip(modules, architecture.layers, strict=True))
 
     def _halved(self, architecture: Architecture) -> dict[int, list[int]]:
-        """The outputs that a child halves after each layer after which it halves any."""
+        """Return the outputs that a child halves, by the number of the layer before."""
         assert isinstance(architecture, ENASMacroArchitecture)
         return {int(number): read_later(architecture, int(number)) for number in self.reductions}
 

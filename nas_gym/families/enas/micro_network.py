@@ -2,7 +2,7 @@
 
 Three stacks of N normal cells, a reduction cell before the second and the third, which halves the
 size and doubles the filters. The skeleton is that of the released code,
-https://github.com/melodyguan/enas, src/cifar10/micro_child.py, which builds two unlike networks:
+https://github.com/melodyguan/enas, src/cifar10/micro_child.py, which builds two different networks:
 
 - "released_final", of a fixed architecture. A cell's newer input passes one more 1x1 convolution
   than NASNet's, an identity of stride 2 is a factorized reduction, and the cell's output is the
@@ -25,10 +25,9 @@ from typing import Literal, TypeAlias
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import choices_hint, require, require_integer, require_number, require_truth
 from nas_gym.families.enas.micro_search_space import ENASMicroArchitecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
-from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.cells import BlockModule, State, halved, match_state
 from nas_gym.networks.operations import (
     Builder,
     DropPath,
@@ -41,11 +40,10 @@ from nas_gym.networks.operations import (
     squeeze,
 )
 from nas_gym.search_spaces.cells import Cell
+from nas_gym.settings import Cells, Keep, Share, Size, settings
 
-FORMS = ("released_final", "released_search")
 
-
-@dataclass(frozen=True)
+@settings
 class ENASCellNetworkSettings(NetworkSettings):
     """The skeleton around the cells; the defaults are the paper's final network's.
 
@@ -53,28 +51,19 @@ class ENASCellNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 6
+    cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 in the released search."""
-    filters: int = 36
+    filters: Size = 36
     """Filters of each state in the first stack; 20 in the released search. The stem has three
     times as many."""
     form: Literal["released_final", "released_search"] = "released_final"
-    """Which of the released code's two networks; see the module."""
+    """One of the released code's two networks; see the module."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the first cell after the second reduction."""
-    drop_path_keep: float = 1.0
+    drop_path_keep: Keep = 1.0
     """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "filters"):
-            require_integer(name, getattr(self, name), least=1)
-        hint = choices_hint(self.form, FORMS)
-        require(self.form in FORMS, f"form: {self.form!r} is not known; {hint}")
-        require_truth("auxiliary_head", self.auxiliary_head)
-        require_keep("drop_path_keep", self.drop_path_keep)
-        require_number("dropout", self.dropout, 0, 1)
 
 
 def _identity(channels: int, filters: int, stride: int) -> nn.Module:
@@ -88,9 +77,9 @@ OPERATIONS: Mapping[str, Builder] = {
     "max_pooling": partial(pooling, "max", 3),
     "identity": _identity,
 }
-"""What each label of `nas_gym.families.enas.macro_search_space.MICRO_OPERATIONS` builds.
+"""Builders of the labels of `nas_gym.families.enas.micro_search_space.MICRO_OPERATIONS`.
 
-All states of a cell have its width, so that no operation has to change it.
+All states of a cell have its width, so no operation changes it.
 """
 
 
@@ -123,13 +112,13 @@ class ENASCellModule(StackedModule):
     """One cell: the outputs of the module before it and of the one before that in, its output out.
 
     Args:
-        cell: What was chosen.
+        cell: The choices.
         current: Shape of the newer input.
         previous: Shape of the older input.
         filters: The width of every state in the cell.
-        reduction: Whether operations on the cell's inputs have stride 2.
+        reduction: True if operations on the cell's inputs have stride 2.
         keep: The drop-path probability of this cell at the end of training.
-        final: Whether the network is a final one, or else one of the search.
+        final: True for the form "released_final", False for "released_search".
     """
 
     def __init__(
@@ -173,14 +162,14 @@ class ENASCellModule(StackedModule):
 
 
 def calibrate(state: State, halvings: int, filters: int) -> nn.Module:
-    """What brings a cell's input to the cell's width and to the newer input's size."""
+    """Return a module that brings an input to the cell's width and the newer input's size."""
     if state.halvings != halvings:
         return nn.Sequential(nn.ReLU(), FactorizedReduction(state.channels, filters))
     return nn.Identity() if state.channels == filters else squeeze(state.channels, filters)
 
 
 class HalvedOutput(StackedModule):
-    """What the search puts before a reduction cell: the output before it, at half its size."""
+    """The input of a reduction cell in the search: the output before it, at half its size."""
 
     def __init__(self, current: State, filters: int) -> None:
         super().__init__()
@@ -229,7 +218,7 @@ class ENASCellStack(ChildNetwork):
     Args:
         image_shape: Of the images.
         settings: The skeleton.
-        build_cell: What makes each cell.
+        build_cell: Returns a cell, given its place.
     """
 
     def __init__(
@@ -297,7 +286,7 @@ class ENASCellNetwork(ENASCellStack):
 
 
 def _stack(settings: ENASCellNetworkSettings, build_cell: CellBuilder) -> list[StackedModule]:
-    """The modules between the stem and the classifier, in order."""
+    """Return the modules between the stem and the classifier, in order."""
     final, cells, total = settings.form == "released_final", settings.cells, 3 * settings.cells + 2
     filters = settings.filters
     previous = current = State(3 * filters, 0)

@@ -38,7 +38,7 @@ from nas_gym.weight_sharing.supernet import (
 
 
 class SharedBlock(nn.Module):
-    """All weights of a node: each half's operations, for each earlier state that it may take."""
+    """All weights of a node: each half's operations, for each possible earlier state."""
 
     def __init__(self, states: int, filters: int, keep: float) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class SharedBlock(nn.Module):
         self.op1, self.op2 = half(), half()
 
     def chosen(self, block: Block) -> tuple[nn.Module, nn.Module]:
-        """The operations of the two halves."""
+        """Return the operations of the two halves."""
         first, second = self.op1[block.hidden1], self.op2[block.hidden2]
         assert isinstance(first, nn.ModuleDict)
         assert isinstance(second, nn.ModuleDict)
@@ -65,7 +65,7 @@ class SharedBlock(nn.Module):
 
 
 def _operation(label: str, filters: int, keep: float) -> nn.Module:
-    """As `nas_gym.families.nasnet.network.BlockModule` has it, for stride 1."""
+    """Return an operation as in `nas_gym.networks.cells.BlockModule`, with stride 1."""
     module = OPERATIONS[label](filters, filters, 1)
     if keep < 1 and label != "identity":
         return nn.Sequential(module, DropPath(keep))
@@ -73,7 +73,7 @@ def _operation(label: str, filters: int, keep: float) -> nn.Module:
 
 
 class SharedCell(StackedModule):
-    """All weights of a cell; ``cell`` says which of them the forward pass takes."""
+    """All weights of a cell; ``cell`` selects those of the forward pass."""
 
     cell: Cell
 
@@ -98,7 +98,7 @@ class SharedCell(StackedModule):
         return output
 
     def path(self, cell: Cell) -> Iterator[nn.Module]:
-        """The modules whose weights the cell has."""
+        """Yield the modules whose weights the cell has."""
         yield from (self.older, self.newer)
         for module, block in zip(self.blocks, cell.blocks, strict=True):
             assert isinstance(module, SharedBlock)
@@ -107,7 +107,7 @@ class SharedCell(StackedModule):
         yield self.norm
 
     def copy_to(self, module: ENASCellModule, cell: Cell) -> None:
-        """Gives a cell of its own the weights that it has here."""
+        """Copy the cell's weights to a separate cell."""
         copy_weights(self.older, module.older)
         copy_weights(self.newer, module.newer)
         for shared, own, block in zip(self.blocks, module.blocks, cell.blocks, strict=True):
@@ -162,7 +162,7 @@ class MicroSupernet(ENASCellStack, Supernet):
         return network
 
     def _cells_of(self, architecture: Architecture) -> list[tuple[SharedCell, Cell]]:
-        """Each shared cell, and the cell whose weights an architecture has there."""
+        """Return each shared cell with the child's cell in its place."""
         if not isinstance(architecture, ENASMicroArchitecture):
             raise no_child(architecture, "enas_micro")
         for name in ("normal", "reduction"):

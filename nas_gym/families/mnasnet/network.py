@@ -8,26 +8,23 @@ last of an inverted bottleneck or of a depthwise-separable convolution.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require, require_integer, require_number
 from nas_gym.families.mnasnet.search_space import IDENTITY, POOLING, MobileArchitecture, MobileLayer
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.operations import conv, initialize
+from nas_gym.settings import Count, Scale, Share, Size, settings
 
 LEAST_SIZE = 3
-"""What "auto" halvings leave of an image's height and width: a 3x3 kernel's, as MobileNetV2 does
-at the smallest resolution it was published for, 96."""
+"""Smallest height and width after the default halvings: a 3x3 kernel's, as MobileNetV2 has at the
+smallest resolution it was published for, 96."""
 EXPANSIONS = {"dconv": 1, "MBConv3": 3, "MBConv6": 6}
 
 
-@dataclass(frozen=True)
+@settings
 class MobileNetworkSettings(NetworkSettings):
     """The skeleton around the blocks; the defaults are MnasNet's.
 
@@ -37,33 +34,21 @@ class MobileNetworkSettings(NetworkSettings):
 
     width_setting = "width"
 
-    width: float = 1.0
+    width: Scale = 1.0
     """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
-    divisor: int = 8
+    divisor: Size = 8
     """Filters at a width other than 1 are multiples of this."""
-    head_filters: int = 1280
-    """Of the 1x1 convolution after the blocks, whatever the width."""
-    halvings: int | None = None
-    """How often the height and the width are halved, at most; the first strides of 2 give way.
-    Default: as often as leaves 3 pixels, which is 5 times (all) from 65 pixels on, 3 times for 32,
-    once for 8."""
-    dropout: float = 0.0
+    head_filters: Size = 1280
+    """Filters of the 1x1 convolution after the blocks, whatever the width."""
+    halvings: Count | None = None
+    """Most halvings of height and width; the first strides of 2 beyond it become 1. Default: down
+    to 3 pixels, which is 5 times (all) from 65 pixels on, 3 times for 32, once for 8."""
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier; 0.2 in MnasNet's final
     training."""
 
-    def __post_init__(self) -> None:
-        require(
-            type(self.width) in (int, float) and 0 < self.width < math.inf,
-            f"width: expected a number above 0, got {self.width!r}",
-        )
-        for name in ("divisor", "head_filters"):
-            require_integer(name, getattr(self, name), least=1)
-        if self.halvings is not None:
-            require_integer("halvings", self.halvings, least=0)
-        require_number("dropout", self.dropout, 0, 1)
-
     def scaled(self, filters: int) -> int:
-        """The filters at this width, and not below 0.9 times what was meant."""
+        """Return the filters at this width, at least 0.9 times the exact product."""
         if self.width == 1:
             return filters
         wanted, divisor = self.width * filters, self.divisor
@@ -71,7 +56,7 @@ class MobileNetworkSettings(NetworkSettings):
         return rounded + divisor if rounded < 0.9 * wanted else rounded
 
     def resolved_halvings(self, image_shape: ImageShape) -> int:
-        """How often images of this shape are halved, at most."""
+        """Return the most halvings of images of this shape."""
         if self.halvings is not None:
             return self.halvings
         size, times = min(image_shape.height, image_shape.width), 0
@@ -81,7 +66,7 @@ class MobileNetworkSettings(NetworkSettings):
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate that sees all of them: (B, C, H, W) in, the same out."""
+    """Scales each channel by a gate that depends on all channels: (B, C, H, W), unchanged."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -104,7 +89,7 @@ def _conv_bn_relu(
 
 
 def _body(layer: MobileLayer, channels: int, filters: int, stride: int) -> nn.Sequential:
-    """What a layer computes beside its skip path."""
+    """Return the main path of a layer, beside its skip path."""
     block = layer.block
     excitation: list[nn.Module] = []
     expanded = filters
@@ -130,7 +115,7 @@ class PoolingSkip(nn.Module):
     """A skip path without weights: (B, channels, H, W) to (B, filters, H / stride, W / stride).
 
     The paper says "pooling" and no more. Here it is 3x3 average pooling with the layer's stride;
-    filters that the layer adds get zeros, and those that it takes away lose their last ones.
+    filters that the layer adds are zeros, and of more input channels the last are dropped.
     """
 
     def __init__(self, channels: int, filters: int, stride: int) -> None:

@@ -1,6 +1,6 @@
 """Chains of layers as NAS builds them (Zoph & Le 2017, https://arxiv.org/abs/1611.01578).
 
-A layer concatenates what it takes in the depth dimension; smaller inputs are padded with zeros to
+A layer concatenates its inputs in the depth dimension; smaller inputs are padded with zeros to
 the largest (section 3.3). A convolution is followed by batch normalization and a ReLU (section
 4.1). The paper leaves open where the zeros lie (here: evenly around), how large pooling is (here:
 2x2 with stride 2), and what the classifier is (here: global average pooling and a dense layer).
@@ -8,23 +8,21 @@ the largest (section 3.3). A convolution is followed by batch normalization and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import concatenate, conv, initialize
 from nas_gym.search_spaces.chains import ChainArchitecture, Convolution
+from nas_gym.settings import Scale, settings
 
 
-@dataclass(frozen=True)
+@settings
 class ChainNetworkSettings(NetworkSettings):
-    """What is not chosen about a chain's network.
+    """Settings of a chain's network beside the choices.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -32,19 +30,11 @@ class ChainNetworkSettings(NetworkSettings):
 
     width_setting = "filter_scale"
 
-    filter_scale: float = 1.0
-    """What every layer's number of filters is multiplied by, rounded, at least one; the paper's is
-    1."""
-
-    def __post_init__(self) -> None:
-        scale = self.filter_scale
-        require(
-            type(scale) in (int, float) and 0 < scale < math.inf,
-            f"filter_scale: expected a number above 0, got {scale!r}",
-        )
+    filter_scale: Scale = 1.0
+    """Factor of every layer's number of filters (rounded, at least one); the paper's is 1."""
 
     def scaled(self, filters: int) -> int:
-        """The filters of a layer for which ``filters`` were chosen."""
+        """Return the filters of a layer for which ``filters`` were chosen."""
         return max(1, round(self.filter_scale * filters))
 
 
@@ -61,7 +51,7 @@ class ChainNetwork(ChildNetwork):
     ) -> None:
         super().__init__()
         self.inputs = [layer.inputs or (0,) for layer in architecture.layers]
-        """Of each layer the numbers of those that it takes; 0 is the image."""
+        """Of each layer, the numbers of its inputs; 0 is the image."""
         self.loose_ends = architecture.loose_ends
         self.layers = nn.ModuleList()
         channels = [image_shape.channels]  # of the image and of each layer
@@ -86,10 +76,10 @@ class ChainNetwork(ChildNetwork):
 
 
 class SameConv2d(nn.Conv2d):
-    """A "SAME" convolution that writes its padding out where parts of the filter see nothing else.
+    """A "SAME" convolution that pads explicitly where parts of the filter cover padding alone.
 
-    Repeated strides leave images smaller than the filters. For weights that see padding alone
-    oneDNN hands back gradients that it never wrote, unless the padding is part of the image.
+    Repeated strides leave images smaller than the filters. For weights that cover padding alone
+    oneDNN returns uninitialized gradients, unless the padding is part of the image.
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
@@ -103,7 +93,7 @@ class SameConv2d(nn.Conv2d):
 
 
 def _conv_bn_relu(layer: Convolution, channels: int, filters: int) -> nn.Sequential:
-    """A layer, (B, channels, H, W) to (B, filters, H / stride height, W / stride width)."""
+    """Return a layer: (B, C, H, W) to (B, filters, H / stride height, W / stride width)."""
     size = (layer.filter_height, layer.filter_width)
     strides = (layer.stride_height, layer.stride_width)
     padding = ((size[0] - 1) // 2, (size[1] - 1) // 2)
@@ -116,12 +106,12 @@ def _conv_bn_relu(layer: Convolution, channels: int, filters: int) -> nn.Sequent
 
 
 def _largest(states: Sequence[Tensor]) -> tuple[int, int]:
-    """The height of the highest and the width of the widest."""
+    """Return the height of the highest and the width of the widest."""
     return max(state.shape[2] for state in states), max(state.shape[3] for state in states)
 
 
 def _joined(states: Sequence[Tensor]) -> Tensor:
-    """States (B, C_i, H_i, W_i), padded with zeros: (B, sum of C_i, largest H, largest W)."""
+    """Pad and join states (B, C_i, H_i, W_i): (B, sum of C_i, largest H, largest W)."""
     height, width = _largest(states)
     padded = []
     for state in states:
@@ -135,7 +125,7 @@ def _joined(states: Sequence[Tensor]) -> Tensor:
 
 
 def _averages(states: Sequence[Tensor]) -> Tensor:
-    """The averages over all pixels of what `_joined` gives, without joining: (B, sum of C_i)."""
+    """Return the averages over all pixels of `_joined`, without joining: (B, sum of C_i)."""
     height, width = _largest(states)
     averages = []
     for state in states:

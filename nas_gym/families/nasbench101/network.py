@@ -8,17 +8,18 @@ https://github.com/google-research/nasbench, nasbench/lib/model_builder.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from nas_gym.errors import require_integer
 from nas_gym.families.nasbench101.search_space import MAX_VERTICES, NASBench101Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import concatenate, conv, initialize
+from nas_gym.settings import Cells, Size, settings
 
 
-@dataclass(frozen=True)
+@settings
 class NASBench101Settings(NetworkSettings):
     """The skeleton around the cells; the defaults are the benchmark's.
 
@@ -26,25 +27,20 @@ class NASBench101Settings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 3
+    cells: Cells = 3
     """Cells ("modules") in each stack."""
-    filters: int = 128
-    """Filters of the first stack; at least 5, for up to five vertices share a cell's output."""
-    stacks: int = 3
-
-    def __post_init__(self) -> None:
-        require_integer("cells", self.cells, least=1)
-        require_integer("filters", self.filters, least=MAX_VERTICES - 2)
-        require_integer("stacks", self.stacks, least=1)
+    filters: Annotated[Size, Ge(MAX_VERTICES - 2)] = 128
+    """Filters of the first stack; at least 5, since up to five vertices share a cell's output."""
+    stacks: Annotated[int, Ge(1), Le(8)] = 3
 
 
 def conv_bn_relu(channels: int, filters: int, size: int = 1) -> nn.Sequential:
-    """Convolution, batch normalization, ReLU; of size 1, the projection of a cell's input."""
+    """Return convolution, batch normalization, ReLU; of size 1, an input's projection."""
     return nn.Sequential(conv(channels, filters, size), nn.BatchNorm2d(filters), nn.ReLU())
 
 
 def vertex_channels(cell: NASBench101Architecture, channels: int, filters: int) -> list[int]:
-    """The channels that each vertex of a pruned cell gives, (V,).
+    """Return the channels of each vertex's output in a pruned cell, (V,).
 
     The vertices that feed the output share its ``filters`` evenly, the first of them getting one
     more where they do not divide; any other has as many as the widest vertex that it feeds.
@@ -68,8 +64,8 @@ def vertex_channels(cell: NASBench101Architecture, channels: int, filters: int) 
 class VertexCell(nn.Module):
     """A cell: (B, channels, H, W) to (B, filters, H, W).
 
-    A vertex adds what its edges bring, its input through a projection, and a wider state without
-    its last channels. The output concatenates; the input's projection is added to that.
+    A vertex adds the states of its edges: the cell's input through a projection, a wider state
+    without its last channels. The output concatenates, and adds the input's projection.
     """
 
     def __init__(self, cell: NASBench101Architecture, channels: int, filters: int) -> None:
@@ -102,7 +98,7 @@ class VertexCell(nn.Module):
         return self._sum([concatenate(feeding)] if feeding else [], x, len(states))
 
     def _sum(self, terms: list[Tensor], x: Tensor, vertex: int) -> Tensor:
-        """The sum of the terms, and of the projected input where ``vertex`` has an edge from it."""
+        """Return the sum of the terms, and of the projected input where an edge brings it."""
         if str(vertex) in self.projections:
             terms = [*terms, self.projections[str(vertex)](x)]
         total = terms[0]
@@ -112,7 +108,7 @@ class VertexCell(nn.Module):
 
 
 def _operation(label: str, width: int) -> nn.Module:
-    """A vertex's operation: (B, width, H, W) in, the same shape out."""
+    """Return a vertex's operation: (B, width, H, W) in, the same shape out."""
     if label == "maxpool3x3":
         return nn.MaxPool2d(3, 1, 1)
     return conv_bn_relu(width, width, {"conv1x1-bn-relu": 1, "conv3x3-bn-relu": 3}[label])

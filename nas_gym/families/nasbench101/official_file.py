@@ -1,9 +1,8 @@
-"""The file that NAS-Bench-101's authors released, as arrays. No torch here."""
+"""Reads the file that NAS-Bench-101's authors released, as arrays. No torch here."""
 
 from __future__ import annotations
 
 import base64
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,21 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from nas_gym.families.nasbench101.table import NASBENCH101_CELLS
+from nas_gym.data.npz import open_regular
+from nas_gym.families.nasbench101.table import NASBENCH101_CELLS, NASBENCH101_EPOCHS
+from nas_gym.json_text import read_json_text, short_name
+from nas_gym.settings import LARGEST
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.importing import Arrays, OnProgress
 
+LONGEST_ROW = 2**20
+"""Bytes of a row; those of NAS-Bench-101 have a few thousand."""
+_ROW = [str, int, str, str, str]
+
 
 def nasbench101(source: Path, on_progress: OnProgress) -> Arrays:
-    """The means of each module's repeats, from NAS-Bench-101's file.
+    """Return the means of each module's repeats, from NAS-Bench-101's file.
 
     Raises:
-        InvalidTable: it is none, or a module lacks a length of training.
+        InvalidTable: the file is another, or a module lacks a length of training.
     """
     repeats: dict[str, dict[int, list[tuple[float, float, float]]]] = {}
     fixed: dict[str, tuple[str, str, int]] = {}
-    for module_hash, epochs, adjacency, operations, raw in _json_rows(source):
-        parameters, final = _metrics(base64.b64decode(raw))
+    for number, row in enumerate(_json_rows(source)):
+        try:
+            module_hash, epochs, adjacency, operations, parameters, final = _parsed(row)
+        except (ValueError, TypeError, struct.error) as error:
+            raise InvalidTable(
+                f"source: {source}: row {number} is none of NAS-Bench-101's: {str(error)[:300]}"
+            ) from error
         if module_hash not in fixed and len(fixed) % 1000 == 0:
             on_progress(len(fixed), NASBENCH101_CELLS)
         fixed[module_hash] = (adjacency, operations, parameters)
@@ -48,28 +59,49 @@ def nasbench101(source: Path, on_progress: OnProgress) -> Arrays:
     return arrays
 
 
-def _json_rows(source: Path) -> Iterator[list[Any]]:
-    """The rows of a TFRecord file of JSON texts: length, its checksum, the text, its checksum.
+def _json_rows(source: Path) -> Iterator[object]:
+    """Yield the rows of a TFRecord file: length, its checksum, a JSON text, its checksum.
 
     Checksums are skipped: a damaged row is no JSON, or lacks a field.
     """
     try:
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             while head := file.read(12):
                 (length,) = struct.unpack("<Q", head[:8])
-                row = json.loads(file.read(length))
+                if length > LONGEST_ROW:
+                    raise ValueError(f"a row claims {length:,} bytes; at most {LONGEST_ROW:,} do")
+                yield read_json_text(file.read(length))
                 file.read(4)
-                if not isinstance(row, list) or len(row) != 5:
-                    raise InvalidTable(f"source: {source}: a row is none of NAS-Bench-101's")
-                yield row
-    except (OSError, ValueError, struct.error, MemoryError, OverflowError) as error:
+    except (OSError, ValueError, struct.error) as error:
         if isinstance(error, InvalidTable):
             raise
-        raise InvalidTable(f"source: {source} cannot be read as a TFRecord: {error}") from error
+        name, reason = short_name(source), getattr(error, "strerror", None) or error
+        raise InvalidTable(f"source: {name} cannot be read as a TFRecord: {reason}") from error
+
+
+def _parsed(row: object) -> tuple[str, int, str, str, int, tuple[float, float, float]]:
+    """Return hash, epochs, adjacency, operations, parameters, and the end of training of a row.
+
+    Raises:
+        ValueError, TypeError, struct.error: the row is of another kind.
+    """
+    if not isinstance(row, list) or list(map(type, row)) != _ROW:
+        raise ValueError("expected a list of hash, epochs, adjacency, operations and metrics")
+    module_hash, epochs, adjacency, operations, raw = row
+    if epochs not in NASBENCH101_EPOCHS:
+        raise ValueError(f"epochs: expected one of {NASBENCH101_EPOCHS}, got {epochs}")
+    if not (module_hash + adjacency + operations).isascii():
+        raise ValueError("expected texts of ASCII characters")
+    parameters, final = _metrics(base64.b64decode(raw))
+    if not all(type(value) is float and 0 <= value <= LARGEST for value in final):
+        raise ValueError(f"the end of training is {final}; expected numbers from 0 on")
+    if not 0 <= parameters <= LARGEST:
+        raise ValueError(f"parameters: expected a number up to {LARGEST:,}, got {parameters}")
+    return module_hash, epochs, adjacency, operations, parameters, final
 
 
 def _metrics(message: bytes) -> tuple[int, tuple[float, float, float]]:
-    """A ``ModelMetrics`` message of nasbench/lib/model_metrics.proto.
+    """Parse a ``ModelMetrics`` message of nasbench/lib/model_metrics.proto.
 
     Returns:
         The trainable parameters; and at the end of training the seconds so far, the validation and
@@ -80,15 +112,15 @@ def _metrics(message: bytes) -> tuple[int, tuple[float, float, float]]:
         if field == 1:
             evaluations.append(dict(_fields(value)))
         elif field == 2:
-            parameters = value
+            parameters = int(value)
     if not evaluations or not {2, 4, 5} <= set(evaluations[-1]):
-        raise InvalidTable("source: a row's metrics lack the end of training")
+        raise ValueError("its metrics lack the end of training")
     last = evaluations[-1]
     return parameters, (last[2], last[4], last[5])
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """(number, value) of each field of a protocol buffer: integers, doubles, and bytes."""
+    """Yield (number, value) of each field of a protocol buffer: integers, doubles, and bytes."""
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)
@@ -104,14 +136,14 @@ def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
             yield number, message[place : place + length]
             place += length
         else:
-            raise InvalidTable(f"source: a row's metrics have a field of the unknown kind {kind}")
+            raise ValueError(f"its metrics have a field of the unknown kind {kind}")
 
 
 def _varint(message: bytes, place: int) -> tuple[int, int]:
     value, shift = 0, 0
     while True:
-        if place >= len(message):
-            raise InvalidTable("source: a row's metrics are cut short")
+        if place >= len(message) or shift > 63:
+            raise ValueError("its metrics are cut short")
         byte = message[place]
         value |= (byte & 0x7F) << shift
         place, shift = place + 1, shift + 7

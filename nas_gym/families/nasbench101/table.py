@@ -19,32 +19,27 @@ from nas_gym.families.nasbench101.search_space import (
 )
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays, require_names
 from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table, require_recorded
-from nas_gym.tables.table import (
-    Rows,
-    Table,
-)
+from nas_gym.tables.table import Rows, Table
 
 NASBENCH101_CELLS = 423_624
-
-
 NASBENCH101_EPOCHS = (4, 12, 36, 108)
-
-
 REMEMBERED = 2**20
-"""How many cells of NAS-Bench-101 an index keeps the rows of: about 100 MB."""
+"""Number of cells whose rows an index remembers: about 100 MB."""
+LATENCY = "latency_s"
+"""A column that a table may have: seconds of inference."""
 
 
 class HashIndex:
-    """The index of NAS-Bench-101, which knows a cell by its ``module_hash``.
+    """Index of NAS-Bench-101, which identifies a cell by its ``module_hash``.
 
-    A hash takes long; so the rows of cells that were looked up before are remembered.
+    A hash takes long, so the index remembers the rows of cells.
 
     Args:
         hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
-        where: The start of an error's message, which names the file.
+        where: Start of an error's message, which names the file.
 
     Raises:
-        InvalidTable: a hash is there twice.
+        InvalidTable: two rows have the same hash.
     """
 
     def __init__(self, hashes: NDArray[np.bytes_], where: str = "table") -> None:
@@ -77,7 +72,7 @@ class HashIndex:
 
 
 def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Table:
-    """NAS-Bench-101's record of CIFAR-10 after one length of training: the mean of three repeats.
+    """Return the record of CIFAR-10 after one length of training: the mean of three repeats.
 
     Args:
         epochs: 4, 12, 36 or 108.
@@ -89,12 +84,13 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
     """
     require_recorded("epochs", epochs, NASBENCH101_EPOCHS)
     file = find_table(path, "nasbench101.npz")
-    arrays = read_arrays(file, ("module_hash", *_nasbench101_names(epochs).values()))
+    names = ["module_hash", *_nasbench101_names(epochs).values()]
+    arrays = read_arrays(file, names, optional=[LATENCY])
     return nasbench101_of(arrays, file, epochs)
 
 
 def _nasbench101_names(epochs: int) -> dict[str, str]:
-    """Of the columns of one record, by what is in them."""
+    """Return the names of one record's columns, by content."""
     return {
         "accuracy": f"val_acc_{epochs}ep",
         "test": f"test_acc_{epochs}ep",
@@ -104,11 +100,11 @@ def _nasbench101_names(epochs: int) -> dict[str, str]:
 
 
 def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int) -> Table:
-    """A record of NAS-Bench-101, of arrays that are read already; see `nasbench101_table`.
+    """Return a record of arrays that are read already; see `nasbench101_table`.
 
     Args:
         arrays: The columns of a compact table, by name.
-        source: Where they are from, for an error's message.
+        source: Their file, for an error's message.
         epochs: 4, 12, 36 or 108.
 
     Raises:
@@ -124,6 +120,8 @@ def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int
         names["seconds"]: Column("iuf", rows),
         names["parameters"]: Column("iuf", rows),
     }
+    if LATENCY in arrays:
+        names["latency"], expected[LATENCY] = LATENCY, Column("iuf", rows, unknown=True)
     check_columns(f"table: {source}", arrays, expected, IMPORT_AGAIN)
     return published_table(
         f"NAS-Bench-101, {epochs} epochs",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.family_env import FamilyEnv
-from nas_gym.tables.table import Table, built_table
+from nas_gym.tables.built import built_table
+from nas_gym.tables.table import Table
 
 DIGITS_BENCH = Path(__file__).with_name("digits_bench.npz")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ NASBENCH201_BEST = {
 
 def reads(source: Path, columns: list[str]) -> bool:
     """See `nas_gym.tables.importing.Importer`."""
-    return source.is_dir() or (source.suffix == ".npz" and "module_hash" not in columns)
+    return os.path.isdir(source) or (source.suffix == ".npz" and "module_hash" not in columns)
 
 
 def read(source: Path, columns: list[str], on_progress: OnProgress) -> tuple[str, Arrays]:

@@ -7,20 +7,18 @@ https://github.com/D-X-Y/AutoDL-Projects, xautodl/models/cell_infers/tiny_networ
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require_integer
 from nas_gym.families.nasbench201.search_space import EDGES, NODES, NASBench201Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.operations import conv, initialize, relu_conv_bn
+from nas_gym.settings import Cells, Size, settings
 
 
-@dataclass(frozen=True)
+@settings
 class NASBench201Settings(NetworkSettings):
     """The skeleton around the cells; the defaults are the benchmark's.
 
@@ -28,18 +26,14 @@ class NASBench201Settings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 5
+    cells: Cells = 5
     """N, the number of cells in each of the three stacks."""
-    filters: int = 16
+    filters: Size = 16
     """C, the filters of the first stack."""
-
-    def __post_init__(self) -> None:
-        for name in ("cells", "filters"):
-            require_integer(name, getattr(self, name), least=1)
 
 
 def _operation(label: str, filters: int) -> nn.Module:
-    """An edge's operation: (B, filters, H, W) in, the same shape out."""
+    """Return an edge's operation: (B, filters, H, W) in, the same shape out."""
     if label == "avg_pool_3x3":
         return AveragePool2d(3, 1)
     if label == "skip_connect":
@@ -50,7 +44,7 @@ def _operation(label: str, filters: int) -> nn.Module:
 
 
 class GraphCell(nn.Module):
-    """A cell: every node sums what its edges bring; an edge with ``none`` brings nothing."""
+    """A cell: every node sums the states of its edges; an edge with ``none`` has none."""
 
     def __init__(self, architecture: NASBench201Architecture, filters: int) -> None:
         super().__init__()

@@ -1,13 +1,15 @@
-"""The folder that NATS-Bench's authors released, as arrays. No torch here."""
+"""Reads the folder that NATS-Bench's authors released, as arrays. No torch here."""
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nas_gym.errors import NASGymError
 from nas_gym.families.nasbench201.search_space import (
     EDGES,
     NASBENCH201_OPERATIONS,
@@ -23,14 +25,16 @@ _NATS_DATASETS = {
     "cifar100": ("cifar100", "x-valid", "cifar100", "x-test"),
     "imagenet16": ("ImageNet16-120", "x-valid", "ImageNet16-120", "x-test"),
 }
-"""Where the validation and the test accuracy are: a training, and a set it was evaluated on."""
+"""Place of the validation and the test accuracy: a training, and a set it was evaluated on."""
+MOST = 1e9
+"""A bound far above every number of the records, in percent, seconds or millions."""
 
 
 def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
-    """The means of each cell's seeds, from NATS-Bench's folder of one file a cell.
+    """Return the means of each cell's seeds, from NATS-Bench's folder of one file a cell.
 
     Raises:
-        InvalidTable: it is none, or a file holds more than plain data.
+        InvalidTable: the folder is another, or a file holds more than plain data.
     """
     meta = load_plain(folder / "meta.pickle.pbz2")
     names = meta["meta_archs"] if isinstance(meta, dict) and "meta_archs" in meta else None
@@ -38,6 +42,10 @@ def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
         raise InvalidTable(
             f"source: {folder}/meta.pickle.pbz2 does not list {NASBENCH201_CELLS:,} cells"
         )
+    try:
+        cells = [NASBench201Architecture.from_string(str(name)) for name in names]
+    except NASGymError as error:
+        raise InvalidTable(f"source: {folder}/meta.pickle.pbz2: {error}") from error
     columns: dict[str, list[float]] = {}
     for number in range(len(names)):
         if number % 100 == 0:
@@ -45,13 +53,14 @@ def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
         path = folder / f"{number:06d}.pickle.pbz2"
         try:
             of_cell = _nats_cell(load_plain(path))
-        except (KeyError, TypeError, IndexError, AttributeError, ZeroDivisionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            if isinstance(error, NASGymError):
+                raise
             raise InvalidTable(
-                f"source: {path} is none of NATS-Bench's files: {error!r}"
+                f"source: {path} is none of NATS-Bench's files: {reprlib.repr(error)}"
             ) from error
         for name, value in of_cell.items():
             columns.setdefault(name, []).append(value)
-    cells = [NASBench201Architecture.from_string(str(name)) for name in names]
     codes = [[NASBENCH201_OPERATIONS.index(label) for label in cell.operations] for cell in cells]
     return {
         "arch_str": np.array([str(name) for name in names], dtype="S"),
@@ -63,7 +72,7 @@ def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
 
 
 def _nats_cell(by_length: Mapping[str, Any]) -> dict[str, float]:
-    """The columns of one cell: ``by_length`` has the keys "12" and "200"."""
+    """Return the columns of one cell: ``by_length`` has the keys "12" and "200"."""
     values: dict[str, float] = {}
     for dataset, (validated, validation, tested, test) in _NATS_DATASETS.items():
         for epochs in NASBENCH201_EPOCHS:
@@ -80,15 +89,18 @@ def _nats_cell(by_length: Mapping[str, Any]) -> dict[str, float]:
             if epochs == max(NASBENCH201_EPOCHS):
                 seconds = [sum(run["train_times"].values()) for run in runs]
                 values[f"{dataset}_valid_train_time_s_{epochs}ep"] = _mean(seconds)
-                values[f"{dataset}_params_m"] = float(runs[0]["params"])
+                values[f"{dataset}_params_m"] = _mean([runs[0]["params"]])
     return values
 
 
 def _runs(record: Mapping[str, Any], dataset: str) -> list[Mapping[str, Any]]:
-    """The trainings on a data set, one a seed."""
+    """Return the trainings on a data set, one a seed."""
     return [record["all_results"][dataset, seed] for seed in record["dataset_seed"][dataset]]
 
 
 def _mean(values: Iterable[float]) -> float:
     listed = [float(value) for value in values]
-    return sum(listed) / len(listed)
+    mean = sum(listed) / len(listed)
+    if not abs(mean) < MOST:
+        raise ValueError(f"{mean} is beyond all records")
+    return mean

@@ -20,28 +20,19 @@ from nas_gym.families.nasbench201.search_space import (
 )
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays, require_names
 from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table, require_recorded
-from nas_gym.tables.table import (
-    ChoicesIndex,
-    Table,
-)
+from nas_gym.tables.table import ChoicesIndex, Table
 
 NASBENCH201_CELLS = 15_625
-
-
 NASBENCH201_DATASETS = ("cifar10", "cifar100", "imagenet16")
-
-
 NASBENCH201_EPOCHS = (12, 200)
-
-
 MOST_MILLIONS = 1_000
-"""Of parameters of a cell of NAS-Bench-201: far above the largest, so more are no millions."""
+"""Millions of parameters far above those of any cell; larger numbers are not in millions."""
 
 
 def nasbench201_table(
     dataset: str = "cifar10", epochs: int = 12, path: str | Path | None = None
 ) -> Table:
-    """NAS-Bench-201's record of one data set after one length of training.
+    """Return the record of one data set after one length of training.
 
     Accuracies are the mean of the recorded seeds. The seconds are those of training; the official
     interface counts 3 to 4% more, for validation. A training of 12 epochs counts as 12/200 of
@@ -59,15 +50,21 @@ def nasbench201_table(
     require_recorded("dataset", dataset, NASBENCH201_DATASETS)
     require_recorded("epochs", epochs, NASBENCH201_EPOCHS)
     file = find_table(path, f"nasbench201_{dataset}.npz", "nasbench201.npz")
-    arrays = read_arrays(file, (*_CELLS, *_nasbench201_names(dataset, epochs).values()))
+    names = (*_CELLS, *_nasbench201_names(dataset, epochs).values())
+    arrays = read_arrays(file, names, optional=[_latency(dataset)])
     return nasbench201_of(arrays, file, dataset, epochs)
 
 
 _CELLS = ("ops", "op_names", "edge_order")
 
 
+def _latency(dataset: str) -> str:
+    """Return the name of a column that a table may have: seconds of inference."""
+    return f"{dataset}_latency_s"
+
+
 def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
-    """Of the columns of one record, by what is in them."""
+    """Return the names of one record's columns, by content."""
     return {
         "accuracy": f"{dataset}_val_acc_{epochs}ep",
         "test": f"{dataset}_test_acc_{epochs}ep",
@@ -79,11 +76,11 @@ def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
 def nasbench201_of(
     arrays: Mapping[str, NDArray[Any]], source: Path, dataset: str, epochs: int
 ) -> Table:
-    """A record of NAS-Bench-201, of arrays that are read already; see `nasbench201_table`.
+    """Return a record of arrays that are read already; see `nasbench201_table`.
 
     Args:
         arrays: The columns of a compact table, by name.
-        source: Where they are from, for an error's message.
+        source: Their file, for an error's message.
         dataset: One of `NASBENCH201_DATASETS`.
         epochs: 12 or 200.
 
@@ -101,6 +98,8 @@ def nasbench201_of(
         names["seconds"]: Column("iuf", rows),
         names["parameters"]: Column("iuf", rows, highest=MOST_MILLIONS),
     }
+    if (latency := _latency(dataset)) in arrays:
+        names["latency"], expected[latency] = latency, Column("iuf", rows, unknown=True)
     check_columns(f"table: {source}", arrays, expected, IMPORT_AGAIN)
     columns = {name: arrays[column].astype(np.float64) for name, column in names.items()}
     return published_table(
@@ -108,6 +107,7 @@ def nasbench201_of(
         _nasbench201_index(source, arrays),
         {"benchmark": "NAS-Bench-201", "dataset": dataset, "epochs": epochs},
         {
+            **columns,
             "accuracy": columns["accuracy"] / 100,
             "test": columns["test"] / 100,
             "seconds": columns["seconds"] * (epochs / 200),
@@ -117,7 +117,7 @@ def nasbench201_of(
 
 
 def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> ChoicesIndex:
-    """Where the cell of each sequence of choices is, by the operations of its edges."""
+    """Return the index of cells by the operations of their edges."""
     edges = [f"{source}->{target}" for source, target in EDGES]
     operations = [str(name) for name in arrays["op_names"].ravel()]
     order = [str(name) for name in arrays["edge_order"].ravel()]

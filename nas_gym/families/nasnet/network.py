@@ -1,4 +1,4 @@
-"""Cells stacked into a network, as NASNet does it.
+"""Cells stacked into a network, as in NASNet.
 
 Source: Zoph et al. 2018, https://arxiv.org/abs/1707.07012, section 3 and appendix A, and the code
 released with it, https://github.com/tensorflow/models, research/slim/nets/nasnet. A network is a
@@ -15,9 +15,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.errors import require, require_integer, require_number, require_truth
+from nas_gym.errors import require
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
-from nas_gym.networks.cells import BlockModule, State, halved, match_state, require_keep
+from nas_gym.networks.cells import BlockModule, State, halved, match_state
 from nas_gym.networks.operations import (
     DropPath,
     FactorizedReduction,
@@ -27,12 +27,13 @@ from nas_gym.networks.operations import (
     squeeze,
 )
 from nas_gym.search_spaces.cells import ADD, Cell, CellArchitecture
+from nas_gym.settings import Cells, Keep, Share, Size, settings
 
 IMAGENET_STEM_FROM = 96
 """Images of at least this height get the ImageNet stem where ``stem`` is "auto"."""
 
 
-@dataclass(frozen=True)
+@settings
 class CellNetworkSettings(NetworkSettings):
     """The skeleton around the cells.
 
@@ -42,48 +43,36 @@ class CellNetworkSettings(NetworkSettings):
         InvalidSettings: a value is out of its range.
     """
 
-    cells: int = 6
+    cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""
-    filters: int = 32
+    filters: Size = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
     """"auto" takes "imagenet" for images of 96 pixels and more."""
-    stem_filters: int | None = None
+    stem_filters: Size | None = None
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
     skip_reduction_input: bool = False
-    """The cell after a reduction takes, as its older input, that of the reduction cell (as NASNet
-    Large) rather than the reduction cell's newer one (as NASNet Mobile and for CIFAR)."""
+    """The older input of the cell after a reduction is the reduction cell's older input (as NASNet
+    Large) rather than its newer one (as NASNet Mobile and for CIFAR)."""
     separate_reductions: bool = True
     """A reduction cell stands before the second and before the third stack, as NASNet's; if not,
     it takes the place of the stack's first normal cell, as PNASNet's."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the last cell before the second reduction."""
-    drop_path_keep: float = 1.0
+    drop_path_keep: Keep = 1.0
     """The probability of keeping a path in the last cell at the end of training; 1 drops none."""
-    dropout: float = 0.0
+    dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
 
-    def __post_init__(self) -> None:
-        for name in ("cells", "filters"):
-            require_integer(name, getattr(self, name), least=1)
-        if self.stem_filters is not None:
-            require_integer("stem_filters", self.stem_filters, least=1)
-        stems = ("auto", "cifar", "imagenet")
-        require(self.stem in stems, f"stem: {self.stem!r} is not one of {', '.join(stems)}")
-        for name in ("skip_reduction_input", "separate_reductions", "auxiliary_head"):
-            require_truth(name, getattr(self, name))
-        require_keep("drop_path_keep", self.drop_path_keep)
-        require_number("dropout", self.dropout, 0, 1)
-
     def resolved_stem(self, image_shape: ImageShape) -> Literal["cifar", "imagenet"]:
-        """The stem for images of this shape."""
+        """Return the stem for images of this shape."""
         if self.stem != "auto":
             return self.stem
         return "imagenet" if image_shape.height >= IMAGENET_STEM_FROM else "cifar"
 
     def resolved_stem_filters(self, stem: str) -> int:
-        """The number of filters of the stem."""
+        """Return the number of filters of the stem."""
         if self.stem_filters is not None:
             return self.stem_filters
         if stem == "cifar":
@@ -95,12 +84,12 @@ class CellModule(nn.Module):
     """One cell: the outputs of the cell before it and of the one before that in, its output out.
 
     Args:
-        cell: What was chosen.
+        cell: The choices.
         current: Shape of h_i, the output of the cell before.
         previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
             takes its place, unprocessed.
         filters: The width of every state in the cell.
-        reduction: Whether operations on the cell's inputs have stride 2.
+        reduction: True if operations on the cell's inputs have stride 2.
         keep: The drop-path probability of this cell at the end of training.
     """
 
@@ -237,7 +226,7 @@ class CellNetwork(ChildNetwork):
 
 @dataclass(frozen=True)
 class _Step:
-    """One cell of the skeleton: its kind, its width, and which output is its older input."""
+    """One cell of the skeleton: its kind, its width, and the number of its older input."""
 
     reduction: bool
     filters: int
@@ -245,7 +234,7 @@ class _Step:
 
 
 def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
-    """The cells of the network in order. Output 0 is the stem's, output k that of cell k."""
+    """Return the cells of the network in order; output 0 is the stem's, output k cell k's."""
     filters = settings.filters
     plan: list[_Step] = []
     if stem == "imagenet":

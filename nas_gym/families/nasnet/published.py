@@ -23,7 +23,7 @@ _LABELS = {
 
 
 def _blocks(text: str, combine: str = ADD) -> tuple[Block, ...]:
-    """Blocks from lines of ``hidden1 op1 + hidden2 op2``."""
+    """Return blocks from lines of ``hidden1 op1 + hidden2 op2``."""
     blocks = []
     for line in text.strip().splitlines():
         hidden1, op1, _, hidden2, op2 = line.split()

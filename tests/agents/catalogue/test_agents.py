@@ -201,7 +201,9 @@ def test_scores_choose_the_best_valid_choice() -> None:
     observations, *_ = env.step(np.array([[0.1, 0.9, 0.3, 1.0], [0.5, 0.5, -1.0, 1.0]]))
     assert isinstance(observations, np.ndarray)
     assert observations[:, 0].tolist() == [2, 1]  # there is no choice 4; of equal ones, the first
-    with pytest.raises(InvalidSettings, match="expected Discrete actions, got Box"):
+    with pytest.raises(
+        InvalidSettings, match="expected Discrete or MultiDiscrete actions, got Box"
+    ):
         VecContinuousAction(env)
     with pytest.raises(InvalidSettings, match="no action_masks"):
         VecContinuousAction(DummyVecEnv([lambda: gym.make("CartPole-v1")]))

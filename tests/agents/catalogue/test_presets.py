@@ -19,7 +19,7 @@ from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.search.run import final_settings, search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type
 from nas_gym.family_env import FamilyEnv
 from nas_gym.sb3 import NASVecEnv

@@ -156,6 +156,17 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["show", "NASNet-A", "--latency-set", "repeat=3"], "did you mean 'repeats'"),
         (["show", "NASNet-A", "--width", "2"], "width: this kind of architecture has no"),
         (["show", "NASNet-A", "--picture", "/proc/nothing.png"], "picture"),
+        (["show", "NASNet-A", "--image-size", "0"], "image_size: "),
+        (
+            ["show", "NASNet-A", "--set", "cells=" + "9" * 5000],
+            "an integer of 5,000 digits",
+        ),
+        (
+            ["show", "NASNet-A", "--set", "cells=" + "[" * 3000 + "]" * 3000],
+            "cells: not JSON: nested",
+        ),
+        (["show", "[/red]\x1b[31m"], r"'[/red]\x1b[31m' is no file"),
+        (["presets", "--rate", "nan"], "rate: expected a number from 1"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], says: str) -> None:
@@ -165,10 +176,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], says: str) 
     assert result.stderr.startswith("nas-gym: error: ")
     assert result.stderr.count("\n") == 1
     assert says in result.stderr
-
-
-def test_an_unknown_option_is_exit_code_2() -> None:
-    assert nas_gym("search", ENV, "--epizodes", "3").exit_code == 2
 
 
 def test_ctrl_c_ends_cleanly(tmp_path: Path) -> None:

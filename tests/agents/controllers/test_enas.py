@@ -24,7 +24,7 @@ from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.data.dataset import resplit
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture
@@ -287,7 +287,7 @@ def test_weights_that_diverge_end_the_search() -> None:
 
 
 def test_an_environment_without_shared_weights_is_refused() -> None:
-    env = make_vec_env("nas_gym/ENASMacro-v0", layers=3, filters=2)
+    env = make_vec_env("nas_gym/ENASMacro-v0", env_kwargs={"layers": 3, "filters": 2})
     with pytest.raises(InvalidSettings, match="evaluator=weight-sharing"):
         enas(env)
     with pytest.raises(InvalidSettings, match="share no weights"):

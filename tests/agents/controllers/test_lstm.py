@@ -357,7 +357,7 @@ def test_mistakes_are_named() -> None:
         policy_of(search_space, controller={"temperature": 0})
     with pytest.raises(InvalidSettings, match="does not state its decisions"):
         LSTMController(spaces.MultiDiscrete([3, 3]))
-    whole = VecWholeArchitecture(vec_env(search_space).venv)
+    whole = VecWholeArchitecture(vec_env(search_space))
     with pytest.raises(InvalidSettings, match="one decision a step"):
         PPO(ControllerPolicy, whole, device="cpu")
 

@@ -28,7 +28,8 @@ def vec_env(search_space: SearchSpace, number: int = 1) -> NASVecEnv:
 def bandit(number: int = 1) -> VecWholeArchitecture:
     search_space = NASBench201SearchSpace()
     stub = RecordedStub(search_space)
-    return VecWholeArchitecture(NASVectorEnv(search_space, stub, number, autoreset_mode="SameStep"))
+    venv = NASVectorEnv(search_space, stub, number, autoreset_mode="SameStep")
+    return VecWholeArchitecture(NASVecEnv(venv))
 
 
 class Seen(BaseCallback):
@@ -161,9 +162,9 @@ def test_masks_are_respected(policy: str, masked: bool) -> None:
     decide = venv._decide
 
     def watched(actions: Any) -> Any:
-        info = decide(actions)
-        invalid.append(info["invalid_action"].any())
-        return info
+        resolved = decide(actions)
+        invalid.append(resolved.any())
+        return resolved
 
     venv._decide = watched  # type: ignore[method-assign]
     agent = Reinforce(policy, NASVecEnv(venv), n_episodes=5, use_masking=masked, seed=0)
@@ -175,7 +176,9 @@ def test_masks_are_respected(policy: str, masked: bool) -> None:
 def test_whole_architectures_of_a_conditional_search_space_are_made_valid() -> None:
     search_space = LayersSearchSpace()
     venv = NASVectorEnv(search_space, StubEvaluator(), 2, autoreset_mode="SameStep")
-    agent = Reinforce("IndependentLogits", VecWholeArchitecture(venv), n_episodes=4, seed=0)
+    agent = Reinforce(
+        "IndependentLogits", VecWholeArchitecture(NASVecEnv(venv)), n_episodes=4, seed=0
+    )
     agent.learn(40)
     assert venv.budget.asked == 40
     beyond = agent.policy.table.logits.detach()[0, 3]  # depth has three choices

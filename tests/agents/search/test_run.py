@@ -16,14 +16,14 @@ from nas_agents.search.run import final_settings, search
 from nas_agents.search.run_folder import InvalidRunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, InvalidSettings, NASGymError
-from nas_gym.data.datasets import load_dataset
+from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import build_network
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
+from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer
 from tests.agents.stubs import STUB_ID
 
 
@@ -73,7 +73,7 @@ def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
     assert result.final is not None
     assert 0.05 < result.summary["test_accuracy"] <= 1
     settings_of_final = TrainingSettings(CellNetworkSettings(cells=1, filters=6))
-    trainer = Trainer(load_dataset("digits"), settings_of_final, device="cpu", final=True)
+    trainer = NetworkTrainer(load_dataset("digits"), settings_of_final, device="cpu", final=True)
     network = build_network(
         Architecture.load(result.run / "best.json"), trainer.image_shape, trainer.settings.network
     )

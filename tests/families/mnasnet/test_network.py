@@ -206,7 +206,7 @@ def test_widths_round(width: float, divisor: int, filters: int, scaled: int) -> 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"width": 0}, "width: expected a number above 0, got 0"),
+        ({"width": 0}, "width: expected a number greater than 0, got 0"),
         ({"width": "1"}, "width: .* got '1'"),
         ({"divisor": 0}, "divisor: .* got 0"),
         ({"head_filters": 0}, "head_filters: .* got 0"),

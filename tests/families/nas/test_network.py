@@ -169,7 +169,7 @@ def test_filter_scale_multiplies_the_filters(scale: float, filters: int) -> None
 
 @pytest.mark.parametrize("scale", [0, -1, float("inf"), float("nan"), "1", True, None])
 def test_bad_filter_scales(scale: Any) -> None:
-    with pytest.raises(InvalidSettings, match="filter_scale: expected a number above 0"):
+    with pytest.raises(InvalidSettings, match=r"^filter_scale: expected a .*number"):
         ChainNetworkSettings(filter_scale=scale)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nas_gym import InvalidSettings, published
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.network import GraphCell, NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201Architecture
 from nas_gym.families.nasnet.network import CellNetworkSettings

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nas_gym import InvalidArchitecture, NASBench201SearchSpace, published
-from nas_gym.data.datasets import data_folder
+from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.search_space import (
     NASBENCH201_OPERATIONS,
     NASBench201Architecture,

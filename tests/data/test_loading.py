@@ -14,15 +14,15 @@ import torch
 import torchvision.datasets
 from PIL import Image
 
-from nas_gym import NASGymError
-from nas_gym.data import datasets
+from nas_gym import InvalidSettings, NASGymError
+from nas_gym.data import loading
 from nas_gym.data.dataset import Dataset, InvalidDataset
-from nas_gym.data.datasets import NAMES, data_folder, load_dataset
+from nas_gym.data.loading import NAMES, data_folder, load_dataset
 
 
 def load(dataset: str, image_size: int | None = None) -> Dataset:
     """As `load_dataset`, without the memory of what was loaded before."""
-    datasets._loaded.cache_clear()
+    loading._loaded.cache_clear()
     return load_dataset(dataset, image_size)
 
 
@@ -88,7 +88,7 @@ def test_image_size_scales_every_image() -> None:
 
 @pytest.mark.parametrize("image_size", [0, -8, 8.0, "8", True])
 def test_a_bad_image_size_is_refused(image_size: Any) -> None:
-    with pytest.raises(InvalidDataset, match=f"image_size: .*{image_size!r}"):
+    with pytest.raises(InvalidSettings, match=f"image_size: .*{image_size!r}"):
         load("digits", image_size)
 
 

@@ -1,4 +1,4 @@
-"""Labelled images by name, from an .npz, or from a folder; with one fixed split. No torch here.
+"""Loads labelled images by name, from an ``.npz``, or from a folder. No torch here.
 
 A data set is held as numpy arrays: images (n, height, width, channels) uint8, labels (n,) int64,
 and the indices of its training, validation and test images. The split is stratified and depends on
@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,16 @@ from typing import Any
 import numpy as np
 
 from nas_gym.data.dataset import Dataset, InvalidDataset, Source, split_of
-from nas_gym.data.files import FOLDER_IMAGE_SIZE, channels_last, read_folder, read_npz
+from nas_gym.data.files import (
+    FOLDER_IMAGE_SIZE,
+    channels_last,
+    read_folder,
+    read_npz,
+    require_room,
+)
 from nas_gym.errors import choices_hint
+from nas_gym.json_text import short_name
+from nas_gym.settings import Size, validated
 
 _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
     "cifar10": ("CIFAR10", {"train": True}, {"train": False}, True),
@@ -33,18 +42,18 @@ _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
 }
 """torchvision's class, its arguments for the training and the test part, and ``flips``."""
 
-
 NAMES = ("digits", *_TORCHVISION)
 """The data sets that are known by name."""
 
 
 def data_folder() -> Path:
-    """Where data sets are looked up and downloaded to: ``NAS_GYM_DATA`` or ~/.cache/nas_gym."""
+    """Return the folder of data sets and tables: ``NAS_GYM_DATA`` or ~/.cache/nas_gym."""
     return Path(os.environ.get("NAS_GYM_DATA") or "~/.cache/nas_gym").expanduser()
 
 
-def load_dataset(dataset: str, image_size: int | None = None) -> Dataset:
-    """A data set by name, from an ``.npz`` file, or from a folder of images.
+@validated
+def load_dataset(dataset: str, image_size: Size | None = None) -> Dataset:
+    """Load a data set by name, from an ``.npz`` file, or from a folder of images.
 
     Args:
         dataset: One of `NAMES`; or the path of an ``.npz`` with ``x_train`` (n, height, width[,
@@ -55,32 +64,28 @@ def load_dataset(dataset: str, image_size: int | None = None) -> Dataset:
             a folder of images.
 
     Raises:
-        InvalidDataset: it is unknown, cannot be had, or is broken.
+        InvalidSettings: an argument has another type, or the size is out of its range.
+        InvalidDataset: the data set is unknown, cannot be had, or is broken.
     """
-    if not isinstance(dataset, str) or not dataset:
-        raise InvalidDataset(
-            f"dataset: expected a name or a path, got {dataset!r}; {choices_hint('', NAMES)}"
-        )
-    if image_size is not None and (type(image_size) is not int or image_size < 1):
-        raise InvalidDataset(f"image_size: expected an integer of at least 1, got {image_size!r}")
     return _loaded(dataset, image_size)
 
 
 @cache
 def _loaded(dataset: str, image_size: int | None) -> Dataset:
-    path = Path(dataset).expanduser()
+    path = Path(os.path.expanduser(dataset))  # Path.expanduser raises for an unknown user
     if dataset == "digits":
         source = _digits()
     elif dataset in _TORCHVISION:
         source = _named(dataset)
     elif dataset.endswith(".npz"):
         source = read_npz(path)
-    elif path.is_dir():
+    elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
         source = read_folder(path, image_size or FOLDER_IMAGE_SIZE)
     else:
+        name = short_name(dataset)
         raise InvalidDataset(
-            f"dataset: {dataset!r} is no data set's name, no .npz file and no folder; "
-            f"{choices_hint(dataset, NAMES)}, a path ending in .npz, or a folder of images"
+            f"dataset: {name!r} is no data set's name, no .npz file and no folder; "
+            f"{choices_hint(name, NAMES)}, a path ending in .npz, or a folder of images"
         )
     if image_size is not None and source.images.shape[1:3] != (image_size, image_size):
         source = _resized(source, image_size)
@@ -88,7 +93,7 @@ def _loaded(dataset: str, image_size: int | None) -> Dataset:
 
 
 def _digits() -> Source:
-    """scikit-learn's copy of UCI's handwritten digits: 1,797 images of 8x8, 17 grey levels."""
+    """Load scikit-learn's copy of UCI's digits: 1,797 images of 8x8 in 17 grey levels."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -97,7 +102,7 @@ def _digits() -> Source:
 
 
 def _named(name: str) -> Source:
-    """One of torchvision's: ``<name>.npz`` in the data folder, or torchvision's own files."""
+    """Load ``<name>.npz`` from the data folder, or torchvision's own files."""
     folder = data_folder()
     if (folder / f"{name}.npz").is_file():
         return read_npz(folder / f"{name}.npz", flips=_TORCHVISION[name][3])
@@ -127,12 +132,14 @@ def _named(name: str) -> Source:
 
 
 def _resized(source: Source, size: int) -> Source:
-    """The same images, scaled."""
+    """Return the same images, scaled."""
     from PIL import Image, ImageOps
 
-    images = np.empty((*source.images.shape[:1], size, size, source.images.shape[-1]), np.uint8)
-    for place, channel in np.ndindex(len(images), images.shape[-1]):
+    number, channels = len(source.images), source.images.shape[-1]
+    require_room(number, size, channels)
+    images = np.empty((number, size, size, channels), np.uint8)
+    for place, channel in np.ndindex(number, channels):
         plane = Image.fromarray(source.images[place, :, :, channel])
         fitted = ImageOps.fit(plane, (size, size), Image.Resampling.BILINEAR)
         images[place, :, :, channel] = np.asarray(fitted)
-    return Source(images, source.labels, source.test_from, source.classes, source.flips)
+    return replace(source, images=images)

@@ -1,0 +1,368 @@
+"""Does any malformed input end in a traceback, a hang or a kill? Thousands of them, from a seed.
+
+    python examples/benchmarks/fuzz.py --inputs 5000
+
+Command lines, files and Python calls (`fuzzing`) run one by one, each in a process of its own
+whose memory, files and time are limited; it is forked from this one, in which everything is
+imported. An input fails if it ends otherwise than with exit code 0, 1, 2 or 130 and at most one
+line that says what is wrong, takes over 20 s, or changes a file that it only had to read. The
+failures are printed by kind; ``--only NUMBER`` repeats one of them, and shows what it prints.
+
+Linux only. It takes some ten minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import gymnasium as gym
+import numpy as np
+import torch
+
+import nas_gym
+from nas_agents.catalogue.entries import AGENTS
+from nas_agents.catalogue.environments import registered_search_spaces
+from nas_agents.cli.main import main as nas_gym_command
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
+from nas_gym.architecture import published_architectures
+from nas_gym.errors import NASGymError
+from nas_gym.families.nasbench201.digits_bench import digits_bench_table
+from nas_gym.store.store import Store
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from examples.benchmarks.fuzzing.files import FIFO, FOLDER, Files, Samples
+from examples.benchmarks.fuzzing.inputs import Input, make_input
+
+TIMEOUT = 20.0
+MEMORY = 3 * 2**30
+FILE_SIZE = 2**28
+FINE = (0, 1, 2, 130)
+MISUSE = re.compile("unexpected keyword|positional argument|required keyword|multiple values")
+"""A TypeError of a call that Python itself refuses."""
+MAY_CHANGE = re.compile(r"(-wal|-shm|-journal|lock|\.part|run/settings.json)$")
+"""Files that readers may change. A run's settings.json says what was asked for last, even if the
+run could not be resumed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an input ended."""
+
+    number: int
+    input: Input
+    seconds: float
+    wrong: str
+    """The kind of failure; "" if it is none."""
+    output: str
+
+    def __str__(self) -> str:
+        last = (self.output.strip().splitlines() or [""])[-1]
+        return f"{self.input.kind}: {str(self.input)[:300]}\n  {last[:200]}"
+
+
+# Samples -----------------------------------------------------------------------------------------
+
+
+def make_samples(folder: Path, searches: Iterable[str] = ("random", "ppo", "enas")) -> Samples:
+    """Return valid runs, which are searched for in ``folder``, and valid architectures."""
+    spaces = registered_search_spaces()
+    rng = np.random.default_rng(0)
+    architectures = [space.decode(space.sample(rng)).to_dict() for space in spaces.values()]
+    runs = {name: _searched(name, folder / name) for name in searches}
+    return Samples(runs, architectures, list(published_architectures()), list(spaces), list(AGENTS))
+
+
+SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("nas_gym/NASNet-v0", {"blocks": 1, "filters": 2, "epochs": 2, "early_stopping": {}}),
+    "ppo": ("nas_gym/DigitsBench-v0", {}),
+    "enas": ("nas_gym/ENASMicro-v0", {"cells": 1, "filters": 2}),
+}
+
+
+def _searched(agent: str, run: Path) -> Files:
+    """Return the files of a run, which is searched for in this process."""
+    env_id, arguments = SEARCHES[agent]
+    search(SearchSettings(env_id, agent, episodes=2, env_arguments=arguments, final=False), run)
+    files = (file for file in run.rglob("*") if file.is_file())
+    return {str(file.relative_to(run)): file.read_bytes() for file in files}
+
+
+# One input ---------------------------------------------------------------------------------------
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Make an input's files."""
+    for name, content in files.items():
+        file = folder / name
+        with suppress(FileExistsError, NotADirectoryError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if content == FIFO:
+                os.mkfifo(file)
+            elif content == FOLDER:
+                file.mkdir(exist_ok=True)
+            elif isinstance(content, bytes):
+                file.write_bytes(content)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return a digest of each file that reading must not change."""
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not MAY_CHANGE.search(str(file))
+    }
+
+
+def start(given: Input, folder: Path) -> int:
+    """Start the process of an input; return its id."""
+    for name in ("in", "tmp", "data"):
+        (folder / name).mkdir(parents=True)
+    write_files(folder / "in", given.files)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        _run_child(given, folder)
+    return pid
+
+
+def _run_child(given: Input, folder: Path) -> NoReturn:
+    """Do what an input says in this process, which ends."""
+    code = 99
+    try:
+        os.setsid()
+        os.chdir(folder / "in")
+        os.environ |= {"NAS_GYM_DATA": str(folder / "data"), "TMPDIR": str(folder / "tmp")}
+        tempfile.tempdir = str(folder / "tmp")
+        streams = ("/dev/null", given.output or str(folder / "out"), str(folder / "err"))
+        for number, name in enumerate(streams):
+            flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            os.dup2(os.open(name, flags, 0o600), number)
+        sys.stdout = os.fdopen(1, "w")
+        sys.stderr = os.fdopen(2, "w", buffering=1)
+        _limit()
+        code = _perform(given)
+    except BaseException:
+        traceback.print_exc()
+        code = 70
+    finally:
+        with suppress(Exception):
+            sys.stderr.flush()
+            sys.stdout.flush()
+        os._exit(code)
+
+
+def _limit() -> None:
+    """Limit this process's memory, files and time."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+    memory = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_SIZE, FILE_SIZE))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(TIMEOUT), int(TIMEOUT) + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _perform(given: Input) -> int:
+    """Run a command or a call; return the exit code that it has, or would have."""
+    try:
+        if given.command:
+            sys.argv = ["nas-gym", *given.command]
+            nas_gym_command()
+        else:
+            exec(given.code, _names())
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except (NASGymError, gym.error.Error) as error:
+        print(f"nas-gym: error: {' '.join(ascii(str(error)).split())}", file=sys.stderr)
+        return 2
+    except TypeError as error:
+        if MISUSE.search(str(error)):
+            return 2
+        raise
+    return 0
+
+
+def _names() -> dict[str, object]:
+    """Return the names that calls use."""
+
+    def deep() -> list[object]:
+        nested: list[object] = []
+        for _ in range(3_000):
+            nested = [nested]
+        return nested
+
+    names = {name: getattr(nas_gym, name) for name in nas_gym.__all__}
+    names |= {"gym": gym, "np": np, "nas_gym": nas_gym, "Store": Store, "deep": deep}
+    return {**names, "space": nas_gym.NASBench201SearchSpace(), "evaluator": digits_bench_table()}
+
+
+# All of them -------------------------------------------------------------------------------------
+
+
+def run_inputs(
+    inputs: Iterable[tuple[int, Input]], folder: Path, jobs: int = 1, timeout: float = TIMEOUT
+) -> Iterator[Outcome]:
+    """Yield the outcome of each input, ``jobs`` of which run at a time."""
+    waiting = iter(inputs)
+    running: dict[int, tuple[int, Input, Path, dict[str, str], float]] = {}
+    while True:
+        while len(running) < jobs and (following := next(waiting, None)) is not None:
+            number, given = following
+            own = folder / f"{number}"
+            pid = start(given, own)
+            running[pid] = (number, given, own, digests_of(given), time.monotonic())
+        if not running:
+            return
+        for pid, (number, given, own, before, began) in list(running.items()):
+            seconds = time.monotonic() - began
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended == 0 and seconds < timeout:
+                continue
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # workers that it left behind, too
+            if ended == 0:
+                os.waitpid(pid, 0)
+            del running[pid]
+            code = None if ended == 0 else os.waitstatus_to_exitcode(status)
+            yield _outcome(number, given, own, before, seconds, code)
+            shutil.rmtree(own, ignore_errors=True)
+        time.sleep(0.002)
+
+
+def digests_of(given: Input) -> dict[str, str]:
+    """Return the digests of an input's files as they were made."""
+    return {
+        name: hashlib.sha256(content).hexdigest()
+        for name, content in given.files.items()
+        if isinstance(content, bytes) and not MAY_CHANGE.search(name)
+    }
+
+
+def _outcome(
+    number: int,
+    given: Input,
+    folder: Path,
+    before: dict[str, str],
+    seconds: float,
+    code: int | None,
+) -> Outcome:
+    """Return how an input ended, from its exit code (None: it was killed) and its files."""
+    errors = "".join(
+        file.read_text(encoding="utf-8", errors="backslashreplace")
+        for file in [folder / "err", *sorted((folder / "tmp").glob("nas-gym-*"))]
+        if file.is_file()
+    )
+    wrong = _complaint(given, errors, code)
+    if not wrong and _only_reads(given, code):
+        after = digests(folder / "in")
+        harmed = [name for name, digest in before.items() if after.get(name) != digest]
+        wrong = f"harmed {harmed[0]}" if harmed else ""
+    return Outcome(number, given, seconds, wrong, errors)
+
+
+def _only_reads(given: Input, code: int | None) -> bool:
+    """Return whether an input must leave its files as they are."""
+    if given.command[:1] == ["search"]:
+        return code == 2
+    return bool(given.command) and given.command[:2] not in (
+        ["store", "merge"],
+        ["store", "export"],
+    )
+
+
+def _complaint(given: Input, errors: str, code: int | None) -> str:
+    """Return what is wrong with an end; "" if nothing is."""
+    if code is None:
+        return "hangs"
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    if code not in FINE or "Traceback" in errors:
+        return f"{_exception(errors)} (exit code {code})"
+    lines = errors.splitlines()
+    if "\x1b" in errors:
+        return "terminal codes in an error"
+    if code == 2 and given.command and not (lines and lines[-1].startswith("nas-gym: error: ")):
+        return f"not one line: {lines[-1] if lines else ''}"
+    return ""
+
+
+def _exception(errors: str) -> str:
+    """Return the last exception's type, and where in the project it was raised."""
+    frames = re.findall(r'File "[^"]*?((?:nas_gym|nas_agents)/[^"]+)", line (\d+)', errors)
+    kinds = re.findall(r"^([\w.]+(?:Error|Exception|Warning|Invalid\w*|Interrupt))\b", errors, re.M)
+    place = ":".join(frames[-1]) if frames else "?"
+    return f"{kinds[-1] if kinds else 'an unknown end'} at {place}"
+
+
+def report(failures: list[Outcome], number: int, seed: int) -> None:
+    """Print the failures by kind, with the shortest input of each."""
+    by_kind: dict[str, list[Outcome]] = defaultdict(list)
+    for failure in failures:
+        by_kind[failure.wrong].append(failure)
+    for wrong, alike in sorted(by_kind.items(), key=lambda item: -len(item[1])):
+        shortest = min(alike, key=lambda outcome: len(str(outcome.input)))
+        print(f"- {len(alike)} x {wrong}\n  {shortest}\n  --seed {seed} --only {shortest.number}")
+    print(f"{number} inputs, {len(failures)} failures of {len(by_kind)} kinds")
+
+
+def prepare() -> None:
+    """Limit this process, which others are forked from, to one thread and no accelerator."""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "", "SDL_VIDEODRIVER": "dummy"}
+    torch.set_num_threads(1)
+    _names()
+
+
+def main() -> None:
+    """Try all inputs, and print the failures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--inputs", type=int, default=5000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds of one input")
+    parser.add_argument("--only", type=int, help="repeat this input alone, and show its output")
+    given = parser.parse_args()
+    prepare()
+    last = given.first + given.inputs
+    numbers = [given.only] if given.only is not None else [*range(given.first, last)]
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
+        folder = Path(name)
+        samples = make_samples(folder / "samples")
+        inputs = ((number, make_input(given.seed, number, samples)) for number in numbers)
+        failures = []
+        for done, outcome in enumerate(
+            run_inputs(inputs, folder, given.jobs, given.timeout), start=1
+        ):
+            if outcome.wrong:
+                failures.append(outcome)
+                print(f"{outcome.number}: {outcome.wrong}\n  {outcome}", flush=True)
+            if given.only is not None:
+                print(outcome.input, outcome.input.files, outcome.output, sep="\n")
+            if done % 250 == 0:
+                print(f"{done} inputs, {len(failures)} failures", file=sys.stderr, flush=True)
+        report(failures, len(numbers), given.seed)
+    if failures:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Latency of a network, measured."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from nas_gym.architecture import Architecture
+from nas_gym.networks.base import ImageShape, NetworkSettings, build_network
+from nas_gym.networks.costs import evaluating, images_of, weightless_network
+from nas_gym.networks.devices import cpu_threads, resolve_device, synchronize
+from nas_gym.networks.limits import require_memory
+from nas_gym.settings import Size, settings
+
+
+@settings
+class LatencySettings:
+    """How latency is measured; the defaults are MnasNet's batch of one image on one thread.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    device: str | None = None
+    """"auto", "cpu", "cuda", "cuda:N" or "mps"; default: the network's."""
+    batch_size: Size = 1
+    """Images per batch."""
+    threads: Annotated[int, Ge(1), Le(1024)] = 1
+    """Threads of a CPU."""
+    warmup: Annotated[int, Ge(0), Le(2**16)] = 5
+    """Batches before the first measured one."""
+    repeats: Size = 20
+    """Measured batches."""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Duration of inference, in seconds per batch."""
+
+    seconds: float
+    """The median."""
+    spread: float
+    """The interquartile range."""
+    device: torch.device
+
+
+def measure_latency(
+    subject: Architecture | nn.Module,
+    image_shape: ImageShape,
+    settings: LatencySettings | None = None,
+    network_settings: NetworkSettings | None = None,
+) -> Latency:
+    """Measure the latency of a network in float32, its images already on the device.
+
+    The result holds for this machine under its present load. The network stays where and as it was,
+    and so do torch's random numbers.
+
+    Args:
+        subject: A network, or an architecture, whose network is built on the CPU.
+        image_shape: Of the images.
+        settings: How to measure.
+        network_settings: Of an architecture's network; default: those of its family.
+
+    Raises:
+        InvalidSettings: the device does not exist here, the images or the states of the network do
+            not fit into the memory, or as `nas_gym.networks.build_network`.
+        InvalidArchitecture: as `nas_gym.networks.build_network`.
+    """
+    settings = settings or LatencySettings()
+    network = subject
+    if isinstance(network, Architecture):
+        _require_memory_for_states(network, image_shape, settings.batch_size, network_settings)
+        with torch.random.fork_rng([]):
+            network = build_network(network, image_shape, network_settings)
+        network.to(memory_format=torch.channels_last)
+    device = next(network.parameters()).device
+    if settings.device is not None and resolve_device(settings.device) != device:
+        device = resolve_device(settings.device)
+        network = copy.deepcopy(network).to(device)
+
+    images = images_of(image_shape, settings.batch_size, device)
+    images = images.to(memory_format=torch.channels_last)
+    with cpu_threads(settings.threads), torch.inference_mode(), evaluating(network):
+        for _ in range(settings.warmup):
+            network(images)
+        times = [_seconds(network, images) for _ in range(settings.repeats)]
+    quarter, median, three_quarters = np.percentile(times, (25, 50, 75)).tolist()
+    return Latency(median, three_quarters - quarter, device)
+
+
+def _seconds(network: nn.Module, images: Tensor) -> float:
+    """Return the seconds of one pass; the device is idle before it and after it."""
+    synchronize(images.device)
+    started = time.perf_counter()
+    network(images)
+    synchronize(images.device)
+    return time.perf_counter() - started
+
+
+class _LargestTensor(TorchDispatchMode):
+    """Records the size in bytes of the largest tensor that an operation returns within it."""
+
+    num_bytes = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if isinstance(output, Tensor):
+            self.num_bytes = max(self.num_bytes, output.nbytes)
+        return output
+
+
+def _require_memory_for_states(
+    architecture: Architecture,
+    image_shape: ImageShape,
+    batch_size: int,
+    settings: NetworkSettings | None,
+) -> None:
+    """Raise `TooLarge` if the largest state, beside its input of the same size, does not fit."""
+    network = weightless_network(architecture, image_shape, settings)
+    with torch.no_grad(), evaluating(network), _LargestTensor() as largest:
+        network(images_of(image_shape, batch_size, torch.device("meta")))
+    require_memory("latency", 2 * largest.num_bytes)

@@ -1,0 +1,157 @@
+"""Reads the tables that ``nas-gym table build`` recorded. No torch here."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_gym.errors import NASGymError
+from nas_gym.json_text import read_json_text
+from nas_gym.search_spaces import SearchSpace
+from nas_gym.settings import LARGEST, Seed, validated
+from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays
+from nas_gym.tables.table import (
+    NOT_RECORDED,
+    STATUSES,
+    ChoicesIndex,
+    RowIndex,
+    Table,
+    with_not_recorded,
+)
+
+BUILT_VERSION = 1
+"""Version of the tables that ``nas-gym table build`` writes; others are refused."""
+
+
+@validated
+def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None) -> Table:
+    """Read what ``nas-gym table build`` recorded of a search space.
+
+    Args:
+        path: The ``.npz`` file.
+        search_space: The search space that was recorded.
+        seed: A run's seed: of each architecture, training number ``seed`` modulo the number of
+            trainings is looked up; default: the mean of all.
+
+    Raises:
+        InvalidSettings: the seed is not an integer from 0 on.
+        InvalidTable: the file is broken, of another version, or of another search space.
+    """
+    arrays = read_arrays(path, _BUILT, optional=["latency"])
+    if arrays["version"].shape != () or arrays["version"].tolist() != BUILT_VERSION:
+        raise InvalidTable(
+            f"table: {path} is of version {arrays['version']}; this nas_gym reads version "
+            f"{BUILT_VERSION}; build it again"
+        )
+    made = _made(path, arrays["made"])
+    if made.get("search_space") != search_space.name:
+        raise InvalidTable(
+            f"table: {path} was recorded in the search space {made.get('search_space')!r}; "
+            f"expected {search_space.name!r}"
+        )
+    _check_built(f"table: {path}", made, arrays)
+    chosen = slice(None)
+    if seed is not None:
+        chosen = slice(seed % made["seeds"], seed % made["seeds"] + 1)
+    index = ChoicesIndex(search_space, arrays["row_of"], made["rows"], f"table: {path}")
+    return _built(path.stem, index, made, arrays, chosen)
+
+
+def _made(path: Path, text: NDArray[Any]) -> dict[str, Any]:
+    """Return what a built table says of how it was made."""
+    made: Any = None
+    with suppress(NASGymError):
+        made = read_json_text(text.item() if text.shape == () else "")
+    if not isinstance(made, dict):
+        raise InvalidTable(f"table: {path} does not say how it was made; {_BUILD_AGAIN}")
+    training = made.get("training")
+    trained = training if isinstance(training, dict) else {}
+    least = {"rows": 1, "seeds": 1, "validation_images": 1, "test_images": 1}
+    _require_integers(f"table: {path}: made", made, least)
+    _require_integers(f"table: {path}: made: training", trained, {"seed": 0, "epochs": 1})
+    return made
+
+
+def _require_integers(where: str, facts: Mapping[str, Any], least: Mapping[str, int]) -> None:
+    for name, lowest in least.items():
+        value = facts.get(name)
+        if type(value) is not int or not lowest <= value <= LARGEST:
+            raise InvalidTable(
+                f"{where}: {name} is {reprlib.repr(value)}; expected an integer of at least "
+                f"{lowest}; {_BUILD_AGAIN}"
+            )
+
+
+def _check_built(where: str, made: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse arrays of another kind than recording writes; -1 stands for an unknown number."""
+    rows, seeds, epochs = made["rows"], made["seeds"], made["training"]["epochs"]
+    images, tested = made["validation_images"], made["test_images"]
+    columns = {
+        "status": Column("U", (rows, seeds), valid=STATUSES),
+        "validation_right": Column("iu", (rows, seeds, epochs), lowest=-1, highest=images),
+        "test_right": Column("iu", (rows, seeds), lowest=-1, highest=tested),
+        "seconds": Column("iuf", (rows, seeds)),
+        "parameters": Column("iu", (rows,), lowest=-1),
+        "multiply_adds": Column("iu", (rows,), lowest=-1),
+    }
+    if "latency" in arrays:
+        columns["latency"] = Column("iuf", (rows, seeds), unknown=True)
+    check_columns(where, arrays, columns, _BUILD_AGAIN)
+    last = np.where(arrays["status"] == "ok", arrays["validation_right"][..., -1], 0)
+    Column("iu", (rows, seeds)).check(
+        f"{where}: validation_right of the last epoch, where the status is ok,", last, _BUILD_AGAIN
+    )
+
+
+_BUILD_AGAIN = "build it again"
+_BUILT = (
+    "version",
+    "made",
+    "row_of",
+    "status",
+    "validation_right",
+    "test_right",
+    "seconds",
+    "parameters",
+    "multiply_adds",
+)
+
+
+def _built(
+    name: str,
+    index: RowIndex,
+    made: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    seeds: slice,
+) -> Table:
+    """Return the table of some of the seeds, (S,): of several, the mean, if none of them failed."""
+    of_seeds = arrays["status"][:, seeds]
+    status = of_seeds[:, 0].copy()
+    for later in of_seeds.T[1:]:
+        status = np.where(status == "ok", later, status)
+    right = _counts(arrays["validation_right"][:, seeds])
+    tested, latency = _counts(arrays["test_right"][:, seeds]), arrays.get("latency")
+    return Table(
+        name=name,
+        index=index,
+        facts={"table": name, "made": made, "seeds": [seeds.start, seeds.stop]},
+        status=with_not_recorded(status, NOT_RECORDED),
+        curves=with_not_recorded(right.mean(axis=1) / made["validation_images"], np.nan),
+        seconds=with_not_recorded(arrays["seconds"][:, seeds].mean(axis=1, dtype=np.float64), 0.0),
+        parameters=with_not_recorded(_counts(arrays["parameters"]), np.nan),
+        multiply_adds=with_not_recorded(_counts(arrays["multiply_adds"]), np.nan),
+        test=with_not_recorded(tested.mean(axis=1) / made["test_images"], np.nan),
+        seed=made["training"]["seed"] + (seeds.start or 0),
+        latency=None if latency is None else with_not_recorded(latency[:, seeds].mean(1), np.nan),
+    )
+
+
+def _counts(column: NDArray[Any]) -> NDArray[np.float64]:
+    """Return numbers with NaN in place of -1."""
+    return np.where(column < 0, np.nan, column.astype(np.float64))

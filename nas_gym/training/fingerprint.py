@@ -1,0 +1,119 @@
+"""Fingerprints: digests of everything but the architecture that can change an evaluation.
+
+The code of the networks counts: the qualified name of the function or class that builds them, its
+source, and the source of the module that it is in. Comments and docstrings do not count, and other
+modules that it imports do not either: `RECIPE` stands for those of nas_gym.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from types import FunctionType
+from typing import Any
+
+from nas_gym.architecture import Architecture
+from nas_gym.family import family_of, registered_families
+
+RECIPE = 3
+"""Version of nas_gym's training: raised whenever its code builds, trains or validates differently
+under the same settings."""
+
+_LIBRARIES = ("torch.", "builtins", "abc", "typing", "nas_gym.networks.")
+"""Prefixes of the names of modules whose code does not count."""
+_digests: dict[int, tuple[object, str]] = {}
+"""By the id of a builder, which stays its own as long as it is kept here."""
+
+
+def digest(**facts: object) -> str:
+    """Return 32 hexadecimal digits that follow from the recipe and from JSON-able facts."""
+    text = json.dumps({"recipe": RECIPE, **facts}, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def builder_digests(part: str, architecture_type: type[Architecture] | None) -> dict[str, str]:
+    """Return the digest of what builds a family's networks, by the family's name.
+
+    Args:
+        part: "network" or "supernet".
+        architecture_type: The architectures to be built; None for those of all registered
+            families.
+    """
+    families = registered_families()
+    if architecture_type is not None:
+        family = family_of(architecture_type)
+        families = () if family is None else (family,)
+    builders = {family.name: family.part(part) for family in families}
+    return {name: code_digest(builder) for name, builder in builders.items() if builder is not None}
+
+
+def code_digest(builder: Callable[..., Any]) -> str:
+    """Return a digest of a function's, a class's or a callable object's code and parameters."""
+    if id(builder) not in _digests:
+        text = "\n".join(_facts_of(builder))
+        code = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+        _digests[id(builder)] = (builder, code)
+    return _digests[id(builder)][1]
+
+
+def _facts_of(builder: Any) -> Iterator[str]:
+    """Yield texts that say together what a builder does."""
+    if isinstance(builder, functools.partial):
+        yield _text((builder.args, builder.keywords))
+        yield from _facts_of(builder.func)
+    elif isinstance(builder, type):
+        for base in builder.__mro__:
+            if not base.__module__.startswith(_LIBRARIES):
+                yield from _facts_of_code(base, [*vars(base).values()])
+    elif inspect.isfunction(inspect.unwrap(builder)):
+        yield from _facts_of_code(inspect.unwrap(builder), [inspect.unwrap(builder)])
+    elif inspect.ismethod(builder):
+        yield from _facts_of(builder.__self__)
+        yield from _facts_of(builder.__func__)
+    else:
+        yield _text(getattr(builder, "__dict__", None))
+        yield from _facts_of(type(builder))
+
+
+def _facts_of_code(named: Any, members: list[Any]) -> Iterator[str]:
+    """Yield the name, the source of the module, and the source of functions with their cells."""
+    yield named.__qualname__
+    if named.__module__ not in ("__main__", "__mp_main__"):  # one module by two names
+        yield named.__module__
+    yield _source(sys.modules.get(named.__module__))
+    for function in members:
+        if isinstance(function, FunctionType):
+            code = function.__code__
+            yield _source(function) or _text((code.co_code, code.co_names, code.co_consts))
+            cells = [cell.cell_contents for cell in function.__closure__ or ()]
+            yield _text((function.__defaults__, function.__kwdefaults__, cells))
+
+
+def _source(of: Any) -> str:
+    """Return the source of a module or a function without comments; "" where there is none."""
+    try:
+        source = inspect.getsource(of)
+    except (OSError, TypeError, SyntaxError):  # made by exec, or typed at a prompt
+        return ""
+    try:
+        return ast.unparse(_WithoutDocstrings().visit(ast.parse(textwrap.dedent(source))))
+    except (SyntaxError, RecursionError):  # a lambda in the middle of a line
+        return source
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+def _text(value: object) -> str:
+    """Return the representation of a value, without addresses, which differ between processes."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

@@ -1,0 +1,150 @@
+"""`NetworkTrainer`: builds a network on the device, trains it, and measures its accuracy.
+
+The recipe is NASNet's for children (Zoph et al. 2018, appendix A): SGD with momentum, weight decay,
+a cosine learning rate of one period, random crops and mirror images. Data, augmentation, loss and
+accuracy stay on the device; Python waits for it at the end of an epoch only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nas_gym.architecture import Architecture
+from nas_gym.data.batches import DeviceDataset
+from nas_gym.data.dataset import Dataset, Indices, part_of
+from nas_gym.errors import require
+from nas_gym.networks import ChildNetwork, ImageShape, build_network
+from nas_gym.networks.devices import resolve_device
+from nas_gym.training.devices import autocast, autocast_dtype, keep_freed_memory
+from nas_gym.training.failures import Diverged
+from nas_gym.training.seeds import isolated
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import TrainingSteps
+from nas_gym.training.validation import accuracy_on
+
+EVALUATION_PIXELS = 2**20
+"""Number of pixels, over all images, in a batch of validation: 1,024 images of 32x32."""
+
+
+class NetworkTrainer:
+    """Trains networks on one data set, on one device, under one `TrainingSettings`.
+
+    Args:
+        dataset: The images. The test split is touched by `test_accuracy` alone.
+        settings: How a network is built and trained.
+        device: "auto" takes CUDA, then MPS, then the CPU.
+        final: Train on all images of the training and the validation split together, for a network
+            that is tested afterwards, instead of validating on the latter.
+
+    Raises:
+        InvalidSettings: the device does not exist here, ``cuda_graphs`` is set on another device
+            than CUDA, or ``crop_padding`` is larger than the images.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: TrainingSettings,
+        device: str = "auto",
+        final: bool = False,
+    ) -> None:
+        self.dataset, self.settings = dataset, settings
+        self.device = resolve_device(device)
+        require(
+            not settings.cuda_graphs or self.device.type == "cuda",
+            f"cuda_graphs: expected a CUDA device, but children train on {self.device}",
+        )
+        keep_freed_memory(self.device)
+        _, height, width, channels = dataset.images.shape
+        self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
+        self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
+        self._augmentation = settings.augmentation(dataset, final)
+        self._known = part_of(dataset.train, dataset.labels, settings.data_fraction)
+        if final:
+            self._known = np.concatenate([dataset.train, dataset.validation])
+        self._train = self._on_device(self._known, self._augmentation.padding)
+        self._validation = None if final else self._on_device(dataset.validation)
+        self.batch_size = min(settings.batch_size, len(self._train))
+        self.steps_per_epoch = len(self._train) // self.batch_size
+        self._evaluation_batch = max(self.batch_size, EVALUATION_PIXELS // (height * width))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        keep_freed_memory(self.device)  # for the whole process, and this is another one
+
+    def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
+        return DeviceDataset(self.dataset, indices, self._known, self.device, padding)
+
+    @property
+    def batch_norm_momentum(self) -> float:
+        """The weight of a batch in batch normalization's running statistics.
+
+        A short training moves the weights faster than the usual 0.1 lets the statistics follow.
+        """
+        if self.settings.batch_norm_momentum is not None:
+            return self.settings.batch_norm_momentum
+        quarter = self.settings.epochs * self.steps_per_epoch / 4
+        return float(max(0.1, 1 - 0.01 ** (1 / max(1.0, quarter))))
+
+    def isolated(self, seed: int) -> AbstractContextManager[None]:
+        """Return a context whose random numbers follow from ``seed``; see `seeds.isolated`."""
+        return isolated(seed, self.device, self.image_shape.height)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context in which a network computes in the trainer's precision."""
+        return autocast(self.device, self.autocast_dtype)
+
+    def build(self, architecture: Architecture) -> ChildNetwork:
+        """Build a network on the trainer's device, with weights from torch's global generator."""
+        network = build_network(architecture, self.image_shape, self.settings.network)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = self.batch_norm_momentum
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def fit(self, network: ChildNetwork) -> Iterator[float]:
+        """Train a network; yield its validation accuracy after each epoch (NaN if ``final``).
+
+        Raises:
+            Diverged: the loss of an epoch is not finite, or the logits after it are not.
+        """
+        num_steps = self.settings.epochs * self.steps_per_epoch
+        generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
+        train = TrainingSteps(network, self.settings, self.device, self.autocast)
+        for epoch in range(self.settings.epochs):
+            network.train()
+            order = torch.randperm(len(self._train), generator=generator, device=self.device)
+            batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
+            total = torch.zeros((), device=self.device)
+            for step, chosen in enumerate(batches, start=epoch * self.steps_per_epoch):
+                images, labels = self._train.augmented_batch(chosen, self._augmentation, generator)
+                total += train.step(images, labels, step / num_steps)
+            if not math.isfinite(total.item()):
+                raise Diverged(f"the loss is {total.item()} in epoch {epoch + 1}")
+            yield (
+                math.nan if self._validation is None else self._accuracy(network, self._validation)
+            )
+
+    def test_accuracy(self, network: ChildNetwork) -> float:
+        """Return the accuracy on the test split, in [0, 1]: for a final network, once.
+
+        Raises:
+            Diverged: the logits are not finite.
+        """
+        return self._accuracy(network, self._test)
+
+    @cached_property
+    def _test(self) -> DeviceDataset:
+        return self._on_device(self.dataset.test)
+
+    def _accuracy(self, network: ChildNetwork, data: DeviceDataset) -> float:
+        batches = torch.arange(len(data), device=self.device).split(self._evaluation_batch)
+        return accuracy_on(network, data, batches, self.autocast())

@@ -1,0 +1,187 @@
+"""`Dispatcher`: gives waiting children to idle workers, one event after the other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from nas_gym.errors import require
+from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.workers.protocol import Answer, Child, Worker, WorkerGone, WorkerLost, WorkersFailed
+from nas_gym.workers.verdicts import Starts
+
+CHECK_SECONDS = 0.5
+"""Seconds between two checks of workers that do not answer."""
+
+
+class Dispatcher:
+    """Workers, and the children that wait for them.
+
+    Args:
+        verdict: Returns the evaluation of a child whose worker gave an exception, or None if the
+            child is to be tried again.
+        learn: Called with each child that succeeded, and its seconds.
+    """
+
+    def __init__(
+        self,
+        verdict: Callable[[Child, BaseException], Evaluation | None],
+        learn: Callable[[Child, float], None],
+    ) -> None:
+        self.workers: list[Worker] = []
+        """Workers that are not gone for good."""
+        self._verdict, self._learn = verdict, learn
+        self._error: WorkersFailed | None = None
+        self._starts = Starts()
+        self._closed, self._open = False, threading.Lock()
+        self._waiting: deque[Child] = deque()
+        self._running: set[Child] = set()
+        self._idle: list[Worker] = []
+        self._next_check = 0.0
+        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="nas_gym pool", daemon=True)
+
+    def start(self, workers: Sequence[Worker]) -> None:
+        """Start the workers, once."""
+        self.workers.extend(workers)
+        for worker in self.workers:
+            self._events.put(partial(self._begin, worker))
+        self._thread.start()
+
+    def add(self, child: Child) -> None:
+        """Put a child into the queue.
+
+        Raises:
+            InvalidSettings: the workers are closed.
+            WorkersFailed: the workers cannot be started, or none is left.
+        """
+        with self._open:
+            require(not self._closed, "workers: they are closed; make new ones")
+            if self._error is not None:
+                raise self._error
+            self._events.put(partial(self._enqueue, child))
+
+    def close(self) -> None:
+        """End the workers; evaluations under way are lost, and their futures cancelled."""
+        with self._open:
+            if not self._closed:
+                self._closed = True
+                self._events.put(None)
+        self._thread.join()
+
+    # Everything below runs in the dispatcher's own thread.
+
+    def _run(self) -> None:
+        try:
+            while (event := self._next_event()) is not None:
+                event()
+        except Exception as error:  # whoever waits for a child must not wait for ever
+            self._break_off(error)
+        try:
+            with ThreadPoolExecutor(max(1, len(self.workers))) as threads:
+                list(threads.map(_end, self.workers))
+        finally:
+            self._give_up(CancelledError("the workers were closed"))
+
+    def _break_off(self, error: Exception) -> None:
+        """Stop evaluating: something went wrong here, not in a worker."""
+        with self._open:
+            self._error = WorkersFailed(f"workers: they cannot go on ({error!r})")
+            self._error.__cause__ = error
+        self._give_up(self._error)
+        while not self._events.empty():
+            event = self._events.get()
+            if event is not None:
+                with suppress(Exception):
+                    event()
+
+    def _next_event(self) -> Callable[[], None] | None:
+        while True:
+            try:
+                return self._events.get(timeout=max(0.0, self._next_check - time.monotonic()))
+            except queue.Empty:
+                for worker in self.workers:
+                    worker.check()
+                self._next_check = time.monotonic() + CHECK_SECONDS
+
+    def _when_done(self, future: Future[Any], follow: Callable[..., None], *args: Any) -> None:
+        """Make ``follow(*args, future)`` an event."""
+        future.add_done_callback(lambda settled: self._events.put(partial(follow, *args, settled)))
+
+    def _begin(self, worker: Worker) -> None:
+        self._when_done(worker.begin(), self._begun, worker)
+
+    def _begun(self, worker: Worker, future: Future[None]) -> None:
+        error = future.exception()
+        if error is None:
+            self._starts.succeeded()
+            self._idle.append(worker)
+            self._assign()
+            return
+        if gone := isinstance(error, WorkerGone):
+            self.workers.remove(worker)
+        else:
+            self._starts.failed()
+        self._error = self._error or self._starts.end_of_all(error, self.workers)
+        if self._error is not None:
+            self._give_up(self._error)
+        elif not gone:
+            self._begin(worker)
+
+    def _enqueue(self, child: Child) -> None:
+        self._waiting.append(child)
+        if self._error is not None:
+            self._give_up(self._error)
+        self._assign()
+
+    def _assign(self) -> None:
+        """Give idle workers the next children."""
+        while self._idle and self._waiting:
+            child = self._waiting.popleft()
+            if not child.begin():
+                continue
+            self._running.add(child)
+            worker = self._idle.pop()
+            self._when_done(worker.evaluate(child), self._done, worker, child)
+
+    def _done(self, worker: Worker, child: Child, future: Future[Answer]) -> None:
+        self._running.discard(child)
+        error = future.exception()
+        if error is not None:
+            evaluation, works = self._verdict(child, error), not isinstance(error, WorkerLost)
+        else:
+            evaluation, works = future.result()
+            if not works:
+                worker.replace()
+            if evaluation.status == "ok":
+                self._learn(child, evaluation.seconds)
+        if works:
+            self._idle.append(worker)
+        else:
+            self._begin(worker)
+        if evaluation is None:
+            self._waiting.appendleft(child)
+        self._assign()  # before the future is settled, so that the worker has no pause
+        if evaluation is not None:
+            child.future.set_result(evaluation)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Answer everything that was asked for with an exception."""
+        for child in (*self._running, *self._waiting):
+            if child.begin():
+                child.future.set_exception(error)
+        self._running.clear()
+        self._waiting.clear()
+
+
+def _end(worker: Worker) -> None:
+    """End a worker; one that cannot be ended keeps no other from its end."""
+    with suppress(Exception):
+        worker.end()

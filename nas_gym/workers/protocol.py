@@ -1,0 +1,135 @@
+"""The workers' protocol: a child that was asked for, a worker, and how a worker is lost."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from nas_gym.architecture import Architecture
+from nas_gym.errors import NASGymError
+from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluator import ChildEvaluator
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+class WorkersFailed(NASGymError):
+    """Workers cannot be started, or not with this evaluator; the message says why."""
+
+
+class WorkerGone(Exception):
+    """A worker died and can never begin again; the message says why, and names the remedy."""
+
+
+class WorkerLost(Exception):
+    """A worker died.
+
+    Args:
+        reason: The cause, in words.
+        blame: Whether its child caused it: True or False, or None if that is unknown.
+        status: Status of the child, if the child caused it.
+        machine: Machine of the worker, where there are several.
+    """
+
+    def __init__(
+        self, reason: str, blame: bool | None, status: Status = "crashed", machine: str = ""
+    ) -> None:
+        super().__init__(reason)
+        self.blame, self.status, self.machine = blame, status, machine
+
+
+@dataclass(eq=False)
+class Child:
+    """An evaluation that was asked for."""
+
+    architecture: Architecture
+    repeat: int
+    pickled: bytes
+    """The architecture as a worker gets it."""
+    future: Future[Evaluation] = field(default_factory=Future)
+    deaths: list[str] = field(default_factory=list)
+    """Machines of its workers that died, perhaps by a cause outside."""
+    started: float | None = None
+    """Time of the first assignment to a worker, by `time.perf_counter`."""
+
+    def begin(self) -> bool:
+        """Note the start; return whether anybody still wants the evaluation."""
+        if self.started is None:
+            if not self.future.set_running_or_notify_cancel():
+                return False
+            self.started = time.perf_counter()
+        return True
+
+
+Answer = tuple[Evaluation, bool]
+"""An evaluation, and whether the worker that made it can go on."""
+
+
+class Worker(ABC):
+    """Evaluates one child at a time; it replaces itself when it dies."""
+
+    @abstractmethod
+    def begin(self) -> Future[None]:
+        """Return a future that is done when the worker is ready.
+
+        It raises `WorkersFailed` if no worker can ever be ready, `WorkerGone` if this one cannot.
+        """
+
+    @abstractmethod
+    def evaluate(self, child: Child) -> Future[Answer]:
+        """Return the future of a child's evaluation, which raises `WorkerLost`."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """End what must not go on; called every `nas_gym.workers.dispatcher.CHECK_SECONDS`."""
+
+    @abstractmethod
+    def replace(self) -> None:
+        """End the process or actor, and start another."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End the process or actor, whatever it does."""
+
+
+def failed_evaluation(
+    evaluator: ChildEvaluator,
+    architecture: Architecture,
+    repeat: int,
+    status: Status,
+    started: float,
+    message: str,
+) -> Evaluation:
+    """Return the evaluation of a child that failed, begun at ``started``."""
+    return Evaluation(
+        status=status,
+        accuracy=0.0,
+        curve=(),
+        seconds=time.perf_counter() - started,
+        seed=evaluator.seed_of(architecture, repeat),
+        fingerprint=evaluator.fingerprint,
+        message=message,
+    )
+
+
+def converted(
+    source: Future[Given],
+    result: Callable[[Given], Made],
+    error: Callable[[BaseException], BaseException],
+) -> Future[Made]:
+    """Return a future with another's result, or its exception, converted."""
+    target: Future[Made] = Future()
+
+    def convert(settled: Future[Given]) -> None:
+        if (raised := settled.exception()) is not None:
+            target.set_exception(error(raised))
+        else:
+            target.set_result(result(settled.result()))
+
+    source.add_done_callback(convert)
+    return target

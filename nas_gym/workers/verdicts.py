@@ -1,0 +1,75 @@
+"""Verdicts: the evaluation of a child whose worker was lost, or another attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.workers.protocol import Child, Worker, WorkerLost, WorkersFailed, failed_evaluation
+
+ATTEMPTS = 3
+"""Number of workers that a child may lose to deaths that may come from outside, before the child is
+blamed for them."""
+STARTS, LATER_STARTS = 5, 100
+"""Number of workers in a row that may die before they are ready: at first, when most likely none
+will ever be, and after one has been, when something from outside must be ending them."""
+
+
+def verdict(
+    evaluator: ChildEvaluator,
+    child: Child,
+    error: BaseException,
+    suspicious: Callable[[Sequence[str]], int],
+) -> Evaluation | None:
+    """Return the evaluation of a child that has none; None if it is to be tried again.
+
+    Args:
+        evaluator: The workers' evaluator.
+        child: The child.
+        error: The exception that its worker gave instead of an evaluation.
+        suspicious: Counts the deaths, of those on these machines, that the child may have caused.
+    """
+    status: Status = "crashed"
+    message = f"{type(error).__name__}: {error}"
+    if isinstance(error, WorkerLost):
+        if error.blame is None:
+            child.deaths.append(error.machine)
+        deaths = suspicious(child.deaths)
+        if error.blame is False or (error.blame is None and deaths < ATTEMPTS):
+            return None
+        status, message = error.status, str(error)
+        message += "" if error.blame else f" ({deaths} times)"
+    assert child.started is not None
+    return failed_evaluation(
+        evaluator, child.architecture, child.repeat, status, child.started, message
+    )
+
+
+class Starts:
+    """Counts workers that ended before they were ready, and ends the pool when that is hopeless."""
+
+    def __init__(self) -> None:
+        self._failed, self._allowed = 0, STARTS
+
+    def succeeded(self) -> None:
+        """Note that a worker is ready."""
+        self._failed, self._allowed = 0, LATER_STARTS
+
+    def failed(self) -> None:
+        """Note that a worker ended before it was ready."""
+        self._failed += 1
+
+    def end_of_all(self, error: BaseException, left: Sequence[Worker]) -> WorkersFailed | None:
+        """Return why no worker can go on, if that is so now that one did not begin."""
+        if isinstance(error, WorkersFailed):
+            return error
+        if not left:
+            return WorkersFailed(f"workers: none is left, since the last one is gone: {error}")
+        if self._failed >= self._allowed:
+            return WorkersFailed(
+                f"workers: {self._failed} of them ended before they were ready ({error}); "
+                "what they printed says why. A script that makes workers needs "
+                '`if __name__ == "__main__":`'
+            )
+        return None

@@ -1,0 +1,115 @@
+"""Ends of commands that go wrong: one line each, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from nas_agents.cli.common import print_table, say
+from nas_agents.cli.errors import OneLineErrors
+from nas_agents.cli.main import app
+
+
+def ends_with(error: BaseException) -> Result:
+    """Return the result of a command that raises ``error``."""
+    program = typer.Typer(cls=OneLineErrors, add_completion=False)
+
+    @program.command()
+    def fails() -> None:
+        raise error
+
+    @program.command()
+    def works() -> None:
+        """Make the program one of several commands."""
+
+    return CliRunner().invoke(program, ["fails"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["shw"], "No such command 'shw'"),
+        (["store"], "Missing command"),
+        (["show"], "Missing argument"),
+        (["show", "NASNet-A", "--cels", "3"], "No such option: --cels"),
+        (["show", "NASNet-A", "--cells", "[/red]"], "'--cells'"),
+        (["search", "a", "b"], "unexpected extra argument"),
+    ],
+)
+def test_a_mistake_in_a_command_line_is_one_line(arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert result.stderr.startswith("nas-gym: error: ")
+    assert says in result.stderr
+    assert "--help`" in result.stderr
+
+
+def test_no_command_shows_help() -> None:
+    result = CliRunner().invoke(app, [])
+    assert result.exit_code == 0
+    assert "compare" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ZeroDivisionError("[/red]\nx"), RecursionError(), MemoryError(), EOFError(), OSError(2, "")],
+)
+def test_a_bug_is_one_line_and_a_file(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = ends_with(error)
+    [file] = tmp_path.iterdir()
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (70, "", 1)
+    assert result.stderr.startswith("nas-gym: a bug in nas-gym: ")
+    assert type(error).__name__ in result.stderr
+    assert str(file) in result.stderr
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("nas-gym fails\n")
+    assert "Traceback (most recent call last)" in text
+
+
+def test_a_bug_is_one_line_without_room_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc/nothing")
+    result = ends_with(ZeroDivisionError())
+    assert (result.exit_code, result.stderr.count("\n")) == (70, 1)
+
+
+def test_an_interrupt_is_130() -> None:
+    assert ends_with(KeyboardInterrupt()).exit_code == 130
+
+
+def test_a_full_disk_is_one_line() -> None:
+    result = ends_with(OSError(28, "No space left on device"))
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "cannot be written: No space left" in result.stderr
+
+
+def test_a_reader_that_has_had_enough_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        with pytest.raises(SystemExit) as end:
+            app(["presets"])
+    assert end.value.code == 1
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "output", [say, lambda text: print_table(("head",), [[text]])], ids=["say", "print_table"]
+)
+def test_text_from_outside_is_neither_markup_nor_codes(
+    output: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    output("[/red] :smile: \x1b[31m\udc80 é")
+    assert r"[/red] :smile: \x1b[31m\udc80 é" in capsys.readouterr().out
