@@ -360,6 +360,16 @@ def test_on_cuda_it_repeats_and_goes_on(digits: Dataset) -> None:
     assert {e.status for e in other.evaluate(sampler()(3))} == {"ok"}
 
 
+@pytest.mark.parametrize("damage", [{}, {"supernet": {}}, {"optimizer": 3}, {"epoch": None}])
+def test_a_damaged_state_gives_one_line(damage: dict[str, Any], digits: Dataset) -> None:
+    evaluator = shared(digits)
+    state = {**evaluator.state_dict(), **damage} if damage else {}
+    if "epoch" in damage:
+        del state["history"]
+    with pytest.raises(InvalidSettings, match=r"^shared weights: the state is damaged"):
+        evaluator.load_state_dict(state)
+
+
 def test_flattened_parameters_are_views_of_one_tensor() -> None:
     """In the network's own layout; a step of the one tensor is a step of them all."""
     torch.manual_seed(0)
