@@ -113,14 +113,15 @@ class NASEnv(gym.Env[Observation, np.int64]):
         """
         if seed is not None:
             super().reset(seed=seed)
-        stage = self.search_space.stage(self.budget.asked)
+        stage = self.search_space.stage(self.memory.budget.asked)
         prefix = checked_prefix(stage, options) if options else ()
 
         self._stage = stage
-        self._step = 0
+        self._step = len(prefix)
         self._observation.fill(0)
-        for choice in prefix:
-            self._record(choice)
+        if options:
+            self._choices[: self._step] = prefix
+            self._observation[: self._step] = np.add(prefix, 1)
         self._rules = stage.rules(self._choices, self._step)
         self._started = True
         if self.render_mode == "human":
@@ -138,21 +139,18 @@ class NASEnv(gym.Env[Observation, np.int64]):
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
         choice, invalid = self._rules.resolve(checked_action(action))
 
-        self._record(choice)
-        self._rules = rules = self._stage.rules(self._choices, self._step)
+        step = self._step
+        self._choices[step] = choice
+        self._observation[step] = choice + 1
+        self._step = step = step + 1
+        self._rules = rules = self._stage.rules(self._choices, step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
 
-        terminated = self._step == self.decisions
+        terminated = step == self.decisions
         reward = self._evaluate(info) if terminated else 0.0
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
-
-    def _record(self, choice: int) -> None:
-        """Record the next choice."""
-        self._choices[self._step] = choice
-        self._observation[self._step] = choice + 1
-        self._step += 1
 
     def _evaluate(self, info: dict[str, Any]) -> float:
         """Return the reward of the finished network; add its record to ``info``."""
@@ -226,6 +224,8 @@ def checked_action(action: Any) -> int:
     Raises:
         gymnasium.error.InvalidAction: it is no single integer of 64 bits.
     """
+    if type(action) is int and abs(action) < 2**63:  # by far the fastest
+        return action
     try:
         number = operator.index(action)
     except TypeError:

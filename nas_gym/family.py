@@ -10,12 +10,12 @@ from __future__ import annotations
 import importlib
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from nas_gym.errors import InvalidSettings, require
 from nas_gym.registration import register, unregister
+from nas_gym.errors import InvalidSettings, require
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -69,7 +69,7 @@ class Family:
             self.architecture, "architecture", kind == self.kind, f"a class of kind {self.kind!r}"
         )
         _check(self.search_space, "search_space", callable(self.search_space), "a class")
-        optional = {
+        optional: dict[str, tuple[Callable[[object], bool], str]] = {
             "network": (callable, "a class or a function"),
             "supernet": (callable, "a class or a function"),
             "drawing": (_draws, "an object with write and draw"),

@@ -32,10 +32,10 @@ from nas_gym import (
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.env import PartialArchitectures
 from nas_gym.envs import environment_type
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.family_env import FamilyEnv
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
@@ -579,7 +579,7 @@ def test_an_action_that_is_no_integer_is_refused(action: Any) -> None:
 
 @pytest.mark.parametrize("render_mode", [0, 1.5, ["ansi"], b"ansi"])
 def test_a_render_mode_of_another_type_is_refused(render_mode: Any) -> None:
-    with pytest.raises(InvalidSettings, match="render_mode: .* is not known"):
+    with pytest.raises(InvalidSettings, match=r"render_mode: .* is not known"):
         stub_env(render_mode=render_mode)
 
 
@@ -666,7 +666,7 @@ def test_a_deep_copy_shares_the_memory_and_a_pickle_carries_it() -> None:
 
 
 def test_a_reward_that_a_benchmark_cannot_give_is_refused_when_it_is_made() -> None:
-    with pytest.raises(InvalidSettings, match="needs latency, .*'parameters'") as caught:
+    with pytest.raises(InvalidSettings, match=r"needs latency, .*'parameters'") as caught:
         gym.make("nas_gym/DigitsBench-v0", reward={"name": "mnasnet", "target": 1.0})
     assert "latency={}" in str(caught.value)
     recorded = RecordedStub(NASBench201SearchSpace())

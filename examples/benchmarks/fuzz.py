@@ -36,8 +36,8 @@ import numpy as np
 import torch
 
 import nas_gym
-from nas_agents.catalogue.entries import AGENTS
 from nas_agents.catalogue.environments import registered_search_spaces
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.main import main as nas_gym_command
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings

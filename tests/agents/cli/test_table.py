@@ -114,7 +114,7 @@ def test_a_search_of_a_recorded_benchmark_tells_the_best_ones_test_accuracy(
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     best = Architecture.load(tmp_path / "run" / "best.json")
-    table = digits_bench_table(seed=4)
+    table = digits_bench_table(training_seed=4)
     assert summary["best"]["validation_accuracy"] == table.evaluate([best])[0].accuracy
     assert summary["test_accuracy"] == table.test_accuracy(best)
     assert summary["evaluations"]["seconds"] > 0

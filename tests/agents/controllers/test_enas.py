@@ -19,7 +19,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import LstmPolicy
 from nas_agents.controllers.shared_weights import TrainSharedWeights, draw, shared_weights
-from nas_agents.search import drivers
+from nas_agents.search import lock_step
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
@@ -346,8 +346,8 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     """What is trained and evaluated again is what came after the last checkpoint, and comes as it
     was recorded.
     """
-    monkeypatch.setattr(drivers, "EVERY", 0.0)
-    monkeypatch.setattr(drivers, "SHARE", 1e9)
+    monkeypatch.setattr(lock_step, "EVERY", 0.0)
+    monkeypatch.setattr(lock_step, "SHARE", 1e9)
     calls: Counter[str] = Counter()
     for name in ("_step", "_accuracy"):
         monkeypatch.setattr(WeightSharing, name, counted(calls, getattr(WeightSharing, name)))

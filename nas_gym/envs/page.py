@@ -57,9 +57,8 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
         alternatives: Its evaluators, the default first.
     """
     parts = re.split(r"^## (.+)$", inspect.cleandoc(own), flags=re.MULTILINE)
-    written = {
-        name.strip(): text.strip() for name, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    headings, texts = parts[1::2], [text.strip() for text in parts[2::2]]
+    written = dict(zip(headings, texts, strict=True))
     tables = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
     shared = {
         "Action Space": ("", _ACTIONS.format(actions=search_space.num_actions)),
@@ -73,8 +72,8 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     sections = []
     for name in SECTIONS:
         before, after = shared.get(name, ("", ""))
-        texts = [text for text in (before, written.get(name, ""), after) if text]
-        sections.append(f"## {name}\n" + "\n\n".join(texts))
+        paragraphs = [text for text in (before, written.get(name, ""), after) if text]
+        sections.append(f"## {name}\n" + "\n\n".join(paragraphs))
     return "\n\n".join(sections) + "\n"
 
 
@@ -94,8 +93,7 @@ _REWARDS = """\
 - `reward="accuracy"` (default): validation accuracy after the last epoch.
 - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
 - `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, or accuracy and another
-  cost; see `nas_gym.rewards.MnasNetReward`. A latency is measured with `latency={}`, where children are
-  trained.
+  cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={}` measures it.
 
 A child that failed is worth 0."""
 _END = "The episode terminates with decision T = {decisions} (by default). It is never truncated."
