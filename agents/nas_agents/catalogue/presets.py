@@ -20,8 +20,8 @@ import numpy as np
 
 from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
 from nas_gym.envs import environment_type
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family_env import FamilyEnv
 from nas_gym.networks import ImageShape, measure_cost
 
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")

@@ -1,4 +1,4 @@
-"""Workers and store around the evaluator of a search; see `nas_gym.composition`."""
+"""Workers and store around the evaluator of a search; see `nas_gym.envs.composition`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from nas_agents.search.run_folder import DATABASE
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Evaluator, NASEnv
-from nas_gym.composition import Composition, composed, trains_children
+from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
 
 HIDDEN = ":***@"

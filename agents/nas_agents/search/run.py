@@ -21,10 +21,9 @@ from nas_agents.search.final import FinalTraining, Finished, OnFinalEpoch, finis
 from nas_agents.search.progress import UNFINISHED, Limits, Progress
 from nas_agents.search.reading import EPISODES, SETTINGS, SUMMARY, InvalidRunFolder
 from nas_agents.search.recorder import Recorder
-from nas_agents.search.result import SearchResult
 from nas_agents.search.run_folder import CURVES, RunFolder, default_run_folder, opened
 from nas_agents.search.settings import LIMITS, SearchSettings, earlier_record, resumed_settings
-from nas_agents.search.summary import read_best, read_summary, summary_of
+from nas_agents.search.summary import SearchResult, read_best, read_summary, summary_of
 from nas_gym import Evaluator, NASEnv
 from nas_gym.rendering import draw
 from nas_gym.training.trainer import Trainer

@@ -22,7 +22,7 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type
-from nas_gym.family_env import FamilyEnv
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings

@@ -212,7 +212,7 @@ def test_an_episode_that_was_truncated_has_no_reward() -> None:
     shared = single()
 
     def spending() -> gym.Env[Any, Any]:
-        return BudgetLimit(NASEnv(shared.search_space, shared.evaluator), asked=1)
+        return BudgetLimit(NASEnv(shared.search_space, shared.memory), asked=1)
 
     agent = agent_in(DummyVecEnv([spending, spending])).learn(100, callback=StopOnBudget())
     assert agent.num_timesteps < 100
