@@ -37,6 +37,10 @@ class InvalidArchitecture(NASGymError):
     """An architecture is malformed; the message says where in it, and what is wrong."""
 
 
+class UnknownKind(InvalidArchitecture):
+    """No family in this process has architectures of this kind."""
+
+
 class Architecture(ABC):
     """A child network's design: which element was chosen in every place.
 
@@ -119,7 +123,7 @@ class Architecture(ABC):
             family.part("architecture")  # its import makes the kind known
         if not isinstance(kind, str) or kind not in Architecture._kinds:
             known = {*Architecture._kinds, *(family.kind for family in registered_families())}
-            raise InvalidArchitecture(
+            raise UnknownKind(
                 f"kind: {short(kind)} is not known; {choices_hint(kind, sorted(known))}"
             )
         body = {name: fields[name] for name in fields if name not in ("version", "kind")}
@@ -149,7 +153,7 @@ class Architecture(ABC):
         try:
             return Architecture.from_dict(data)
         except InvalidArchitecture as error:
-            raise InvalidArchitecture(f"{short_name(path)}: {error}") from error
+            raise type(error)(f"{short_name(path)}: {error}") from error
 
 
 def published_architectures() -> dict[str, Architecture]:
@@ -167,7 +171,7 @@ def published(name: str) -> Architecture:
         InvalidArchitecture: no architecture of that name is known.
     """
     known = published_architectures()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InvalidArchitecture(
             f"{short(name)} is no published architecture known here; {choices_hint(name, known)}"
         )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
-from typing import Any, TypeVar
-
-_Settings = TypeVar("_Settings")
+from typing import Any
 
 
 class NASGymError(ValueError):
@@ -50,17 +47,6 @@ def require_truth(name: str, value: object) -> None:
     require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
 
 
-def require_arguments(
-    given: Iterable[str],
-    known: Iterable[str],
-    complaint: str = "is not an argument of this environment",
-) -> None:
-    """Raise `InvalidSettings` with ``complaint`` for the first of ``given`` that is not known."""
-    names = list(known)
-    for name in given:
-        require(name in names, f"{name!r} {complaint}; {choices_hint(name, names)}")
-
-
 def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> dict[str, Any]:
     """Return arguments with some whose values are fixed.
 
@@ -71,30 +57,6 @@ def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> 
         other = given.get(name, value)
         require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
     return {**given, **fixed}
-
-
-def from_fields(kind: type[_Settings], where: str, given: object) -> _Settings:
-    """Return the settings, of a dataclass ``kind``, that a JSON object of its fields describes.
-
-    Raises:
-        InvalidSettings: a field is unknown, missing or not valid; the message starts with
-            ``where``.
-    """
-    known: dict[str, Any] = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    require(
-        isinstance(given, Mapping),
-        f"{where}: expected an object with fields of {', '.join(known)}; got {given!r}",
-    )
-    values = dict(given)  # type: ignore[call-overload]
-    for name in values:
-        require(name in known, f"{where}: {name!r} is not known; {choices_hint(name, known)}")
-    for name, field in known.items():
-        optional = field.default is not MISSING or field.default_factory is not MISSING
-        require(optional or name in values, f"{where}: {name!r} is missing")
-    try:
-        return kind(**values)
-    except InvalidSettings as error:
-        raise InvalidSettings(f"{where}: {error}") from error
 
 
 def choices_hint(value: object, valid: Iterable[str]) -> str:

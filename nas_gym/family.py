@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -69,7 +69,7 @@ class Family:
             self.architecture, "architecture", kind == self.kind, f"a class of kind {self.kind!r}"
         )
         _check(self.search_space, "search_space", callable(self.search_space), "a class")
-        optional = {
+        optional: dict[str, tuple[Callable[[object], bool], str]] = {
             "network": (callable, "a class or a function"),
             "supernet": (callable, "a class or a function"),
             "drawing": (_draws, "an object with write and draw"),

@@ -24,8 +24,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from nas_gym.env import NASEnv
-from nas_gym.errors import InvalidSettings, require, require_arguments
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.search_spaces import SearchSpace, resolve_actions
+from nas_gym.settings import require_known
 from nas_gym.vector_env import (
     OWN_ARGUMENTS,
     NASVectorEnv,
@@ -169,7 +170,7 @@ class NASVecEnv(DummyVecEnv):
         if venv.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise InvalidSettings("autoreset_mode: Stable-Baselines3 needs 'SameStep'")
         monitoring = monitor_kwargs or {}
-        require_arguments(monitoring, ("info_keywords", "override_existing"))
+        require_known(monitoring, ("info_keywords", "override_existing"))
 
         def monitored(index: int) -> AnyEnv:
             file = None if monitor_dir is None else str(Path(monitor_dir, str(start_index + index)))
@@ -197,7 +198,7 @@ class NASVecEnv(DummyVecEnv):
             not others and len(lengths) == 1,
             "options: in lock-step there is 'choices' alone, of one length for all episodes",
         )
-        return {"choices": np.stack(choices)}
+        return {"choices": np.array(choices)}
 
     def _keep(self, info: dict[str, Any]) -> None:
         """Keep what each episode's reset says."""
@@ -301,7 +302,8 @@ class _Episode(gym.Env[Any, Any]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the mask of the actions that are valid now, (A,) bool."""
-        return self._venv.action_masks()[self._index]
+        mask: NDArray[np.bool_] = self._venv.action_masks()[self._index]
+        return mask
 
     def render(self) -> Any:
         rendered = self._venv.render()

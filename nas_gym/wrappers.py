@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import gymnasium as gym
@@ -87,8 +88,16 @@ class Scores:
 
         Returns:
             The choices of the D decisions, (..., D); (...) where the actions are `Discrete`.
+
+        Raises:
+            InvalidSettings: the scores are no numbers of that shape.
         """
-        valid = np.where(masks, scores, -np.inf)
+        try:
+            valid = np.where(masks, np.asarray(scores, dtype=np.float32), -np.inf)
+        except (TypeError, ValueError):
+            raise InvalidSettings(
+                f"action: expected {masks.shape[-1]} scores, got {reprlib.repr(scores)}"
+            ) from None
         parts = np.split(valid, self._ends, axis=-1)
         best = np.stack([part.argmax(axis=-1) for part in parts], axis=-1)
         return best[..., 0] if self._one else best
@@ -246,7 +255,7 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     ) -> None:
         RecordConstructorArgs.__init__(self, asked=asked, made=made, seconds=seconds)
         super().__init__(env)
-        self._budget = _innermost(self, env).budget
+        self._memory = _innermost(self, env).memory  # copies of an environment share it
         self.limits = Limits(asked=asked, made=made, seconds=seconds)
         self._observation: Any = None
         self._mask: Any = None
@@ -256,7 +265,7 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         return self._kept(observation, info), info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
-        if self.limits.spent(self._budget):
+        if self.limits.spent(self._memory.budget):
             info = {"action_mask": self._mask, "invalid_action": False, "budget_exhausted": True}
             return self._observation, 0.0, False, True, info
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -264,7 +273,7 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     def _kept(self, observation: Any, info: Info) -> Any:
         """Add the flag to ``info``, and keep what a truncated step returns."""
-        info["budget_exhausted"] = self.limits.spent(self._budget)
+        info["budget_exhausted"] = self.limits.spent(self._memory.budget)
         self._observation, self._mask = observation, info.get("action_mask")
         return observation
 

@@ -32,10 +32,10 @@ from nas_gym import (
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.env import PartialArchitectures
 from nas_gym.envs import environment_type
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.family_env import FamilyEnv
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 

@@ -438,16 +438,21 @@ def test_copies_go_on_where_the_original_is(mode: str) -> None:
         3,
         autoreset_mode=mode,
     )
-    finished(env, actions=1)
+    finished(env, actions=2)
     env.reset()
     for _ in range(4):
-        env.step(np.array([0, 3, 4]))
-    copies = [env, copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
-    steps = [[each.step(np.array([2, 1, 0])) for _ in range(2)] for each in copies]
+        env.step(np.array([2, 2, 2]))
+    shared, carried = copy.deepcopy(env), pickle.loads(pickle.dumps(env))
+    steps = [[each.step(np.array([2, 2, 2])) for _ in range(2)] for each in (env, shared, carried)]
     for other in steps[1:]:
         np.testing.assert_equal(other, steps[0])
-    assert copies[0].budget == copies[1].budget == copies[2].budget
-    assert copies[0].budget is not copies[1].budget
+    assert shared.memory is env.memory
+    assert (env.budget.asked, carried.budget.asked) == (9, 6)
+    env.reset()
+    env.step(np.array([0, 0, 0]))
+    assert not shared.reset()[0].any()
+    assert not carried.reset()[0].any()
+    assert env.step(np.array([1, 1, 1]))[0][:, :2].tolist() == [[1, 2]] * 3
 
 
 @pytest.mark.parametrize(

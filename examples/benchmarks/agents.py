@@ -20,7 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas_agents.catalogue.entries import AGENTS
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 

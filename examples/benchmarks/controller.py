@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.entries import Plan
-from nas_agents.catalogue.making import agent_arguments, make_agent
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_gym import Architecture, Evaluation, NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 
@@ -130,8 +130,9 @@ def learn(
     started = time.perf_counter()
     settings = AGENTS.get(agent, {}) if given is None else given
     agent = agent.partition("@")[0]
-    arguments = agent_arguments(agent, plan, settings)
-    make_agent(agent, NASVecEnv(venv), arguments, seed).learn(episodes * venv.decisions, keep)
+    found = find_agent(agent)
+    arguments = found.arguments(plan, settings)
+    found.make(NASVecEnv(venv), arguments, seed).learn(episodes * venv.decisions, keep)
     return Run(rewards, time.perf_counter() - started)
 
 

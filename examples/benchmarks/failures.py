@@ -25,7 +25,7 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from nas_agents.search.recorder import Progress
+from nas_agents.search.progress import Progress
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import (

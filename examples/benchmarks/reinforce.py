@@ -22,7 +22,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch.distributions import Categorical
 
-from nas_agents.catalogue.entries import NASBENCH201
+from nas_agents.catalogue.defaults import NASBENCH201
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import Architecture
 from nas_gym.sb3 import VecWholeArchitecture, make_vec_env

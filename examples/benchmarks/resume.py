@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from nas_agents.search import drivers
+from nas_agents.search import lock_step
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=60)
     given = parser.parse_args()
     settings = SearchSettings("nas_gym/NASNet-v0", "ppo", episodes=given.episodes, final=False)
-    drivers.EVERY = 10.0  # seconds between checkpoints, where a search has 60: a short run needs it
+    lock_step.EVERY = 10.0  # seconds between checkpoints: 60 are too many for a short run
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         with stopwatches() as spent:

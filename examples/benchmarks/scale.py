@@ -41,7 +41,8 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 
 import nas_gym
-from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.registry import AGENTS
 from nas_gym import Architecture, Evaluation, NASVectorEnv
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.evaluation.evaluator import ConcurrentEvaluator

@@ -46,14 +46,8 @@ from scipy import stats
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from nas_agents.catalogue.entries import NASBENCH201, Plan
-from nas_agents.catalogue.making import (
-    agent_arguments,
-    agent_entry,
-    load_strategy,
-    make_agent,
-    make_strategy,
-)
+from nas_agents.catalogue.agents import Agent, find_agent
+from nas_agents.catalogue.defaults import NASBENCH201, Plan
 from nas_agents.strategies.side_by_side import side_by_side
 from nas_gym import NASVectorEnv
 from nas_gym.families.nasbench201.table import nasbench201_table
@@ -133,10 +127,11 @@ def finals() -> Table:
 
 def traces(algorithm: Algorithm, seeds: Sequence[int], budget: float, free: bool) -> list[Trace]:
     """Make a search for each of the seeds."""
-    arguments = agent_arguments(algorithm.agent, Plan(6, EPISODES), algorithm.arguments)
-    if load_strategy(agent_entry(algorithm.agent)):
-        return _strategies(algorithm.agent, arguments, seeds, budget, free)
-    return [_agent(algorithm, arguments, seed, budget, free) for seed in seeds]
+    agent = find_agent(algorithm.agent)
+    arguments = agent.arguments(Plan(6, EPISODES), algorithm.arguments)
+    if agent.strategy is not None:
+        return _strategies(agent, arguments, seeds, budget, free)
+    return [_agent(agent, algorithm.whole, arguments, seed, budget, free) for seed in seeds]
 
 
 def timed_traces(
@@ -149,11 +144,11 @@ def timed_traces(
 
 
 def _strategies(
-    name: str, arguments: Mapping[str, Any], seeds: Sequence[int], budget: float, free: bool
+    agent: Agent, arguments: Mapping[str, Any], seeds: Sequence[int], budget: float, free: bool
 ) -> list[Trace]:
     """Search with a strategy, side by side, until the last search has spent its budget."""
     table = accuracies()
-    strategies = [make_strategy(name, table.search_space, arguments, seed) for seed in seeds]
+    strategies = [agent.make_strategy(table.search_space, arguments, seed) for seed in seeds]
     seen = np.zeros((len(seeds), len(table) + 1), dtype=np.bool_)
     searches = np.arange(len(seeds))
     spent = np.zeros(len(seeds))
@@ -214,18 +209,23 @@ class Meter(VecEnvWrapper):
 
 
 def _agent(
-    algorithm: Algorithm, arguments: Mapping[str, Any], seed: int, budget: float, free: bool
+    agent: Agent,
+    whole: bool,
+    arguments: Mapping[str, Any],
+    seed: int,
+    budget: float,
+    free: bool,
 ) -> Trace:
     """Search with a Stable-Baselines3 algorithm."""
     table = accuracies()
     env = NASVectorEnv(table.search_space, table, autoreset_mode="SameStep")
     vec_env: VecEnv = NASVecEnv(env)
-    if algorithm.whole:
+    if whole:
         vec_env = VecWholeArchitecture(vec_env)
     meter = Meter(vec_env, budget, free)
-    agent = make_agent(algorithm.agent, meter, arguments, seed)
+    learner = agent.make(meter, arguments, seed)
     with suppress(BudgetSpent):
-        agent.learn(10**9)
+        learner.learn(10**9)
     return Trace(np.array(meter.rows), np.array(meter.costs))
 
 
@@ -272,7 +272,7 @@ def measure(
     """Make all searches of an algorithm; each also gives the results of smaller budgets."""
     algorithm = ALGORITHMS.get(name, Algorithm(name))
     started = time.perf_counter()
-    together = load_strategy(agent_entry(algorithm.agent)) is not None
+    together = find_agent(algorithm.agent).strategy is not None
     size = -(-len(seeds) // processes)
     size = size if together else min(CHUNK, size)
     chunks = [seeds[first : first + size] for first in range(0, len(seeds), size)]

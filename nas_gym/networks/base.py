@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, ClassVar, TypeAlias
 
 from annotated_types import Ge, Le
@@ -105,14 +106,14 @@ def build_network(
     """
     builder = network_builder(type(architecture))
     settings_type = getattr(builder, "settings_type", None)
-    if settings_type is None:
-        with size_limit():
-            return builder(architecture, image_shape)
-    chosen = settings_type() if settings is None else settings
-    if not isinstance(chosen, settings_type):
-        raise InvalidSettings(
-            f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
-            f"architectures; expected {settings_type.__name__}"
-        )
-    with size_limit():
-        return builder(architecture, image_shape, chosen)
+    build = partial(builder, architecture, image_shape)
+    if settings_type is not None:
+        chosen = settings_type() if settings is None else settings
+        if not isinstance(chosen, settings_type):
+            raise InvalidSettings(
+                f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
+                f"architectures; expected {settings_type.__name__}"
+            )
+        build = partial(build, chosen)
+    with size_limit(build):
+        return build()

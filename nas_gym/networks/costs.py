@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_gym.architecture import Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.limits import weightless
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,8 @@ def weightless_network(
     Raises:
         InvalidArchitecture, InvalidSettings: as `nas_gym.networks.build_network`.
     """
-    with torch.device("meta"), _NoInitialization():
+    with weightless():
         return build_network(architecture, image_shape, settings)
-
-
-class _NoInitialization(TorchFunctionMode):
-    """Skips `torch.nn.init`, which is slow on the meta device and sets nothing there."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        given = dict(kwargs or {})
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return given["tensor"] if "tensor" in given else args[0]
-        return func(*args, **given)
 
 
 def images_of(image_shape: ImageShape, number: int, device: torch.device) -> torch.Tensor:

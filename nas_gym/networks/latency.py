@@ -109,7 +109,9 @@ def _seconds(network: nn.Module, images: Tensor) -> float:
 class _LargestTensor(TorchDispatchMode):
     """Records the size in bytes of the largest tensor that an operation returns within it."""
 
-    num_bytes = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.num_bytes = 0
 
     def __torch_dispatch__(
         self,

@@ -1,23 +1,28 @@
-"""Limits of a network's size, watched while it is built, before its weights are drawn."""
+"""Limits of a network's size, checked while it is built, before large weights are drawn."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from nas_gym.errors import InvalidSettings
 
 MOST_MODULES = 20_000
 """Largest number of modules in a network; NASNet-A with 18 cells a stack has about 4,000."""
+LARGE = 2**28
+"""Bytes of weights from which on a network is built without weights first."""
 
 
 class TooLarge(InvalidSettings):
@@ -42,23 +47,53 @@ def require_memory(name: str, num_bytes: int) -> None:
         )
 
 
+class _NoInitialization(TorchFunctionMode):
+    """Skips `torch.nn.init`, which is slow on the meta device and sets nothing there."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
+
+
 @contextmanager
-def size_limit() -> Iterator[None]:
+def weightless() -> Iterator[None]:
+    """Build networks on torch's meta device within it: shapes, but no memory and no numbers."""
+    with torch.device("meta"), _NoInitialization():
+        yield
+
+
+@contextmanager
+def size_limit(build: Callable[[], nn.Module]) -> Iterator[None]:
     """Stop the building of a network within it that is too large.
 
-    A parameter is counted when it enters a module: its memory is then reserved, but not yet used.
-    On the meta device it needs none.
+    Args:
+        build: Builds the same network; it is called on the meta device if the network is large.
 
     Raises:
-        TooLarge: the weights do not fit into the memory, or there are over 20,000 modules.
+        TooLarge: weights and gradients do not fit into the memory, or there are over 20,000
+            modules.
     """
     thread, num_bytes, num_modules = threading.get_ident(), 0, 0
 
     def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal num_bytes
-        if parameter is not None and not parameter.is_meta and thread == threading.get_ident():
-            num_bytes += parameter.nbytes
-            require_memory("network", num_bytes)
+        nonlocal num_bytes, num_modules
+        if parameter is None or parameter.is_meta or thread != threading.get_ident():
+            return
+        before, num_bytes = num_bytes, num_bytes + parameter.nbytes
+        if before <= LARGE < num_bytes:
+            built = num_modules
+            with weightless():
+                network = build()
+            num_modules = built
+            require_memory("network", 2 * sum(each.nbytes for each in network.parameters()))
 
     def count_module(module: nn.Module, name: str, submodule: nn.Module | None) -> None:
         nonlocal num_modules

@@ -32,8 +32,9 @@ from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import EvaluationWithTest, Record, Store
 from nas_gym.tables.built import BUILT_VERSION
 from nas_gym.training.failures import Diverged
+from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.trainer import Trainer, child_seed
+from nas_gym.training.trainer import Trainer
 
 LARGEST_SEARCH_SPACE = 1_000_000
 ORDER_SEED = 0

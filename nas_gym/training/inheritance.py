@@ -71,7 +71,7 @@ class WeightFolder:
         parents = sorted(key for key in self._known if key != own)  # of equals, max takes the first
         return max(parents, key=lambda key: len(wanted & self._known[key]), default=None)
 
-    def weights(self, key: str) -> dict[str, Tensor]:
+    def weights(self, key: str) -> dict[str, Any]:
         """Return the ``state_dict`` of a trained child, on the CPU.
 
         Raises:
@@ -128,7 +128,7 @@ def _leaves(data: object, place: str) -> Iterator[tuple[str, str]]:
         yield place, json.dumps(data)
 
 
-def inherit(network: nn.Module, weights: dict[str, Tensor]) -> int:
+def inherit(network: nn.Module, weights: dict[str, Any]) -> int:
     """Copy the tensors whose names and shapes agree; return how many parameters were set."""
     own = network.state_dict()
     agreeing = {

@@ -132,16 +132,17 @@ class Trainer(NetworkTrainer):
         network get the same evaluation.
 
         Raises:
-            InvalidSettings: the file of curves or the folder of weights can no longer be used.
+            InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
+                file in it is damaged.
         """
         started = time.perf_counter()
         seed = self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
-        parent = None if self._weights is None else self._weights.nearest(architecture)
+        weights = self._weights_for(architecture)
         child = _Attempt()
         with self.isolated(seed):
             try:
-                for _ in self._training(child, architecture.canonical(), parent):
+                for _ in self._training(child, architecture.canonical(), *weights):
                     if self._rule and not calibrates and self._rule.stops(child.curve):
                         break
                 child.status = "ok"
@@ -160,7 +161,7 @@ class Trainer(NetworkTrainer):
         return evaluation, network
 
     def _training(
-        self, child: _Attempt, architecture: Architecture, parent: str | None
+        self, child: _Attempt, architecture: Architecture, parent: str, weights: dict[str, Any]
     ) -> Iterator[None]:
         """Build, measure and train a child, recorded in ``child``; pause after each epoch."""
         network = child.network = self.build(architecture)
@@ -171,12 +172,18 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is not None:
             latency = measure_latency(network, self.image_shape, self.settings.latency)
             child.latency = latency.seconds
-        if self._weights is not None and parent is not None:
-            inherited = inherit(network, self._weights.weights(parent))
-            child.message = f"began with {inherited:,} weights of {parent}"
+        if parent:
+            child.message = f"began with {inherit(network, weights):,} weights of {parent}"
         for accuracy in self.fit(network):
             child.curve.append(accuracy)
             yield
+
+    def _weights_for(self, architecture: Architecture) -> tuple[str, dict[str, Any]]:
+        """Return the key of the child to inherit from, "" for none, and its weights."""
+        parent = None if self._weights is None else self._weights.nearest(architecture)
+        if self._weights is None or parent is None:
+            return "", {}
+        return parent, self._weights.weights(parent)
 
     def _share(
         self, architecture: Architecture, network: ChildNetwork, curve: FinishedCurve

@@ -37,9 +37,9 @@ from nas_gym.search_spaces import SearchSpace
 from nas_gym.training.devices import autocast, autocast_dtype, keep_freed_memory
 from nas_gym.training.failures import Diverged, is_out_of_memory
 from nas_gym.training.fingerprint import builder_digests, digest
-from nas_gym.training.flattening import flattened
 from nas_gym.training.seeds import isolated, seed_from
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import flattened
 from nas_gym.training.validation import accuracy_on
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet

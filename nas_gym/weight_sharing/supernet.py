@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal, TypeVar
 
 import torch
@@ -99,8 +100,9 @@ def build_supernet(
             f"search_space: {search_space} has no supernet; the families that have one: "
             f"{', '.join(able)}"
         )
-    with size_limit():
-        supernet: Supernet = build(search_space, image_shape, settings, batch_statistics)
+    build = partial(build, search_space, image_shape, settings, batch_statistics)
+    with size_limit(build):
+        supernet: Supernet = build()
     return supernet
 
 

@@ -182,7 +182,7 @@ def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
         return 1.0 if cuda else 0.0
     require(
         cuda == (num_gpus > 0) or device is None,
-        f"num_gpus: {num_gpus} do not go with an evaluator whose device is {device}",
+        f"num_gpus: {num_gpus:g} do not go with an evaluator whose device is {device}",
     )
     return num_gpus
 

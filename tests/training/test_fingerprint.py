@@ -63,35 +63,35 @@ class Less(Linear):
 
 
 @pytest.fixture
-def register() -> Iterator[Callable[[Any], None]]:
+def register() -> Iterator[Callable[[Any], object]]:
     family = family_of(CellArchitecture)
     assert family is not None
-    yield lambda network: register_family(replace(family, network=network)) and None
+    yield lambda network: register_family(replace(family, network=network))
     register_family(family)
 
 
 def test_a_store_does_not_answer_with_another_networks_accuracy(
-    register: Callable[[Any], None], tmp_path: Path
+    register: Callable[[Any], object], tmp_path: Path
 ) -> None:
     digits = load_dataset("digits")
     store = Store(tmp_path / "store.db")
 
-    def evaluated() -> tuple[str, bool]:
+    def evaluated(run: str) -> tuple[str, bool]:
         trainer = Trainer(digits, QUICK, "cpu", architecture_type=CellArchitecture)
-        [evaluation] = StoredEvaluator(trainer, store, "run").evaluate([small()])
+        [evaluation] = StoredEvaluator(trainer, store, run).evaluate([small()])
         assert evaluation.status == "ok"
         return evaluation.fingerprint, evaluation.cached
 
     register(Linear)
-    first, again = evaluated(), evaluated()
+    first, again = evaluated("first"), evaluated("again")
     register(Less)
-    other = evaluated()
+    other = evaluated("other")
     assert (first[1], again[1], other[1]) == (False, True, False)
     assert first[0] == again[0] != other[0]
 
 
 def test_the_trainer_of_any_architecture_knows_of_it_too(
-    register: Callable[[Any], None],
+    register: Callable[[Any], object],
 ) -> None:
     trainer = Trainer(load_dataset("digits"), QUICK, "cpu")
     before = trainer.fingerprint
@@ -99,7 +99,7 @@ def test_the_trainer_of_any_architecture_knows_of_it_too(
     assert trainer.fingerprint != before
 
 
-def test_another_family_does_not_count(register: Callable[[Any], None]) -> None:
+def test_another_family_does_not_count(register: Callable[[Any], object]) -> None:
     from nas_gym.search_spaces.chains import ChainArchitecture
 
     before = builder_digests("network", ChainArchitecture)

@@ -80,3 +80,16 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "bad" / "x.json").write_text("{")
     with pytest.raises(InvalidSettings, match="not JSON"):
         WeightFolder(tmp_path / "bad").nearest(SPACE.decode([3, 3, 3, 3, 3, 3]))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04" + b"\x00" * 100, b"\x80\x02."])
+def test_damaged_weights_give_one_line(content: bytes, tmp_path: Path) -> None:
+    folder, child = WeightFolder(tmp_path), SPACE.decode([3, 1, 2, 2, 1, 3])
+    folder.save(child, nn.Linear(1, 1))
+    (tmp_path / f"{child.key}.pt").write_bytes(content)
+    with pytest.raises(InvalidSettings, match=r"^inherit_weights: .* is damaged .*; delete it"):
+        folder.weights(child.key)
+
+
+def test_weights_that_are_no_tensors_are_not_inherited() -> None:
+    assert inherit(nn.Linear(1, 1), {"weight": "text", "bias": torch.zeros(1)}) == 1

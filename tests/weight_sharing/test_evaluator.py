@@ -33,7 +33,7 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
-from nas_gym.training.flattening import flattened
+from nas_gym.training.steps import flattened
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import Sample, WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
@@ -358,6 +358,16 @@ def test_on_cuda_it_repeats_and_goes_on(digits: Dataset) -> None:
     other.load_state_dict(evaluator.state_dict())
     assert other.epoch == 1
     assert {e.status for e in other.evaluate(sampler()(3))} == {"ok"}
+
+
+@pytest.mark.parametrize("damage", [{}, {"supernet": {}}, {"optimizer": 3}, {"epoch": None}])
+def test_a_damaged_state_gives_one_line(damage: dict[str, Any], digits: Dataset) -> None:
+    evaluator = shared(digits)
+    state = {**evaluator.state_dict(), **damage} if damage else {}
+    if "epoch" in damage:
+        del state["history"]
+    with pytest.raises(InvalidSettings, match=r"^shared weights: the state is damaged"):
+        evaluator.load_state_dict(state)
 
 
 def test_flattened_parameters_are_views_of_one_tensor() -> None:

@@ -1,17 +1,73 @@
-"""The environments that nas_gym registers."""
+"""The environments that ``ENV`` names: those of the registered families, and ``module:id``."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
 import gymnasium as gym
 
-from nas_gym import SearchSpace
-from nas_gym.envs import environment_type
+from nas_gym import NASEnv, SearchSpace, registered_families
+from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.family import Family, resolve
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
-    """The search space of each environment, by its id, with the environment's default arguments."""
+    """Return the search space of each environment of a family, as made without arguments, by id."""
     return {
-        env_id: environment_type(env_id).default_search_space()
-        for env_id in gym.registry
-        if env_id.startswith("nas_gym/")
+        env_id: _search_space(family, resolve(reference))
+        for family in registered_families()
+        for env_id, reference in family.environments.items()
     }
+
+
+def _search_space(family: Family, environment: Any) -> SearchSpace:
+    default = getattr(environment, "default_search_space", None) or family.part("search_space")
+    search_space: SearchSpace = default()
+    return search_space
+
+
+def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
+    """Make the environment of a search.
+
+    Raises:
+        InvalidSettings: there is no environment of that id, it does not take these arguments, or it
+            does not design networks.
+    """
+    known = [each for family in registered_families() for each in family.environments]
+    if env_id not in gym.registry and ":" not in env_id:
+        raise InvalidSettings(
+            f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
+        )
+    try:
+        env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
+    except TypeError as error:
+        raise InvalidSettings(
+            f"environment: {env_id!r} does not take these arguments: {error}"
+        ) from error
+    except (ImportError, gym.error.Error) as error:
+        raise InvalidSettings(f"environment: {env_id!r} cannot be made: {error}") from error
+    if not isinstance(env, NASEnv):
+        raise InvalidSettings(
+            f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
+        )
+    return env
+
+
+def import_environment(env_id: str) -> None:
+    """Import the module of a ``module:id``, which makes its architectures known.
+
+    Raises:
+        InvalidSettings: it cannot be imported.
+    """
+    module, colon, _ = env_id.partition(":")
+    if not colon:
+        return
+    try:
+        importlib.import_module(module)
+    except (ImportError, ValueError) as error:
+        raise InvalidSettings(
+            f"environment: the module of {env_id!r} cannot be imported ({error}), and without it "
+            "its architectures cannot be read; run this where Python finds it"
+        ) from error

@@ -1,6 +1,6 @@
 """The papers' searches as plain data, at full scale and scaled down: ``nas-gym search --preset``.
 
-What a text does not tell is said to be our choice. Sources: NAS, Zoph & Le 2017,
+Values that a paper does not give are marked as our choice. Sources: NAS, Zoph & Le 2017,
 https://arxiv.org/abs/1611.01578, section 4.1; NASNet, Zoph et al. 2018,
 https://arxiv.org/abs/1707.07012, section 3 and appendix A; ENAS, Pham et al. 2018,
 https://arxiv.org/abs/1802.03268, and its released code, https://github.com/melodyguan/enas.
@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
+from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
 from nas_gym.envs import environment_type
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family_env import FamilyEnv
 from nas_gym.networks import ImageShape, measure_cost
 
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
@@ -30,35 +30,35 @@ SHAPES = {"digits": ImageShape(1, 8, 8, 10), "cifar10": ImageShape(3, 32, 32, 10
 
 @dataclass(frozen=True)
 class Preset:
-    """A search, and what it is."""
+    """A search, and its published and estimated costs."""
 
     about: str
     env_id: str
     agent: str
     episodes: int
-    """Children in all."""
+    """Number of children in all."""
     envs: int
-    """Networks designed, and then evaluated, at a time."""
+    """Number of networks designed, and then evaluated, at a time."""
     images: int
     """Training images of each child."""
     multiply_adds: float
     """Of a child's inference on one image: the mean of 100 random architectures, which
-    ``nas-gym presets --count`` counts again."""
+    ``nas-gym presets --count`` measures again."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
     workers: int | None = None
-    """How many children the paper trained at a time; None: it is no paper's, but scaled down."""
+    """Number of children the paper trained at a time; None for a search that is scaled down."""
     published_cost: str = ""
-    """What the paper's search took; in NAS's case, what NASNet's paper says that it did."""
+    """Cost of the paper's search; NAS's as NASNet's paper gives it."""
     measured_seconds: float | None = None
     """Of the search and the final training together, on one core of an AMD EPYC (Zen 4)."""
 
     def child_seconds(self, rate: float) -> float | None:
-        """An estimate of a child's training, at so many multiply-adds a second.
+        """Estimate the seconds of a child's training, at ``rate`` multiply-adds a second.
 
-        It is three times the forward pass of every image, in each epoch. None where it would say
-        nothing: the time of tiny networks is not that of their multiply-adds.
+        They are three times the forward pass of every image, in each epoch. None for a search that
+        is scaled down: multiply-adds say nothing of the time of tiny networks.
         """
         if self.workers is None:
             return None
@@ -70,15 +70,6 @@ class Preset:
         return training / rate
 
 
-_ENAS = {
-    "dataset": "cifar10",
-    "evaluator": "weight-sharing",
-    "form": "released_search",
-    "learning_rate": 0.05,
-    "dropout": 0.1,
-}
-_ENAS_MICRO = {**_ENAS, "cells": 2, "filters": 20, "batch_size": 160, "auxiliary_head": True}
-_ENAS_MACRO = {**_ENAS, "layers": 12, "filters": 36, "batch_size": 128}
 _ENAS_PAPER = {"epochs": 310, "weight_decay": 1e-4, "lowest_learning_rate": 0.001}
 _ENAS_PAPER_AGENT = {
     "learning_rate": 3.5e-4,
@@ -90,25 +81,63 @@ _ENAS_PAPER_AGENT = {
     "skip_weight": 0.8,
     "policy_kwargs": {"controller": "enas"},
 }
+_ENAS_SEARCH = {
+    "dataset": "cifar10",
+    "evaluator": "weight-sharing",
+    "form": "released_search",
+    "learning_rate": 0.05,
+    "dropout": 0.1,
+}
 _ENAS_FINAL = {"form": "released_final", "learning_rate": 0.05, "weight_decay": 4e-4}
-_ENAS_MICRO_FINAL = {
-    **_ENAS_FINAL,
-    "cells": 5,
-    "filters": 36,
-    "batch_size": 144,
-    "epochs": 630,
-    "dropout": 0.2,
-    "drop_path_keep": 0.6,
-    "auxiliary_head": True,
-    "cutout": 16,
+_ENAS: dict[str, dict[str, Any]] = {
+    "nas_gym/ENASMicro-v0": {
+        "multiply_adds": 5.366e7,
+        "search": {"cells": 2, "filters": 20, "batch_size": 160, "auxiliary_head": True},
+        "final": {
+            "cells": 5,
+            "filters": 36,
+            "batch_size": 144,
+            "epochs": 630,
+            "dropout": 0.2,
+            "drop_path_keep": 0.6,
+            "auxiliary_head": True,
+            "cutout": 16,
+        },
+    },
+    "nas_gym/ENASMacro-v0": {
+        "multiply_adds": 5.764e7,
+        "search": {"layers": 12, "filters": 36, "batch_size": 128},
+        "final": {"filters": 96, "batch_size": 100, "epochs": 310, "dropout": 0.5},
+    },
 }
-_ENAS_MACRO_FINAL = {
-    **_ENAS_FINAL,
-    "filters": 96,
-    "batch_size": 100,
-    "epochs": 310,
-    "dropout": 0.5,
-}
+
+
+def _enas(
+    about: str,
+    env_id: str,
+    env_arguments: Mapping[str, Any],
+    episodes: int = 620_000,
+    envs: int = 1,
+    agent_arguments: Mapping[str, Any] = _ENAS_PAPER_AGENT,
+    final_arguments: Mapping[str, Any] = {},
+) -> Preset:
+    """Return one of ENAS's searches, with what they have in common; by default the paper's."""
+    common = _ENAS[env_id]
+    return Preset(
+        about=f"ENAS {about}",
+        env_id=env_id,
+        agent="enas",
+        episodes=episodes,
+        envs=envs,
+        images=45_000,
+        multiply_adds=common["multiply_adds"],
+        env_arguments={**_ENAS_SEARCH, **common["search"], **env_arguments},
+        agent_arguments=agent_arguments,
+        final_arguments={**_ENAS_FINAL, **common["final"], **final_arguments},
+        published_cost="one GPU, less than 16 hours",
+        workers=1,
+    )
+
 
 PRESETS = {
     "nas-paper": Preset(
@@ -204,15 +233,12 @@ PRESETS = {
         final_arguments={"epochs": 20, "filters": 16},
         measured_seconds=126.0,
     ),
-    "enas-micro-released": Preset(
-        about="ENAS micro on CIFAR-10, the released scripts: 150 epochs of the shared weights",
-        env_id="nas_gym/ENASMicro-v0",
-        agent="enas",
+    "enas-micro-released": _enas(
+        "micro on CIFAR-10, the released scripts: 150 epochs of the shared weights",
+        "nas_gym/ENASMicro-v0",
         episodes=45_000,
         envs=10,
-        images=45_000,
-        multiply_adds=5.366e7,
-        env_arguments={**_ENAS_MICRO, "epochs": 150, "weight_decay": 2e-4},
+        env_arguments={"epochs": 150, "weight_decay": 2e-4},
         agent_arguments={
             **ENAS_RELEASED,
             "full_entropy": True,
@@ -221,19 +247,13 @@ PRESETS = {
             "episodes_an_epoch": 300,
             "policy_kwargs": enas_policy("enas-micro-released"),
         },
-        final_arguments=_ENAS_MICRO_FINAL,
-        published_cost="one GPU, less than 16 hours",
-        workers=1,
     ),
-    "enas-macro-released": Preset(
-        about="ENAS macro on CIFAR-10, the released scripts: 310 epochs of the shared weights",
-        env_id="nas_gym/ENASMacro-v0",
-        agent="enas",
+    "enas-macro-released": _enas(
+        "macro on CIFAR-10, the released scripts: 310 epochs of the shared weights",
+        "nas_gym/ENASMacro-v0",
         episodes=310_000,
         envs=20,
-        images=45_000,
-        multiply_adds=5.764e7,
-        env_arguments={**_ENAS_MACRO, "epochs": 310, "weight_decay": 5e-4},
+        env_arguments={"epochs": 310, "weight_decay": 5e-4},
         agent_arguments={
             **ENAS_RELEASED,
             "learning_rate": 0.001,
@@ -241,43 +261,23 @@ PRESETS = {
             "episodes_an_epoch": 1_000,
             "policy_kwargs": enas_policy("enas-macro-released"),
         },
-        final_arguments=_ENAS_MACRO_FINAL,
-        published_cost="one GPU, less than 16 hours",
-        workers=1,
     ),
-    "enas-micro-paper": Preset(
-        about="ENAS micro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
-        env_id="nas_gym/ENASMicro-v0",
-        agent="enas",
-        episodes=620_000,
-        envs=1,
-        images=45_000,
-        multiply_adds=5.366e7,
-        env_arguments={**_ENAS_MICRO, **_ENAS_PAPER},
-        agent_arguments=_ENAS_PAPER_AGENT,
-        final_arguments={**_ENAS_MICRO_FINAL, "cells": 6},
-        published_cost="one GPU, less than 16 hours",
-        workers=1,
+    "enas-micro-paper": _enas(
+        "micro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        "nas_gym/ENASMicro-v0",
+        env_arguments=_ENAS_PAPER,
+        final_arguments={"cells": 6},
     ),
-    "enas-macro-paper": Preset(
-        about="ENAS macro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
-        env_id="nas_gym/ENASMacro-v0",
-        agent="enas",
-        episodes=620_000,
-        envs=1,
-        images=45_000,
-        multiply_adds=5.764e7,
-        env_arguments={**_ENAS_MACRO, **_ENAS_PAPER},
-        agent_arguments=_ENAS_PAPER_AGENT,
-        final_arguments=_ENAS_MACRO_FINAL,
-        published_cost="one GPU, less than 16 hours",
-        workers=1,
+    "enas-macro-paper": _enas(
+        "macro on CIFAR-10, the paper: 310 epochs, a controller of 1 x 100",
+        "nas_gym/ENASMacro-v0",
+        env_arguments=_ENAS_PAPER,
     ),
 }
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name.
+    """Return the preset of that name.
 
     Raises:
         InvalidSettings: there is none.
@@ -288,7 +288,7 @@ def preset(name: str) -> Preset:
 
 
 def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `SearchSettings`: a preset's, and in their place what was given.
+    """Return arguments of `SearchSettings`: a preset's, replaced by those given.
 
     Of ``env_arguments``, ``agent_arguments`` and ``final_arguments``, single entries take the place
     of single entries. Those of another agent, or of another environment, are not kept.
@@ -297,15 +297,8 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         InvalidSettings: there is no such preset.
     """
     chosen = preset(name)
-    settings: dict[str, Any] = {
-        "env_id": chosen.env_id,
-        "agent": chosen.agent,
-        "episodes": chosen.episodes,
-        "envs": chosen.envs,
-        "env_arguments": dict(chosen.env_arguments),
-        "agent_arguments": dict(chosen.agent_arguments),
-        "final_arguments": dict(chosen.final_arguments),
-    }
+    settings = {name: getattr(chosen, name) for name in ("env_id", "agent", "episodes", "envs")}
+    settings |= {name: dict(getattr(chosen, name)) for name in MERGED}
     if given.get("agent", chosen.agent) != chosen.agent:
         settings["agent_arguments"] = {}
     if given.get("env_id", chosen.env_id) != chosen.env_id:
@@ -316,7 +309,7 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def counted_multiply_adds(name: str, number: int = 100) -> float:
-    """The mean of so many random architectures of a preset, over all of its depth schedule."""
+    """Return the mean of ``number`` random architectures, over all of a preset's depth schedule."""
     chosen = preset(name)
     env_class = environment_type(chosen.env_id)
     assert issubclass(env_class, FamilyEnv)

@@ -11,18 +11,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.entries import AGENTS, Plan
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import registered_search_spaces
-from nas_agents.catalogue.making import agent_arguments
+from nas_agents.catalogue.registry import AGENTS
 
 EPISODES = 2000
-"""What a run of the Zoo is planned for."""
+"""Number of episodes that a run of the Zoo is planned for."""
 ZOO_NAMES = {
     "qr-dqn": "qrdqn",
     "recurrent-ppo": "ppo_lstm",
     "maskable-ppo": "ppo_mask",
 }
-"""Where the Zoo's name of an algorithm is another than ours. It does not list MaskablePPO."""
+"""The Zoo's names of algorithms, where they are not ours. It does not list MaskablePPO."""
 HEAD = """\
 # {agent}'s defaults for the RL Zoo, written by
 # `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`.
@@ -35,21 +36,23 @@ TRAIN = (
     "#     --conf-file examples/rl_zoo/{algo}.yml --env nas_gym/NASNet-v0 --eval-freq -1"
 )
 UNLISTED = {"maskable-ppo": "examples/rl_zoo/train_ppo_mask.py"}
-"""What to run in the place of the Zoo's own program, where it does not list the algorithm."""
+"""Programs to run in place of the Zoo's own, where that does not list the algorithm."""
 
 
 def zoo_name(agent: str) -> str:
-    """The Zoo's name of an agent."""
+    """Return the Zoo's name of an agent."""
     return ZOO_NAMES.get(agent, agent)
 
 
 def configuration(agent: str) -> str:
-    """The YAML text of an agent: its arguments in each environment."""
+    """Return the YAML text of an agent: its arguments in each environment."""
     algo = zoo_name(agent)
     command = TRAIN.format(program=UNLISTED.get(agent, "-m rl_zoo3.train"), algo=algo)
     name = AGENTS[agent].path.partition(":")[2]
     lines = [HEAD.format(agent=name, episodes=EPISODES, command=command)]
     for env_id, search_space in registered_search_spaces().items():
+        if not env_id.startswith("nas_gym/"):  # a user's own
+            continue
         lines.append(f"{env_id}:")
         entry = _entry(agent, len(search_space.decisions))
         lines += [f"  {key}: {json.dumps(value)}" for key, value in entry.items()]
@@ -57,10 +60,10 @@ def configuration(agent: str) -> str:
 
 
 def _entry(agent: str, decisions: int) -> dict[str, Any]:
-    """What the Zoo reads for one environment."""
+    """Return what the Zoo reads for one environment."""
     entry = {
         "n_timesteps": EPISODES * decisions,
-        **agent_arguments(agent, Plan(decisions, EPISODES)),
+        **find_agent(agent).arguments(Plan(decisions, EPISODES)),
     }
     if "noise_std" in entry:
         entry["noise_type"] = "normal"
@@ -72,12 +75,12 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
 
 
 def in_zoo(agent: str) -> bool:
-    """Whether the Zoo may run an agent; it does not know our own algorithms."""
+    """Return True if the Zoo may run an agent; it does not know our own algorithms."""
     return not AGENTS[agent].path.startswith("nas_agents.")
 
 
 def write(folder: Path) -> None:
-    """Writes the files of all agents that the Zoo may run."""
+    """Write the files of all agents that the Zoo may run."""
     folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
         if in_zoo(agent):

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from nas_agents.search.recorder import Progress
-from nas_agents.search.run import SearchResult
+from nas_agents.search.progress import Progress
 from nas_agents.search.settings import SearchSettings
+from nas_agents.search.summary import SearchResult
 from nas_gym.rendering import write
 
 LINES = 10

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nas_agents.catalogue.entries import AGENTS
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.common import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,

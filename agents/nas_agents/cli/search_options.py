@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_agents.catalogue.presets import with_preset
 from nas_agents.cli.common import assignments, value_of
-from nas_agents.search.run_folder import has_run
+from nas_agents.search.reading import has_run
 from nas_agents.search.settings import SearchSettings, load_settings, resumed_settings
 from nas_gym.errors import require
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.search.run_folder import load_architecture
+from nas_agents.search.reading import load_architecture
 from nas_gym import Architecture
-from nas_gym.errors import InvalidSettings, choices_hint, from_fields, require
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.networks import (
     Cost,
     ImageShape,
@@ -21,6 +21,7 @@ from nas_gym.networks import (
     measure_latency,
 )
 from nas_gym.rendering import draw, write
+from nas_gym.settings import from_mapping
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Shown:
         Raises:
             InvalidSettings: One of them is not valid.
         """
-        how = from_fields(LatencySettings, "--latency-set", given)
+        how = from_mapping(LatencySettings, "--latency-set", given)
         self.latency = measure_latency(self.architecture, self.image_shape, how, self.settings)
         self.latency_settings = how
 

@@ -20,7 +20,7 @@ from nas_agents.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from nas_gym.family_env import FamilyEnv
+    from nas_gym.envs.family_env import FamilyEnv
     from nas_gym.tables.recording import Recording
     from nas_gym.workers.local import LocalWorkers
 

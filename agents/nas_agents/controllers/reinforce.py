@@ -38,7 +38,10 @@ KEYWORDS = (
     "monitor_wrapper", "_init_setup_model",
 )  # fmt: skip
 """Stable-Baselines3's arguments that keep their meaning."""
-FIXED: dict[str, Any] = {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0}
+FIXED: dict[str, Any] = {
+    "n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0, "use_sde": False,
+    "sde_sample_freq": -1,
+}  # fmt: skip
 
 
 class Reinforce(OnPolicyAlgorithm):
@@ -91,14 +94,12 @@ class Reinforce(OnPolicyAlgorithm):
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
         super().__init__(
-            policy,
+            policy,  # type: ignore[arg-type]
             env,  # type: ignore[arg-type]  # None where an agent is loaded without one
             learning_rate,
             ent_coef=ent_coef,
             max_grad_norm=max_grad_norm,  # type: ignore[arg-type]
             supported_action_spaces=(spaces.Discrete, spaces.MultiDiscrete),
-            use_sde=False,
-            sde_sample_freq=-1,
             **FIXED,
             **keywords,
         )
@@ -113,10 +114,8 @@ class Reinforce(OnPolicyAlgorithm):
         self._steps: list[Step] = []
         self.rollout_buffer = None  # type: ignore[assignment]  # `_steps` takes its place
 
-    def learn(  # type: ignore[override]
-        self, *arguments: Any, tb_log_name: str = "Reinforce", **keywords: Any
-    ) -> Reinforce:
-        return super().learn(*arguments, tb_log_name=tb_log_name, **keywords)
+    def learn(self, *arguments: Any, tb_log_name: str = "Reinforce", **keywords: Any) -> Reinforce:
+        return super().learn(*arguments, tb_log_name=tb_log_name, **keywords)  # type: ignore[misc]
 
     def predict(self, *arguments: Any, **keywords: Any) -> tuple[NDArray[np.int64], Any]:
         """Predict as every algorithm does; ``action_masks``, (N, A) or (A,), are respected."""
@@ -137,7 +136,7 @@ class Reinforce(OnPolicyAlgorithm):
             observations = torch.tensor(self._last_obs, device=self.device)
             masks = get_action_masks(env) if masked else None
             with torch.no_grad():
-                actions = self.policy._predict(observations, **_masking(masks))
+                actions = self.policy._predict(observations, action_masks=masks)
             new_obs, rewards, dones, infos = env.step(actions.cpu().numpy())
 
             self.num_timesteps += env.num_envs
@@ -196,7 +195,7 @@ class Reinforce(OnPolicyAlgorithm):
         actions = torch.cat([step.actions for step in self._steps])
         masks = [step.masks for step in self._steps if step.masks is not None]
         _, log_probs, entropy = self.policy.evaluate_actions(
-            observations, actions, **_masking(np.concatenate(masks) if masks else None)
+            observations, actions, action_masks=np.concatenate(masks) if masks else None
         )
         return observations, actions, log_probs, entropy
 
@@ -212,8 +211,3 @@ class Reinforce(OnPolicyAlgorithm):
             ended: (S,) True in finished episodes; other decisions do not count.
         """
         return log_probs.new_zeros(())
-
-
-def _masking(masks: NDArray[np.bool_] | None) -> dict[str, Any]:
-    """Return the keyword for a policy's masks; policies without masks do not have it."""
-    return {} if masks is None else {"action_masks": masks}

@@ -52,7 +52,7 @@ def shared_weights(env: VecEnv) -> WeightSharing:
         raise InvalidSettings(
             f"evaluator: of these {env.num_envs} environments, each has an evaluator of its own or "
             "is in a process of its own, so that they share no weights; make them with "
-            'nas_gym.sb3.make_vec_env(..., evaluator="weight-sharing")'
+            'nas_gym.sb3.make_vec_env(..., env_kwargs={"evaluator": "weight-sharing"})'
         )
     assert isinstance(first, WeightSharing)
     return first

@@ -7,35 +7,36 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from nas_agents.search.recorder import NotReproduced, Recorder, SearchOver
-from nas_agents.search.run_folder import EPISODES, Kinds, RunFolder, check_lines
+from nas_agents.search.reading import EPISODES, Kinds, check_lines
+from nas_agents.search.recorder import NotReproduced, Recorder
+from nas_agents.search.run_folder import RunFolder
 from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.search_spaces import Choices
 
 PLACES: dict[str, Kinds] = {"proposal": (int,), "proposals": (int,)}
-"""What a line of ``episodes.jsonl`` has here beside the others."""
+"""Further fields of a line of ``episodes.jsonl``."""
 
 
 class Proposal(NamedTuple):
-    """An architecture that a strategy proposed, and whose child it has not heard of yet."""
+    """An architecture that a strategy proposed, and whose reward it does not know yet."""
 
     choices: Choices  # (T,), as they were proposed
     architecture: Architecture
 
 
 class AsynchronousSearch:
-    """Proposes, has children trained, and observes them in the order in which they end.
+    """Proposes architectures, and observes their rewards in the order in which children end.
 
     With one worker it is sequential: the seed settles all that happens. With several, the order in
     which children end settles what is proposed next, and depends on timings. It is recorded: an
     episode's line says which ``proposal`` it was, and how many ``proposals`` there were when it was
-    observed. A resumed search repeats just that, and has those children trained again that were
-    under way.
+    observed. A resumed search repeats just that, and trains those children again that were under
+    way.
 
     Args:
-        strategy: What proposes.
-        env: Whose evaluator and reward answer. As many children are under way as it has workers.
+        strategy: Proposes the architectures.
+        env: Its evaluator and its reward answer. Each of its workers has a child to train.
     """
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
@@ -46,13 +47,22 @@ class AsynchronousSearch:
         self._ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
 
     def run(self, recorder: Recorder) -> None:
-        """Searches until a limit is reached.
-
-        Raises:
-            SearchOver: it is.
-            NASGymError: the run cannot go on; see `Recorder.add` and the evaluator.
-        """
+        """See `nas_agents.search.drivers.Driver.run`."""
+        self._replay(recorder)
+        if not recorder.over:
+            for number in self.under_way:
+                self._submit(number)
         workers = getattr(self.env.memory.evaluator, "workers", 1)
+        limit = recorder.limits.episodes
+        while not recorder.over:
+            wanted = self.proposals + workers - len(self.under_way)
+            for number in self._propose(wanted if limit is None else min(wanted, limit)):
+                self._submit(number)
+            number, future = self._ended.get()
+            self._observe(number, future.result(), recorder)
+
+    def _replay(self, recorder: Recorder) -> None:
+        """Repeat what an earlier process recorded."""
         check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
         for episode in recorder.earlier:
             self._propose(up_to=episode["proposals"])
@@ -65,18 +75,9 @@ class AsynchronousSearch:
                 )
             evaluation = self.env.memory.submit(self.under_way[number].architecture).result()
             self._observe(number, evaluation, recorder)
-        for number in self.under_way:
-            self._submit(number)
-        limit = recorder.settings.episodes
-        while True:
-            wanted = self.proposals + workers - len(self.under_way)
-            for number in self._propose(wanted if limit is None else min(wanted, limit)):
-                self._submit(number)
-            number, future = self._ended.get()
-            self._observe(number, future.result(), recorder)
 
     def _propose(self, up_to: int) -> range:
-        """Lets the strategy propose until it has done so ``up_to`` times; the new numbers."""
+        """Let the strategy propose until it has done so ``up_to`` times; return the new numbers."""
         first = self.proposals + 1
         while self.proposals < up_to:
             stage = self.env.search_space.stage(self.proposals)
@@ -87,29 +88,27 @@ class AsynchronousSearch:
         return range(first, self.proposals + 1)
 
     def _submit(self, number: int) -> None:
-        """Has the child of a proposal trained."""
+        """Ask for the evaluation of a proposal."""
         future = self.env.memory.submit(self.under_way[number].architecture)
         future.add_done_callback(lambda ended: self._ended.put((number, ended)))
 
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
-        """Tells the strategy, and the recorder, what a child was worth."""
+        """Hand the reward of a child to the strategy, and to the recorder."""
         choices, architecture = self.under_way.pop(number)
         reward = float(self.env.reward(evaluation))
         places: Mapping[str, Any] = {"proposal": number, "proposals": self.proposals}
         recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
         self.strategy.observe(choices, reward)
-        if recorder.over:
-            raise SearchOver
 
     def choose(self) -> None:
         """See `nas_agents.search.drivers.Driver.choose`."""
 
     def save(self, folder: RunFolder) -> None:
-        """There is nothing to save: a strategy is what it was told, which is recorded."""
+        """Save nothing: a strategy follows from the rewards that are recorded."""
 
 
 def _within(stage: SearchSpace, choices: Choices) -> Choices:
-    """Choices as an environment takes them: where one is not valid (yet), a valid one instead."""
+    """Return choices as an environment takes them: with a valid one where one is not valid yet."""
     taken = choices.copy()
     for step, choice in enumerate(choices.tolist()):
         taken[step], _ = stage.rules(taken, step).resolve(choice)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.entries import AGENTS
-from nas_agents.search.run_folder import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.catalogue.environments import import_environment
+from nas_agents.catalogue.registry import AGENTS
+from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
@@ -27,21 +28,21 @@ SAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Found:
-    """What the searches of one agent found after as many evaluations."""
+    """Result of the searches of one agent after a number of evaluations."""
 
     agent: str
-    """Its name, with the arguments that tell it from others of that name."""
+    """Its name, with the arguments in which it differs from others of that name."""
     runs: int
     evaluations: int
     means: tuple[float, ...]
     """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs; NaN where
-    a run has not so many different architectures."""
+    a run has fewer different architectures."""
     deviations: tuple[float, ...]
     """Between the runs; NaN where there is one."""
 
 
 def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """The validation accuracies of a run's children, (n,), and their keys, in the agent's order.
+    """Return the validation accuracies of a run's children, (n,), and their keys, in order.
 
     Raises:
         InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
@@ -57,10 +58,10 @@ def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
 def best_of(
     accuracies: NDArray[np.float64], keys: Sequence[str], at: Sequence[int]
 ) -> NDArray[np.float64]:
-    """Means of the best architectures after each of A numbers of evaluations: (A, `TOPS`).
+    """Return means of the best architectures after A numbers of evaluations: (A, `TOPS`).
 
     An architecture counts once, however often it was asked for, at its best accuracy; NaN where
-    there are not so many.
+    there are fewer.
     """
     rows = []
     for number in at:
@@ -73,11 +74,11 @@ def best_of(
 
 
 def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]:
-    """What agents found in one environment; the better ones first.
+    """Return what agents found in one environment; the better ones first.
 
     Args:
         runs: Run folders; those that differ in their seeds alone are taken together.
-        evaluations: After how many; default: as many as the shortest run has.
+        evaluations: Number of evaluations to compare after; default: those of the shortest run.
 
     Raises:
         InvalidRunFolder: a folder holds no run, or a broken one.
@@ -112,15 +113,16 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """A run's, its environment's arguments with those that its agent wants."""
+    """Return the settings of a run, with the environment's arguments that its agent needs."""
     settings, record = load_record(run)
+    import_environment(settings.env_id)
     entry = AGENTS.get(settings.agent)
     wanted = dict(entry.env_arguments) if entry else {}
     return {**record, **vars(settings), "env_arguments": {**wanted, **settings.env_arguments}}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:
-    """Raises `InvalidSettings` unless accuracies mean the same in all runs."""
+    """Raise `InvalidSettings` unless accuracies mean the same in all runs."""
     for run, each in zip(runs, settings, strict=True):
         if each["env_arguments"].get("evaluator") == "weight-sharing":
             raise InvalidSettings(
@@ -136,7 +138,7 @@ def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, An
 
 
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """An agent's name for each run, with those of its arguments that it has not in all runs."""
+    """Return an agent's name for each run, with those of its arguments that differ."""
     names = []
     for each in settings:
         made, name = each.get("agent_made_with") or {}, each["agent"]
@@ -151,9 +153,9 @@ def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def random_best(evaluator: Evaluator, evaluations: int) -> float | None:
-    """The best validation accuracy of so many random architectures, on average.
+    """Return the best validation accuracy of this number of random architectures, on average.
 
-    Exact where a table knows every sequence of choices; otherwise, from `SAMPLES` that are drawn.
+    Exact where a table has every sequence of choices; otherwise, from `SAMPLES` that are drawn.
     None where the evaluator is no table: random search would have to train its children.
     """
     if not isinstance(evaluator, Table) or evaluations < 1:

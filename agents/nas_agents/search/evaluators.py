@@ -1,19 +1,17 @@
-"""The evaluators of a search whose children are trained; see `nas_gym.composition`."""
+"""Workers and store around the evaluator of a search; see `nas_gym.envs.composition`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import make_url
 
-from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.run_folder import DATABASE
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Evaluator, NASEnv
-from nas_gym.composition import Composition, composed, trains_children
+from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
 
 HIDDEN = ":***@"
@@ -21,17 +19,33 @@ OF_CHILDREN = ("workers", "ray", "child_timeout", "store")
 """Settings that mean something where children are trained, and nowhere else."""
 
 
-@contextmanager
-def workers_and_store(
-    settings: SearchSettings, env: NASEnv, folder: RunFolder, run: str
-) -> Iterator[NASEnv]:
-    """Give the environment with its children trained by workers, and kept in a store.
+def composition(settings: SearchSettings, run: str, folder: Path) -> Composition:
+    """Return the workers and the store that a search asks for.
 
     Args:
         settings: The search's.
-        env: The environment as its id makes it.
-        folder: Where the store is, unless the settings say otherwise.
         run: The run's name in the store.
+        folder: Where the store is, unless the settings name another.
+
+    Raises:
+        InvalidSettings: a password is missing, or a value is not valid.
+    """
+    store = settings.store or str(folder / DATABASE)
+    require(HIDDEN not in store, "--store: give it again; passwords are not written down")
+    return Composition(
+        workers=settings.workers,
+        ray=settings.ray,
+        child_timeout=settings.child_timeout,
+        children_per_gpu=settings.children_per_gpu,
+        store=store,
+        repeats=settings.repeats,
+        run=run,
+    )
+
+
+@contextmanager
+def evaluated_by(around: Composition, env: NASEnv) -> Iterator[NASEnv]:
+    """Open the environment with its children trained by workers, and kept in a store.
 
     Raises:
         InvalidSettings: the workers or the store cannot be had.
@@ -41,20 +55,12 @@ def workers_and_store(
     if not trains_children(own):
         yield env
         return
-    store = settings.store or str(folder.path / "evaluations.db")
-    require(HIDDEN not in store, "--store: give it again; passwords are not written down")
-    given: dict[str, Any] = {
-        each.name: getattr(settings, each.name, None) for each in fields(Composition)
-    }
-    with composed(own, Composition(**{**given, "store": store, "run": run})) as evaluator:
+    with composed(own, around) as evaluator:
         yield NASEnv(env.search_space, evaluator, env.reward)
 
 
 def lasting_store(store: str | None) -> str | None:
-    """What may be written down of ``--store``, and is understood in any working directory.
-
-    It has no password.
-    """
+    """Return what is written down of ``--store``: without a password, for any working directory."""
     if store is None:
         return None
     if "://" not in store:
@@ -63,7 +69,7 @@ def lasting_store(store: str | None) -> str | None:
 
 
 def check_children(settings: SearchSettings, evaluator: Evaluator) -> None:
-    """Raises `InvalidSettings` if a search asks for what an evaluator that trains nothing lacks."""
+    """Raise `InvalidSettings` if a search asks for what an evaluator that trains nothing lacks."""
     if trains_children(evaluator):
         return
     for name in OF_CHILDREN:

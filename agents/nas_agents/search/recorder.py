@@ -1,32 +1,20 @@
-"""What is written down while an agent acts, and when its search is over."""
+"""Writes down what an agent does, and ends its search."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from nas_agents.search.progress import FROM_EVALUATION, Limits, Progress, StopReason
+from nas_agents.search.reading import BEST
 from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, Evaluation
+from nas_gym import Architecture
 from nas_gym.errors import NASGymError
-
-RECORDED = (
-    *("accuracy", "status", "cached", "seconds", "parameters", "multiply_adds", "latency"),
-    "message",
-)
-"""What ``episodes.jsonl`` takes from an `Evaluation`."""
-StopReason = Literal[
-    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
-]
-UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
-"""Those after which nothing is chosen, and nothing trained to the end."""
 
 
 class NotReproduced(NASGymError):
@@ -34,113 +22,47 @@ class NotReproduced(NASGymError):
 
 
 class SearchOver(Exception):
-    """Raised within the agent's step, when the budget is spent."""
-
-
-@dataclass
-class Progress:
-    """How a search stands; what a display needs."""
-
-    episodes: int = 0
-    resumed: int = 0
-    """How many of these an earlier process recorded."""
-    started: float = field(default_factory=time.perf_counter)
-    best_reward: float = float("-inf")
-    best_accuracy: float = 0.0
-    best_episode: int | None = None
-    best_architecture: Architecture | None = None
-    best_evaluation: dict[str, Any] = field(default_factory=dict)
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
-    """Accuracies of the last ten children."""
-    statuses: Counter[str] = field(default_factory=Counter)
-    made: int = 0
-    """Evaluations really made; the others were answered from memory, or from the store."""
-    training_seconds: float = 0.0
-    """Seconds of training in the evaluations made."""
-    failures_in_a_row: int = 0
-    """The last evaluations made, as far as all of them failed."""
-    last_failure: str = ""
-
-    @property
-    def seconds(self) -> float:
-        """Since the search started; of a resumed one, what its processes spent together.
-
-        What a process that was killed did after its last episode does not count.
-        """
-        return time.perf_counter() - self.started
-
-    @property
-    def recent_accuracy(self) -> float:
-        """Mean accuracy of the last ten children."""
-        return sum(self.recent) / len(self.recent) if self.recent else 0.0
-
-    @property
-    def failed(self) -> int:
-        """Children that failed."""
-        return self.episodes - self.statuses["ok"]
-
-    def add(self, record: Mapping[str, Any]) -> bool:
-        """Counts an episode, given as its line in ``episodes.jsonl``; whether it is the best."""
-        self.started = time.perf_counter() - record["elapsed"]
-        self.episodes += 1
-        self.recent.append(record["accuracy"])
-        self.statuses[record["status"]] += 1
-        if not record["cached"]:
-            self.made += 1
-            self.training_seconds += record["seconds"]
-        if record["status"] == "ok":
-            self.failures_in_a_row = 0
-        elif not record["cached"]:
-            self.failures_in_a_row += 1
-            self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
-        if record["status"] != "ok" or record["reward"] <= self.best_reward:
-            return False
-        self.best_reward, self.best_accuracy = record["reward"], record["accuracy"]
-        self.best_episode = self.episodes
-        self.best_architecture = Architecture.from_json(record["architecture"])
-        self.best_evaluation = {name: record[name] for name in RECORDED}
-        return True
-
-    def limit_reached(self, settings: SearchSettings) -> StopReason | None:
-        """Why the search ends after the episode that was added last; None if it goes on."""
-        if settings.target_accuracy and self.recent[-1] >= settings.target_accuracy:
-            return "target_accuracy"
-        if settings.episodes and self.episodes >= settings.episodes:
-            return "episodes"
-        if settings.seconds and self.seconds >= settings.seconds:
-            return "seconds"
-        if self.failures_in_a_row >= settings.max_failures:
-            return "failures"
-        return None
+    """Raised within the agent's step, when a limit is reached."""
 
 
 class Recorder:
     """Writes every finished episode down, in order, and says when the search is over.
 
-    What an earlier process recorded is taken over: the agent, which starts anew, has to come to the
-    same architectures and rewards, until there is more than was recorded.
+    Episodes of an earlier process are taken over: the agent, which starts again, must propose the
+    same architectures and get the same rewards, until there is more than was recorded. Only then
+    is the folder written to.
+
+    Args:
+        folder: The run's folder.
+        limits: The limits that end the search.
+        on_episode: Called after each child that no earlier process recorded.
+        settings: The content of ``settings.json``.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        settings: SearchSettings,
+        limits: Limits,
         on_episode: Callable[[Progress], None],
+        settings: Mapping[str, Any],
     ) -> None:
-        self.folder, self.settings, self.on_episode = folder, settings, on_episode
+        self.folder, self.limits, self.on_episode = folder, limits, on_episode
         self.progress = Progress()
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
-        """What there is to take over, one line of ``episodes.jsonl`` each."""
+        """The lines of ``episodes.jsonl`` that an earlier process recorded."""
+        self._settings = settings
+        if not self.replaying:
+            folder.start(settings)
 
     @property
     def replaying(self) -> bool:
-        """Whether the next episode is one that an earlier process recorded."""
+        """True if the next episode is one that an earlier process recorded."""
         return self.progress.episodes < len(self.earlier)
 
     @property
     def over(self) -> bool:
-        """Whether a limit is reached, and all that there is to take over was."""
+        """True if a limit is reached, and all recorded episodes are taken over."""
         return self.stopped_by is not None and not self.replaying
 
     def add(
@@ -150,13 +72,13 @@ class Recorder:
         evaluation: Mapping[str, Any],
         more: Mapping[str, Any] | None = None,
     ) -> None:
-        """Records an episode.
+        """Record an episode.
 
         Args:
-            architecture: As canonical JSON.
-            reward: What the agent is told.
+            architecture: The architecture as canonical JSON.
+            reward: The agent's reward.
             evaluation: The record of an `Evaluation`.
-            more: What else its line in ``episodes.jsonl`` has.
+            more: Further fields of its line in ``episodes.jsonl``.
 
         Raises:
             NotReproduced: an earlier process recorded another episode in its place.
@@ -168,44 +90,45 @@ class Recorder:
             **(more or {}),
             "architecture": architecture,
             "reward": reward,
-            **{name: evaluation[name] for name in RECORDED},
+            **{name: evaluation[name] for name in FROM_EVALUATION},
             "elapsed": progress.seconds,
         }
-        replayed = self.replaying
-        if replayed:
-            earlier = self.earlier[progress.episodes]
-            self._check(earlier, record)
-            record, progress.resumed = earlier, progress.resumed + 1
-        else:
-            self.folder.add_episode(record)
-        if progress.add(record) and not self.replaying:
+        if self.replaying:
+            self._take_over(record)
+            return
+        self.folder.add_episode(record)
+        if progress.add(record):
             self._write_best()
-        self.stopped_by = self.stopped_by or progress.limit_reached(self.settings)
-        if not replayed:
-            self.on_episode(progress)
-        elif not self.replaying:  # it may be that the earlier process had no time to
-            self._write_best()
+        self.stopped_by = self.stopped_by or self.limits.reached(progress)
+        self.on_episode(progress)
 
-    def choose(self, architecture: Architecture, evaluation: Evaluation, reward: float) -> None:
-        """Has an architecture be the best, whatever the episodes were worth.
+    def choose(
+        self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
+    ) -> None:
+        """Make an architecture the best, whatever the episodes were worth.
 
         Args:
-            architecture: What the agent ends with.
-            evaluation: Its own, by which the agent chose it.
-            reward: Of this evaluation.
+            architecture: The architecture that the agent chose.
+            reward: Of ``evaluation``.
+            evaluation: The record of the `Evaluation` by which the agent chose it.
         """
-        progress, record = self.progress, evaluation.to_dict()
-        progress.best_architecture, progress.best_episode = architecture, None
-        progress.best_reward, progress.best_accuracy = reward, evaluation.accuracy
-        progress.best_evaluation = {name: record[name] for name in RECORDED}
+        self.progress.choose(architecture, reward, evaluation)
         self._write_best()
 
-    def _write_best(self) -> None:
-        if self.progress.best_architecture is not None:
-            self.folder.write("best.json", self.progress.best_architecture.to_dict())
+    def _take_over(self, record: Mapping[str, Any]) -> None:
+        """Count an episode of an earlier process, which must be this one."""
+        progress = self.progress
+        earlier = self.earlier[progress.episodes]
+        self._check(earlier, record)
+        progress.resumed += 1
+        progress.add(earlier)
+        self.stopped_by = self.stopped_by or self.limits.reached(progress)
+        if not self.replaying:
+            self.folder.start(self._settings)
+            self._write_best()  # the earlier process may have had no time to
 
     def _check(self, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Raises `NotReproduced` unless an episode is the one that was recorded."""
+        """Raise `NotReproduced` unless an episode is the one that was recorded."""
         for name in ("architecture", "reward"):
             if earlier[name] != now[name]:
                 raise NotReproduced(
@@ -216,11 +139,15 @@ class Recorder:
                     "evaluated"
                 )
 
+    def _write_best(self) -> None:
+        if self.progress.best_architecture is not None:
+            self.folder.write(BEST, self.progress.best_architecture.to_dict())
+
 
 class RecordingVecEnv(VecEnvWrapper):
-    """Has every finished episode recorded, and ends the search when the budget is spent.
+    """Records every finished episode, and ends the search when a limit is reached.
 
-    It is a wrapper and no callback, since not every algorithm heeds what a callback returns, or
+    It is a wrapper and no callback, since not every algorithm obeys what a callback returns, or
     shows it the finished episodes: ARS does neither.
 
     Args:
@@ -255,7 +182,7 @@ class RecordingVecEnv(VecEnvWrapper):
 
 
 class ProgressLog(BaseCallback):
-    """Adds how the search stands to the agent's own logs."""
+    """Adds the progress of the search to the agent's own logs."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__()

@@ -1,124 +1,96 @@
-"""`SearchSettings`: what to search, with what, for how long; and how a resumed search gets them."""
+"""`SearchSettings`: what to search, with what, for how long; and what a resumed search changes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.search.run_folder import (
+from nas_agents.search.reading import (
     SETTINGS,
     InvalidRunFolder,
+    Kinds,
     broken,
+    has_run,
     read_json,
     wrong_with,
 )
-from nas_gym.errors import InvalidSettings, require, require_integer, require_truth
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.settings import Above0, Keep, Positive, Seed, settings
 
 
-@dataclass(frozen=True)
+@settings
 class SearchSettings:
     """What to search, with what, for how long.
 
     Raises:
-        InvalidSettings: a value is out of its range, or nothing would ever stop the search.
+        InvalidSettings: a value is not valid, or nothing would ever stop the search.
     """
 
     env_id: str
     agent: str = "ppo"
-    episodes: int | None = 60
-    """Stop after so many children."""
-    seconds: float | None = None
+    episodes: Positive | None = 60
+    """Stop after this number of children."""
+    seconds: Above0 | None = None
     """Stop after the first child that ends later than this."""
-    target_accuracy: float | None = None
-    """Stop at the first child whose validation accuracy reaches this, in [0, 1]."""
-    max_failures: int = 20
-    """Stop when so many children failed, one after the other: the settings are wrong then."""
-    envs: int = 1
-    """How many networks are designed, and then evaluated, at a time. The search ends after the
-    batch in which a limit is reached."""
-    seed: int = 0
-    """Of the agent's draws and of the children's training."""
+    target_accuracy: Keep | None = None
+    """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
+    max_failures: Positive = 20
+    """Stop when this number of children failed in a row: the settings are wrong then."""
+    envs: Positive = 1
+    """Number of networks that are designed, and then evaluated, at a time. The search ends after
+    the batch in which a limit is reached."""
+    seed: Seed = 0
+    """The seed of the agent's draws and of the children's training."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
-    repeats: int = 1
-    """How often each child is trained, with a seed of its own each time; it is worth the mean."""
-    workers: int | None = None
-    """Train so many children at a time, each in a process of its own; default: in this process."""
-    children_per_gpu: int = 1
-    """How many workers share a GPU, where children are trained on CUDA."""
+    repeats: Positive = 1
+    """Number of trainings of each child, each with its own seed; the child is worth the mean."""
+    workers: Positive | None = None
+    """Number of children trained at a time, each in its own process; default: in this process."""
+    children_per_gpu: Positive = 1
+    """Number of workers that share a GPU, where children are trained on CUDA."""
     ray: str | None = None
     """Train children on the Ray cluster of this address; "local" starts one on this machine."""
-    child_timeout: float | None = None
-    """End a child's training, and its process, after so many seconds."""
+    child_timeout: Above0 | None = None
+    """End a child's training, and its process, after this number of seconds."""
     store: str | None = None
     """Where evaluations are kept: a file or a database's URL; default: in the run folder."""
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `TrainingSettings` and of the network's settings, for the final training; see
-    `nas_agents.search.run.final_settings` for what holds otherwise."""
+    """Fields of `TrainingSettings` and of the network's settings, for the final training; the
+    others are those of `nas_agents.search.final.final_settings`."""
     final: bool = True
-    """Whether the best architecture is trained to the end and tested."""
+    """Train the best architecture to the end, and test it."""
 
     def __post_init__(self) -> None:
-        budget = (self.episodes, self.seconds, self.target_accuracy)
         require(
-            any(limit is not None for limit in budget),
+            any(limit is not None for limit in (self.episodes, self.seconds, self.target_accuracy)),
             "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
-        )
-        for name in ("env_id", "agent", "ray", "store"):
-            self._require_kind(name, str, "a text")
-        for name in ("env_arguments", "agent_arguments", "final_arguments"):
-            self._require_kind(name, Mapping, "an object")
-        for name in ("seconds", "child_timeout", "target_accuracy"):
-            self._require_kind(name, int | float, "a number")
-            limit = getattr(self, name)
-            require(limit is None or limit > 0, f"{name}: expected more than 0, got {limit}")
-        target = self.target_accuracy
-        require(
-            target is None or target <= 1,
-            f"target_accuracy: expected a number in (0, 1], got {target}",
-        )
-        require_integer("seed", self.seed, least=0)
-        for name in ("envs", "repeats", "max_failures", "children_per_gpu"):
-            require_integer(name, getattr(self, name), least=1)
-        for name in ("episodes", "workers"):
-            if getattr(self, name) is not None:
-                require_integer(name, getattr(self, name), least=1)
-        require_truth("final", self.final)
-
-    def _require_kind(self, name: str, kind: Any, expected: str) -> None:
-        """Raises `InvalidSettings` unless a field is of a kind, or None where that is its default.
-
-        Args:
-            name: Of the field.
-            kind: What `isinstance` takes.
-            expected: The same in words.
-        """
-        value = getattr(self, name)
-        optional = getattr(type(self), name, "") is None
-        require(
-            isinstance(value, kind) or (optional and value is None),
-            f"{name}: expected {expected}, got {value!r}",
         )
 
 
 LIMITS = ("seconds", "target_accuracy", "max_failures")
-"""What ends a search, and changes nothing in it; the number of episodes is known to the agent."""
+"""Settings that end a search, and change nothing in it; the number of episodes is known to the
+agent."""
 CHANGEABLE = (
     *LIMITS,
     *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
     *("final", "final_arguments"),
 )
-"""The settings that a resumed search may have otherwise than before; all others decide what it
-does."""
+"""Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
-"""What a user gives those settings by whose option has another name."""
+"""The options of settings whose option has another name."""
+RECORDED: dict[str, Kinds] = {
+    **{"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,)},
+    "fingerprint": (str, type(None)),
+}
+"""Types of what ``settings.json`` has beside the settings."""
 
 
 def load_settings(run: Path) -> SearchSettings:
-    """The settings of a run.
+    """Return the settings of a run.
 
     Raises:
         InvalidRunFolder: there are none, or they are not valid.
@@ -127,7 +99,7 @@ def load_settings(run: Path) -> SearchSettings:
 
 
 def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
-    """The settings of a run, and all that its ``settings.json`` holds.
+    """Return the settings of a run, and all that its ``settings.json`` holds.
 
     Raises:
         InvalidRunFolder: as `load_settings`.
@@ -138,10 +110,10 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
             f"run: {run} is no run folder: without {SETTINGS} it holds no run that could be "
             "resumed or compared; name another folder"
         )
-    record: dict[str, Any] = read_json(file)
-    wrong = wrong_with(record, {"env_id": (str,)})
-    if not wrong and "agent_made_with" in record:
-        wrong = wrong_with(record, {"agent_made_with": (dict,)})
+    record = read_json(file)
+    wrong = wrong_with(record, {"env_id": (str,)}) or wrong_with(
+        record, {name: kinds for name, kinds in RECORDED.items() if name in record}
+    )
     if wrong:
         raise broken(file, wrong)
     known = {each.name for each in fields(SearchSettings)}
@@ -152,8 +124,13 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
         raise broken(file, f"is not valid: {error}") from error
 
 
+def earlier_record(run: Path) -> tuple[SearchSettings | None, dict[str, Any]]:
+    """Return `load_record` of a run that was started, else nothing."""
+    return load_record(run) if has_run(run) else (None, {})
+
+
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
-    """The settings of a resumed search.
+    """Return the settings of a resumed search.
 
     Args:
         saved: Those that it had.
@@ -177,7 +154,7 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
 
 
 def same_json(one: object, other: object) -> bool:
-    """Whether two values are the same when they are written as JSON, where tuples are lists."""
+    """Return True if two values are the same when written as JSON, where tuples are lists."""
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

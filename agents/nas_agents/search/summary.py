@@ -1,15 +1,16 @@
-"""What ``summary.json`` says of a search."""
+"""``summary.json``: counts, the best architecture, times."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 from nas_agents.search.comparison import random_best
-from nas_agents.search.recorder import Progress, Recorder, StopReason
-from nas_agents.search.run_folder import (
+from nas_agents.search.progress import Progress, StopReason
+from nas_agents.search.reading import (
+    BEST,
     NUMBER,
     PERHAPS,
     SUMMARY,
@@ -18,10 +19,10 @@ from nas_agents.search.run_folder import (
     read_json,
     wrong_with,
 )
-from nas_gym import Evaluator
+from nas_gym import Architecture, Evaluator, InvalidArchitecture
+from nas_gym.rewards import Reward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
-from nas_gym.training.settings import TrainingSettings
 
 NEEDED: dict[str, Kinds] = {
     **{"stopped_by": (str,), "evaluations": (dict,), "failed": (int,), "search_seconds": NUMBER},
@@ -35,11 +36,13 @@ NEEDED_OF_FINAL: dict[str, Kinds] = {
     "epochs": (int,),
     "seconds": NUMBER,
 }
-"""What a resumed search, and who tells of it, needs of ``summary.json``."""
+"""The fields of ``summary.json`` that a resumed search and its display need."""
 
 
-def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
-    """The summary of a search without its final training.
+def summary_of(
+    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: Reward
+) -> dict[str, Any]:
+    """Return the summary of a search without its final training.
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
@@ -47,12 +50,14 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
     or where the reward is another.
 
     Args:
-        recorder: Which recorded the search.
+        progress: The progress of the search at its end.
+        stopped_by: The reason why it ended.
         evaluator: The environment's.
+        reward: The environment's.
     """
-    progress = recorder.progress
+    random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
-        "stopped_by": recorder.stopped_by or "episodes",
+        "stopped_by": stopped_by,
         "episodes": progress.episodes,
         "evaluations": {
             "asked": progress.episodes,
@@ -64,7 +69,7 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),
-        "random_search": _random_search(recorder, evaluator),
+        "random_search": random,
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
@@ -74,7 +79,7 @@ def summary_of(recorder: Recorder, evaluator: Evaluator) -> dict[str, Any]:
 
 
 def read_summary(run: Path) -> dict[str, Any] | None:
-    """What a run's ``summary.json`` holds; None if there is none.
+    """Return the content of a run's ``summary.json``; None if there is none.
 
     Raises:
         InvalidRunFolder: it lacks what a resumed search needs of it, or cannot be read.
@@ -93,33 +98,21 @@ def read_summary(run: Path) -> dict[str, Any] | None:
     return summary
 
 
-def with_final(
-    summary: dict[str, Any],
-    final: FinalResult | None,
-    settings: TrainingSettings,
-    failure: str,
-    seconds: float,
-) -> dict[str, Any]:
-    """A summary with what came of the final training.
+def read_best(run: Path) -> Architecture | None:
+    """Return the best architecture of a run that ended; None if there is none.
 
-    Args:
-        summary: The search's.
-        final: The result, if there is one.
-        settings: How it was trained.
-        failure: What went wrong, if anything did.
-        seconds: Of the search and the final training together.
+    An agent may have chosen another than the best of its episodes.
+
+    Raises:
+        InvalidRunFolder: ``best.json`` cannot be read, or is no architecture.
     """
-    summary = {**summary, "final_failure": failure, "seconds": seconds}
-    if final is None:
-        return summary
-    record = {
-        "test_accuracy": final.test_accuracy,
-        "parameters": final.parameters,
-        "epochs": final.epochs,
-        "seconds": final.seconds,
-        "training": asdict(settings),
-    }
-    return {**summary, "final": record, "test_accuracy": final.test_accuracy}
+    best = read_json(run / BEST)
+    if best is None:
+        return None
+    try:
+        return Architecture.from_dict(best)
+    except InvalidArchitecture as error:
+        raise broken(run / BEST, f"is no architecture: {error}") from error
 
 
 def _best(progress: Progress) -> dict[str, Any] | None:
@@ -137,16 +130,41 @@ def _best(progress: Progress) -> dict[str, Any] | None:
     }
 
 
-def _random_search(recorder: Recorder, evaluator: Evaluator) -> float | None:
-    if recorder.settings.env_arguments.get("reward", "accuracy") != "accuracy":
-        return None
-    return random_best(evaluator, recorder.progress.episodes)
-
-
 def _recorded_test_accuracy(evaluator: Evaluator, progress: Progress) -> float | None:
-    """The best architecture's test accuracy in a recorded benchmark, which no agent was given."""
+    """Return the best architecture's recorded test accuracy, which no agent was given, if any."""
     best = progress.best_architecture
     if best is None or not isinstance(evaluator, Table):
         return None
     accuracy = evaluator.test_accuracy(best)
     return None if math.isnan(accuracy) else accuracy
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Result of a search, new or resumed."""
+
+    run: Path
+    stopped_by: StopReason
+    progress: Progress
+    final: FinalResult | None
+    """None where there was no final training, or it failed, or an earlier process did it."""
+    summary: dict[str, Any]
+    """The content of ``summary.json``."""
+    finished_before: bool = False
+    """True if a resumed search had been finished, except perhaps for its final training."""
+
+    @property
+    def complaint(self) -> str:
+        """The reason why a search stopped after failures, or because its weights diverged."""
+        if self.stopped_by == "diverged":
+            return (
+                f"the shared weights diverged after {self.progress.episodes} children: their loss "
+                "is not finite any more, and under them no child can be evaluated. What was "
+                f"recorded is in {self.run}; start another run with a lower learning rate (--set "
+                "learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
+            )
+        return (
+            f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
+            f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
+            f"{self.run}; --max-failures allows more"
+        )

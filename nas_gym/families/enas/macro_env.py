@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
 from nas_gym.families.enas.sharing import SHARING_DEFAULTS
-from nas_gym.family_env import FamilyEnv
 
 
 class ENASMacroEnv(FamilyEnv):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
 from nas_gym.families.enas.sharing import SHARING_DEFAULTS
-from nas_gym.family_env import FamilyEnv
 
 
 class ENASMicroEnv(FamilyEnv):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.mnasnet.network import MobileNetworkSettings
 from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
-from nas_gym.family_env import FamilyEnv
 
 
 class MnasNetEnv(FamilyEnv):

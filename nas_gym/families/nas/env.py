@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nas.search_space import NASSearchSpace
-from nas_gym.family_env import FamilyEnv
 
 
 class NASChainEnv(FamilyEnv):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasbench101.network import NASBench101Settings
 from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
 from nas_gym.families.nasbench101.table import nasbench101_table
-from nas_gym.family_env import FamilyEnv
 
 
 class NASBench101Env(FamilyEnv):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-from nas_gym.family_env import FamilyEnv
 from nas_gym.tables.built import built_table
 from nas_gym.tables.table import Table
 

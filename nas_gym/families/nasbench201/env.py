@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.families.nasbench201.table import nasbench201_table
-from nas_gym.family_env import FamilyEnv
 
 
 class NASBench201Env(FamilyEnv):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.families.nasnet.search_space import NASNetSearchSpace
-from nas_gym.family_env import FamilyEnv
 
 
 class NASNetEnv(FamilyEnv):

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from nas_agents.catalogue.entries import Plan
-from nas_agents.catalogue.making import agent_arguments, make_agent
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset, with_preset
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
-from nas_agents.search.run import final_settings, search
+from nas_agents.search.final import final_settings
+from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type
-from nas_gym.family_env import FamilyEnv
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
@@ -55,8 +56,8 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
     final_settings(training, settings.final_arguments)
     venv = NASVectorEnv(search_space, evaluator, settings.envs, autoreset_mode="SameStep")
     plan = Plan(venv.decisions, settings.episodes or 0, settings.envs)
-    arguments = agent_arguments(settings.agent, plan, settings.agent_arguments)
-    make_agent(settings.agent, NASVecEnv(venv), arguments, settings.seed)
+    agent = find_agent(settings.agent)
+    agent.make(NASVecEnv(venv), agent.arguments(plan, settings.agent_arguments), settings.seed)
 
 
 def test_the_papers_controllers() -> None:
@@ -65,11 +66,13 @@ def test_the_papers_controllers() -> None:
         StubEvaluator(), 20, autoreset_mode="SameStep",
     )  # fmt: skip
     plan = Plan(venv.decisions, 20_000, 20)
-    nasnet = make_agent("nasnet", NASVecEnv(venv), agent_arguments("nasnet", plan), 0)
+    nasnet, nas = (
+        agent.make(NASVecEnv(venv), agent.arguments(plan), 0)
+        for agent in map(find_agent, ("nasnet", "nas"))
+    )
     assert isinstance(nasnet, BaselinePPO)
     assert (nasnet.learning_rate, nasnet.ent_coef, nasnet.baseline.decay) == (3.5e-4, 1e-5, 0.95)
     assert nasnet.n_steps * nasnet.n_envs == 20 * venv.decisions
-    nas = make_agent("nas", NASVecEnv(venv), agent_arguments("nas", plan), 0)
     assert isinstance(nas, Reinforce)
     assert (nas.learning_rate, nas.n_episodes) == (6e-4, 8)
     assert nas.policy.features_extractor.lstm.num_layers == 2

@@ -11,8 +11,8 @@ from gymnasium import spaces
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from torch import nn
 
-from nas_agents.catalogue.entries import Plan
-from nas_agents.catalogue.making import agent_arguments, make_agent
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.controllers.choice_policy import (
     ChoicePolicy,
     ChoiceReplayBuffer,
@@ -27,7 +27,8 @@ from tests.helpers import LayersSearchSpace, StubEvaluator
 def agent_of(name: str, search_space: SearchSpace, number: int = 1) -> OffPolicyAlgorithm:
     env = NASVecEnv(NASVectorEnv(search_space, StubEvaluator(), number, autoreset_mode="SameStep"))
     plan = Plan(len(search_space.decisions), 10, number)
-    agent = make_agent(name, env, agent_arguments(name, plan), seed=0, wrap=True)
+    found = find_agent(name)
+    agent = found.make(env, found.arguments(plan), seed=0, wrap=True)
     assert isinstance(agent, OffPolicyAlgorithm)
     return agent
 

@@ -15,11 +15,12 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import LstmPolicy
 from nas_agents.controllers.shared_weights import TrainSharedWeights, draw, shared_weights
-from nas_agents.search import drivers
+from nas_agents.search import lock_step
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
@@ -46,7 +47,7 @@ def macro_env(num_envs: int = 1, **settings: Any) -> NASVecEnv:
     return NASVecEnv(NASVectorEnv(MACRO, evaluator, num_envs, autoreset_mode="SameStep"))
 
 
-def enas(env: NASVecEnv | None = None, seed: int = 1, **given: Any) -> ENAS:
+def enas(env: VecEnv | None = None, seed: int = 1, **given: Any) -> ENAS:
     arguments = {"n_episodes": 4, "episodes_an_epoch": 8, "learning_rate": 0.01, **given}
     return ENAS("MlpPolicy", env or macro_env(), seed=seed, device="cpu", **arguments)
 
@@ -346,8 +347,8 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     """What is trained and evaluated again is what came after the last checkpoint, and comes as it
     was recorded.
     """
-    monkeypatch.setattr(drivers, "EVERY", 0.0)
-    monkeypatch.setattr(drivers, "SHARE", 1e9)
+    monkeypatch.setattr(lock_step, "EVERY", 0.0)
+    monkeypatch.setattr(lock_step, "SHARE", 1e9)
     calls: Counter[str] = Counter()
     for name in ("_step", "_accuracy"):
         monkeypatch.setattr(WeightSharing, name, counted(calls, getattr(WeightSharing, name)))

@@ -12,7 +12,7 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_agents.catalogue.entries import NASBENCH201
+from nas_agents.catalogue.defaults import NASBENCH201
 from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace

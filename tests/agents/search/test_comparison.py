@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.search.comparison import best_of, children, compare, random_best
+from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import InvalidRunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.tables.table import ChoicesIndex, Table
@@ -96,7 +96,7 @@ def test_accuracies_under_shared_weights_are_not_compared(tmp_path: Path) -> Non
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", "ppo", [0.2])
     (run / "episodes.jsonl").write_text("{}\nno JSON\n")
-    with pytest.raises(InvalidRunFolder, match=r"line 2 of .* is no JSON"):
+    with pytest.raises(InvalidRunFolder, match=r"line 2 of .* is not JSON"):
         compare([run])
 
 
@@ -105,16 +105,16 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     [
         ("settings.json", "{}", "settings.json has no 'env_id'"),
         ("settings.json", "[]", "settings.json is no JSON object"),
-        ("settings.json", "{", "settings.json is no JSON ("),
-        ("settings.json", '{"env_id": "an id", "env_arguments": 3}', "env_arguments: expected an"),
-        ("settings.json", '{"env_id": "an id", "agent": []}', "agent: expected a text"),
+        ("settings.json", "{", "settings.json: not JSON: "),
+        ("settings.json", '{"env_id": "an id", "env_arguments": 3}', "env_arguments: expected a"),
+        ("settings.json", '{"env_id": "an id", "agent": []}', "agent: expected a valid string"),
         ("settings.json", '{"env_id": "an id", "agent_made_with": 3}', "3 for 'agent_made_with'"),
         ("episodes.jsonl", "{}\n", "line 1 of"),
         ("episodes.jsonl", '{"architecture": "x"}\n', "episodes.jsonl has no 'accuracy'"),
         ("episodes.jsonl", '{"architecture": "x", "accuracy": "y"}\n', "has 'y' for 'accuracy'"),
         ("episodes.jsonl", '{"architecture": "x", "accuracy": 1}\n', "has no architecture: not"),
         ("episodes.jsonl", "[]\n", "episodes.jsonl is no JSON object"),
-        ("episodes.jsonl", None, "episodes.jsonl cannot be read"),
+        ("episodes.jsonl", None, "episodes.jsonl: cannot be read"),
     ],
 )
 def test_what_is_wrong_in_a_folder_is_one_line(
@@ -130,7 +130,7 @@ def test_what_is_wrong_in_a_folder_is_one_line(
     assert result.stderr.startswith("nas-gym: error: run: ")
     assert result.stderr.count("\n") == 1
     assert says in result.stderr
-    assert f"{run / file} " in result.stderr
+    assert f"{run / file}" in result.stderr
     assert "; put the file right, or " in result.stderr
 
 

@@ -22,10 +22,12 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.cli.search_options import settings_from
-from nas_agents.search import drivers
-from nas_agents.search.recorder import NotReproduced, Progress
+from nas_agents.search import lock_step
+from nas_agents.search.progress import Progress
+from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import InvalidRunFolder, RunFolder
+from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings, load_settings
 from nas_gym import InvalidSettings
 from nas_gym.store.database import StoreError
@@ -175,7 +177,7 @@ def resumed_with(run: Path, file: str, text: str) -> str:
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("nas-gym: error: run: ")
     assert result.stderr.count("\n") == 1
-    assert f"{run / file} " in result.stderr
+    assert f"{run / file}" in result.stderr
     return result.stderr
 
 
@@ -188,6 +190,7 @@ def test_a_line_that_lacks_something_is_named(agent: str, tmp_path: Path) -> Non
     record = json.loads(first)
     wrong = {f"has no {name!r}": {n: record[n] for n in record if n != name} for name in record}
     wrong |= {f"has [] for {name!r}": {**record, name: []} for name in record}
+    wrong |= {"has '[/red]' for 'status'": {**record, "status": "[/red]"}}
     for folder in (run, finished):
         for says, line in wrong.items():
             if folder == finished and "'proposal" in says:  # nothing is proposed any more
@@ -204,8 +207,12 @@ def test_a_line_that_lacks_something_is_named(agent: str, tmp_path: Path) -> Non
     [
         ("{}", "has no 'env_id'"),
         ("[]", "is no JSON object"),
-        ("{", "is no JSON ("),
-        ('{"env_id": "an id", "seed": "x"}', "is not valid: seed: expected an integer"),
+        ("{", "settings.json: not JSON: "),
+        ("[" * 3000 + "]" * 3000, "nested more than"),
+        ('{"env_id": "an id", "seed": ' + "1" * 5000 + "}", "an integer of 5,000 digits"),
+        ('{"env_id": "an id", "run": 3}', "has 3 for 'run'"),
+        ('{"env_id": "an id", "fingerprint": [1]}', "has [1] for 'fingerprint'"),
+        ('{"env_id": "an id", "seed": "x"}', "is not valid: seed: expected a valid integer"),
     ],
 )
 def test_settings_that_are_none_are_named(text: str, says: str, tmp_path: Path) -> None:
@@ -222,7 +229,7 @@ def test_a_summary_that_is_none_is_named_and_can_be_removed(tmp_path: Path) -> N
     finally_trained(run, {"epochs": 1})
     summary = json.loads((run / "summary.json").read_text())
     wrong = {
-        "is no JSON (": "{",
+        "not JSON: ": "{",
         "is no JSON object": "[]",
         "has no 'stopped_by'": "{}",
         "has 'x' for 'stopped_by'": json.dumps({**summary, "stopped_by": "x"}),
@@ -492,8 +499,8 @@ def test_the_agent_is_saved_from_time_to_time(
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
     with monkeypatch.context() as patch:
-        patch.setattr(drivers, "EVERY", 0.0)
-        patch.setattr(drivers, "SHARE", float("inf"))
+        patch.setattr(lock_step, "EVERY", 0.0)
+        patch.setattr(lock_step, "SHARE", float("inf"))
         killed(settings_for(run), run, 12)
     saved = PPO.load(run / "checkpoint" / "agent.zip")
     assert saved.num_timesteps == 11 * 20 - 1  # SB3 counts a step when it is done

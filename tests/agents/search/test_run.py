@@ -11,9 +11,10 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from nas_agents.search.recorder import Progress
-from nas_agents.search.run import final_settings, search
-from nas_agents.search.run_folder import InvalidRunFolder
+from nas_agents.search.final import final_settings
+from nas_agents.search.progress import Progress
+from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.data.loading import load_dataset
@@ -183,11 +184,13 @@ def test_a_run_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ({"episodes": 0}, "episodes"),
         ({"seconds": -1.0}, "seconds"),
         ({"target_accuracy": 1.5}, "target_accuracy"),
+        ({"seconds": float("inf")}, "seconds: expected a finite number"),
+        ({"envs": 10**20}, "envs: expected a number less than or equal to"),
         ({"seed": -1}, "seed"),
-        ({"seed": "1"}, "seed: expected an integer"),
-        ({"seconds": "1"}, "seconds: expected a number"),
-        ({"env_arguments": None}, "env_arguments: expected an object"),
-        ({"agent": None}, "agent: expected a text"),
+        ({"seed": "1"}, "seed: expected a valid integer"),
+        ({"seconds": "1"}, "seconds: expected a valid number"),
+        ({"env_arguments": None}, "env_arguments: expected a valid dictionary"),
+        ({"agent": None}, "agent: expected a valid string"),
     ],
 )
 def test_bad_limits(wrong: dict[str, Any], says: str) -> None:

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.search import drivers
+from nas_agents.search import lock_step
+from nas_agents.search.reading import SHARED_WEIGHTS
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
@@ -51,11 +52,11 @@ def interrupt_within(epoch: int, patch: pytest.MonkeyPatch) -> None:
 def test_an_epoch_that_is_interrupted_leaves_nothing_behind(
     agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drivers, "EVERY", 0.0)
-    monkeypatch.setattr(drivers, "SHARE", 1e9)
+    monkeypatch.setattr(lock_step, "EVERY", 0.0)
+    monkeypatch.setattr(lock_step, "SHARE", 1e9)
     settings = settings_for(agent)
     whole = search(settings, tmp_path / "whole")
-    saved = tmp_path / "run" / drivers.SHARED_WEIGHTS
+    saved = tmp_path / "run" / SHARED_WEIGHTS
     for times in range(2):
         with monkeypatch.context() as patch:
             interrupt_within(2, patch)
@@ -72,7 +73,7 @@ def test_an_epoch_that_is_interrupted_leaves_nothing_behind(
     assert there == here
     assert resumed.progress.best_architecture == whole.progress.best_architecture
     states = [
-        torch.load(run / drivers.SHARED_WEIGHTS, weights_only=True)["shared"]["supernet"]
+        torch.load(run / SHARED_WEIGHTS, weights_only=True)["shared"]["supernet"]
         for run in (whole.run, resumed.run)
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

@@ -15,8 +15,8 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 
-from nas_agents.catalogue.entries import Plan
-from nas_agents.catalogue.making import CannotAct, agent_arguments, make_agent
+from nas_agents.catalogue.agents import CannotAct, find_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
@@ -165,7 +165,8 @@ def test_a_saved_search_goes_on_as_if_it_had_not_ended(played: int, tmp_path: Pa
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_is_saved_and_loaded(name: str, tmp_path: Path) -> None:
-    agent = make_agent(name, lock_step(), agent_arguments(name, Plan(DECISIONS, 100)), 2)
+    found = find_agent(name)
+    agent = found.make(lock_step(), found.arguments(Plan(DECISIONS, 100)), 2)
     agent.learn(3 * DECISIONS * 8).save(tmp_path / "agent")
     loaded = StrategyAgent.load(tmp_path / "agent", env=lock_step())
     assert isinstance(agent, StrategyAgent)
@@ -211,7 +212,7 @@ def test_an_episode_that_was_truncated_has_no_reward() -> None:
     shared = single()
 
     def spending() -> gym.Env[Any, Any]:
-        return BudgetLimit(NASEnv(shared.search_space, shared.evaluator), asked=1)
+        return BudgetLimit(NASEnv(shared.search_space, shared.memory), asked=1)
 
     agent = agent_in(DummyVecEnv([spending, spending])).learn(100, callback=StopOnBudget())
     assert agent.num_timesteps < 100
@@ -233,21 +234,20 @@ def test_a_strategy_hears_its_own_proposal_where_the_search_space_has_not_grown_
 def test_what_it_cannot_act_in() -> None:
     with pytest.raises(InvalidSettings, match="no environment of nas_gym"):
         agent_in(gym.make("CartPole-v1"))
-    arguments = agent_arguments("random", Plan(4, 10))
+    random = find_agent("random")
     pendulum: VecEnv = DummyVecEnv([partial(gym.make, "Pendulum-v1")])
     with pytest.raises(CannotAct, match="random cannot act in this environment"):
-        make_agent("random", pendulum, arguments, 0)
+        random.make(pendulum, {}, 0)
     with pytest.raises(InvalidSettings, match=r"random cannot be made: .*'colour'"):
-        make_agent("random", lock_step(), {"colour": "red"}, 0)
+        random.make(lock_step(), {"colour": "red"}, 0)
 
 
 def test_names_of_ones_own() -> None:
-    name = "tests.agents.strategies.test_as_agent:Diary"
-    agent = make_agent(name, lock_step(), agent_arguments(name, Plan(4, 10)), 0)
+    agent = find_agent("tests.agents.strategies.test_as_agent:Diary").make(lock_step(), {}, 0)
     assert isinstance(agent, StrategyAgent)
     assert isinstance(agent.strategy, Diary)
     with pytest.raises(InvalidSettings, match="no Stable-Baselines3 algorithm and no Strategy"):
-        agent_arguments("tests.agents.strategies.test_as_agent:SMALL", Plan(4, 10))
+        find_agent("tests.agents.strategies.test_as_agent:SMALL")
 
 
 def test_recorded_rewards_reach_the_strategy() -> None:

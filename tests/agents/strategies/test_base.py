@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_agents.catalogue.entries import AGENTS, Plan
-from nas_agents.catalogue.making import agent_arguments, load_strategy, make_strategy
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.strategies import Strategy
 from nas_gym import (
     CustomArchitecture,
@@ -23,7 +24,7 @@ from nas_gym.search_spaces import Choices
 from tests.agents.catalogue.test_agents import SEARCH_SPACES
 from tests.helpers import ConvNet, LayersSearchSpace
 
-STRATEGIES = [name for name, entry in AGENTS.items() if load_strategy(entry) is not None]
+STRATEGIES = [name for name in AGENTS if find_agent(name).strategy is not None]
 SPACES: dict[str, SearchSpace] = {**SEARCH_SPACES, "custom": CustomSearchSpace(ConvNet)}
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_search_space = pytest.mark.parametrize("space", SPACES)
@@ -32,7 +33,8 @@ every_search_space = pytest.mark.parametrize("space", SPACES)
 def made(name: str, space: str, seed: int = 0, **arguments: Any) -> Strategy:
     search_space = SPACES[space]
     plan = Plan(len(search_space.decisions), 100)
-    return make_strategy(name, search_space, agent_arguments(name, plan, arguments), seed)
+    agent = find_agent(name)
+    return agent.make_strategy(search_space, agent.arguments(plan, arguments), seed)
 
 
 def reward_of(choices: Choices) -> float:
@@ -108,7 +110,7 @@ def test_arguments_that_are_none(name: str) -> None:
 
 def test_agents_that_decide_step_by_step_are_no_strategies() -> None:
     with pytest.raises(InvalidSettings, match="ppo decides step by step"):
-        make_strategy("ppo", LayersSearchSpace(), {}, 0)
+        find_agent("ppo").make_strategy(LayersSearchSpace(), {}, 0)
 
 
 class Fixed(Strategy):
@@ -202,6 +204,6 @@ class OneNetwork(CustomArchitecture, kind="test-one-network"):
 
 @every_strategy
 def test_a_search_space_of_one_architecture(name: str) -> None:
-    strategy = make_strategy(name, CustomSearchSpace(OneNetwork), {}, 0)
+    strategy = find_agent(name).make_strategy(CustomSearchSpace(OneNetwork), {}, 0)
     for choices in played(strategy, 30):
         assert choices.tolist() == [0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.making import make_strategy
+from nas_agents.catalogue.agents import find_agent
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
@@ -22,7 +22,7 @@ SETTINGS = {"population": 5, "sample": 2}
 
 
 def strategy(seed: int) -> Strategy:
-    return make_strategy("regularized-evolution", SEARCH_SPACE, SETTINGS, seed)
+    return find_agent("regularized-evolution").make_strategy(SEARCH_SPACE, SETTINGS, seed)
 
 
 class Diary(RecordedStub):

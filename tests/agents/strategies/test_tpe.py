@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from nas_agents.catalogue.making import agent_entry, load_strategy
+from nas_agents.catalogue.agents import find_agent
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.search_spaces import Choices
 from tests.helpers import LayersSearchSpace
@@ -68,7 +68,7 @@ def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "optuna", None)
     monkeypatch.delitem(sys.modules, "nas_agents.strategies.tpe")
     with pytest.raises(InvalidSettings, match=r"needs Optuna: pip install 'nas-gym\[optuna\]'"):
-        load_strategy(agent_entry("tpe"))
+        find_agent("tpe")
 
 
 def test_bad_arguments() -> None:

@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nas_gym.composition import Composition, composed
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.loading import load_dataset
 from nas_gym.env import NASEnv
+from nas_gym.envs.composition import Composition, composed
+from nas_gym.envs.page import Alternative, Argument, arguments_of, page
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.family import registered_families
 from nas_gym.networks import NetworkSettings
-from nas_gym.page import Alternative, Argument, arguments_of, page
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Size, settings
@@ -73,8 +73,8 @@ class FamilyEnv(NASEnv):
     """An environment of one family, whose children are trained, looked up, or share weights.
 
     A subclass names its search space, its network's settings, its evaluators and its defaults; its
-    docstring has the sections of its page that are its own (see `nas_gym.page`). All arguments are
-    plain JSON-able values.
+    docstring has the sections of its page that are its own (see `nas_gym.envs.page`). All
+    arguments are plain JSON-able values.
 
     Args:
         evaluator: One of the class's ``evaluators``; default: the first.

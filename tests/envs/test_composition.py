@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_gym import InvalidSettings, NASEnv, NASVectorEnv, Trainer
-from nas_gym.composition import Composition, composed
+from nas_gym.envs.composition import Composition, composed
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
 from nas_gym.workers.local import LocalWorkers

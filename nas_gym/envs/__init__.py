@@ -13,7 +13,7 @@ import gymnasium
 from nas_gym.family import registered_families, resolve
 
 if TYPE_CHECKING:
-    from nas_gym.family_env import FamilyEnv
+    from nas_gym.envs.family_env import FamilyEnv
 
 
 def __getattr__(name: str) -> Any:

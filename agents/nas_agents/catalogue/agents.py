@@ -1,0 +1,195 @@
+"""`Agent`: what ``--agent`` names, looked up once, and ready to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+
+from nas_agents.catalogue.arguments import as_objects, check_arguments, imported, parameters_of
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.registry import AGENTS, AgentEntry
+from nas_agents.controllers.shared_weights import SHARING
+from nas_agents.strategies import Strategy
+from nas_agents.strategies.as_agent import StrategyAgent
+from nas_gym import SearchSpace
+from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.sb3 import VecContinuousAction
+
+OWN = ("env", "_init_setup_model", "search_space")
+"""Arguments of constructors that no user gives."""
+
+
+class CannotAct(InvalidSettings):
+    """The agent does not support the environment's action space."""
+
+
+def find_agent(name: str) -> Agent:
+    """Return the agent of a name in `AGENTS`, or of the form ``module:Class``.
+
+    Raises:
+        InvalidSettings: there is none, it cannot be imported, or it is neither a Stable-Baselines3
+            algorithm nor a `Strategy`.
+    """
+    if name not in AGENTS and ":" not in name:
+        hint = choices_hint(name, (*AGENTS, "module:Class"))
+        raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
+    entry = AGENTS.get(name, AgentEntry(name))
+    found = imported("agent", *entry.path.split(":", 1))
+    if isinstance(found, type) and issubclass(found, Strategy):
+        return Agent(name, entry, StrategyAgent, found)
+    if isinstance(found, type) and issubclass(found, BaseAlgorithm):
+        return Agent(name, entry, found)
+    raise InvalidSettings(
+        f"agent: {entry.path!r} is no Stable-Baselines3 algorithm and no Strategy"
+    )
+
+
+@dataclass(frozen=True)
+class Agent:
+    """An algorithm with the defaults that suit a search."""
+
+    name: str
+    """Its name in `AGENTS`, or ``module:Class``."""
+    entry: AgentEntry
+    algorithm: type[BaseAlgorithm]
+    """The algorithm's class; `StrategyAgent` for a strategy."""
+    strategy: type[Strategy] | None = None
+    """The strategy's class, if the agent is one."""
+
+    def env_arguments(self, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an environment's arguments, with those that the agent needs.
+
+        Raises:
+            InvalidSettings: the agent needs shared weights, and the environment has none.
+        """
+        arguments = {**self.entry.env_arguments, **given}
+        shares = self.entry.env_arguments and arguments["evaluator"] == "weight-sharing"
+        if shares and env_id.startswith("nas_gym/") and env_id not in SHARING:
+            raise InvalidSettings(
+                f"environment: the agent {self.name!r} needs children that share weights, and "
+                f"those of {env_id!r} cannot; use {' or '.join(SHARING)}, or another agent"
+            )
+        return arguments
+
+    def arguments(self, plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the agent is made with, as plain data: the defaults, replaced by ``given``.
+
+        Args:
+            plan: The search's, from which the defaults follow.
+            given: Arguments of the algorithm, or of the strategy. ``policy`` is one of the
+                algorithm's own names of policies, or ``module.Class``, as ``replay_buffer_class``
+                is; ``noise_std`` stands for an ``action_noise``: the standard deviation of normal
+                noise on the actions.
+
+        Raises:
+            InvalidSettings: the plan does not suit the agent.
+        """
+        arguments = {**self.entry.defaults(plan), **(given or {})}
+        if self.strategy is not None:
+            return arguments
+        return {"policy": next(iter(self.algorithm.policy_aliases), "MlpPolicy"), **arguments}
+
+    def make(
+        self,
+        env: VecEnv,
+        arguments: Mapping[str, Any],
+        seed: int,
+        tensorboard_log: str | None = None,
+        wrap: bool = False,
+    ) -> BaseAlgorithm:
+        """Make the agent, ready to learn in ``env``.
+
+        Args:
+            env: The environments it acts in.
+            arguments: The result of `arguments`.
+            seed: The seed of its draws.
+            tensorboard_log: The folder of its TensorBoard logs.
+            wrap: Acts through `VecContinuousAction` where the agent needs a Box of actions.
+
+        Raises:
+            CannotAct: the agent does not support the environment's action space.
+            InvalidSettings: an argument is not known or not valid.
+        """
+        common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+        if self.strategy is not None:
+            self._check(self.strategy, arguments)
+            given = {**common, "strategy": self.strategy, "arguments": arguments}
+            return self._made(env, given, arguments)
+        self._check(self.algorithm, arguments)
+        given = {**common, **arguments}
+        if wrap and self.entry.continuous:
+            return self._made(VecContinuousAction(env), given, arguments)
+        try:
+            return self._made(env, given, arguments)
+        except CannotAct:
+            if not wrap:
+                raise
+            return self._made(VecContinuousAction(env), given, arguments)
+
+    def make_strategy(
+        self, search_space: SearchSpace, arguments: Mapping[str, Any], seed: int
+    ) -> Strategy:
+        """Make the strategy behind the agent, for searches that need no environment.
+
+        Args:
+            search_space: The search space in which it proposes sequences of choices.
+            arguments: The result of `arguments`.
+            seed: The seed of its draws.
+
+        Raises:
+            InvalidSettings: the agent is no strategy, or an argument is not known or not valid.
+        """
+        if self.strategy is None:
+            raise InvalidSettings(
+                f"agent: {self.name} decides step by step, and is no strategy; use one of "
+                "'random', 'regularized-evolution', or another Strategy"
+            )
+        self._check(self.strategy, arguments)
+        try:
+            return self.strategy(search_space, seed, **arguments)
+        except Exception as error:
+            raise self._refused(error, arguments) from error
+
+    def _check(self, made: type[Any], arguments: Mapping[str, Any]) -> None:
+        parameters = parameters_of(made)
+        for name in (*OWN, "seed") if self.strategy is not None else OWN:
+            parameters.pop(name, None)
+        check_arguments(parameters, arguments, f"agent: {self.name} has no argument")
+
+    def _made(
+        self, env: VecEnv, given: Mapping[str, Any], arguments: Mapping[str, Any]
+    ) -> BaseAlgorithm:
+        """Make the agent in just this environment."""
+        try:
+            return self.algorithm(env=env, **as_objects(given, env.action_space))
+        except Exception as error:
+            if "as action spaces but" in str(error):  # as BaseAlgorithm says it
+                raise CannotAct(_remedy(self.name, str(env.action_space), str(error))) from error
+            raise self._refused(error, arguments) from error
+
+    def _refused(self, error: Exception, arguments: Mapping[str, Any]) -> InvalidSettings:
+        """Return the error that says with which arguments an agent cannot be made, and why.
+
+        Those that the algorithm's own error names are named; if it names none, all are.
+        """
+        if isinstance(error, InvalidSettings):
+            return error
+        why = str(error) or type(error).__name__
+        named = {name: arguments[name] for name in arguments if name in why} or arguments
+        values = ", ".join(f"{name}={value!r}" for name, value in named.items())
+        return InvalidSettings(f"agent: {self.name} cannot be made with {values}: {why}")
+
+
+def _remedy(name: str, action_space: str, error: str) -> str:
+    """Return the message that names the wrapper for an agent that needs other actions."""
+    text = f"agent: {name} cannot act in this environment, whose actions are {action_space}"
+    if "Box" in error.partition("as action spaces but")[0]:
+        return (
+            f"{text}: it acts in a Box; wrap the environment in nas_gym.wrappers.ContinuousAction, "
+            "or a NASVecEnv in nas_gym.sb3.VecContinuousAction"
+        )
+    return f"{text}: {error}"

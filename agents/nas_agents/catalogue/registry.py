@@ -1,0 +1,58 @@
+"""The agents that ``--agent`` names. Their classes are imported when one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nas_agents.catalogue import defaults
+from nas_agents.catalogue.defaults import Arguments, Plan, none
+
+
+@dataclass(frozen=True)
+class AgentEntry:
+    """An agent: its algorithm, and its defaults."""
+
+    path: str
+    """``module:Class`` of a Stable-Baselines3 algorithm, or of a
+    `nas_agents.strategies.Strategy`."""
+    defaults: Callable[[Plan], Arguments] = none
+    continuous: bool = False
+    """True if it acts through `nas_gym.wrappers.ContinuousAction`."""
+    env_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """The environment's arguments that it needs, unless others are given."""
+
+
+AGENTS = {
+    "ppo": AgentEntry("stable_baselines3:PPO", defaults.ppo),
+    "a2c": AgentEntry("stable_baselines3:A2C", defaults.a2c),
+    "dqn": AgentEntry("stable_baselines3:DQN", defaults.dqn),
+    "sac": AgentEntry("stable_baselines3:SAC", defaults.sac, continuous=True),
+    "td3": AgentEntry("stable_baselines3:TD3", defaults.td3, continuous=True),
+    "ddpg": AgentEntry("stable_baselines3:DDPG", defaults.td3, continuous=True),
+    "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", defaults.ppo),
+    "recurrent-ppo": AgentEntry("sb3_contrib:RecurrentPPO", defaults.recurrent_ppo),
+    "trpo": AgentEntry("sb3_contrib:TRPO", defaults.trpo),
+    "qr-dqn": AgentEntry("sb3_contrib:QRDQN", defaults.qr_dqn),
+    "ars": AgentEntry("sb3_contrib:ARS", defaults.ars, continuous=True),
+    "tqc": AgentEntry("sb3_contrib:TQC", defaults.sac, continuous=True),
+    "crossq": AgentEntry("sb3_contrib:CrossQ", defaults.crossq, continuous=True),
+    "random": AgentEntry("nas_agents.strategies.random_search:RandomSearch"),
+    "regularized-evolution": AgentEntry(
+        "nas_agents.strategies.regularized_evolution:RegularizedEvolution",
+        defaults.regularized_evolution,
+    ),
+    "local-search": AgentEntry("nas_agents.strategies.local_search:LocalSearch"),
+    "grid": AgentEntry("nas_agents.strategies.grid:Grid"),
+    "tpe": AgentEntry("nas_agents.strategies.tpe:TPE"),
+    "model-based": AgentEntry("nas_agents.strategies.model_based:ModelBased"),
+    "reinforce": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.reinforce),
+    "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),
+    "nasnet": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.nasnet),
+    "enas": AgentEntry(
+        "nas_agents.controllers.enas:ENAS",
+        defaults.enas,
+        env_arguments={"evaluator": "weight-sharing"},
+    ),
+}

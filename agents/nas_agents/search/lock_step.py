@@ -1,0 +1,182 @@
+"""Drives any Stable-Baselines3 agent: in N environments, whose networks are one batch."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.callbacks import BaseCallback
+
+from nas_agents.catalogue.agents import Agent
+from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
+from nas_agents.controllers.enas import ENAS
+from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
+from nas_agents.search.reading import SHARED_WEIGHTS, broken
+from nas_agents.search.recorder import ProgressLog, Recorder, RecordingVecEnv, SearchOver
+from nas_agents.search.run_folder import RunFolder
+from nas_gym import Architecture, Evaluation, NASEnv
+from nas_gym.sb3 import NASVecEnv
+from nas_gym.vector_env import NASVectorEnv
+from nas_gym.weight_sharing.evaluator import WeightSharing
+
+CHECKPOINT = "checkpoint/agent.zip"
+SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
+"""The fields of an evaluation under shared weights that ``episodes.jsonl`` has."""
+EVERY = 60.0
+"""Seconds from one checkpoint to the next, at least."""
+SHARE = 0.01
+"""The share of the time that checkpoints may take."""
+
+
+class LockStepSearch:
+    """A Stable-Baselines3 agent in N environments, whose networks are evaluated as one batch.
+
+    Where the networks share weights, these are trained for an epoch now and then, on children that
+    the agent draws (`TrainSharedWeights`), and the search ends with the one of the last ten that is
+    best by all validation images, unless the agent does both by itself, as `ENAS` does.
+
+    The agent is saved from time to time, for the user; a resumed search does not need it. Weights
+    that children share are saved with it, and spare a resumed search their training: only those
+    from between two steps of the agent, which an interrupted epoch does not leave behind.
+    A search whose shared weights diverge is over.
+
+    Args:
+        agent: The agent.
+        env: The environment, of which there are ``plan.environments``.
+        plan: The search's plan.
+        arguments: The agent's arguments.
+        seed: The seed of the agent's draws.
+        logs: The folder of its TensorBoard logs.
+
+    Raises:
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        env: NASEnv,
+        plan: Plan,
+        arguments: Mapping[str, Any],
+        seed: int,
+        logs: Path,
+    ) -> None:
+        self.envs = RecordingVecEnv(_vec_env(env, plan.environments), self._checkpoint)
+        log = str(logs) if importlib.util.find_spec("tensorboard") else None
+        self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
+        self.steps = plan.episodes * plan.decisions
+        self._memory = env.memory
+        own = env.memory.evaluator
+        self._shared = own if isinstance(own, WeightSharing) else None
+        self._callbacks: list[BaseCallback] = []
+        if self._shared is not None and not isinstance(self.agent, ENAS):
+            self._callbacks.append(TrainSharedWeights(episodes_an_epoch(plan)))
+        self._due = 0.0
+
+    def run(self, recorder: Recorder) -> None:
+        """See `nas_agents.search.drivers.Driver.run`."""
+        self.envs.recorder = recorder
+        if self._shared is not None:
+            _restore(self._shared, recorder)
+        self._due = time.perf_counter() + EVERY
+        callbacks = [*self._callbacks, ProgressLog(recorder.progress)]
+        try:
+            with suppress(SearchOver):
+                self.agent.learn(self.steps, callback=callbacks)
+        finally:
+            if self._diverged:
+                recorder.stopped_by = "diverged"
+
+    def choose(self) -> tuple[Architecture, Evaluation] | None:
+        """See `nas_agents.search.drivers.Driver.choose`: the agent's own ``choose``, if any."""
+        choose = getattr(self.agent, "choose", None)
+        if choose is not None:
+            chosen: tuple[Architecture, Evaluation] = choose()
+            return chosen
+        if self._shared is None or not self.envs.designed:
+            return None
+        candidates = [Architecture.from_json(text) for text in dict.fromkeys(self.envs.designed)]
+        return best_by_shared_weights(self._memory, candidates)
+
+    def save(self, folder: RunFolder) -> None:
+        """See `nas_agents.search.drivers.Driver.save`."""
+        folder.replace(CHECKPOINT, self.agent.save)
+        recorder = self.envs.recorder
+        if self._shared is None or recorder is None:
+            return
+        if recorder.stopped_by not in ("interrupted", "diverged"):  # else amid or after an epoch
+            state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
+            folder.replace(SHARED_WEIGHTS, lambda part: torch.save(state, part))
+
+    @property
+    def _diverged(self) -> bool:
+        """True if the last epoch of the shared weights ended with a loss that is not finite."""
+        history = self._shared.history if self._shared is not None else []
+        return bool(history) and not math.isfinite(history[-1].loss)
+
+    def _checkpoint(self) -> None:
+        """Save the agent, if a checkpoint is due.
+
+        Raises:
+            SearchOver: the shared weights diverged, and the agent, as ARS, obeys no callback.
+        """
+        if self._diverged:
+            raise SearchOver
+        started = time.perf_counter()
+        recorder = self.envs.recorder
+        assert recorder is not None
+        if started < self._due or recorder.replaying:
+            return
+        self.save(recorder.folder)
+        ended = time.perf_counter()
+        self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+
+def _restore(shared: WeightSharing, recorder: Recorder) -> None:
+    """Restore shared weights from where an earlier process saved them, if it did.
+
+    Evaluations that it made later are made again, and checked.
+
+    Raises:
+        InvalidRunFolder: the file is damaged, or of other weights.
+    """
+    file = recorder.folder.path / SHARED_WEIGHTS
+    if not (recorder.earlier and file.is_file()):
+        return
+    try:
+        saved = torch.load(file, map_location=shared.device, weights_only=True)
+        untrained = deepcopy(shared.state_dict())
+        shared.load_state_dict(saved["shared"])  # raises now, and not in the middle of the search
+        shared.load_state_dict(untrained)
+        records = recorder.earlier[: saved["episodes"]]
+        if len(records) == saved["episodes"]:
+            shared.go_on_from(saved["shared"], [_evaluation(each, shared) for each in records])
+    except Exception as error:  # torch raises errors of many types
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise broken(file, f"holds no shared weights of this run ({why})") from error
+
+
+def _evaluation(record: Mapping[str, Any], shared: WeightSharing) -> Evaluation:
+    """Return the evaluation that an earlier process made with shared weights, from its record."""
+    return Evaluation(
+        **{name: record[name] for name in SHARED_RECORD},
+        curve=(record["accuracy"],) if record["status"] == "ok" else (),
+        seed=shared.settings.seed,
+        fingerprint=shared.fingerprint,
+    )
+
+
+def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
+    """Return ``number`` episodes of an environment in lock-step."""
+    mode = AutoresetMode.SAME_STEP
+    return NASVecEnv(
+        NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+    )

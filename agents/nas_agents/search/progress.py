@@ -1,0 +1,141 @@
+"""How a search stands, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nas_agents.search.reading import reading_line
+from nas_gym import Architecture
+
+FROM_EVALUATION = (
+    *("accuracy", "status", "cached", "seconds", "parameters", "multiply_adds", "latency"),
+    "message",
+)
+"""The fields of an `Evaluation` that ``episodes.jsonl`` has."""
+StopReason = Literal[
+    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
+]
+UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
+"""The reasons after which nothing is chosen, and nothing trained to the end."""
+
+
+@dataclass
+class Progress:
+    """How a search stands: its counts, and its best architecture so far."""
+
+    episodes: int = 0
+    resumed: int = 0
+    """Number of these that an earlier process recorded."""
+    started: float = field(default_factory=time.perf_counter)
+    best_reward: float = float("-inf")
+    best_accuracy: float = 0.0
+    best_episode: int | None = None
+    best_architecture: Architecture | None = None
+    best_evaluation: dict[str, Any] = field(default_factory=dict)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    """Accuracies of the last ten children."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    made: int = 0
+    """Evaluations really made; the others were answered from memory, or from the store."""
+    training_seconds: float = 0.0
+    """Seconds of training in the evaluations made."""
+    failures_in_a_row: int = 0
+    """Number of the last evaluations made, if all of them failed."""
+    last_failure: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the search started; of a resumed one, those of its processes together.
+
+        The time of a process that was killed, after its last episode, does not count.
+        """
+        return time.perf_counter() - self.started
+
+    @property
+    def recent_accuracy(self) -> float:
+        """Mean accuracy of the last ten children."""
+        return sum(self.recent) / len(self.recent) if self.recent else 0.0
+
+    @property
+    def failed(self) -> int:
+        """Number of children that failed."""
+        return self.episodes - self.statuses["ok"]
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]], file: Path) -> Progress:
+        """Return the progress of a search that ended before, from its records alone.
+
+        Args:
+            records: The lines of ``episodes.jsonl``.
+            file: Their file, which the error about a broken line names.
+        """
+        progress = cls()
+        for number, record in enumerate(records, start=1):
+            with reading_line(file, number):
+                progress.add(record)
+            progress.resumed += 1
+        return progress
+
+    def add(self, record: Mapping[str, Any]) -> bool:
+        """Count an episode, given as its line in ``episodes.jsonl``; return True if it is best."""
+        self.started = time.perf_counter() - record["elapsed"]
+        self.episodes += 1
+        self.recent.append(record["accuracy"])
+        self.statuses[record["status"]] += 1
+        if not record["cached"]:
+            self.made += 1
+            self.training_seconds += record["seconds"]
+        if record["status"] == "ok":
+            self.failures_in_a_row = 0
+        elif not record["cached"]:
+            self.failures_in_a_row += 1
+            self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
+        if record["status"] != "ok" or record["reward"] <= self.best_reward:
+            return False
+        architecture = Architecture.from_json(record["architecture"])
+        self._set_best(architecture, self.episodes, record["reward"], record)
+        return True
+
+    def choose(
+        self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
+    ) -> None:
+        """Make an architecture the best, whatever the episodes were worth."""
+        self._set_best(architecture, None, reward, evaluation)
+
+    def _set_best(
+        self,
+        architecture: Architecture,
+        episode: int | None,
+        reward: float,
+        evaluation: Mapping[str, Any],
+    ) -> None:
+        self.best_architecture, self.best_episode = architecture, episode
+        self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
+        self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What ends a search; see `nas_agents.search.settings.SearchSettings`."""
+
+    episodes: int | None = None
+    seconds: float | None = None
+    target_accuracy: float | None = None
+    max_failures: int = 20
+
+    def reached(self, progress: Progress) -> StopReason | None:
+        """Return why the search ends after the episode added last; None if it goes on."""
+        if self.target_accuracy and progress.recent[-1] >= self.target_accuracy:
+            return "target_accuracy"
+        if self.episodes and progress.episodes >= self.episodes:
+            return "episodes"
+        if self.seconds and progress.seconds >= self.seconds:
+            return "seconds"
+        if progress.failures_in_a_row >= self.max_failures:
+            return "failures"
+        return None

@@ -1,0 +1,37 @@
+"""Environments by id: those of every registered family, and how one is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas_agents.catalogue.environments import (
+    import_environment,
+    make_environment,
+    registered_search_spaces,
+)
+from nas_gym import Family, InvalidSettings, NASEnv, family, register_family
+from tests.helpers import LayersSearchSpace
+
+
+def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "_families", dict(family._families))
+    register_family(
+        Family(
+            "layers",
+            "layers_of_tests",
+            architecture="tests.helpers:LayersSearchSpace",
+            search_space=LayersSearchSpace,
+            environments={"own/Layers-v0": NASEnv},
+        )
+    )
+    listed = registered_search_spaces()
+    assert isinstance(listed["own/Layers-v0"], LayersSearchSpace)
+    assert next(iter(listed)) == "nas_gym/NAS-v0"
+    with pytest.raises(InvalidSettings, match="did you mean 'own/Layers-v0'"):
+        make_environment("own/Layer-v0", {})
+
+
+def test_a_module_that_cannot_be_imported() -> None:
+    import_environment("nas_gym/NASNet-v0")
+    with pytest.raises(InvalidSettings, match="the module of 'no_such_module:A-v0' cannot be"):
+        import_environment("no_such_module:A-v0")

@@ -1,0 +1,176 @@
+"""Run folders that another process damaged: one line, and nothing in them is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from gymnasium import registry
+from typer.testing import CliRunner, Result
+
+from nas_agents.cli.main import app
+from nas_agents.search.progress import Progress
+from nas_agents.search.reading import (
+    SHARED_WEIGHTS,
+    InvalidRunFolder,
+    load_architecture,
+    read_episodes,
+)
+from nas_agents.search.recorder import NotReproduced
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
+from nas_gym import Architecture, NASGymError
+from tests.agents.search.test_resume import killed, settings_for
+from tests.agents.search.test_run import episodes_of
+
+
+def nas_gym(*arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments])
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """All files of a run, but for the logs and the empty lock."""
+    files = [file for file in run.rglob("*") if file.is_file() and file.name != "lock"]
+    kept = [file for file in files if "tensorboard" not in file.parts]
+    return {str(file.relative_to(run)): file.read_bytes() for file in kept}
+
+
+def test_a_resume_that_fails_changes_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = settings_for(run, episodes=8, max_failures=3)
+    search(settings, run)
+    file = run / "episodes.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    lines[4] = json.dumps({**json.loads(lines[4]), "reward": 0.125}) + "\n"
+    file.write_text("".join([*lines, '{"cut sho']))
+    before = content(run)
+    with pytest.raises(NotReproduced, match="episode 5"):
+        search(settings_for(run, episodes=8, max_failures=4), run, resume=True)
+    assert content(run) == before
+    assert "summary.json" in before
+
+
+def test_a_resume_that_is_interrupted_in_what_is_recorded_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run), run, 8)
+    before = content(run)
+    add = Progress.add
+
+    def interrupted(progress: Progress, record: dict[str, object]) -> bool:
+        if progress.episodes == 4:
+            raise KeyboardInterrupt
+        return add(progress, record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "add", interrupted)
+        assert search(settings_for(run), run, resume=True).stopped_by == "interrupted"
+    assert content(run) == before
+    assert search(settings_for(run), run, resume=True).progress.episodes == 20
+
+
+@pytest.mark.parametrize("name", ["episodes.jsonl", "settings.json", "best.json"])
+def test_a_pipe_does_not_hang(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "random", episodes=2), run)
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    with pytest.raises(NASGymError):
+        search(settings_for(run, "random", episodes=2), run, resume=True)
+
+
+def test_a_line_of_json_nested_too_deep(tmp_path: Path) -> None:
+    (tmp_path / "episodes.jsonl").write_text("[" * 3000 + "]" * 3000 + "\n")
+    with pytest.raises(InvalidRunFolder, match=r"line 1 of .* is not JSON: nested"):
+        read_episodes(tmp_path / "episodes.jsonl", {})
+
+
+@pytest.mark.parametrize("damage", ["text", "other"])
+def test_damaged_shared_weights_are_named(damage: str, tmp_path: Path) -> None:
+    tiny = {"evaluator": "weight-sharing", "layers": 2, "filters": 2, "batch_size": 256}
+    settings = SearchSettings(
+        "nas_gym/ENASMacro-v0", "random", episodes=11, env_arguments=tiny, final=False
+    )
+    run = tmp_path / "run"
+    search(settings, run)
+    (run / "summary.json").unlink()
+    file = run / SHARED_WEIGHTS
+    if damage == "text":
+        file.write_text("no weights")
+    else:
+        torch.save({"episodes": 11, "shared": {}}, file)
+    with pytest.raises(InvalidRunFolder, match=r"shared_weights.pt holds no .*; remove it, and"):
+        search(settings, run, resume=True)
+    assert len(episodes_of(run)) == 11
+
+
+def test_runs_of_ones_own_environment_are_shown_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process that has not imported the module, its kind of architectures is not known."""
+    (tmp_path / "own_networks.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    settings = SearchSettings("own_networks:own/Net-v0", "random", episodes=4, final=False)
+    search(settings, run)
+
+    def forget() -> None:
+        sys.modules.pop("own_networks")
+        Architecture._kinds.pop("own_kind")
+        registry.pop("own/Net-v0")
+
+    forget()
+    assert load_architecture(str(run)).kind == "own_kind"
+    forget()
+    result = nas_gym("compare", str(run), "--json")
+    assert result.exit_code == 0, result.stderr
+    forget()
+    (tmp_path / "own_networks.py").unlink()
+    for command in ("compare", "show"):
+        failed = nas_gym(command, str(run))
+        assert failed.exit_code == 2
+        assert failed.stderr.count("\n") == 1
+        assert "own_networks" in failed.stderr
+        assert "cut it off" not in failed.stderr
+
+
+OWN = """
+from dataclasses import dataclass
+
+import gymnasium as gym
+
+from nas_gym import Architecture, Decision, NASEnv, SearchSpace
+from tests.helpers import StubEvaluator
+
+
+@dataclass(frozen=True)
+class OwnArchitecture(Architecture, kind="own_kind"):
+    choices: tuple
+
+    def body(self):
+        return {"choices": list(self.choices)}
+
+    @classmethod
+    def from_body(cls, body):
+        return cls(tuple(body["choices"]))
+
+
+class OwnSpace(SearchSpace):
+    def __init__(self):
+        super().__init__("own", [Decision(f"d{n}", ("a", "b", "c")) for n in range(3)])
+
+    def decode(self, choices):
+        return OwnArchitecture(tuple(int(choice) for choice in choices))
+
+    def encode(self, architecture):
+        return architecture.choices
+
+
+gym.register("own/Net-v0", entry_point=lambda training_seed=0: NASEnv(OwnSpace(), StubEvaluator()))
+"""
