@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.registration import register as register
 from nas_gym.families import register_built_in
 from nas_gym.family import Family as Family
 from nas_gym.family import register_family as register_family
+from nas_gym.registration import register as register
 
 if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym import envs as envs

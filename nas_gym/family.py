@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from nas_gym.registration import register, unregister
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.registration import register, unregister
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""

@@ -86,8 +86,15 @@ def _in_one_line(function: Callable[_P, _R], names: list[str]) -> Callable[_P, _
 
 def _one_line(error: ValidationError, names: list[str]) -> Exception:
     """Return the first of pydantic's errors as one line that names the value and the remedy."""
-    first = error.errors(include_url=False)[0]
+    first, *others = error.errors(include_url=False)
     place, *inner = first["loc"] or ("",)
+    branches = [
+        each
+        for each in others
+        if inner and each["loc"][:-1] == first["loc"][:-1] and each["input"] is first["input"]
+    ]
+    if branches:  # of a union, which pydantic names at the end of the place
+        inner.pop()
     if isinstance(place, int) and place < len(names):  # a positional argument
         place = names[place]
     where = ".".join(map(str, (place, *inner)))
@@ -99,7 +106,9 @@ def _one_line(error: ValidationError, names: list[str]) -> Exception:
         return InvalidSettings(f"{where!r} is not known; {choices_hint(where, known)}")
     if first["type"].startswith("missing"):
         return InvalidSettings(f"{where!r} is missing")
-    message = first["msg"].replace("Input should be ", "expected ", 1)
+    messages = [first["msg"].replace("Input should be ", "expected ", 1)]
+    messages += [each["msg"].removeprefix("Input should be ") for each in branches]
+    message = " or ".join(messages)
     for comparison in ("greater", "less"):
         message = message.replace(f"expected {comparison}", f"expected a number {comparison}")
     return InvalidSettings(f"{where}: {message}, got {reprlib.repr(first['input'])}")

@@ -36,6 +36,19 @@ class Outer:
             raise InvalidSettings("epochs: 13 brings bad luck")
 
 
+@validated
+def take(rate: NonNegative | type[Outer]) -> None:
+    """Take one of two types."""
+
+
+def test_a_value_of_neither_type_is_named_with_both() -> None:
+    expected = (
+        r"^rate: expected a number greater than or equal to 0 or a subclass of Outer, got -1$"
+    )
+    with pytest.raises(InvalidSettings, match=expected):
+        take(-1)
+
+
 def test_they_are_frozen_dataclasses_that_pickle_and_can_be_replaced() -> None:
     outer = Outer(epochs=3, inner={"size": 2})  # type: ignore[arg-type]
     assert dataclasses.asdict(outer)["inner"] == {"size": 2}

@@ -296,8 +296,8 @@ def _complaint(given: Input, errors: str, code: int | None) -> str:
     if code not in FINE or "Traceback" in errors:
         return f"{_exception(errors)} (exit code {code})"
     lines = errors.splitlines()
-    if "\x1b" in errors:
-        return "terminal codes in an error"
+    if any("\x1b" in line for line in lines if line.startswith("nas-gym:")):
+        return "terminal codes in an error"  # gymnasium's own warnings are coloured
     if code == 2 and given.command and not (lines and lines[-1].startswith("nas-gym: error: ")):
         return f"not one line: {lines[-1] if lines else ''}"
     return ""

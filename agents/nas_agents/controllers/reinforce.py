@@ -94,7 +94,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
         super().__init__(
-            policy,
+            policy,  # type: ignore[arg-type]
             env,  # type: ignore[arg-type]  # None where an agent is loaded without one
             learning_rate,
             ent_coef=ent_coef,
@@ -114,10 +114,8 @@ class Reinforce(OnPolicyAlgorithm):
         self._steps: list[Step] = []
         self.rollout_buffer = None  # type: ignore[assignment]  # `_steps` takes its place
 
-    def learn(  # type: ignore[override]
-        self, *arguments: Any, tb_log_name: str = "Reinforce", **keywords: Any
-    ) -> Reinforce:
-        return super().learn(*arguments, tb_log_name=tb_log_name, **keywords)
+    def learn(self, *arguments: Any, tb_log_name: str = "Reinforce", **keywords: Any) -> Reinforce:
+        return super().learn(*arguments, tb_log_name=tb_log_name, **keywords)  # type: ignore[misc]
 
     def predict(self, *arguments: Any, **keywords: Any) -> tuple[NDArray[np.int64], Any]:
         """Predict as every algorithm does; ``action_masks``, (N, A) or (A,), are respected."""

@@ -15,6 +15,7 @@ from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import LstmPolicy
@@ -46,7 +47,7 @@ def macro_env(num_envs: int = 1, **settings: Any) -> NASVecEnv:
     return NASVecEnv(NASVectorEnv(MACRO, evaluator, num_envs, autoreset_mode="SameStep"))
 
 
-def enas(env: NASVecEnv | None = None, seed: int = 1, **given: Any) -> ENAS:
+def enas(env: VecEnv | None = None, seed: int = 1, **given: Any) -> ENAS:
     arguments = {"n_episodes": 4, "episodes_an_epoch": 8, "learning_rate": 0.01, **given}
     return ENAS("MlpPolicy", env or macro_env(), seed=seed, device="cpu", **arguments)
 
