@@ -220,12 +220,11 @@ def _agent(
     table = accuracies()
     env = NASVectorEnv(table.search_space, table, autoreset_mode="SameStep")
     vec_env: VecEnv = NASVecEnv(env)
-    if algorithm.whole:
+    if whole:
         vec_env = VecWholeArchitecture(vec_env)
     meter = Meter(vec_env, budget, free)
-    agent = make_agent(algorithm.agent, meter, arguments, seed)
     with suppress(BudgetSpent):
-        agent.learn(10**9)
+        agent.make(meter, arguments, seed).learn(10**9)
     return Trace(np.array(meter.rows), np.array(meter.costs))
 
 

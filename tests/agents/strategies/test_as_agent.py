@@ -212,7 +212,7 @@ def test_an_episode_that_was_truncated_has_no_reward() -> None:
     shared = single()
 
     def spending() -> gym.Env[Any, Any]:
-        return BudgetLimit(NASEnv(shared.search_space, shared.evaluator), asked=1)
+        return BudgetLimit(NASEnv(shared.search_space, shared.memory), asked=1)
 
     agent = agent_in(DummyVecEnv([spending, spending])).learn(100, callback=StopOnBudget())
     assert agent.num_timesteps < 100
@@ -238,7 +238,7 @@ def test_what_it_cannot_act_in() -> None:
     pendulum: VecEnv = DummyVecEnv([partial(gym.make, "Pendulum-v1")])
     with pytest.raises(CannotAct, match="random cannot act in this environment"):
         random.make(pendulum, {}, 0)
-    with pytest.raises(InvalidSettings, match=r"random cannot be made: .*'colour'"):
+    with pytest.raises(InvalidSettings, match="random has no argument 'colour'"):
         random.make(lock_step(), {"colour": "red"}, 0)
 
 
