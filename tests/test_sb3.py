@@ -177,7 +177,7 @@ def test_options_begin_episodes_with_a_prefix() -> None:
     assert env.reset().tolist() == [[3, 0, 0, 0], [2, 0, 0, 0]]
     assert not env.reset().any()
     for wrong in ({"choice": [2]}, [{"choices": [2]}, {}], [{"choices": [2]}, {"choices": [1, 1]}]):
-        env.set_options(wrong)  # type: ignore[arg-type]
+        env.set_options(wrong)
         with pytest.raises(NASGymError, match="options: in lock-step"):
             env.reset()
 
