@@ -21,6 +21,10 @@ from nas_gym.sb3 import VecContinuousAction
 
 OWN = ("env", "_init_setup_model", "search_space")
 """Arguments of constructors that no user gives."""
+BOX = (
+    "it acts in a Box; wrap the environment in nas_gym.wrappers.ContinuousAction, or a NASVecEnv "
+    "in nas_gym.sb3.VecContinuousAction"
+)
 
 
 class CannotAct(InvalidSettings):
@@ -114,31 +118,26 @@ class Agent:
             CannotAct: the agent does not support the environment's action space.
             InvalidSettings: an argument is not known or not valid.
         """
-        common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+        made: type[Any] = self.algorithm
+        own = arguments
         if self.strategy is not None:
-            self._check(self.strategy, arguments)
-            given = {**common, "strategy": self.strategy, "arguments": arguments}
-            return self._made(env, given, arguments)
-        self._check(self.algorithm, arguments)
-        given = {**common, **arguments}
+            made, own = self.strategy, {"strategy": self.strategy, "arguments": arguments}
+        self._check(made, arguments)
+        common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+        given = {**common, **own}
         if wrap and self.entry.continuous:
             return self._made(VecContinuousAction(env), given, arguments)
         try:
             return self._made(env, given, arguments)
         except CannotAct:
-            if not wrap:
+            if not wrap or self.strategy is not None:
                 raise
             return self._made(VecContinuousAction(env), given, arguments)
 
     def make_strategy(
         self, search_space: SearchSpace, arguments: Mapping[str, Any], seed: int
     ) -> Strategy:
-        """Make the strategy behind the agent, for searches that need no environment.
-
-        Args:
-            search_space: The search space in which it proposes sequences of choices.
-            arguments: The result of `arguments`.
-            seed: The seed of its draws.
+        """Make the strategy behind the agent, for searches that need no environment; see `make`.
 
         Raises:
             InvalidSettings: the agent is no strategy, or an argument is not known or not valid.
@@ -155,9 +154,8 @@ class Agent:
             raise self._refused(error, arguments) from error
 
     def _check(self, made: type[Any], arguments: Mapping[str, Any]) -> None:
-        parameters = parameters_of(made)
-        for name in (*OWN, "seed") if self.strategy is not None else OWN:
-            parameters.pop(name, None)
+        hidden = (*OWN, "seed") if self.strategy is not None else OWN
+        parameters = {n: kind for n, kind in parameters_of(made).items() if n not in hidden}
         check_arguments(parameters, arguments, f"agent: {self.name} has no argument")
 
     def _made(
@@ -167,9 +165,14 @@ class Agent:
         try:
             return self.algorithm(env=env, **as_objects(given, env.action_space))
         except Exception as error:
-            if "as action spaces but" in str(error):  # as BaseAlgorithm says it
-                raise CannotAct(_remedy(self.name, str(env.action_space), str(error))) from error
-            raise self._refused(error, arguments) from error
+            supported, unsupported, _ = str(error).partition("as action spaces but")
+            if not unsupported:  # BaseAlgorithm says it so
+                raise self._refused(error, arguments) from error
+            remedy = BOX if "Box" in supported else str(error)
+            raise CannotAct(
+                f"agent: {self.name} cannot act in this environment, whose actions are "
+                f"{env.action_space}: {remedy}"
+            ) from error
 
     def _refused(self, error: Exception, arguments: Mapping[str, Any]) -> InvalidSettings:
         """Return the error that says with which arguments an agent cannot be made, and why.
@@ -182,14 +185,3 @@ class Agent:
         named = {name: arguments[name] for name in arguments if name in why} or arguments
         values = ", ".join(f"{name}={value!r}" for name, value in named.items())
         return InvalidSettings(f"agent: {self.name} cannot be made with {values}: {why}")
-
-
-def _remedy(name: str, action_space: str, error: str) -> str:
-    """Return the message that names the wrapper for an agent that needs other actions."""
-    text = f"agent: {name} cannot act in this environment, whose actions are {action_space}"
-    if "Box" in error.partition("as action spaces but")[0]:
-        return (
-            f"{text}: it acts in a Box; wrap the environment in nas_gym.wrappers.ContinuousAction, "
-            "or a NASVecEnv in nas_gym.sb3.VecContinuousAction"
-        )
-    return f"{text}: {error}"

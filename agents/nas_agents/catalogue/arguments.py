@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import reprlib
 import typing
 from collections.abc import Mapping
@@ -22,12 +21,13 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.settings import LARGEST
 
 CLASSES = ("policy", "replay_buffer_class", "rollout_buffer_class")
 """Arguments that name a class, as ``module.Class``."""
 TINY = 1e-12
+_CONFIG = ConfigDict(strict=True, arbitrary_types_allowed=True)
 COUNTS = (
     *("batch_size", "buffer_size", "cg_max_steps", "line_search_max_iter", "n_critic_updates"),
     *("n_delta", "n_epochs", "n_quantiles", "n_steps", "n_top", "policy_delay"),
@@ -59,11 +59,11 @@ def parameters_of(made: type[Any]) -> dict[str, Any]:
         if constructor is None:
             continue
         hints = _type_hints(constructor)
-        signature = inspect.signature(constructor).parameters
-        for parameter in list(signature.values())[1:]:
+        _, *own = inspect.signature(constructor).parameters.values()
+        for parameter in own:
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 parameters.setdefault(parameter.name, hints.get(parameter.name, Any))
-        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in signature.values()):
+        if all(parameter.kind != parameter.VAR_KEYWORD for parameter in own):
             break
     if "policy" in parameters:  # any that has the methods that the algorithm needs
         parameters["policy"] = str | type[BasePolicy]
@@ -75,15 +75,11 @@ def parameters_of(made: type[Any]) -> dict[str, Any]:
 def check_arguments(
     parameters: Mapping[str, Any], arguments: Mapping[str, Any], unknown: str
 ) -> None:
-    """Check names, types and bounds of arguments.
-
-    Args:
-        parameters: The result of `parameters_of`.
-        arguments: The arguments as plain data.
-        unknown: The beginning of the message about a name that is not known.
+    """Check names, types and bounds of arguments, which are plain data.
 
     Raises:
-        InvalidSettings: a name is not known, or a value is not valid.
+        InvalidSettings: a name is not known (the message starts with ``unknown``), or a value is
+            not valid.
     """
     for name, value in arguments.items():
         if name not in parameters:
@@ -134,9 +130,8 @@ def _type_hints(function: Any) -> dict[str, Any]:
 
 
 def _check_type(name: str, expected: Any, value: object) -> None:
-    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
     try:
-        TypeAdapter(expected, config=config).validate_python(value)
+        TypeAdapter(expected, config=_CONFIG).validate_python(value)
     except ValidationError as error:
         messages = [each["msg"].replace("Input should be ", "") for each in error.errors()]
         wanted = " or ".join(dict.fromkeys(messages))
@@ -145,9 +140,8 @@ def _check_type(name: str, expected: Any, value: object) -> None:
 
 def _check_bounds(name: str, value: object) -> None:
     least, greatest = BOUNDS.get(name, (-LARGEST, LARGEST))
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return
-    if not (math.isfinite(value) and least <= value <= greatest):
-        raise InvalidSettings(
-            f"{name}: expected a number from {least:,g} to {greatest:,g}, got {value!r}"
+    if type(value) in (int, float):
+        require(
+            least <= value <= greatest,  # type: ignore[operator]
+            f"{name}: expected a number from {least:,g} to {greatest:,g}, got {value!r}",
         )

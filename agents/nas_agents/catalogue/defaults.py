@@ -43,15 +43,8 @@ def none(plan: Plan) -> Arguments:
 
 def ppo(plan: Plan) -> Arguments:
     """Update after ten architectures; NASNet's controller did after twenty."""
-    n_steps = plan.steps(10)
-    return {
-        "n_steps": n_steps,
-        "batch_size": n_steps * plan.environments // 2,
-        "n_epochs": 8,
-        "learning_rate": 1e-3,
-        "ent_coef": 0.01,
-        **ON_POLICY,
-    }
+    rest = {"n_epochs": 8, "learning_rate": 1e-3, "ent_coef": 0.01}
+    return {**_rollouts(plan, 10, batches=2), **rest, **ON_POLICY}
 
 
 def recurrent_ppo(plan: Plan) -> Arguments:
@@ -66,24 +59,19 @@ def recurrent_ppo(plan: Plan) -> Arguments:
 def a2c(plan: Plan) -> Arguments:
     """Update after five architectures, on normalized advantages, since accuracies are close."""
     return {
-        "n_steps": plan.steps(5),
-        "learning_rate": 2e-3,
-        "ent_coef": 0.01,
-        "normalize_advantage": True,
-        "use_rms_prop": False,
-        **ON_POLICY,
+        **{"n_steps": plan.steps(5), "learning_rate": 2e-3, "ent_coef": 0.01},
+        **{"normalize_advantage": True, "use_rms_prop": False, **ON_POLICY},
     }
 
 
 def trpo(plan: Plan) -> Arguments:
     """Update after twenty architectures, with the larger steps that few updates need."""
-    n_steps = plan.steps(20)
-    return {
-        "n_steps": n_steps,
-        "batch_size": n_steps * plan.environments // 2,
-        "target_kl": 0.03,
-        **ON_POLICY,
-    }
+    return {**_rollouts(plan, 20, batches=2), "target_kl": 0.03, **ON_POLICY}
+
+
+def _rollouts(plan: Plan, episodes: int, batches: int) -> Arguments:
+    n_steps = plan.steps(episodes)
+    return {"n_steps": n_steps, "batch_size": n_steps * plan.environments // batches}
 
 
 ON_POLICY: Arguments = {"gamma": 1.0, "gae_lambda": 1.0}
@@ -145,15 +133,11 @@ def _off_policy(plan: Plan) -> Arguments:
     The return spans all T decisions, so that the critic learns from the reward itself.
     """
     random = max(1, min(50, round(0.1 * plan.episodes)))
+    steps = plan.decisions
     return {
-        "learning_rate": 1e-3,
-        "buffer_size": 5000 * plan.decisions,
-        "batch_size": 64,
-        "learning_starts": random * plan.decisions,
-        "train_freq": plan.decisions,
-        "gradient_steps": plan.decisions * plan.environments,
-        "gamma": 1.0,
-        "n_steps": plan.decisions,
+        **{"learning_rate": 1e-3, "buffer_size": 5000 * steps, "batch_size": 64},
+        **{"learning_starts": random * steps, "train_freq": steps},
+        **{"gradient_steps": steps * plan.environments, "gamma": 1.0, "n_steps": steps},
     }
 
 
@@ -169,13 +153,8 @@ def ars(plan: Plan) -> Arguments:
         f"envs: ars tries one policy at a time, and would design {plan.environments} equal "
         "networks; use 1",
     )
-    return {
-        "policy": "LinearPolicy",
-        "n_delta": 8,
-        "n_top": 4,
-        "learning_rate": 0.05,
-        "delta_std": 0.1,
-    }
+    rates = {"learning_rate": 0.05, "delta_std": 0.1}
+    return {"policy": "LinearPolicy", "n_delta": 8, "n_top": 4, **rates}
 
 
 def regularized_evolution(plan: Plan) -> Arguments:
@@ -199,14 +178,9 @@ def nasnet(plan: Plan) -> Arguments:
 
     What the paper does not say is Stable-Baselines3's own, but for the passes through the batch.
     """
-    n_steps = plan.steps(20)
     return {
-        "n_steps": n_steps,
-        "batch_size": n_steps * plan.environments,
-        "n_epochs": 4,
-        "learning_rate": 3.5e-4,
-        "ent_coef": 1e-5,
-        "baseline_decay": 0.95,
+        **_rollouts(plan, 20, batches=1),
+        **{"n_epochs": 4, "learning_rate": 3.5e-4, "ent_coef": 1e-5, "baseline_decay": 0.95},
         "policy_kwargs": {"controller": "nasnet"},
         **ON_POLICY,
     }
@@ -219,9 +193,7 @@ def enas(plan: Plan) -> Arguments:
     """
     return {
         **ENAS_RELEASED,
-        "full_entropy": True,
-        "learning_rate": 0.0035,
-        "n_episodes": 10,
+        **{"full_entropy": True, "learning_rate": 0.0035, "n_episodes": 10},
         "episodes_an_epoch": episodes_an_epoch(plan),
         "policy_kwargs": enas_policy("enas-micro-released"),
     }
@@ -238,21 +210,15 @@ def enas_policy(controller: str) -> Arguments:
 
 
 ENAS_RELEASED: Arguments = {
-    "entropy_reward": 1e-4,
-    "baseline_decay": 0.99,
-    "own_reward": True,
-    "skip_logits": True,
+    **{"entropy_reward": 1e-4, "baseline_decay": 0.99},
+    **{"own_reward": True, "skip_logits": True},
 }
 """Common to both searches of the released code. Their baseline starts at 0 and takes in each reward
 by itself; ours starts at the first reward, and takes in those of an update together."""
 
 NASBENCH201: Arguments = {
-    "policy": "IndependentLogits",
-    "learning_rate": 0.1,
-    "n_episodes": 1,
-    "baseline_decay": 0.9,
-    "bias_correction": True,
-    "own_reward": True,
+    **{"policy": "IndependentLogits", "learning_rate": 0.1, "n_episodes": 1},
+    **{"baseline_decay": 0.9, "bias_correction": True, "own_reward": True},
 }
 """NAS-Bench-201's settings of REINFORCE, for `nas_gym.sb3.VecWholeArchitecture` (AutoDL-Projects,
 exps/NAS-Bench-201-algos/reinforce.py). Of the learning rates in its documentation and its scripts,

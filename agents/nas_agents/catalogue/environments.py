@@ -9,23 +9,18 @@ from typing import Any
 import gymnasium as gym
 
 from nas_gym import NASEnv, SearchSpace
-from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family import Family, registered_families, resolve
+from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.family import registered_families, resolve
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
     """Return the search space of each environment of a family, as made without arguments, by id."""
-    return {
-        env_id: _search_space(family, resolve(reference))
-        for family in registered_families()
-        for env_id, reference in family.environments.items()
-    }
-
-
-def _search_space(family: Family, environment: Any) -> SearchSpace:
-    default = getattr(environment, "default_search_space", None) or family.part("search_space")
-    search_space: SearchSpace = default()
-    return search_space
+    spaces: dict[str, SearchSpace] = {}
+    for family in registered_families():
+        for env_id, reference in family.environments.items():
+            default = getattr(resolve(reference), "default_search_space", None)
+            spaces[env_id] = (default or family.part("search_space"))()
+    return spaces
 
 
 def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
@@ -36,22 +31,16 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
             does not design networks.
     """
     known = [each for family in registered_families() for each in family.environments]
-    if env_id not in gym.registry and ":" not in env_id:
-        raise InvalidSettings(
-            f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
-        )
+    where, hint = f"environment: {env_id!r}", choices_hint(env_id, known)
+    require(env_id in gym.registry or ":" in env_id, f"{where} is not known; {hint}")
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except TypeError as error:
-        raise InvalidSettings(
-            f"environment: {env_id!r} does not take these arguments: {error}"
-        ) from error
+        raise InvalidSettings(f"{where} does not take these arguments: {error}") from error
     except (ImportError, gym.error.Error) as error:
-        raise InvalidSettings(f"environment: {env_id!r} cannot be made: {error}") from error
+        raise InvalidSettings(f"{where} cannot be made: {error}") from error
     if not isinstance(env, NASEnv):
-        raise InvalidSettings(
-            f"environment: {env_id!r} does not design networks; {choices_hint(env_id, known)}"
-        )
+        raise InvalidSettings(f"{where} does not design networks; {hint}")
     return env
 
 

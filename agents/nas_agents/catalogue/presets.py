@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
+from nas_agents.catalogue.defaults import ENAS_RELEASED, Plan, enas, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.errors import InvalidSettings, choices_hint
@@ -72,21 +72,14 @@ class Preset:
 
 _ENAS_PAPER = {"epochs": 310, "weight_decay": 1e-4, "lowest_learning_rate": 0.001}
 _ENAS_PAPER_AGENT = {
-    "learning_rate": 3.5e-4,
-    "n_episodes": 1,
-    "episodes_an_epoch": 2_000,
-    "entropy_reward": 0.1,
+    **{"learning_rate": 3.5e-4, "n_episodes": 1, "episodes_an_epoch": 2_000},
+    **{"entropy_reward": 0.1, "skip_target": 0.4, "skip_weight": 0.8},
     "baseline_decay": 0.99,  # the released code's
-    "skip_target": 0.4,
-    "skip_weight": 0.8,
     "policy_kwargs": {"controller": "enas"},
 }
 _ENAS_SEARCH = {
-    "dataset": "cifar10",
-    "evaluator": "weight-sharing",
-    "form": "released_search",
-    "learning_rate": 0.05,
-    "dropout": 0.1,
+    **{"dataset": "cifar10", "evaluator": "weight-sharing", "form": "released_search"},
+    **{"learning_rate": 0.05, "dropout": 0.1},
 }
 _ENAS_FINAL = {"form": "released_final", "learning_rate": 0.05, "weight_decay": 4e-4}
 _ENAS: dict[str, dict[str, Any]] = {
@@ -94,14 +87,8 @@ _ENAS: dict[str, dict[str, Any]] = {
         "multiply_adds": 5.366e7,
         "search": {"cells": 2, "filters": 20, "batch_size": 160, "auxiliary_head": True},
         "final": {
-            "cells": 5,
-            "filters": 36,
-            "batch_size": 144,
-            "epochs": 630,
-            "dropout": 0.2,
-            "drop_path_keep": 0.6,
-            "auxiliary_head": True,
-            "cutout": 16,
+            **{"cells": 5, "filters": 36, "auxiliary_head": True, "batch_size": 144},
+            **{"epochs": 630, "dropout": 0.2, "drop_path_keep": 0.6, "cutout": 16},
         },
     },
     "nas_gym/ENASMacro-v0": {
@@ -124,11 +111,7 @@ def _enas(
     """Return one of ENAS's searches, with what they have in common; by default the paper's."""
     common = _ENAS[env_id]
     return Preset(
-        about=f"ENAS {about}",
-        env_id=env_id,
-        agent="enas",
-        episodes=episodes,
-        envs=envs,
+        *(f"ENAS {about}", env_id, "enas", episodes, envs),
         images=45_000,
         multiply_adds=common["multiply_adds"],
         env_arguments={**_ENAS_SEARCH, **common["search"], **env_arguments},
@@ -149,14 +132,9 @@ PRESETS = {
         images=45_000,
         multiply_adds=1.397e9,
         env_arguments={
-            "dataset": "cifar10",
-            "layers": 20,
-            "depth_schedule": [6, 2, 1600],
-            "filter_scale": 1.0,
-            "epochs": 50,
+            **{"dataset": "cifar10", "layers": 20, "depth_schedule": [6, 2, 1600]},
+            **{"filter_scale": 1.0, "epochs": 50, "learning_rate": 0.1, "weight_decay": 1e-4},
             "batch_size": 128,  # our choice
-            "learning_rate": 0.1,
-            "weight_decay": 1e-4,
             "reward": "nas",
         },
         final_arguments={"epochs": 300},  # our choice; the paper: until convergence
@@ -172,12 +150,8 @@ PRESETS = {
         images=1_079,
         multiply_adds=1.821e6,
         env_arguments={
-            "dataset": "digits",
-            "layers": 6,
-            "depth_schedule": [2, 2, 32],
-            "filter_scale": 0.5,
-            "epochs": 2,
-            "reward": "nas",
+            **{"dataset": "digits", "layers": 6, "depth_schedule": [2, 2, 32]},
+            **{"filter_scale": 0.5, "epochs": 2, "reward": "nas"},
         },
         agent_arguments={"learning_rate": 0.006},
         final_arguments={"epochs": 25},
@@ -192,24 +166,14 @@ PRESETS = {
         images=45_000,
         multiply_adds=1.987e8,
         env_arguments={
-            "dataset": "cifar10",
-            "blocks": 5,
-            "cells": 2,
-            "filters": 32,
-            "epochs": 20,
+            **{"dataset": "cifar10", "blocks": 5, "cells": 2, "filters": 32, "epochs": 20},
             "batch_size": 32,  # ours, as the learning rate: those of the final training
             "learning_rate": 0.025,
         },
         final_arguments={
-            "cells": 6,
-            "filters": 32,
-            "epochs": 600,
-            "batch_size": 32,
-            "learning_rate": 0.025,
-            "weight_decay": 5e-4,
-            "gradient_clip": 5.0,
-            "auxiliary_head": True,
-            "drop_path_keep": 0.6,
+            **{"cells": 6, "filters": 32, "auxiliary_head": True, "drop_path_keep": 0.6},
+            **{"epochs": 600, "batch_size": 32, "learning_rate": 0.025},
+            **{"weight_decay": 5e-4, "gradient_clip": 5.0},
         },
         published_cost="500 GPUs, 4 days",
         workers=450,
@@ -222,13 +186,7 @@ PRESETS = {
         envs=20,
         images=1_079,
         multiply_adds=6.658e5,
-        env_arguments={
-            "dataset": "digits",
-            "blocks": 5,
-            "cells": 1,
-            "filters": 8,
-            "epochs": 1,
-        },
+        env_arguments={"dataset": "digits", "blocks": 5, "cells": 1, "filters": 8, "epochs": 1},
         agent_arguments={"learning_rate": 3e-3},
         final_arguments={"epochs": 20, "filters": 16},
         measured_seconds=126.0,
@@ -239,14 +197,7 @@ PRESETS = {
         episodes=45_000,
         envs=10,
         env_arguments={"epochs": 150, "weight_decay": 2e-4},
-        agent_arguments={
-            **ENAS_RELEASED,
-            "full_entropy": True,
-            "learning_rate": 0.0035,
-            "n_episodes": 10,
-            "episodes_an_epoch": 300,
-            "policy_kwargs": enas_policy("enas-micro-released"),
-        },
+        agent_arguments=enas(Plan(decisions=40, episodes=45_000)),
     ),
     "enas-macro-released": _enas(
         "macro on CIFAR-10, the released scripts: 310 epochs of the shared weights",
@@ -256,9 +207,7 @@ PRESETS = {
         env_arguments={"epochs": 310, "weight_decay": 5e-4},
         agent_arguments={
             **ENAS_RELEASED,
-            "learning_rate": 0.001,
-            "n_episodes": 20,
-            "episodes_an_epoch": 1_000,
+            **{"learning_rate": 0.001, "n_episodes": 20, "episodes_an_epoch": 1_000},
             "policy_kwargs": enas_policy("enas-macro-released"),
         },
     ),

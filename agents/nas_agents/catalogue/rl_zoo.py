@@ -18,11 +18,7 @@ from nas_agents.catalogue.registry import AGENTS
 
 EPISODES = 2000
 """Number of episodes that a run of the Zoo is planned for."""
-ZOO_NAMES = {
-    "qr-dqn": "qrdqn",
-    "recurrent-ppo": "ppo_lstm",
-    "maskable-ppo": "ppo_mask",
-}
+ZOO_NAMES = {"qr-dqn": "qrdqn", "recurrent-ppo": "ppo_lstm", "maskable-ppo": "ppo_mask"}
 """The Zoo's names of algorithms, where they are not ours. It does not list MaskablePPO."""
 HEAD = """\
 # {agent}'s defaults for the RL Zoo, written by
@@ -39,32 +35,24 @@ UNLISTED = {"maskable-ppo": "examples/rl_zoo/train_ppo_mask.py"}
 """Programs to run in place of the Zoo's own, where that does not list the algorithm."""
 
 
-def zoo_name(agent: str) -> str:
-    """Return the Zoo's name of an agent."""
-    return ZOO_NAMES.get(agent, agent)
-
-
 def configuration(agent: str) -> str:
     """Return the YAML text of an agent: its arguments in each environment."""
-    algo = zoo_name(agent)
+    algo = ZOO_NAMES.get(agent, agent)
     command = TRAIN.format(program=UNLISTED.get(agent, "-m rl_zoo3.train"), algo=algo)
     name = AGENTS[agent].path.partition(":")[2]
     lines = [HEAD.format(agent=name, episodes=EPISODES, command=command)]
     for env_id, search_space in registered_search_spaces().items():
         if not env_id.startswith("nas_gym/"):  # a user's own
             continue
-        lines.append(f"{env_id}:")
-        entry = _entry(agent, len(search_space.decisions))
-        lines += [f"  {key}: {json.dumps(value)}" for key, value in entry.items()]
+        entry = _entry(agent, len(search_space.decisions)).items()
+        lines += [f"{env_id}:", *(f"  {key}: {json.dumps(value)}" for key, value in entry)]
     return "\n".join(lines) + "\n"
 
 
 def _entry(agent: str, decisions: int) -> dict[str, Any]:
     """Return what the Zoo reads for one environment."""
-    entry = {
-        "n_timesteps": EPISODES * decisions,
-        **find_agent(agent).arguments(Plan(decisions, EPISODES)),
-    }
+    arguments = find_agent(agent).arguments(Plan(decisions, EPISODES))
+    entry = {"n_timesteps": EPISODES * decisions, **arguments}
     if "noise_std" in entry:
         entry["noise_type"] = "normal"
     if "replay_buffer_class" in entry:  # the Zoo evaluates it, where it has this function
@@ -84,7 +72,8 @@ def write(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
         if in_zoo(agent):
-            (folder / f"{zoo_name(agent)}.yml").write_text(configuration(agent), encoding="utf-8")
+            file = folder / f"{ZOO_NAMES.get(agent, agent)}.yml"
+            file.write_text(configuration(agent), encoding="utf-8")
 
 
 if __name__ == "__main__":

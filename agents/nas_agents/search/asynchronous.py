@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nas_agents.search.reading import EPISODES, Kinds, check_lines
 from nas_agents.search.recorder import NotReproduced, Recorder
@@ -36,7 +35,7 @@ class AsynchronousSearch:
 
     Args:
         strategy: Proposes the architectures.
-        env: Its evaluator and its reward answer. Each of its workers has a child to train.
+        env: Its evaluator and its reward answer.
     """
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
@@ -49,9 +48,8 @@ class AsynchronousSearch:
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
         self._replay(recorder)
-        if not recorder.over:
-            for number in self.under_way:
-                self._submit(number)
+        for number in () if recorder.over else self.under_way:
+            self._submit(number)
         workers = getattr(self.env.memory.evaluator, "workers", 1)
         limit = recorder.limits.episodes
         while not recorder.over:
@@ -88,7 +86,6 @@ class AsynchronousSearch:
         return range(first, self.proposals + 1)
 
     def _submit(self, number: int) -> None:
-        """Ask for the evaluation of a proposal."""
         future = self.env.memory.submit(self.under_way[number].architecture)
         future.add_done_callback(lambda ended: self._ended.put((number, ended)))
 
@@ -96,7 +93,7 @@ class AsynchronousSearch:
         """Hand the reward of a child to the strategy, and to the recorder."""
         choices, architecture = self.under_way.pop(number)
         reward = float(self.env.reward(evaluation))
-        places: Mapping[str, Any] = {"proposal": number, "proposals": self.proposals}
+        places = {"proposal": number, "proposals": self.proposals}
         recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
         self.strategy.observe(choices, reward)
 

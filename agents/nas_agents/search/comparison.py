@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_
 from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import require
 from nas_gym.tables.table import ChoicesIndex, Table
 
 TOPS = (1, 5, 25)
@@ -88,26 +89,25 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
     _check_environments(runs, settings)
-    of_agent: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = {}
+    searches: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = defaultdict(dict)
     for run, name, each in zip(runs, _names(settings), settings, strict=True):
-        searches = of_agent.setdefault(name, {})
-        if each["seed"] in searches:
-            raise InvalidSettings(
-                f"runs: {run} is the same search as another one, of the seed {each['seed']}; "
-                "leave one of them out"
-            )
-        searches[each["seed"]] = children(run)
-    shortest = min(len(keys) for found in of_agent.values() for _, keys in found.values())
+        require(
+            each["seed"] not in searches[name],
+            f"runs: {run} is the same search as another one, of the seed {each['seed']}; "
+            "leave one of them out",
+        )
+        searches[name][each["seed"]] = children(run)
+    shortest = min(len(keys) for found in searches.values() for _, keys in found.values())
     number = shortest if evaluations is None else evaluations
     require(
         1 <= number <= shortest,
         f"evaluations: the shortest of these runs has {shortest}; got {number}",
     )
     rows = []
-    for agent, found in of_agent.items():
-        each_run = np.array([best_of(*one, [number])[0] for one in found.values()])  # (runs, TOPS)
-        spread = each_run.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
-        means, deviations = each_run.mean(axis=0).tolist(), spread.tolist()
+    for agent, found in searches.items():
+        best = np.array([best_of(*each, [number])[0] for each in found.values()])  # (runs, TOPS)
+        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
+        means, deviations = best.mean(axis=0).tolist(), spread.tolist()
         rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations)))
     return sorted(rows, key=lambda row: -row.means[0])
 
@@ -117,32 +117,32 @@ def _settings(run: Path) -> dict[str, Any]:
     settings, record = load_record(run)
     import_environment(settings.env_id)
     entry = AGENTS.get(settings.agent)
-    wanted = dict(entry.env_arguments) if entry else {}
-    return {**record, **vars(settings), "env_arguments": {**wanted, **settings.env_arguments}}
+    arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
+    return {"agent_made_with": {}, **record, **vars(settings), "env_arguments": arguments}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:
     """Raise `InvalidSettings` unless accuracies mean the same in all runs."""
     for run, each in zip(runs, settings, strict=True):
-        if each["env_arguments"].get("evaluator") == "weight-sharing":
-            raise InvalidSettings(
-                f"runs: {run} has accuracies under weights that change from epoch to epoch; "
-                "compare what such searches end with, trained to the end"
-            )
+        require(
+            each["env_arguments"].get("evaluator") != "weight-sharing",
+            f"runs: {run} has accuracies under weights that change from epoch to epoch; "
+            "compare what such searches end with, trained to the end",
+        )
         for name in ("env_id", "env_arguments", "repeats"):
-            if each[name] != settings[0][name]:
-                raise InvalidSettings(
-                    f"runs: {run} has {name} {each[name]}, and {runs[0]} has {settings[0][name]}; "
-                    "only searches in the same environment can be compared"
-                )
+            require(
+                each[name] == settings[0][name],
+                f"runs: {run} has {name} {each[name]}, and {runs[0]} has {settings[0][name]}; "
+                "only searches in the same environment can be compared",
+            )
 
 
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return an agent's name for each run, with those of its arguments that differ."""
     names = []
     for each in settings:
-        made, name = each.get("agent_made_with") or {}, each["agent"]
-        others = [o.get("agent_made_with") or {} for o in settings if o["agent"] == name]
+        made, name = each["agent_made_with"], each["agent"]
+        others = [other["agent_made_with"] for other in settings if other["agent"] == name]
         differ = [
             f"{argument}={made.get(argument)}"
             for argument in sorted({key for other in others for key in other})

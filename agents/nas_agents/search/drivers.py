@@ -64,8 +64,8 @@ def make_driver(
 
     Args:
         agent: The agent.
-        env: The environment.
-        plan: The search's plan; its environments are made alike.
+        env: The environment, of which there are ``plan.environments``.
+        plan: The search's plan.
         arguments: The agent's arguments.
         seed: The seed of the agent's draws.
         logs: The folder of its TensorBoard logs.

@@ -48,16 +48,7 @@ class LockStepSearch:
     from between two steps of the agent, which an interrupted epoch does not leave behind.
     A search whose shared weights diverge is over.
 
-    Args:
-        agent: The agent.
-        env: The environment, of which there are ``plan.environments``.
-        plan: The search's plan.
-        arguments: The agent's arguments.
-        seed: The seed of the agent's draws.
-        logs: The folder of its TensorBoard logs.
-
-    Raises:
-        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+    For the arguments, and what is raised, see `nas_agents.search.drivers.make_driver`.
     """
 
     def __init__(
@@ -69,7 +60,9 @@ class LockStepSearch:
         seed: int,
         logs: Path,
     ) -> None:
-        self.envs = RecordingVecEnv(_vec_env(env, plan.environments), self._checkpoint)
+        number, mode = plan.environments, AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        self.envs = RecordingVecEnv(NASVecEnv(vector), self._checkpoint)
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
@@ -171,12 +164,4 @@ def _evaluation(record: Mapping[str, Any], shared: WeightSharing) -> Evaluation:
         curve=(record["accuracy"],) if record["status"] == "ok" else (),
         seed=shared.settings.seed,
         fingerprint=shared.fingerprint,
-    )
-
-
-def _vec_env(env: NASEnv, number: int) -> NASVecEnv:
-    """Return ``number`` episodes of an environment in lock-step."""
-    mode = AutoresetMode.SAME_STEP
-    return NASVecEnv(
-        NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
     )

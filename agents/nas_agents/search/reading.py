@@ -62,11 +62,7 @@ def read_json(file: Path) -> Any:
 def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[str, Any]], int]:
     """Return the lines of an ``episodes.jsonl``, and the number of their bytes.
 
-    A last one that was cut short does not count.
-
-    Args:
-        file: The file.
-        needed: The fields that each line must have; as `EPISODE`.
+    A last one that was cut short does not count. Each must have the fields ``needed``.
 
     Raises:
         InvalidRunFolder: a line is no JSON, or lacks a field, or the file cannot be read.
@@ -75,15 +71,15 @@ def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[st
         text = read_text_file(file, MOST_BYTES)
     except UnreadableText as error:
         raise _with_remedy(file, str(error)) from error
-    whole = text[: text.rfind("\n") + 1]
+    *lines, _ = text.split("\n")
     records: list[Any] = []
-    for number, line in enumerate(whole.split("\n")[:-1], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             records.append(read_json_text(line))
         except UnreadableText as error:
             raise broken_line(file, number, f"is {error}") from None
     check_lines(file, records, needed)
-    return records, len(whole.encode())
+    return records, sum(len(line.encode()) + 1 for line in lines)
 
 
 def check_lines(file: Path, records: Iterable[object], needed: Mapping[str, Kinds]) -> None:
@@ -157,17 +153,16 @@ def load_architecture(name: str) -> Architecture:
         try:
             return published(name)
         except InvalidArchitecture as error:
-            raise InvalidArchitecture(
-                f"{name!r} is no file and no run folder either: {error}"
-            ) from None
+            why = f"{name!r} is no file and no run folder either: {error}"
+            raise InvalidArchitecture(why) from None
+    try:
+        return Architecture.load(path)
+    except UnknownKind:
+        import_environment(_env_id(path.parent))
     try:
         return Architecture.load(path)
     except UnknownKind as error:
-        import_environment(_env_id(path.parent))
-        try:
-            return Architecture.load(path)
-        except UnknownKind:
-            raise _not_known(path.parent, error) from error
+        raise _not_known(path.parent, error) from error
 
 
 def _is(test: Any) -> bool:
@@ -181,9 +176,7 @@ def _is(test: Any) -> bool:
 def _env_id(run: Path) -> str:
     """Return the id of a run's environment; "" where that is not known."""
     record = read_json(run / SETTINGS) if has_run(run) else None
-    if record is None or wrong_with(record, {"env_id": (str,)}):
-        return ""
-    return str(record["env_id"])
+    return "" if wrong_with(record, {"env_id": (str,)}) else str(record["env_id"])
 
 
 def _not_known(run: Path, error: Exception) -> InvalidSettings:

@@ -144,11 +144,8 @@ class RecordingVecEnv(VecEnvWrapper):
     """Records every finished episode, and ends the search when a limit is reached.
 
     It is a wrapper and no callback, since not every algorithm obeys what a callback returns, or
-    shows it the finished episodes: ARS does neither.
-
-    Args:
-        venv: The environments, in lock-step.
-        on_step: Called after a step in which episodes ended, if the search goes on.
+    shows it the finished episodes: ARS does neither. ``on_step`` is called after a step in which
+    episodes ended, if the search goes on.
     """
 
     def __init__(self, venv: VecEnv, on_step: Callable[[], None] = lambda: None) -> None:

@@ -9,32 +9,20 @@ from typing import Any, get_args
 
 from nas_agents.search.comparison import random_best
 from nas_agents.search.progress import Progress, StopReason
-from nas_agents.search.reading import (
-    BEST,
-    NUMBER,
-    PERHAPS,
-    SUMMARY,
-    Kinds,
-    broken,
-    read_json,
-    wrong_with,
-)
+from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
 from nas_gym.rewards import Reward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
-NEEDED: dict[str, Kinds] = {
+COSTS = ("parameters", "multiply_adds", "latency")
+NEEDED = {
     **{"stopped_by": (str,), "evaluations": (dict,), "failed": (int,), "search_seconds": NUMBER},
     **{"final": (dict, type(None)), "final_failure": (str,)},
     **{"test_accuracy": PERHAPS, "random_search": PERHAPS},
 }
-NEEDED_OF_EVALUATIONS: dict[str, Kinds] = {"made": (int,)}
-NEEDED_OF_FINAL: dict[str, Kinds] = {
-    "test_accuracy": NUMBER,
-    "parameters": (int,),
-    "epochs": (int,),
-    "seconds": NUMBER,
+NEEDED_OF_FINAL = {
+    **{"test_accuracy": NUMBER, "parameters": (int,), "epochs": (int,), "seconds": NUMBER}
 }
 """The fields of ``summary.json`` that a resumed search and its display need."""
 
@@ -47,13 +35,7 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
-    or where the reward is another.
-
-    Args:
-        progress: The progress of the search at its end.
-        stopped_by: The reason why it ended.
-        evaluator: The environment's.
-        reward: The environment's.
+    or where the environment's reward is another.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -88,7 +70,7 @@ def read_summary(run: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     summary: dict[str, Any] = read_json(file)
-    wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], NEEDED_OF_EVALUATIONS)
+    wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], {"made": (int,)})
     if not wrong and summary["final"] is not None:
         wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
     if not wrong and summary["stopped_by"] not in get_args(StopReason):
@@ -118,15 +100,12 @@ def read_best(run: Path) -> Architecture | None:
 def _best(progress: Progress) -> dict[str, Any] | None:
     if progress.best_architecture is None:
         return None
-    evaluation = progress.best_evaluation
     return {
         "episode": progress.best_episode,
         "key": progress.best_architecture.key,
         "reward": progress.best_reward,
         "validation_accuracy": progress.best_accuracy,
-        "parameters": evaluation["parameters"],
-        "multiply_adds": evaluation["multiply_adds"],
-        "latency": evaluation["latency"],
+        **{cost: progress.best_evaluation[cost] for cost in COSTS},
     }
 
 

@@ -265,6 +265,6 @@ def test_several_networks_at_a_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in LEARNERS if rl_zoo.in_zoo(name)])
 def test_the_rl_zoo_files_hold_the_same_defaults(name: str) -> None:
-    file = ROOT / "examples" / "rl_zoo" / f"{rl_zoo.zoo_name(name)}.yml"
+    file = ROOT / "examples" / "rl_zoo" / f"{rl_zoo.ZOO_NAMES.get(name, name)}.yml"
     again = "run `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`"
     assert file.read_text(encoding="utf-8") == rl_zoo.configuration(name), again
