@@ -36,11 +36,6 @@ class Plan:
 Arguments = dict[str, Any]
 
 
-def none(plan: Plan) -> Arguments:
-    """Leave the algorithm its own defaults."""
-    return {}
-
-
 def ppo(plan: Plan) -> Arguments:
     """Update after ten architectures; NASNet's controller did after twenty."""
     rest = {"n_epochs": 8, "learning_rate": 1e-3, "ent_coef": 0.01}
@@ -49,11 +44,8 @@ def ppo(plan: Plan) -> Arguments:
 
 def recurrent_ppo(plan: Plan) -> Arguments:
     """Take `ppo`'s, with a small LSTM; its batches are a few times slower."""
-    return {
-        **ppo(plan),
-        "policy": "nas_agents.controllers.policies.LstmPolicy",
-        "policy_kwargs": {"lstm_hidden_size": 64},
-    }
+    policy = "nas_agents.controllers.policies.LstmPolicy"
+    return {**ppo(plan), "policy": policy, "policy_kwargs": {"lstm_hidden_size": 64}}
 
 
 def a2c(plan: Plan) -> Arguments:
@@ -83,12 +75,10 @@ def dqn(plan: Plan) -> Arguments:
 
     From then on, at most one decision in two episodes is drawn at random.
     """
-    exploring = min(plan.episodes / 2, 1000)
-    return {
-        **_off_policy(plan),
-        "exploration_fraction": round(exploring / plan.episodes, 9),
-        "exploration_final_eps": round(min(0.05, 0.5 / plan.decisions), 4),
-    }
+    fraction = round(min(plan.episodes / 2, 1000) / plan.episodes, 9)
+    final = round(min(0.05, 0.5 / plan.decisions), 4)
+    exploration = {"exploration_fraction": fraction, "exploration_final_eps": final}
+    return {**_off_policy(plan), **exploration}
 
 
 def qr_dqn(plan: Plan) -> Arguments:
@@ -148,11 +138,8 @@ def ars(plan: Plan) -> Arguments:
         InvalidSettings: there are several environments. A policy without noise designs the same
             network in each of them.
     """
-    require(
-        plan.environments == 1,
-        f"envs: ars tries one policy at a time, and would design {plan.environments} equal "
-        "networks; use 1",
-    )
+    equal = f"and would design {plan.environments} equal networks; use 1"
+    require(plan.environments == 1, f"envs: ars tries one policy at a time, {equal}")
     rates = {"learning_rate": 0.05, "delta_std": 0.1}
     return {"policy": "LinearPolicy", "n_delta": 8, "n_top": 4, **rates}
 

@@ -21,8 +21,8 @@ import numpy as np
 from nas_agents.catalogue.defaults import ENAS_RELEASED, Plan, enas, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
-from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.networks import ImageShape, measure_cost
+from nas_gym.settings import require_known
 
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
 SHAPES = {"digits": ImageShape(1, 8, 8, 10), "cifar10": ImageShape(3, 32, 32, 10)}
@@ -231,8 +231,7 @@ def preset(name: str) -> Preset:
     Raises:
         InvalidSettings: there is none.
     """
-    if name not in PRESETS:
-        raise InvalidSettings(f"preset: {name!r} is not known; {choices_hint(name, PRESETS)}")
+    require_known([name], PRESETS, "preset: ")
     return PRESETS[name]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas_agents.catalogue import defaults
-from nas_agents.catalogue.defaults import Arguments, Plan, none
+from nas_agents.catalogue.defaults import Arguments, Plan
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class AgentEntry:
     path: str
     """``module:Class`` of a Stable-Baselines3 algorithm, or of a
     `nas_agents.strategies.Strategy`."""
-    defaults: Callable[[Plan], Arguments] = none
+    defaults: Callable[[Plan], Arguments] = lambda plan: {}  # the algorithm's own
     continuous: bool = False
     """True if it acts through `nas_gym.wrappers.ContinuousAction`."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -60,12 +60,12 @@ def check_workers(agent: Agent, evaluator: object, workers: int, environments: i
 def make_driver(
     agent: Agent, env: NASEnv, plan: Plan, arguments: Mapping[str, Any], seed: int, logs: Path
 ) -> Driver:
-    """Make what drives an agent.
+    """Make what drives an agent in ``plan.environments`` of an environment.
 
     Args:
         agent: The agent.
-        env: The environment, of which there are ``plan.environments``.
-        plan: The search's plan.
+        env: The environment.
+        plan: The plan of the search.
         arguments: The agent's arguments.
         seed: The seed of the agent's draws.
         logs: The folder of its TensorBoard logs.

@@ -90,9 +90,8 @@ class LockStepSearch:
 
     def choose(self) -> tuple[Architecture, Evaluation] | None:
         """See `nas_agents.search.drivers.Driver.choose`: the agent's own ``choose``, if any."""
-        choose = getattr(self.agent, "choose", None)
-        if choose is not None:
-            chosen: tuple[Architecture, Evaluation] = choose()
+        if hasattr(self.agent, "choose"):
+            chosen: tuple[Architecture, Evaluation] = self.agent.choose()
             return chosen
         if self._shared is None or not self.envs.designed:
             return None

@@ -14,8 +14,8 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
 
 FROM_EVALUATION = (
-    *("accuracy", "status", "cached", "seconds", "parameters", "multiply_adds", "latency"),
-    "message",
+    *("accuracy", "status", "cached", "seconds"),
+    *("parameters", "multiply_adds", "latency", "message"),
 )
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 StopReason = Literal[

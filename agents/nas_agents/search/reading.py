@@ -158,7 +158,8 @@ def load_architecture(name: str) -> Architecture:
     try:
         return Architecture.load(path)
     except UnknownKind:
-        import_environment(_env_id(path.parent))
+        record = read_json(path.parent / SETTINGS)
+        import_environment("" if wrong_with(record, {"env_id": (str,)}) else record["env_id"])
     try:
         return Architecture.load(path)
     except UnknownKind as error:
@@ -171,12 +172,6 @@ def _is(test: Any) -> bool:
         return bool(test())
     except (OSError, ValueError):
         return False
-
-
-def _env_id(run: Path) -> str:
-    """Return the id of a run's environment; "" where that is not known."""
-    record = read_json(run / SETTINGS) if has_run(run) else None
-    return "" if wrong_with(record, {"env_id": (str,)}) else str(record["env_id"])
 
 
 def _not_known(run: Path, error: Exception) -> InvalidSettings:

@@ -125,12 +125,7 @@ class RunFolder:
         self.replace(name, lambda part: part.write_text(text, encoding="utf-8"))
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
-        """Replace a file by a new one, as one step.
-
-        Args:
-            name: Its name within the folder.
-            write: Writes the file; it is given another name, with the same suffix.
-        """
+        """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
         file = self.path / name
         part = file.with_name(f"part-{file.name}")
         with self._written():

@@ -15,7 +15,7 @@ from nas_gym.settings import Above0, Keep, Positive, Seed, settings
 
 @settings
 class SearchSettings:
-    """What to search, with what, for how long.
+    """Subject, means and limits of a search.
 
     Raises:
         InvalidSettings: a value is not valid, or nothing would ever stop the search.
@@ -110,12 +110,9 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
 
 
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
-    """Return the settings of a resumed search.
+    """Return the settings of a resumed search: the ``saved`` ones, changed by those given now.
 
-    Args:
-        saved: Those that it had.
-        given: Those that are given now, by name: of the arguments of the environment and of the
-            agent, some.
+    Of the arguments of the environment and of the agent, some may be given.
 
     Raises:
         InvalidSettings: one of ``given`` differs, and would change what the search does.
