@@ -13,19 +13,10 @@ from itertools import compress
 
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import choices_hint, require
+from nas_gym.search_spaces import ChainArchitecture, Choices, Convolution, Decision, MaxPooling
 from nas_gym.search_spaces.arguments import Depth, Places, Schedule, Sizes
-from nas_gym.search_spaces.base import Choices, SearchSpace
-from nas_gym.search_spaces.chains import (
-    CONVOLUTION_VALUES,
-    ChainArchitecture,
-    ChainSketch,
-    Convolution,
-    Layer,
-    LayerSketch,
-    MaxPooling,
-    convolution_label,
-)
-from nas_gym.search_spaces.conditions import Decision
+from nas_gym.search_spaces.base import SearchSpace
+from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
 from nas_gym.settings import validated
 
 FILTER_SIZES = (1, 3, 5, 7)
@@ -74,10 +65,8 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         require(bool(filters), "filters: the list is empty; name at least one number")
         for number in pooling_layers:
             require(number <= layers, f"pooling_layers: {number} is more than layers, {layers}")
-        require(
-            len(pooling_layers) < layers,
-            "pooling_layers: every layer is pooling; leave at least one convolution",
-        )
+        every = "pooling_layers: every layer is pooling; leave at least one convolution"
+        require(len(pooling_layers) < layers, every)
         self._stages: dict[int, NASSearchSpace] = {}
         by_layer = [self._layer_decisions(number) for number in range(1, layers + 1)]
         self._lengths = tuple(map(len, by_layer))
@@ -113,23 +102,19 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         return {**sizes, **strides, "number_of_filters": self.filters}
 
     def _layer_decisions(self, number: int) -> list[Decision]:
-        decisions = [
-            Decision(f"layer_{number}/{name}", tuple(map(str, values)))
-            for name, values in self._values.items()
-        ]
-        anchor = [
-            Decision(f"layer_{number}/anchor_point/layer_{source}", SKIP_LABELS)
-            for source in range(1, number)
-        ]
-        return anchor if number in self.pooling_layers else decisions + anchor
+        where = f"layer_{number}"
+        anchor = [f"{where}/anchor_point/layer_{source}" for source in range(1, number)]
+        skips = [Decision(name, SKIP_LABELS) for name in anchor]
+        if number in self.pooling_layers:
+            return skips
+        values = self._values.items()
+        return [Decision(f"{where}/{name}", tuple(map(str, v))) for name, v in values] + skips
 
     def _decode(self, choices: list[int]) -> ChainArchitecture:
-        layers: list[Layer] = []
-        for values, inputs, _ in self._decided(choices):
-            if values is None:
-                layers.append(MaxPooling(inputs))
-            else:
-                layers.append(Convolution(**values, inputs=inputs))
+        layers: list[Layer] = [
+            MaxPooling(inputs) if values is None else Convolution(**values, inputs=inputs)
+            for values, inputs, _ in self._decided(choices)
+        ]
         return ChainArchitecture(tuple(layers))
 
     def sketch(self, prefix: Choices) -> ChainSketch:
@@ -165,18 +150,16 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
     def _label(self, values: dict[str, int] | None) -> str:
         if values is None:
             return MaxPooling.type
-        shown: dict[str, int | str] = {"stride_height": 1, "stride_width": 1}
-        shown |= {**dict.fromkeys(self._values, "?"), **values}
-        return convolution_label(*(shown[name] for name in CONVOLUTION_VALUES))
+        unknown = dict.fromkeys(self._values, "?")
+        return convolution_label({"stride_height": 1, "stride_width": 1, **unknown, **values})
 
     def _encode(self, architecture: ChainArchitecture) -> list[int]:
         if len(architecture.layers) != self.depth:
             raise InvalidArchitecture(
                 f"layers: {len(architecture.layers)} are given; this search space has {self.depth}"
             )
-        choices: list[int] = []
-        for number, layer in enumerate(architecture.layers, start=1):
-            choices += self._layer_choices(number, layer)
+        layers = enumerate(architecture.layers, start=1)
+        choices = [choice for n, layer in layers for choice in self._layer_choices(n, layer)]
         return choices + [0] * (len(self.decisions) - len(choices))
 
     def _layer_choices(self, number: int, layer: Layer) -> list[int]:
@@ -224,13 +207,9 @@ class _Stage(NASSearchSpace):
 
 def _schedule(given: Sequence[int], layers: int) -> tuple[int, int, int]:
     """Return a depth schedule: layers at first, number of more, and after how many samples."""
-    require(
-        len(given) == 3,
-        f"depth_schedule: expected (start, step, samples), (6, 2, 1600) in the paper; "
-        f"got {list(given)}",
-    )
+    expected = "expected (start, step, samples), (6, 2, 1600) in the paper"
+    require(len(given) == 3, f"depth_schedule: {expected}; got {list(given)}")
     start, step, samples = given
-    require(
-        start <= layers, f"depth_schedule: it starts at {start} layers; layers is only {layers}"
-    )
+    above = f"depth_schedule: it starts at {start} layers; layers is only {layers}"
+    require(start <= layers, above)
     return start, step, samples
