@@ -8,6 +8,7 @@ at its anchor point one skip decision for each earlier layer, the one before it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import compress
 
@@ -67,20 +68,12 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
             require(number <= layers, f"pooling_layers: {number} is more than layers, {layers}")
         every = "pooling_layers: every layer is pooling; leave at least one convolution"
         require(len(pooling_layers) < layers, every)
-        self._stages: dict[int, NASSearchSpace] = {}
         by_layer = [self._layer_decisions(number) for number in range(1, layers + 1)]
         self._lengths = tuple(map(len, by_layer))
-        num_valid = [
-            len(decision.choices) if number <= self.depth else 1
-            for number, decisions in enumerate(by_layer, start=1)
-            for decision in decisions
-        ]
-        super().__init__("NAS", [d for decisions in by_layer for d in decisions], num_valid)
-
-    @property
-    def depth(self) -> int:
+        super().__init__("NAS", [d for decisions in by_layer for d in decisions])
+        self.depth = layers
         """Number of layers of an architecture of this search space."""
-        return self.layers
+        self._stages = {layers: self}
 
     def stage(self, samples: int) -> SearchSpace:
         """Return the search space at the depth that the schedule has after ``samples``."""
@@ -88,10 +81,14 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
             return self
         start, step, every = self.depth_schedule
         depth = min(self.layers, start + step * (samples // every))
-        if depth == self.layers:
-            return self
         if depth not in self._stages:
-            self._stages[depth] = _Stage(self, depth)
+            stage = copy(self)
+            vars(stage).pop("_fixed_rules", None)  # they are the whole's
+            made = sum(self._lengths[:depth])
+            num_valid = self.num_choices[:made] + (1,) * (len(self.decisions) - made)
+            SearchSpace.__init__(stage, self.name, self.decisions, num_valid)
+            stage.depth = depth
+            self._stages[depth] = stage
         return self._stages[depth]
 
     @cached_property
@@ -164,45 +161,30 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
 
     def _layer_choices(self, number: int, layer: Layer) -> list[int]:
         expected = MaxPooling if number in self.pooling_layers else Convolution
+        where = f"layers[{number - 1}]"
         if type(layer) is not expected:
             raise InvalidArchitecture(
-                f"layers[{number - 1}].type: {layer.type!r} is not in this search space; layer "
-                f"{number} is {expected.type!r}"
+                f"{where}.type: {layer.type!r} is not in this search space; layer {number} is "
+                f"{expected.type!r}"
             )
         taken = set(layer.inputs)
         skips = [int(source in taken) for source in range(1, number)]
         if isinstance(layer, MaxPooling):
             return skips
-        if not self.strides and (layer.stride_height, layer.stride_width) != (1, 1):
+        down, across = layer.stride_height, layer.stride_width
+        if not self.strides and (down, across) != (1, 1):
             raise InvalidArchitecture(
-                f"layers[{number - 1}]: its strides are {layer.stride_height} and "
-                f"{layer.stride_width}; this search space fixes them at 1 unless strides=True"
+                f"{where}: its strides are {down} and {across}; this search space fixes them at 1 "
+                "unless strides=True"
             )
         choices = []
         for name, values in self._values.items():
             value = getattr(layer, name)
             if value not in values:
-                where, hint = f"layers[{number - 1}].{name}", choices_hint("", map(str, values))
-                raise InvalidArchitecture(f"{where}: {value} is not in this search space; {hint}")
+                hint = f"is not in this search space; {choices_hint('', map(str, values))}"
+                raise InvalidArchitecture(f"{where}.{name}: {value} {hint}")
             choices.append(values.index(value))
         return choices + skips
-
-
-class _Stage(NASSearchSpace):
-    """A NAS search space while networks have ``depth`` layers."""
-
-    def __init__(self, whole: NASSearchSpace, depth: int) -> None:
-        self._whole, self._depth = whole, depth
-        super().__init__(
-            whole.layers, whole.strides, whole.filters, whole.pooling_layers, whole.depth_schedule
-        )
-
-    @property
-    def depth(self) -> int:
-        return self._depth
-
-    def stage(self, samples: int) -> SearchSpace:
-        return self._whole.stage(samples)
 
 
 def _schedule(given: Sequence[int], layers: int) -> tuple[int, int, int]:
