@@ -15,10 +15,10 @@ from itertools import compress
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import choices_hint, require
 from nas_gym.search_spaces import ChainArchitecture, Choices, Convolution, Decision, MaxPooling
-from nas_gym.search_spaces.arguments import Depth, Places, Schedule, Sizes
+from nas_gym.search_spaces.arguments import Depth, Distinct, Listed
 from nas_gym.search_spaces.base import SearchSpace
 from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
-from nas_gym.settings import validated
+from nas_gym.settings import Positive, Size, validated
 
 FILTER_SIZES = (1, 3, 5, 7)
 """Filter heights and filter widths (section 4.1)."""
@@ -56,9 +56,9 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         self,
         layers: Depth = 6,
         strides: bool = False,
-        filters: Sizes = FILTERS,
-        pooling_layers: Places = (),
-        depth_schedule: Schedule | None = None,
+        filters: Distinct[Size] = FILTERS,
+        pooling_layers: Distinct[Positive] = (),
+        depth_schedule: Listed[Positive] | None = None,
     ) -> None:
         self.layers, self.strides = layers, strides
         self.filters, self.pooling_layers = tuple(filters), tuple(pooling_layers)
