@@ -46,7 +46,7 @@ class NASNetSearchSpace(TwoCellsSearchSpace[CellArchitecture]):
         super().__init__("NASNet", [d for cell in CELLS for d in self._cell_decisions(cell)])
 
     def _cell_decisions(self, cell: str) -> list[Decision]:
-        decisions = []
+        decisions: list[Decision] = []
         for block in range(1, self.blocks + 1):
             states = tuple(map(Cell.state_name, range(block + 1)))
             labels = (states, states, self.operations, self.operations, self.combines)
