@@ -165,7 +165,7 @@ def published(name: str) -> Architecture:
         InvalidArchitecture: no architecture of that name is known.
     """
     known = published_architectures()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InvalidArchitecture(
             f"{short(name)} is no published architecture known here; {choices_hint(name, known)}"
         )

@@ -198,7 +198,7 @@ class NASVecEnv(DummyVecEnv):
             not others and len(lengths) == 1,
             "options: in lock-step there is 'choices' alone, of one length for all episodes",
         )
-        return {"choices": np.stack(choices)}
+        return {"choices": np.array(choices)}
 
     def _keep(self, info: dict[str, Any]) -> None:
         """Keep what each episode's reset says."""
@@ -302,7 +302,8 @@ class _Episode(gym.Env[Any, Any]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the mask of the actions that are valid now, (A,) bool."""
-        return self._venv.action_masks()[self._index]
+        mask: NDArray[np.bool_] = self._venv.action_masks()[self._index]
+        return mask
 
     def render(self) -> Any:
         rendered = self._venv.render()

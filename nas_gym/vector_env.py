@@ -112,8 +112,9 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self.render_mode = render_mode
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        given = isinstance(limits, Limits) or limits is None
-        self.limits = limits if given else from_mapping(Limits, "limits", limits)
+        if limits is not None and not isinstance(limits, Limits):
+            limits = from_mapping(Limits, "limits", limits)
+        self.limits: Limits | None = limits
 
         self.decisions = len(search_space.decisions)
         """T, the number of decisions in an episode."""
@@ -244,7 +245,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
                 self._ended = True
 
         info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
-        observations = self._observations.copy()
+        observations: Observations = self._observations.copy()
         if self._ended:
             observations, info = self._autoreset(observations, info)
         return observations, rewards, terminated, truncated, info

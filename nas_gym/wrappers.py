@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import gymnasium as gym
@@ -87,8 +88,17 @@ class Scores:
 
         Returns:
             The choices of the D decisions, (..., D); (...) where the actions are `Discrete`.
+
+        Raises:
+            InvalidSettings: the scores are no numbers of that shape.
         """
-        valid = np.where(masks, scores, -np.inf)
+        try:
+            numbers = np.asarray(scores, dtype=np.float32).reshape(masks.shape)
+            valid = np.where(masks, numbers, -np.inf)
+        except (TypeError, ValueError):
+            raise InvalidSettings(
+                f"action: expected {masks.shape[-1]} scores, got {reprlib.repr(scores)}"
+            ) from None
         parts = np.split(valid, self._ends, axis=-1)
         best = np.stack([part.argmax(axis=-1) for part in parts], axis=-1)
         return best[..., 0] if self._one else best
