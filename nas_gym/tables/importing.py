@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.data.loading import data_folder
+from nas_gym.data.npz import array_names
 from nas_gym.family import registered_families
 from nas_gym.json_text import short_name
-from nas_gym.tables.columns import InvalidTable, column_names
+from nas_gym.tables.columns import InvalidTable
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -40,10 +41,6 @@ class Importer(Protocol):
 
     def check(self, source: Path, arrays: Mapping[str, Any]) -> None:
         """Raise `InvalidTable` for arrays that are not what was published."""
-
-
-def _importers() -> list[Importer]:
-    return [family.part("tables") for family in registered_families() if family.tables is not None]
 
 
 def import_table(
@@ -67,8 +64,8 @@ def import_table(
             f"source: {source} holds pickles, which are not read unless you ask for it; "
             "--unpickle reads them without running what they may contain"
         )
-    columns = column_names(source) if source.suffix == ".npz" else []
-    importers = _importers()
+    columns = array_names(source, "table", InvalidTable) if source.suffix == ".npz" else []
+    importers: list[Importer] = [f.part("tables") for f in registered_families() if f.tables]
     importer = next((each for each in importers if each.reads(source, columns)), None)
     if importer is None:
         raise InvalidTable(
