@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.families import register_built_in
 from nas_gym.family import Family as Family
 from nas_gym.family import register_family as register_family
+from nas_gym.family import registered_families as registered_families
 from nas_gym.registration import register as register
 
 if TYPE_CHECKING:  # each name again, as type checkers see it
@@ -95,7 +96,7 @@ _LAZY = {
 """The public names of each module of the package, which are imported when they are first used."""
 
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-__all__ = ["Family", "register", "register_family", *_MODULES, *_MODULE_OF]  # noqa: PLE0604
+__all__ = ["Family", "register", "register_family", "registered_families", *_MODULES, *_MODULE_OF]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

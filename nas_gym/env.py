@@ -76,7 +76,7 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self.reward = reward_by_name(reward)
         check_costs(self.reward, self.memory)
         self.render_mode = render_mode
-        self.observation_space = observation_space_of(search_space)
+        self.observation_space: PartialArchitectures = observation_space_of(search_space)
         self.action_space = spaces.Discrete(search_space.num_actions)
         self.decisions = len(search_space.decisions)
         """T, the number of steps in an episode."""

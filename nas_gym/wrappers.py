@@ -93,7 +93,8 @@ class Scores:
             InvalidSettings: the scores are no numbers of that shape.
         """
         try:
-            valid = np.where(masks, np.asarray(scores, dtype=np.float32), -np.inf)
+            numbers = np.asarray(scores, dtype=np.float32).reshape(masks.shape)
+            valid = np.where(masks, numbers, -np.inf)
         except (TypeError, ValueError):
             raise InvalidSettings(
                 f"action: expected {masks.shape[-1]} scores, got {reprlib.repr(scores)}"

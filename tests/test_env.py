@@ -461,7 +461,7 @@ def test_a_reward_of_accuracy_and_cost(cost: str) -> None:
     [
         ({"reward": {"name": "mnasnet", "target": 1}}, r"needs latency, .* latency=\{\}"),
         ({"reward": "mnasnet"}, "'target' is missing"),
-        ({"latency": True}, "latency: expected an object .* got True"),
+        ({"latency": True}, "latency: .* got True"),
         ({"latency": {"repeat": 1}}, "latency: 'repeat' is not known; did you mean 'repeats'"),
         ({"latency": {"repeats": 0}}, "latency: repeats: .* got 0"),
         ({"latency": {"device": "cuda:99"}}, "device: 'cuda:99' cannot be used"),

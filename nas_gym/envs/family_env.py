@@ -124,12 +124,13 @@ class FamilyEnv(NASEnv):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "## Description" in (cls.__doc__ or ""):
+        own = cls.__doc__ or ""
+        if "## Description" in own:
             alternatives = [
                 Alternative(name, EVALUATORS[name].about, cls.arguments(name))
                 for name in cls.evaluators
             ]
-            cls.__doc__ = page(cls.__doc__, _id_of(cls), cls.default_search_space(), alternatives)
+            cls.__doc__ = page(own, _id_of(cls), cls.default_search_space(), alternatives)
 
     @classmethod
     def default_search_space(cls) -> SearchSpace:

@@ -74,8 +74,10 @@ class FinalTraining:
         """
         if not isinstance(evaluator, Trainer | WeightSharing):
             return None
-        shared = isinstance(evaluator, WeightSharing)
-        child = evaluator.child_settings if shared else evaluator.settings
+        if isinstance(evaluator, WeightSharing):
+            child = evaluator.child_settings
+        else:
+            child = evaluator.settings
         return cls(final_settings(child, given), evaluator.dataset, str(evaluator.device))
 
     def is_outdated(self, summary: Mapping[str, Any]) -> bool:
