@@ -87,6 +87,7 @@ class Database:
 
     def __init__(self, url: str | Path, create: bool, patience: float) -> None:
         self.url, self.patience = parse_url(url), patience
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.name = _shown(self.url)
         if self.is_sqlite:
             self._check_file(create)
@@ -111,19 +112,11 @@ class Database:
         elif not os.path.isfile(file):
             raise StoreError(f"store: {self.name} is not a regular file; name a file")
 
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is SQLite, and not PostgreSQL."""
-        return self.url.get_backend_name() == "sqlite"
-
     def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return what ``work`` does, for a connection on which each statement is a transaction.
+        """Return the result of ``work`` on a connection where each statement is a transaction.
 
         It is called again when a PostgreSQL server went away, until the patience is over, so
         ``work`` must be harmless to repeat.
-
-        Raises:
-            StoreError: the database failed; the message says why, and names the remedy.
         """
         deadline = time.monotonic() + self.patience
         with self._clear_errors():
@@ -146,11 +139,7 @@ class Database:
         return self.run(lambda connection: [row._asdict() for row in connection.execute(query)])
 
     def stream(self, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a query one by one, all of one state of the database.
-
-        Raises:
-            StoreError: the database failed; the message says why, and names the remedy.
-        """
+        """Yield the rows of a query one by one, all of one state of the database."""
         self.run(lambda connection: connection.exec_driver_sql("SELECT 1"))  # waits for a server
         with self._clear_errors(), self._engine.connect() as connection:
             for row in connection.execute(query):
@@ -276,11 +265,7 @@ def _shown(url: sa.URL) -> str:
 
 
 def parse_url(url: str | Path) -> sa.URL:
-    """Return the URL of a store's database.
-
-    Raises:
-        InvalidSettings: the text is not a URL, or of a database that a store cannot be in.
-    """
+    """Return the URL of a store's database; `InvalidSettings` says why there can be no store."""
     require(
         isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
         f"store: expected a file or an URL, got {url!r}",
@@ -356,7 +341,6 @@ def explain(error: Exception) -> str:
 
 def _is_gone(error: exc.DBAPIError) -> bool:
     """Return whether a PostgreSQL server cannot be reached, went away, or is starting up."""
-    if not isinstance(error, (exc.InterfaceError, exc.OperationalError)):
-        return False
     state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one
-    return state is None or error.connection_invalidated or state.startswith(("08", "57P"))
+    gone = state is None or error.connection_invalidated or state.startswith(("08", "57P"))
+    return gone and isinstance(error, (exc.InterfaceError, exc.OperationalError))

@@ -1,4 +1,4 @@
-"""Never twice: an evaluator that answers from a store, and writes into it. No torch here."""
+"""Evaluates nothing twice: answers come from a store, and go into it. No torch here."""
 
 from __future__ import annotations
 
@@ -80,8 +80,7 @@ class StoredEvaluator:
     @property
     def costs(self) -> tuple[str, ...]:
         """Costs that the evaluator declares, if it does; see `nas_gym.rewards.check_costs`."""
-        costs: tuple[str, ...] = self.evaluator.costs  # type: ignore[union-attr]
-        return costs
+        return self.evaluator.costs  # type: ignore[union-attr, no-any-return]
 
     def network_key(self, architecture: Architecture) -> str:
         """Return `Architecture.key`, by which a store keeps evaluations."""
@@ -90,8 +89,7 @@ class StoredEvaluator:
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Evaluate a batch, in falling order of the evaluator's ``cost`` if it has one.
 
-        Raises:
-            StoreError: the store failed; earlier evaluations of the batch are in it.
+        If the store fails (`StoreError`), earlier evaluations of the batch are in it.
         """
         cost = getattr(self.evaluator, "cost", None) or (lambda architecture: 0.0)
         costs = [-cost(architecture) for architecture in architectures]
@@ -119,8 +117,7 @@ class StoredEvaluator:
         key = architecture.key
 
         def begin() -> Future[Evaluation]:
-            record = self.store.get(key, self._fingerprint, repeat, self.run)
-            if record is not None:
+            if record := self.store.get(key, self._fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
             return then(self._begin(architecture, repeat), partial(self._add, architecture, repeat))
 

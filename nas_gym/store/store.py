@@ -45,25 +45,14 @@ _STATUSES: tuple[Status, ...] = get_args(Status)
 _OF_EVALUATION = tuple(field.name for field in fields(Evaluation) if field.name != "cached")
 
 _rows = EVALUATIONS.c
-_FIND = (
-    select(EVALUATIONS)
-    .where(
-        _rows.key == bindparam("key"),
-        _rows.fingerprint == bindparam("fingerprint"),
-        _rows.repeat == bindparam("repeat"),
-        _rows.scope.in_(["", bindparam("run")]),
-    )
-    .order_by(_rows.scope.desc())  # the run's own failure before what another run found later
-    .limit(1)
-)
+_same = (_rows[name] == bindparam(name) for name in ("key", "fingerprint", "repeat"))
+_FIND = select(EVALUATIONS).where(*_same, _rows.scope.in_(["", bindparam("run")]))
+_FIND = _FIND.order_by(_rows.scope.desc()).limit(1)  # its own failure before what others made later
 
 
 @dataclass(frozen=True)
 class EvaluationWithTest(Evaluation):
-    """An evaluation of a benchmark that is being recorded; a store alone keeps the test accuracy.
-
-    No agent is given it: a store answers with the `Evaluation` without it.
-    """
+    """An evaluation of a benchmark that is being recorded, with an accuracy that no agent sees."""
 
     test_accuracy: float | None = None
     """Accuracy on the test split, in [0, 1]; None for a child that failed."""
@@ -138,17 +127,13 @@ class Store:
     ) -> Record:
         """Write an evaluation unless the store has one of the same kind; return the one it has.
 
-        Args:
-            architecture: The evaluated architecture.
-            evaluation: Its evaluation, under the settings of the fingerprint.
-            run: Name of the run that made it, unique among runs.
-            repeat: Number of the repeat.
-            worker: Name of the writer; default: this host and process.
+        ``run`` is the name of the run that made it, unique among runs; ``worker`` that of the
+        writer, by default this host and process.
         """
         require(run != "", "run: expected the name of a run, got an empty one")
-        place = {"key": architecture.key, "repeat": repeat}
         row = {
-            **place,
+            "key": architecture.key,
+            "repeat": repeat,
             "scope": "" if evaluation.status in LASTING else run,
             **_columns(evaluation),
             "architecture": architecture.to_json(),
@@ -160,8 +145,7 @@ class Store:
         def write(connection: Connection) -> Mapping[str, Any]:
             if connection.execute(self._insert, row).rowcount == 1:
                 return row
-            sought = {**place, "fingerprint": evaluation.fingerprint, "run": run}
-            return connection.execute(_FIND, sought).one()._asdict()
+            return connection.execute(_FIND, row).one()._asdict()
 
         return self._record(self._database.write(write))
 
@@ -266,7 +250,7 @@ def _curve(text: str) -> tuple[float, ...]:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NASGymError(f"curve: not JSON: {error}") from None
-    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+    if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
         raise NASGymError(f"curve: expected a list of numbers, got {reprlib.repr(text)}")
     return tuple(values)
 

@@ -16,7 +16,7 @@ from nas_gym.json_text import read_json_text
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import LARGEST, Seed, validated
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays
-from nas_gym.tables.table import NOT_RECORDED, STATUSES, ChoicesIndex, Table, with_not_recorded
+from nas_gym.tables.table import STATUSES, ChoicesIndex, Table, table_of
 
 BUILT_VERSION = 1
 """Version of the tables that ``nas-gym table build`` writes; others are refused."""
@@ -29,11 +29,8 @@ _BUILD_AGAIN = "build it again"
 def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None) -> Table:
     """Read what ``nas-gym table build`` recorded of a search space.
 
-    Args:
-        path: The ``.npz`` file.
-        search_space: The search space that was recorded.
-        seed: A run's seed: of each architecture, training number ``seed`` modulo the number of
-            trainings is looked up; default: the mean of all.
+    Of each architecture, training number ``seed``, a run's seed, modulo the number of trainings is
+    looked up; by default, the mean of all.
 
     Raises:
         InvalidSettings: the seed is not an integer from 0 on.
@@ -112,20 +109,19 @@ def _built(
     statuses = arrays["status"][:, seeds]
     first_failed = (statuses != "ok").argmax(axis=1)
     right = _counts(arrays["validation_right"][:, seeds])
-    tested, latency = _counts(arrays["test_right"][:, seeds]), arrays.get("latency")
-    return Table(
-        name=name,
-        index=index,
-        facts={"table": name, "made": made, "seeds": [seeds.start, seeds.stop]},
-        status=with_not_recorded(statuses[np.arange(made["rows"]), first_failed], NOT_RECORDED),
-        curves=with_not_recorded(right.mean(axis=1) / made["validation_images"], np.nan),
-        seconds=with_not_recorded(arrays["seconds"][:, seeds].mean(axis=1, dtype=np.float64), 0.0),
-        parameters=with_not_recorded(_counts(arrays["parameters"]), np.nan),
-        multiply_adds=with_not_recorded(_counts(arrays["multiply_adds"]), np.nan),
-        test=with_not_recorded(tested.mean(axis=1) / made["test_images"], np.nan),
-        seed=made["training"]["seed"] + (seeds.start or 0),
-        latency=None if latency is None else with_not_recorded(latency[:, seeds].mean(1), np.nan),
-    )
+    tested = _counts(arrays["test_right"][:, seeds])
+    columns = {
+        "status": statuses[np.arange(made["rows"]), first_failed],
+        "curves": right.mean(axis=1) / made["validation_images"],
+        "seconds": arrays["seconds"][:, seeds].mean(axis=1, dtype=np.float64),
+        "parameters": _counts(arrays["parameters"]),
+        "multiply_adds": _counts(arrays["multiply_adds"]),
+        "test": tested.mean(axis=1) / made["test_images"],
+    }
+    if "latency" in arrays:
+        columns["latency"] = arrays["latency"][:, seeds].mean(axis=1)
+    facts = {"table": name, "made": made, "seeds": [seeds.start, seeds.stop]}
+    return table_of(name, index, facts, columns, made["training"]["seed"] + (seed or 0))
 
 
 def _counts(column: NDArray[Any]) -> NDArray[np.float64]:

@@ -65,8 +65,8 @@ class Column:
             return np.isin(column, self.valid)
         if self.kinds not in _NUMBERS:
             return np.ones(column.shape, dtype=np.bool_)
-        in_range = (column >= self.lowest) & (column <= self.highest) & np.isfinite(column)
-        return in_range | (np.isnan(column) & self.unknown)
+        in_range: NDArray[np.bool_] = (column >= self.lowest) & (column <= self.highest)
+        return in_range & np.isfinite(column) | (np.isnan(column) & self.unknown)
 
     def _values(self) -> str:
         """Return the range in words."""
@@ -111,3 +111,15 @@ def read_arrays(
     require_names(f"table: {path}", names, there)
     wanted = [*names, *(name for name in optional if name in there)]
     return read_npz(path, "table", InvalidTable, wanted)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an ``.npz`` beside ``path``, and move it there once it is complete."""
+    whole = path.with_name(path.name + ".whole")
+    try:
+        with whole.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        whole.replace(path)
+    finally:
+        if whole.is_file():
+            whole.unlink()

@@ -31,14 +31,13 @@ from nas_gym.settings import Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import EvaluationWithTest, Record, Store
 from nas_gym.tables.built import BUILT_VERSION
+from nas_gym.tables.columns import write_arrays
 from nas_gym.training.failures import Diverged
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 
 LARGEST_SEARCH_SPACE = 1_000_000
-ORDER_SEED = 0
-"""Seed of the order of the trainings; it is random, so an unfinished record is a fair sample."""
 
 
 @settings
@@ -200,15 +199,11 @@ class Recording:
     def run(self, evaluator: ChildEvaluator | ConcurrentEvaluator) -> Iterator[int]:
         """Train what is missing, seed after seed; yield the number of finished trainings.
 
-        Args:
-            evaluator: `trainer`, or workers over it.
-
-        Raises:
-            StoreError: an evaluation cannot be written.
-            WorkersFailed: the workers cannot start, or none is left.
+        The evaluator is `trainer`, or workers over it.
         """
         stored = StoredEvaluator(evaluator, self.store, self.out.name)
-        order = np.random.default_rng(ORDER_SEED).permutation(len(self.choices)).tolist()
+        # A random order, so that an unfinished record is a fair sample.
+        order = np.random.default_rng(0).permutation(len(self.choices)).tolist()
         children = [(repeat, row) for repeat in range(self.settings.seeds) for row in order]
         asked: dict[Future[Evaluation], tuple[int, int]] = {}
         for repeat, row in (child for child in children if child not in self.done):
@@ -231,11 +226,7 @@ class Recording:
             yield len(self.done)
 
     def write(self) -> None:
-        """Write the finished table, and delete the store.
-
-        Raises:
-            InvalidSettings: trainings are missing, or the table cannot be written.
-        """
+        """Write the finished table, and delete the store."""
         missing = self.children - len(self.done)
         require(not missing, f"out: {missing} children are not recorded yet; build first")
         records = [
@@ -244,11 +235,8 @@ class Recording:
         ]
         choices = np.array(self.choices, np.uint8)
         arrays = {"choices": choices, "row_of": self.row_of, **_arrays(self._facts(), records)}
-        whole = self.out.with_name(self.out.name + ".whole")
         with _clear_errors(self.out):
-            with whole.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            whole.replace(self.out)
+            write_arrays(self.out, arrays)
             self.close()
             Path(self.store.name).unlink()
 

@@ -26,7 +26,6 @@ from nas_gym.tables.columns import Column, InvalidTable
 Rows: TypeAlias = NDArray[np.int64]
 """(N,) int64: rows of a table of n architectures; n where nothing is recorded."""
 STATUSES: tuple[Status, ...] = get_args(Status)
-NOT_RECORDED: Status = "unbuildable"
 
 
 class RowIndex(Protocol):
@@ -199,6 +198,11 @@ def _known(value: float) -> int | None:
     return None if math.isnan(value) else int(value)
 
 
-def with_not_recorded(column: NDArray[Any], value: Any) -> NDArray[Any]:
-    """Return a column, (n, ...), with one more row that holds ``value``."""
-    return np.concatenate([column, np.full((1, *column.shape[1:]), value)])
+def table_of(
+    name: str, index: RowIndex, facts: Mapping[str, Any], columns: dict[str, Any], seed: int = 0
+) -> Table:
+    """Return the table of n architectures by its arrays, (n, ...), which get the last row here."""
+    for column, values in columns.items():
+        nothing = {"status": "unbuildable", "seconds": 0.0}.get(column, np.nan)
+        columns[column] = np.concatenate([values, np.full((1, *values.shape[1:]), nothing)])
+    return Table(name, index, facts, seed=seed, **columns)
