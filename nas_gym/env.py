@@ -36,11 +36,7 @@ class Design:
         reward: str | Mapping[str, Any] | Reward,
         render_mode: str | None,
     ) -> None:
-        """Take the parts.
-
-        Raises:
-            InvalidSettings: one is not valid, or does not suit the others.
-        """
+        """Take the parts, or raise `InvalidSettings` if one does not suit the others."""
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             hint = choices_hint(render_mode, modes)
@@ -69,12 +65,11 @@ class Design:
 class NASEnv(Design, gym.Env[Observation, np.int64]):
     """Environment whose episode builds one child network; the reward follows from its evaluation.
 
-    This is the environment behind every registered id: `nas_gym.envs` has a class for each, whose
-    docstring is its page for users.
+    Every registered id has a subclass in `nas_gym.envs`, whose docstring is its page for users.
 
-    A deep copy in the middle of an episode goes on from the same prefix. It shares the memory, and
-    with it the evaluator and the budget, and nothing else that changes. A pickle carries what was
-    evaluated; it cannot be made of an environment with workers or a store.
+    A deep copy in the middle of an episode goes on from the same prefix, and shares the memory
+    alone, with the evaluator and the budget. A pickle carries what was evaluated; it cannot be made
+    of an environment with workers or a store.
 
     >>> import gymnasium, nas_gym
     >>> env = gymnasium.make("nas_gym/DigitsBench-v0")
@@ -92,9 +87,8 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
 
     Raises:
-        InvalidSettings: no reward or render mode has that name, the reward needs a cost that the
-            evaluator does not measure, or the evaluator is a recorded benchmark of another search
-            space.
+        InvalidSettings: no reward or render mode has that name, the reward needs a cost that is not
+            measured, or the evaluator is a recorded benchmark of another search space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -172,19 +166,15 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self._rules = rules = self._stage.rules(self._choices, step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
 
-        terminated = step == self.decisions
-        reward = self._evaluate(info) if terminated else 0.0
+        reward, terminated = 0.0, step == self.decisions
+        if terminated:
+            self._started = False
+            info["architecture"], evaluation = self.memory.finish(self._stage, self._choices)
+            info["evaluation"] = evaluation.to_dict()
+            reward = float(self.reward(evaluation))
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
-
-    def _evaluate(self, info: dict[str, Any]) -> float:
-        """Return the reward of the finished network; add its record to ``info``."""
-        self._started = False
-        architecture, evaluation = self.memory.finish(self._stage, self._choices)
-        info["architecture"] = architecture
-        info["evaluation"] = evaluation.to_dict()
-        return float(self.reward(evaluation))
 
     def render(self) -> Any:
         """Show the decisions made: a str, an (H, W, 3) uint8 array, or a window."""
@@ -223,10 +213,8 @@ class PartialArchitectures(spaces.MultiDiscrete):
     """The partial architectures of a search space, (T,): 0 = not decided yet, c + 1 = choice c.
 
     The dtype is the smallest signed integer type that holds the sum of the sizes, since
-    Stable-Baselines3 adds the sizes up in the observations' own type.
-
-    Args:
-        decisions: The decisions, in order; a policy may read them from ``decisions``.
+    Stable-Baselines3 adds the sizes up in the observations' own type. A policy may read the
+    ``decisions``.
     """
 
     def __init__(self, decisions: Sequence[Decision]) -> None:

@@ -32,11 +32,7 @@ OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
 
 
 class Results(NamedTuple):
-    """Results of N finished episodes.
-
-    The budget may end before the last of them are evaluated: ``evaluations`` are those of the first
-    episodes, and the arrays are 0 or empty for the others.
-    """
+    """Results of N finished episodes; arrays are 0 for those that the budget leaves out."""
 
     stage: SearchSpace  # the search space as it stood in these episodes
     choices: NDArray[np.int64]  # (N, T)
@@ -72,9 +68,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             ``info["final_info"]``. "Disabled": `reset` has to be called.
         limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see
             `nas_gym.wrappers.BudgetLimit`. The episodes whose networks are beyond it are truncated
-            with reward 0, and so is every later one in its first step;
-            ``info["budget_exhausted"]`` says so. All N networks of a batch begin before its
-            seconds count.
+            with reward 0, and so is every later one in its first step. All N networks of a batch
+            begin before its seconds count.
 
     Raises:
         InvalidSettings: an argument is not valid, or the evaluator is a recorded benchmark of
@@ -139,8 +134,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             'vectorization_mode="sync"',
         )
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
-        vector_env.spec = env.spec
-        vector_env._single = env
+        vector_env.spec, vector_env._single = env.spec, env
         return vector_env
 
     @property
@@ -157,7 +151,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observations, Info]:
-        """Start N new networks; nothing is drawn at random, so the seed changes nothing.
+        """Start N new networks.
 
         Args:
             seed: The seed of ``np_random``, which no episode draws from.
@@ -214,14 +208,13 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         results: Info = {}
         if self.exhausted:
             invalid = truncated.copy()
-            truncated[:] = True
-            self._ended = True
+            truncated[:] = self._ended = True
         else:
             invalid = self._decide(actions)
-            if self._step == self.decisions:
+            self._ended = self._step == self.decisions
+            if self._ended:
                 rewards, terminated, results = self._finish()
                 np.logical_not(terminated, out=truncated)
-                self._ended = True
 
         info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
         observations: Observations = self._observations.copy()
@@ -269,13 +262,10 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     def _affordable(
         self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits
     ) -> Evaluations:
-        """Evaluate the first networks, until a limit is reached.
-
-        A network that is answered from memory leaves room for another one, hence several batches.
-        """
+        """Evaluate the first networks, until a limit is reached."""
         made: list[Evaluation] = []
         while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
-            batch = choices[len(made) : len(made) + room]
+            batch = choices[len(made) : len(made) + room]  # those in memory leave room for others
             evaluations = self.memory.evaluate_choices(stage, batch)
             made += [evaluations[index] for index in range(len(batch))]
         return Listed(made)
@@ -307,11 +297,7 @@ def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return actions as an array of integers of this shape.
-
-    Raises:
-        gymnasium.error.InvalidAction: they are none.
-    """
+    """Return actions as integers of this shape, or raise `InvalidAction` if they are none."""
     try:
         array = np.asarray(actions)
     except ValueError:  # rows of different lengths
@@ -325,10 +311,8 @@ def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
 
 def check_num_envs(name: str, num_envs: object) -> None:
     """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
-    require(
-        type(num_envs) is int and 1 <= num_envs <= MOST_ENVS,
-        f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {num_envs!r}",
-    )
+    possible = type(num_envs) is int and 1 <= num_envs <= MOST_ENVS
+    require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {num_envs!r}")
 
 
 def has_vector_form(env: NASEnv) -> bool:
@@ -360,8 +344,7 @@ def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVect
 def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
     """Return `vectorized` of the class with this dotted name, "own.environments.NetEnv".
 
-    Gymnasium writes an entry point as "module:attribute" and gives it no id. So a text that can be
-    stored with a specification, and serves every environment, has the class for its attribute.
+    Gymnasium's entry points, "module:attribute", get no id; so the attribute names the class.
     """
     module, _, attribute = name.rpartition(".")
     if not module:

@@ -60,8 +60,7 @@ class Memory:
     ``cached`` (a store may know the evaluation from another run), and counts in the budget unless
     it is true; later answers are ``cached``. An evaluator is never asked for an empty batch.
 
-    A deep copy is the memory itself: copied environments share what was evaluated, the evaluator
-    and the budget. A pickle carries what was evaluated until then.
+    A deep copy is the memory itself; a pickle carries what was evaluated until then.
     """
 
     evaluator: Evaluator
