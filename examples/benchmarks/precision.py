@@ -11,11 +11,7 @@ from __future__ import annotations
 
 import sys
 from statistics import mean, stdev
-<<<<<<< HEAD
-from typing import Literal, get_args
-=======
 from typing import Literal
->>>>>>> w-g
 
 import nas_gym
 from nas_gym import Trainer, TrainingSettings, load_dataset
@@ -26,11 +22,7 @@ IMAGES, EPOCHS = 2000, 3
 Precision = Literal["float32", "bfloat16"]
 
 
-<<<<<<< HEAD
-def accuracies(precision: Precision, seeds: int) -> list[float]:
-=======
 def accuracies(precision: Literal["float32", "bfloat16"], seeds: int) -> list[float]:
->>>>>>> w-g
     """Return validation accuracy after the last epoch, of each seed."""
     settings = TrainingSettings(
         CellNetworkSettings(cells=1, filters=8), epochs=EPOCHS, batch_size=64, precision=precision
@@ -44,14 +36,10 @@ def accuracies(precision: Literal["float32", "bfloat16"], seeds: int) -> list[fl
 def main() -> None:
     """Trains, and prints means, spreads, and the difference with its standard error."""
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-<<<<<<< HEAD
-    found = {precision: accuracies(precision, seeds) for precision in get_args(Precision)}
-=======
     found = {
         "float32": accuracies("float32", seeds),
         "bfloat16": accuracies("bfloat16", seeds),
     }
->>>>>>> w-g
     for precision, values in found.items():
         each = ", ".join(f"{100 * value:.2f}" for value in values)
         print(f"{precision}: {100 * mean(values):.2f}%, spread {100 * stdev(values):.2f} ({each})")

@@ -33,12 +33,7 @@ import typer
 from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
-<<<<<<< HEAD
 from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
-from nas_agents.cli.common import one_line_errors
-=======
-from nas_agents.catalogue.entries import ENAS_RELEASED, enas_policy
->>>>>>> w-g
 from nas_agents.controllers.enas import ENAS
 from nas_gym import (
     Architecture,
