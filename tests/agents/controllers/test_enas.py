@@ -373,7 +373,9 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     assert [[e[n] for n in names] for e in there] == [[e[n] for n in names] for e in here]
     assert resumed.progress.best_architecture == whole.progress.best_architecture
     assert resumed.progress.resumed == 8
-    assert calls["accuracy_on"] == evaluations - 7  # the checkpoint after the eighth was not reached
+    assert (
+        calls["accuracy_on"] == evaluations - 7
+    )  # the checkpoint after the eighth was not reached
     if agent == "enas":
         assert calls["_step"] == steps / 4  # the last of four epochs
     else:
