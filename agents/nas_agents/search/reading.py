@@ -158,7 +158,7 @@ def load_architecture(name: str) -> Architecture:
     try:
         return Architecture.load(path)
     except UnknownKind:
-        record = read_json(path.parent / SETTINGS)
+        record = read_json(path.parent / SETTINGS) or {}
         import_environment("" if wrong_with(record, {"env_id": (str,)}) else record["env_id"])
     try:
         return Architecture.load(path)
