@@ -113,7 +113,8 @@ def test_mnasnets_rewards(latency: float, soft: float, hard: float) -> None:
 def test_every_cost_can_stand_for_latency(
     cost: str, target: float, parameters: dict[str, float]
 ) -> None:
-    reward = rewards.MnasNetReward(target, cost, beta=-1, **parameters)
+    given: Any = {"target": target, "cost": cost, "beta": -1, **parameters}
+    reward = rewards.MnasNetReward(**given)
     at_target: dict[str, Any] = {"latency": 0.08, "multiply_adds": 300, "parameters": 7}
     twice: dict[str, Any] = {name: 2 * value for name, value in at_target.items()}
     assert reward(evaluation(0.5, **at_target)) == pytest.approx(0.5)

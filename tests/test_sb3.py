@@ -177,7 +177,7 @@ def test_options_begin_episodes_with_a_prefix() -> None:
     assert env.reset().tolist() == [[3, 0, 0, 0], [2, 0, 0, 0]]
     assert not env.reset().any()
     for wrong in ({"choice": [2]}, [{"choices": [2]}, {}], [{"choices": [2]}, {"choices": [1, 1]}]):
-        env.set_options(wrong)  # type: ignore[arg-type]
+        env.set_options(wrong)
         with pytest.raises(NASGymError, match="options: in lock-step"):
             env.reset()
 
@@ -268,7 +268,7 @@ def test_make_vec_env_makes_registered_environments() -> None:
     assert samples[:9] == samples[9:18] != samples[18:]
     seeds = [env.get_attr("memory")[0].evaluator.settings.seed for env in envs]
     assert len(set(seeds)) == 1  # the children's own seeds do not follow from this one
-    for message, given in [
+    mistakes: list[tuple[str, dict[str, Any]]] = [
         ("'epoch' is not an argument", {"env_kwargs": {"epoch": 3}}),
         ("n_envs: .* got 0", {"n_envs": 0}),
         ("n_envs: .* from 1 to 1,048,576, got 1000000000000", {"n_envs": 10**12}),
@@ -276,9 +276,10 @@ def test_make_vec_env_makes_registered_environments() -> None:
         ("'info_keyword'", {"monitor_kwargs": {"info_keyword": ()}}),
         ("no environment of nas_gym, or it is wrapped", {"env_id": "CartPole-v1"}),
         ("or it is wrapped", {"env_id": lambda: ContinuousAction(gym.make("nas_gym/NASNet-v0"))}),
-    ]:
+    ]
+    for message, given in mistakes:
         with pytest.raises(NASGymError, match=message):
-            make_vec_env(**{"env_id": "nas_gym/NASNet-v0", **given})  # type: ignore[arg-type]
+            make_vec_env(**{"env_id": "nas_gym/NASNet-v0", **given})
 
 
 def test_a_seed_does_not_change_a_recorded_reward() -> None:
@@ -292,7 +293,7 @@ def test_a_seed_does_not_change_a_recorded_reward() -> None:
 
 
 def test_its_arguments_are_those_of_stable_baselines3() -> None:
-    ours, theirs = map(inspect.signature, (make_vec_env, env_util.make_vec_env))
+    ours, theirs = inspect.signature(make_vec_env), inspect.signature(env_util.make_vec_env)
     assert list(ours.parameters) == list(theirs.parameters)
     for mine, their in zip(ours.parameters.values(), theirs.parameters.values(), strict=True):
         assert (mine.default, mine.kind) == (their.default, their.kind)
@@ -445,16 +446,14 @@ def test_scores_on_top_of_whole_architectures(name: str) -> None:
 
 def test_wrappers_of_lock_step_say_what_they_take() -> None:
     inner = vec_env(NASBench201SearchSpace(), 2)
-    for wrong in (
-        inner.venv,
-        VecContinuousAction(inner),
-        DummyVecEnv([lambda: gym.make("CartPole-v1")]),
-    ):
+    cartpole = DummyVecEnv([lambda: gym.make("CartPole-v1")])
+    wrong: Any
+    for wrong in (inner.venv, VecContinuousAction(inner), cartpole):
         with pytest.raises(NASGymError, match=r"VecWholeArchitecture: expected a NASVecEnv, got "):
-            VecWholeArchitecture(wrong)  # type: ignore[arg-type]
+            VecWholeArchitecture(wrong)
     for wrong in (inner.venv, 3):
         with pytest.raises(NASGymError, match="VecContinuousAction: expected a VecEnv, got "):
-            VecContinuousAction(wrong)  # type: ignore[arg-type]
+            VecContinuousAction(wrong)
     with pytest.raises(NASGymError, match="venv: expected a NASVectorEnv, got "):
         NASVecEnv(inner)  # type: ignore[arg-type]
     whole = VecWholeArchitecture(inner)

@@ -253,3 +253,11 @@ def test_an_agent_learns_to_the_end_of_its_budget() -> None:
 def test_mistakes_are_refused(wrap: Callable[[], Any], message: str) -> None:
     with pytest.raises(NASGymError, match=message):
         wrap()
+
+
+@pytest.mark.parametrize("action", ["a", None, [0.1, 0.2], ["a"] * 5, {}])
+def test_scores_that_are_none_are_one_clear_error(action: Any) -> None:
+    env = ContinuousAction(gym.make("nas_gym/DigitsBench-v0"))
+    env.reset(seed=0)
+    with pytest.raises(NASGymError, match="action: expected 5 scores, got"):
+        env.step(action)

@@ -16,6 +16,7 @@ chosen before it, ``kernel_2`` in a network of depth 1, is not among them. A bui
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,7 +28,7 @@ from nas_gym.architecture import (
     expect_label,
     expect_mapping,
 )
-from nas_gym.errors import choices_hint
+from nas_gym.errors import choices_hint, require
 from nas_gym.json_text import short_name
 from nas_gym.search_spaces.base import DecisionsSketch, SearchSpace
 from nas_gym.search_spaces.conditions import Decision, exists
@@ -51,8 +52,12 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
     def __init__(self, labels: Mapping[str, str]) -> None:
         made: dict[str, str] = {}
         for decision in self.decisions:
+            name = decision.name
             if exists(decision, made):
-                made[decision.name] = _label(decision, labels)
+                if name not in labels:
+                    raise InvalidArchitecture(f"choices: {name!r} is missing")
+                expect_label(labels[name], decision.choices, f"choices.{name}")
+                made[name] = labels[name]
         for name in labels:
             if name not in made:
                 known = [decision.name for decision in self.decisions]
@@ -82,18 +87,16 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
         return cls(expect_mapping(body["choices"], "choices"))
 
 
-def _label(decision: Decision, labels: Mapping[str, str]) -> str:
-    if decision.name not in labels:
-        raise InvalidArchitecture(f"choices: {decision.name!r} is missing")
-    label = labels[decision.name]
-    expect_label(label, decision.choices, f"choices.{decision.name}")
-    return label
-
-
 class CustomSearchSpace(SearchSpace[CustomArchitecture]):
     """The decisions of a `CustomArchitecture`, in their order."""
 
     def __init__(self, architecture_type: type[CustomArchitecture], name: str = "") -> None:
+        require(
+            isinstance(architecture_type, type)
+            and issubclass(architecture_type, CustomArchitecture),
+            f"architecture_type: expected a subclass of CustomArchitecture, "
+            f"got {reprlib.repr(architecture_type)}",
+        )
         self.architecture_type = architecture_type
         super().__init__(name or architecture_type.__name__, architecture_type.decisions)
 
@@ -103,8 +106,6 @@ class CustomSearchSpace(SearchSpace[CustomArchitecture]):
 
     def _encode(self, architecture: CustomArchitecture) -> list[int]:
         return [
-            decision.choices.index(architecture[decision.name])
-            if decision.name in architecture
-            else 0
-            for decision in self.decisions
+            d.choices.index(architecture[d.name]) if d.name in architecture else 0
+            for d in self.decisions
         ]

@@ -1,6 +1,7 @@
 """Search spaces of a user's own."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from nas_gym import (
     Decision,
     InvalidArchitecture,
     InvalidSettings,
+    NASGymError,
 )
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.rendering import overlaps, write
@@ -107,3 +109,9 @@ def test_unsound_decisions_are_refused(decisions: tuple[Decision, ...], message:
     Unsound.decisions = decisions
     with pytest.raises(InvalidSettings, match=message):
         CustomSearchSpace(Unsound)
+
+
+@pytest.mark.parametrize("wrong", ["a text", [], None, int])
+def test_a_space_of_no_architecture_type_is_one_clear_error(wrong: Any) -> None:
+    with pytest.raises(NASGymError, match="expected a subclass of CustomArchitecture"):
+        CustomSearchSpace(wrong)

@@ -9,7 +9,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
-from errno import EDQUOT, EFBIG, EIO, ENOSPC, EPIPE
+from errno import EDQUOT, EFBIG, EIO, ENAMETOOLONG, ENOSPC, EPIPE
 from typing import Any, NoReturn
 
 import typer
@@ -39,7 +39,7 @@ class OneLineErrors(TyperGroup):
             complain(f"error: {error}")
             code = EXIT_WRONG
         except OSError as error:
-            code = _failed_output(error, words)
+            code = _failed_file(error, words)
         except (KeyboardInterrupt, typer.Abort):
             code = EXIT_INTERRUPTED
         except Exception as error:
@@ -60,8 +60,11 @@ def _usage(error: Any) -> str:
     return f"{error.format_message()} (see `{command} --help`)"
 
 
-def _failed_output(error: OSError, words: Sequence[str]) -> int:
-    """Return the exit code where something could not be written."""
+def _failed_file(error: OSError, words: Sequence[str]) -> int:
+    """Return the exit code where a file could not be named or written."""
+    if error.errno == ENAMETOOLONG:
+        complain(f"error: a file's name of {len(str(error.filename)):,} characters is too long")
+        return EXIT_WRONG
     if error.errno not in (*FULL, EPIPE):
         return report_bug(error, words)
     _drop_output()

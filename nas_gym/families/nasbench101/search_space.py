@@ -201,10 +201,11 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
             if _completable()[-1][choices[: len(EDGES)] @ _BITS]:
                 return choices
 
-    def _check_each(self, sequence: Choices) -> None:
-        known = ((sequence >= 0) & (sequence < self._limits)).all()
-        if not (known and _completable()[-1][_BITS @ sequence[: len(EDGES)]]):
-            super()._check_each(sequence)  # which is slow, and says where it goes wrong
+    def check_prefix(self, prefix: Choices) -> None:
+        known = ((prefix >= 0) & (prefix < self._limits[: len(prefix)])).all()
+        complete = len(prefix) == len(self.decisions)
+        if not (known and complete and _completable()[-1][_BITS @ prefix[: len(EDGES)]]):
+            super().check_prefix(prefix)  # which is slow, and says where it goes wrong
 
     def _decode(self, choices: list[int]) -> NASBench101Architecture:
         edges, labels = _decided(choices)

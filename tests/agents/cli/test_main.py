@@ -166,6 +166,7 @@ def test_search_names_the_best(tmp_path: Path) -> None:
             "cells: not JSON: nested",
         ),
         (["show", "[/red]\x1b[31m"], r"'[/red]\x1b[31m' is no file"),
+        (["show", "a" * 5000], "a file's name of 5,000 characters is too long"),
         (["presets", "--rate", "nan"], "rate: expected a number from 1"),
     ],
 )
