@@ -8,6 +8,7 @@ lie on no path from input to output do not count. There are 423,624 cells that d
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -177,7 +178,7 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     @property
     def size(self) -> int:
         edge_sets = np.count_nonzero(_completable()[-1])
-        return int(edge_sets) * len(NASBENCH101_OPERATIONS) ** (MAX_VERTICES - 2)
+        return int(edge_sets) * math.prod(self.num_choices[len(EDGES) :])
 
     def valid_choices(self, prefix: Choices) -> Mask:
         valid: Mask = self.batched_valid_choices(prefix[None])[0]
