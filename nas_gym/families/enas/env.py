@@ -1,7 +1,5 @@
 """``nas_gym/ENASMacro-v0`` and ``nas_gym/ENASMicro-v0``."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv

@@ -12,9 +12,9 @@ networks, and the paper names operations that its final one does not have, so th
   filters double at each reduction; "separable" operations are full convolutions.
 - "paper": as "released_final", with depthwise-separable convolutions where they are named.
 
-The released final network has no pooling operations (its architecture uses none); here they are
-pooling after the 1x1 convolution, as in the search. It also reduces outputs that nothing reads
-later; those reductions, which nothing trains, are left out.
+The released final network has no pooling operations (its architecture uses none); here they follow
+the 1x1 convolution, as in the search. Its reductions of outputs that nothing reads later, which
+nothing trains, are left out.
 """
 
 from __future__ import annotations
@@ -99,13 +99,9 @@ class MacroLayerModule(nn.Module):
 class MacroStack(ChildNetwork):
     """Stem, layers and classifier: images (B, C, H, W) in, logits (B, classes) out.
 
-    Args:
-        depth: L, the number of layers.
-        shape: Of the images.
-        settings: The network around the layers.
-        build_layer: Returns a layer, given its number, from 1, and its filters: a module that takes
-            the list of all outputs before it.
-        halved: The outputs to be halved, by the number of the layer before.
+    ``build_layer`` returns a layer, given its number, from 1, and its filters: a module that takes
+    the list of all outputs before it. ``halved`` has the outputs to be halved, by the number of the
+    layer before.
     """
 
     def __init__(
@@ -145,9 +141,7 @@ class MacroStack(ChildNetwork):
 
     def reduction(self, number: int, output: int) -> nn.Module:
         """Return the module that halves an output after a layer, given their numbers."""
-        halves = self.reductions[str(number)]
-        assert isinstance(halves, nn.ModuleDict)
-        return halves[str(output)]
+        return self.reductions.get_submodule(f"{number}.{output}")
 
 
 class MacroNetwork(MacroStack):

@@ -204,7 +204,7 @@ class ENASCellStack(ChildNetwork):
         self.auxiliary_place = len(modules) - settings.cells
         if settings.auxiliary_head:
             tap = modules[self.auxiliary_place].output
-            sizes = (halved(size, tap.halvings) for size in (shape.height, shape.width))
+            sizes = (halved(shape.height, tap.halvings), halved(shape.width, tap.halvings))
             self.auxiliary_head = ENASAuxiliaryHead(tap.channels, *sizes, shape.classes)
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(modules[-1].output.channels, shape.classes, bias=False)

@@ -92,7 +92,7 @@ class ENASMicroSearchSpace(TwoCellsSearchSpace[ENASMicroArchitecture]):
     @validated
     def __init__(self, blocks: Depth = 5) -> None:
         self.blocks = blocks
-        decisions = []
+        decisions: list[Decision] = []
         for cell, state in product(CELLS, range(CELL_INPUTS, blocks + CELL_INPUTS)):
             indices = tuple(ENASCell.state_name(_swapped(index)) for index in range(state))
             choices = (indices, indices, MICRO_OPERATIONS, MICRO_OPERATIONS)

@@ -1,7 +1,5 @@
 """ENAS's published architectures."""
 
-from __future__ import annotations
-
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture
 from nas_gym.families.enas.micro_search_space import ENASMicroArchitecture
 

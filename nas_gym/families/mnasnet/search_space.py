@@ -1,9 +1,8 @@
 """MnasNet's search space (Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 4.1).
 
 A network is a 3x3 convolution, seven blocks of like layers, and a head; only the first layer of a
-block has a stride or changes the number of filters. A block takes six decisions: convolution,
-kernel size, squeeze-excitation ratio, skip operation, filters and layers, the last two relative to
-MobileNetV2's block in the same place.
+block has a stride or changes the number of filters. A block takes six decisions, those about
+filters and layers relative to MobileNetV2's block in the same place.
 
 The paper lists three convolutions, but its 432 choices a block are 4 * 2 * 2 * 3 * 3 * 3. The
 fourth is inferred: the inverted bottleneck with either of the expansions that MnasNet-A1 has.
@@ -91,11 +90,10 @@ class MobileBlock:
 
 @dataclass(frozen=True)
 class MobileLayer:
-    """One layer of a block, as it stands in its network."""
+    """One layer of block number ``place``, from 0, of its network."""
 
     block: MobileBlock
     place: int
-    """Of the block in its network, from 0."""
     channels: int
     """Filters of the layer before."""
     stride: int

@@ -1,7 +1,5 @@
 """``nas_gym/NASBench101-v0``."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv

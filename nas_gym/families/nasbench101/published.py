@@ -1,7 +1,5 @@
 """A published cell of NAS-Bench-101."""
 
-from __future__ import annotations
-
 from nas_gym.families.nasbench101.search_space import NASBench101Architecture
 
 NASBENCH101_INCEPTION = NASBench101Architecture(

@@ -8,6 +8,7 @@ lie on no path from input to output do not count. There are 423,624 cells that d
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -132,7 +133,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         """
         cell = self.pruned()
         last = len(cell.operations) - 1
-        numbers = {edge: number for number, edge in enumerate(columnwise(last + 1))}
+        bits = {edge: 1 << number for number, edge in enumerate(columnwise(last + 1))}
         labels = [_HASH_LABELS[label] for label in cell.operations[1:-1]]
         codes = []
         for order in permutations(range(1, last)):
@@ -140,8 +141,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
             moved = [(place[source], place[target]) for source, target in cell.edges]
             if all(source < target for source, target in moved):
                 placed = sorted(zip(order, labels, strict=True))
-                code = sum(1 << numbers[edge] for edge in moved)
-                codes.append((code, tuple(label for _, label in placed)))
+                codes.append((sum(bits[edge] for edge in moved), [label for _, label in placed]))
         return cell_of_code(*min(codes))
 
     def sketch(self) -> VerticesSketch:
@@ -163,9 +163,8 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
 class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     """21 decisions of an edge each, row by row, then the operations of the five inner vertices.
 
-    An edge may be added while there are fewer than nine; and one has to be, if without it no path
-    could lead from the input to the output any more. So every episode ends in a cell of the
-    benchmark.
+    An edge may be added while there are fewer than nine, and has to be where else no path could
+    lead from input to output any more. So every episode ends in a cell of the benchmark.
     """
 
     architecture_type = NASBench101Architecture
@@ -179,7 +178,7 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     @property
     def size(self) -> int:
         edge_sets = np.count_nonzero(_completable()[-1])
-        return int(edge_sets) * len(NASBENCH101_OPERATIONS) ** (MAX_VERTICES - 2)
+        return int(edge_sets) * math.prod(self.num_choices[len(EDGES) :])
 
     def valid_choices(self, prefix: Choices) -> Mask:
         valid: Mask = self.batched_valid_choices(prefix[None])[0]
@@ -243,8 +242,7 @@ def _decided(prefix: list[int]) -> tuple[tuple[Edge, ...], list[str]]:
 def pruned_codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a code of the pruned cell of each of N complete sequences, (N, T): (N,) int64.
 
-    Two sequences of the same code are the same cell once they are pruned: they have the same edges
-    on paths from input to output, and the same operations at the vertices that these lead through.
+    Cells of equal codes have the same edges and operations on paths from input to output.
     """
     chosen = choices.T[: len(EDGES)] == 1  # (21, N)
     last = MAX_VERTICES - 1
@@ -328,8 +326,9 @@ def _check_adjacency(adjacency: Matrix) -> None:
                 f"adjacency[{source}]: expected {vertices} entries, one a vertex; got {len(row)}"
             )
         for target, entry in enumerate(row):
-            if type(entry) is not int or entry not in ((0, 1) if source < target else (0,)):
-                expected = "0 or 1" if source < target else "0, for edges lead to later vertices"
+            upwards = source < target
+            if type(entry) is not int or entry not in range(1 + upwards):
+                expected = "0 or 1" if upwards else "0, for edges lead to later vertices"
                 raise InvalidArchitecture(
                     f"adjacency[{source}][{target}]: expected {expected}; got {short(entry)}"
                 )

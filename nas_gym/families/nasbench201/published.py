@@ -1,7 +1,5 @@
 """Published cells of NAS-Bench-201."""
 
-from __future__ import annotations
-
 from nas_gym.families.nasbench201.search_space import NASBench201Architecture
 
 NASBENCH201_BEST = NASBench201Architecture.from_string(
