@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+from typing_extensions import Self
 
 from nas_gym.architecture import (
     MOST_LAYERS,
@@ -23,9 +25,6 @@ from nas_gym.architecture import (
     expect_list,
 )
 from nas_gym.json_text import short
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 OPERATIONS = (
     "identity",
@@ -184,11 +183,9 @@ class TwoCells:
 
     def __post_init__(self) -> None:
         for name in CELLS:
-            cell = getattr(self, name)
-            if type(cell) is not self.cell_type:
-                raise InvalidArchitecture(
-                    f"{name}: expected a {self.cell_type.__name__}, got a {type(cell).__name__}"
-                )
+            given, expected = type(getattr(self, name)).__name__, self.cell_type.__name__
+            if type(getattr(self, name)) is not self.cell_type:
+                raise InvalidArchitecture(f"{name}: expected a {expected}, got a {given}")
 
     def canonical(self) -> Self:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())

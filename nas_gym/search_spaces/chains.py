@@ -42,7 +42,7 @@ class Convolution:
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The choices except the inputs, in the order of the paper."""
+        """The choices except the inputs, in the order of the paper: `CONVOLUTION_VALUES`."""
         return tuple(getattr(self, name) for name in CONVOLUTION_VALUES)
 
     @property
@@ -62,7 +62,6 @@ class MaxPooling:
 
 
 CONVOLUTION_VALUES = tuple(field.name for field in fields(Convolution) if field.name != "inputs")
-"""The names of a convolution's values, in the order of the paper."""
 Layer: TypeAlias = Convolution | MaxPooling
 _TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, MaxPooling)}
 

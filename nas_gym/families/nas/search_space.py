@@ -20,14 +20,9 @@ from nas_gym.search_spaces.base import SearchSpace
 from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
 from nas_gym.settings import Positive, Size, validated
 
-FILTER_SIZES = (1, 3, 5, 7)
-"""Filter heights and filter widths (section 4.1)."""
-FILTERS = (24, 36, 48, 64)
-"""Numbers of filters (section 4.1)."""
-STRIDES = (1, 2, 3)
-"""Stride heights and widths, where they are predicted (section 4.1)."""
+# Section 4.1 of the paper; strides where they are predicted.
+FILTER_SIZES, FILTERS, STRIDES = (1, 3, 5, 7), (24, 36, 48, 64), (1, 2, 3)
 SKIP_LABELS = ("not an input", "an input")
-"""The two choices of a skip decision."""
 
 
 class NASSearchSpace(SearchSpace[ChainArchitecture]):
