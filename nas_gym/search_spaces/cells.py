@@ -99,10 +99,9 @@ class Cell:
         _check_concat(self.concat, len(self.blocks))
         for state in _unused(self.blocks):
             if state not in self.concat:
-                raise InvalidArchitecture(
-                    f"concat: hidden state {state} (blocks[{state - CELL_INPUTS}]) is neither "
-                    "used by a block nor concatenated; add it to concat"
-                )
+                what = f"hidden state {state} (blocks[{state - CELL_INPUTS}])"
+                loose = "is neither used by a block nor concatenated; add it to concat"
+                raise InvalidArchitecture(f"concat: {what} {loose}")
 
     @classmethod
     def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Self:
@@ -119,9 +118,8 @@ class Cell:
     def expect_searched(self, name: str, blocks: int) -> None:
         """Raise `InvalidArchitecture` unless a search for ``blocks`` blocks can find the cell."""
         if len(self.blocks) != blocks:
-            raise InvalidArchitecture(
-                f"{name}.blocks: {len(self.blocks)} blocks; this search space has {blocks}"
-            )
+            found = f"{len(self.blocks)} blocks; this search space has {blocks}"
+            raise InvalidArchitecture(f"{name}.blocks: {found}")
         rule = self.with_unused_concatenated(self.blocks).concat
         if sorted(self.concat) != list(rule):
             raise InvalidArchitecture(
@@ -163,10 +161,9 @@ class Cell:
         for name in ("hidden1", "hidden2"):
             hidden = getattr(block, name)
             if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
-                raise InvalidArchitecture(
-                    f"{where}.{name}: {short(hidden)} is not a hidden state that exists before "
-                    f"this block; valid choices: 0 to {index + CELL_INPUTS - 1}"
-                )
+                wrong = f"{short(hidden)} is not a hidden state that exists before this block"
+                valid = f"valid choices: 0 to {index + CELL_INPUTS - 1}"
+                raise InvalidArchitecture(f"{where}.{name}: {wrong}; {valid}")
         expect_label(block.op1, self.operations, f"{where}.op1")
         expect_label(block.op2, self.operations, f"{where}.op2")
         expect_label(block.combine, self.combines, f"{where}.combine")
@@ -249,9 +246,8 @@ def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
         raise InvalidArchitecture("concat: a cell concatenates at least one hidden state")
     for state in concat:
         if type(state) is not int or not 0 <= state <= last:
-            raise InvalidArchitecture(
-                f"concat: {short(state)} is not a hidden state; valid choices: 0 to {last}"
-            )
+            valid = f"valid choices: 0 to {last}"
+            raise InvalidArchitecture(f"concat: {short(state)} is not a hidden state; {valid}")
     if len(set(concat)) != len(concat):
         raise InvalidArchitecture(f"concat: {short(list(concat))} names a hidden state twice")
 

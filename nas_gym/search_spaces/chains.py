@@ -170,10 +170,9 @@ def _check_inputs(inputs: Sequence[object], number: int) -> None:
     last = 0
     for source in inputs:
         if type(source) is not int or not last < source < number:
-            raise InvalidArchitecture(
-                f"layers[{number - 1}].inputs: {short(list(inputs))} are not ascending numbers "
-                f"of earlier layers, from 1 to below {number}"
-            )
+            wrong = f"{short(list(inputs))} are not ascending numbers of earlier layers"
+            where = f"layers[{number - 1}].inputs"
+            raise InvalidArchitecture(f"{where}: {wrong}, from 1 to below {number}")
         last = source
 
 

@@ -147,9 +147,8 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
 
     def _encode(self, architecture: ChainArchitecture) -> list[int]:
         if len(architecture.layers) != self.depth:
-            raise InvalidArchitecture(
-                f"layers: {len(architecture.layers)} are given; this search space has {self.depth}"
-            )
+            found = f"{len(architecture.layers)} are given"
+            raise InvalidArchitecture(f"layers: {found}; this search space has {self.depth}")
         layers = enumerate(architecture.layers, start=1)
         choices = [choice for n, layer in layers for choice in self._layer_choices(n, layer)]
         return choices + [0] * (len(self.decisions) - len(choices))
@@ -158,20 +157,16 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         expected = MaxPooling if number in self.pooling_layers else Convolution
         where = f"layers[{number - 1}]"
         if type(layer) is not expected:
-            raise InvalidArchitecture(
-                f"{where}.type: {layer.type!r} is not in this search space; layer {number} is "
-                f"{expected.type!r}"
-            )
+            wrong = f"{layer.type!r} is not in this search space"
+            raise InvalidArchitecture(f"{where}.type: {wrong}; layer {number} is {expected.type!r}")
         taken = set(layer.inputs)
         skips = [int(source in taken) for source in range(1, number)]
         if isinstance(layer, MaxPooling):
             return skips
         down, across = layer.stride_height, layer.stride_width
         if not self.strides and (down, across) != (1, 1):
-            raise InvalidArchitecture(
-                f"{where}: its strides are {down} and {across}; this search space fixes them at 1 "
-                "unless strides=True"
-            )
+            fixed = "this search space fixes them at 1 unless strides=True"
+            raise InvalidArchitecture(f"{where}: its strides are {down} and {across}; {fixed}")
         choices = []
         for name, values in self._values.items():
             value = getattr(layer, name)
