@@ -30,11 +30,10 @@ _MOST_COUNTED = 2**17  # prefixes of one length that `SearchSpace.size` enumerat
 
 @dataclass(frozen=True)
 class DecisionsSketch:
-    """The decisions made so far, as (name of the decision, label of the choice) pairs."""
+    """The decisions made so far, of T, as (name of the decision, label of the choice) pairs."""
 
     made: tuple[tuple[str, str], ...]
-    num_decisions: int
-    """T, the number of decisions in all."""
+    num_decisions: int  # T
 
 
 class SearchSpace(ABC, Generic[A_co]):
@@ -58,7 +57,6 @@ class SearchSpace(ABC, Generic[A_co]):
     """
 
     architecture_type: type[Any] = Architecture
-    """The type of its architectures."""
 
     def __init__(
         self, name: str, decisions: Sequence[Decision], num_valid: Sequence[int] | None = None

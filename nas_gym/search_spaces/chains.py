@@ -1,8 +1,8 @@
 """Chains of layers with skip connections, the children of NAS (Zoph & Le 2017).
 
 Source: https://arxiv.org/abs/1611.01578, section 3.3. Layers are numbered from 1, as in the paper;
-a layer takes the outputs of any earlier ones, concatenated. The image is what a layer takes that
-takes no other; the outputs that no layer takes are concatenated before the classifier.
+a layer takes the outputs of any earlier ones, concatenated, or else the image; the outputs that no
+layer takes are concatenated before the classifier.
 """
 
 from __future__ import annotations
@@ -151,12 +151,11 @@ class ChainArchitecture(Architecture, kind="chain"):
         return ChainSketch(tuple(layers), len(layers), self.loose_ends)
 
     def body(self) -> dict[str, Any]:
-        return {
-            "layers": [
-                {"type": layer.type, **vars(layer), "inputs": list(layer.inputs)}
-                for layer in self.layers
-            ]
-        }
+        layers = [
+            {"type": layer.type, **vars(layer), "inputs": list(layer.inputs)}
+            for layer in self.layers
+        ]
+        return {"layers": layers}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> ChainArchitecture:
