@@ -232,13 +232,13 @@ class SearchSpace(ABC, Generic[A_co]):
             raise InvalidArchitecture(f"choices: expected {len(self.decisions)} integers, {found}")
         sequence = sequence.astype(np.int64)
         if self.conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
-            self._check_each(sequence)
+            self.check_prefix(sequence)
         return sequence
 
-    def _check_each(self, sequence: Choices) -> None:
+    def check_prefix(self, prefix: Choices) -> None:
         """Raise `InvalidArchitecture` for the first choice, if any, that is not valid."""
-        for step, choice in enumerate(sequence):
-            valid = self.valid_choices(sequence[:step])
+        for step, choice in enumerate(prefix):
+            valid = self.valid_choices(prefix[:step])
             if not (0 <= choice < len(valid) and valid[choice]):
                 where = f"choices[{step}] ({self.decisions[step].name})"
                 hint = f"valid choices: {', '.join(map(str, np.flatnonzero(valid)))}"
