@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nas_gym.errors import InvalidSettings, NASGymError, choices_hint
+from nas_gym.errors import NASGymError, choices_hint, require
 from nas_gym.family import family_of_kind, full_name, registered_families
 from nas_gym.json_text import read_json_file, read_json_text, short, short_name
 
@@ -22,12 +22,9 @@ VERSION = 1
 """Version of the JSON form; a reader accepts this one and earlier ones."""
 _KEY_VERSION = 1  # part of what a key digests; it never changes, so that stores stay valid
 
-MOST_LAYERS = 256
-"""The most layers, or blocks of a cell, that an architecture has: six times NAS's longest, 39."""
-MOST_FILTERS = 2**16
-"""The most filters of a layer."""
-LARGEST_FILTER = 2**10
-"""The largest height and width of a filter, and the largest stride."""
+MOST_LAYERS = 256  # or blocks of a cell: six times NAS's longest, 39
+MOST_FILTERS = 2**16  # of a layer
+LARGEST_FILTER = 2**10  # its height and its width, and the largest stride
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
@@ -58,10 +55,8 @@ class Architecture(ABC):
     def __init_subclass__(cls, *, kind: str, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         theirs, ours = full_name(Architecture._kinds.get(kind, cls)), full_name(cls)
-        if theirs != ours:  # equal where a notebook's cell runs again
-            raise InvalidSettings(
-                f"kind: {kind!r} belongs to {theirs}; give {ours} a kind of its own"
-            )
+        same = theirs == ours  # where a notebook's cell runs again
+        require(same, f"kind: {kind!r} belongs to {theirs}; give {ours} a kind of its own")
         cls.kind = kind
         Architecture._kinds[kind] = cls
 
@@ -112,9 +107,8 @@ class Architecture(ABC):
         if type(version) is not int or version < 1:
             raise InvalidArchitecture(f"version: expected {VERSION}, got {short(version)}")
         if version > VERSION:
-            raise InvalidArchitecture(
-                f"version: {version} is newer than this nas_gym reads ({VERSION}); upgrade nas_gym"
-            )
+            newer = f"{version} is newer than this nas_gym reads ({VERSION})"
+            raise InvalidArchitecture(f"version: {newer}; upgrade nas_gym")
         if isinstance(kind, str) and (family := family_of_kind(kind)) is not None:
             family.part("architecture")  # its import makes the kind known
         if not isinstance(kind, str) or kind not in Architecture._kinds:
@@ -152,10 +146,8 @@ class Architecture(ABC):
 
 def published_architectures() -> dict[str, Architecture]:
     """Return every published architecture of every family, by its name in the paper."""
-    known: dict[str, Architecture] = {}
-    for family in registered_families():
-        known |= family.part("published") or {}
-    return known
+    parts = [family.part("published") or {} for family in registered_families()]
+    return {name: architecture for part in parts for name, architecture in part.items()}
 
 
 def published(name: str) -> Architecture:
@@ -166,9 +158,8 @@ def published(name: str) -> Architecture:
     """
     known = published_architectures()
     if not isinstance(name, str) or name not in known:
-        raise InvalidArchitecture(
-            f"{short(name)} is no published architecture known here; {choices_hint(name, known)}"
-        )
+        hint = choices_hint(name, known)
+        raise InvalidArchitecture(f"{short(name)} is no published architecture known here; {hint}")
     return known[name]
 
 

@@ -174,8 +174,6 @@ def resolve(reference: Reference) -> Any:
             f"{reference!r} cannot be imported: {error}; write 'module:attribute', and put the "
             "module on Python's path"
         ) from error
-    if attribute and not hasattr(found, attribute):
-        raise InvalidSettings(
-            f"{reference!r} cannot be imported: the module {module!r} has no {attribute!r}"
-        )
+    missing = f"{reference!r} cannot be imported: the module {module!r} has no {attribute!r}"
+    require(not attribute or hasattr(found, attribute), missing)
     return getattr(found, attribute) if attribute else found

@@ -39,22 +39,18 @@ def read_json_file(
     path: str | Path, limit: int = LONGEST, error: type[NASGymError] = UnreadableText
 ) -> object:
     """Return the JSON value that a file holds; see `read_text_file` and `read_json_text`."""
-    text = read_text_file(path, limit, error)
-    return read_json_text(text, short_name(path), limit, error)
+    return read_json_text(read_text_file(path, limit, error), short_name(path), limit, error)
 
 
 def read_text_file(
     path: str | Path, limit: int = LONGEST, error: type[NASGymError] = UnreadableText
 ) -> str:
-    """Return the text of a regular file in UTF-8.
+    """Return the text of a regular file in UTF-8, of at most ``limit`` bytes.
 
-    Args:
-        path: The file; pipes, devices and directories are refused without opening them.
-        limit: The most bytes that the file may have.
-        error: The type of the exception to raise.
+    Pipes, devices and directories are refused without opening them.
 
     Raises:
-        NASGymError: the file cannot be read; the message names it.
+        NASGymError: the file cannot be read, as an ``error``; the message names it.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -102,8 +98,7 @@ def read_json_text(
         problem: object = f"nested more than {_DEEPEST} deep"
     except (ValueError, TypeError) as caught:
         problem = caught
-    place = f"{where}: " if where else ""
-    raise error(f"{place}not JSON: {problem}")
+    raise error(f"{where}{': ' if where else ''}not JSON: {problem}")
 
 
 def short_name(path: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import require
 
 
 def register(env_id: str, entry_point: Any, **options: Any) -> None:
@@ -45,13 +45,11 @@ def register(env_id: str, entry_point: Any, **options: Any) -> None:
 def _reference(entry_point: Any) -> str | None:
     """Return ``"module:Class"``, or None for what cannot be imported by name."""
     if isinstance(entry_point, str):
-        if not all(part.strip() for part in entry_point.split(":")) or entry_point.count(":") != 1:
-            raise InvalidSettings(f"entry_point: expected 'module:Class', got {entry_point!r}")
+        named = all(part.strip() for part in entry_point.split(":")) and entry_point.count(":") == 1
+        require(named, f"entry_point: expected 'module:Class', got {entry_point!r}")
         return entry_point
-    if not callable(entry_point):
-        raise InvalidSettings(
-            f"entry_point: expected a class, a function or 'module:Class', got {entry_point!r}"
-        )
+    expected = "a class, a function or 'module:Class'"
+    require(callable(entry_point), f"entry_point: expected {expected}, got {entry_point!r}")
     name = getattr(entry_point, "__qualname__", "")
     return f"{entry_point.__module__}:{name}" if name.isidentifier() else None
 

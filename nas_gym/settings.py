@@ -21,29 +21,18 @@ from typing_extensions import ParamSpec, dataclass_transform
 
 from nas_gym.errors import InvalidSettings, choices_hint
 
-LARGEST = 2**31 - 1
-"""The largest count that any setting takes: more can be neither stored nor waited for."""
+LARGEST = 2**31 - 1  # of a count: more can be neither stored nor waited for
 
 Count = Annotated[int, Ge(0), Le(LARGEST)]
-"""An integer from 0 on."""
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
-"""An integer from 1 on."""
-Size = Annotated[int, Ge(1), Le(2**16)]
-"""An integer from 1 to 65,536: filters, pixels."""
-Cells = Annotated[int, Ge(1), Le(100)]
-"""A number of cells in a stack, from 1 to 100."""
-Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
-"""A seed, as torch and NumPy take it."""
-Share = Annotated[float, Interval(ge=0, lt=1)]
-"""A number from 0 to below 1: a probability, a momentum."""
-Keep = Annotated[float, Interval(gt=0, le=1)]
-"""A number above 0 and up to 1."""
+Size = Annotated[int, Ge(1), Le(2**16)]  # filters, pixels
+Cells = Annotated[int, Ge(1), Le(100)]  # of a stack
+Seed = Annotated[int, Ge(0), Le(2**63 - 1)]  # as torch and NumPy take it
+Share = Annotated[float, Interval(ge=0, lt=1)]  # a probability, a momentum
+Keep = Annotated[float, Interval(gt=0, le=1)]  # a probability that is not 0
 NonNegative = Annotated[float, Ge(0), pydantic.Field(allow_inf_nan=False)]
-"""A finite number from 0 on."""
-Scale = Annotated[float, Gt(0), Le(1024), pydantic.Field(allow_inf_nan=False)]
-"""A factor above 0 and up to 1,024."""
+Scale = Annotated[float, Gt(0), Le(1024), pydantic.Field(allow_inf_nan=False)]  # a factor
 Above0 = Annotated[float, Gt(0), pydantic.Field(allow_inf_nan=False)]
-"""A finite number above 0."""
 
 _CONFIG = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
 _T = TypeVar("_T")

@@ -67,12 +67,11 @@ def _leading(mask: bytes) -> int | None:
 
 
 class Rules(NamedTuple):
-    """A mask, and the choice of each action under it; neither is to be written to."""
+    """A mask, and each action's choice and whether it is invalid; none is to be written to."""
 
     mask: Mask
     mask_int8: NDArray[np.int8]
     resolved: tuple[tuple[int, bool], ...]
-    """The choice of each of the A actions, and whether the action was invalid."""
 
     def resolve(self, action: int) -> tuple[int, bool]:
         """Return `resolve_actions` of one action."""
@@ -86,9 +85,8 @@ class Rules(NamedTuple):
 def rules_of(mask: bytes) -> Rules:
     """Return the rules of a mask, (A,) bool, given as its bytes."""
     array = np.frombuffer(mask, dtype=np.bool_)
-    choices, invalid = resolve_actions(array, np.arange(len(array)))
-    resolved = tuple(zip(choices.tolist(), invalid.tolist(), strict=True))
-    return Rules(array, array.view(np.int8), resolved)
+    resolved = (each.tolist() for each in resolve_actions(array, np.arange(len(array))))
+    return Rules(array, array.view(np.int8), tuple(zip(*resolved, strict=True)))
 
 
 def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:

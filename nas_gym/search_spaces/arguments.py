@@ -39,8 +39,7 @@ def subset(name: str, given: Sequence[str] | None, valid: Iterable[str]) -> tupl
     return tuple(given)
 
 
-Depth = Annotated[int, Interval(ge=1, le=MOST_LAYERS)]
-"""Number of layers, or of a cell's blocks."""
+Depth = Annotated[int, Interval(ge=1, le=MOST_LAYERS)]  # of layers, or of a cell's blocks
 Listed = Annotated[Sequence[_Item], BeforeValidator(_listed)]
 """A list or another iterable, as a tuple."""
 Distinct = Annotated[Sequence[_Item], BeforeValidator(_listed), AfterValidator(_distinct)]

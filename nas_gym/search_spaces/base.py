@@ -30,11 +30,10 @@ _MOST_COUNTED = 2**17  # prefixes of one length that `SearchSpace.size` enumerat
 
 @dataclass(frozen=True)
 class DecisionsSketch:
-    """The decisions made so far, as (name of the decision, label of the choice) pairs."""
+    """The decisions made so far, of T, as (name of the decision, label of the choice) pairs."""
 
     made: tuple[tuple[str, str], ...]
-    num_decisions: int
-    """T, the number of decisions in all."""
+    num_decisions: int  # T
 
 
 class SearchSpace(ABC, Generic[A_co]):
@@ -58,7 +57,6 @@ class SearchSpace(ABC, Generic[A_co]):
     """
 
     architecture_type: type[Any] = Architecture
-    """The type of its architectures."""
 
     def __init__(
         self, name: str, decisions: Sequence[Decision], num_valid: Sequence[int] | None = None
@@ -72,11 +70,8 @@ class SearchSpace(ABC, Generic[A_co]):
         self._limits = np.array(self.num_valid)  # (T,) int64
         self._overrides = type(self).valid_choices is not SearchSpace.valid_choices
         some_exist = any(decision.when for decision in self.decisions)
-        require(
-            not (self._overrides and some_exist),
-            f"{name}: decisions with `when` and a valid_choices of one's own exclude each other; "
-            "leave out one of the two",
-        )
+        both = "decisions with `when` and a valid_choices of one's own exclude each other"
+        require(not (self._overrides and some_exist), f"{name}: {both}; leave out one of the two")
         self.conditional = self._overrides or some_exist
         """True where valid choices depend on earlier ones; otherwise `num_valid` gives them all."""
 
@@ -124,11 +119,9 @@ class SearchSpace(ABC, Generic[A_co]):
         prefixes = np.zeros((1, 0), dtype=np.int64)
         for _ in self.decisions[:-1]:
             rows, choices = np.nonzero(self.batched_valid_choices(prefixes))
-            require(
-                len(rows) <= _MOST_COUNTED,
-                f"{self.name}: size: there are more sequences than can be counted one by one; "
-                f"give {type(self).__name__} a property `size` beside its valid_choices",
-            )
+            many = f"{self.name}: size: there are more sequences than can be counted one by one"
+            remedy = f"give {type(self).__name__} a property `size` beside its valid_choices"
+            require(len(rows) <= _MOST_COUNTED, f"{many}; {remedy}")
             prefixes = np.column_stack([prefixes[rows], choices])
         return int(self.batched_valid_choices(prefixes).sum())
 
@@ -235,10 +228,8 @@ class SearchSpace(ABC, Generic[A_co]):
         """
         sequence = np.asarray(choices)
         if sequence.shape != (len(self.decisions),) or sequence.dtype.kind not in "iu":
-            raise InvalidArchitecture(
-                f"choices: expected {len(self.decisions)} integers, "
-                f"got shape {sequence.shape} of {sequence.dtype}"
-            )
+            found = f"got shape {sequence.shape} of {sequence.dtype}"
+            raise InvalidArchitecture(f"choices: expected {len(self.decisions)} integers, {found}")
         sequence = sequence.astype(np.int64)
         if self.conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
             self.check_prefix(sequence)
@@ -249,10 +240,9 @@ class SearchSpace(ABC, Generic[A_co]):
         for step, choice in enumerate(prefix):
             valid = self.valid_choices(prefix[:step])
             if not (0 <= choice < len(valid) and valid[choice]):
-                raise InvalidArchitecture(
-                    f"choices[{step}] ({self.decisions[step].name}): {choice} is not valid here; "
-                    f"valid choices: {', '.join(map(str, np.flatnonzero(valid)))}"
-                )
+                where = f"choices[{step}] ({self.decisions[step].name})"
+                hint = f"valid choices: {', '.join(map(str, np.flatnonzero(valid)))}"
+                raise InvalidArchitecture(f"{where}: {choice} is not valid here; {hint}")
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.decisions)} decisions>"

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
+
+from typing_extensions import Self
 
 from nas_gym.architecture import (
     MOST_LAYERS,
@@ -23,9 +25,6 @@ from nas_gym.architecture import (
     expect_list,
 )
 from nas_gym.json_text import short
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 OPERATIONS = (
     "identity",
@@ -100,10 +99,9 @@ class Cell:
         _check_concat(self.concat, len(self.blocks))
         for state in _unused(self.blocks):
             if state not in self.concat:
-                raise InvalidArchitecture(
-                    f"concat: hidden state {state} (blocks[{state - CELL_INPUTS}]) is neither "
-                    "used by a block nor concatenated; add it to concat"
-                )
+                what = f"hidden state {state} (blocks[{state - CELL_INPUTS}])"
+                loose = "is neither used by a block nor concatenated; add it to concat"
+                raise InvalidArchitecture(f"concat: {what} {loose}")
 
     @classmethod
     def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Self:
@@ -120,9 +118,8 @@ class Cell:
     def expect_searched(self, name: str, blocks: int) -> None:
         """Raise `InvalidArchitecture` unless a search for ``blocks`` blocks can find the cell."""
         if len(self.blocks) != blocks:
-            raise InvalidArchitecture(
-                f"{name}.blocks: {len(self.blocks)} blocks; this search space has {blocks}"
-            )
+            found = f"{len(self.blocks)} blocks; this search space has {blocks}"
+            raise InvalidArchitecture(f"{name}.blocks: {found}")
         rule = self.with_unused_concatenated(self.blocks).concat
         if sorted(self.concat) != list(rule):
             raise InvalidArchitecture(
@@ -164,10 +161,9 @@ class Cell:
         for name in ("hidden1", "hidden2"):
             hidden = getattr(block, name)
             if type(hidden) is not int or not 0 <= hidden < index + CELL_INPUTS:
-                raise InvalidArchitecture(
-                    f"{where}.{name}: {short(hidden)} is not a hidden state that exists before "
-                    f"this block; valid choices: 0 to {index + CELL_INPUTS - 1}"
-                )
+                wrong = f"{short(hidden)} is not a hidden state that exists before this block"
+                valid = f"valid choices: 0 to {index + CELL_INPUTS - 1}"
+                raise InvalidArchitecture(f"{where}.{name}: {wrong}; {valid}")
         expect_label(block.op1, self.operations, f"{where}.op1")
         expect_label(block.op2, self.operations, f"{where}.op2")
         expect_label(block.combine, self.combines, f"{where}.combine")
@@ -184,11 +180,9 @@ class TwoCells:
 
     def __post_init__(self) -> None:
         for name in CELLS:
-            cell = getattr(self, name)
-            if type(cell) is not self.cell_type:
-                raise InvalidArchitecture(
-                    f"{name}: expected a {self.cell_type.__name__}, got a {type(cell).__name__}"
-                )
+            given, expected = type(getattr(self, name)).__name__, self.cell_type.__name__
+            if type(getattr(self, name)) is not self.cell_type:
+                raise InvalidArchitecture(f"{name}: expected a {expected}, got a {given}")
 
     def canonical(self) -> Self:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
@@ -252,9 +246,8 @@ def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
         raise InvalidArchitecture("concat: a cell concatenates at least one hidden state")
     for state in concat:
         if type(state) is not int or not 0 <= state <= last:
-            raise InvalidArchitecture(
-                f"concat: {short(state)} is not a hidden state; valid choices: 0 to {last}"
-            )
+            valid = f"valid choices: 0 to {last}"
+            raise InvalidArchitecture(f"concat: {short(state)} is not a hidden state; {valid}")
     if len(set(concat)) != len(concat):
         raise InvalidArchitecture(f"concat: {short(list(concat))} names a hidden state twice")
 

@@ -1,8 +1,8 @@
 """Chains of layers with skip connections, the children of NAS (Zoph & Le 2017).
 
 Source: https://arxiv.org/abs/1611.01578, section 3.3. Layers are numbered from 1, as in the paper;
-a layer takes the outputs of any earlier ones, concatenated. The image is what a layer takes that
-takes no other; the outputs that no layer takes are concatenated before the classifier.
+a layer takes the outputs of any earlier ones, concatenated, or else the image; the outputs that no
+layer takes are concatenated before the classifier.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Convolution:
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The choices except the inputs, in the order of the paper."""
+        """The choices except the inputs, in the order of the paper: `CONVOLUTION_VALUES`."""
         return tuple(getattr(self, name) for name in CONVOLUTION_VALUES)
 
     @property
@@ -62,7 +62,6 @@ class MaxPooling:
 
 
 CONVOLUTION_VALUES = tuple(field.name for field in fields(Convolution) if field.name != "inputs")
-"""The names of a convolution's values, in the order of the paper."""
 Layer: TypeAlias = Convolution | MaxPooling
 _TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, MaxPooling)}
 
@@ -152,12 +151,11 @@ class ChainArchitecture(Architecture, kind="chain"):
         return ChainSketch(tuple(layers), len(layers), self.loose_ends)
 
     def body(self) -> dict[str, Any]:
-        return {
-            "layers": [
-                {"type": layer.type, **vars(layer), "inputs": list(layer.inputs)}
-                for layer in self.layers
-            ]
-        }
+        layers = [
+            {"type": layer.type, **vars(layer), "inputs": list(layer.inputs)}
+            for layer in self.layers
+        ]
+        return {"layers": layers}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> ChainArchitecture:
@@ -171,10 +169,9 @@ def _check_inputs(inputs: Sequence[object], number: int) -> None:
     last = 0
     for source in inputs:
         if type(source) is not int or not last < source < number:
-            raise InvalidArchitecture(
-                f"layers[{number - 1}].inputs: {short(list(inputs))} are not ascending numbers "
-                f"of earlier layers, from 1 to below {number}"
-            )
+            wrong = f"{short(list(inputs))} are not ascending numbers of earlier layers"
+            where = f"layers[{number - 1}].inputs"
+            raise InvalidArchitecture(f"{where}: {wrong}, from 1 to below {number}")
         last = source
 
 

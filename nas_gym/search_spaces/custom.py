@@ -16,7 +16,6 @@ chosen before it, ``kernel_2`` in a network of depth 1, is not among them. A bui
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -28,10 +27,11 @@ from nas_gym.architecture import (
     expect_label,
     expect_mapping,
 )
-from nas_gym.errors import choices_hint, require
+from nas_gym.errors import choices_hint
 from nas_gym.json_text import short_name
 from nas_gym.search_spaces.base import DecisionsSketch, SearchSpace
 from nas_gym.search_spaces.conditions import Decision, exists
+from nas_gym.settings import validated
 
 
 @dataclass(frozen=True, init=False)
@@ -90,13 +90,8 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
 class CustomSearchSpace(SearchSpace[CustomArchitecture]):
     """The decisions of a `CustomArchitecture`, in their order."""
 
+    @validated
     def __init__(self, architecture_type: type[CustomArchitecture], name: str = "") -> None:
-        require(
-            isinstance(architecture_type, type)
-            and issubclass(architecture_type, CustomArchitecture),
-            f"architecture_type: expected a subclass of CustomArchitecture, "
-            f"got {reprlib.repr(architecture_type)}",
-        )
         self.architecture_type = architecture_type
         super().__init__(name or architecture_type.__name__, architecture_type.decisions)
 

@@ -61,8 +61,4 @@ class NASChainEnv(FamilyEnv):
 
     search_space_type = NASSearchSpace
     network_settings_type = ChainNetworkSettings
-    defaults: ClassVar[dict[str, Any]] = {
-        "filter_scale": 0.5,
-        "epochs": 2,
-        "batch_size": 64,
-    }
+    defaults: ClassVar[dict[str, Any]] = {"filter_scale": 0.5, "epochs": 2, "batch_size": 64}

@@ -20,14 +20,9 @@ from nas_gym.search_spaces.base import SearchSpace
 from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
 from nas_gym.settings import Positive, Size, validated
 
-FILTER_SIZES = (1, 3, 5, 7)
-"""Filter heights and filter widths (section 4.1)."""
-FILTERS = (24, 36, 48, 64)
-"""Numbers of filters (section 4.1)."""
-STRIDES = (1, 2, 3)
-"""Stride heights and widths, where they are predicted (section 4.1)."""
+# Section 4.1 of the paper; strides where they are predicted.
+FILTER_SIZES, FILTERS, STRIDES = (1, 3, 5, 7), (24, 36, 48, 64), (1, 2, 3)
 SKIP_LABELS = ("not an input", "an input")
-"""The two choices of a skip decision."""
 
 
 class NASSearchSpace(SearchSpace[ChainArchitecture]):
@@ -152,9 +147,8 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
 
     def _encode(self, architecture: ChainArchitecture) -> list[int]:
         if len(architecture.layers) != self.depth:
-            raise InvalidArchitecture(
-                f"layers: {len(architecture.layers)} are given; this search space has {self.depth}"
-            )
+            found = f"{len(architecture.layers)} are given"
+            raise InvalidArchitecture(f"layers: {found}; this search space has {self.depth}")
         layers = enumerate(architecture.layers, start=1)
         choices = [choice for n, layer in layers for choice in self._layer_choices(n, layer)]
         return choices + [0] * (len(self.decisions) - len(choices))
@@ -163,20 +157,16 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         expected = MaxPooling if number in self.pooling_layers else Convolution
         where = f"layers[{number - 1}]"
         if type(layer) is not expected:
-            raise InvalidArchitecture(
-                f"{where}.type: {layer.type!r} is not in this search space; layer {number} is "
-                f"{expected.type!r}"
-            )
+            wrong = f"{layer.type!r} is not in this search space"
+            raise InvalidArchitecture(f"{where}.type: {wrong}; layer {number} is {expected.type!r}")
         taken = set(layer.inputs)
         skips = [int(source in taken) for source in range(1, number)]
         if isinstance(layer, MaxPooling):
             return skips
         down, across = layer.stride_height, layer.stride_width
         if not self.strides and (down, across) != (1, 1):
-            raise InvalidArchitecture(
-                f"{where}: its strides are {down} and {across}; this search space fixes them at 1 "
-                "unless strides=True"
-            )
+            fixed = "this search space fixes them at 1 unless strides=True"
+            raise InvalidArchitecture(f"{where}: its strides are {down} and {across}; {fixed}")
         choices = []
         for name, values in self._values.items():
             value = getattr(layer, name)

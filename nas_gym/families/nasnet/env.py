@@ -45,9 +45,4 @@ class NASNetEnv(FamilyEnv):
 
     search_space_type = NASNetSearchSpace
     network_settings_type = CellNetworkSettings
-    defaults: ClassVar[dict[str, Any]] = {
-        "cells": 1,
-        "filters": 8,
-        "epochs": 2,
-        "batch_size": 64,
-    }
+    defaults: ClassVar[dict[str, Any]] = {"cells": 1, "filters": 8, "epochs": 2, "batch_size": 64}

@@ -80,15 +80,14 @@ class Step(NamedTuple):
 
 
 class CellModule(nn.Module):
-    """One cell: the outputs of the cell before it and of the one before that in, its output out.
+    """One cell: h_i and h_{i-1} in, its output out.
 
     Args:
         cell: The choices.
         current: Shape of h_i, the output of the cell before.
-        previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
-            takes its place, unprocessed.
-        step: The cell's place in the skeleton; operations on the inputs of a reduction cell have
-            stride 2.
+        previous: Shape of h_{i-1}, the output of the cell before that; None in the first cell,
+            where h_i takes its place, unprocessed.
+        step: The cell's place; operations on the inputs of a reduction cell have stride 2.
         keep: The drop-path probability of this cell at the end of training.
     """
 
