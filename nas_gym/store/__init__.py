@@ -4,7 +4,8 @@ A `Store` keeps evaluations by architecture, settings and repeat; a `StoredEvalu
 it, and writes into it what is new; ``database`` opens the file or the server, with its schema.
 """
 
+from nas_gym.store.database import StoreError
 from nas_gym.store.evaluator import StoredEvaluator, mean_of
-from nas_gym.store.store import EvaluationWithTest, Record, Store, StoreError
+from nas_gym.store.store import EvaluationWithTest, Record, Store
 
 __all__ = ["EvaluationWithTest", "Record", "Store", "StoreError", "StoredEvaluator", "mean_of"]

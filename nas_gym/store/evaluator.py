@@ -58,12 +58,15 @@ class StoredEvaluator:
         self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
         self.store, self.run, self.repeats = store, run, repeats
         self._begin = _beginning(evaluator)
-        self._fingerprint = fingerprint or getattr(evaluator, "fingerprint", "")
+        found = fingerprint or getattr(evaluator, "fingerprint", "")
         require(
-            isinstance(self._fingerprint, str) and self._fingerprint != "",
+            isinstance(found, str) and found != "",
             f"store: {type(evaluator).__name__} has no fingerprint, which says when two "
             "evaluations are alike; give it one",
         )
+        self._fingerprint = str(found)
+        self.fingerprint = self._fingerprint + (f"*{repeats}" if repeats > 1 else "")
+        """Fingerprint of the answers: the evaluator's own, and the repeats if there are several."""
         self._in_flight = InFlight()
         self._answered: set[tuple[str, int]] = set()
 
@@ -71,11 +74,6 @@ class StoredEvaluator:
     def workers(self) -> int:
         """Number of evaluations that can be under way at a time."""
         return int(getattr(self.evaluator, "workers", 1))
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the answers: the evaluator's own, and the repeats if there are several."""
-        return self._fingerprint + (f"*{self.repeats}" if self.repeats > 1 else "")
 
     @property
     def costs(self) -> tuple[str, ...]:

@@ -35,8 +35,6 @@ from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.json_text import read_json_text, short_name
 from nas_gym.store.database import EVALUATIONS, Database, StoreError
 
-__all__ = ["EvaluationWithTest", "Record", "Store", "StoreError"]
-
 LASTING: frozenset[Status] = frozenset({"ok", "diverged", "unbuildable"})
 """Statuses that follow from the architecture and the settings alone, and so answer every run. The
 others depend on the machine and its load: such a failure answers the run that it happened in, which
@@ -111,11 +109,8 @@ class Store:
         dialect = sqlite if self._database.is_sqlite else postgresql
         insert = dialect.insert(EVALUATIONS).on_conflict_do_nothing()
         self._insert = insert.execution_options(preserve_rowcount=True)
-
-    @property
-    def name(self) -> str:
+        self.name = self._database.name
         """The file, or the URL without passwords."""
-        return self._database.name
 
     def add(
         self,

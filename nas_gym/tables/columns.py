@@ -66,7 +66,8 @@ class Column:
         if self.kinds not in _NUMBERS:
             return np.ones(column.shape, dtype=np.bool_)
         in_range: NDArray[np.bool_] = (column >= self.lowest) & (column <= self.highest)
-        return in_range & np.isfinite(column) | (np.isnan(column) & self.unknown)
+        in_range &= np.isfinite(column)
+        return in_range | np.isnan(column) if self.unknown else in_range
 
     def _values(self) -> str:
         """Return the range in words."""

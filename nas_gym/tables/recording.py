@@ -168,6 +168,8 @@ class Recording:
         self.trainer = settings.trainer()
         """The evaluator of the children, for `run` or for workers."""
         self.choices, self.row_of = distinct_choices(search_space)
+        self.children = settings.seeds * len(self.choices)
+        """Number of trainings in all."""
         self._keys = [search_space.decode(choices).key for choices in self.choices]
         self.store = Store(out.with_name(out.name + ".db"))
         try:
@@ -176,11 +178,6 @@ class Recording:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def children(self) -> int:
-        """Number of trainings in all."""
-        return self.settings.seeds * len(self.choices)
 
     def _resumed(self) -> dict[tuple[int, int], Record]:
         """Return what the store has, and refuse one of other settings."""

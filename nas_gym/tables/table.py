@@ -77,7 +77,8 @@ class ChoicesIndex:
         self.row_of: Rows = row_of.astype(np.int64)
 
     def rows(self, choices: ArrayLike) -> Rows:
-        return self.row_of.take(np.asarray(choices, dtype=np.int64) @ self.weights)
+        found: Rows = self.row_of.take(np.asarray(choices, dtype=np.int64) @ self.weights)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,7 +119,7 @@ class Dispatcher:
             return
         if gone := isinstance(error, WorkerGone):
             self.workers.remove(worker)
-        self._error = self._error or self._starts.failed(error, self.workers)
+        self._error = self._error or self._starts.failed(error, len(self.workers))
         if self._error is not None:
             self._give_up(self._error)
         elif not gone:

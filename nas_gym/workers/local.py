@@ -79,7 +79,6 @@ class LocalWorkers(Pool):
         self.start([_Process((self._share, self.threads, gpu), timeout) for gpu in gpus])
 
     def close(self) -> None:
-        """End the processes; evaluations under way are lost, and their futures cancelled."""
         super().close()
         self._share.close()
 

@@ -111,7 +111,9 @@ class RayWorkers(Pool):
         Ray reports free room late: a pool made right after another was closed would be small.
         """
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        room = sum(_fits(node, num_cpus, num_gpus) for node in nodes)
+        needs = [("CPU", num_cpus), ("GPU", num_gpus)]
+        fit = [[node.get(kind, 0.0) / n for kind, n in needs if n > 0] for node in nodes]
+        room: int = sum(math.floor(min(each) + 1e-9) for each in fit)
         cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
         require(
             room > 0,
@@ -168,14 +170,6 @@ def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
     return num_gpus
 
 
-def _fits(resources: dict[str, float], num_cpus: int, num_gpus: float) -> int:
-    """Return the number of actors that a machine has room for."""
-    room = resources.get("CPU", 0.0) / num_cpus
-    if num_gpus > 0:
-        room = min(room, resources.get("GPU", 0.0) / num_gpus)
-    return math.floor(room + 1e-9)
-
-
 class _Actor(Worker):
     """One actor; Ray starts it again when it dies."""
 
@@ -215,7 +209,7 @@ class _Actor(Worker):
             return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
         if type(error) is errors.OutOfMemoryError:
             return WorkerLost(f"Ray ended it, short of memory: {error}", True, "out_of_memory")
-        if isinstance(error, errors.RayTaskError):  # the actor lives
+        if issubclass(type(error), errors.RayTaskError):  # the actor lives
             return error
         return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
 

@@ -41,6 +41,8 @@ class Pool(ConcurrentEvaluator, ABC):
         learned = LearnedSeconds()
         self.cost = cost or learned
         self.fingerprint = evaluator.fingerprint
+        self.costs: tuple[str, ...] | None = getattr(evaluator, "costs", None)
+        """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
         self._dispatcher = Dispatcher(
             verdict=lambda child, error: verdict(evaluator, child, error, self.suspicious),
             learn=lambda child, seconds: learned.add(child.architecture, seconds),
@@ -55,13 +57,7 @@ class Pool(ConcurrentEvaluator, ABC):
         """Number of evaluations that can be under way; it falls when workers are gone for good."""
         return len(self._dispatcher.workers)
 
-    @property
-    def costs(self) -> tuple[str, ...] | None:
-        """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
-        return getattr(self.evaluator, "costs", None)
-
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """See `ChildEvaluator.seed_of`."""
         return self.evaluator.seed_of(architecture, repeat)
 
     def network_key(self, architecture: Architecture) -> Hashable:

@@ -24,7 +24,6 @@ class Pickler(pickle.Pickler):
     """Pickles numpy's larger arrays as tensors, and any CUDA device as the process's own."""
 
     def reducer_override(self, value: Any) -> Any:
-        """See `pickle.Pickler.reducer_override`."""
         if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= 4096:
             return torch.Tensor.numpy, (torch.from_numpy(np.require(value, None, ["C", "W"])),)
         if isinstance(value, torch.device) and value.type == "cuda":
@@ -33,8 +32,7 @@ class Pickler(pickle.Pickler):
 
 
 def _as_tensor(dtype: np.dtype[Any]) -> bool:
-    """Return whether torch has numbers of this kind."""
-    return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative
+    return dtype.kind in "biuf" and dtype.itemsize <= 8 and dtype.isnative  # as torch has them
 
 
 class SharedObject:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.workers import protocol
-from nas_gym.workers.protocol import Child, Worker, WorkerGone, WorkerLost, WorkersFailed
+from nas_gym.workers.protocol import Child, WorkerGone, WorkerLost, WorkersFailed, failed_evaluation
 
 ATTEMPTS = 3
 """Number of workers that a child may lose to deaths that may come from outside, before the child is
@@ -39,7 +38,7 @@ def verdict(
         message += "" if error.blame else f" ({deaths} times)"
     assert child.started is not None
     asked = (child.architecture, child.repeat)
-    return protocol.failed_evaluation(evaluator, *asked, status, child.started, message)
+    return failed_evaluation(evaluator, *asked, status, child.started, message)
 
 
 class Starts:
@@ -52,7 +51,7 @@ class Starts:
         """Note that a worker is ready."""
         self._failed, self._allowed = 0, LATER_STARTS
 
-    def failed(self, error: BaseException, left: Sequence[Worker]) -> WorkersFailed | None:
+    def failed(self, error: BaseException, left: int) -> WorkersFailed | None:
         """Note that a worker ended before it was ready; return why none can go on, if none can."""
         self._failed += not isinstance(error, WorkerGone)
         if isinstance(error, WorkersFailed):
