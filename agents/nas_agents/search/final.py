@@ -14,7 +14,7 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_gym import Architecture
 from nas_gym.data.dataset import Dataset
-from nas_gym.errors import InvalidSettings, choices_hint, with_fixed
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult, train_final
 from nas_gym.training.settings import TrainingSettings
@@ -43,8 +43,11 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
     if settings.network is not None:
         width = settings.network.width_setting
         defaults |= {width: 2 * of_network[width]} if width in of_network else {}
-    why = "a final training takes all images, to the end, with weights of its own"
-    given = with_fixed({**defaults, **given}, whole, why)
+    for name, value in whole.items():
+        other = given.get(name, value)
+        why = "a final training takes all images, to the end, with weights of its own"
+        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
+    given = {**defaults, **given, **whole}
     for name in given:
         if name not in of_network and not hasattr(settings, name):
             valid = (*of_network, *asdict(settings))
