@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nas_agents.catalogue.presets import with_preset
-from nas_agents.cli.common import one_line_errors
 from nas_agents.search.comparison import TOPS, best_of, children
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
+from nas_gym import NASGymError
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,10 @@ def main(
         if agent not in ("both", "random" if kind == "random" else "rl"):
             continue
         for seed in map(int, seeds.split(",")) if seeds else range(experiment.seeds):
-            with one_line_errors():
+            try:
                 one_search(name, kind, seed, folder)
+            except NASGymError as error:
+                raise SystemExit(str(error)) from None
     report(name, folder)
 
 

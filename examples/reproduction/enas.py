@@ -34,12 +34,12 @@ from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
-from nas_agents.cli.common import one_line_errors
 from nas_agents.controllers.enas import ENAS
 from nas_gym import (
     Architecture,
     ENASMacroSearchSpace,
     ENASMicroSearchSpace,
+    NASGymError,
     NASVectorEnv,
     SearchSpace,
     Trainer,
@@ -360,7 +360,7 @@ def main(
 ) -> None:
     """Run a stage, or go on with it."""
     run = Run(space, folder / f"{space}-{dataset}-{seed}", dataset, seed)
-    with one_line_errors():
+    try:
         if stage == "search":
             search(run)
         elif stage == "alone":
@@ -368,6 +368,8 @@ def main(
             alone(run, number, of)
         else:
             report(run)
+    except NASGymError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -223,9 +223,8 @@ def _agent(
     if whole:
         vec_env = VecWholeArchitecture(vec_env)
     meter = Meter(vec_env, budget, free)
-    learner = agent.make(meter, arguments, seed)
     with suppress(BudgetSpent):
-        learner.learn(10**9)
+        agent.make(meter, arguments, seed).learn(10**9)
     return Trace(np.array(meter.rows), np.array(meter.costs))
 
 

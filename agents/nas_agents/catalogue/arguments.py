@@ -55,10 +55,11 @@ def parameters_of(made: type[Any]) -> dict[str, Any]:
     """
     parameters: dict[str, Any] = {}
     for base in made.__mro__:
-        if "__init__" not in vars(base):
+        constructor = vars(base).get("__init__")
+        if constructor is None:
             continue
-        hints = _type_hints(base.__init__)
-        signature = inspect.signature(base.__init__).parameters
+        hints = _type_hints(constructor)
+        signature = inspect.signature(constructor).parameters
         for parameter in list(signature.values())[1:]:
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 parameters.setdefault(parameter.name, hints.get(parameter.name, Any))

@@ -8,9 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 
-from nas_gym import NASEnv, SearchSpace, registered_families
+from nas_gym import NASEnv, SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.family import Family, resolve
+from nas_gym.family import Family, registered_families, resolve
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:

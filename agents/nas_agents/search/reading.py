@@ -181,7 +181,9 @@ def _is(test: Any) -> bool:
 def _env_id(run: Path) -> str:
     """Return the id of a run's environment; "" where that is not known."""
     record = read_json(run / SETTINGS) if has_run(run) else None
-    return record["env_id"] if not wrong_with(record, {"env_id": (str,)}) else ""
+    if record is None or wrong_with(record, {"env_id": (str,)}):
+        return ""
+    return str(record["env_id"])
 
 
 def _not_known(run: Path, error: Exception) -> InvalidSettings:

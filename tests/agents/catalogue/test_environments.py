@@ -9,7 +9,8 @@ from nas_agents.catalogue.environments import (
     make_environment,
     registered_search_spaces,
 )
-from nas_gym import Family, InvalidSettings, NASEnv, family, register_family
+from nas_gym import InvalidSettings, NASEnv, family
+from nas_gym.family import Family, register_family
 from tests.helpers import LayersSearchSpace
 
 

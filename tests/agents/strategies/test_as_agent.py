@@ -238,7 +238,7 @@ def test_what_it_cannot_act_in() -> None:
     pendulum: VecEnv = DummyVecEnv([partial(gym.make, "Pendulum-v1")])
     with pytest.raises(CannotAct, match="random cannot act in this environment"):
         random.make(pendulum, {}, 0)
-    with pytest.raises(InvalidSettings, match=r"random cannot be made: .*'colour'"):
+    with pytest.raises(InvalidSettings, match="random has no argument 'colour'"):
         random.make(lock_step(), {"colour": "red"}, 0)
 
 
