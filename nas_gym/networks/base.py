@@ -64,10 +64,8 @@ def network_builder(architecture_type: type[Architecture]) -> Callable[..., Chil
     """
     family = family_of(architecture_type)
     if family is None or family.network is None:
-        raise InvalidArchitecture(
-            f"kind: no family has a network for {architecture_type.__name__}; register one with "
-            "nas_gym.register_family"
-        )
+        says = f"kind: no family has a network for {architecture_type.__name__}"
+        raise InvalidArchitecture(f"{says}; register one with nas_gym.register_family")
     return cast("Callable[..., ChildNetwork]", family.part("network"))
 
 
@@ -82,10 +80,7 @@ def build_network(
 ) -> ChildNetwork:
     """Build the child network of an architecture, with weights from torch's global generator.
 
-    Args:
-        architecture: The choices.
-        image_shape: The images and the classes.
-        settings: The skeleton; default: that of the family.
+    The default of ``settings``, the skeleton around the choices, is the family's.
 
     Raises:
         InvalidArchitecture: no family has a network for this kind of architecture.

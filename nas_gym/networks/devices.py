@@ -36,10 +36,8 @@ def resolve_device(device: str) -> torch.device:
         resolved = torch.device(device)
         torch.empty(1, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidSettings(
-            f"device: {device!r} cannot be used here ({reason}); {_HINT}"
-        ) from error
+        says = f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); {_HINT}"
+        raise InvalidSettings(says) from error
     return resolved
 
 

@@ -109,12 +109,9 @@ def _seconds(network: nn.Module, images: Tensor) -> float:
 class _LargestTensor(TorchDispatchMode):
     """Records the size in bytes of the largest tensor that an operation returns within it."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.num_bytes = 0
+    num_bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        if isinstance(output, Tensor):
-            self.num_bytes = max(self.num_bytes, output.nbytes)
+        self.num_bytes = max(self.num_bytes, output.nbytes if isinstance(output, Tensor) else 0)
         return output

@@ -41,10 +41,9 @@ def memory_bytes() -> int:
 def require_memory(name: str, num_bytes: int) -> None:
     """Raise `TooLarge` if this machine has less memory in all than ``num_bytes``."""
     if num_bytes > memory_bytes():
-        raise TooLarge(
-            f"{name}: at least {num_bytes / 2**30:,.1f} GiB are needed, and this machine has "
-            f"{memory_bytes() / 2**30:,.1f}; choose fewer cells, filters, classes or pixels"
-        )
+        needed, here = (f"{each / 2**30:,.1f}" for each in (num_bytes, memory_bytes()))
+        says = f"{name}: at least {needed} GiB are needed, and this machine has {here}"
+        raise TooLarge(f"{says}; choose fewer cells, filters, classes or pixels")
 
 
 class _NoInitialization(TorchFunctionMode):

@@ -82,11 +82,7 @@ class TrainingSettings:
     some of the settings, such as ``{}``, is accepted."""
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
-        """Return the augmentation of a data set's training images.
-
-        Args:
-            dataset: The images.
-            final: The augmentation for the final training rather than for children.
+        """Return the augmentation of training images, for the final training or for children.
 
         Raises:
             InvalidSettings: ``crop_padding`` is larger than the images.
@@ -94,10 +90,9 @@ class TrainingSettings:
         padding, (height, width) = self.crop_padding, dataset.images.shape[1:3]
         if padding is None:
             padding = height // 8 if final or height >= SMALL_IMAGES_BELOW else 0
+        most = f"at most {min(height, width)} pixels for images of {height}x{width}"
         require(
-            padding <= max(1, min(height, width)),
-            f"crop_padding: expected at most {min(height, width)} pixels for images of "
-            f"{height}x{width}, got {padding}",
+            padding <= max(1, min(height, width)), f"crop_padding: expected {most}, got {padding}"
         )
         flip = dataset.flips if self.flip is None else self.flip
         return Augmentation(padding, flip, self.cutout)

@@ -65,8 +65,7 @@ class GraphedStep:
             of numbers.
         network: The network to train.
         optimizer: SGD; its momentum is zero before its first step.
-        images: A batch of the shape of all batches.
-        labels: Its labels.
+        images, labels: A batch of the shape of all batches.
     """
 
     def __init__(
@@ -132,10 +131,8 @@ class TrainingSteps:
     def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
         """Train on a batch; return the loss, a tensor () that the next step may overwrite.
 
-        Args:
-            images: (B, C, H, W), always of the same shape.
-            labels: (B,) int64.
-            progress: The elapsed share of the training, from 0 to 1.
+        Images (B, C, H, W) always have the same shape; labels are (B,) int64. ``progress`` is the
+        elapsed share of the training, from 0 to 1.
         """
         rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
         if not self.settings.cuda_graphs:
@@ -158,14 +155,11 @@ class TrainingSteps:
 
 
 def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lay a network's P parameters and their gradients out in one tensor each, (P,).
+    """Lay a network's P parameters and their gradients, the result, out in one tensor each, (P,).
 
     The network's parameters become views of these. A supernet has thousands of small ones, most of
     them off a child's path; an optimizer's step, with weight decay and momentum for all of them,
     then updates a single tensor. The network must not be moved or converted from then on.
-
-    Returns:
-        The weights, and the gradients, which are the weights' ``grad``.
     """
     parameters = list(network.parameters())
     sizes = [each.numel() for each in parameters]
@@ -188,11 +182,8 @@ def accuracy_on(
 ) -> float:
     """Return the share of images that a network classifies correctly, in [0, 1].
 
-    Args:
-        network: It is put in evaluation mode.
-        data: The images.
-        batches: Indices of images, (B,) int64 each.
-        autocast: The context in which the network computes.
+    The network is put in evaluation mode, and computes in the context ``autocast``; ``batches`` are
+    indices of images, (B,) int64 each.
 
     Raises:
         Diverged: its logits are not finite.

@@ -25,7 +25,9 @@ class Trainer(NetworkTrainer):
     """Evaluates children by training them on one data set, on one device.
 
     Args:
-        dataset, settings, device: As in `DeviceTraining`.
+        dataset: The images.
+        settings: How a child is built and trained.
+        device: "auto" takes CUDA, then MPS, then the CPU.
         count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long
             as two or three steps of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
