@@ -59,9 +59,11 @@ class DepthwiseConv2d(nn.Conv2d):
         return work >= _WORTH_IT and self.dilation == (1, 1) and is_channels_last_on_cpu(images)
 
     def _convolved(self, images: Tensor, weight: Tensor, fast: bool) -> Tensor:
-        if not fast:
-            return self._conv_forward(images, weight, self.bias)
-        output: Tensor = _Depthwise.apply(images, weight, self.stride, self.padding)
+        output: Tensor
+        if fast:
+            output = _Depthwise.apply(images, weight, self.stride, self.padding)
+        else:
+            output = self._conv_forward(images, weight, self.bias)
         return output
 
 

@@ -75,7 +75,8 @@ def measure_latency(
     if isinstance(network, Architecture):
         # The largest state, beside its input of the same size, must fit.
         weightless = weightless_network(network, image_shape, network_settings)
-        with torch.no_grad(), evaluating(weightless), _LargestTensor() as largest:
+        largest = _LargestTensor()  # type: ignore[no-untyped-call]
+        with torch.no_grad(), evaluating(weightless), largest:
             weightless(images_of(image_shape, settings.batch_size, torch.device("meta")))
         require_memory("latency", 2 * largest.num_bytes)
         with torch.random.fork_rng([]):
