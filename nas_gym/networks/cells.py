@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -67,4 +68,4 @@ def match_state(state: State, filters: int, halvings: int) -> nn.Module:
 
 def halved(size: int, times: int) -> int:
     """Return the size after a number of convolutions of stride 2, each rounding up."""
-    return -(-size // 2**times)
+    return math.ceil(size / 2**times)

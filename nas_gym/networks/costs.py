@@ -34,9 +34,9 @@ def multiply_adds(network: nn.Module, image_shape: ImageShape) -> int:
 
     The network runs once, on its device, and keeps its mode.
     """
-    image = images_of(image_shape, 1, next(network.parameters()).device)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter, evaluating(network):
-        network(image)
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter, evaluating(network):
+        network(images_of(image_shape, 1, next(network.parameters()).device))
     return counter.get_total_flops() // 2
 
 
