@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,4 +67,4 @@ def match_state(state: State, filters: int, halvings: int) -> nn.Module:
 
 def halved(size: int, times: int) -> int:
     """Return the size after a number of convolutions of stride 2, each rounding up."""
-    return math.ceil(size / 2**times)
+    return -(-size >> times)
