@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 
 class NASGymError(ValueError):
@@ -24,39 +23,6 @@ def require(condition: bool, message: str) -> None:
     """Raise `InvalidSettings` with ``message`` unless ``condition`` holds."""
     if not condition:
         raise InvalidSettings(message)
-
-
-def require_integer(name: str, value: object, least: int) -> None:
-    """Raise `InvalidSettings` unless ``value`` is an integer of at least ``least``."""
-    require(
-        type(value) is int and value >= least,
-        f"{name}: expected an integer of at least {least}, got {value!r}",
-    )
-
-
-def require_number(name: str, value: object, lowest: float, below: float) -> None:
-    """Raise `InvalidSettings` unless ``value`` is a number from ``lowest`` to below ``below``."""
-    require(
-        type(value) in (int, float) and lowest <= value < below,  # type: ignore[operator]
-        f"{name}: expected a number from {lowest} to below {below}, got {value!r}",
-    )
-
-
-def require_truth(name: str, value: object) -> None:
-    """Raise `InvalidSettings` unless ``value`` is True or False."""
-    require(isinstance(value, bool), f"{name}: expected true or false, got {value!r}")
-
-
-def with_fixed(given: Mapping[str, Any], fixed: Mapping[str, Any], why: str) -> dict[str, Any]:
-    """Return arguments with some whose values are fixed.
-
-    Raises:
-        InvalidSettings: another value was given for one of these; the message ends with ``why``.
-    """
-    for name, value in fixed.items():
-        other = given.get(name, value)
-        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
-    return {**given, **fixed}
 
 
 def choices_hint(value: object, valid: Iterable[str]) -> str:

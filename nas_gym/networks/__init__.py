@@ -3,34 +3,16 @@
 `build_network` turns an architecture into a module, by the builder that its family declares.
 """
 
-from nas_gym.networks.base import (
-    ChildNetwork,
-    ImageShape,
-    NetworkSettings,
-    build_network,
-    default_settings,
-)
-from nas_gym.networks.costs import (
-    Cost,
-    count_parameters,
-    measure_cost,
-    multiply_adds,
-    weightless_network,
-)
-from nas_gym.networks.latency import Latency, LatencySettings, measure_latency
-
-__all__ = [
-    "ChildNetwork",
-    "Cost",
-    "ImageShape",
-    "Latency",
-    "LatencySettings",
-    "NetworkSettings",
-    "build_network",
-    "count_parameters",
-    "default_settings",
-    "measure_cost",
-    "measure_latency",
-    "multiply_adds",
-    "weightless_network",
-]
+from nas_gym.networks.base import ChildNetwork as ChildNetwork
+from nas_gym.networks.base import ImageShape as ImageShape
+from nas_gym.networks.base import NetworkSettings as NetworkSettings
+from nas_gym.networks.base import build_network as build_network
+from nas_gym.networks.base import default_settings as default_settings
+from nas_gym.networks.costs import Cost as Cost
+from nas_gym.networks.costs import count_parameters as count_parameters
+from nas_gym.networks.costs import measure_cost as measure_cost
+from nas_gym.networks.costs import multiply_adds as multiply_adds
+from nas_gym.networks.costs import weightless_network as weightless_network
+from nas_gym.networks.latency import Latency as Latency
+from nas_gym.networks.latency import LatencySettings as LatencySettings
+from nas_gym.networks.latency import measure_latency as measure_latency

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, cast
 
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import require
 from nas_gym.family import family_of
 from nas_gym.networks.limits import size_limit
 from nas_gym.settings import Size, settings
@@ -18,11 +18,7 @@ from nas_gym.settings import Size, settings
 
 @settings
 class ImageShape:
-    """Input and output of a network: channels, height and width of an image, and classes.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """Input and output of a network: channels, height and width of an image, and classes."""
 
     channels: Size
     height: Size
@@ -57,36 +53,26 @@ class ChildNetwork(nn.Module):
         """
 
 
-NetworkBuilder: TypeAlias = Callable[..., ChildNetwork]
-"""A family's ``network``: called with (architecture, image_shape), or, if it has an attribute
-``settings_type``, a subclass of `NetworkSettings`, with (architecture, image_shape, settings)."""
+def network_builder(architecture_type: type[Architecture]) -> Callable[..., ChildNetwork]:
+    """Return the ``network`` of a type's family.
 
-
-def network_builder(architecture_type: type[Architecture]) -> NetworkBuilder:
-    """Return what builds the networks of a type of architectures.
+    It is called with (architecture, image_shape), or, if it has an attribute ``settings_type``, a
+    subclass of `NetworkSettings`, with (architecture, image_shape, settings).
 
     Raises:
         InvalidArchitecture: no family has a network for this type.
     """
     family = family_of(architecture_type)
     if family is None or family.network is None:
-        raise InvalidArchitecture(
-            f"kind: no family has a network for {architecture_type.__name__}; register one with "
-            "nas_gym.register_family"
-        )
-    builder: NetworkBuilder = family.part("network")
-    return builder
+        says = f"kind: no family has a network for {architecture_type.__name__}"
+        raise InvalidArchitecture(f"{says}; register one with nas_gym.register_family")
+    return cast("Callable[..., ChildNetwork]", family.part("network"))
 
 
 def default_settings(architecture: Architecture) -> NetworkSettings:
-    """Return the settings that `build_network` takes by default: those of the family.
-
-    Raises:
-        InvalidArchitecture: no family has a network for this kind of architecture.
-    """
-    settings_type = getattr(network_builder(type(architecture)), "settings_type", NetworkSettings)
-    default: NetworkSettings = settings_type()
-    return default
+    """Return the settings that `build_network` takes by default: those of the family."""
+    builder: Any = network_builder(type(architecture))
+    return cast(NetworkSettings, getattr(builder, "settings_type", NetworkSettings)())
 
 
 def build_network(
@@ -94,10 +80,7 @@ def build_network(
 ) -> ChildNetwork:
     """Build the child network of an architecture, with weights from torch's global generator.
 
-    Args:
-        architecture: The choices.
-        image_shape: The images and the classes.
-        settings: The skeleton; default: that of the family.
+    The default of ``settings``, the skeleton around the choices, is the family's.
 
     Raises:
         InvalidArchitecture: no family has a network for this kind of architecture.
@@ -108,12 +91,12 @@ def build_network(
     settings_type = getattr(builder, "settings_type", None)
     build = partial(builder, architecture, image_shape)
     if settings_type is not None:
-        chosen = settings_type() if settings is None else settings
-        if not isinstance(chosen, settings_type):
-            raise InvalidSettings(
-                f"network: {type(chosen).__name__} does not fit {architecture.kind!r} "
-                f"architectures; expected {settings_type.__name__}"
-            )
-        build = partial(build, chosen)
+        settings = settings or settings_type()
+        require(
+            isinstance(settings, settings_type),
+            f"network: {type(settings).__name__} does not fit {architecture.kind!r} "
+            f"architectures; expected {settings_type.__name__}",
+        )
+        build = partial(build, settings)
     with size_limit(build):
         return build()

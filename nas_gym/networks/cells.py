@@ -67,6 +67,4 @@ def match_state(state: State, filters: int, halvings: int) -> nn.Module:
 
 def halved(size: int, times: int) -> int:
     """Return the size after a number of convolutions of stride 2, each rounding up."""
-    for _ in range(times):
-        size = (size + 1) // 2
-    return size
+    return -(-size >> times)

@@ -2,20 +2,19 @@
 
 Each takes the place of a module of `torch.nn`, has its parameters and its name in a ``state_dict``,
 and gives its results up to rounding. ``examples/benchmarks/child_training.py`` prints their gain,
-step by step. All of them take images (B, C, H, W), channels last in
-memory.
+step by step. All of them take images (B, C, H, W), channels last in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+Pair: TypeAlias = tuple[int, int]
 _WIDEST = 3
 """Most columns of a depthwise kernel for which oneDNN has a fast weight gradient; beyond it, or
 where the kernel is higher than the image, it takes 5 to 30 times as long."""
@@ -34,8 +33,7 @@ class PointwiseConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
         if not is_channels_last_on_cpu(input):
             return super().forward(input)
-        weight = self.weight.view(self.out_channels, self.in_channels)
-        return F.linear(input.permute(0, 2, 3, 1), weight).permute(0, 3, 1, 2)
+        return F.linear(input.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -73,9 +71,7 @@ class _Depthwise(torch.autograd.Function):
     """A depthwise convolution: images (B, C, H, W) and weights (C, 1, h, w) in, images out."""
 
     @staticmethod
-    def forward(
-        ctx: Any, images: Tensor, weight: Tensor, stride: tuple[int, int], padding: tuple[int, int]
-    ) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.stride, ctx.padding = stride, padding
         return F.conv2d(images, weight, None, stride, padding, 1, len(weight))
@@ -85,20 +81,18 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        images_gradient = weight_gradient = None
-        if ctx.needs_input_grad[0]:
-            images_gradient = _images_gradient(gradient, images, weight, ctx.stride, ctx.padding)
-        if ctx.needs_input_grad[1]:
-            weight_gradient = _weight_gradient(gradient, images, weight, ctx.stride, ctx.padding)
-        return images_gradient, weight_gradient, None, None
+        given = (gradient, images, weight, ctx.stride, ctx.padding)
+        of_images, of_weight = ctx.needs_input_grad[:2]
+        return (
+            _images_gradient(*given) if of_images else None,
+            _weight_gradient(*given) if of_weight else None,
+            None,
+            None,
+        )
 
 
 def _images_gradient(
-    gradient: Tensor,
-    images: Tensor,
-    weight: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
+    gradient: Tensor, images: Tensor, weight: Tensor, stride: Pair, padding: Pair
 ) -> Tensor:
     """Return the gradient of ``images``.
 
@@ -106,63 +100,48 @@ def _images_gradient(
     oneDNN's own gradient.
     """
     if stride != (1, 1):
-        return _gradients(gradient, images, weight, stride, padding, (True, False))[0]
+        return _gradients(gradient, images, weight, stride, padding, [True, False, False])[0]
     height, width = weight.shape[2:]
     around = (height - 1 - padding[0], width - 1 - padding[1])
     return F.conv2d(gradient, weight.flip(2, 3), None, 1, around, 1, len(weight))
 
 
 def _weight_gradient(
-    gradient: Tensor,
-    images: Tensor,
-    weight: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
+    gradient: Tensor, images: Tensor, weight: Tensor, stride: Pair, padding: Pair
 ) -> Tensor:
-    """Return the gradient of ``weight``, a few columns at a time, from the pixels they cover."""
+    """Return the gradient of ``weight``, a few columns at a time, from the pixels they cover.
+
+    The columns are shared out as evenly as possible: oneDNN is slow with single ones.
+    """
     height, width = weight.shape[2:]
     if width <= _WIDEST:
-        return _gradients(gradient, images, weight, stride, padding, (False, True))[1]
+        return _gradients(gradient, images, weight, stride, padding, [False, True, False])[1]
     seen_height = (gradient.shape[2] - 1) * stride[0] + height
     below = seen_height - padding[0] - images.shape[2]
-    parts = []
-    for first, columns in _column_groups(width):
-        left = padding[1] - first
-        seen_width = (gradient.shape[3] - 1) * stride[1] + columns
+    parts, left = [], padding[1]
+    for part in weight.tensor_split(-(-width // _WIDEST), dim=3):
+        seen_width = (gradient.shape[3] - 1) * stride[1] + part.shape[3]
         right = seen_width - left - images.shape[3]
         seen = F.pad(images, (left, right, padding[0], below))
-        part = weight[..., first : first + columns]
-        parts.append(_gradients(gradient, seen, part, stride, (0, 0), (False, True))[1])
+        parts.append(_gradients(gradient, seen, part, stride, (0, 0), [False, True, False])[1])
+        left -= part.shape[3]
     return torch.cat(parts, dim=3)
-
-
-def _column_groups(width: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, number) of groups of at most `_WIDEST` columns.
-
-    They are as even as possible: oneDNN is slow with single columns.
-    """
-    groups = -(-width // _WIDEST)
-    first = 0
-    for group in range(groups):
-        columns = width // groups + (group < width % groups)
-        yield first, columns
-        first += columns
 
 
 def _gradients(
     gradient: Tensor,
     images: Tensor,
     weight: Tensor,
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    wanted: tuple[bool, bool],
-) -> tuple[Tensor, Tensor]:
-    """Return torch's own gradients of images and weights, as ``wanted``."""
+    stride: Pair,
+    padding: Pair,
+    wanted: list[bool],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return torch's own gradients of images, weights and biases, as ``wanted``."""
+    where = (None, stride, padding, (1, 1), False, (0, 0), len(weight))
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.convolution_backward(
-        gradient, images, weight, None, stride, padding, (1, 1), False, (0, 0), len(weight),
-        (*wanted, False),
-    )  # fmt: skip
-    return found[:2]
+        gradient, images, weight, *where, wanted
+    )
+    return found
 
 
 class AveragePool2d(nn.AvgPool2d):
@@ -200,10 +179,9 @@ class _AveragePool3x3(torch.autograd.Function):
 
 def _sums3x3(images: Tensor) -> Tensor:
     """Return the sum of every pixel's 3x3 neighbourhood."""
-    channels = images.shape[1]
-    ones = torch.ones((channels, 1, 3, 3), dtype=images.dtype)
+    ones = torch.ones((images.shape[1], 1, 3, 3), dtype=images.dtype)
     with torch.autocast("cpu", enabled=False):
-        return F.conv2d(images, ones, None, 1, 1, 1, channels)
+        return F.conv2d(images, ones, None, 1, 1, 1, len(ones))
 
 
 def _share_counts(images: Tensor) -> Tensor:

@@ -25,11 +25,8 @@ class Cost:
 
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trainable parameters, without those of an auxiliary head."""
-    return sum(
-        parameter.numel()
-        for name, parameter in network.named_parameters()
-        if not name.startswith("auxiliary_head.")
-    )
+    named = network.named_parameters()
+    return sum(each.numel() for name, each in named if not name.startswith("auxiliary_head."))
 
 
 def multiply_adds(network: nn.Module, image_shape: ImageShape) -> int:
@@ -37,22 +34,18 @@ def multiply_adds(network: nn.Module, image_shape: ImageShape) -> int:
 
     The network runs once, on its device, and keeps its mode.
     """
-    device = next(network.parameters()).device
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter, evaluating(network):
-        network(images_of(image_shape, 1, device))
+        network(images_of(image_shape, 1, next(network.parameters()).device))
     return counter.get_total_flops() // 2
 
 
 def measure_cost(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> Cost:
-    """Return parameters and multiply-adds of an architecture.
+    """Return parameters and multiply-adds of an architecture, without drawing its weights.
 
-    The network is built on torch's meta device, which allocates nothing and draws no numbers.
-
-    Raises:
-        InvalidArchitecture, InvalidSettings: as `nas_gym.networks.build_network`.
+    Arguments and errors are those of `nas_gym.networks.build_network`.
     """
     network = weightless_network(architecture, image_shape, settings)
     return Cost(count_parameters(network), multiply_adds(network, image_shape))
@@ -61,11 +54,7 @@ def measure_cost(
 def weightless_network(
     architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
-    """Build the network of an architecture on torch's meta device: shapes, but no numbers.
-
-    Raises:
-        InvalidArchitecture, InvalidSettings: as `nas_gym.networks.build_network`.
-    """
+    """Build a network as `build_network` does, on torch's meta device: shapes, but no numbers."""
     with weightless():
         return build_network(architecture, image_shape, settings)
 

@@ -1,7 +1,8 @@
-"""Devices that a network runs on, and the number of threads of a CPU."""
+"""Devices that a network runs on: their precision, threads and memory."""
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import re
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import torch
 
 from nas_gym.errors import InvalidSettings
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 _HINT = "valid choices: 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
+SMALL_IMAGES_BELOW = 16
+"""Images below this height make a training step of many short operations, whose time is not
+arithmetic: on a CPU, neither bfloat16 nor a second thread pays for them."""
 
 
 def resolve_device(device: str) -> torch.device:
@@ -23,7 +26,7 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         InvalidSettings: there is no such device here.
     """
-    if not isinstance(device, str) or device.partition(":")[0] not in DEVICES:
+    if not re.fullmatch(r"(auto|cpu|cuda|mps)(:.*)?", str(device)):
         raise InvalidSettings(f"device: {device!r} cannot be used here; {_HINT}")
     if device == "auto":
         if torch.cuda.is_available():
@@ -33,10 +36,8 @@ def resolve_device(device: str) -> torch.device:
         resolved = torch.device(device)
         torch.empty(1, device=resolved)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InvalidSettings(
-            f"device: {device!r} cannot be used here ({reason}); {_HINT}"
-        ) from error
+        says = f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); {_HINT}"
+        raise InvalidSettings(says) from error
     return resolved
 
 
@@ -67,3 +68,26 @@ def hardware_name(device: torch.device) -> str:
     facts = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*:\s*(.+)", facts.read_text()) if facts.is_file() else None
     return model[1] if model else platform.processor() or platform.machine()
+
+
+def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.dtype | None:
+    """Return the type that autocast uses for images of this height; None for plain float32."""
+    wins = False
+    if device.type == "cuda":
+        wins = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu" and height >= SMALL_IMAGES_BELOW:
+        wins = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    fast = precision == "bfloat16" or (precision == "auto" and wins)
+    return torch.bfloat16 if fast else None
+
+
+@cache
+def keep_freed_memory(device: torch.device) -> None:
+    """Let glibc keep freed blocks of up to a GiB for the next step, instead of unmapping them.
+
+    Without it, every large activation is mapped, zeroed page by page and unmapped again in every
+    step. It holds for the whole process, and does nothing but on a CPU under Linux with glibc.
+    """
+    if device.type == "cpu" and platform.libc_ver()[0] == "glibc":
+        for threshold in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+            ctypes.CDLL(None).mallopt(threshold, 2**30)

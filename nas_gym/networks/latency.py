@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -24,11 +23,7 @@ from nas_gym.settings import Size, settings
 
 @settings
 class LatencySettings:
-    """How latency is measured; the defaults are MnasNet's batch of one image on one thread.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """How latency is measured; the defaults are MnasNet's batch of one image on one thread."""
 
     device: str | None = None
     """"auto", "cpu", "cuda", "cuda:N" or "mps"; default: the network's."""
@@ -78,13 +73,19 @@ def measure_latency(
     settings = settings or LatencySettings()
     network = subject
     if isinstance(network, Architecture):
-        _require_memory_for_states(network, image_shape, settings.batch_size, network_settings)
+        # The largest state, beside its input of the same size, must fit.
+        weightless = weightless_network(network, image_shape, network_settings)
+        largest = _LargestTensor()  # type: ignore[no-untyped-call]
+        with torch.no_grad(), evaluating(weightless), largest:
+            weightless(images_of(image_shape, settings.batch_size, torch.device("meta")))
+        require_memory("latency", 2 * largest.num_bytes)
         with torch.random.fork_rng([]):
             network = build_network(network, image_shape, network_settings)
         network.to(memory_format=torch.channels_last)
-    device = next(network.parameters()).device
-    if settings.device is not None and resolve_device(settings.device) != device:
+    device = here = next(network.parameters()).device
+    if settings.device is not None:
         device = resolve_device(settings.device)
+    if device != here:
         network = copy.deepcopy(network).to(device)
 
     images = images_of(image_shape, settings.batch_size, device)
@@ -109,31 +110,9 @@ def _seconds(network: nn.Module, images: Tensor) -> float:
 class _LargestTensor(TorchDispatchMode):
     """Records the size in bytes of the largest tensor that an operation returns within it."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.num_bytes = 0
+    num_bytes = 0
 
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        if isinstance(output, Tensor):
-            self.num_bytes = max(self.num_bytes, output.nbytes)
+        self.num_bytes = max(self.num_bytes, output.nbytes if isinstance(output, Tensor) else 0)
         return output
-
-
-def _require_memory_for_states(
-    architecture: Architecture,
-    image_shape: ImageShape,
-    batch_size: int,
-    settings: NetworkSettings | None,
-) -> None:
-    """Raise `TooLarge` if the largest state, beside its input of the same size, does not fit."""
-    network = weightless_network(architecture, image_shape, settings)
-    with torch.no_grad(), evaluating(network), _LargestTensor() as largest:
-        network(images_of(image_shape, batch_size, torch.device("meta")))
-    require_memory("latency", 2 * largest.num_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -41,23 +41,16 @@ def memory_bytes() -> int:
 def require_memory(name: str, num_bytes: int) -> None:
     """Raise `TooLarge` if this machine has less memory in all than ``num_bytes``."""
     if num_bytes > memory_bytes():
-        raise TooLarge(
-            f"{name}: at least {num_bytes / 2**30:,.1f} GiB are needed, and this machine has "
-            f"{memory_bytes() / 2**30:,.1f}; choose fewer cells, filters, classes or pixels"
-        )
+        needed, here = (f"{each / 2**30:,.1f}" for each in (num_bytes, memory_bytes()))
+        says = f"{name}: at least {needed} GiB are needed, and this machine has {here}"
+        raise TooLarge(f"{says}; choose fewer cells, filters, classes or pixels")
 
 
 class _NoInitialization(TorchFunctionMode):
     """Skips `torch.nn.init`, which is slow on the meta device and sets nothing there."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        given = dict(kwargs or {})
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
         if getattr(func, "__module__", None) == "torch.nn.init":
             return given["tensor"] if "tensor" in given else args[0]
         return func(*args, **given)
@@ -74,8 +67,7 @@ def weightless() -> Iterator[None]:
 def size_limit(build: Callable[[], nn.Module]) -> Iterator[None]:
     """Stop the building of a network within it that is too large.
 
-    Args:
-        build: Builds the same network; it is called on the meta device if the network is large.
+    ``build`` builds the same network; it is called on the meta device if the network is large.
 
     Raises:
         TooLarge: weights and gradients do not fit into the memory, or there are over 20,000
@@ -99,22 +91,16 @@ def size_limit(build: Callable[[], nn.Module]) -> Iterator[None]:
         nonlocal num_modules
         num_modules += thread == threading.get_ident()
         if num_modules > MOST_MODULES:
-            raise TooLarge(
-                f"network: it has over {MOST_MODULES:,} modules; choose fewer cells or layers"
-            )
+            says = f"network: it has over {MOST_MODULES:,} modules; choose fewer cells or layers"
+            raise TooLarge(says)
 
-    handles = (
-        register_module_parameter_registration_hook(count_parameter),
-        register_module_module_registration_hook(count_module),
-    )
+    parameters = register_module_parameter_registration_hook(count_parameter)
+    modules = register_module_module_registration_hook(count_module)
     try:
-        yield
+        with parameters, modules:
+            yield
     except (OverflowError, RuntimeError, TypeError) as error:
-        if any(word in str(error).lower() for word in ("allocate memory", "overflow")):
-            raise TooLarge(
-                "network: a layer is larger than the memory; choose fewer filters or classes"
-            ) from error
-        raise
-    finally:
-        for handle in handles:
-            handle.remove()
+        if not any(word in str(error).lower() for word in ("allocate memory", "overflow")):
+            raise
+        says = "network: a layer is larger than the memory; choose fewer filters or classes"
+        raise TooLarge(says) from error

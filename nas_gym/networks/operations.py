@@ -9,38 +9,37 @@ convolutions https://github.com/tensorflow/tpu, models/official/amoeba_net/netwo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
 
 Builder: TypeAlias = Callable[[int, int, int], nn.Module]
 """(channels, filters, stride) -> module."""
+Sides: TypeAlias = int | tuple[int, int]
+"""Height and width."""
 
 
 def conv(
     channels: int,
     filters: int,
-    size: int | tuple[int, int] = 1,
-    stride: int | tuple[int, int] = 1,
+    size: Sides = 1,
+    stride: Sides = 1,
     dilation: int = 1,
     groups: int = 1,
 ) -> nn.Conv2d:
     """Return a convolution without bias, padded so that stride 1 keeps the size."""
-    height, width = (size, size) if isinstance(size, int) else size
-    padding = (dilation * (height - 1) // 2, dilation * (width - 1) // 2)
-    kind = nn.Conv2d
-    if groups == channels > 1:
-        kind = DepthwiseConv2d
-    elif (height, width, stride) == (1, 1, 1):
-        kind = PointwiseConv2d
-    return kind(channels, filters, (height, width), stride, padding, dilation, groups, bias=False)
+    sides = (size, size) if isinstance(size, int) else size
+    padding = (dilation * (sides[0] - 1) // 2, dilation * (sides[1] - 1) // 2)
+    kind = PointwiseConv2d if (*sides, stride) == (1, 1, 1) else nn.Conv2d
+    kind = DepthwiseConv2d if groups == channels > 1 else kind
+    return kind(channels, filters, sides, stride, padding, dilation, groups, bias=False)
 
 
 class _Concatenation(torch.autograd.Function):
@@ -51,15 +50,14 @@ class _Concatenation(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, *states: Tensor) -> Tensor:
-        ctx.widths = [state.shape[1] for state in states]  # type: ignore[attr-defined]
+    def forward(ctx: Any, *states: Tensor) -> Tensor:
+        ctx.widths = [state.shape[1] for state in states]
         return torch.cat(states, dim=1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
-        layout = torch.contiguous_format
-        if gradient.is_contiguous(memory_format=torch.channels_last):
-            layout = torch.channels_last
+        last = gradient.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
         parts = gradient.split(ctx.widths, dim=1)
         return tuple(part.contiguous(memory_format=layout) for part in parts)
 
@@ -70,23 +68,15 @@ def concatenate(states: Sequence[Tensor]) -> Tensor:
         return states[0]
     if not torch.is_grad_enabled() or states[0].device.type != "cpu":
         return torch.cat(tuple(states), dim=1)
-    joined: Tensor = _Concatenation.apply(*states)
-    return joined
+    return cast(Tensor, _Concatenation.apply(*states))
 
 
 def relu_conv_bn(
-    channels: int,
-    filters: int,
-    size: int | tuple[int, int] = 1,
-    stride: int | tuple[int, int] = 1,
-    dilation: int = 1,
+    channels: int, filters: int, size: Sides = 1, stride: Sides = 1, dilation: int = 1
 ) -> list[nn.Module]:
     """Return ReLU, convolution, batch normalization."""
-    return [
-        nn.ReLU(),
-        conv(channels, filters, size, stride, dilation),
-        nn.BatchNorm2d(filters),
-    ]
+    convolution = conv(channels, filters, size, stride, dilation)
+    return [nn.ReLU(), convolution, nn.BatchNorm2d(filters)]
 
 
 def squeeze(channels: int, filters: int, stride: int = 1) -> nn.Sequential:
@@ -105,23 +95,16 @@ def separable(size: int, channels: int, filters: int, stride: int) -> nn.Module:
     """Return a depthwise-separable convolution, applied twice; the first has the stride."""
 
     def once(channels: int, stride: int) -> list[nn.Module]:
-        return [
-            nn.ReLU(),
-            conv(channels, channels, size, stride, groups=channels),
-            conv(channels, filters),
-            nn.BatchNorm2d(filters),
-        ]
+        depthwise = conv(channels, channels, size, stride, groups=channels)
+        return [nn.ReLU(), depthwise, conv(channels, filters), nn.BatchNorm2d(filters)]
 
     return nn.Sequential(*once(channels, stride), *once(filters, 1))
 
 
 def pooling(kind: str, size: int, channels: int, filters: int, stride: int) -> nn.Module:
     """Return average (padding not counted) or max pooling, and 1x1 where widths differ."""
-    pool: nn.Module
-    if kind == "average":
-        pool = AveragePool2d(size, stride)
-    else:
-        pool = nn.MaxPool2d(size, stride, size // 2)
+    average = kind == "average"
+    pool = AveragePool2d(size, stride) if average else nn.MaxPool2d(size, stride, size // 2)
     if channels == filters:
         return pool
     return nn.Sequential(pool, conv(channels, filters), nn.BatchNorm2d(filters))
@@ -139,11 +122,9 @@ def full_conv(size: int, dilation: int, channels: int, filters: int, stride: int
     )
 
 
-def factorized_conv(
-    size: int, numerator: int, channels: int, filters: int, stride: int
-) -> nn.Module:
-    """Return 1 x size, then size x 1, between 1x1 to and from filters * numerator / 8."""
-    narrow = max(1, filters * numerator // 8)
+def factorized_conv(size: int, eighths: int, channels: int, filters: int, stride: int) -> nn.Module:
+    """Return 1 x size, then size x 1, between 1x1 to and from filters * eighths / 8."""
+    narrow = max(1, filters * eighths // 8)
     return nn.Sequential(
         *relu_conv_bn(channels, narrow),
         *relu_conv_bn(narrow, narrow, (1, size), (1, stride)),
@@ -186,8 +167,7 @@ class FactorizedReduction(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         odd: Tensor = self.odd(F.pad(x, (-1, 1, -1, 1)))
         joined = odd if self.even is None else concatenate((self.even(x), odd))
-        normalized: Tensor = self.norm(joined)
-        return normalized
+        return cast(Tensor, self.norm(joined))
 
 
 class DropPath(nn.Module):
@@ -217,8 +197,7 @@ def initialize(network: nn.Module) -> None:
     """Draw weights by fan-out; set biases to zero (as slim's argument scopes)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            height, width = module.kernel_size
-            fan_out = height * width * module.out_channels // module.groups
+            fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
             nn.init.normal_(module.weight, std=(2.0 / fan_out) ** 0.5)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)

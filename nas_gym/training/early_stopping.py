@@ -6,12 +6,11 @@ if its best accuracy so far, plus the most that it is expected to gain, is below
 child reached. "The most" is a band over all epochs that holds for a whole curve at once with a
 probability of 1 - delta, if the child is of the same kind as those the band was made from.
 
-Two choices keep that honest. The band is made from children that ran to the end regardless of their
-curves: all of them until there is a band, and a fixed share, drawn by their seeds, from then on.
-Curves of those that were spared because they looked good would make it too narrow. And it is made
-from the best quarter of them only: what matters is the chance of stopping a child that would have
-been the best, and the best gain more than most. ``examples/benchmarks/early_stopping.py`` measures
-that chance on recorded curves: 3.3, 7.7 and 15.0% for a delta of 5, 10 and 20% on DigitsBench.
+The band is made from children that ran to the end regardless of their curves: all of them until
+there is a band, and a fixed share, drawn by their seeds, from then on; those that were spared
+because they looked good would make it too narrow. Only the best quarter of them counts, since the
+best gain more than most. ``examples/benchmarks/early_stopping.py`` measures the chance of stopping
+the best: 3.3, 7.7 and 15.0% for a delta of 5, 10 and 20% on DigitsBench.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -32,19 +30,12 @@ from numpy.typing import NDArray
 from nas_gym.errors import InvalidSettings
 from nas_gym.settings import settings
 
-BEST_SHARE = 0.25
-"""The share of the children that always run to the end from whose curves the band is made."""
 Chance = Annotated[float, Interval(gt=0, lt=1)]
-"""A number above 0 and below 1."""
 
 
 @settings
 class EarlyStopping:
-    """How children are stopped early.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """How children are stopped early."""
 
     delta: Chance = 0.1
     """The chance, at most, that a child which gains as those of the band did is stopped although it
@@ -53,9 +44,8 @@ class EarlyStopping:
     exempt: Chance = 0.1
     """The share of children that always run to the end, so that the rule goes on learning."""
     curves: str | None = None
-    """A file to which finished curves are appended, a line of JSON each, and from which those of
-    other processes are read; worker processes share the rule through it. Default: memory alone; in
-    a search, a file in the run's folder."""
+    """A file of finished curves, a line of JSON each, through which processes share the rule.
+    Default: memory alone; in a search, a file in the run's folder."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +62,12 @@ class FinishedCurve:
 class StoppingRule:
     """Decides after each epoch if a child is stopped.
 
+    A file of curves that cannot be read or written raises `InvalidSettings`.
+
     Args:
         settings: The chance, and the file of the curves.
         epochs: Number of epochs of a child that is not stopped.
         fingerprint: The evaluator's; curves with a different one are ignored.
-
-    Raises:
-        InvalidSettings: the file of curves cannot be read or written.
     """
 
     def __init__(self, settings: EarlyStopping, epochs: int, fingerprint: str) -> None:
@@ -103,9 +92,6 @@ class StoppingRule:
 
         So do children that calibrate the rule, and children that did so before: a child that is
         trained again is not compared with its own earlier result.
-
-        Raises:
-            InvalidSettings: the file of curves cannot be read.
         """
         self._add(self._new_curves())
         calibrates = self.band is None or seed / 2**63 < self.settings.exempt
@@ -118,25 +104,14 @@ class StoppingRule:
         return max(curve) + float(self.band[len(curve) - 1]) < self.best
 
     def finish(self, finished: FinishedCurve) -> None:
-        """Add the curve of a child that ran to the end, and write it for other processes.
-
-        A second curve of the same child is ignored.
-
-        Raises:
-            InvalidSettings: the file of curves cannot be written.
-        """
+        """Add and write the curve of a child that ran to the end; ignore a second one of it."""
         repeated = finished.seed in self.finished
         self._add([finished])
         if repeated or self._path is None:
             return
         record = {"fingerprint": self.fingerprint, **vars(finished)}
-        line = (json.dumps(record) + "\n").encode()
-        with _file_errors(self._path):
-            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                os.write(file, line)  # one call: lines of several processes do not mix
-            finally:
-                os.close(file)
+        with _file_errors(self._path), self._path.open("ab", buffering=0) as file:
+            file.write((json.dumps(record) + "\n").encode())  # one call: lines do not mix
 
     def _new_curves(self) -> list[FinishedCurve]:
         """Return the curves that were appended to the file since the last call."""
@@ -147,28 +122,24 @@ class StoppingRule:
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._position += len(whole)
-        curves = (self._parsed(line) for line in whole.splitlines())
-        return [curve for curve in curves if curve is not None]
+        return [curve for line in whole.splitlines() for curve in self._parsed(line)]
 
-    def _parsed(self, line: bytes) -> FinishedCurve | None:
-        """Return the curve of a line; None for other settings, or a line cut short by a crash."""
-        try:
+    def _parsed(self, line: bytes) -> Iterator[FinishedCurve]:
+        """Yield the curve of a line; none for other settings, or a line cut short by a crash."""
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             record = json.loads(line)
-            if record["fingerprint"] != self.fingerprint:
-                return None
             curve = tuple(float(accuracy) for accuracy in record["curve"])
             finished = FinishedCurve(int(record["seed"]), curve, record["calibrates"] is True)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            return None
-        return finished if all(0 <= accuracy <= 1 for accuracy in curve) else None
+            if record["fingerprint"] == self.fingerprint and all(0 <= each <= 1 for each in curve):
+                yield finished
 
-    def _add(self, curves: Iterable[FinishedCurve]) -> None:
+    def _add(self, curves: list[FinishedCurve]) -> None:
         new = []
         for finished in curves:
             if len(finished.curve) == self.epochs and finished.seed not in self.finished:
                 self.finished[finished.seed] = finished
+                self.best = max(self.best, finished.curve[-1])
                 new.append(finished)
-        self.best = max([self.best, *(finished.curve[-1] for finished in new)])
         if any(finished.calibrates for finished in new):
             calibrating = [f.curve for f in self.finished.values() if f.calibrates]
             self.band = gain_band(np.array(calibrating, np.float64), self.settings.delta)
@@ -186,7 +157,7 @@ def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] 
     """
     if curves.size == 0 or curves.shape[1] < 2:
         return None
-    best = curves[curves[:, -1] >= np.quantile(curves[:, -1], 1 - BEST_SHARE)]
+    best = curves[curves[:, -1] >= np.quantile(curves[:, -1], 0.75)]
     gains = best[:, -1:] - np.maximum.accumulate(best, axis=1)[:, :-1]
     mean, deviation = gains.mean(axis=0), gains.std(axis=0) + 1e-6
     scores = np.sort(((gains - mean) / deviation).max(axis=1))  # of a curve, over all its epochs
@@ -199,7 +170,6 @@ def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] 
 
 @contextlib.contextmanager
 def _file_errors(path: Path) -> Iterator[None]:
-    """Turn an error of the file within it into `InvalidSettings`."""
     try:
         yield
     except (OSError, ValueError) as error:

@@ -35,15 +35,9 @@ def train_final(
 ) -> FinalResult:
     """Train an architecture on training and validation images together, and test it once.
 
-    Settings that make children cheaper do not apply: it is trained on all images, for all epochs,
-    from random weights.
-
-    Args:
-        architecture: The architecture to train, as it was chosen.
-        dataset: The images.
-        settings: How to build and train it.
-        device: "auto" takes CUDA, then MPS, then the CPU.
-        on_epoch: Called after each epoch with the number of finished epochs.
+    Settings that make children cheaper do not apply: it is trained as it was chosen, on all images,
+    for all epochs, from random weights. ``on_epoch`` is called after each epoch with the number of
+    finished ones.
 
     Raises:
         Diverged: the loss or the logits are no longer finite.

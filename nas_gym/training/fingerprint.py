@@ -26,25 +26,25 @@ RECIPE = 3
 """Version of nas_gym's training: raised whenever its code builds, trains or validates differently
 under the same settings."""
 
+# Prefixes of the names of modules whose code does not count:
 _LIBRARIES = ("torch.", "builtins", "abc", "typing", "nas_gym.networks.")
-"""Prefixes of the names of modules whose code does not count."""
+# By the id of a builder, which stays its own as long as it is kept here:
 _digests: dict[int, tuple[object, str]] = {}
-"""By the id of a builder, which stays its own as long as it is kept here."""
 
 
 def digest(**facts: object) -> str:
     """Return 32 hexadecimal digits that follow from the recipe and from JSON-able facts."""
-    text = json.dumps({"recipe": RECIPE, **facts}, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return _hash(json.dumps({"recipe": RECIPE, **facts}, sort_keys=True))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def builder_digests(part: str, architecture_type: type[Architecture] | None) -> dict[str, str]:
     """Return the digest of what builds a family's networks, by the family's name.
 
-    Args:
-        part: "network" or "supernet".
-        architecture_type: The architectures to be built; None for those of all registered
-            families.
+    ``part`` is "network" or "supernet"; without a type, all registered families count.
     """
     families = registered_families()
     if architecture_type is not None:
@@ -57,14 +57,11 @@ def builder_digests(part: str, architecture_type: type[Architecture] | None) -> 
 def code_digest(builder: Callable[..., Any]) -> str:
     """Return a digest of a function's, a class's or a callable object's code and parameters."""
     if id(builder) not in _digests:
-        text = "\n".join(_facts_of(builder))
-        code = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
-        _digests[id(builder)] = (builder, code)
+        _digests[id(builder)] = (builder, _hash("\n".join(_facts_of(builder))))
     return _digests[id(builder)][1]
 
 
 def _facts_of(builder: Any) -> Iterator[str]:
-    """Yield texts that say together what a builder does."""
     if isinstance(builder, functools.partial):
         yield _text((builder.args, builder.keywords))
         yield from _facts_of(builder.func)
@@ -83,7 +80,6 @@ def _facts_of(builder: Any) -> Iterator[str]:
 
 
 def _facts_of_code(named: Any, members: list[Any]) -> Iterator[str]:
-    """Yield the name, the source of the module, and the source of functions with their cells."""
     yield named.__qualname__
     if named.__module__ not in ("__main__", "__mp_main__"):  # one module by two names
         yield named.__module__
@@ -97,7 +93,6 @@ def _facts_of_code(named: Any, members: list[Any]) -> Iterator[str]:
 
 
 def _source(of: Any) -> str:
-    """Return the source of a module or a function without comments; "" where there is none."""
     try:
         source = inspect.getsource(of)
     except (OSError, TypeError, SyntaxError):  # made by exec, or typed at a prompt
@@ -115,5 +110,5 @@ class _WithoutDocstrings(ast.NodeTransformer):
 
 
 def _text(value: object) -> str:
-    """Return the representation of a value, without addresses, which differ between processes."""
+    # Without addresses, which differ between processes.
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

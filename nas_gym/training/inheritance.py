@@ -25,10 +25,7 @@ class WeightFolder:
 
     Each child has two files: ``<key>.json``, its canonical architecture, and ``<key>.pt``, its
     ``state_dict``. The former is written last, and both are renamed into place, so that a file with
-    its name is complete.
-
-    Raises:
-        InvalidSettings: the folder cannot be made or read.
+    its name is complete. A folder or file that cannot be used raises `InvalidSettings`.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -40,11 +37,7 @@ class WeightFolder:
             raise InvalidSettings(f"inherit_weights: {folder} cannot be used: {error}") from error
 
     def save(self, architecture: Architecture, network: nn.Module) -> None:
-        """Keep the weights of a trained child; a later training of it replaces them.
-
-        Raises:
-            InvalidSettings: the folder cannot be written to.
-        """
+        """Keep the weights of a trained child; a later training of it replaces them."""
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
         unfinished = self.folder / f"{architecture.key}.{os.getpid()}.unfinished"
         try:
@@ -53,9 +46,8 @@ class WeightFolder:
             architecture.canonical().save(unfinished)
             unfinished.replace(self.folder / f"{architecture.key}.json")
         except (OSError, RuntimeError) as error:  # torch.save makes RuntimeErrors of a full disk
-            raise InvalidSettings(
-                f"inherit_weights: {self.folder} cannot be written to: {error}"
-            ) from error
+            says = f"inherit_weights: {self.folder} cannot be written to: {error}"
+            raise InvalidSettings(says) from error
 
     def nearest(self, architecture: Architecture) -> str | None:
         """Return the key of the trained child that shares the most choices with this one.
@@ -73,11 +65,7 @@ class WeightFolder:
         return max(parents, key=lambda key: len(wanted & self._choices[key]), default=None)
 
     def weights(self, key: str) -> dict[str, Any]:
-        """Return the ``state_dict`` of a trained child, on the CPU; no code in its file is run.
-
-        Raises:
-            InvalidSettings: the file is damaged, is no regular file, or cannot be read.
-        """
+        """Return the ``state_dict`` of a trained child, on the CPU; no code in its file is run."""
         path = self.folder / f"{key}.pt"
         try:
             if not path.is_file():  # a pipe would block

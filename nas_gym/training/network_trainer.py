@@ -23,17 +23,15 @@ from nas_gym.data.batches import DeviceDataset
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape, build_network
-from nas_gym.networks.devices import resolve_device
-from nas_gym.training.devices import autocast_dtype, keep_freed_memory
+from nas_gym.networks.devices import autocast_dtype, keep_freed_memory, resolve_device
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import TrainingSteps
-from nas_gym.training.validation import accuracy_on
+from nas_gym.training.steps import TrainingSteps, accuracy_on
 
 EVALUATION_PIXELS = 2**20
-"""Number of pixels, over all images, in a batch of validation: 1,024 images of 32x32."""
+"""Pixels of all images in a batch of validation: 1,024 images of 32x32."""
 
 
 class DeviceTraining:
@@ -112,11 +110,7 @@ class DeviceTraining:
 
 
 class NetworkTrainer(DeviceTraining):
-    """Trains networks on one data set, on one device, under one `TrainingSettings`.
-
-    The test split is touched by `test_accuracy` alone. Arguments and errors are those of
-    `DeviceTraining`.
-    """
+    """Trains networks on one data set; `test_accuracy` alone touches its test split."""
 
     @property
     def batch_norm_momentum(self) -> float:

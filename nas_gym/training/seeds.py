@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from nas_gym.architecture import Architecture
-from nas_gym.networks.devices import cpu_threads
-from nas_gym.training.devices import SMALL_IMAGES_BELOW
+from nas_gym.networks.devices import SMALL_IMAGES_BELOW, cpu_threads
 
 
 def seed_from(text: str) -> int:
@@ -19,12 +18,9 @@ def seed_from(text: str) -> int:
 
 
 def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
-    """Return a child's own seed, in [0, 2**63); it follows from run and architecture alone.
+    """Return a child's own seed, in [0, 2**63), which follows from a run's seed and the child.
 
-    Args:
-        seed: The run's.
-        architecture: The child.
-        repeat: Number of the training, where the same child is trained several times on purpose.
+    ``repeat`` numbers trainings where the same child is trained several times on purpose.
     """
     return seed_from(f"{seed}/{architecture.key}" + (f"/{repeat}" if repeat else ""))
 

@@ -10,12 +10,11 @@ from nas_gym.data.batches import Augmentation
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
+from nas_gym.networks.devices import SMALL_IMAGES_BELOW
 from nas_gym.settings import Count, Keep, NonNegative, Seed, Share, nested, settings
-from nas_gym.training.devices import SMALL_IMAGES_BELOW
 from nas_gym.training.early_stopping import EarlyStopping
 
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
-"""A number of epochs."""
 BatchSize = Annotated[int, Ge(2), Le(2**20)]
 """A number of images from 2 on: batch normalization needs the variance of a batch."""
 
@@ -29,12 +28,9 @@ class TrainingSettings:
     child that starts from another one's weights (``inherit_weights``); smaller images are a
     property of the data set (``image_size`` of the environments and of `load_dataset`).
 
-    With ``early_stopping`` or ``inherit_weights``, an evaluation depends on those before it. Both
-    count in an evaluator's fingerprint like the other settings, and an evaluation in a store is not
-    repeated; but with several workers, or in another order, the same child can get another result.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
+    With ``early_stopping`` or ``inherit_weights``, an evaluation depends on those before it: with
+    several workers, or in another order, the same child can get another result. Both count in an
+    evaluator's fingerprint, and an evaluation in a store is not repeated.
     """
 
     network: NetworkSettings | None = None
@@ -86,11 +82,7 @@ class TrainingSettings:
     some of the settings, such as ``{}``, is accepted."""
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
-        """Return the augmentation of a data set's training images.
-
-        Args:
-            dataset: The images.
-            final: The augmentation for the final training rather than for children.
+        """Return the augmentation of training images, for the final training or for children.
 
         Raises:
             InvalidSettings: ``crop_padding`` is larger than the images.
@@ -98,10 +90,9 @@ class TrainingSettings:
         padding, (height, width) = self.crop_padding, dataset.images.shape[1:3]
         if padding is None:
             padding = height // 8 if final or height >= SMALL_IMAGES_BELOW else 0
+        most = f"at most {min(height, width)} pixels for images of {height}x{width}"
         require(
-            padding <= max(1, min(height, width)),
-            f"crop_padding: expected at most {min(height, width)} pixels for images of "
-            f"{height}x{width}, got {padding}",
+            padding <= max(1, min(height, width)), f"crop_padding: expected {most}, got {padding}"
         )
         flip = dataset.flips if self.flip is None else self.flip
         return Augmentation(padding, flip, self.cutout)

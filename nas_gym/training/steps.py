@@ -1,9 +1,9 @@
-"""The training steps of one network: loss, gradients, optimizer, learning rate."""
+"""The training steps of one network, and its validation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,21 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_gym.data.batches import DeviceDataset
 from nas_gym.networks import ChildNetwork
-from nas_gym.training.cuda_graph import GraphedStep
+from nas_gym.training.failures import Diverged
 from nas_gym.training.settings import TrainingSettings
 
 
 def batch_loss(
     network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Compute the loss of a batch: mean cross-entropies.
-
-    Args:
-        network: In training mode.
-        images: (B, C, H, W).
-        labels: (B,) int64.
-        label_smoothing: As in `torch.nn.functional.cross_entropy`.
+    """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
     Returns:
         The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
@@ -45,8 +40,7 @@ def sgd(
     """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
     momentum, weight_decay = settings.momentum, settings.weight_decay
     nesterov = settings.nesterov and momentum > 0
-    given = (rate, momentum, 0.0, weight_decay, nesterov)
-    return torch.optim.SGD(parameters, *given, fused=True)
+    return torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
@@ -57,16 +51,67 @@ def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float
     optimizer.step()
 
 
+class GraphedStep:
+    """Forward, backward and the optimizer's step of one batch, captured once and then replayed.
+
+    A tiny child's step is hundreds of kernels of a few microseconds each, which Python takes longer
+    to launch than the device to run; a graph is one launch. The warm-up, on a separate stream as
+    the capture demands, is undone: the network, the optimizer's momentum and the random numbers are
+    then as they were before.
+
+    Args:
+        step: Images (B, C, H, W) and labels (B,) in, the loss out, gradients left as ``None``.
+            Its learning rate and progress are tensors on the device: the capture makes constants
+            of numbers.
+        network: The network to train.
+        optimizer: SGD; its momentum is zero before its first step.
+        images, labels: A batch of the shape of all batches.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Tensor, Tensor], Tensor],
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        images: Tensor,
+        labels: Tensor,
+    ) -> None:
+        self._images = images.clone(memory_format=torch.preserve_format)
+        self._labels = labels.clone()
+        device = images.device
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        random_state = torch.cuda.get_rng_state(device)
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(3):  # libraries choose their kernels and set up in the first steps
+                step(self._images, self._labels)
+        torch.cuda.current_stream(device).wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self._loss = step(self._images, self._labels)
+        with torch.no_grad():
+            for name, tensor in network.state_dict().items():
+                tensor.copy_(before[name])
+            for state in optimizer.state.values():
+                if state.get("momentum_buffer") is not None:
+                    state["momentum_buffer"].zero_()
+        torch.cuda.set_rng_state(random_state, device)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Train on a batch; return its loss, a tensor that the next step overwrites."""
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        self.graph.replay()
+        return self._loss
+
+
 class TrainingSteps:
     """SGD with momentum, its learning rate falling along a half cosine.
 
-    With ``cuda_graphs``, the graph reads learning rate and progress from tensors.
-
-    Args:
-        network: On the device, in training mode at every step.
-        settings: How it is trained.
-        device: Of the network.
-        autocast: Returns the context in which the network computes.
+    The network is on the device, and in training mode at every step. With ``cuda_graphs``, the
+    graph reads learning rate and progress from tensors. ``autocast`` returns the context in which
+    the network computes.
     """
 
     def __init__(
@@ -86,10 +131,8 @@ class TrainingSteps:
     def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
         """Train on a batch; return the loss, a tensor () that the next step may overwrite.
 
-        Args:
-            images: (B, C, H, W), always of the same shape.
-            labels: (B,) int64.
-            progress: The elapsed share of the training, from 0 to 1.
+        Images (B, C, H, W) always have the same shape; labels are (B,) int64. ``progress`` is the
+        elapsed share of the training, from 0 to 1.
         """
         rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
         if not self.settings.cuda_graphs:
@@ -105,21 +148,18 @@ class TrainingSteps:
 
     def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
         with self._autocast():
-            loss, _, _ = batch_loss(self.network, images, labels, self.settings.label_smoothing)
+            loss = batch_loss(self.network, images, labels, self.settings.label_smoothing)[0]
         descend(loss, self.optimizer, self.settings.gradient_clip)
         self.optimizer.zero_grad()
         return loss.detach()
 
 
 def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
-    """Lay a network's P parameters and their gradients out in one tensor each, (P,).
+    """Lay a network's P parameters and their gradients, the result, out in one tensor each, (P,).
 
     The network's parameters become views of these. A supernet has thousands of small ones, most of
     them off a child's path; an optimizer's step, with weight decay and momentum for all of them,
     then updates a single tensor. The network must not be moved or converted from then on.
-
-    Returns:
-        The weights, and the gradients, which are the weights' ``grad``.
     """
     parameters = list(network.parameters())
     sizes = [each.numel() for each in parameters]
@@ -132,3 +172,31 @@ def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
         weight.copy_(parameter.detach())
         parameter.data, parameter.grad = weight, gradient
     return weights, gradients
+
+
+def accuracy_on(
+    network: nn.Module,
+    data: DeviceDataset,
+    batches: Sequence[Tensor],
+    autocast: AbstractContextManager[object],
+) -> float:
+    """Return the share of images that a network classifies correctly, in [0, 1].
+
+    The network is put in evaluation mode, and computes in the context ``autocast``; ``batches`` are
+    indices of images, (B,) int64 each.
+
+    Raises:
+        Diverged: its logits are not finite.
+    """
+    network.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
+    finite = torch.ones((), dtype=torch.bool, device=data.images.device)
+    with torch.inference_mode(), autocast:
+        for chosen in batches:
+            images, labels = data.batch(chosen)
+            logits = network(images)
+            correct += (logits.argmax(dim=1) == labels).sum()
+            finite &= logits.isfinite().all()
+    if not finite:
+        raise Diverged("the logits are not finite")
+    return correct.item() / sum(map(len, batches))

@@ -34,8 +34,8 @@ class Trainer(NetworkTrainer):
             default: the networks of all registered families count.
 
     Raises:
-        InvalidSettings: the device, or the one for latency, does not exist here; ``cuda_graphs``
-            is set on another device than CUDA; a file or folder of the settings cannot be used.
+        InvalidSettings: as `DeviceTraining`; the device for latency does not exist here, or a file
+            or folder of the settings cannot be used.
     """
 
     def __init__(
@@ -47,8 +47,7 @@ class Trainer(NetworkTrainer):
         architecture_type: type[Architecture] | None = None,
     ) -> None:
         super().__init__(dataset, settings, device)
-        self.count_multiply_adds = count_multiply_adds
-        self.architecture_type = architecture_type
+        self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
         self._builders: dict[str, str] | None = None  # in another process: those of the first one
         self._latency_device = self.device
         if settings.latency is not None and settings.latency.device is not None:
@@ -107,9 +106,7 @@ class Trainer(NetworkTrainer):
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
         """Train and validate one architecture; any failure becomes a status.
 
-        Args:
-            architecture: The child.
-            repeat: Number of its training: each has a seed of its own.
+        ``repeat`` numbers its trainings, each of which has its own seed.
         """
         return self.train_one(architecture, repeat)[0]
 
@@ -169,7 +166,6 @@ def train_child(
     device: str = "auto",
 ) -> Evaluation:
     """Train one child and validate it; to train many on one data set, keep a `Trainer`."""
-    trainer = Trainer(
-        dataset, settings or TrainingSettings(), device, architecture_type=type(architecture)
-    )
+    settings = settings or TrainingSettings()
+    trainer = Trainer(dataset, settings, device, architecture_type=type(architecture))
     return trainer.evaluate_one(architecture)

@@ -35,8 +35,7 @@ from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import batch_loss, descend, flattened, sgd
-from nas_gym.training.validation import accuracy_on
+from nas_gym.training.steps import accuracy_on, batch_loss, descend, flattened, sgd
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
 
@@ -47,15 +46,12 @@ Sample = Callable[[int], Sequence[Architecture]]
 class WeightSharing(DeviceTraining):
     """Evaluates the children of one search space inside a supernet, on one data set and device.
 
-    Its evaluations change with every `train_epoch`, so none is answered from memory. They follow
-    from the settings, the architectures drawn and the order of the calls alone, and `state_dict`
-    holds all that it needs to go on, to the bit.
+    Evaluations change with every `train_epoch`. They follow from the settings, the architectures
+    drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit.
 
     Args:
         search_space: ENAS's macro or micro one.
-        dataset: The images; the test split is not touched.
-        settings: How the supernet is built and trained.
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        dataset, settings, device: As in `DeviceTraining`; the test split is not touched.
 
     Raises:
         InvalidSettings: the search space has no supernet, the settings do not fit, or the device
@@ -63,8 +59,7 @@ class WeightSharing(DeviceTraining):
     """
 
     settings: WeightSharingSettings
-    changes: ClassVar[bool] = True
-    """See `nas_gym.evaluation.Evaluator`."""
+    changes: ClassVar[bool] = True  # see `nas_gym.evaluation.Evaluator`
     costs = ("parameters",)
 
     def __init__(
@@ -77,10 +72,9 @@ class WeightSharing(DeviceTraining):
         settings = settings or WeightSharingSettings()
         super().__init__(dataset, settings, device)
         self.search_space = search_space
+        given = (self.image_shape, settings.network, settings.batch_statistics)
         with self._isolated_for("weights"):
-            supernet = build_supernet(
-                search_space, self.image_shape, settings.network, settings.batch_statistics
-            )
+            supernet = build_supernet(search_space, *given)
             order = torch.randperm(len(self._validation), device=self.device)
             self._minibatches = order.tensor_split(math.ceil(len(order) / self.batch_size))
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
@@ -91,9 +85,8 @@ class WeightSharing(DeviceTraining):
         self.history: list[SharedEpoch] = []
         """Their results."""
         self._next_minibatch = 0
-        self._recorded: deque[Evaluation] = deque()
-        self._resumed: Mapping[str, Any] | None = None
-        """The state to load after the last of these; see `go_on_from`."""
+        self._recorded: deque[Evaluation] = deque()  # see `go_on_from`
+        self._resumed: dict[str, Any] | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -107,10 +100,9 @@ class WeightSharing(DeviceTraining):
 
     @property
     def child_settings(self) -> TrainingSettings:
-        """Settings for training a child by itself: those of the shared weights, with two changes.
+        """Settings for training a child by itself, with its family's default form.
 
-        The form is its family's default, and there is a fiftieth of the epochs, since every step
-        trains this child.
+        There is a fiftieth of the epochs, since every step trains this child.
         """
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
@@ -121,7 +113,7 @@ class WeightSharing(DeviceTraining):
         return TrainingSettings(**values)
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """Return the run's seed: all children share the weights, and so their seed."""
+        """Return the run's seed, which all children share as they do the weights."""
         return self.settings.seed
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
@@ -134,7 +126,11 @@ class WeightSharing(DeviceTraining):
         It is validated as it was chosen: the nodes of its canonical form may have other weights.
         """
         if self._recorded:
-            return self._from_record()
+            evaluation = self._recorded.popleft()
+            if not self._recorded and self._resumed is not None:
+                self.load_state_dict(self._resumed)
+                self._resumed = None
+            return evaluation
         child = Attempt()
         with self._isolated_for("evaluation"), child.recorded():
             child.parameters = self.supernet.count_parameters(architecture)
@@ -142,25 +138,19 @@ class WeightSharing(DeviceTraining):
             child.status = "crashed"
             data, batches = self._validation, self._validation_batches()
             child.curve = [accuracy_on(self.supernet, data, batches, self.autocast())]
-        return child.evaluation(self.seed_of(architecture, repeat), self.fingerprint)
+        return child.evaluation(self.settings.seed, self.fingerprint)
 
     @contextmanager
     def on_whole_split(self) -> Iterator[None]:
         """Validate children on the whole validation split within it."""
-        settings = self.settings
-        self.settings = replace(settings, validated_on="split")
+        settings, self.settings = self.settings, replace(self.settings, validated_on="split")
         try:
             yield
         finally:
             self.settings = settings
 
     def train_epoch(self, sample: Sample) -> SharedEpoch:
-        """Train the shared weights for one epoch, with another child at each step.
-
-        An epoch has every training image once, or those of the settings' ``data_fraction``.
-
-        Args:
-            sample: Draws the children, one per step.
+        """Train the shared weights for one epoch, each step on a child that ``sample`` draws.
 
         Raises:
             InvalidArchitecture: one of them is not a child of the supernet.
@@ -190,21 +180,16 @@ class WeightSharing(DeviceTraining):
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
+        smoothing = self.settings.label_smoothing
         with self.autocast():
-            loss, main, logits = batch_loss(
-                self.supernet, images, labels, self.settings.label_smoothing
-            )
+            loss, main, logits = batch_loss(self.supernet, images, labels, smoothing)
         descend(loss, self.optimizer, self.settings.gradient_clip)
         self._gradients.zero_()
         right = (logits.argmax(dim=1) == labels).float().mean()
         return torch.stack((main.detach().float(), right))
 
     def _validation_batches(self) -> Sequence[Tensor]:
-        """Return the next batch of validation images, or all of them, as the settings say.
-
-        The batches have the training's size: with the statistics of the batch, another size would
-        make another network.
-        """
+        # Of the training's size: with the batch's statistics, another one makes another network.
         if self.settings.validated_on == "split":
             return self._minibatches
         place = self._next_minibatch
@@ -222,43 +207,26 @@ class WeightSharing(DeviceTraining):
         }
 
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
-        """Restore a state of `state_dict`.
-
-        Raises:
-            InvalidSettings: it is damaged, or another supernet's.
-        """
+        """Restore a state of `state_dict`; `InvalidSettings` if it is damaged, or another's."""
         try:
             self.supernet.load_state_dict(state["supernet"], strict=strict)
-            optimizer = deepcopy(state["optimizer"])  # or it would share tensors
-            self.optimizer.load_state_dict(optimizer)
+            self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # it would share tensors
             self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
             self.history = [SharedEpoch(**epoch) for epoch in state["history"]]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            reason = (str(error).splitlines() or [""])[0]
-            raise InvalidSettings(
-                f"shared weights: the state is damaged, or another supernet's: {reason[:100]}"
-            ) from error
+            reason = str(error).partition("\n")[0][:100]
+            says = f"shared weights: the state is damaged, or another supernet's: {reason}"
+            raise InvalidSettings(says) from error
 
     def go_on_from(self, state: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> None:
-        """Resume from a state without repeating the work before it.
+        """Resume from a state of `state_dict`, without repeating the work before it.
 
-        The next evaluations are ``evaluations``, in order; until they are used up, `train_epoch`
-        draws children, so that the controller's random numbers are the same, and trains nothing.
-        With the last of them, the state is loaded.
-
-        Args:
-            state: Of `state_dict`, taken after these evaluations.
-            evaluations: All evaluations before it.
+        The next evaluations are ``evaluations``, all that were made before the state, in order.
+        Until the last of them, with which the state is loaded, `train_epoch` draws children, so
+        that the controller's random numbers are the same, and trains nothing.
         """
         self._recorded.extend(evaluations)
-        self._resumed = state if self._recorded else None
-
-    def _from_record(self) -> Evaluation:
-        evaluation = self._recorded.popleft()
-        if not self._recorded and self._resumed is not None:
-            self.load_state_dict(dict(self._resumed))
-            self._resumed = None
-        return evaluation
+        self._resumed = dict(state) if self._recorded else None
 
     def _isolated_for(self, purpose: str) -> AbstractContextManager[None]:
         return self.isolated(seed_from(f"{self.settings.seed}/{purpose}"))

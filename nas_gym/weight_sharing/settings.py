@@ -10,14 +10,7 @@ from nas_gym.errors import require
 from nas_gym.settings import NonNegative, settings
 from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
 
-OF_CHILDREN_ALONE = {
-    "early_stopping": None,
-    "inherit_weights": None,
-    "cuda_graphs": False,
-    "batch_norm_momentum": None,
-    "latency": None,
-}
-"""Fields of `TrainingSettings` without a meaning for children that share weights, and defaults."""
+_OF_A_CHILD = ("early_stopping", "inherit_weights", "cuda_graphs", "batch_norm_momentum", "latency")
 
 
 @settings
@@ -27,9 +20,9 @@ class WeightSharingSettings(TrainingSettings):
     The released scripts give half of each weight decay, as the factor of the squared weights; they
     ask for gradients clipped at 5, but apply the unclipped ones.
 
-    Of the fields of `TrainingSettings`, ``data_fraction`` is the part of the training images that
-    the shared weights are trained on. Those that say how a child is trained by itself are refused:
-    ``early_stopping``, ``inherit_weights``, ``cuda_graphs``, ``batch_norm_momentum``, ``latency``.
+    The shared weights are trained on the ``data_fraction`` of the training images. Fields that say
+    how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
+    ``cuda_graphs``, ``batch_norm_momentum``, ``latency``.
 
     Raises:
         InvalidSettings: a value is out of its range, or a field is refused.
@@ -56,8 +49,8 @@ class WeightSharingSettings(TrainingSettings):
     which all children mix; default: as released, which is true for the micro search space."""
 
     def __post_init__(self) -> None:
-        for name, unset in OF_CHILDREN_ALONE.items():
-            given = getattr(self, name)
+        for name in _OF_A_CHILD:
+            given, unset = getattr(self, name), getattr(TrainingSettings, name)
             require(
                 given == unset,
                 f"{name}: expected {unset!r}, got {given!r}: {name} is of children trained by "
@@ -68,8 +61,7 @@ class WeightSharingSettings(TrainingSettings):
         """Return the learning rate in an epoch, counted from 0."""
         period = self.period
         while epoch >= period:
-            epoch -= period
-            period *= self.period_factor
+            epoch, period = epoch - period, period * self.period_factor
         height = 0.5 * (1 + math.cos(math.pi * epoch / period))
         lowest = min(self.lowest_learning_rate, self.learning_rate)
         return lowest + (self.learning_rate - lowest) * height

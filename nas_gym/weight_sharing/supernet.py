@@ -42,31 +42,20 @@ class Supernet(ChildNetwork, ABC):
     """A network of many children: images (B, C, H, W) in, logits (B, classes) of one child out.
 
     In training mode with an auxiliary head it gives a pair, as its children do; all share the head.
+    An architecture that is not a child of the supernet raises `InvalidArchitecture`.
     """
 
     @abstractmethod
     def set_architecture(self, architecture: Architecture) -> None:
-        """Select the child of the next forward passes.
-
-        Raises:
-            InvalidArchitecture: it is not a child of the supernet.
-        """
+        """Select the child of the next forward passes."""
 
     @abstractmethod
     def path(self, architecture: Architecture) -> list[nn.Module]:
-        """Return the modules whose weights a child has, without the auxiliary head.
-
-        Raises:
-            InvalidArchitecture: it is not a child of the supernet.
-        """
+        """Return the modules whose weights a child has, without the auxiliary head."""
 
     @abstractmethod
     def child(self, architecture: Architecture) -> ChildNetwork:
-        """Return the child as a separate network, with a copy of its weights.
-
-        Raises:
-            InvalidArchitecture: it is not a child of the supernet.
-        """
+        """Return the child as a separate network, with a copy of its weights."""
 
     def count_parameters(self, architecture: Architecture) -> int:
         """Return the number of a child's parameters, without those of the auxiliary head."""
@@ -86,8 +75,7 @@ def build_supernet(
         search_space: ENAS's macro or micro one.
         image_shape: Of the images.
         settings: Its family's; default: the released search's.
-        batch_statistics: Normalize by the statistics of the batch in evaluation too; default: as
-            released, which is true for the micro search space.
+        batch_statistics: As in `WeightSharingSettings`.
 
     Raises:
         InvalidSettings: the search space has no supernet, or the settings do not fit.
@@ -96,10 +84,8 @@ def build_supernet(
     build = None if family is None else family.part("supernet")
     if build is None:
         able = [family.name for family in registered_families() if family.supernet is not None]
-        raise InvalidSettings(
-            f"search_space: {search_space} has no supernet; the families that have one: "
-            f"{', '.join(able)}"
-        )
+        has_none = f"search_space: {search_space} has no supernet"
+        raise InvalidSettings(f"{has_none}; the families that have one: {', '.join(able)}")
     build = partial(build, search_space, image_shape, settings, batch_statistics)
     with size_limit(build):
         supernet: Supernet = build()
@@ -109,15 +95,11 @@ def build_supernet(
 def checked_settings(settings_type: type[S], settings: NetworkSettings) -> S:
     """Return the settings if they are of their family and of the search's form."""
     if not isinstance(settings, settings_type):
-        raise InvalidSettings(
-            f"network: {type(settings).__name__} does not fit this search space; "
-            f"expected {settings_type.__name__}"
-        )
+        given, expected = type(settings).__name__, settings_type.__name__
+        says = f"network: {given} does not fit this search space; expected {expected}"
+        raise InvalidSettings(says)
     form = settings.form  # type: ignore[attr-defined]
-    require(
-        form == FORM,
-        f"form: the children of a supernet have the form {FORM!r}, not {form!r}",
-    )
+    require(form == FORM, f"form: a supernet's children have the form {FORM!r}, not {form!r}")
     return settings
 
 

@@ -26,9 +26,9 @@ def presets(
     A child's training is estimated as three forward passes of each image in each epoch, at --rate.
     """
     from nas_agents.catalogue.presets import PRESETS
-    from nas_gym.errors import require_number
+    from nas_gym.errors import require
 
-    require_number("rate", rate, lowest=1, below=1e30)
+    require(1 <= rate < 1e30, f"rate: expected a number from 1 to below 1e+30, got {rate!r}")
     rows = [_row(name, rate, count) for name in PRESETS]
     if as_json:
         print_json(rows)

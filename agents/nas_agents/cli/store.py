@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas_agents.cli.common import Json, print_json, print_table, say
-from nas_gym.errors import InvalidSettings, choices_hint, require_integer
+from nas_gym.errors import InvalidSettings, choices_hint, require
 
 if TYPE_CHECKING:
     from nas_gym.store.store import Record, Store
@@ -33,7 +33,7 @@ def show(
 ) -> None:
     """Count evaluations by settings and status, and list those of the highest accuracy."""
     with _opened(store) as opened:
-        require_integer("best", best, least=0)
+        require(best >= 0, f"best: expected an integer of at least 0, got {best}")
         counts, rows = opened.counts(), opened.best(best)
     total = sum(sum(by_status.values()) for by_status in counts.values())
     if as_json:

@@ -14,7 +14,7 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_agents.search.summary import NEEDED_OF_FINAL, SearchResult
 from nas_gym.data.dataset import Dataset
-from nas_gym.errors import with_fixed
+from nas_gym.errors import require
 from nas_gym.settings import require_known
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult, train_final
@@ -45,7 +45,10 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
         defaults[child.width_setting] = 2 * of_network[child.width_setting]
     whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
     why = "a final training takes all images, to the end, with weights of its own"
-    given = with_fixed({**defaults, **given}, whole, why)
+    for name, value in whole.items():
+        other = given.get(name, value)
+        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
+    given = {**defaults, **given, **whole}
     require_known(given, (*of_network, *asdict(settings)), "final: ")
     network = {name: value for name, value in given.items() if name in of_network}
     training = {name: value for name, value in given.items() if name not in of_network}
