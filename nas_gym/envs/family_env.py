@@ -231,8 +231,9 @@ def _trained(
     env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     around = Composition(**given["workers and store"])
-    search_space, *parts = _made(env, given, "trained")
-    trainer = Trainer(*parts, architecture_type=search_space.architecture_type)
+    search_space, images, training, device = _made(env, given, "trained")
+    kind = search_space.architecture_type
+    trainer = Trainer(images, training, device, architecture_type=kind)
     return search_space, stack.enter_context(composed(trainer, around))
 
 
