@@ -30,7 +30,6 @@ def environment_type(env_id: str) -> type[FamilyEnv]:
     Raises:
         gymnasium.error.Error: nothing is registered under this id.
     """
-    entry_point = gymnasium.spec(env_id).entry_point
-    assert isinstance(entry_point, str)
+    entry_point = str(gymnasium.spec(env_id).entry_point)
     creator = gymnasium.envs.registration.load_env_creator(entry_point)
     return cast("type[FamilyEnv]", creator)

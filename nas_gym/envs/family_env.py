@@ -26,6 +26,7 @@ from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
 
+Takers = Mapping[str, Callable[..., Any]]
 ByTaker = Mapping[str, dict[str, Any]]
 OTHER_NAMES = {"seed": "training_seed"}
 """Fields of the training's settings that are arguments of another name: the environment's
@@ -48,7 +49,7 @@ class Images:
 class EvaluatorKind:
     """One way to evaluate the children of a family."""
 
-    takers: Callable[[type[FamilyEnv]], Mapping[str, Callable[..., Any]]]
+    takers: Callable[[type[FamilyEnv]], Takers]
     """Classes and functions that take the environment's arguments, by what messages call them."""
     make: Callable[[type[FamilyEnv], ByTaker, ExitStack], tuple[SearchSpace, Evaluator]]
     """Makes both from each taker's arguments; the stack is closed with the environment."""
@@ -165,11 +166,7 @@ class FamilyEnv(NASEnv):
     def split_arguments(
         cls, given: Mapping[str, Any], evaluator: str = "trained"
     ) -> tuple[dict[str, Any], TrainingSettings]:
-        """Return the search space's arguments, and the settings that the others make.
-
-        Args:
-            given: Mapping[str, Any] of the search space, the network and the training.
-            evaluator: "trained" or "weight-sharing".
+        """Return the search space's arguments, and the settings of network and training.
 
         Raises:
             InvalidSettings: a name or a value is not valid.
@@ -215,35 +212,39 @@ def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
     return EVALUATORS[evaluator].settings_type(network=network, **training)
 
 
-def _takers(env: type[FamilyEnv], **others: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+def _takers(others: Takers, env: type[FamilyEnv]) -> Takers:
     network = env.network_settings_type
     takers = {"search space": env.search_space_type, "images": Images, "network": network}
     return {**takers, **others}
 
 
+def _made(
+    env: type[FamilyEnv], given: ByTaker, evaluator: str
+) -> tuple[SearchSpace, Any, Any, str]:
+    """Return the search space, the images, the settings of the training, and the device."""
+    search_space = env.search_space_type(**given["search space"])
+    training, images = _training(env, given, evaluator), Images(**given["images"])
+    return search_space, load_dataset(images.dataset, images.image_size), training, images.device
+
+
 def _trained(
     env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
-    search_space = env.search_space_type(**given["search space"])
-    training = _training(env, given, "trained")
-    images, around = Images(**given["images"]), Composition(**given["workers and store"])
+    around = Composition(**given["workers and store"])
+    search_space, images, training, device = _made(env, given, "trained")
     kind = search_space.architecture_type
-    data = load_dataset(images.dataset, images.image_size)
-    trainer = Trainer(data, training, images.device, architecture_type=kind)
+    trainer = Trainer(images, training, device, architecture_type=kind)
     return search_space, stack.enter_context(composed(trainer, around))
 
 
 def _sharing(
     env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
-    search_space = env.search_space_type(**given["search space"])
-    sharing = _training(env, given, "weight-sharing")
-    images = Images(**given["images"])
-    data = load_dataset(images.dataset, images.image_size)
-    return search_space, WeightSharing(search_space, data, sharing, images.device)
+    search_space, *parts = _made(env, given, "weight-sharing")
+    return search_space, WeightSharing(search_space, *parts)
 
 
-def _takers_of_recorded(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
+def _takers_of_recorded(env: type[FamilyEnv]) -> Takers:
     if "training_seed" in inspect.signature(env.recorded).parameters:
         return {"benchmark": env.recorded}
     return {"benchmark": env.recorded, "nothing": _nothing}
@@ -265,7 +266,7 @@ def _recorded(
 
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
-        partial(_takers, training=TrainingSettings, **{"workers and store": Composition}),
+        partial(_takers, {"training": TrainingSettings, "workers and store": Composition}),
         _trained,
         "A network that was trained before under the same settings is answered from memory;\n"
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
@@ -278,7 +279,7 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "recorded training.",
     ),
     "weight-sharing": EvaluatorKind(
-        partial(_takers, training=WeightSharingSettings),
+        partial(_takers, {"training": WeightSharingSettings}),
         _sharing,
         'With `evaluator="weight-sharing"`, all children share the weights of a supernet, and the\n'
         "accuracy is that on a minibatch of validation images under these weights as they stand.\n"

@@ -18,16 +18,15 @@ from nas_gym.search_spaces import SearchSpace
 class Evaluator(Protocol):
     """Turns architectures into evaluations: a trainer, a pool of them, a table, one of your own.
 
-    Three optional attributes say more to the `nas_gym.evaluation.memory.Memory` above it:
+    Three optional attributes say more to the `nas_gym.Memory` above it:
 
-    - ``network_key(architecture)`` returns a hashable value that is equal for architectures which
-      are the same network to this evaluator; only the first of them is evaluated. Trainers return
-      `Architecture.key`, so isomorphic cells are one network. Without the method, only equal
-      architectures are. (A store always keeps by `Architecture.key`, a recorded benchmark by row.)
+    - ``network_key(architecture)`` returns a hashable value, equal for architectures that are the
+      same network to this evaluator; only the first of them is evaluated. Trainers return
+      `Architecture.key`, so isomorphic cells are one network. Without it, only equal architectures
+      are. (A store always keeps by `Architecture.key`, a recorded benchmark by row.)
     - ``costs``, a tuple of those costs (see `nas_gym.rewards`) that every evaluation has.
-    - ``changes``, true where evaluations of the same architecture change as a search goes on, as
-      they do under shared weights: none is answered from memory then, and neither workers nor a
-      store take it.
+    - ``changes``, true where evaluations change as a search goes on, as under shared weights: none
+      is answered from memory then, and neither workers nor a store take it.
     """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
@@ -39,8 +38,7 @@ def require_lasting(evaluator: object) -> None:
     require(
         not getattr(evaluator, "changes", False),
         f"evaluator: {type(evaluator).__name__} cannot be given to workers or to a store, since "
-        "its answers change with weights that are shared and trained in one process; use it as "
-        "it is",
+        "its answers change with weights that are trained in one process; use it as it is",
     )
 
 

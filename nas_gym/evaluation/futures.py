@@ -90,14 +90,16 @@ class InFlight:
             return then(first, repeated)
 
         def finish(done: Future[Evaluation]) -> None:
-            self._forget(key)
+            with self._lock:
+                del self._futures[key]
             settle(mine, done.result)
 
         try:
             begun = begin()
         except BaseException as error:
-            self._forget(key)
-            mine.set_exception(error)
+            failed = promise()
+            failed.set_exception(error)
+            finish(failed)
             raise
         begun.add_done_callback(finish)
         return mine
@@ -106,7 +108,3 @@ class InFlight:
         """Return the futures of those keys that are under way."""
         with self._lock:
             return {key: self._futures[key] for key in keys if key in self._futures}
-
-    def _forget(self, key: Hashable) -> None:
-        with self._lock:
-            del self._futures[key]
