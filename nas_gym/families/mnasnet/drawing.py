@@ -63,9 +63,8 @@ def draw(sketch: MobileSketch, new_canvas: NewCanvas) -> Canvas:
     column.beside(_FILTERS, _filters(sketch.stem_filters, stride=2))
     for number, block in enumerate(sketch.blocks, start=1):
         column.add_block(number, block)
-    if _is_complete(sketch):
-        for text in _HEAD:
-            column.add(text, FAINT)
+    for text in _HEAD if _is_complete(sketch) else ():
+        column.add(text, FAINT)
     return column.canvas
 
 
