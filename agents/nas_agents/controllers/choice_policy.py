@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.policies import ContinuousCritic
@@ -45,14 +44,7 @@ class Scores(nn.Module):
 
 
 class ValueOfScores(nn.Module):
-    """Features and scores, (N, F + A), to values, (N, 1), linear in the scores.
-
-    Args:
-        features_dim: F.
-        choices: A.
-        net_arch: Sizes of the hidden layers.
-        activation: Activation between them.
-    """
+    """Features and scores, (N, F + A), to values, (N, 1), linear in the scores."""
 
     def __init__(
         self, features_dim: int, choices: int, net_arch: list[int], activation: type[nn.Module]
@@ -81,18 +73,14 @@ class ChoiceCritic(ContinuousCritic):
 
     def __init__(
         self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Box,
+        *,
         net_arch: list[int],
-        features_extractor: BaseFeaturesExtractor,
         features_dim: int,
-        activation_fn: type[nn.Module] = nn.ReLU,
+        activation_fn: type[nn.Module],
         **keywords: Any,
     ) -> None:
-        super().__init__(
-            observation_space, action_space, [], features_extractor, features_dim, **keywords
-        )
-        choices = int(np.prod(action_space.shape))
+        super().__init__(net_arch=[], features_dim=features_dim, **keywords)
+        choices = int(np.prod(self.action_space.shape or ()))
         for number in range(len(self.q_networks)):
             network = ValueOfScores(features_dim, choices, net_arch, activation_fn)
             self.q_networks[number] = network
@@ -119,9 +107,6 @@ class ChoiceReplayBuffer(NStepReplayBuffer):
     They are read off the next observation, which has one entry more: c + 1 for choice c.
 
     Args:
-        buffer_size: Number of steps that it stores, of all N environments together.
-        observation_space: Partial architectures, `MultiDiscrete` with one axis.
-        action_space: The scores of A choices.
         *arguments, **keywords: As in Stable-Baselines3; ``n_steps`` and ``gamma`` of the returns
             among them.
 
@@ -129,35 +114,22 @@ class ChoiceReplayBuffer(NStepReplayBuffer):
         InvalidSettings: the observations are not partial architectures.
     """
 
-    def __init__(
-        self,
-        buffer_size: int,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        *arguments: Any,
-        **keywords: Any,
-    ) -> None:
-        sizes: NDArray[Any] = np.zeros(1)
-        if isinstance(observation_space, spaces.MultiDiscrete):
-            sizes = observation_space.nvec  # (T,): a decision's choices, and one for undecided
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        # (T,): a decision's choices, and one for undecided
+        sizes = getattr(self.observation_space, "nvec", np.zeros(1))
         require(
-            sizes.ndim == 1 and sizes.max() - 1 == np.prod(action_space.shape or ()),
+            sizes.ndim == 1 and sizes.max() - 1 == self.action_dim,
             "replay_buffer_class: ChoiceReplayBuffer needs the environment's own observations, and "
-            f"a score for each choice of one decision, got {observation_space} and {action_space}",
+            "a score for each choice of one decision, got "
+            f"{self.observation_space} and {self.action_space}",
         )
-        super().__init__(buffer_size, observation_space, action_space, *arguments, **keywords)
 
     def add(
-        self,
-        obs: NDArray[Any],
-        next_obs: NDArray[Any],
-        action: NDArray[Any],
-        reward: NDArray[Any],
-        done: NDArray[Any],
-        infos: list[dict[str, Any]],
+        self, obs: NDArray[Any], next_obs: NDArray[Any], action: NDArray[Any], *others: Any
     ) -> None:
         """Add a step of N environments: (N, T) observations, (N, A) scores."""
         episodes, decisions = np.nonzero((obs == 0) & (next_obs > 0))
         taken = np.full_like(action, -1.0)
         taken[episodes, next_obs[episodes, decisions] - 1] = 1.0
-        super().add(obs, next_obs, taken, reward, done, infos)
+        super().add(obs, next_obs, taken, *others)

@@ -164,12 +164,8 @@ class ENAS(Reinforce):
         return weighted.to(log_probs)
 
     def _init_callback(self, callback: Any, progress_bar: bool = False) -> BaseCallback:
-        callbacks = CallbackList(
-            [
-                TrainSharedWeights(self.episodes_an_epoch),
-                super()._init_callback(callback, progress_bar),
-            ]
-        )
+        given = super()._init_callback(callback, progress_bar)
+        callbacks = CallbackList([TrainSharedWeights(self.episodes_an_epoch), given])
         callbacks.init_callback(self)
         return callbacks
 

@@ -3,10 +3,9 @@
 NASNet's (Zoph et al. 2018) and ENAS's (Pham et al. 2018) too, as a features extractor of
 Stable-Baselines3; `nas_agents.controllers.lstm_policy` has the policies.
 
-The observation is the whole prefix of choices, so the controller needs no hidden state between
-steps, and no recurrent algorithm: the LSTM's output is a function of the observation. It is
-computed once for all prefixes of an episode in a batch, and step by step while an episode is
-under way.
+The observation is the whole prefix of choices, so the LSTM's output is a function of it, and no
+recurrent algorithm is needed. The output is computed once for all prefixes of an episode in a
+batch, and step by step while an episode is under way.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
-from torch import nn
+from torch import Tensor, nn
 
 from nas_agents.controllers.settings import controller_settings
 from nas_agents.controllers.steps import controller_steps, kind_of
@@ -25,15 +24,16 @@ from nas_agents.strategies.softmax_table import NEVER
 from nas_gym import InvalidSettings
 from nas_gym.search_spaces import Decision
 
+State = tuple[Tensor, Tensor]
+
 
 class _Cache(NamedTuple):
     """The LSTM's outputs for N prefixes whose next decisions are in the same step."""
 
-    parameters: tuple[Any, ...]
-    """The parameters' identities and versions when it was computed."""
-    choices: torch.Tensor  # (N, T)
-    outputs: torch.Tensor  # (N, steps, H)
-    state: tuple[torch.Tensor, torch.Tensor]
+    parameters: tuple[Any, ...]  # their identities and versions when it was computed
+    choices: Tensor  # (N, T)
+    outputs: Tensor  # (N, steps, H)
+    state: State
 
 
 class LSTMController(BaseFeaturesExtractor):
@@ -41,21 +41,20 @@ class LSTMController(BaseFeaturesExtractor):
 
     Args:
         observation_space: Partial architectures, as nas_gym's environments have them.
-        settings: A name in `nas_agents.controllers.settings.CONTROLLERS`, or the settings that
-            differ from the defaults.
+        settings: A name in `settings.CONTROLLERS`, or the settings that differ from the defaults.
         decisions: The search space's decisions; by default the observation space's attribute.
 
     Raises:
         InvalidSettings: the settings are not valid, or the observations not partial architectures.
     """
 
-    step: torch.Tensor
-    token: torch.Tensor
-    logit: torch.Tensor
-    valid: torch.Tensor
-    anchor: torch.Tensor
-    score_scale: torch.Tensor
-    favour: torch.Tensor
+    step: Tensor
+    token: Tensor
+    logit: Tensor
+    valid: Tensor
+    anchor: Tensor
+    score_scale: Tensor
+    favour: Tensor
 
     def __init__(
         self,
@@ -92,42 +91,36 @@ class LSTMController(BaseFeaturesExtractor):
             self.v = nn.Linear(size, 1, bias=False)
         if self.selects:
             self.inputs = nn.Parameter(torch.empty(2, size))
-
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -chosen.init_range, chosen.init_range)
-        with torch.no_grad():
-            self.embedding.weight[0] = 0.0
-        self._favour_operations(decisions)
+        self._initialize(decisions)
         self._cache: _Cache | None = None
 
-    def _favour_operations(self, decisions: Sequence[Decision]) -> None:
-        """Set the two biases of `ControllerSettings.favoured_ops`."""
+    @torch.no_grad()
+    def _initialize(self, decisions: Sequence[Decision]) -> None:
+        """Draw the weights, and set the two biases of `ControllerSettings.favoured_ops`."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -self.settings.init_range, self.settings.init_range)
+        self.embedding.weight[0] = 0.0
         favour = torch.zeros(self.valid.shape)
         favoured = self.settings.favoured_ops
         if favoured:
             nn.init.zeros_(self.softmaxes.bias)
-            cells = [decision.name.partition("/")[0] for decision in decisions]
-            ops = [
-                number
-                for number, decision in enumerate(decisions)
-                if kind_of(decision) == "op" and cells[number] in ("normal", "reduction")
-            ]
-            normal = [number for number in ops if cells[number] == "normal"]
-            with torch.no_grad():
-                self.softmaxes.bias[self.logit[ops, :favoured]] = 10.0
-            favour[normal] = -0.25
-            favour[normal, :favoured] = 0.25
+            for number, decision in enumerate(decisions):
+                cell = decision.name.partition("/")[0]
+                if kind_of(decision) == "op" and cell in ("normal", "reduction"):
+                    self.softmaxes.bias[self.logit[number, :favoured]] = 10.0
+                    if cell == "normal":
+                        favour[number] = -0.25
+                        favour[number, :favoured] = 0.25
         self.register_buffer("favour", favour, persistent=False)
 
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+    def forward(self, observations: Tensor) -> Tensor:
         """Return the features, (N, H), of prefixes: (N, T) integers, or SB3's one-hot codes."""
         if observations.shape[1] != len(self.token):
-            sizes = self.valid.sum(1) + 1
-            parts = observations.split(sizes.tolist(), dim=1)
+            parts = observations.split((self.valid.sum(1) + 1).tolist(), dim=1)
             observations = torch.stack([part.argmax(1) for part in parts], dim=1)
         return self.outputs(observations)[0]
 
-    def logits(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def logits(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Return features, (N, H), and the next decisions' logits, (N, A), of (N, T) prefixes.
 
         A finished architecture's are those of its last decision; they have no meaning.
@@ -151,9 +144,7 @@ class LSTMController(BaseFeaturesExtractor):
             logits = logits + self.favour[decision]
         return features, logits.masked_fill(~self.valid[decision], NEVER)
 
-    def outputs(
-        self, observations: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def outputs(self, observations: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Run the LSTM over prefixes, (N, T).
 
         Returns:
@@ -177,12 +168,8 @@ class LSTMController(BaseFeaturesExtractor):
         return features, pool[rows[:, None], self.anchor[decision].clamp(min=0)], decision
 
     def _run(
-        self,
-        observations: torch.Tensor,
-        first: int,
-        last: int,
-        state: tuple[torch.Tensor, torch.Tensor] | None,
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        self, observations: Tensor, first: int, last: int, state: State | None
+    ) -> tuple[Tensor, State]:
         """Return the LSTM's outputs of steps ``first`` to ``last``, (N, last - first, H).
 
         The input of a step is the embedding of the choice of the previous step; after an anchor
@@ -191,17 +178,15 @@ class LSTMController(BaseFeaturesExtractor):
         places = torch.arange(len(self.token), device=observations.device)
         embedded = self.embedding(self.token[places, observations.long()])  # (N, T, H)
         if self.joint:
-            num_steps = int(self.step[-1])
-            zeros = embedded.new_zeros(len(embedded), num_steps, self.settings.hidden_size)
+            zeros = embedded.new_zeros(len(embedded), int(self.step[-1]), embedded.shape[2])
             embedded = zeros.index_add(1, self.step[:-1], embedded)  # (N, S, H)
         start = self.place[0].expand(len(embedded), 1, -1)
         if self.settings.shared:
             embedded = embedded + self.place[1:]
         inputs = torch.cat([start, embedded], dim=1)
-        outputs, state = self.lstm(inputs[:, first:last], state)
-        return outputs, state
+        return self.lstm(inputs[:, first:last], state)  # type: ignore[no-any-return]
 
-    def _extended(self, observations: torch.Tensor, length: int) -> torch.Tensor:
+    def _extended(self, observations: Tensor, length: int) -> Tensor:
         """Return the outputs, (N, length, H), of prefixes that are read in ``length`` steps.
 
         If the last call had beginnings of the same prefixes, under the same parameters, only the
@@ -210,29 +195,25 @@ class LSTMController(BaseFeaturesExtractor):
         parameters = tuple((each.data_ptr(), each._version) for each in self.parameters())
         choices = observations * (self.step[:-1] < length - 1)  # those that the LSTM reads
         cache = self._cache
-        if cache is not None and not self._begins(cache, parameters, choices, length):
-            cache = None
-
-        start = cache.outputs.shape[1] if cache else 0
-        if cache and start == length:
+        cached = cache.outputs.shape[1] if cache else 0
+        beginnings = choices * (self.step[:-1] < cached - 1)
+        if (
+            cache is None
+            or cache.parameters != parameters
+            or cached > length
+            or not torch.equal(cache.choices, beginnings)
+        ):
+            outputs, state = self._run(choices, 0, length, None)
+        elif cached == length:
             return cache.outputs
-        outputs, state = self._run(choices, start, length, cache.state if cache else None)
-        if cache:
+        else:
+            outputs, state = self._run(choices, cached, length, cache.state)
             outputs = torch.cat([cache.outputs, outputs], dim=1)
         self._cache = _Cache(parameters, choices.clone(), outputs, state)
         return outputs
 
-    def _begins(
-        self, cache: _Cache, parameters: tuple[Any, ...], choices: torch.Tensor, length: int
-    ) -> bool:
-        """Return True if the cache is of the first steps of these prefixes, (N, T)."""
-        cached = cache.outputs.shape[1]
-        if cache.parameters != parameters or len(cache.choices) != len(choices) or cached > length:
-            return False
-        return torch.equal(cache.choices, choices * (self.step[:-1] < cached - 1))
 
-
-def _longest(observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _longest(observations: Tensor) -> tuple[Tensor, Tensor]:
     """Return the prefixes that begin no other one, (L, T), and for each its row there, (N,).
 
     `unique` sorts: a prefix stands directly before those that it begins.

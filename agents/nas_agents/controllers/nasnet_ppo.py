@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
-from nas_gym.errors import require
+from nas_gym.errors import require, with_fixed
 from nas_gym.settings import Share, validated
 
 FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
@@ -49,27 +49,14 @@ class BaselinePPO(MaskablePPO):
     @validated
     def __init__(self, *arguments: Any, baseline_decay: Share = 0.95, **keywords: Any) -> None:
         self.baseline = MovingAverage(baseline_decay)
-        for name, value in FIXED.items():
-            other = keywords.get(name, value)
-            require(
-                other == value,
-                f"{name}: it is {value} here, got {other!r}; a moving average takes the value "
-                "head's place",
-            )
-        super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **FIXED})
+        keywords = with_fixed(keywords, FIXED, "a moving average takes the value head's place")
+        super().__init__(*arguments, **{"normalize_advantage": False, **keywords})
 
     def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: RolloutBuffer,
-        n_rollout_steps: int,
-        use_masking: bool = True,
+        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, *arguments: Any
     ) -> bool:
         """Collect a rollout as MaskablePPO does, then replace its advantages."""
-        if not super().collect_rollouts(
-            env, callback, rollout_buffer, n_rollout_steps, use_masking
-        ):
+        if not super().collect_rollouts(env, callback, rollout_buffer, *arguments):
             return False
 
         assert isinstance(self._last_episode_starts, np.ndarray)
@@ -78,7 +65,7 @@ class BaselinePPO(MaskablePPO):
         returns, finished, first = episode_returns(rollout_buffer.rewards, dones)
         require(
             bool(finished.all()),
-            f"n_steps: a rollout of {n_rollout_steps} steps ends within an episode; take a "
+            f"n_steps: a rollout of {self.n_steps} steps ends within an episode; take a "
             "multiple of the number of decisions",
         )
 

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.torch_layers import FlattenExtractor
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
@@ -16,23 +16,14 @@ from nas_agents.strategies.softmax_table import NEVER, equal_logits
 from nas_gym.settings import NonNegative, validated
 
 
-class OneHot(FlattenExtractor):
-    """The one-hot code of a `MultiDiscrete` observation, (N, sum of its sizes).
-
-    Stable-Baselines3 computes the same code, but counts its entries in NumPy's integers, which
-    PyTorch's LSTM does not accept as a size.
-    """
-
-    def __init__(self, observation_space: spaces.Space[Any]) -> None:
-        super().__init__(observation_space)
-        self._features_dim = int(self._features_dim)
-
-
 class LstmPolicy(RecurrentActorCriticPolicy):
     """RecurrentPPO's ``MlpLstmPolicy`` over the one-hot code of the partial architecture."""
 
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        super().__init__(*arguments, **{"features_extractor_class": OneHot, **keywords})
+    def make_features_extractor(self) -> BaseFeaturesExtractor:
+        extractor = super().make_features_extractor()
+        # Not one of NumPy's integers, which PyTorch's LSTM does not accept as a size
+        extractor._features_dim = int(extractor.features_dim)
+        return extractor
 
 
 class IndependentLogits(BasePolicy):
@@ -45,9 +36,8 @@ class IndependentLogits(BasePolicy):
     Args:
         observation_space: Partial architectures, `MultiDiscrete` of T entries.
         action_space: `Discrete`, or `MultiDiscrete` of T entries.
-        lr_schedule: The learning rate.
         init_std: Standard deviation of the initial logits, around 0.
-        optimizer_class, optimizer_kwargs: As in every policy of Stable-Baselines3.
+        lr_schedule, optimizer_class, optimizer_kwargs: As in every policy of Stable-Baselines3.
 
     Raises:
         InvalidSettings: an argument is not valid.
@@ -63,20 +53,13 @@ class IndependentLogits(BasePolicy):
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
         optimizer_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            optimizer_class=optimizer_class,
-            optimizer_kwargs=optimizer_kwargs,
-        )
+        optimizer: Any = {"optimizer_class": optimizer_class, "optimizer_kwargs": optimizer_kwargs}
+        super().__init__(observation_space, action_space, **optimizer)
         self.whole = isinstance(action_space, spaces.MultiDiscrete)
         logits = torch.from_numpy(equal_logits((observation_space.nvec - 1).tolist())).float()
         self.logits = nn.Parameter(logits + init_std * torch.randn(logits.shape))
-        self.optimizer = optimizer_class(
-            self.parameters(),
-            lr=lr_schedule(1),  # type: ignore[call-arg]
-            **self.optimizer_kwargs,
-        )
+        keywords = {"lr": lr_schedule(1), **self.optimizer_kwargs}
+        self.optimizer = optimizer_class(self.parameters(), **keywords)
 
     def log_probs(self, observations: Tensor, action_masks: Any = None) -> Tensor:
         """Return log-probabilities: (N, A) of the next decisions, or (T, A) of whole networks."""

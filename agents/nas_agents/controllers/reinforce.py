@@ -38,10 +38,6 @@ KEYWORDS = (
     "monitor_wrapper", "_init_setup_model",
 )  # fmt: skip
 """Stable-Baselines3's arguments that keep their meaning."""
-FIXED: dict[str, Any] = {
-    "n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0.0, "use_sde": False,
-    "sde_sample_freq": -1,
-}  # fmt: skip
 
 
 class Reinforce(OnPolicyAlgorithm):
@@ -51,15 +47,15 @@ class Reinforce(OnPolicyAlgorithm):
     of the environment if it has any, or all of them at once (`nas_gym.wrappers.WholeArchitecture`).
 
     Args:
-        policy: "LstmPolicy", "MlpPolicy", "IndependentLogits", or a class with the
-            ``evaluate_actions`` of sb3-contrib's maskable policies. A value head is not trained.
+        policy: One of `policy_aliases`, or a class with the ``evaluate_actions`` of sb3-contrib's
+            maskable policies. A value head is not trained.
         env: The environment, or the id of one.
         learning_rate: Adam's; NAS's by default.
         n_episodes: m, the architectures of an update; NAS's by default. With N environments, it is
             rounded up to a multiple of N.
         ent_coef: Weight of an architecture's entropy, the sum of its decisions', in its objective.
         baseline_decay, bias_correction, own_reward: See `MovingAverage`; NAS states none.
-        max_grad_norm: The norm that larger gradients are clipped to; None for no clipping.
+        max_grad_norm: Norm that larger gradients are clipped to; None for no clipping.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
 
@@ -93,24 +89,16 @@ class Reinforce(OnPolicyAlgorithm):
         self.n_episodes = n_episodes
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
-        super().__init__(
-            policy,  # type: ignore[arg-type]
-            env,  # type: ignore[arg-type]  # None where an agent is loaded without one
-            learning_rate,
-            ent_coef=ent_coef,
-            max_grad_norm=max_grad_norm,  # type: ignore[arg-type]
-            supported_action_spaces=(spaces.Discrete, spaces.MultiDiscrete),
-            **FIXED,
-            **keywords,
-        )
+        keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0, "use_sde": False}
+        keywords |= {"sde_sample_freq": -1, "ent_coef": ent_coef, "max_grad_norm": max_grad_norm}
+        actions = (spaces.Discrete, spaces.MultiDiscrete)
+        super().__init__(policy, env, learning_rate, supported_action_spaces=actions, **keywords)  # type: ignore[arg-type]
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
-        policy = self.policy_class(
-            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
-        )
-        self.policy = policy.to(self.device)
+        arguments: Any = (self.observation_space, self.action_space, self.lr_schedule)
+        self.policy = self.policy_class(*arguments, **self.policy_kwargs).to(self.device)
         self._steps: list[Step] = []
         self.rollout_buffer = None  # type: ignore[assignment]  # `_steps` takes its place
 
@@ -126,8 +114,8 @@ class Reinforce(OnPolicyAlgorithm):
     ) -> bool:
         """Act until ``n_episodes`` have ended; return False if the callback stops it."""
         self.policy.set_training_mode(False)
-        masked = self.use_masking and isinstance(self.action_space, spaces.Discrete)
-        masked = masked and is_masking_supported(env)
+        stepwise = isinstance(self.action_space, spaces.Discrete)
+        masked = self.use_masking and stepwise and is_masking_supported(env)
         self._steps.clear()
         num_ended = 0
 
@@ -184,20 +172,19 @@ class Reinforce(OnPolicyAlgorithm):
         self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/baseline", baseline)
-        self.logger.record("train/policy_loss", policy_loss.item())
-        self.logger.record("train/entropy_loss", entropy_loss.item())
         self.logger.record("train/entropy", entropy.mean().item())
-        self.logger.record("train/penalty_loss", penalty_loss.item())
+        losses = {"policy": policy_loss, "entropy": entropy_loss, "penalty": penalty_loss}
+        for name, loss in losses.items():
+            self.logger.record(f"train/{name}_loss", loss.item())
 
     def _evaluate_steps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the rollout's observations, actions, log-probabilities and entropies, (S * N,)."""
         observations = torch.cat([step.observations for step in self._steps])
         actions = torch.cat([step.actions for step in self._steps])
-        masks = [step.masks for step in self._steps if step.masks is not None]
-        _, log_probs, entropy = self.policy.evaluate_actions(
-            observations, actions, action_masks=np.concatenate(masks) if masks else None
-        )
-        return observations, actions, log_probs, entropy
+        parts = [step.masks for step in self._steps if step.masks is not None]
+        masks = np.concatenate(parts) if parts else None
+        evaluated = self.policy.evaluate_actions(observations, actions, action_masks=masks)
+        return observations, actions, *evaluated[1:]
 
     def penalty(
         self, observations: Tensor, actions: Tensor, log_probs: Tensor, ended: Tensor

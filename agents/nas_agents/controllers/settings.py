@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nas_gym import InvalidSettings
-from nas_gym.errors import choices_hint
-from nas_gym.settings import Above0, Count, Size, from_mapping, settings
+from nas_gym.settings import Above0, Count, Size, from_mapping, require_known, settings
 
 
 @settings
@@ -46,12 +44,7 @@ CONTROLLERS = {
     "enas": ControllerSettings(temperature=5.0, tanh_constant=2.5),
     "enas-macro-released": ControllerSettings(64, bias=False, tanh_constant=1.5),
     "enas-micro-released": ControllerSettings(
-        64,
-        bias=False,
-        tanh_constant=1.1,
-        op_tanh_reduce=2.5,
-        index_attention=True,
-        favoured_ops=2,
+        64, bias=False, tanh_constant=1.1, op_tanh_reduce=2.5, index_attention=True, favoured_ops=2
     ),
 }
 """The papers' sizes and initialisations: NAS section 4.1; NASNet appendix A.1, with its 2 x 5B
@@ -70,7 +63,5 @@ def controller_settings(given: str | Mapping[str, Any] | None) -> ControllerSett
     """
     if not isinstance(given, str):
         return from_mapping(ControllerSettings, "controller", given or {})
-    if given not in CONTROLLERS:
-        hint = choices_hint(given, CONTROLLERS)
-        raise InvalidSettings(f"controller: {given!r} is not known; {hint}")
+    require_known([given], CONTROLLERS, "controller: ")
     return CONTROLLERS[given]

@@ -41,39 +41,31 @@ def shared_weights(env: VecEnv) -> WeightSharing:
         InvalidSettings: they share none, or not with the other environments.
     """
     elsewhere = isinstance(env.unwrapped, SubprocVecEnv)  # which cannot send its evaluators
-    first, *others = [None] if elsewhere else _evaluators(env)
-    if not (elsewhere or isinstance(first, WeightSharing)):
+    known = not elsewhere and env.has_attr("memory")  # of nas_gym's environments
+    # Asked twice: an environment that sends copies sends another one each time
+    memories = [*env.get_attr("memory"), *env.get_attr("memory")] if known else [None]
+    shared, *others = [getattr(memory, "evaluator", None) for memory in memories]
+    if not (elsewhere or isinstance(shared, WeightSharing)):
         raise InvalidSettings(
             "evaluator: the children of this environment share no weights; make "
             f'{" or ".join(SHARING)} with evaluator="weight-sharing" '
             "(--set evaluator=weight-sharing)"
         )
-    if elsewhere or any(each is not first for each in (*others, *_evaluators(env))):
+    if elsewhere or any(other is not shared for other in others):
         raise InvalidSettings(
             f"evaluator: of these {env.num_envs} environments, each has an evaluator of its own or "
             "is in a process of its own, so that they share no weights; make them with "
             'nas_gym.sb3.make_vec_env(..., env_kwargs={"evaluator": "weight-sharing"})'
         )
-    assert isinstance(first, WeightSharing)
-    return first
-
-
-def _evaluators(env: VecEnv) -> list[Any]:
-    """Return the evaluator of each environment; None in environments that are not nas_gym's."""
-    memories = env.get_attr("memory") if env.has_attr("memory") else [None]
-    return [getattr(each, "evaluator", None) for each in memories]
+    return shared  # type: ignore[return-value]
 
 
 def best_by_shared_weights(
     memory: Memory, candidates: Sequence[Architecture]
 ) -> tuple[Architecture, Evaluation]:
-    """Return the best of some architectures by all validation images, and its evaluation.
+    """Return the best of one or more architectures by all validation images, and its evaluation.
 
-    They count as evaluations asked for.
-
-    Args:
-        memory: An environment's, whose children share their weights.
-        candidates: At least one.
+    They count as evaluations asked for of the memory, whose evaluator is `WeightSharing`.
     """
     shared = memory.evaluator
     assert isinstance(shared, WeightSharing)
@@ -129,9 +121,6 @@ class TrainSharedWeights(BaseCallback):
 
     Args:
         episodes: Number of the agent's episodes that follow an epoch of the weights.
-
-    Raises:
-        InvalidSettings: it is no integer from 1 on.
     """
 
     @validated
@@ -149,8 +138,8 @@ class TrainSharedWeights(BaseCallback):
         self._train_if_due()
 
     def _on_step(self) -> bool:
-        first_of_episode = self.num_timesteps // self.training_env.num_envs % self.decisions == 1
-        if first_of_episode:  # not every algorithm calls `_on_rollout_start`
+        # Not every algorithm calls `_on_rollout_start`
+        if self.num_timesteps // self.training_env.num_envs % self.decisions == 1:
             self._train_if_due()
         return not self.diverged
 
@@ -166,12 +155,11 @@ class TrainSharedWeights(BaseCallback):
 
 def random_state() -> dict[str, Any]:
     """Return the state of the generators that policies draw from."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     return {
         "python": random.getstate(),
         "numpy": np.random.get_state(),  # noqa: NPY002 (Stable-Baselines3's own generator)
         "torch": torch.random.get_rng_state(),
-        "cuda": cuda,
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
 
 

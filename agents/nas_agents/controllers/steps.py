@@ -3,10 +3,9 @@
 The assignment follows from the decisions' names and labels:
 
 - The kind of a decision is the last part of its name without its number: ``op`` for
-  ``normal/block_2/op_1`` and ``normal/block_3/op_2``, ``edge`` for ``edge 3<-1``. Decisions of one
-  kind share a softmax. A label stands for the same logit and the same embedding wherever it is a
-  choice of that kind; so a selection among the hidden states has as many logits as there are
-  states, whichever of them exist already.
+  ``normal/block_2/op_1``, ``edge`` for ``edge 3<-1``. Decisions of one kind share a softmax, in
+  which a label stands for the same logit and the same embedding; so a selection among the hidden
+  states has as many logits as there are states, whichever of them exist already.
 - A decision with the labels of a skip connection (`SKIPS`), named ``layer_I/.../..._J``, connects
   the output of layer J to layer I, or not. All of a layer's form one step of the LSTM, its anchor
   point, as in NAS (Zoph & Le 2017, section 3.3) and in ENAS (Pham et al. 2018, section 2.3): they
@@ -22,6 +21,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,31 +85,25 @@ def controller_steps(
             its own.
         index_attention: Score decisions among hidden states by attention over these.
     """
-    most = max(len(decision.choices) for decision in decisions)
-    step = np.zeros(len(decisions) + 1, dtype=np.int64)
-    token = np.zeros((len(decisions), most + 1), dtype=np.int64)
-    logit = np.zeros((len(decisions), most), dtype=np.int64)
-    valid = np.zeros((len(decisions), most), dtype=np.bool_)
-    anchor = np.full((len(decisions), most), -1, dtype=np.int64)
-    score_scale = np.ones((len(decisions), most), dtype=np.float32)
+    sizes = [len(decision.choices) for decision in decisions]
+    shape = (len(decisions), max(sizes))
+    token = np.zeros((shape[0], shape[1] + 1), dtype=np.int64)
+    logit = np.zeros(shape, dtype=np.int64)
+    anchor = np.full(shape, -1, dtype=np.int64)
+    score_scale = np.ones(shape, dtype=np.float32)
     labels: dict[tuple[str, str], int] = {}  # the logits: (kind, label)
     tokens: dict[tuple[str, str], int] = {}
     ends: dict[str, int] = {}  # the last step of each layer, and of each block
-    before = ""
+
+    step = _step_numbers(decisions)
     for number, decision in enumerate(decisions):
-        layer = decision.name.partition("/")[0]
-        source = _source(decision)
-        kind = kind_of(decision) if shared else decision.name
-        point = layer if source else ""  # the anchor point that the decision is made at, if any
-        step[number] = step[number - 1] + (number > 0 and not (point and point == before))
-        before = point
+        layer, source = decision.name.partition("/")[0], _source(decision)
         ends[layer] = ends[decision.name.rpartition("/")[0]] = int(step[number])
+        kind = kind_of(decision) if shared else decision.name
         selects = index_attention and set(decision.choices) >= set(INPUTS)
         if source:
             anchor[number, :2] = 2 + ends.get(source, 0)
             score_scale[number, :2] = np.array([-1.0, 1.0]) * SKIPS[decision.choices]
-        size = len(decision.choices)
-        valid[number, :size] = True
         for place, label in enumerate(decision.choices):
             token[number, place + 1] = tokens.setdefault((kind + source, label), len(tokens) + 1)
             if selects:
@@ -117,16 +111,19 @@ def controller_steps(
                 anchor[number, place] = 3 + ends[block] if block in ends else INPUTS.index(label)
             elif not source:
                 logit[number, place] = labels.setdefault((kind, label), len(labels))
-    step[-1] = step[-2] + 1
-    kinds: dict[str, list[str]] = {}
-    for kind, label in labels:
-        kinds.setdefault(kind, []).append(label)
+    valid = np.arange(shape[1]) < np.array(sizes)[:, None]
+    kinds = {kind: [label for other, label in labels if other == kind] for kind, _ in labels}
     return ControllerSteps(step, token, logit, valid, anchor, score_scale, len(tokens), kinds)
+
+
+def _step_numbers(decisions: Sequence[Decision]) -> NDArray[np.int64]:
+    """Return `ControllerSteps.step`: the skip connections of a layer share one."""
+    points = [_source(each) and each.name.partition("/")[0] for each in decisions]
+    advances = [not point or point != before for before, point in pairwise(points)]
+    return np.cumsum([0, *advances, 1])
 
 
 def _source(decision: Decision) -> str:
     """Return the layer a skip connection starts at, ``layer_J``; "" for any other decision."""
     match = _SKIP.match(decision.name)
-    if match is None or decision.choices not in SKIPS:
-        return ""
-    return match["word"] + match["source"]
+    return match["word"] + match["source"] if match and decision.choices in SKIPS else ""

@@ -18,16 +18,15 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.strategies.base import Strategy
-from nas_gym import InvalidSettings
+from nas_gym.errors import require
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
 
 class BestArchitecture(BasePolicy):
-    """Designs one architecture: the best found, or before any reward that of the first choices.
+    """Designs the best architecture found; before any reward, that of the first choices.
 
-    It reads the next decision off the observation, so it acts in environments whose observations
-    are `NASEnv`'s, or their one-hot code.
+    It reads the next decision off observations, which are `NASEnv`'s or their one-hot code.
     """
 
     best: torch.Tensor
@@ -73,8 +72,7 @@ class StrategyAgent(BaseAlgorithm):
         arguments: The strategy's arguments except the search space, which is the environments',
             and the seed.
         seed: Seed of the strategy.
-        verbose: As in Stable-Baselines3.
-        tensorboard_log: As in Stable-Baselines3.
+        verbose, tensorboard_log: As in Stable-Baselines3.
         device: Has no effect.
         policy: The policy of `predict`.
 
@@ -116,40 +114,31 @@ class StrategyAgent(BaseAlgorithm):
         """The number of decisions made of each proposal."""
         if _init_setup_model:
             assert strategy is not None
+            assert self.env is not None
             self.set_random_seed(seed)
-            self.strategy = strategy(self._search_space(), self.seed, **(arguments or {}))
+            ours = self.env.has_attr("search_space")
+            require(ours, f"env: {self.env} is no environment of nas_gym")
+            search_space = self.env.get_attr("search_space")[0]
+            self.strategy = strategy(search_space, self.seed, **(arguments or {}))
             self._setup_model()
-
-    def _search_space(self) -> Any:
-        assert self.env is not None
-        try:
-            return self.env.get_attr("search_space")[0]
-        except AttributeError as error:
-            raise InvalidSettings(f"env: {self.env} is no environment of nas_gym") from error
 
     def _setup_model(self) -> None:
         self._setup_lr_schedule()
-        self.policy = self.policy_class(  # type: ignore[assignment]
-            self.observation_space,
-            self.action_space,
-            self.lr_schedule,
-            num_choices=self.strategy.search_space.num_choices,
-        ).to(self.device)
+        num_choices = self.strategy.search_space.num_choices
+        arguments: Any = (self.observation_space, self.action_space, self.lr_schedule, num_choices)
+        self.policy = self.policy_class(*arguments).to(self.device)  # type: ignore[assignment]
 
-    def learn(
+    def learn(  # type: ignore[override]
         self,
         total_timesteps: int,
         callback: MaybeCallback = None,
         log_interval: int = 10,
-        tb_log_name: str = "StrategyAgent",
-        reset_num_timesteps: bool = True,
-        progress_bar: bool = False,
+        **keywords: Any,
     ) -> StrategyAgent:
         """Play ``total_timesteps`` decisions; ``log_interval`` is in episodes."""
-        starts = reset_num_timesteps or self._last_obs is None
-        total_timesteps, callbacks = self._setup_learn(
-            total_timesteps, callback, reset_num_timesteps, tb_log_name, progress_bar
-        )
+        starts = keywords.get("reset_num_timesteps", True) or self._last_obs is None
+        keywords = {"tb_log_name": "StrategyAgent", **keywords}
+        total_timesteps, callbacks = self._setup_learn(total_timesteps, callback, **keywords)
         assert self.env is not None
         if starts:
             # Proposals of interrupted episodes are played again from their first decision.
@@ -178,10 +167,7 @@ class StrategyAgent(BaseAlgorithm):
 
     def _actions(self) -> NDArray[np.int64]:
         """Return the proposals' next actions: (N,), or (N, T) if one action decides all."""
-        playing = [
-            self.strategy.propose() if proposal is None else proposal
-            for proposal in self._proposals
-        ]
+        playing = [self.strategy.propose() if each is None else each for each in self._proposals]
         self._proposals = [*playing]
         if isinstance(self.action_space, spaces.MultiDiscrete):
             return np.stack(playing)

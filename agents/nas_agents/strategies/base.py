@@ -19,17 +19,15 @@ much."""
 class Strategy(ABC):
     """Proposes whole architectures, and observes their rewards in any order.
 
-    Random search, evolution and similar algorithms need no lock-step: several proposals can be
-    under way at a time, and each is answered when its child is trained, or never. All random
-    numbers are drawn from ``self.rng``, so proposals follow from the seed and the order of calls.
-    Sequences of choices are not modified once they were passed in either direction. Proposals
-    cover the whole search space; where the environment allows only a part of it at first (NAS's
-    depth schedule), the reward belongs to the architecture that it makes of the proposal, as with
-    any agent.
+    Several proposals can be under way at a time, and each is answered when its child is trained,
+    or never. All random numbers are drawn from ``self.rng``, so proposals follow from the seed and
+    the order of calls. Sequences of choices are not modified once they were passed in either
+    direction. Proposals cover the whole search space; where the environment allows only a part of
+    it at first (NAS's depth schedule), the reward belongs to the architecture that it makes of the
+    proposal, as with any agent.
 
-    A subclass implements `propose` and `observe`; further constructor arguments are set with
-    ``nas-gym search --agent-set``. `nas_agents.strategies.as_agent.StrategyAgent` turns a strategy
-    into a Stable-Baselines3 algorithm.
+    A subclass implements `propose` and `observe`; its documentation lists its further constructor
+    arguments, which ``nas-gym search --agent-set`` sets.
 
     Args:
         search_space: Search space of the proposals.
@@ -77,11 +75,9 @@ class Strategy(ABC):
 
     def is_new(self, choices: Choices) -> bool:
         """Return True at the first call with this network (`Architecture.key`), then False."""
-        key = self.search_space.decode(choices).key
-        if key in self._keys:
-            return False
-        self._keys.add(key)
-        return True
+        num_keys = len(self._keys)
+        self._keys.add(self.search_space.decode(choices).key)
+        return len(self._keys) > num_keys
 
     def first_new(self, candidates: Iterable[Choices]) -> Choices:
         """Return the first candidate whose network `is_new`, or else the last candidate."""
@@ -130,17 +126,13 @@ class Strategy(ABC):
         """
         changed = choices.copy()
         changed[step] = choice
-        if self.search_space.conditional:
-            for later in range(step + 1, len(choices)):
-                valid = np.flatnonzero(self.search_space.valid_choices(changed[:later])).tolist()
-                if changed[later] not in valid or (
-                    len(valid) > 1 and self._did_not_exist(choices, later)
-                ):
-                    changed[later] = valid[self.below(len(valid))]
+        if not self.search_space.conditional:
+            return changed
+        valid_choices = self.search_space.valid_choices
+        for later in range(step + 1, len(choices)):
+            valid = np.flatnonzero(valid_choices(changed[:later])).tolist()
+            may_begin = len(valid) > 1 and self.search_space.decisions[later].when
+            begins = may_begin and valid_choices(choices[:later]).sum() == 1
+            if begins or changed[later] not in valid:
+                changed[later] = valid[self.below(len(valid))]
         return changed
-
-    def _did_not_exist(self, choices: Choices, step: int) -> bool:
-        """Return True if a conditional decision was without effect after the choices before it."""
-        if not self.search_space.decisions[step].when:
-            return False
-        return int(self.search_space.valid_choices(choices[:step]).sum()) == 1

@@ -21,21 +21,17 @@ class Grid(Strategy):
     for the same sequence, the first counts. After the last sequence, the walk starts again.
 
     Args:
-        search_space: Search space of the proposals.
         seed: Has no effect: nothing is drawn.
         stride: Distance between two numbers of the walk; 1 walks in order. By default about the
             golden ratio times their count, so that a walk cut short is spread evenly too.
 
     Raises:
-        InvalidSettings: an argument is not valid, or the stride would leave sequences out.
+        InvalidSettings: the stride would leave sequences out.
     """
 
     @validated
     def __init__(
-        self,
-        search_space: SearchSpace,
-        seed: Seed | None = None,
-        stride: Positive | None = None,
+        self, search_space: SearchSpace, seed: Seed | None = None, stride: Positive | None = None
     ) -> None:
         super().__init__(search_space, seed)
         self.numbers = math.prod(search_space.num_valid)
@@ -61,16 +57,14 @@ class Grid(Strategy):
             number = self._next
             self._next = (number + self.stride) % self.numbers
             choices = self._sequence(number)
-            if not self.search_space.conditional or not number:
-                return choices
-            if not np.array_equal(choices, self._sequence(number - 1)):
+            unique = not self.search_space.conditional or not number
+            if unique or not np.array_equal(choices, self._sequence(number - 1)):
                 return choices
 
     def observe(self, choices: Choices, reward: float) -> None:
         """Ignore the reward."""
 
     def _sequence(self, number: int) -> Choices:
-        """Return the sequence of choices that a number stands for."""
         choices = np.zeros(len(self.search_space.decisions), dtype=np.int64)
         for step in range(len(choices)):
             valid = np.flatnonzero(self.search_space.valid_choices(choices[:step]))

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Positive, Seed, validated
 
-NOWHERE = float("-inf")
 PATIENCE = 100
 """Number of draws without a new network after which a climb starts at one proposed before."""
 
 
 @dataclass
 class _Climb:
-    """One hill climb."""
-
     queue: list[Choices]
     """Proposals left in this round: first the random starts, later neighbours."""
-    reward: float = NOWHERE
+    reward: float = -np.inf
     """Reward of the place where the climb stands."""
     under_way: int = 0
-    best_reward: float = NOWHERE
+    best_reward: float = -np.inf
     best_choices: Choices | None = None
 
 
@@ -36,15 +35,10 @@ class LocalSearch(Strategy):
     rewards count as well.
 
     Args:
-        search_space: Search space of the proposals.
-        seed: Seed of the draws.
         initial: Number of random architectures of which the best is the start; 10 in the authors'
             released code, 1 in the paper's algorithm.
         first: If True, move to the first better neighbour, as in the released code; otherwise
             evaluate all and move to the best, as in the paper's algorithm.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated
@@ -66,7 +60,7 @@ class LocalSearch(Strategy):
         while True:
             climb = self._next_climb()
             choices = climb.queue.pop()
-            if climb.reward == NOWHERE or self.is_new(choices):
+            if climb.reward == -np.inf or self.is_new(choices):
                 self._waiting.setdefault(choices.tobytes(), []).append(climb)
                 climb.under_way += 1
                 return choices
@@ -77,11 +71,11 @@ class LocalSearch(Strategy):
         for climb in self._climbs:
             if climb.queue:
                 return climb
-        self._climbs.append(_Climb([self._start() for _ in range(self.initial)]))
+        starts = [
+            self.first_new(self.sample() for _ in range(PATIENCE)) for _ in range(self.initial)
+        ]
+        self._climbs.append(_Climb(starts))
         return self._climbs[-1]
-
-    def _start(self) -> Choices:
-        return self.first_new(self.sample() for _ in range(PATIENCE))
 
     def observe(self, choices: Choices, reward: float) -> None:
         climbs = self._waiting.get(choices.tobytes())
@@ -90,14 +84,13 @@ class LocalSearch(Strategy):
         climb = climbs.pop(0)
         climb.under_way -= 1
         if climb.best_choices is None or reward > climb.best_reward:
-            climb.best_reward = reward
-            climb.best_choices = choices
+            climb.best_reward, climb.best_choices = reward, choices
         self._end_round(climb)
 
     def _end_round(self, climb: _Climb) -> None:
         """Move the climb, or end it, if its round is over."""
         better = climb.best_reward > climb.reward
-        stop_early = self.first and better and climb.reward > NOWHERE
+        stop_early = self.first and better and climb.reward > -np.inf
         if not stop_early and (climb.queue or climb.under_way):
             return
 

@@ -45,8 +45,6 @@ class ModelBased(Strategy):
     explore.
 
     Args:
-        search_space: Search space of the proposals.
-        seed: Seed of all draws.
         warm_up: Number of random architectures proposed first, from 2 on.
         width: Share of the decisions in which two architectures differ whose rewards have a
             correlation of 1 / e in the model.
@@ -60,9 +58,6 @@ class ModelBased(Strategy):
         draws: Number of architectures drawn from the policy in search of a new one, before they
             are changed at random.
         memory: Number of evaluations, the latest, that the model is fitted to, from 2 on.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated
@@ -103,19 +98,15 @@ class ModelBased(Strategy):
 
     def _trained_policy(self) -> SoftmaxTable:
         """Return a policy that learned in a model of the evaluations so far."""
-        model = self._model()
+        choices, rewards = zip(*self._observed, strict=True)
+        width = self.width * len(self.search_space.decisions)
+        model = GaussianProcess(np.stack(choices), normal_scores(rewards), width, self.noise)
         deviations = self.optimism * abs(self.rng.standard_normal())
         policy = SoftmaxTable(self.search_space, self.rng, self.learning_rate)
         for _ in range(self.updates):
-            choices, probabilities = policy.draw(self.batch_size)
-            rewards = model.optimistic(choices, deviations)
-            policy.update(choices, probabilities, rewards, self.entropy)
+            drawn, probabilities = policy.draw(self.batch_size)
+            policy.update(drawn, probabilities, model.optimistic(drawn, deviations), self.entropy)
         return policy
-
-    def _model(self) -> GaussianProcess:
-        choices, rewards = zip(*self._observed, strict=True)
-        width = self.width * len(self.search_space.decisions)
-        return GaussianProcess(np.stack(choices), normal_scores(rewards), width, self.noise)
 
     def _candidates(self, policy: SoftmaxTable) -> Iterator[Choices]:
         """Draw sequences from the policy; then yield them with one random change, two, and more."""

@@ -22,13 +22,8 @@ class RandomSearch(Strategy):
     """Draws every architecture at random, as `SearchSpace.sample` does.
 
     Args:
-        search_space: Search space of the proposals.
-        seed: Seed of the draws.
         repeats: If False, an architecture whose `Architecture.key` was proposed before is proposed
             again only when there is no other.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated

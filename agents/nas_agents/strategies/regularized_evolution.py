@@ -19,14 +19,9 @@ class RegularizedEvolution(Strategy):
     same time join the population in the order in which they end.
 
     Args:
-        search_space: Search space of the proposals.
-        seed: Seed of the draws.
         population: P, size of the population; AmoebaNet's is 100, NAS-Bench-201's 10.
         sample: S, individuals drawn to find a parent; AmoebaNet's is 25, NAS-Bench-201's 3.
         identity: Probability of the mutation that changes nothing; AmoebaNet's is 0.05.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated

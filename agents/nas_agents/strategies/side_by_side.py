@@ -22,12 +22,9 @@ from nas_gym.errors import require
 class Round:
     """Result of one architecture of each of N searches."""
 
-    choices: NDArray[np.int64]
-    """(N, T)."""
-    rewards: NDArray[np.float64]
-    """(N,)."""
-    accuracy: NDArray[np.float64]
-    """(N,) validation accuracy, in [0, 1]."""
+    choices: NDArray[np.int64]  # (N, T)
+    rewards: NDArray[np.float64]  # (N,)
+    accuracy: NDArray[np.float64]  # (N,) validation accuracy, in [0, 1]
     seconds: NDArray[np.float64]
     """(N,) duration of the evaluation when it was made, also where it was answered from memory:
     all N searches share the environment's memory."""
@@ -43,10 +40,8 @@ def side_by_side(strategies: Sequence[Strategy], env: NASVectorEnv) -> Iterator[
     Raises:
         InvalidSettings: the number of episodes is not N, or the mode is another.
     """
-    require(
-        env.num_envs == len(strategies),
-        f"env: expected an episode for each of {len(strategies)} searches, got {env.num_envs}",
-    )
+    wrong = f"env: expected an episode for each of {len(strategies)} searches, got {env.num_envs}"
+    require(env.num_envs == len(strategies), wrong)
     mode = env.metadata["autoreset_mode"]
     require(mode is AutoresetMode.NEXT_STEP, f"env: expected the mode 'NextStep', got {mode}")
     while True:

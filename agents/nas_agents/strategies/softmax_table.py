@@ -23,13 +23,7 @@ def equal_logits(num_choices: Sequence[int]) -> Floats:
 
 
 class SoftmaxTable:
-    """A policy in which a decision depends on earlier choices by its mask alone.
-
-    Args:
-        search_space: Search space of the sequences.
-        rng: Generator of the draws.
-        learning_rate: Adam's.
-    """
+    """A policy in which a decision depends on earlier choices by its mask alone; learns by Adam."""
 
     def __init__(
         self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float

@@ -27,14 +27,9 @@ class TPE(Strategy):
     different one for every set of valid choices: each set has its own distribution.
 
     Args:
-        search_space: Search space of the proposals.
-        seed: Seed of Optuna's sampler.
         startup: Number of random architectures proposed first.
         candidates: Number of candidates for a proposal, drawn from the density of good ones.
         multivariate: Use one density of all decisions together instead of one for each.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated
@@ -65,11 +60,9 @@ class TPE(Strategy):
         choices = np.zeros(len(self.search_space.decisions), dtype=np.int64)
         for step, decision in enumerate(self.search_space.decisions):
             valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()
-            if len(valid) == 1:
-                choices[step] = valid[0]
-            else:
-                name = f"{decision.name} of {valid}"
-                choices[step] = trial.suggest_categorical(name, valid)
+            choices[step] = valid[0]
+            if len(valid) > 1:
+                choices[step] = trial.suggest_categorical(f"{decision.name} of {valid}", valid)
         self._trials.setdefault(choices.tobytes(), []).append(trial.number)
         return choices
 

@@ -77,7 +77,8 @@ def test_the_gradient_is_reinforces(search_space: SearchSpace) -> None:
     chosen = log_p.gather(2, torch.from_numpy(choices)[..., None])[..., 0].sum(1)
     entropy = -(log_p.exp() * log_p).sum((1, 2))
     (advantages * chosen + 0.1 * entropy).mean().backward()
-    np.testing.assert_allclose(gradient, logits.grad, atol=1e-12)
+    assert logits.grad is not None
+    np.testing.assert_allclose(gradient, logits.grad.numpy(), atol=1e-12)
 
 
 def test_updates_are_adams() -> None:
