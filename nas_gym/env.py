@@ -17,6 +17,7 @@ from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory, memory_of
+from nas_gym.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
@@ -246,11 +247,18 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
         InvalidSettings: an option is not known, or the choices are too many or no integers.
         InvalidArchitecture: a choice is not valid after those before it.
     """
+    if not isinstance(options, Mapping):
+        raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
     require_known(options, ("choices",), "options: ")
     given, most = options.get("choices", ()), len(stage.decisions) - 1
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError:  # a ragged list
+        array = np.asarray(None)
     if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
-        raise InvalidSettings(f"options: choices: expected up to {most} integers, got {given!r}")
+        raise InvalidSettings(
+            f"options: choices: expected up to {most} integers, got {short(given)}"
+        )
     prefix = array.astype(np.int64)
     for step, choice in enumerate(prefix.tolist()):
         valid = np.flatnonzero(stage.rules(prefix, step).mask)

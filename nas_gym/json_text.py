@@ -58,13 +58,13 @@ def read_text_file(
     """
     where = short_name(path)
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(os.fspath(path))  # a number would be taken for an open file
+        if not stat.S_ISREG(status.st_mode):
             raise error(f"{where}: cannot be read: it is not a regular file")
-        with open(path, "rb") as file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
+        if status.st_size > limit:
             raise error(f"{where}: cannot be read: it has more than {limit:,} bytes")
-        return content.decode("utf-8")
+        with open(path, "rb") as file:
+            return file.read(status.st_size).decode("utf-8")
     except NASGymError:
         raise
     except (OSError, ValueError, TypeError) as problem:

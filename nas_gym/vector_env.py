@@ -20,6 +20,7 @@ from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory, memory_of
 from nas_gym.family import resolve
+from nas_gym.json_text import short
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
@@ -364,7 +365,7 @@ def check_num_envs(name: str, num_envs: object) -> None:
     """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
     require(
         type(num_envs) is int and 1 <= num_envs <= MOST_ENVS,
-        f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {num_envs!r}",
+        f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}",
     )
 
 

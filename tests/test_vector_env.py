@@ -22,7 +22,7 @@ from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory
 from nas_gym.wrappers import BudgetLimit, ContinuousAction
-from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator
+from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator, nested
 from tests.test_env import CHEAP, IDS
 
 SEARCH_SPACES = {
@@ -303,6 +303,7 @@ def test_rendering_shows_every_episode() -> None:
         ({"num_envs": True}, "num_envs: .* got True"),
         ({"num_envs": "3"}, "num_envs: .* got '3'"),
         ({"num_envs": 2.0}, r"num_envs: .* got 2\.0"),
+        ({"num_envs": nested(3_000)}, r"num_envs: .* got \[\["),
         ({"limits": {"ask": 3}}, "limits: 'ask' is not known; did you mean 'asked'"),
         ({"limits": {}}, "limits: give at least one of asked, made, seconds"),
         ({"reward": "acc"}, "reward: 'acc' is not known"),

@@ -44,7 +44,7 @@ from sqlalchemy.exc import (
 )
 
 from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
-from nas_gym.json_text import short_name
+from nas_gym.json_text import short, short_name
 
 _Result = TypeVar("_Result")
 
@@ -129,6 +129,8 @@ class Database:
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
+                if not create:
+                    self._version(connection, create)  # what holds no store stays as it is
                 if self.is_sqlite:
                     self._write_ahead(connection)
                 self._bring_up_to_date(connection, create)
@@ -328,7 +330,7 @@ def parse_url(url: str | Path) -> URL:
     """
     require(
         isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
-        f"store: expected a file or an URL, got {url!r}",
+        f"store: expected a file or an URL, got {short(url)}",
     )
     if isinstance(url, Path) or "://" not in url:
         require(str(url) != IN_MEMORY, NO_FILE)

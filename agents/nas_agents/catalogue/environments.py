@@ -36,7 +36,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
             does not design networks.
     """
     known = [each for family in registered_families() for each in family.environments]
-    if env_id not in gym.registry and ":" not in env_id:
+    if env_id not in gym.registry and env_id.count(":") != 1:
         raise InvalidSettings(
             f"environment: {env_id!r} is not known; {choices_hint(env_id, known)}"
         )
