@@ -21,6 +21,7 @@ from nas_gym.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
+from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
 
 Observation = NDArray[np.integer[Any]]
@@ -232,7 +233,7 @@ def checked_action(action: Any) -> int:
     except TypeError:
         number = 2**63
     if not -(2**63) <= number < 2**63:
-        raise gym.error.InvalidAction(f"action: expected an integer, got {action!r}")
+        raise gym.error.InvalidAction(f"action: expected an integer, got {short(action)}")
     return number
 
 
@@ -251,10 +252,7 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
         raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
     require_known(options, ("choices",), "options: ")
     given, most = options.get("choices", ()), len(stage.decisions) - 1
-    try:
-        array = np.asarray(given)
-    except ValueError:  # a ragged list
-        array = np.asarray(None)
+    array = as_array(given)
     if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
         raise InvalidSettings(
             f"options: choices: expected up to {most} integers, got {short(given)}"

@@ -102,7 +102,7 @@ def read_json_text(
 
 def short_name(path: object) -> str:
     """Return a path as messages write it, without the middle of a very long one."""
-    name = str(path)
+    name = str(path) if isinstance(path, (str, Path)) else short(path)
     if len(name) <= _LONGEST_NAME:
         return name
     return f"{name[: _LONGEST_NAME // 2]}...{name[-_LONGEST_NAME // 2 :]}"

@@ -24,6 +24,7 @@ from nas_gym.json_text import short
 from nas_gym.rendering import draw, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
+from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import from_mapping
 
 Observations = NDArray[np.integer[Any]]
@@ -189,6 +190,8 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             gymnasium.error.Error: ``reset_mask`` asks for some of the N only.
             InvalidSettings, InvalidArchitecture: as in `NASEnv.reset`.
         """
+        if not isinstance(options, Mapping | None):
+            raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
         options = dict(options or {})
         if not np.all(options.pop("reset_mask", self._all)):
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
@@ -202,9 +205,11 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def _prefixes(self, options: Info) -> NDArray[np.int64]:
         """Return the choices with which the episodes start, (N, T')."""
         given = options.get("choices", ())
-        one = np.ndim(given) < 2
+        one = as_array(given).ndim < 2
         if not one and len(given) != self.num_envs:
-            raise InvalidSettings(f"options: choices: expected {self.num_envs} rows, got {given!r}")
+            raise InvalidSettings(
+                f"options: choices: expected {self.num_envs} rows, got {short(given)}"
+            )
         stage = self.search_space.stage(self.budget.asked)
         each = [given] if one else given
         rows = [checked_prefix(stage, {**options, "choices": row}) for row in each]
@@ -350,10 +355,7 @@ def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
     Raises:
         gymnasium.error.InvalidAction: they are none.
     """
-    try:
-        array = np.asarray(actions)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
+    array = as_array(actions)
     if array.shape != shape or array.dtype.kind not in "iub":
         raise gym.error.InvalidAction(
             f"expected integers of shape {shape}, got shape {array.shape} of {array.dtype}"

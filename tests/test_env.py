@@ -567,7 +567,8 @@ def test_ppo_takes_sizes_that_sum_to_128() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["2", 1.9, None, np.array([1]), np.array([[1]]), np.array(1.0), 10**30, [1]]
+    "action",
+    ["2", 1.9, None, np.array([1]), np.array([[1]]), np.array(1.0), 10**30, [1], nested(3_000)],
 )
 def test_an_action_that_is_no_integer_is_refused(action: Any) -> None:
     env = stub_env()
