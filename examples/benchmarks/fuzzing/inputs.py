@@ -253,6 +253,7 @@ CALLS = [
     "env = gym.make('{bench}'); env.reset(seed=0); env.step({v})",
     "env = gym.make('{bench}'); env.reset(options={v})",
     "env = gym.make('{bench}'); env.reset(options=dict(choices={v}))",
+    "gym.make_vec('{bench}', num_envs=2).reset(options={v})",
     "gym.make_vec('{bench}', num_envs=2).reset(options=dict(choices={v}))",
     "env = wrappers.WholeArchitecture(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.ContinuousAction(gym.make('{bench}')); env.reset(); env.step({v})",
