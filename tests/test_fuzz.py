@@ -35,7 +35,7 @@ def test_malformed_inputs_end_in_one_line(samples: Samples, tmp_path: Path) -> N
     ("code", "wrong"),
     [
         ("1 / 0", "ZeroDivisionError"),
-        ("import os; os.abort()", "killed by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL"),
         ("bytes(10**12)", "MemoryError"),
         ("import signal; signal.pause()", "hangs"),
         ("raise NASGymError('one line')", ""),

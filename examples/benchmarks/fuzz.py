@@ -87,12 +87,12 @@ class Outcome:
 # Samples -----------------------------------------------------------------------------------------
 
 
-TINY = {"blocks": 1, "filters": 2, "epochs": 2, "early_stopping": {}}
+SMALL = {"filters": 2, "split": [64, 32, 32]}
 SEARCHES: list[tuple[str, str, dict[str, Any]]] = [
     ("random", "nas_gym/DigitsBench-v0", {}),
-    ("random", "nas_gym/NASNet-v0", TINY),
+    ("random", "nas_gym/NASNet-v0", {**SMALL, "blocks": 1, "epochs": 2, "early_stopping": {}}),
     ("ppo", "nas_gym/DigitsBench-v0", {}),
-    ("enas", "nas_gym/ENASMicro-v0", {"cells": 1, "filters": 2}),
+    ("enas", "nas_gym/ENASMicro-v0", {**SMALL, "cells": 1}),
 ]
 """Agents, environments and their arguments; the first trains nothing."""
 
