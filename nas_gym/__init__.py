@@ -23,17 +23,17 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.architecture import Architecture as Architecture
     from nas_gym.architecture import InvalidArchitecture as InvalidArchitecture
     from nas_gym.architecture import published as published
-    from nas_gym.data.dataset import Dataset as Dataset
-    from nas_gym.data.dataset import InvalidDataset as InvalidDataset
-    from nas_gym.data.loading import load_dataset as load_dataset
+    from nas_gym.data import Dataset as Dataset
+    from nas_gym.data import InvalidDataset as InvalidDataset
+    from nas_gym.data import load_dataset as load_dataset
     from nas_gym.env import NASEnv as NASEnv
     from nas_gym.errors import InvalidSettings as InvalidSettings
     from nas_gym.errors import NASGymError as NASGymError
-    from nas_gym.evaluation.budget import Budget as Budget
-    from nas_gym.evaluation.evaluation import Evaluation as Evaluation
-    from nas_gym.evaluation.evaluator import Evaluator as Evaluator
-    from nas_gym.evaluation.evaluator import RecordedEvaluator as RecordedEvaluator
-    from nas_gym.evaluation.memory import Memory as Memory
+    from nas_gym.evaluation import Budget as Budget
+    from nas_gym.evaluation import Evaluation as Evaluation
+    from nas_gym.evaluation import Evaluator as Evaluator
+    from nas_gym.evaluation import Memory as Memory
+    from nas_gym.evaluation import RecordedEvaluator as RecordedEvaluator
     from nas_gym.families.enas.macro_search_space import (
         ENASMacroSearchSpace as ENASMacroSearchSpace,
     )
@@ -49,17 +49,17 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
-    from nas_gym.search_spaces.base import SearchSpace as SearchSpace
-    from nas_gym.search_spaces.conditions import Decision as Decision
-    from nas_gym.search_spaces.custom import CustomArchitecture as CustomArchitecture
-    from nas_gym.search_spaces.custom import CustomSearchSpace as CustomSearchSpace
-    from nas_gym.store.store import Store as Store
-    from nas_gym.tables.table import Table as Table
+    from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
+    from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
+    from nas_gym.search_spaces import Decision as Decision
+    from nas_gym.search_spaces import SearchSpace as SearchSpace
+    from nas_gym.store import Store as Store
+    from nas_gym.tables import Table as Table
     from nas_gym.training.settings import TrainingSettings as TrainingSettings
     from nas_gym.training.trainer import Trainer as Trainer
     from nas_gym.vector_env import NASVectorEnv as NASVectorEnv
-    from nas_gym.workers.local import LocalWorkers as LocalWorkers
-    from nas_gym.workers.on_ray import RayWorkers as RayWorkers
+    from nas_gym.workers import LocalWorkers as LocalWorkers
+    from nas_gym.workers import RayWorkers as RayWorkers
 
 __version__ = "0.1.0"
 
@@ -67,35 +67,25 @@ _MODULES = ("envs", "rewards", "sb3", "wrappers")
 """The modules that are public by themselves."""
 _LAZY = {
     "architecture": ("Architecture", "InvalidArchitecture", "published"),
-    "data.dataset": ("Dataset", "InvalidDataset"),
-    "data.loading": ("load_dataset",),
+    "data": ("Dataset", "InvalidDataset", "load_dataset"),
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
-    "evaluation.budget": ("Budget",),
-    "evaluation.evaluation": ("Evaluation",),
-    "evaluation.evaluator": ("Evaluator", "RecordedEvaluator"),
-    "evaluation.memory": ("Memory",),
-    "families.enas.macro_search_space": ("ENASMacroSearchSpace",),
-    "families.enas.micro_search_space": ("ENASMicroSearchSpace",),
-    "families.mnasnet.search_space": ("MnasNetSearchSpace",),
-    "families.nas.search_space": ("NASSearchSpace",),
-    "families.nasbench101.search_space": ("NASBench101SearchSpace",),
-    "families.nasbench201.search_space": ("NASBench201SearchSpace",),
-    "families.nasnet.search_space": ("NASNetSearchSpace",),
-    "search_spaces.base": ("SearchSpace",),
-    "search_spaces.conditions": ("Decision",),
-    "search_spaces.custom": ("CustomArchitecture", "CustomSearchSpace"),
-    "store.store": ("Store",),
-    "tables.table": ("Table",),
+    "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
+    "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
+    "store": ("Store",),
+    "tables": ("Table",),
     "training.settings": ("TrainingSettings",),
     "training.trainer": ("Trainer",),
     "vector_env": ("NASVectorEnv",),
-    "workers.local": ("LocalWorkers",),
-    "workers.on_ray": ("RayWorkers",),
+    "workers": ("LocalWorkers", "RayWorkers"),
 }
-"""The public names of each module of the package, which are imported when they are first used."""
+"""Public names, imported when they are first used; the families' search spaces are added below."""
 
-_MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
+register_built_in()
+_MODULE_OF = {name: f"{__name__}.{module}" for module, names in _LAZY.items() for name in names}
+for _family in registered_families():
+    _module, _, _name = _family.search_space.partition(":")
+    _MODULE_OF[_name] = _module
 __all__ = ["Family", "register", "register_family", "registered_families", *_MODULES, *_MODULE_OF]  # noqa: PLE0604
 
 
@@ -104,11 +94,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-register_built_in()

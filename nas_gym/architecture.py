@@ -1,8 +1,7 @@
 """A child network's design as a value: frozen, hashable, JSON in and JSON out. No torch here.
 
-A family of architectures (cells, chains, ...) subclasses `Architecture` beside its search space,
-names its ``kind``, and converts its body to and from plain JSON data; everything else, the version,
-the key, the dispatch on ``kind``, is here.
+A family of architectures subclasses `Architecture` beside its search space, names its ``kind``,
+and converts its body to and from plain JSON data; all else (version, key, dispatch) is here.
 """
 
 from __future__ import annotations
@@ -58,11 +57,10 @@ class Architecture(ABC):
 
     def __init_subclass__(cls, *, kind: str, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        other = Architecture._kinds.get(kind, cls)
-        if full_name(other) != full_name(cls):  # equal where a notebook's cell runs again
+        theirs, ours = full_name(Architecture._kinds.get(kind, cls)), full_name(cls)
+        if theirs != ours:  # equal where a notebook's cell runs again
             raise InvalidSettings(
-                f"kind: {kind!r} belongs to {full_name(other)}; give {full_name(cls)} a kind of "
-                "its own"
+                f"kind: {kind!r} belongs to {theirs}; give {ours} a kind of its own"
             )
         cls.kind = kind
         Architecture._kinds[kind] = cls
@@ -109,24 +107,20 @@ class Architecture(ABC):
         Raises:
             InvalidArchitecture: ``data`` is not an architecture; the message says where.
         """
-        fields = expect_mapping(data, "architecture")
-        version = fields.get("version")
+        body = dict(expect_mapping(data, "architecture"))
+        version, kind = body.pop("version", None), body.pop("kind", None)
         if type(version) is not int or version < 1:
             raise InvalidArchitecture(f"version: expected {VERSION}, got {short(version)}")
         if version > VERSION:
             raise InvalidArchitecture(
                 f"version: {version} is newer than this nas_gym reads ({VERSION}); upgrade nas_gym"
             )
-        kind = fields.get("kind")
-        family = family_of_kind(kind) if isinstance(kind, str) else None
-        if family is not None:
+        if isinstance(kind, str) and (family := family_of_kind(kind)) is not None:
             family.part("architecture")  # its import makes the kind known
         if not isinstance(kind, str) or kind not in Architecture._kinds:
             known = {*Architecture._kinds, *(family.kind for family in registered_families())}
-            raise UnknownKind(
-                f"kind: {short(kind)} is not known; {choices_hint(kind, sorted(known))}"
-            )
-        body = {name: fields[name] for name in fields if name not in ("version", "kind")}
+            hint = choices_hint(kind, sorted(known))
+            raise UnknownKind(f"kind: {short(kind)} is not known; {hint}")
         return Architecture._kinds[kind].from_body(body)
 
     @staticmethod
@@ -201,13 +195,10 @@ def expect_fields(data: object, names: Sequence[str], where: str) -> Mapping[str
     fields = expect_mapping(data, where)
     missing = [name for name in names if name not in fields]
     unknown = [short_name(name) for name in fields if name not in names]
-    if missing or unknown:
-        found = "; ".join(
-            f"{what} {', '.join(fields[:5])}"
-            for what, fields in (("missing", missing), ("unknown", unknown))
-            if fields
-        )
-        raise InvalidArchitecture(f"{where}: {found}; expected {', '.join(names)}")
+    found = [f"missing {', '.join(missing[:5])}"] if missing else []
+    found += [f"unknown {', '.join(unknown[:5])}"] if unknown else []
+    if found:
+        raise InvalidArchitecture(f"{where}: {'; '.join(found)}; expected {', '.join(names)}")
     return fields
 
 
@@ -222,14 +213,12 @@ def expect_label(label: object, valid: Iterable[str], where: str) -> None:
 def expect_integer(value: object, least: int, most: int, where: str) -> None:
     """Raise `InvalidArchitecture` unless ``value`` is an integer from ``least`` to ``most``."""
     if type(value) is not int or not least <= value <= most:
-        raise InvalidArchitecture(
-            f"{where}: expected an integer from {least} to {most:,}, got {short(value)}"
-        )
+        expected = f"expected an integer from {least} to {most:,}"
+        raise InvalidArchitecture(f"{where}: {expected}, got {short(value)}")
 
 
 def expect_length(items: Sequence[object], most: int, where: str) -> None:
     """Raise `InvalidArchitecture` unless there are 1 to ``most`` items."""
     if not 1 <= len(items) <= most:
-        raise InvalidArchitecture(
-            f"{where}: expected at least one and at most {most:,}, got {len(items):,}"
-        )
+        expected = f"expected at least one and at most {most:,}"
+        raise InvalidArchitecture(f"{where}: {expected}, got {len(items):,}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -12,11 +13,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation.budget import Budget
-from nas_gym.evaluation.evaluator import Evaluator
-from nas_gym.evaluation.memory import Memory, memory_of
+from nas_gym.evaluation import Budget, Evaluator, Memory, memory_of
 from nas_gym.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
@@ -28,15 +26,52 @@ Observation = NDArray[np.integer[Any]]
 """(T,) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
 
 
-class NASEnv(gym.Env[Observation, np.int64]):
+class Design:
+    """The parts that a single and a vector environment are composed of, and share."""
+
+    metadata: dict[str, Any]
+
+    def compose(
+        self,
+        search_space: SearchSpace,
+        evaluator: Evaluator | Memory,
+        reward: str | Mapping[str, Any] | Reward,
+        render_mode: str | None,
+    ) -> None:
+        """Take the parts, or raise `InvalidSettings` if one does not suit the others."""
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            hint = choices_hint(render_mode, modes)
+            raise InvalidSettings(f"render_mode: {render_mode!r} is not known; {hint}")
+        self.render_mode = render_mode
+        self.search_space = self._stage = search_space
+        self.memory = memory_of(evaluator, search_space)
+        """Answers for finished networks; what it asks for new ones is ``memory.evaluator``."""
+        self.reward = reward_by_name(reward)
+        check_costs(self.reward, self.memory)
+        self.decisions = len(search_space.decisions)
+        """T, the number of steps in an episode."""
+
+    @property
+    def budget(self) -> Budget:
+        """Evaluations and seconds spent since the memory was made."""
+        return self.memory.budget
+
+    def drawn(self, prefix: Choices) -> Any:
+        """Return the decisions made: a str in mode "ansi", else an (H, W, 3) uint8 array."""
+        if self.render_mode == "ansi":
+            return write(self._stage, prefix)
+        return np.asarray(draw(self._stage, prefix))
+
+
+class NASEnv(Design, gym.Env[Observation, np.int64]):
     """Environment whose episode builds one child network; the reward follows from its evaluation.
 
-    This is the environment behind every registered id: `nas_gym.envs` has a class for each, whose
-    docstring is its page for users.
+    Every registered id has a subclass in `nas_gym.envs`, whose docstring is its page for users.
 
-    A deep copy in the middle of an episode goes on from the same prefix. It shares the memory, and
-    with it the evaluator and the budget, and nothing else that changes. A pickle carries what was
-    evaluated; it cannot be made of an environment with workers or a store.
+    A deep copy in the middle of an episode goes on from the same prefix, and shares the memory
+    alone, with the evaluator and the budget. A pickle carries what was evaluated; it cannot be made
+    of an environment with workers or a store.
 
     >>> import gymnasium, nas_gym
     >>> env = gymnasium.make("nas_gym/DigitsBench-v0")
@@ -54,9 +89,8 @@ class NASEnv(gym.Env[Observation, np.int64]):
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
 
     Raises:
-        InvalidSettings: no reward or render mode has that name, the reward needs a cost that the
-            evaluator does not measure, or the evaluator is a recorded benchmark of another search
-            space.
+        InvalidSettings: no reward or render mode has that name, the reward needs a cost that is not
+            measured, or the evaluator is a recorded benchmark of another search space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -71,30 +105,16 @@ class NASEnv(gym.Env[Observation, np.int64]):
         reward: str | Mapping[str, Any] | Reward = accuracy,
         render_mode: str | None = None,
     ) -> None:
-        check_render_mode(render_mode, self.metadata["render_modes"])
-        self.search_space = search_space
-        self.memory = memory_of(evaluator, search_space)
-        """Answers for finished networks; what it asks for new ones is ``memory.evaluator``."""
-        self.reward = reward_by_name(reward)
-        check_costs(self.reward, self.memory)
-        self.render_mode = render_mode
-        self.observation_space: PartialArchitectures = observation_space_of(search_space)
+        self.compose(search_space, evaluator, reward, render_mode)
+        self.observation_space: PartialArchitectures = PartialArchitectures(search_space.decisions)
         self.action_space = spaces.Discrete(search_space.num_actions)
-        self.decisions = len(search_space.decisions)
-        """T, the number of steps in an episode."""
         self._choices: Choices = np.zeros(self.decisions, dtype=np.int64)
         self._observation = np.zeros(self.decisions, dtype=self.observation_space.dtype)
         self._step = 0
         self._started = False
-        self._stage = search_space
         self._rules = search_space.rules(self._choices, 0)
         self._window: Window | None = None
         self._close_evaluator: Callable[[], None] | None = None
-
-    @property
-    def budget(self) -> Budget:
-        """Evaluations and seconds spent since the memory was made."""
-        return self.memory.budget
 
     def action_masks(self) -> Mask:
         """Return the actions that are valid now, (A,) bool, as sb3-contrib's agents ask for it."""
@@ -148,34 +168,27 @@ class NASEnv(gym.Env[Observation, np.int64]):
         self._rules = rules = self._stage.rules(self._choices, step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
 
-        terminated = step == self.decisions
-        reward = self._evaluate(info) if terminated else 0.0
+        reward, terminated = 0.0, step == self.decisions
+        if terminated:
+            self._started = False
+            info["architecture"], evaluation = self.memory.finish(self._stage, self._choices)
+            info["evaluation"] = evaluation.to_dict()
+            reward = float(self.reward(evaluation))
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
-
-    def _evaluate(self, info: dict[str, Any]) -> float:
-        """Return the reward of the finished network; add its record to ``info``."""
-        self._started = False
-        architecture, evaluation = self.memory.finish(self._stage, self._choices)
-        info["architecture"] = architecture
-        info["evaluation"] = evaluation.to_dict()
-        return float(self.reward(evaluation))
 
     def render(self) -> Any:
         """Show the decisions made: a str, an (H, W, 3) uint8 array, or a window."""
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
-        prefix = self._choices[: self._step]
-        if self.render_mode == "ansi":
-            return write(self._stage, prefix)
-        picture = np.asarray(draw(self._stage, prefix))
-        if self.render_mode == "rgb_array":
-            return picture
+        drawn = self.drawn(self._choices[: self._step])
+        if self.render_mode != "human":
+            return drawn
         if self._window is None:
             self._window = Window(picture_size(self.search_space), self.metadata["render_fps"])
-        self._window.show(picture)
+        self._window.show(drawn)
         return None
 
     def close(self) -> None:
@@ -202,10 +215,8 @@ class PartialArchitectures(spaces.MultiDiscrete):
     """The partial architectures of a search space, (T,): 0 = not decided yet, c + 1 = choice c.
 
     The dtype is the smallest signed integer type that holds the sum of the sizes, since
-    Stable-Baselines3 adds the sizes up in the observations' own type.
-
-    Args:
-        decisions: The decisions, in order; a policy may read them from ``decisions``.
+    Stable-Baselines3 adds the sizes up in the observations' own type. A policy may read the
+    ``decisions``.
     """
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
@@ -215,38 +226,20 @@ class PartialArchitectures(spaces.MultiDiscrete):
         super().__init__(sizes, dtype=np.min_scalar_type(below).name)
 
 
-def observation_space_of(search_space: SearchSpace) -> PartialArchitectures:
-    """Return the space of the partial architectures of a search space."""
-    return PartialArchitectures(search_space.decisions)
-
-
 def checked_action(action: Any) -> int:
-    """Return an action as a Python integer.
-
-    Raises:
-        gymnasium.error.InvalidAction: it is no single integer of 64 bits.
-    """
+    """Return an action as a Python integer, or raise `InvalidAction` if it is none of 64 bits."""
     if type(action) is int and abs(action) < 2**63:  # by far the fastest
         return action
-    try:
-        number = operator.index(action)
-    except TypeError:
-        number = 2**63
-    if not -(2**63) <= number < 2**63:
-        raise gym.error.InvalidAction(f"action: expected an integer, got {short(action)}")
-    return number
+    with suppress(TypeError):
+        if -(2**63) <= (number := operator.index(action)) < 2**63:
+            return number
+    raise gym.error.InvalidAction(f"action: expected an integer, got {short(action)}")
 
 
 def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
-    """Return the choices with which an episode starts, from the options of ``reset``.
+    """Return the choices, at most T - 1, with which an episode of a search space starts.
 
-    Args:
-        stage: The search space of the episode.
-        options: ``choices``, at most T - 1 of them; default: none.
-
-    Raises:
-        InvalidSettings: an option is not known, or the choices are too many or no integers.
-        InvalidArchitecture: a choice is not valid after those before it.
+    Raises as `NASEnv.reset`, whose ``options`` they are.
     """
     if not isinstance(options, Mapping):
         raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
@@ -258,18 +251,5 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
             f"options: choices: expected up to {most} integers, got {short(given)}"
         )
     prefix = array.astype(np.int64)
-    for step, choice in enumerate(prefix.tolist()):
-        valid = np.flatnonzero(stage.rules(prefix, step).mask)
-        if choice not in valid:
-            raise InvalidArchitecture(
-                f"options: choices[{step}] ({stage.decisions[step].name}): {choice} is not valid "
-                f"here; valid choices: {', '.join(map(str, valid))}"
-            )
+    stage.check_prefix(prefix)
     return list(prefix.tolist())
-
-
-def check_render_mode(render_mode: str | None, known: list[str]) -> None:
-    """Raise `InvalidSettings` unless a render mode is None or one of those known."""
-    if render_mode is not None and render_mode not in known:
-        hint = choices_hint(render_mode, known)
-        raise InvalidSettings(f"render_mode: {render_mode!r} is not known; {hint}")

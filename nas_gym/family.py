@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import gymnasium
+
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.registration import register, unregister
+from nas_gym.registration import register
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -64,22 +66,19 @@ class Family:
             value = getattr(self, name)
             expected = f"{name}: expected a text, got {reprlib.repr(value)}"
             require(isinstance(value, str) and bool(value), expected)
-        kind = getattr(self.architecture, "kind", None)
-        _check(
-            self.architecture, "architecture", kind == self.kind, f"a class of kind {self.kind!r}"
-        )
+        of_kind = getattr(self.architecture, "kind", None) == self.kind
+        _check(self.architecture, "architecture", of_kind, f"a class of kind {self.kind!r}")
         _check(self.search_space, "search_space", callable(self.search_space), "a class")
-        optional: dict[str, tuple[Callable[[object], bool], str]] = {
-            "network": (callable, "a class or a function"),
-            "supernet": (callable, "a class or a function"),
-            "drawing": (_draws, "an object with write and draw"),
-            "published": (_is_mapping, "a mapping of architectures by name"),
-        }
-        for name, (is_sound, expected) in optional.items():
+        for name in ("network", "supernet"):
             part = getattr(self, name)
-            _check(part, name, part is None or is_sound(part), expected)
-        found = reprlib.repr(self.environments)
-        require(_is_mapping(self.environments), f"environments: expected a mapping, got {found}")
+            _check(part, name, part is None or callable(part), "a class or a function")
+        methods = (getattr(self.drawing, name, None) for name in ("write", "draw"))
+        drawn = self.drawing is None or all(map(callable, methods))
+        _check(self.drawing, "drawing", drawn, "an object with write and draw")
+        listed = self.published is None or isinstance(self.published, Mapping)
+        _check(self.published, "published", listed, "a mapping of architectures by name")
+        found = f"environments: expected a mapping, got {reprlib.repr(self.environments)}"
+        require(isinstance(self.environments, Mapping), found)
         for env_id, part in self.environments.items():
             _check(part, f"environments[{env_id!r}]", callable(part), "a class")
 
@@ -93,14 +92,6 @@ class Family:
             return resolve(getattr(self, name))
         except InvalidSettings as error:
             raise InvalidSettings(f"family {self.name!r}, {name}: {error}") from error
-
-
-def _draws(part: object) -> bool:
-    return all(callable(getattr(part, name, None)) for name in ("write", "draw"))
-
-
-def _is_mapping(part: object) -> bool:
-    return isinstance(part, Mapping)
 
 
 def _check(part: Reference, name: str, sound: bool, expected: str) -> None:
@@ -120,20 +111,20 @@ def register_family(family: Family) -> Family:
     Raises:
         InvalidSettings: another family has this name, or architectures of this kind.
     """
-    for other in _families.values():
-        if other.kind == family.kind and other.name != family.name:
-            raise InvalidSettings(
-                f"kind: {family.kind!r} belongs to the family {other.name!r}; give the family "
-                f"{family.name!r} a kind of its own"
-            )
-        theirs, ours = full_name(other.architecture), full_name(family.architecture)
-        if other.name == family.name and theirs != ours:
-            raise InvalidSettings(
-                f"name: {family.name!r} is the family of {theirs}; give the family of {ours} "
-                "another name"
-            )
-    for env_id in _families[family.name].environments if family.name in _families else ():
-        unregister(env_id)
+    other = family_of_kind(family.kind) or family
+    require(
+        other.name == family.name,
+        f"kind: {family.kind!r} belongs to the family {other.name!r}; give the family "
+        f"{family.name!r} a kind of its own",
+    )
+    replaced = _families.get(family.name)
+    theirs, ours = (full_name(each.architecture) for each in (replaced or family, family))
+    require(
+        theirs == ours,
+        f"name: {family.name!r} is the family of {theirs}; give the family of {ours} another name",
+    )
+    for env_id in replaced.environments if replaced else ():
+        gymnasium.registry.pop(env_id, None)
     _families[family.name] = family
     for env_id, environment in family.environments.items():
         register(env_id, environment)
@@ -147,16 +138,13 @@ def registered_families() -> tuple[Family, ...]:
 
 def family_of_kind(kind: str) -> Family | None:
     """Return the family whose architectures are of this kind, if one is registered."""
-    return next((family for family in registered_families() if family.kind == kind), None)
+    return next((family for family in _families.values() if family.kind == kind), None)
 
 
 def family_of(architecture_type: type[Any]) -> Family | None:
     """Return the family of a type of architectures: its own, or that of its nearest base."""
-    for base in architecture_type.__mro__:
-        family = family_of_kind(getattr(base, "kind", ""))
-        if family is not None:
-            return family
-    return None
+    families = (family_of_kind(getattr(base, "kind", "")) for base in architecture_type.__mro__)
+    return next((family for family in families if family is not None), None)
 
 
 def full_name(reference: Reference) -> str:

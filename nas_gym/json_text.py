@@ -20,15 +20,15 @@ LONGEST = 2**24
 """The most bytes of a file, and the most characters of a text, that are read by default."""
 _DEEPEST = 64
 _MOST_DIGITS = 100  # a random generator's state has 39
-_LONGEST_NAME = 200
 
 _BUT_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+')
 _PAIR = re.compile(r"\[\]|\{\}")
 _HALF_CHARACTER = re.compile(r"\\ud[89a-f]", re.IGNORECASE)
 
-
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = 100
+short = _repr.repr
+"""Return the `repr` of a value as messages write it, without the middle of a long one."""
 
 
 class UnreadableText(NASGymError):
@@ -56,20 +56,17 @@ def read_text_file(
     Raises:
         NASGymError: the file cannot be read; the message names it.
     """
-    where = short_name(path)
     try:
         status = os.stat(os.fspath(path))  # a number would be taken for an open file
         if not stat.S_ISREG(status.st_mode):
-            raise error(f"{where}: cannot be read: it is not a regular file")
+            raise ValueError("it is not a regular file")
         if status.st_size > limit:
-            raise error(f"{where}: cannot be read: it has more than {limit:,} bytes")
+            raise ValueError(f"it has more than {limit:,} bytes")
         with open(path, "rb") as file:
             return file.read(status.st_size).decode("utf-8")
-    except NASGymError:
-        raise
     except (OSError, ValueError, TypeError) as problem:
         reason = getattr(problem, "strerror", None) or problem
-        raise error(f"{where}: cannot be read: {reason}") from problem
+        raise error(f"{short_name(path)}: cannot be read: {reason}") from problem
 
 
 def read_json_text(
@@ -91,7 +88,16 @@ def read_json_text(
             a text that cannot be handled everywhere.
     """
     try:
-        return _value(text, limit)
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(f"expected a text, got {type(text).__name__}")
+        if len(text) > limit:
+            raise ValueError(f"{len(text):,} characters; at most {limit:,} are read")
+        text = text.decode("utf-8") if isinstance(text, bytes) else text
+        value = _decode(text)
+        _check_depth(text)
+        if _HALF_CHARACTER.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # raises for half of a surrogate pair
+        return value
     except RecursionError:
         problem: object = f"nested more than {_DEEPEST} deep"
     except (ValueError, TypeError) as caught:
@@ -103,27 +109,7 @@ def read_json_text(
 def short_name(path: object) -> str:
     """Return a path as messages write it, without the middle of a very long one."""
     name = str(path) if isinstance(path, (str, Path)) else short(path)
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME // 2]}...{name[-_LONGEST_NAME // 2 :]}"
-
-
-def short(value: object) -> str:
-    """Return the `repr` of a value as messages write it, without the middle of a long one."""
-    return _repr.repr(value)
-
-
-def _value(text: str | bytes, limit: int) -> object:
-    if not isinstance(text, (str, bytes)):
-        raise TypeError(f"expected a text, got {type(text).__name__}")
-    if len(text) > limit:
-        raise ValueError(f"{len(text):,} characters; at most {limit:,} are read")
-    text = text.decode("utf-8") if isinstance(text, bytes) else text
-    value = _decode(text)
-    _check_depth(text)
-    if _HALF_CHARACTER.search(text):
-        json.dumps(value, ensure_ascii=False).encode()  # raises for half of a surrogate pair
-    return value
+    return name if len(name) <= 200 else f"{name[:100]}...{name[-100:]}"
 
 
 def _check_depth(text: str) -> None:

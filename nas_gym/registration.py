@@ -42,11 +42,6 @@ def register(env_id: str, entry_point: Any, **options: Any) -> None:
     )
 
 
-def unregister(env_id: str) -> None:
-    """Take an environment out of Gymnasium's registry."""
-    gymnasium.registry.pop(env_id, None)
-
-
 def _reference(entry_point: Any) -> str | None:
     """Return ``"module:Class"``, or None for what cannot be imported by name."""
     if isinstance(entry_point, str):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations
+from nas_gym.evaluation import Evaluation, Evaluations
 from nas_gym.json_text import short
 from nas_gym.settings import Above0, from_mapping, settings
 
@@ -69,15 +69,14 @@ class MnasNetReward:
         measured = getattr(evaluation, self.needs)
         if measured is None or measured <= 0:
             raise InvalidSettings(_lacks(self.needs))
-        cost = measured * self.watts if self.watts is not None else measured
+        cost = measured * (self.watts or 1)
         w = self.alpha if cost <= self.target else self.beta
         return float(evaluation.accuracy * (cost / self.target) ** w)
 
 
 def _lacks(cost: str, costs: Iterable[str] = ()) -> str:
     """Return the message that evaluations lack a cost, and have others."""
-    others = ", ".join(map(repr, costs))
-    remedy = f'take another "cost"{others and f", {others}"}'
+    remedy = ", ".join(['take another "cost"', *map(repr, costs)])
     if cost == "latency":
         remedy += ", or measure it in children that are trained, with latency={}"
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
@@ -90,10 +89,9 @@ PARAMETRIC: dict[str, type[MnasNetReward]] = {"mnasnet": MnasNetReward}
 
 
 def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
-    """Return the reward of that name; a callable is returned as it is.
+    """Return the reward of a name, or of a mapping of its ``name`` and its parameters.
 
-    Args:
-        reward: A name, a mapping of a ``name`` and of the reward's parameters, or a callable.
+    A callable is returned as it is.
 
     Raises:
         InvalidSettings: no reward has that name, or a parameter is unknown, missing or not valid.
@@ -104,8 +102,7 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
     name = parameters.pop("name", None)
     known = (*REWARDS, *PARAMETRIC)
     if not isinstance(name, str) or name not in known:
-        wrong = name if isinstance(reward, Mapping) else reward
-        raise InvalidSettings(f"reward: {short(wrong)} is not known; {choices_hint(wrong, known)}")
+        raise InvalidSettings(f"reward: {short(name)} is not known; {choices_hint(name, known)}")
     if name in PARAMETRIC:
         return from_mapping(PARAMETRIC[name], f"reward {name!r}", parameters)
     require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")
@@ -115,16 +112,12 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
 def check_costs(reward: Reward, evaluator: object) -> None:
     """Raise `InvalidSettings` if a reward needs a cost that an evaluator does not measure.
 
-    A reward says what it ``needs``, an evaluator which ``costs`` its evaluations have; where either
-    says nothing, the first evaluation shows.
-
-    Args:
-        reward: The reward.
-        evaluator: An `Evaluator`, or the `Memory` over one.
+    A reward says what it ``needs``, an `Evaluator`, or the `Memory` over one, which ``costs`` its
+    evaluations have; where either says nothing, the first evaluation shows.
     """
     needs, costs = getattr(reward, "needs", None), getattr(evaluator, "costs", None)
-    if needs is not None and costs is not None and needs not in costs:
-        raise InvalidSettings(_lacks(needs, costs))
+    if needs is not None and costs is not None:
+        require(needs in costs, _lacks(needs, costs))
 
 
 def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:

@@ -21,11 +21,11 @@ from stable_baselines3.common import env_util
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
-from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.search_spaces import SearchSpace, resolve_actions
+from nas_gym.search_spaces import Mask, resolve_actions
 from nas_gym.settings import require_known
 from nas_gym.vector_env import (
     OWN_ARGUMENTS,
@@ -35,9 +35,7 @@ from nas_gym.vector_env import (
     checked_actions,
     has_vector_form,
 )
-from nas_gym.wrappers import BudgetLimit, ContinuousAction, Scores, WholeArchitecture
-
-AnyEnv = gym.Env[Any, Any]
+from nas_gym.wrappers import AnyEnv, BudgetLimit, ContinuousAction, Scores, WholeArchitecture
 
 
 def make_vec_env(
@@ -61,8 +59,7 @@ def make_vec_env(
     The arguments are those of Stable-Baselines3's own `make_vec_env`, whose environments share no
     memory of what was evaluated, and no budget. Here the result is
 
-    - a `NASVecEnv`, in lock-step, without ``wrapper_class`` or with `ContinuousAction`,
-      `WholeArchitecture` or `BudgetLimit`;
+    - a `NASVecEnv`, in lock-step, without ``wrapper_class`` or with one in `LOCK_STEP`;
     - a `DummyVecEnv`, one environment after the other, with another ``wrapper_class``, with a
       subclass of `NASEnv` that has its own ``step()``, or where ``vec_env_cls`` says so.
 
@@ -72,16 +69,14 @@ def make_vec_env(
         env_id: As in `gymnasium.make`, or a function that returns a `NASEnv`.
         n_envs: N.
         seed: The seed of the episodes and of the action space. It changes no reward: children's own
-            seeds follow from the environment's
-            ``training_seed``.
-        start_index: Number of the first environment in the names of monitor files.
-        monitor_dir: Folder for a monitor file of each environment; default: none is written.
+            seeds follow from the environment's ``training_seed``.
+        start_index: As in `NASVecEnv`.
+        monitor_dir: As in `NASVecEnv`.
         wrapper_class: A wrapper, or a function that wraps an environment.
         env_kwargs: The environment's arguments; ``render_mode`` is "rgb_array" by default.
         vec_env_cls: The class of the result; default: see above.
         vec_env_kwargs: Arguments of ``vec_env_cls``.
-        monitor_kwargs: Arguments of `Monitor`; in lock-step ``info_keywords`` and
-            ``override_existing``.
+        monitor_kwargs: Arguments of `Monitor`; in lock-step as in `NASVecEnv`.
         wrapper_kwargs: Arguments of ``wrapper_class``.
 
     Raises:
@@ -99,14 +94,11 @@ def make_vec_env(
 
     require(not vec_env_kwargs, "vec_env_kwargs: in lock-step there are none; give a vec_env_cls")
     wrapping = wrapper_kwargs or {}
+    own = {"render_mode": env.render_mode, "autoreset_mode": AutoresetMode.SAME_STEP}
     limits = wrapping if wrapper_class is BudgetLimit else None
-    mode = AutoresetMode.SAME_STEP
-    venv = NASVectorEnv.of(
-        env, n_envs, render_mode=env.render_mode, autoreset_mode=mode, limits=limits
-    )
+    venv = NASVectorEnv.of(env, n_envs, limits=limits, **own)
     vec_env: VecEnv = NASVecEnv(venv, monitor_dir, start_index, monitor_kwargs)
-    wrapper = LOCK_STEP[wrapper_class]
-    if wrapper is not None:
+    if (wrapper := LOCK_STEP[wrapper_class]) is not None:
         vec_env = wrapper(vec_env, **wrapping)
     if seed is not None:
         vec_env.action_space.seed(seed)
@@ -165,10 +157,9 @@ class NASVecEnv(DummyVecEnv):
         start_index: int = 0,
         monitor_kwargs: dict[str, Any] | None = None,
     ) -> None:
-        if not isinstance(venv, NASVectorEnv):
-            raise InvalidSettings(f"venv: expected a NASVectorEnv, got {venv}")
-        if venv.autoreset_mode is not AutoresetMode.SAME_STEP:
-            raise InvalidSettings("autoreset_mode: Stable-Baselines3 needs 'SameStep'")
+        require(isinstance(venv, NASVectorEnv), f"venv: expected a NASVectorEnv, got {venv}")
+        same_step = venv.autoreset_mode is AutoresetMode.SAME_STEP
+        require(same_step, "autoreset_mode: Stable-Baselines3 needs 'SameStep'")
         monitoring = monitor_kwargs or {}
         require_known(monitoring, ("info_keywords", "override_existing"))
 
@@ -184,25 +175,20 @@ class NASVecEnv(DummyVecEnv):
         observations, info = self.venv.reset(seed=self._seeds[0], options=self._joined_options())
         self._reset_seeds()
         self._reset_options()
-        self._keep(info)
+        self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         return observations
 
     def _joined_options(self) -> dict[str, Any] | None:
         """Return the options of all episodes as those of the vector environment."""
         if not any(self._options):
             return None
-        choices = [options.get("choices") for options in self._options]
-        others = {name for options in self._options for name in options} - {"choices"}
-        lengths = {None if prefix is None else len(prefix) for prefix in choices}
+        alone = all(list(options) == ["choices"] for options in self._options)
+        choices = [options.get("choices", ()) for options in self._options]
         require(
-            not others and len(lengths) == 1,
+            alone and len(set(map(len, choices))) == 1,
             "options: in lock-step there is 'choices' alone, of one length for all episodes",
         )
         return {"choices": np.array(choices)}
-
-    def _keep(self, info: dict[str, Any]) -> None:
-        """Keep what each episode's reset says."""
-        self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, terminated, truncated, info = self.venv.step(self.actions)
@@ -211,7 +197,7 @@ class NASVecEnv(DummyVecEnv):
         if ended[0]:
             assert self.venv.finished is not None
             infos = self.final_infos(self.venv.finished, terminated, info["final_obs"])
-            self._keep(info)
+            self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         return observations, rewards.astype(np.float32), ended, infos
 
     def final_infos(
@@ -221,13 +207,10 @@ class NASVecEnv(DummyVecEnv):
         limited = self.venv.limits is not None
         exhausted = {"budget_exhausted": self.venv.exhausted} if limited else {}
         infos: list[dict[str, Any]] = []
-        for index in range(self.num_envs):
-            info = {
-                "terminal_observation": observations[index],
-                "TimeLimit.truncated": not evaluated[index],
-                **exhausted,
-            }
-            if evaluated[index]:
+        for index, (observation, ended) in enumerate(zip(observations, evaluated, strict=True)):
+            info = {"terminal_observation": observation, "TimeLimit.truncated": not ended}
+            info |= exhausted
+            if ended:
                 info["architecture"] = finished.stage.decode(finished.choices[index]).to_json()
                 info["evaluation"] = finished.evaluations[index].to_dict()
                 info["episode"] = self._monitor(index, float(finished.rewards[index]), info)
@@ -238,8 +221,8 @@ class NASVecEnv(DummyVecEnv):
         """Record an episode as `Monitor` does; return its ``info["episode"]``."""
         monitor = self.envs[index]
         seconds = time.time() - monitor.t_start
-        episode = {"r": reward, "l": self.venv.decisions, "t": round(seconds, 6)}
-        episode.update({name: info[name] for name in monitor.info_keywords})
+        own = {name: info[name] for name in monitor.info_keywords}
+        episode = {"r": reward, "l": self.venv.decisions, "t": round(seconds, 6), **own}
         monitor.episode_returns.append(reward)
         monitor.episode_lengths.append(self.venv.decisions)
         monitor.episode_times.append(seconds)
@@ -254,13 +237,10 @@ class NASVecEnv(DummyVecEnv):
             InvalidSettings: it is shared, and only some of the episodes are chosen.
         """
         if not hasattr(self.venv, attr_name):
-            super().set_attr(attr_name, value, indices)
-            return
-        require(
-            set(self._get_indices(indices)) == set(range(self.num_envs)),
-            f"{attr_name}: the episodes share it; set it for all of them",
-        )
-        setattr(self.venv, attr_name, value)
+            return super().set_attr(attr_name, value, indices)
+        for_all = set(self._get_indices(indices)) == set(range(self.num_envs))
+        require(for_all, f"{attr_name}: the episodes share it; set it for all of them")
+        return setattr(self.venv, attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
@@ -272,12 +252,7 @@ class NASVecEnv(DummyVecEnv):
 
 
 class _Episode(gym.Env[Any, Any]):
-    """One of N episodes in lock-step, as a single environment to read from.
-
-    Args:
-        venv: The N episodes.
-        index: Its number among them.
-    """
+    """One of N episodes in lock-step, as a single environment to read from."""
 
     metadata = NASEnv.metadata
 
@@ -293,16 +268,14 @@ class _Episode(gym.Env[Any, Any]):
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
         """The specification of a single environment with the same arguments."""
-        spec = self._venv.spec
-        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
-        if spec is None:
+        if (spec := self._venv.spec) is None:
             return None
-        kwargs = {name: value for name, value in spec.kwargs.items() if name not in own}
-        return replace(spec, kwargs=kwargs)
+        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
+        return replace(spec, kwargs={n: v for n, v in spec.kwargs.items() if n not in own})
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> Mask:
         """Return the mask of the actions that are valid now, (A,) bool."""
-        mask: NDArray[np.bool_] = self._venv.action_masks()[self._index]
+        mask: Mask = self._venv.action_masks()[self._index]
         return mask
 
     def render(self) -> Any:
@@ -327,27 +300,20 @@ class VecContinuousAction(VecEnvWrapper):
     The actions are scores, (N, S) in [-1, 1]; in each episode the valid choice with the highest
     score is taken, of equal ones the first; on top of `VecWholeArchitecture` one of each decision.
 
-    Args:
-        venv: The environment, wrapped or not.
-
     Raises:
-        InvalidSettings: its actions are neither `Discrete` nor `MultiDiscrete`, or it has no
-            ``action_masks()``.
+        InvalidSettings: the actions of ``venv`` are neither `Discrete` nor `MultiDiscrete`, or it
+            has no ``action_masks()``.
     """
 
     def __init__(self, venv: VecEnv) -> None:
-        if not isinstance(venv, VecEnv):
-            raise InvalidSettings(f"VecContinuousAction: expected a VecEnv, got {venv}")
+        require(isinstance(venv, VecEnv), f"VecContinuousAction: expected a VecEnv, got {venv}")
         self._choices = Scores("VecContinuousAction", venv.action_space)
-        if not venv.has_attr("action_masks"):
-            raise InvalidSettings(f"VecContinuousAction: {venv} has no action_masks()")
+        has_masks = venv.has_attr("action_masks")
+        require(has_masks, f"VecContinuousAction: {venv} has no action_masks()")
         super().__init__(venv, action_space=self._choices.action_space)
 
-    def reset(self) -> NDArray[Any]:
-        """Return the N first observations, (N, T)."""
-        observations = self.venv.reset()
-        assert isinstance(observations, np.ndarray)
-        return observations
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         masks = np.stack(self.venv.env_method("action_masks"))  # (N, S)
@@ -360,19 +326,14 @@ class VecContinuousAction(VecEnvWrapper):
 class VecWholeArchitecture(VecEnvWrapper):
     """`nas_gym.wrappers.WholeArchitecture` for N networks at once: one step designs each of them.
 
-    The actions are all T choices of each network, (N, T). Where an earlier choice rules a later one
-    out, it is resolved as the environment does; so all actions are allowed, and
-    ``env_method("action_masks")`` says so. Every step has the ``infos`` of the end of an episode of
-    `NASVecEnv`; the observation that each begins with is always the same.
+    The actions are all T choices of each network, (N, T), and all are allowed. Every step has the
+    ``infos`` of the end of an episode of `NASVecEnv`.
 
         vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0")
         VecWholeArchitecture(vec_env).step(np.array([[3, 3, 1, 3, 2, 3]]))
 
-    Args:
-        venv: The environment.
-
     Raises:
-        InvalidSettings: it is no `NASVecEnv`, or it is wrapped.
+        InvalidSettings: ``venv`` is no `NASVecEnv`, or it is wrapped.
     """
 
     def __init__(self, venv: VecEnv) -> None:
@@ -388,7 +349,6 @@ class VecWholeArchitecture(VecEnvWrapper):
         self._start = venv.reset()
 
     def reset(self) -> NDArray[Any]:
-        """Return the N first observations, (N, T)."""
         return self._inner.reset()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -397,7 +357,11 @@ class VecWholeArchitecture(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         venv = self._inner.venv
         stage = venv.search_space.stage(venv.budget.asked)
-        finished = venv.evaluate(stage, _resolve_whole(stage, self._actions))
+        choices = self._actions.copy()
+        for step in range(venv.decisions):
+            masks = stage.action_masks(choices[:, :step])
+            choices[:, step], _ = resolve_actions(masks, choices[:, step])
+        finished = venv.evaluate(stage, choices)
         observations = (finished.choices + 1).astype(self._start.dtype)
         observations[~finished.evaluated, -1] = 0
         infos = self._inner.final_infos(finished, finished.evaluated, observations)
@@ -410,15 +374,6 @@ class VecWholeArchitecture(VecEnvWrapper):
         if method_name != "action_masks":
             return self.venv.env_method(method_name, *method_args, indices=indices, **keywords)
         return [self._masks[index] for index in self._get_indices(indices)]
-
-
-def _resolve_whole(search_space: SearchSpace, actions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the choices, (N, T), that N whole sequences of actions, (N, T), mean."""
-    choices = actions.copy()
-    for step in range(choices.shape[1]):
-        masks = search_space.action_masks(choices[:, :step])
-        choices[:, step], _ = resolve_actions(masks, choices[:, step])
-    return choices
 
 
 class StopOnBudget(BaseCallback):

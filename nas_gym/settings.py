@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import pydantic
 from annotated_types import Ge, Gt, Interval, Le
@@ -59,8 +60,7 @@ def settings(cls: type[_T]) -> type[_T]:
     made: Any = pydantic.dataclasses.dataclass(cls, frozen=True, config=_CONFIG)
     names = [field.name for field in dataclasses.fields(made)]
     made.__init__ = _in_one_line(made.__init__, names)
-    checked: type[_T] = made
-    return checked
+    return cast("type[_T]", made)
 
 
 def validated(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -88,11 +88,8 @@ def _one_line(error: ValidationError, names: list[str]) -> Exception:
     """Return the first of pydantic's errors as one line that names the value and the remedy."""
     first, *others = error.errors(include_url=False)
     place, *inner = first["loc"] or ("",)
-    branches = [
-        each
-        for each in others
-        if inner and each["loc"][:-1] == first["loc"][:-1] and each["input"] is first["input"]
-    ]
+    alike = [e for e in others if inner and e["loc"][:-1] == first["loc"][:-1]]
+    branches = [each for each in alike if each["input"] is first["input"]]
     if branches:  # of a union, which pydantic names at the end of the place
         inner.pop()
     if isinstance(place, int) and place < len(names):  # a positional argument
@@ -106,11 +103,9 @@ def _one_line(error: ValidationError, names: list[str]) -> Exception:
         return InvalidSettings(f"{where!r} is not known; {choices_hint(where, known)}")
     if first["type"].startswith("missing"):
         return InvalidSettings(f"{where!r} is missing")
-    messages = [first["msg"].replace("Input should be ", "expected ", 1)]
-    messages += [each["msg"].removeprefix("Input should be ") for each in branches]
-    message = " or ".join(messages)
-    for comparison in ("greater", "less"):
-        message = message.replace(f"expected {comparison}", f"expected a number {comparison}")
+    messages = [each["msg"].removeprefix("Input should be ") for each in branches]
+    message = " or ".join([first["msg"].replace("Input should be ", "expected ", 1), *messages])
+    message = re.sub("expected (greater|less)", r"expected a number \1", message)
     return InvalidSettings(f"{where}: {message}, got {reprlib.repr(first['input'])}")
 
 
@@ -119,26 +114,21 @@ def nested(settings_type: type[Any]) -> BeforeValidator:
 
     ``latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None``
     """
-
-    def made(given: object) -> object:
-        return settings_type(**given) if isinstance(given, Mapping) else given
-
-    return BeforeValidator(made)
+    return BeforeValidator(
+        lambda given: settings_type(**given) if isinstance(given, Mapping) else given
+    )
 
 
 def from_mapping(settings_type: type[_T], where: str, given: object) -> _T:
     """Return the settings that a JSON object of their fields describes.
 
     Raises:
-        InvalidSettings: a field is unknown, missing or not valid; the message starts with
-            ``where``.
+        InvalidSettings: a field is unknown, missing or not valid; the message starts with `where`.
     """
     known = [field.name for field in dataclasses.fields(settings_type)]  # type: ignore[arg-type]
     if not isinstance(given, Mapping):
-        raise InvalidSettings(
-            f"{where}: expected an object with fields of {', '.join(known)}, "
-            f"got {reprlib.repr(given)}"
-        )
+        expected = f"expected an object with fields of {', '.join(known)}"
+        raise InvalidSettings(f"{where}: {expected}, got {reprlib.repr(given)}")
     require_known(given, known, f"{where}: ")
     try:
         return settings_type(**given)

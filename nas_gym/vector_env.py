@@ -13,16 +13,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, check_render_mode, checked_prefix, observation_space_of
+from nas_gym.env import Design, NASEnv, PartialArchitectures, checked_prefix
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation.budget import Budget, Limits
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
-from nas_gym.evaluation.evaluator import Evaluator
-from nas_gym.evaluation.memory import Memory, memory_of
+from nas_gym.evaluation import Evaluation, Evaluations, Evaluator, Limits, Listed, Memory
 from nas_gym.family import resolve
 from nas_gym.json_text import short
-from nas_gym.rendering import draw, write
-from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name, rewards_of
+from nas_gym.rewards import Reward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import from_mapping
@@ -32,18 +28,13 @@ Observations = NDArray[np.integer[Any]]
 Info = dict[str, Any]
 
 MOST_ENVS = 2**20
-"""The largest N: a million episodes of NASNet take half a gigabyte, and no search begins more
-networks at once."""
+"""The largest N: a million episodes of NASNet take half a gigabyte."""
 OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
 """Arguments of `NASVectorEnv` that are not those of the environment."""
 
 
 class Results(NamedTuple):
-    """Results of N finished episodes.
-
-    The budget may end before the last of them are evaluated: ``evaluations`` are those of the first
-    episodes, and the arrays are 0 or empty for the others.
-    """
+    """Results of N finished episodes; arrays are 0 for those that the budget leaves out."""
 
     stage: SearchSpace  # the search space as it stood in these episodes
     choices: NDArray[np.int64]  # (N, T)
@@ -53,13 +44,13 @@ class Results(NamedTuple):
     columns: dict[str, NDArray[Any]]  # (N,) each, as `Evaluations.columns`
 
 
-class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
+class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     """N episodes of `NASEnv` in lock-step, as arrays.
 
-    All episodes have T decisions, so all of them end in the same step; their networks are
-    evaluated as one batch. The trajectories are those of N single environments with the same
-    actions, which share one evaluator: the N networks count as N evaluations asked for, and
-    one that is finished twice is evaluated once.
+    All episodes end in the same step, the T-th, and their networks are evaluated as one batch. The
+    trajectories are those of N single environments with the same actions and a shared evaluator:
+    the N networks count as N evaluations asked for, and one that is finished twice is evaluated
+    once.
 
     Every step's ``info`` has ``action_mask``, (N, A) int8, and ``invalid_action``, (N,) bool. The
     last decision's has arrays in the place of `NASEnv`'s text and record: ``choices``, (N, T)
@@ -79,9 +70,8 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
             ``info["final_info"]``. "Disabled": `reset` has to be called.
         limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see
             `nas_gym.wrappers.BudgetLimit`. The episodes whose networks are beyond it are truncated
-            with reward 0, and so is every later one in its first step;
-            ``info["budget_exhausted"]`` says so. All N networks of a batch begin before its
-            seconds count.
+            with reward 0, and so is every later one in its first step. All N networks of a batch
+            begin before its seconds count.
 
     Raises:
         InvalidSettings: an argument is not valid, or the evaluator is a recorded benchmark of
@@ -105,30 +95,21 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
         check_num_envs("num_envs", num_envs)
-        check_render_mode(render_mode, self.metadata["render_modes"])
-        self.search_space = search_space
-        self.memory = memory_of(evaluator, search_space)
+        self.compose(search_space, evaluator, reward, render_mode)
         self.num_envs = num_envs
-        self.reward = reward_by_name(reward)
-        check_costs(self.reward, self.memory)
-        self.render_mode = render_mode
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         if limits is not None and not isinstance(limits, Limits):
             limits = from_mapping(Limits, "limits", limits)
         self.limits: Limits | None = limits
 
-        self.decisions = len(search_space.decisions)
-        """T, the number of decisions in an episode."""
-        self.single_observation_space = observation_space_of(search_space)
+        self.single_observation_space = PartialArchitectures(search_space.decisions)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._choices = np.zeros((self.decisions, num_envs), dtype=np.int64).T  # (N, T)
-        self._observations = np.zeros(
-            (num_envs, self.decisions), dtype=self.single_observation_space.dtype
-        )
+        self._observations = np.zeros(self._choices.shape, self.single_observation_space.dtype)
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._single: NASEnv | None = None
         self.finished: Results | None = None
@@ -148,22 +129,15 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         Raises:
             InvalidSettings: the environment has no vector form, or an argument is not valid.
         """
-        if not isinstance(env, NASEnv):
-            raise InvalidSettings(f"{env} is no environment of nas_gym, or it is wrapped")
+        require(isinstance(env, NASEnv), f"{env} is no environment of nas_gym, or it is wrapped")
         require(
             has_vector_form(env),
             f"{env}: a class with a step() or reset() of its own has no vector form; make it with "
             'vectorization_mode="sync"',
         )
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
-        vector_env.spec = env.spec
-        vector_env._single = env
+        vector_env.spec, vector_env._single = env.spec, env
         return vector_env
-
-    @property
-    def budget(self) -> Budget:
-        """The budget that was spent on evaluations since the environment was made."""
-        return self.memory.budget
 
     @property
     def exhausted(self) -> bool:
@@ -179,7 +153,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observations, Info]:
-        """Start N new networks; nothing is drawn at random, so the seed changes nothing.
+        """Start N new networks.
 
         Args:
             seed: The seed of ``np_random``, which no episode draws from.
@@ -205,14 +179,13 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     def _prefixes(self, options: Info) -> NDArray[np.int64]:
         """Return the choices with which the episodes start, (N, T')."""
         given = options.get("choices", ())
-        one = as_array(given).ndim < 2
-        if not one and len(given) != self.num_envs:
+        prefixes = [given] if as_array(given).ndim < 2 else given
+        if prefixes is given and len(given) != self.num_envs:
             raise InvalidSettings(
                 f"options: choices: expected {self.num_envs} rows, got {short(given)}"
             )
         stage = self.search_space.stage(self.budget.asked)
-        each = [given] if one else given
-        rows = [checked_prefix(stage, {**options, "choices": row}) for row in each]
+        rows = [checked_prefix(stage, {**options, "choices": row}) for row in prefixes]
         return np.broadcast_to(np.array(rows, dtype=np.int64), (self.num_envs, len(rows[0])))
 
     def _start(self) -> None:
@@ -228,7 +201,7 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         self, actions: NDArray[np.int64]
     ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
         """Make one decision in each episode; the last one triggers evaluation of the networks."""
-        if not self._started:
+        if not self._started or (self._ended and self.autoreset_mode is AutoresetMode.DISABLED):
             raise gym.error.ResetNeeded("call reset() first; it starts new networks")
         rewards = np.zeros(self.num_envs)
         terminated = np.zeros(self.num_envs, dtype=np.bool_)
@@ -241,19 +214,21 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         results: Info = {}
         if self.exhausted:
             invalid = truncated.copy()
-            truncated[:] = True
-            self._ended = True
+            truncated[:] = self._ended = True
         else:
             invalid = self._decide(actions)
-            if self._step == self.decisions:
+            self._ended = self._step == self.decisions
+            if self._ended:
                 rewards, terminated, results = self._finish()
                 np.logical_not(terminated, out=truncated)
-                self._ended = True
 
         info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
         observations: Observations = self._observations.copy()
-        if self._ended:
-            observations, info = self._autoreset(observations, info)
+        if self._ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final = {"final_obs": observations, "final_info": info}
+            holds = {"_final_obs": self._all, "_final_info": self._all}
+            self._start()
+            observations, info = self._observations.copy(), {**self._info(), **final, **holds}
         return observations, rewards, terminated, truncated, info
 
     def _decide(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -270,11 +245,9 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         finished = self.evaluate(self._stage, self._choices)
         if not finished.evaluated[-1]:
             self._observations[~finished.evaluated, -1] = 0  # these ended before
-        results: Info = {}
-        for name, column in {"choices": finished.choices, **finished.columns}.items():
-            results[name] = column
-            results[f"_{name}"] = finished.evaluated
-        return finished.rewards, finished.evaluated.copy(), results
+        results = {"choices": finished.choices, **finished.columns}
+        holds = {f"_{name}": finished.evaluated for name in results}
+        return finished.rewards, finished.evaluated.copy(), results | holds
 
     def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Results:
         """Evaluate complete, valid sequences of choices, (N, T), as far as the limits allow."""
@@ -287,36 +260,21 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         evaluated = self._all
         if number < self.num_envs:
             evaluated = np.arange(self.num_envs) < number
-            columns = {name: _padded(column, evaluated) for name, column in columns.items()}
-        rewards = columns.pop("reward")
-        choices = choices.copy(order="K")
+            columns = {name: _padded(column, self.num_envs) for name, column in columns.items()}
+        rewards, choices = columns.pop("reward"), choices.copy(order="K")
         self.finished = Results(stage, choices, rewards, evaluated, evaluations, columns)
         return self.finished
 
     def _affordable(
         self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits
     ) -> Evaluations:
-        """Evaluate the first networks, until a limit is reached.
-
-        A network that is answered from memory leaves room for another one, hence several batches.
-        """
+        """Evaluate the first networks, until a limit is reached."""
         made: list[Evaluation] = []
         while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
-            batch = choices[len(made) : len(made) + room]
+            batch = choices[len(made) : len(made) + room]  # those in memory leave room for others
             evaluations = self.memory.evaluate_choices(stage, batch)
             made += [evaluations[index] for index in range(len(batch))]
         return Listed(made)
-
-    def _autoreset(self, observations: Observations, info: Info) -> tuple[Observations, Info]:
-        """Do what the autoreset mode says at the end of an episode."""
-        if self.autoreset_mode is AutoresetMode.DISABLED:
-            self._started = False
-        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
-            return observations, info
-        self._start()
-        final = {"final_obs": observations, "final_info": info}
-        holds = {"_final_obs": self._all, "_final_info": self._all}
-        return self._observations.copy(), {**self._info(), **final, **holds}
 
     def _info(self) -> Info:
         """Return what every step's and every reset's ``info`` has."""
@@ -336,25 +294,16 @@ class NASVectorEnv(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to make_vec()")
             return None
-        prefixes = self._choices[:, : self._step]
-        if self.render_mode == "ansi":
-            return tuple(write(self._stage, prefix) for prefix in prefixes)
-        return tuple(np.asarray(draw(self._stage, prefix)) for prefix in prefixes)
+        return tuple(self.drawn(prefix) for prefix in self._choices[:, : self._step])
 
 
-def _padded(column: NDArray[Any], evaluated: NDArray[np.bool_]) -> NDArray[Any]:
-    """Return a column, (K,), with zeros or empty texts for those not evaluated, (N,)."""
-    padded = np.zeros(len(evaluated), dtype=column.dtype)
-    padded[evaluated] = column
-    return padded
+def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
+    """Return a column, (K,), with zeros or empty texts behind it: (N,)."""
+    return np.concatenate([column, np.zeros(number - len(column), dtype=column.dtype)])
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return actions as an array of integers of this shape.
-
-    Raises:
-        gymnasium.error.InvalidAction: they are none.
-    """
+    """Return actions as integers of this shape, or raise `InvalidAction` if they are none."""
     array = as_array(actions)
     if array.shape != shape or array.dtype.kind not in "iub":
         raise gym.error.InvalidAction(
@@ -365,10 +314,8 @@ def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
 
 def check_num_envs(name: str, num_envs: object) -> None:
     """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
-    require(
-        type(num_envs) is int and 1 <= num_envs <= MOST_ENVS,
-        f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}",
-    )
+    possible = type(num_envs) is int and 1 <= num_envs <= MOST_ENVS
+    require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}")
 
 
 def has_vector_form(env: NASEnv) -> bool:
@@ -380,11 +327,9 @@ def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVect
     """Return the vector form of an environment; the vector entry point of Gymnasium.
 
     Args:
-        entry_point: The environment's class, a function that returns an environment, or
-            ``"module:Class"``.
+        entry_point: The environment's class, ``"module:Class"``, or a function that returns one.
         num_envs: N.
-        **arguments: ``autoreset_mode``, ``render_mode`` and ``limits`` as in `NASVectorEnv`; all
-            others go to the environment.
+        **arguments: `OWN_ARGUMENTS` of `NASVectorEnv`; all others go to the environment.
 
     Raises:
         NASGymError: an argument is not valid.
@@ -402,8 +347,7 @@ def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVect
 def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
     """Return `vectorized` of the class with this dotted name, "own.environments.NetEnv".
 
-    Gymnasium writes an entry point as "module:attribute" and gives it no id. So a text that can be
-    stored with a specification, and serves every environment, has the class for its attribute.
+    Gymnasium's entry points, "module:attribute", get no id; so the attribute names the class.
     """
     module, _, attribute = name.rpartition(".")
     if not module:
@@ -418,8 +362,8 @@ def _repeated(mask: bytes, number: int) -> NDArray[np.bool_]:
 
 
 def _mode(mode: str | AutoresetMode) -> AutoresetMode:
-    names = [each.value for each in AutoresetMode]
-    name = mode.value if isinstance(mode, AutoresetMode) else mode
-    if name not in names:
-        raise InvalidSettings(f"autoreset_mode: {mode!r} is not one; {choices_hint(name, names)}")
-    return AutoresetMode(name)
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        hint = choices_hint(mode, [each.value for each in AutoresetMode])
+        raise InvalidSettings(f"autoreset_mode: {mode!r} is not one; {hint}") from None

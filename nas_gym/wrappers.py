@@ -11,9 +11,9 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv
+from nas_gym.env import NASEnv, Observation
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.evaluation.budget import Limits
+from nas_gym.evaluation import Limits
 from nas_gym.vector_env import checked_actions
 
 Info = dict[str, Any]
@@ -31,10 +31,7 @@ class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordC
         >>> import gymnasium as gym
         >>> from nas_gym.wrappers import ContinuousAction
         >>> env = ContinuousAction(gym.make("nas_gym/NASBench201-v0"))
-        >>> env.action_space
-        Box(-1.0, 1.0, (5,), float32)
-        >>> env.reset(seed=0)[0].tolist()
-        [0, 0, 0, 0, 0, 0]
+        >>> observation, info = env.reset(seed=0)
         >>> env.step([-0.3, 0.1, 0.9, -1.0, 0.2])[0].tolist()
         [3, 0, 0, 0, 0, 0]
 
@@ -46,7 +43,8 @@ class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordC
     def __init__(self, env: AnyEnv) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        _require_masks(self, env)
+        has_masks = env.has_wrapper_attr("action_masks")
+        require(has_masks, f"ContinuousAction: {env} has no action_masks()")
         self._choices = Scores("ContinuousAction", env.action_space)
         self.action_space = self._choices.action_space
 
@@ -58,36 +56,25 @@ class ContinuousAction(gym.ActionWrapper[Any, NDArray[np.float32], Any], RecordC
 class Scores:
     """Scores in the place of choices, for single and for vector environments.
 
-    Args:
-        name: Of the wrapper, for its error.
-        inner: The choices, `Discrete` or `MultiDiscrete`.
-
     Raises:
-        InvalidSettings: the actions are others.
+        InvalidSettings: the actions, ``inner``, are neither `Discrete` nor `MultiDiscrete`.
     """
 
     def __init__(self, name: str, inner: spaces.Space[Any]) -> None:
-        if isinstance(inner, spaces.Discrete):
-            sizes = [int(inner.n)]
-        elif isinstance(inner, spaces.MultiDiscrete):
-            sizes = inner.nvec.tolist()
-        else:
+        if not isinstance(inner, (spaces.Discrete, spaces.MultiDiscrete)):
             raise InvalidSettings(
                 f"{name}: expected Discrete or MultiDiscrete actions, got {inner}"
             )
         self._one = isinstance(inner, spaces.Discrete)
+        sizes = np.ravel(inner.n if isinstance(inner, spaces.Discrete) else inner.nvec)
         self._ends = np.cumsum(sizes)[:-1]
-        self.action_space = spaces.Box(-1.0, 1.0, (sum(sizes),), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (int(sizes.sum()),), np.float32)
 
     def best(self, scores: NDArray[np.float32], masks: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the valid choices with the highest scores, of equal ones the first.
 
-        Args:
-            scores: One for each choice of each decision, (..., S).
-            masks: True where a choice is valid, (..., S).
-
-        Returns:
-            The choices of the D decisions, (..., D); (...) where the actions are `Discrete`.
+        Scores and masks, (..., S), have one entry for each choice of each of D decisions; the
+        choices are (..., D), or (...) where the actions are `Discrete`.
 
         Raises:
             InvalidSettings: the scores are no numbers of that shape.
@@ -109,18 +96,14 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
 
     The action is `MultiDiscrete`, the choices of all T decisions. Where an earlier choice rules a
     later one out, it is resolved as the environment does, and ``info["invalid_action"]`` says so;
-    all actions are allowed, so the masks are all true. The first observation is always the same.
-    ``info["evaluation"]`` has no ``cached``, for all that a first step returns has to follow from
-    the seed and the action alone; the environment's ``budget`` counts what was paid for.
+    all actions are allowed, so the masks are all true. ``info["evaluation"]`` has no ``cached``,
+    since all that a first step returns has to follow from the seed and the action alone.
 
     Example:
         >>> import gymnasium as gym
         >>> from nas_gym.wrappers import WholeArchitecture
         >>> env = WholeArchitecture(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1))
-        >>> env.action_space
-        MultiDiscrete([5 5 5 5 5 5])
-        >>> env.reset(seed=0)[0].tolist()
-        [0, 0, 0, 0, 0, 0]
+        >>> observation, info = env.reset(seed=0)
         >>> observation, reward, terminated, truncated, info = env.step([3, 1, 0, 2, 4, 1])
         >>> observation.tolist(), terminated
         ([4, 2, 1, 3, 5, 2], True)
@@ -132,14 +115,13 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
     def __init__(self, env: AnyEnv) -> None:
         RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        sizes = _innermost(self, env).search_space.num_choices
+        self._sizes = _innermost(self, env).search_space.num_choices
         require(
             isinstance(env.action_space, spaces.Discrete),
             f"WholeArchitecture: expected Discrete actions, got {env.action_space}; "
             "wrap the environment in it first, and then in the other wrapper",
         )
-        self.action_space = spaces.MultiDiscrete(list(sizes))
-        self._sizes = sizes
+        self.action_space = spaces.MultiDiscrete(list(self._sizes))
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the mask of all choices, (sum of the decisions' choices,) bool: all are valid."""
@@ -147,7 +129,7 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
         observation, info = self.env.reset(seed=seed, options=options)
-        return observation, {**info, **self._mask()}
+        return observation, {**info, "action_mask": self._mask()}
 
     def step(self, action: NDArray[np.int64]) -> tuple[Any, float, bool, bool, Info]:
         """Make all T decisions.
@@ -162,20 +144,17 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
             total += float(reward)
             if truncated:
                 break
-        info = {**info, **self._mask(invalid)}
+        info = {**info, "action_mask": self._mask(), "invalid_action": invalid}
         info.get("evaluation", {}).pop("cached", None)
         return observation, total, terminated, truncated, info
 
-    def _mask(self, invalid: bool | None = None) -> Info:
-        """Return the mask as `MultiDiscrete.sample` takes it, and the flag after a step."""
-        mask = tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
-        flag = {} if invalid is None else {"invalid_action": invalid}
-        return {"action_mask": mask, **flag}
+    def _mask(self) -> tuple[NDArray[np.int8], ...]:
+        """Return the mask as `MultiDiscrete.sample` takes it."""
+        return tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
 
 
 class OneHotObservation(
-    gym.ObservationWrapper[NDArray[np.float32], Any, NDArray[np.integer[Any]]],
-    RecordConstructorArgs,
+    gym.ObservationWrapper[NDArray[np.float32], Any, Observation], RecordConstructorArgs
 ):
     """Observations are one flat vector of zeros and ones, float32: each entry's one-hot code.
 
@@ -183,11 +162,9 @@ class OneHotObservation(
         >>> import gymnasium as gym
         >>> from nas_gym.wrappers import OneHotObservation
         >>> env = OneHotObservation(gym.make("nas_gym/NASBench201-v0"))
-        >>> env.observation_space
-        Box(0.0, 1.0, (36,), float32)
         >>> observation, info = env.reset(seed=0)
-        >>> observation[:12].tolist()
-        [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+        >>> observation.shape, observation[:7].tolist()
+        ((36,), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
 
     Raises:
         InvalidSettings: the observation is not `MultiDiscrete` with one axis.
@@ -205,7 +182,7 @@ class OneHotObservation(
         self._starts = np.cumsum(sizes) - sizes  # (T,): where each entry's code begins
         self.observation_space = spaces.Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
 
-    def observation(self, observation: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def observation(self, observation: Observation) -> NDArray[np.float32]:
         """Return the one-hot codes, one after the other."""
         codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
         codes[self._starts + observation] = 1.0
@@ -217,31 +194,27 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     ``info["budget_exhausted"]`` says, at reset and step, whether a limit has been reached. The
     network that reaches it is evaluated, and its episode ends as always. Every later step truncates
-    its episode with reward 0, so that an agent's training ends without an error: at once with
-    `nas_gym.sb3.StopOnBudget`. An episode that is under way when another environment, sharing the
-    evaluator, spends what was left is truncated in the same way. For N episodes in lock-step, see
-    ``limits`` of `nas_gym.NASVectorEnv`.
+    its episode with reward 0, even if another environment, sharing the evaluator, spent what was
+    left; so an agent's training ends without an error, at once with `nas_gym.sb3.StopOnBudget`.
+    For N episodes in lock-step, see ``limits`` of `nas_gym.NASVectorEnv`.
 
     Args:
         env: A `NASEnv`, wrapped or not.
         asked: Largest number of evaluations asked for, those answered from memory included.
         made: Largest number of evaluations really made.
-        seconds: Seconds of training after which no further network is begun; in a recorded
-            benchmark, of the training that was recorded.
+        seconds: Seconds of training; see `nas_gym.evaluation.Limits`.
 
     Example:
         >>> import gymnasium as gym
-        >>> from nas_gym.wrappers import BudgetLimit
-        >>> env = BudgetLimit(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1), asked=1)
-        >>> observation, info = env.reset(seed=0)
-        >>> for _ in range(6):
-        ...     observation, reward, terminated, truncated, info = env.step(3)
-        >>> terminated, info["budget_exhausted"]
-        (True, True)
-        >>> observation, info = env.reset()
-        >>> observation, reward, terminated, truncated, info = env.step(3)
-        >>> reward, terminated, truncated
-        (0.0, False, True)
+        >>> from nas_gym.wrappers import BudgetLimit, WholeArchitecture
+        >>> inner = WholeArchitecture(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1))
+        >>> env = BudgetLimit(inner, asked=1)
+        >>> env.reset(seed=0)[1]["budget_exhausted"]
+        False
+        >>> env.step([3] * 6)[4]["budget_exhausted"]
+        True
+        >>> env.reset()[0].tolist(), env.step([3] * 6)[1:4]
+        ([0, 0, 0, 0, 0, 0], (0.0, False, True))
 
     Raises:
         InvalidSettings: it does not wrap a `NASEnv`, no limit is given, or one is not positive.
@@ -285,10 +258,3 @@ def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:
     if not isinstance(inner, NASEnv):
         raise InvalidSettings(f"{type(wrapper).__name__}: {inner} is no environment of nas_gym")
     return inner
-
-
-def _require_masks(wrapper: AnyEnv, env: AnyEnv) -> None:
-    require(
-        env.has_wrapper_attr("action_masks"),
-        f"{type(wrapper).__name__}: {env} has no action_masks()",
-    )

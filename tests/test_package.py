@@ -28,16 +28,15 @@ def test_type_checkers_see_the_same_names() -> None:
     """``__all__``, the lazy table and the imports under TYPE_CHECKING agree."""
     tree = ast.parse(Path(nas_gym.__file__).read_text())
     imported = {
-        alias.asname: (node.module or "").removeprefix("nas_gym.").removeprefix("nas_gym")
+        alias.asname: node.module
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
         if alias.asname is not None and alias.asname == alias.name
     }
     assert sorted(imported) == sorted(nas_gym.__all__)
-    lazy = {name: module for module, names in nas_gym._LAZY.items() for name in names}
-    modules = dict.fromkeys(nas_gym._MODULES, "")
-    eager = dict.fromkeys(("Family", "register_family", "registered_families"), "family")
-    eager["register"] = "registration"
-    assert imported == {**lazy, **modules, **eager}
+    modules = dict.fromkeys(nas_gym._MODULES, "nas_gym")
+    eager = dict.fromkeys(("Family", "register_family", "registered_families"), "nas_gym.family")
+    eager["register"] = "nas_gym.registration"
+    assert imported == {**nas_gym._MODULE_OF, **modules, **eager}
     assert len(set(nas_gym.__all__)) == len(nas_gym.__all__)

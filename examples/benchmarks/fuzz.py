@@ -87,7 +87,7 @@ class Outcome:
 # Samples -----------------------------------------------------------------------------------------
 
 
-SMALL = {"filters": 2, "split": [64, 32, 32]}
+SMALL = {"filters": 2, "data_fraction": 0.1}
 SEARCHES: list[tuple[str, str, dict[str, Any]]] = [
     ("random", "nas_gym/DigitsBench-v0", {}),
     ("random", "nas_gym/NASNet-v0", {**SMALL, "blocks": 1, "epochs": 2, "early_stopping": {}}),

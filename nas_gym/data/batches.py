@@ -64,10 +64,10 @@ class DeviceDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return arrays for tensors: pickle can put those into memory that processes share."""
-        return {
+        return {"device": self.images.device} | {
             name: value.cpu().numpy() if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
-        } | {"device": self.images.device}
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         device = state.pop("device")
@@ -112,12 +112,9 @@ class DeviceDataset:
 
 def _statistics(dataset: Dataset, indices: Indices) -> tuple[np.ndarray, np.ndarray]:
     """Return each channel's mean and standard deviation, in units of a pixel's value (0-255)."""
-    counts = np.stack(
-        [
-            np.bincount(dataset.images[indices, ..., channel].ravel(), minlength=256)
-            for channel in range(dataset.images.shape[-1])
-        ]
-    )
+    channels = range(dataset.images.shape[-1])
+    flat = (dataset.images[indices, ..., channel].ravel() for channel in channels)
+    counts = np.stack([np.bincount(pixels, minlength=256) for pixels in flat])
     share = counts / counts.sum(axis=1, keepdims=True)
     values = np.arange(256)
     mean = share @ values

@@ -75,12 +75,7 @@ def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset
 
     More validation images distinguish children more finely; fewer training images train faster.
     Every part has every class's share, as near as whole images allow; the other images are unused.
-
-    Args:
-        dataset: The images; its own split does not matter.
-        train: Number of training images.
-        validation: Number of validation images.
-        test: Number of test images.
+    The data set's own split does not matter.
 
     Raises:
         InvalidDataset: a part would be empty, or the data set has fewer images.
@@ -104,28 +99,20 @@ def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset
 
 
 def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
-    """Return a fixed part of ``indices``: a share of every class, at least one image of each.
+    """Return a fixed part of ``indices``: a share, in (0, 1], of every class, at least one image.
 
-    Args:
-        indices: Indices of images, (n,).
-        labels: Labels of all images of the data set.
-        share: The share, in (0, 1]; 1 takes all.
+    ``labels`` are those of all images of the data set.
     """
     return indices if share == 1 else _stratified(indices, labels, share)[1]
 
 
 def split_of(name: str, source: Source) -> Dataset:
-    """Return the data set with its fixed stratified split.
-
-    Raises:
-        InvalidDataset: there are fewer than two classes, or too few images of one.
-    """
+    """Return the data set with its fixed stratified split; it needs enough images of each class."""
     everything = np.arange(len(source.labels), dtype=np.int64)
     counts = np.bincount(source.labels[: source.test_from], minlength=len(source.classes))
     if np.count_nonzero(counts) < 2:
         raise InvalidDataset(
-            f"dataset: {name!r} has images of {np.count_nonzero(counts)} class; "
-            "a classifier needs at least two"
+            f"dataset: {name!r} has images of 1 class; a classifier needs at least two"
         )
     least = 2 if source.test_from is not None else 3
     scarce = [source.classes[label] for label in np.flatnonzero((counts > 0) & (counts < least))]
@@ -140,9 +127,8 @@ def split_of(name: str, source: Source) -> Dataset:
         rest, test = everything[: source.test_from], everything[source.test_from :]
     share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
     train, validation = _stratified(rest, source.labels, share)
-    return Dataset(
-        name, source.images, source.labels, source.classes, source.flips, train, validation, test
-    )
+    facts = (source.images, source.labels, source.classes, source.flips)
+    return Dataset(name, *facts, train, validation, test)
 
 
 def _stratified(indices: Indices, labels: Labels, share: float) -> tuple[Indices, Indices]:

@@ -13,7 +13,6 @@ from nas_gym.data import npz
 from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.settings import LARGEST
 
-FOLDER_IMAGE_SIZE = 32
 MOST_BYTES = 2**35
 """Bytes of all images of a data set after they are scaled."""
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -30,11 +29,7 @@ def channels_last(images: NDArray[Any], name: str) -> Images:
 
 
 def read_npz(path: Path, flips: bool = True) -> Source:
-    """Read images and labels from an ``.npz``.
-
-    Raises:
-        InvalidDataset: the file cannot be read, or its arrays are not a data set.
-    """
+    """Read images and labels from an ``.npz``; `InvalidDataset` says what is wrong with it."""
     arrays = npz.read_npz(path, "dataset", InvalidDataset)
     missing = [name for name in ("x_train", "y_train") if name not in arrays]
     if missing or ("x_test" in arrays) != ("y_test" in arrays):
@@ -57,7 +52,7 @@ def read_npz(path: Path, flips: bool = True) -> Source:
             f"dataset: {path}: {len(joined)} images, but labels up to {number - 1}; "
             "number the classes from 0"
         )
-    classes = arrays["classes"] if "classes" in arrays else np.arange(number)
+    classes = arrays.get("classes", np.arange(number))
     if classes.ndim != 1 or len(classes) < number:
         raise InvalidDataset(
             f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
@@ -87,9 +82,9 @@ def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
             f"dataset: {where}: expected {images} integers, got {labels.dtype} of shape "
             f"{labels.shape}"
         )
-    if labels.min() < 0 or labels.max() > LARGEST:
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise InvalidDataset(f"dataset: {where}: labels start at 0, got {wrong}")
+    for wrong in (labels.min(), labels.max()):
+        if not 0 <= wrong <= LARGEST:
+            raise InvalidDataset(f"dataset: {where}: labels start at 0, got {wrong}")
     return labels.astype(np.int64)
 
 
@@ -104,11 +99,7 @@ def require_room(images: int, image_size: int, channels: int) -> None:
 
 
 def read_folder(folder: Path, image_size: int) -> Source:
-    """Read a folder with one sub-folder a class; or with ``train`` and ``test`` that hold them.
-
-    Raises:
-        InvalidDataset: the folder is another, or an image cannot be read.
-    """
+    """Read a folder with one sub-folder a class; or with ``train`` and ``test`` that hold them."""
     has_test = (folder / "train").is_dir() and (folder / "test").is_dir()
     parts = [folder / "train", folder / "test"] if has_test else [folder]
     try:
@@ -133,18 +124,13 @@ def read_folder(folder: Path, image_size: int) -> Source:
 
 
 def _images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the images of each class in the order of their names.
-
-    Raises:
-        OSError: there is no class, or one without an image.
-    """
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    if not classes:
-        raise OSError(f"{folder} has no sub-folder")
+    """Return the images of each class in the order of their names; `OSError` if one has none."""
     listing = {
         found.name: sorted(path for path in found.rglob("*") if path.suffix.lower() in SUFFIXES)
-        for found in classes
+        for found in sorted(entry for entry in folder.iterdir() if entry.is_dir())
     }
+    if not listing:
+        raise OSError(f"{folder} has no sub-folder")
     empty = [name for name, paths in listing.items() if not paths]
     if empty:
         raise OSError(

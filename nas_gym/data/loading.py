@@ -1,16 +1,10 @@
-"""Loads labelled images by name, from an ``.npz``, or from a folder. No torch here.
-
-A data set is held as numpy arrays: images (n, height, width, channels) uint8, labels (n,) int64,
-and the indices of its training, validation and test images. The split is stratified and depends on
-the data set alone, so every search, run and process sees the same one.
-"""
+"""Loads a `Dataset` by name, from an ``.npz``, or from a folder. No torch here."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,13 +13,7 @@ from typing import Any
 import numpy as np
 
 from nas_gym.data.dataset import Dataset, InvalidDataset, Source, split_of
-from nas_gym.data.files import (
-    FOLDER_IMAGE_SIZE,
-    channels_last,
-    read_folder,
-    read_npz,
-    require_room,
-)
+from nas_gym.data.files import channels_last, read_folder, read_npz, require_room
 from nas_gym.errors import choices_hint
 from nas_gym.json_text import short_name
 from nas_gym.settings import Size, validated
@@ -80,7 +68,7 @@ def _loaded(dataset: str, image_size: int | None) -> Dataset:
     elif dataset.endswith(".npz"):
         source = read_npz(path)
     elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        source = read_folder(path, image_size or FOLDER_IMAGE_SIZE)
+        source = read_folder(path, image_size or 32)
     else:
         name = short_name(dataset)
         raise InvalidDataset(
@@ -112,7 +100,7 @@ def _named(name: str) -> Source:
     class_name, train_part, test_part, flips = _TORCHVISION[name]
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            load: Callable[..., Any] = getattr(torchvision.datasets, class_name)
+            load: Any = getattr(torchvision.datasets, class_name)
             parts = [load(str(folder), download=True, **part) for part in (train_part, test_part)]
     except (OSError, RuntimeError) as error:
         raise InvalidDataset(
@@ -121,14 +109,9 @@ def _named(name: str) -> Source:
         ) from error
     images = [channels_last(np.asarray(part.data), name) for part in parts]
     labels = [np.asarray(getattr(part, "targets", getattr(part, "labels", None))) for part in parts]
-    classes = getattr(parts[0], "classes", None) or range(int(labels[0].max()) + 1)
-    return Source(
-        np.concatenate(images),
-        np.concatenate(labels).astype(np.int64),
-        len(labels[0]),
-        tuple(map(str, classes)),
-        flips,
-    )
+    classes = map(str, getattr(parts[0], "classes", None) or range(int(labels[0].max()) + 1))
+    joined = np.concatenate(labels).astype(np.int64)
+    return Source(np.concatenate(images), joined, len(labels[0]), tuple(classes), flips)
 
 
 def _resized(source: Source, size: int) -> Source:

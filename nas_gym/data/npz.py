@@ -26,17 +26,12 @@ ALWAYS_READ = 2**30
 """Bytes of arrays that any file may hold."""
 LARGEST_RATIO = 200
 """Bytes of arrays per byte of a file; deflate reaches 1,000, but only for one repeated value."""
-MOST_DIMENSIONS = 8
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _PICKLE = "a pickle, which could run code and is never loaded"
 
 
 def open_regular(path: str | Path) -> BinaryIO:
-    """Open a file for reading; pipes, devices and folders are refused without opening them.
-
-    Raises:
-        OSError, ValueError: the file cannot be read.
-    """
+    """Open a file; `OSError` refuses pipes, devices and folders without opening them."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("it is not a regular file")
     return open(path, "rb")
@@ -55,18 +50,15 @@ def read_npz(
 
     Args:
         path: A regular file.
-        what: What the file is to hold, as the error's message starts: "dataset" for instance.
-        error: The type of the exception to raise.
+        what: Content of the file, as the error's message starts: "dataset" for instance.
+        error: Type of the exception for a file that cannot be read, whose arrays are larger than
+            its size allows, or that holds Python objects.
         names: Names of the arrays to read, which the file has; default: all of them.
-
-    Raises:
-        NASGymError: the file cannot be read, is too large for its memory, or holds Python objects.
     """
     with _archive(path, what, error) as archive:
         members = _members(archive)
-        return {
-            name: _read(archive, members[name]) for name in (members if names is None else names)
-        }
+        chosen = members if names is None else names
+        return {name: _read(archive, members[name]) for name in chosen}
 
 
 @contextmanager
@@ -80,7 +72,12 @@ def _archive(path: Path, what: str, error: type[NASGymError]) -> Iterator[zipfil
             if not start.startswith(b"PK"):
                 raise ValueError(f"it is not a zip archive, or it is {_PICKLE}")
             with zipfile.ZipFile(file) as archive:
-                _check_sizes(archive, os.fstat(file.fileno()).st_size)
+                held = os.fstat(file.fileno()).st_size
+                claimed = sum(member.file_size for member in archive.infolist())
+                if claimed > max(ALWAYS_READ, LARGEST_RATIO * held):
+                    raise ValueError(
+                        f"its {held:,} bytes claim to hold {claimed:,} bytes of arrays"
+                    )
                 yield archive
     except Exception as problem:  # a broken archive can raise anything
         reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
@@ -88,12 +85,6 @@ def _archive(path: Path, what: str, error: type[NASGymError]) -> Iterator[zipfil
             f"{what}: {short_name(path)} cannot be read: {' '.join(reason.split())[:500]}; "
             "expected an .npz file of plain arrays"
         ) from problem
-
-
-def _check_sizes(archive: zipfile.ZipFile, file_bytes: int) -> None:
-    claimed = sum(member.file_size for member in archive.infolist())
-    if claimed > max(ALWAYS_READ, LARGEST_RATIO * file_bytes):
-        raise ValueError(f"its {file_bytes:,} bytes claim to hold {claimed:,} bytes of arrays")
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
@@ -118,8 +109,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
         shape, _, dtype = _HEADERS[version](data)
         _check_header(member.filename, shape, dtype, member.file_size - data.tell())
     with archive.open(member) as data:
-        array: NDArray[Any] = npy.read_array(data, allow_pickle=False)
-        return array
+        return np.asarray(npy.read_array(data, allow_pickle=False))
 
 
 def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], held: int) -> None:
@@ -129,7 +119,5 @@ def _check_header(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], held:
     if dtype.kind not in "biufSU" or dtype.itemsize == 0:
         raise ValueError(f"{name} holds {dtype}; expected numbers or texts")
     claimed = math.prod(shape) * dtype.itemsize
-    if len(shape) > MOST_DIMENSIONS or min(shape, default=0) < 0 or claimed != held:
-        raise ValueError(
-            f"{name} claims to be {dtype} of shape {shape[:MOST_DIMENSIONS]}; it has {held:,} bytes"
-        )
+    if len(shape) > 8 or min(shape, default=0) < 0 or claimed != held:
+        raise ValueError(f"{name} claims to be {dtype} of shape {shape[:8]}; it has {held:,} bytes")

@@ -15,10 +15,8 @@ from typing import TypeGuard
 
 from nas_gym.evaluation.evaluator import ChildEvaluator, Evaluator
 from nas_gym.settings import Above0, Positive, settings
-from nas_gym.store.evaluator import StoredEvaluator
-from nas_gym.store.store import Store
-from nas_gym.workers.local import LocalWorkers
-from nas_gym.workers.on_ray import RayWorkers
+from nas_gym.store import Store, StoredEvaluator
+from nas_gym.workers import LocalWorkers, RayWorkers
 
 
 @settings
@@ -49,9 +47,7 @@ class Composition:
 def composed(evaluator: ChildEvaluator, around: Composition) -> Iterator[Evaluator]:
     """Give an evaluator within workers and a store; both are closed at the end.
 
-    Args:
-        evaluator: What trains the children.
-        around: Workers and store; a layer that nothing asks for is left out.
+    A layer that nothing asks for is left out.
 
     Raises:
         InvalidSettings: the workers or the store cannot be had.
@@ -84,14 +80,10 @@ def trains_children(evaluator: object) -> TypeGuard[ChildEvaluator]:
 
 def _workers(evaluator: ChildEvaluator, around: Composition) -> LocalWorkers | RayWorkers | None:
     """Start the workers that are asked for; a child with a time limit needs its own process."""
-    per_gpu = around.children_per_gpu
+    per_gpu, number, timeout = around.children_per_gpu, around.workers, around.child_timeout
     if around.ray is not None:
         num_gpus = 1 / per_gpu if per_gpu > 1 else None  # by default as many as it needs
-        return RayWorkers(
-            evaluator, around.ray, around.workers, around.child_timeout, num_gpus=num_gpus
-        )
-    if around.workers is None and around.child_timeout is None:
+        return RayWorkers(evaluator, around.ray, number, timeout, num_gpus=num_gpus)
+    if number is None and timeout is None:
         return None
-    return LocalWorkers(
-        evaluator, around.workers or 1, around.child_timeout, children_per_gpu=per_gpu
-    )
+    return LocalWorkers(evaluator, number or 1, timeout, children_per_gpu=per_gpu)

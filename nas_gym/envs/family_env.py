@@ -6,27 +6,27 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
-from nas_gym.data.dataset import Dataset
-from nas_gym.data.loading import load_dataset
+from nas_gym.data import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
 from nas_gym.envs.page import Alternative, Argument, arguments_of, page
-from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation.evaluator import Evaluator
+from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.evaluation import Evaluator
 from nas_gym.family import registered_families
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.settings import Size, settings
-from nas_gym.tables.table import Table
+from nas_gym.settings import Size, require_known, settings
+from nas_gym.tables import Table
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
 
-Arguments = Mapping[str, Any]
+ByTaker = Mapping[str, dict[str, Any]]
 OTHER_NAMES = {"seed": "training_seed"}
 """Fields of the training's settings that are arguments of another name: the environment's
 ``reset(seed=)`` is another seed."""
@@ -34,11 +34,7 @@ OTHER_NAMES = {"seed": "training_seed"}
 
 @settings
 class Images:
-    """Images that children are trained on, and where.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """Images that children are trained on, and where."""
 
     dataset: str = "digits"
     """A name, an `.npz` file, or a folder of images by class."""
@@ -47,10 +43,6 @@ class Images:
     device: str = "auto"
     """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
 
-    def load(self) -> Dataset:
-        """Return the data set."""
-        return load_dataset(self.dataset, self.image_size)
-
 
 @dataclass(frozen=True)
 class EvaluatorKind:
@@ -58,15 +50,12 @@ class EvaluatorKind:
 
     takers: Callable[[type[FamilyEnv]], Mapping[str, Callable[..., Any]]]
     """Classes and functions that take the environment's arguments, by what messages call them."""
-    make: Callable[
-        [type[FamilyEnv], Mapping[str, dict[str, Any]], ExitStack], tuple[SearchSpace, Evaluator]
-    ]
-    """Makes the search space and the evaluator from each taker's arguments; what is entered into
-    the stack is closed with the environment."""
+    make: Callable[[type[FamilyEnv], ByTaker, ExitStack], tuple[SearchSpace, Evaluator]]
+    """Makes both from each taker's arguments; the stack is closed with the environment."""
     about: str
     """A paragraph on its evaluations, for the pages."""
-    settings_type: type[TrainingSettings] | None = None
-    """Settings of the training, if anything is trained."""
+    settings_type: type[TrainingSettings] = TrainingSettings
+    """Settings of the training, where anything is trained."""
 
 
 class FamilyEnv(NASEnv):
@@ -78,8 +67,7 @@ class FamilyEnv(NASEnv):
 
     Args:
         evaluator: One of the class's ``evaluators``; default: the first.
-        reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
-            mapping of the ``name`` and of parameters.
+        reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
@@ -112,13 +100,10 @@ class FamilyEnv(NASEnv):
         **arguments: Any,
     ) -> None:
         name = self.evaluators[0] if evaluator is None else evaluator
-        if name not in self.evaluators:
-            hint = choices_hint(name, self.evaluators)
-            raise InvalidSettings(f"evaluator: {name!r} is not known; {hint}")
-        kind = EVALUATORS[name]
+        require_known([name], self.evaluators, "evaluator: ")
+        given = self.arguments_by_taker(arguments, name)
         with ExitStack() as stack:
-            given = self.arguments_by_taker(arguments, name)
-            search_space, made = kind.make(type(self), given, stack)
+            search_space, made = EVALUATORS[name].make(type(self), given, stack)
             super().__init__(search_space, made, reward, render_mode)
             self._close_evaluator = stack.pop_all().close
 
@@ -126,11 +111,9 @@ class FamilyEnv(NASEnv):
         super().__init_subclass__(**kwargs)
         own = cls.__doc__ or ""
         if "## Description" in own:
-            alternatives = [
-                Alternative(name, EVALUATORS[name].about, cls.arguments(name))
-                for name in cls.evaluators
-            ]
-            cls.__doc__ = page(own, _id_of(cls), cls.default_search_space(), alternatives)
+            names = cls.evaluators
+            kinds = [Alternative(n, EVALUATORS[n].about, cls.arguments(n)) for n in names]
+            cls.__doc__ = page(own, _id_of(cls), cls.default_search_space(), kinds)
 
     @classmethod
     def default_search_space(cls) -> SearchSpace:
@@ -151,50 +134,41 @@ class FamilyEnv(NASEnv):
     @classmethod
     def _defaults(cls, evaluator: str) -> dict[str, Any]:
         """Return the class's own defaults with an evaluator."""
-        if evaluator == "recorded":
-            return {}
-        return {**cls.defaults, **(cls.sharing_defaults if evaluator == "weight-sharing" else {})}
+        shared = {**cls.defaults, **cls.sharing_defaults}
+        return {"trained": cls.defaults, "weight-sharing": shared}.get(evaluator, {})
 
     @classmethod
-    def arguments_by_taker(cls, given: Arguments, evaluator: str) -> dict[str, dict[str, Any]]:
+    def arguments_by_taker(
+        cls, given: Mapping[str, Any], evaluator: str
+    ) -> dict[str, dict[str, Any]]:
         """Return the arguments of the search space, the network, ..., with the class's defaults.
-
-        Args:
-            given: Arguments of the environment.
-            evaluator: Name of the evaluator.
 
         Raises:
             InvalidSettings: a name is not known, or both the search space and another take it.
         """
-        takers = {
-            taker: tuple(_arguments(takes))
-            for taker, takes in EVALUATORS[evaluator].takers(cls).items()
-        }
-        known = [name for names in takers.values() for name in names]
-        for name in given:
-            if name not in known:
-                raise InvalidSettings(_unknown(name, evaluator, known))
+        takers = EVALUATORS[evaluator].takers(cls)
+        taken = {taker: tuple(_arguments(takes)) for taker, takes in takers.items()}
+        known = [name for names in taken.values() for name in names]
         values = {**cls._defaults(evaluator), **given}
         for name in values:
-            if known.count(name) > 1:
-                both = [taker for taker, names in takers.items() if name in names]
-                raise InvalidSettings(
-                    f"{name}: {' and '.join(both)} of {cls.__name__} have an argument of this "
-                    "name, and one value cannot serve both; rename that of the search space"
-                )
-        return {
-            taker: {name: values[name] for name in names if name in values}
-            for taker, names in takers.items()
-        }
+            if name not in known:
+                raise InvalidSettings(_unknown(name, evaluator, known))
+            both = [taker for taker, names in taken.items() if name in names]
+            require(
+                len(both) == 1,
+                f"{name}: {' and '.join(both)} of {cls.__name__} have an argument of this "
+                "name, and one value cannot serve both; rename that of the search space",
+            )
+        return {t: {n: values[n] for n in names if n in values} for t, names in taken.items()}
 
     @classmethod
     def split_arguments(
-        cls, given: Arguments, evaluator: str = "trained"
+        cls, given: Mapping[str, Any], evaluator: str = "trained"
     ) -> tuple[dict[str, Any], TrainingSettings]:
         """Return the search space's arguments, and the settings that the others make.
 
         Args:
-            given: Arguments of the search space, the network and the training.
+            given: Mapping[str, Any] of the search space, the network and the training.
             evaluator: "trained" or "weight-sharing".
 
         Raises:
@@ -204,17 +178,14 @@ class FamilyEnv(NASEnv):
         for taker in ("images", "workers and store"):
             for name in by_taker.get(taker, ()):
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
-        settings_type = EVALUATORS[evaluator].settings_type
-        assert settings_type is not None
-        return by_taker["search space"], _training(cls, by_taker, settings_type)
+        return by_taker["search space"], _training(cls, by_taker, evaluator)
 
 
 def _unknown(name: str, evaluator: str, known: list[str]) -> str:
-    other = OTHER_NAMES.get(name)
-    if other in known:
+    if OTHER_NAMES.get(name) in known:
         return (
-            f"{name}: the seed of children's training is {other!r} (reset(seed=) seeds the "
-            "environment's own generator)"
+            f"{name}: the seed of children's training is {OTHER_NAMES[name]!r} (reset(seed=) seeds "
+            "the environment's own generator)"
         )
     return (
         f"{name!r} is not an argument of this environment with evaluator={evaluator!r}; "
@@ -231,67 +202,45 @@ def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
 
 def _id_of(env: type[FamilyEnv]) -> str:
     """Return the id under which an environment is declared; its name where there is none."""
-    for family in registered_families():
-        for env_id, reference in family.environments.items():
-            if reference in (env, f"{env.__module__}:{env.__name__}"):
-                return env_id
-    return env.__name__
+    families = registered_families()
+    ids = {part: env_id for each in families for env_id, part in each.environments.items()}
+    return ids.get(f"{env.__module__}:{env.__name__}", env.__name__)
 
 
-def _training(
-    env: type[FamilyEnv],
-    given: Mapping[str, dict[str, Any]],
-    settings_type: type[TrainingSettings],
-) -> TrainingSettings:
-    """Return the settings of the training, with the network's in them."""
+def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
+    """Return the settings of an evaluator's training, with the network's in them."""
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
     training = {fields_of.get(name, name): value for name, value in given["training"].items()}
     network = env.network_settings_type(**given["network"])
-    return settings_type(network=network, **training)
+    return EVALUATORS[evaluator].settings_type(network=network, **training)
 
 
-def _takers_of_trained(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
-    return {
-        "search space": env.search_space_type,
-        "images": Images,
-        "network": env.network_settings_type,
-        "training": TrainingSettings,
-        "workers and store": Composition,
-    }
+def _takers(env: type[FamilyEnv], **others: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+    network = env.network_settings_type
+    takers = {"search space": env.search_space_type, "images": Images, "network": network}
+    return {**takers, **others}
 
 
 def _trained(
-    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     search_space = env.search_space_type(**given["search space"])
-    training = _training(env, given, TrainingSettings)
+    training = _training(env, given, "trained")
     images, around = Images(**given["images"]), Composition(**given["workers and store"])
-    trainer = Trainer(
-        images.load(),
-        training,
-        images.device,
-        architecture_type=search_space.architecture_type,
-    )
+    kind = search_space.architecture_type
+    data = load_dataset(images.dataset, images.image_size)
+    trainer = Trainer(data, training, images.device, architecture_type=kind)
     return search_space, stack.enter_context(composed(trainer, around))
 
 
-def _takers_of_sharing(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
-    return {
-        "search space": env.search_space_type,
-        "images": Images,
-        "network": env.network_settings_type,
-        "training": WeightSharingSettings,
-    }
-
-
 def _sharing(
-    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     search_space = env.search_space_type(**given["search space"])
-    sharing = _training(env, given, WeightSharingSettings)
-    assert isinstance(sharing, WeightSharingSettings)
+    sharing = _training(env, given, "weight-sharing")
     images = Images(**given["images"])
-    return search_space, WeightSharing(search_space, images.load(), sharing, images.device)
+    data = load_dataset(images.dataset, images.image_size)
+    return search_space, WeightSharing(search_space, data, sharing, images.device)
 
 
 def _takers_of_recorded(env: type[FamilyEnv]) -> dict[str, Callable[..., Any]]:
@@ -309,19 +258,18 @@ def _nothing(training_seed: int = 0) -> None:
 
 
 def _recorded(
-    env: type[FamilyEnv], given: Mapping[str, dict[str, Any]], stack: ExitStack
+    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     return env.default_search_space(), env.recorded(**given["benchmark"])
 
 
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
-        _takers_of_trained,
+        partial(_takers, training=TrainingSettings, **{"workers and store": Composition}),
         _trained,
         "A network that was trained before under the same settings is answered from memory;\n"
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
         "and the architecture alone.",
-        TrainingSettings,
     ),
     "recorded": EvaluatorKind(
         _takers_of_recorded,
@@ -330,7 +278,7 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "recorded training.",
     ),
     "weight-sharing": EvaluatorKind(
-        _takers_of_sharing,
+        partial(_takers, training=WeightSharingSettings),
         _sharing,
         'With `evaluator="weight-sharing"`, all children share the weights of a supernet, and the\n'
         "accuracy is that on a minibatch of validation images under these weights as they stand.\n"

@@ -6,34 +6,20 @@ import ast
 import inspect
 import re
 import textwrap
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nas_gym.search_spaces import SearchSpace
 
-SECTIONS = (
-    "Description",
-    "Action Space",
-    "Observation Space",
-    "Starting State",
-    "Rewards",
-    "Episode End",
-    "Information",
-    "Arguments",
-    "References",
-    "Version History",
-)
-"""Sections of a page, in Gymnasium's order."""
-
 
 class Argument(NamedTuple):
     """An argument, as a page's table has it."""
 
-    default: Any
-    """`inspect.Parameter.empty` where there is none."""
+    default: Any  # `inspect.Parameter.empty` where there is none
     meaning: str
 
 
@@ -41,8 +27,7 @@ class Alternative(NamedTuple):
     """One of the evaluators of an environment, as its page has it."""
 
     name: str
-    about: str
-    """A paragraph on what its evaluations are."""
+    about: str  # a paragraph on its evaluations
     arguments: Mapping[str, Argument]
 
 
@@ -50,60 +35,72 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     """Return the page of an environment.
 
     Args:
-        own: The sections that its class writes, each under its heading; the text that all
-            environments share is put around them.
+        own: The sections that its class writes, each under its heading; shared text is added.
         env_id: The id under which it is registered.
         search_space: The default one.
         alternatives: Its evaluators, the default first.
     """
     parts = re.split(r"^## (.+)$", inspect.cleandoc(own), flags=re.MULTILINE)
-    headings, texts = parts[1::2], [text.strip() for text in parts[2::2]]
-    written = dict(zip(headings, texts, strict=True))
-    tables = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
-    shared = {
-        "Action Space": ("", _ACTIONS.format(actions=search_space.num_actions)),
-        "Observation Space": (_OBSERVATIONS.format(decisions=len(search_space.decisions)), ""),
-        "Starting State": (_START, ""),
-        "Rewards": (_REWARDS, "\n\n".join(each.about for each in alternatives)),
-        "Episode End": (_END.format(decisions=len(search_space.decisions)), ""),
-        "Information": (_INFORMATION.format(actions=search_space.num_actions), ""),
-        "Arguments": (tables, ""),
-    }
-    sections = []
-    for name in SECTIONS:
-        before, after = shared.get(name, ("", ""))
-        paragraphs = [text for text in (before, written.get(name, ""), after) if text]
-        sections.append(f"## {name}\n" + "\n\n".join(paragraphs))
-    return "\n\n".join(sections) + "\n"
+    own_texts = ["\n\n" + text.strip() for text in parts[2::2]]
+    texts = defaultdict(str, zip(parts[1::2], own_texts, strict=True))
+    texts["tables"] = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
+    texts["about"] = "\n\n".join(each.about for each in alternatives)
+    texts["A"], texts["T"] = str(search_space.num_actions), str(len(search_space.decisions))
+    return re.sub(r"^(## .+\n)\n", r"\1", _PAGE.format_map(texts), flags=re.MULTILINE)
 
 
-_ACTIONS = """\
-The space is `Discrete(A)`, the index of a choice; A = {actions} by default. `action_masks()` (bool)
+_PAGE = """\
+## Description{Description}
+
+## Action Space{Action Space}
+
+The space is `Discrete(A)`, the index of a choice; A = {A} by default. `action_masks()` (bool)
 and `info["action_mask"]` (int8) say which actions are valid. An invalid action a becomes valid
-choice number (a modulo the number of valid choices), and `info["invalid_action"]` is true then."""
-_OBSERVATIONS = """\
-`MultiDiscrete` of T entries, the partial architecture; T = {decisions} by default. Entry t is 0
-while decision t is not made, and c + 1 after choice c; it has k + 1 values for k choices."""
-_START = """\
-Nothing is decided: all zeros. `reset(options={"choices": prefix})` starts after the choices of the
-first decisions instead. Nothing is random, so `reset(seed=)` changes no episode."""
-_REWARDS = """\
+choice number (a modulo the number of valid choices), and `info["invalid_action"]` is true then.
+
+## Observation Space
+`MultiDiscrete` of T entries, the partial architecture; T = {T} by default. Entry t is 0
+while decision t is not made, and c + 1 after choice c; it has k + 1 values for k choices.\
+{Observation Space}
+
+## Starting State
+Nothing is decided: all zeros. `reset(options={{"choices": prefix}})` starts after the choices of
+the first decisions instead. Nothing is random, so `reset(seed=)` changes no episode.\
+{Starting State}
+
+## Rewards
 0 until the last decision; then a function of the child's evaluation:
 
 - `reward="accuracy"` (default): validation accuracy after the last epoch.
 - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
-- `reward={"name": "mnasnet", "target": T}`: accuracy and latency together, or accuracy and another
-  cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={}` measures it.
+- `reward={{"name": "mnasnet", "target": T}}`: accuracy and latency together, or accuracy and
+  another cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={{}}`
+  measures it.
 
-A child that failed is worth 0."""
-_END = "The episode terminates with decision T = {decisions} (by default). It is never truncated."
-_INFORMATION = """\
+A child that failed is worth 0.{Rewards}
+
+{about}
+
+## Episode End
+The episode terminates with decision T = {T} (by default). It is never truncated.{Episode End}
+
+## Information
 | Key | When | Value |
 |---|---|---|
-| `action_mask` | always | `(A,)` int8, 1 where an action is valid; A = {actions} by default |
+| `action_mask` | always | `(A,)` int8, 1 where an action is valid; A = {A} by default |
 | `invalid_action` | after a step | true if the action was invalid |
 | `architecture` | at the end | the architecture as JSON |
-| `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |"""
+| `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |\
+{Information}
+
+## Arguments
+{tables}{Arguments}
+
+## References{References}
+
+## Version History{Version History}
+"""
+"""The page, in Gymnasium's order, around the sections of a class."""
 
 
 def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternative]) -> str:
@@ -129,33 +126,20 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
 def _shown(default: Any) -> str:
     if default is inspect.Parameter.empty:
         return ""
-    if isinstance(default, tuple):
-        default = list(default)
-    text = repr(default).replace("'", '"')
+    text = repr(list(default) if isinstance(default, tuple) else default).replace("'", '"')
     return f"`{text}`" if len(text) <= 24 else f"{len(default)} labels"
 
 
 def arguments_of(taker: Callable[..., Any]) -> dict[str, Argument]:
     """Return the arguments of a class or function, with their defaults, as it documents them."""
-    meanings = {**_in_docstring(inspect.getdoc(taker) or "")}
-    if not is_dataclass(taker):
-        return {
-            name: Argument(each.default, meanings.get(name, _spoken(name)))
-            for name, each in inspect.signature(taker).parameters.items()
-        }
-    for base in getattr(taker, "__mro__", ()):
-        meanings = {**_beside_fields(base), **meanings}
+    meanings = _in_docstring(inspect.getdoc(taker) or "")
+    if is_dataclass(taker):
+        for base in getattr(taker, "__mro__", ()):
+            meanings = {**_beside_fields(base), **meanings}
     return {
-        each.name: Argument(
-            inspect.Parameter.empty if each.default is MISSING else each.default,
-            meanings.get(each.name, _spoken(each.name)),
-        )
-        for each in fields(taker)
+        name: Argument(each.default, meanings.get(name, name.replace("_", " ")))
+        for name, each in inspect.signature(taker).parameters.items()
     }
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _in_docstring(docstring: str) -> dict[str, str]:
@@ -175,12 +159,9 @@ def _beside_fields(settings_type: type[Any]) -> dict[str, str]:
         return {}
     [definition] = ast.parse(source).body
     meanings = {}
-    for statement, following in pairwise(getattr(definition, "body", ())):
-        match statement, following:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
+    for pair in pairwise(getattr(definition, "body", ())):
+        match pair:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(ast.Constant(str(text))):
                 meanings[name] = _first_sentence(text)
     return meanings
 

@@ -1,1 +1,19 @@
 """`Evaluation`, the record; `Evaluator`, the protocol; the memory and the budget. No torch here."""
+
+from nas_gym.evaluation.budget import Budget, Limits
+from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed, Status
+from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
+from nas_gym.evaluation.memory import Memory, memory_of
+
+__all__ = [
+    "Budget",
+    "Evaluation",
+    "Evaluations",
+    "Evaluator",
+    "Limits",
+    "Listed",
+    "Memory",
+    "RecordedEvaluator",
+    "Status",
+    "memory_of",
+]

@@ -44,8 +44,7 @@ class Limits:
     training that was recorded."""
 
     def __post_init__(self) -> None:
-        names = tuple(vars(self))
-        require(any(vars(self).values()), f"limits: give at least one of {', '.join(names)}")
+        require(any(vars(self).values()), f"limits: give at least one of {', '.join(vars(self))}")
 
     def spent(self, budget: Budget) -> bool:
         """Return True once a limit has been reached."""
@@ -56,15 +55,8 @@ class Limits:
         )
 
     def room(self, budget: Budget) -> int:
-        """Return the number of evaluations that may be asked for at once.
-
-        Seconds do not bound it as long as any are left.
-        """
+        """Return the number of evaluations that may be asked for now, while seconds are left."""
         if self.spent(budget):
             return 0
-        left = [
-            limit - spent
-            for limit, spent in ((self.asked, budget.asked), (self.made, budget.made))
-            if limit is not None
-        ]
-        return min(left, default=LARGEST)
+        left = (self.asked or LARGEST) - budget.asked, (self.made or LARGEST) - budget.made
+        return min(left)

@@ -19,8 +19,7 @@ class Evaluation:
 
     status: Status
     accuracy: float
-    """Validation accuracy after the last epoch that was trained, in [0, 1]; 0 unless ``status`` is
-    "ok"."""
+    """Validation accuracy after the last epoch trained, in [0, 1]; 0 unless "ok"."""
     curve: tuple[float, ...]
     """Validation accuracy after each epoch that ended, in [0, 1]."""
     seconds: float
@@ -34,8 +33,7 @@ class Evaluation:
     multiply_adds: int | None = None
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
-    """Seconds of inference on a batch, where it was measured; see
-    `nas_gym.networks.LatencySettings`."""
+    """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
     message: str = ""
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False
@@ -69,12 +67,9 @@ class Listed(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        def column(name: str, dtype: Any) -> NDArray[Any]:
-            return np.array([getattr(evaluation, name) for evaluation in self.made], dtype)
-
         numbers = ("accuracy", "seconds", "parameters", "multiply_adds", "latency")
-        return {
-            **{name: column(name, np.float64) for name in numbers},  # None becomes nan
-            "status": column("status", np.str_),
-            "cached": column("cached", np.bool_),
+        types = {**dict.fromkeys(numbers, np.float64), "status": np.str_, "cached": np.bool_}
+        return {  # None becomes nan
+            name: np.array([getattr(each, name) for each in self.made], dtype)
+            for name, dtype in types.items()
         }

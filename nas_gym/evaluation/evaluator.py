@@ -35,10 +35,7 @@ class Evaluator(Protocol):
 
 
 def require_lasting(evaluator: object) -> None:
-    """Raise `InvalidSettings` if an evaluator ``changes``.
-
-    A copy in another process would not change with it, and an answer that was kept is out of date.
-    """
+    """Raise `InvalidSettings` if an evaluator ``changes``."""
     require(
         not getattr(evaluator, "changes", False),
         f"evaluator: {type(evaluator).__name__} cannot be given to workers or to a store, since "
@@ -71,8 +68,8 @@ class ConcurrentEvaluator(Evaluator, Protocol):
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         """Ask for one evaluation; see `ChildEvaluator.evaluate_one`.
 
-        The future raises for no child's failure: a child that crashed, ran out of time or lost its
-        worker has an `Evaluation` with that status.
+        A child that crashed, ran out of time or lost its worker has an `Evaluation` with that
+        status, so the future raises for no child's failure.
         """
 
     def close(self) -> None:
@@ -81,11 +78,11 @@ class ConcurrentEvaluator(Evaluator, Protocol):
 
 @runtime_checkable
 class RecordedEvaluator(Evaluator, Protocol):
-    """An evaluator that has every evaluation at hand: R of them, as the rows of a few columns.
+    """An evaluator that has all R evaluations at hand, as the rows of a few columns.
 
-    The environments look finished networks up in it by arrays, with no Python object for each.
-    Sequences with the same row are the same network: it is paid for once, and answered from memory
-    from then on. A sequence that means no recorded network has a row too, one whose status says so.
+    Environments look networks up in it by arrays. Sequences with the same row are the same network:
+    it is paid for once, and answered from memory from then on. A sequence that means no recorded
+    network has a row too, one whose status says so.
     """
 
     @property

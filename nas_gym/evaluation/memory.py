@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import require
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
@@ -29,8 +29,7 @@ COSTS = ("latency", "multiply_adds", "parameters")
 class Finished(NamedTuple):
     """Result of a finished sequence of choices."""
 
-    architecture: str
-    """The architecture as JSON."""
+    architecture: str  # as JSON
     evaluation: Evaluation
 
 
@@ -61,8 +60,7 @@ class Memory:
     ``cached`` (a store may know the evaluation from another run), and counts in the budget unless
     it is true; later answers are ``cached``. An evaluator is never asked for an empty batch.
 
-    A deep copy is the memory itself: copied environments share what was evaluated, the evaluator
-    and the budget. A pickle carries what was evaluated until then.
+    A deep copy is the memory itself; a pickle carries what was evaluated until then.
     """
 
     evaluator: Evaluator
@@ -77,8 +75,7 @@ class Memory:
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
         self.remembers = not getattr(evaluator, "changes", False)
-        """Whether anything is answered from memory; see `Evaluator`."""
-        self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", _itself)
+        self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", lambda each: each)
         if self.recorded is not None:
             num_rows = len(self.recorded.columns["accuracy"])
             self._paid = np.zeros(num_rows, dtype=np.bool_)  # (R,)
@@ -88,30 +85,28 @@ class Memory:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        if hasattr(self.evaluator, "close"):
-            raise InvalidSettings(
-                f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
-                "pickle an environment without workers and store, or use copy.deepcopy"
-            )
-        state = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {**state, "paid": None if self.recorded is None else self._paid}
+        require(
+            not hasattr(self.evaluator, "close"),
+            f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
+            "pickle an environment without workers and store, or use copy.deepcopy",
+        )
+        kept = ("evaluator", "budget", "known", "_paid")
+        return {name: value for name, value in vars(self).items() if name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        paid = state.pop("paid")
         vars(self).update(state)
         self.__post_init__()
-        if paid is not None:
-            self._paid = paid
+        vars(self).update(state)  # what is paid, too
 
     @property
     def costs(self) -> tuple[str, ...] | None:
-        """Costs that every evaluation has, of those in `Evaluation`; None if that is not known.
+        """Costs that every evaluation has: the evaluator's ``costs``, or a benchmark's columns.
 
-        An evaluator says its ``costs``; those of a recorded benchmark are its columns.
+        None if they are not known.
         """
-        said: tuple[str, ...] | None = getattr(self.evaluator, "costs", None)
-        if said is not None or self.recorded is None:
-            return said
+        declared: tuple[str, ...] | None = getattr(self.evaluator, "costs", None)
+        if declared is not None or self.recorded is None:
+            return declared
         columns = self.recorded.columns
         return tuple(n for n in COSTS if n in columns and not np.isnan(columns[n]).all())
 
@@ -124,7 +119,15 @@ class Memory:
             found = self._look_up(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
         if not self.remembers:
-            return self._evaluate_again(architectures)
+            made = self.evaluator.evaluate(architectures)
+            self.budget.asked += len(made)
+            for evaluation in made:
+                self.budget.count(evaluation)
+            return made
+        return self._remembered(architectures)
+
+    def _remembered(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
+        """Return evaluations from memory, after evaluating those that are new."""
         keys = [self._key(architecture) for architecture in architectures]
         under_way = self._in_flight.of(keys)
         new: dict[Hashable, Architecture] = {}
@@ -138,24 +141,14 @@ class Memory:
         for future in under_way.values():
             future.result()
         self.budget.asked += len(keys)
-        return [
-            self.known[key] if new.pop(key, None) else repeated(self.known[key]) for key in keys
-        ]
-
-    def _evaluate_again(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """Evaluate without remembering."""
-        made = self.evaluator.evaluate(architectures)
-        self.budget.asked += len(made)
-        for evaluation in made:
-            self.budget.count(evaluation)
-        return made
+        known = self.known
+        return [known[key] if new.pop(key, None) else repeated(known[key]) for key in keys]
 
     def submit(self, architecture: Architecture) -> Future[Evaluation]:
-        """Ask for one evaluation, with the answer and the budget of `evaluate`.
+        """Ask for one evaluation, from one thread, with the answer and the budget of `evaluate`.
 
         It returns at once where the evaluator has a ``submit`` (see `ConcurrentEvaluator`); an
-        evaluation that is under way is not begun again. Other evaluators evaluate before this
-        returns. Calls come from one thread.
+        evaluation that is under way is not begun again. Other evaluators evaluate before.
         """
         submit = getattr(self.evaluator, "submit", None)
         if submit is None:
@@ -178,11 +171,9 @@ class Memory:
         return evaluation
 
     def finish(self, stage: SearchSpace, choices: Choices) -> Finished:
-        """Return the architecture and the evaluation of one complete, valid sequence, (T,).
+        """Return architecture and evaluation of a complete, valid sequence of choices, (T,).
 
-        Args:
-            stage: The search space in which the choices were made; see `SearchSpace.stage`.
-            choices: The choices, (T,).
+        ``stage`` is the search space in which they were made; see `SearchSpace.stage`.
         """
         sequence = (stage, choices.tobytes())
         finished = self._shortcuts.get(sequence)
@@ -234,10 +225,6 @@ class Memory:
         self.budget.seconds += float(self.recorded.columns["seconds"][new].sum())
 
 
-def _itself(architecture: Architecture) -> Architecture:
-    return architecture
-
-
 def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memory:
     """Return a memory over an evaluator; a memory is returned as it is.
 
@@ -246,9 +233,9 @@ def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memor
     """
     memory = evaluator if isinstance(evaluator, Memory) else Memory(evaluator)
     recorded = memory.recorded
-    if recorded is not None and recorded.search_space.decisions != search_space.decisions:
-        raise InvalidSettings(
-            f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
-            "pass the evaluator's own search_space"
-        )
+    require(
+        recorded is None or recorded.search_space.decisions == search_space.decisions,
+        f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
+        "pass the evaluator's own search_space",
+    )
     return memory

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 WIDTH = 600
 """The usual width of a picture, in pixels."""
 MARGIN = 12
+Point = tuple[float, float]
 INK, FAINT = "#222222", "#8a8a8a"
 _TEXT_SIZE, _SMALLEST_TEXT, _MOST_CHARACTERS = 12, 8, 300
 _SCALE = 2  # drawn larger, then reduced: smooth lines
@@ -38,21 +39,9 @@ class Canvas:
         self._image.paste(self._above, (0, 0), self._above)
         return self._image.reduce(_SCALE)
 
-    def text(self, at: tuple[float, float], text: str, size: int = 12, anchor: str = "mm") -> None:
-        self._draw_above.multiline_text(
-            (at[0] * _SCALE, at[1] * _SCALE),
-            text,
-            INK,
-            font(size * _SCALE),
-            anchor,
-            spacing=3,
-            align="center",
-        )
-
-    def subscripted(self, at: tuple[float, float], text: str, subscript: str) -> None:
-        x, y = at
-        self.text((x - 3, y), text, 15, "rm")
-        self.text((x - 2, y + 6), subscript, 11, "lm")
+    def text(self, at: Point, text: str, size: int = 12, anchor: str = "mm") -> None:
+        place = (at[0] * _SCALE, at[1] * _SCALE)
+        self._draw_above.multiline_text(place, text, INK, font(size * _SCALE), anchor, 3, "center")
 
     def box(
         self, box: tuple[float, ...], text: str, outline: str = FAINT, radius: float = 5
@@ -67,37 +56,22 @@ class Canvas:
         x0, y0, x1, y1 = box
         self.text(((x0 + x1) / 2, (y0 + y1) / 2), *fitted(text, x1 - x0 - 2))
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    def line(self, start: Point, end: Point, colour: str) -> None:
         self._draw.line([*_scaled(start), *_scaled(end)], colour, width=int(1.5 * _SCALE))
 
-    def rise(
-        self,
-        start: tuple[float, float],
-        end: tuple[float, float],
-        colour: str,
-        arrow: bool = False,
-    ) -> None:
+    def rise(self, start: Point, end: Point, colour: str, arrow: bool = False) -> None:
         """Draw a curve that leaves ``start`` and arrives at ``end`` going upwards."""
-        (x0, y0), (x1, y1) = start, end
-        middle = (y0 + y1) / 2
-        self.curve((start, (x0, middle), (x1, middle), end), colour, arrow)
+        middle = (start[1] + end[1]) / 2
+        self.curve((start, (start[0], middle), (end[0], middle), end), colour, arrow)
 
-    def bend(
-        self,
-        start: tuple[float, float],
-        corner: tuple[float, float],
-        end: tuple[float, float],
-        colour: str,
-    ) -> None:
+    def bend(self, start: Point, corner: Point, end: Point, colour: str) -> None:
         """Draw a quarter of a circle, or nearly so, instead of a corner."""
         first, second = (
             (x + 0.55 * (corner[0] - x), y + 0.55 * (corner[1] - y)) for x, y in (start, end)
         )
         self.curve((start, first, second, end), colour)
 
-    def curve(
-        self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
-    ) -> None:
+    def curve(self, controls: Sequence[Point], colour: str, arrow: bool = False) -> None:
         """Draw the Bezier curve of four control points, if wanted with an arrow at its end."""
         t = np.linspace(0, 1, 33)[:, None]
         weights = ((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3)
@@ -133,7 +107,7 @@ def _shortened(line: str, width: float) -> str:
 
 
 def _length(line: str, size: int) -> float:
-    """Return the width of a line in pixels; that of its first characters where it is very long."""
+    """Return the width of a line's first characters, in pixels."""
     return font(size * _SCALE).getlength(line[:_MOST_CHARACTERS]) / _SCALE
 
 

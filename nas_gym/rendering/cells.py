@@ -18,11 +18,8 @@ SHORT_LABELS = {
     "1x7 then 7x1 convolution": "1x7\n7x1",
     "3x3 dilated convolution": "dilated\n3x3",
     "3x3 average pooling": "avg\n3x3",
-    "3x3 max pooling": "max\n3x3",
-    "5x5 max pooling": "max\n5x5",
-    "7x7 max pooling": "max\n7x7",
-    "1x1 convolution": "conv\n1x1",
-    "3x3 convolution": "conv\n3x3",
+    **{f"{size} max pooling": f"max\n{size}" for size in ("3x3", "5x5", "7x7")},
+    **{f"{size} convolution": f"conv\n{size}" for size in ("1x1", "3x3")},
     "3x3 depthwise-separable conv": "sep\n3x3",
     "5x5 depthwise-seperable conv": "sep\n5x5",
     "7x7 depthwise-separable conv": "sep\n7x7",
@@ -66,12 +63,10 @@ def write(sketch: CellsSketch) -> str:
 
 def draw(sketch: CellsSketch, new_canvas: NewCanvas) -> Canvas:
     """Draw each cell in a strip of its own."""
-    heights = []
-    for cell in sketch.cells:
-        rows = sketch.most_blocks if sketch.fixed else len(_levels(cell)[0])
-        heights.append(_cell_height(rows))
-    block = 2 * (_BOX[0] + _GAP)
-    canvas = new_canvas(max(WIDTH, 2 * MARGIN + sketch.most_blocks * block), sum(heights))
+    rows = [sketch.most_blocks if sketch.fixed else len(_levels(c)[0]) for c in sketch.cells]
+    heights = [_cell_height(number) for number in rows]
+    width = 2 * MARGIN + sketch.most_blocks * 2 * (_BOX[0] + _GAP)
+    canvas = new_canvas(max(WIDTH, width), sum(heights))
     for place, cell in enumerate(sketch.cells):
         _CellDrawing(canvas, cell, top=sum(heights[:place])).draw()
     return canvas
@@ -127,7 +122,9 @@ class _CellDrawing:
             roof = self.floor - _INPUT[1]
             box = (x - _INPUT[0] / 2, roof, x + _INPUT[0] / 2, self.floor)
             self.canvas.box(box, "", outline=colour(state))
-            self.canvas.subscripted((x, (roof + self.floor) / 2), "h", ("i", "i-1")[state])
+            middle = (roof + self.floor) / 2
+            self.canvas.text((x - 3, middle), "h", 15, "rm")
+            self.canvas.text((x - 2, middle + 6), ("i", "i-1")[state], 11, "lm")
             self.ends[state] = (x, roof)
         for number, row in enumerate(self.rows, start=1):
             self._draw_row(number, row)
@@ -137,13 +134,12 @@ class _CellDrawing:
     def _draw_row(self, number: int, row: list[int]) -> None:
         base = self.floor - _INPUT[1] - _LINES - (number - 1) * _ROW
         lanes = [s for s in self.ends if self.level[s] < number < self.last_use[s]]
-        items = sorted([*row, *lanes], key=self._pull)
-        widths = [_LANE if item in lanes else 2 * _BOX[0] + _GAP for item in items]
-        spare = (self.canvas.width - 2 * MARGIN - sum(widths)) / len(items)
-        x = float(MARGIN)
-        placed = {}
-        for item, width in zip(items, widths, strict=True):
-            placed[item] = x + (spare + width) / 2
+        widths = dict.fromkeys(sorted([*row, *lanes], key=self._pull), 2 * _BOX[0] + _GAP)
+        widths |= dict.fromkeys(lanes, _LANE)
+        spare = (self.canvas.width - 2 * MARGIN - sum(widths.values())) / len(widths)
+        placed, x = {}, float(MARGIN)
+        for state, width in widths.items():
+            placed[state] = x + (spare + width) / 2
             x += spare + width
         outputs = {state: self._draw_block(state, placed[state], base) for state in row}
         roof = base - _BLOCK
@@ -172,11 +168,11 @@ class _CellDrawing:
             box = (x - width / 2, base - height, x + width / 2, base)
             self.canvas.box(box, short_label(label))
             self.canvas.rise(self.ends[hidden], (x, base), colour(hidden), arrow=True)
-        wide = _COMBINE / 2 if block.combine == ADD else 1.25 * _COMBINE
-        box = (centre - wide, base - _BLOCK, centre + wide, base - _BLOCK + _COMBINE)
+        wide, roof = _COMBINE / 2 if block.combine == ADD else 1.25 * _COMBINE, base - _BLOCK
         text = _COMBINES.get(block.combine, block.combine)
+        box = (centre - wide, roof, centre + wide, roof + _COMBINE)
         self.canvas.box(box, text, colour(state), _COMBINE / 2)
-        return centre, base - _BLOCK
+        return centre, roof
 
     def _draw_concatenation(self, concat: tuple[int, ...]) -> None:
         roof = self.top + MARGIN + _TITLE

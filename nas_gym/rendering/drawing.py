@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -14,11 +14,10 @@ from nas_gym.family import family_of
 from nas_gym.rendering.canvas import MARGIN, WIDTH, Canvas, fitted
 from nas_gym.search_spaces.base import Choices, DecisionsSketch, SearchSpace
 
-NewCanvas: TypeAlias = Callable[[int, int], Canvas]
+NewCanvas = Callable[[int, int], Canvas]
 """Makes the canvas of a picture, of a width and a height in pixels."""
 
 MOST_PIXELS = 2**23
-"""The most pixels of a picture."""
 _MOST_LINES = 800
 
 
@@ -33,7 +32,7 @@ def draw(subject: SearchSpace | Architecture, choices: Choices | None = None) ->
 
 def write(subject: SearchSpace | Architecture, choices: Choices | None = None) -> str:
     """Return an architecture, or the part that ``choices``, (t,), have decided, as lines."""
-    text = drawing_of(subject).write(sketch_of(subject, choices))
+    text = _drawing_of(subject).write(_sketch_of(subject, choices))
     if choices is None or not isinstance(subject, SearchSpace):
         return text
     total = len(subject.decisions)
@@ -52,7 +51,7 @@ def drawn(
     subject: SearchSpace | Architecture, choices: Choices | None, new_canvas: NewCanvas
 ) -> Canvas:
     """Return the canvas on which a subject is drawn: by its family, or as text if too large."""
-    drawing, sketch = drawing_of(subject), sketch_of(subject, choices)
+    drawing, sketch = _drawing_of(subject), _sketch_of(subject, choices)
 
     def bounded(width: int, height: int) -> Canvas:
         if width * height > MOST_PIXELS:
@@ -70,8 +69,7 @@ class _TooLargeError(Exception):
     """A picture would have more than `MOST_PIXELS`."""
 
 
-def sketch_of(subject: SearchSpace | Architecture, choices: Choices | None) -> object:
-    """Return the sketch of an architecture, or of the part that ``choices`` have decided."""
+def _sketch_of(subject: SearchSpace | Architecture, choices: Choices | None) -> object:
     if isinstance(subject, SearchSpace):
         return subject.sketch(np.zeros(0, dtype=np.int64) if choices is None else choices)
     return subject.sketch()
@@ -103,8 +101,7 @@ class TextDrawing:
         return draw_text(self.write(sketch), new_canvas, most)
 
 
-def drawing_of(subject: SearchSpace | Architecture) -> Drawing:
-    """Return the drawing of a subject's family."""
+def _drawing_of(subject: SearchSpace | Architecture) -> Drawing:
     kind = subject.architecture_type if isinstance(subject, SearchSpace) else type(subject)
     family = family_of(kind)
     drawing: Drawing | None = None if family is None else family.part("drawing")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import combinations
-from typing import TypeAlias
+from itertools import combinations, product
 
 from PIL import Image, ImageDraw
 
 from nas_gym.architecture import Architecture
-from nas_gym.rendering.canvas import FAINT, Canvas, font
+from nas_gym.rendering.canvas import FAINT, Canvas, Point, font
 from nas_gym.rendering.drawing import drawn
 from nas_gym.search_spaces.base import Choices, SearchSpace
 
-Box: TypeAlias = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the finished picture."""
 
 
@@ -25,14 +24,14 @@ class LayoutCanvas(Canvas):
         self.width, self.height = width, height
         self.texts: list[tuple[str, Box]] = []
         self.boxes: list[Box] = []
-        self.falls: list[tuple[float, float]] = []
+        self.falls: list[Point] = []
         """The ends of lines that should rise and do not."""
 
     def finished(self) -> Image.Image:
         """Return an empty picture."""
         return Image.new("RGB", (self.width, self.height))
 
-    def text(self, at: tuple[float, float], text: str, size: int = 12, anchor: str = "mm") -> None:
+    def text(self, at: Point, text: str, size: int = 12, anchor: str = "mm") -> None:
         if text:
             x0, y0, x1, y1 = _extent(text, size, anchor)
             self.texts.append((text, (at[0] + x0, at[1] + y0, at[0] + x1, at[1] + y1)))
@@ -44,22 +43,14 @@ class LayoutCanvas(Canvas):
         self.boxes.append((x0, y0, x1, y1))
         self.label(box, text)
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    def line(self, start: Point, end: Point, colour: str) -> None:
         pass
 
-    def rise(
-        self,
-        start: tuple[float, float],
-        end: tuple[float, float],
-        colour: str,
-        arrow: bool = False,
-    ) -> None:
+    def rise(self, start: Point, end: Point, colour: str, arrow: bool = False) -> None:
         if end[1] > start[1]:
             self.falls.append(end)
 
-    def curve(
-        self, controls: Sequence[tuple[float, float]], colour: str, arrow: bool = False
-    ) -> None:
+    def curve(self, controls: Sequence[Point], colour: str, arrow: bool = False) -> None:
         pass
 
 
@@ -84,39 +75,28 @@ def overlaps(subject: SearchSpace | Architecture, choices: Choices | None = None
     Texts and boxes lie within the picture, no two boxes overlap, no two texts do, and a text lies
     inside a box or outside it; lines that should rise do.
     """
-    return list(_faults(layout(subject, choices)))
-
-
-def _faults(canvas: LayoutCanvas) -> Iterator[str]:
+    canvas = layout(subject, choices)
     picture = (0.0, 0.0, float(canvas.width), float(canvas.height))
-    for text, place in canvas.texts:
-        if not _within(place, picture):
-            yield f"{text!r} sticks out of the picture at {place}"
-    for box in canvas.boxes:
-        if not _within(box, picture):
-            yield f"a box sticks out of the picture at {box}"
-    for end in canvas.falls:
-        yield f"a line goes downwards to {end}"
+    outside = [(text, place) for text, place in canvas.texts if not _within(place, picture)]
+    faults = [f"{text!r} sticks out of the picture at {place}" for text, place in outside]
+    boxes = [box for box in canvas.boxes if not _within(box, picture)]
+    faults += [f"a box sticks out of the picture at {box}" for box in boxes]
+    faults += [f"a line goes downwards to {end}" for end in canvas.falls]
     for (text, place), (other, other_place) in combinations(canvas.texts, 2):
         if _overlap(place, other_place):
-            yield f"{text!r} and {other!r} overlap at {place}"
+            faults.append(f"{text!r} and {other!r} overlap at {place}")
     for box, other_box in combinations(canvas.boxes, 2):
         if _overlap(box, other_box):
-            yield f"boxes overlap at {box} and {other_box}"
-    for text, place in canvas.texts:
-        for box in canvas.boxes:
-            if _overlap(place, box) and not _within(place, box):
-                yield f"{text!r} crosses the border of the box at {box}"
+            faults.append(f"boxes overlap at {box} and {other_box}")
+    for (text, place), box in product(canvas.texts, canvas.boxes):
+        if _overlap(place, box) and not _within(place, box):
+            faults.append(f"{text!r} crosses the border of the box at {box}")
+    return faults
 
 
 def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _within(inner: Box, outer: Box) -> bool:
-    return (
-        outer[0] <= inner[0]
-        and outer[1] <= inner[1]
-        and inner[2] <= outer[2]
-        and inner[3] <= outer[3]
-    )
+def _within(box: Box, outer: Box) -> bool:
+    return outer[0] <= box[0] and outer[1] <= box[1] and box[2] <= outer[2] and box[3] <= outer[3]

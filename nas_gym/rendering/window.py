@@ -1,4 +1,4 @@
-"""A window on the screen, for ``render_mode="human"``."""
+"""`Window`: pictures on the screen."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import numpy as np
 from gymnasium.error import DependencyNotInstalled
 from numpy.typing import NDArray
 
-SHARE = 0.9
-"""Share of the screen's width and height that a window takes at most; bars take the rest."""
+_SHARE = 0.9  # of the screen's width and height, which a window takes at most; bars take the rest
 
 
 class Window:
@@ -34,7 +33,7 @@ class Window:
         self._frames_per_second = frames_per_second
         pygame.display.init()
         screen = pygame.display.get_desktop_sizes()[0]
-        ratio = min(1.0, _ratio(size, (SHARE * screen[0], SHARE * screen[1])))
+        ratio = min(1.0, _ratio(size, (_SHARE * screen[0], _SHARE * screen[1])))
         # pygame.SCALED would need a renderer, and does not scale down.
         pygame.display.set_mode(_scaled(size, ratio), pygame.RESIZABLE)
         pygame.display.set_caption("nas_gym")

@@ -22,13 +22,13 @@ def resolve_actions(
     A valid action is its own choice. Any other becomes valid choice number ``action`` modulo the
     number of valid ones, so that agents without masks can act.
     """
-    leading = _leading(masks.tobytes()) if masks.ndim == 1 else _leading_of_each(masks)
-    if leading is None:
-        choices = _resolve(np.broadcast_to(masks, (len(actions), masks.shape[-1])), actions)
-    elif isinstance(leading, int):
+    # Where the first actions are the valid ones, a valid action is its own remainder.
+    if masks.ndim == 1 and (leading := _leading(masks.tobytes())) is not None:
         choices = _remainders(actions, leading)
+    elif masks.ndim == 2 and not (masks[:, 1:] > masks[:, :-1]).any():
+        choices = actions % masks.sum(axis=1)
     else:
-        choices = actions % leading  # a valid action is its own remainder
+        choices = _resolve(np.broadcast_to(masks, (len(actions), masks.shape[-1])), actions)
     return choices, choices != actions
 
 
@@ -64,13 +64,6 @@ def _leading(mask: bytes) -> int | None:
     """Return the number of actions valid under a mask, (A,) bool, if they are the first ones."""
     number = mask.count(1)
     return number if mask.startswith(b"\1" * number) else None
-
-
-def _leading_of_each(masks: Masks) -> NDArray[np.int64] | None:
-    """Return the same of N masks, (N, A), as (N,), if it holds for each."""
-    if (masks[:, 1:] > masks[:, :-1]).any():
-        return None
-    return np.asarray(masks.sum(axis=1))
 
 
 class Rules(NamedTuple):

@@ -11,20 +11,17 @@ from pydantic import AfterValidator, BeforeValidator
 from nas_gym.architecture import MOST_LAYERS
 from nas_gym.errors import choices_hint, require
 from nas_gym.json_text import short
-from nas_gym.settings import Positive, Size
 
 _Item = TypeVar("_Item")
 
 
-def listed(given: object) -> object:
-    """Return a list or another iterable as a tuple."""
+def _listed(given: object) -> object:
     is_list = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
     require(is_list, f"expected a list, got {short(given)}")
     return tuple(given)  # type: ignore[arg-type]
 
 
-def distinct(given: Sequence[_Item]) -> Sequence[_Item]:
-    """Return ``given``, whose items are distinct."""
+def _distinct(given: Sequence[object]) -> Sequence[object]:
     twice = [item for place, item in enumerate(given) if item in given[:place]]
     require(not twice, f"{short(twice[0])} stands twice" if twice else "")
     return given
@@ -44,11 +41,7 @@ def subset(name: str, given: Sequence[str] | None, valid: Iterable[str]) -> tupl
 
 Depth = Annotated[int, Interval(ge=1, le=MOST_LAYERS)]
 """Number of layers, or of a cell's blocks."""
-Sizes = Annotated[Sequence[Size], BeforeValidator(listed), AfterValidator(distinct)]
-"""Distinct numbers of filters, from 1 to 65,536."""
-Places = Annotated[Sequence[Positive], BeforeValidator(listed), AfterValidator(distinct)]
-"""Distinct numbers of layers, from 1 on."""
-Labels = Annotated[Sequence[str], BeforeValidator(listed), AfterValidator(distinct)]
-"""Distinct labels."""
-Schedule = Annotated[Sequence[Positive], BeforeValidator(listed)]
-"""Numbers from 1 on."""
+Listed = Annotated[Sequence[_Item], BeforeValidator(_listed)]
+"""A list or another iterable, as a tuple."""
+Distinct = Annotated[Sequence[_Item], BeforeValidator(_listed), AfterValidator(_distinct)]
+"""The same, of distinct items."""

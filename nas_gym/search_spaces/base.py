@@ -6,7 +6,6 @@ A search space is a fixed sequence of T decisions. Sequences of choices are nump
 
 from __future__ import annotations
 
-import math
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import TypeVar
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import require
 from nas_gym.search_spaces.actions import Mask, Masks, Rules, rules_of
 from nas_gym.search_spaces.conditions import Conditions, Decision, check_decisions, exists
 
@@ -118,31 +117,20 @@ class SearchSpace(ABC, Generic[A_co]):
         Raises:
             InvalidSettings: a `valid_choices` of one's own leaves too many to count.
         """
-        if self._overrides:
-            return self._counted
-        return (
-            self._conditions.count(self.num_valid)
-            if self.conditional
-            else math.prod(self.num_valid)
-        )
+        return self._counted if self._overrides else self._conditions.count(self.num_valid)
 
     @cached_property
     def _counted(self) -> int:
-        """The number of valid sequences, all prefixes of one length after the other."""
         prefixes = np.zeros((1, 0), dtype=np.int64)
-        for step in range(len(self.decisions)):
-            valid = self.batched_valid_choices(prefixes)
-            number = int(valid.sum())
-            if step == len(self.decisions) - 1:
-                return number
-            if number > _MOST_COUNTED:
-                break
-            rows, choices = np.nonzero(valid)
+        for _ in self.decisions[:-1]:
+            rows, choices = np.nonzero(self.batched_valid_choices(prefixes))
+            require(
+                len(rows) <= _MOST_COUNTED,
+                f"{self.name}: size: there are more sequences than can be counted one by one; "
+                f"give {type(self).__name__} a property `size` beside its valid_choices",
+            )
             prefixes = np.column_stack([prefixes[rows], choices])
-        raise InvalidSettings(
-            f"{self.name}: size: there are more sequences than can be counted one by one; "
-            f"give {type(self).__name__} a property `size` beside its valid_choices"
-        )
+        return int(self.batched_valid_choices(prefixes).sum())
 
     @cached_property
     def _conditions(self) -> Conditions:
@@ -170,22 +158,13 @@ class SearchSpace(ABC, Generic[A_co]):
         Once all is decided, every action is.
         """
         if not self.conditional:
-            fixed: Mask = self._fixed_action_masks[len(prefix)]
-            return fixed
+            return self._fixed_rules[len(prefix)].mask
         if len(prefix) == len(self.decisions):
             return np.ones(self.num_actions, dtype=np.bool_)
         mask = np.zeros(self.num_actions, dtype=np.bool_)
         valid = self.valid_choices(prefix)
         mask[: len(valid)] = valid
         return mask
-
-    @cached_property
-    def _fixed_action_masks(self) -> NDArray[np.bool_]:
-        """(T + 1, A): the mask after each number of decisions, whatever they were."""
-        masks = np.ones((len(self.decisions) + 1, self.num_actions), dtype=np.bool_)
-        masks[:-1] = np.arange(self.num_actions) < self._limits[:, None]
-        masks.flags.writeable = False
-        return masks
 
     def rules(self, choices: Choices, step: int) -> Rules:
         """Return the mask after the first ``step`` choices, and the choice of each action."""
@@ -195,7 +174,9 @@ class SearchSpace(ABC, Generic[A_co]):
 
     @cached_property
     def _fixed_rules(self) -> list[Rules]:
-        return [rules_of(mask.tobytes()) for mask in self._fixed_action_masks]
+        """The rules after each number of decisions, 0 to T, whatever they were."""
+        limits = (*self.num_valid, self.num_actions)
+        return [rules_of((np.arange(self.num_actions) < limit).tobytes()) for limit in limits]
 
     def batched_valid_choices(self, prefixes: NDArray[np.int64]) -> Masks:
         """Return `valid_choices` of N prefixes of one length, (N, t), as (N, k) bool.
@@ -260,13 +241,13 @@ class SearchSpace(ABC, Generic[A_co]):
             )
         sequence = sequence.astype(np.int64)
         if self.conditional or not ((sequence >= 0) & (sequence < self._limits)).all():
-            self._check_each(sequence)
+            self.check_prefix(sequence)
         return sequence
 
-    def _check_each(self, sequence: Choices) -> None:
+    def check_prefix(self, prefix: Choices) -> None:
         """Raise `InvalidArchitecture` for the first choice, if any, that is not valid."""
-        for step, choice in enumerate(sequence):
-            valid = self.valid_choices(sequence[:step])
+        for step, choice in enumerate(prefix):
+            valid = self.valid_choices(prefix[:step])
             if not (0 <= choice < len(valid) and valid[choice]):
                 raise InvalidArchitecture(
                     f"choices[{step}] ({self.decisions[step].name}): {choice} is not valid here; "

@@ -8,9 +8,10 @@ earlier states and combines the results. The cell's output concatenates some of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from nas_gym.architecture import (
     MOST_LAYERS,
@@ -22,7 +23,6 @@ from nas_gym.architecture import (
     expect_list,
 )
 from nas_gym.json_text import short
-from nas_gym.search_spaces.numberings import smallest_numbering
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +52,7 @@ COMBINES = (ADD, CONCATENATE)
 CELL_INPUTS = 2
 CELLS = ("normal", "reduction")
 _BLOCK_FIELDS = ("hidden1", "hidden2", "op1", "op2", "combine")
+_WORK = 10**6  # numberings that are compared, times the square of the number of blocks
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,8 @@ class Cell:
         for index, block in enumerate(self.blocks):
             self._check_block(block, index)
         _check_concat(self.concat, len(self.blocks))
-        used = {hidden for block in self.blocks for hidden, _ in block.inputs}
-        for state in range(CELL_INPUTS, len(self.blocks) + CELL_INPUTS):
-            if state not in used and state not in self.concat:
+        for state in _unused(self.blocks):
+            if state not in self.concat:
                 raise InvalidArchitecture(
                     f"concat: hidden state {state} (blocks[{state - CELL_INPUTS}]) is neither "
                     "used by a block nor concatenated; add it to concat"
@@ -108,10 +108,7 @@ class Cell:
     @classmethod
     def with_unused_concatenated(cls, blocks: tuple[Block, ...]) -> Self:
         """Return a cell by the search's rule: states that no block uses are concatenated."""
-        used = {hidden for block in blocks for hidden, _ in block.inputs}
-        first = 0 if cls.inputs_may_end_loose else CELL_INPUTS
-        states = range(first, len(blocks) + CELL_INPUTS)
-        return cls(blocks, tuple(state for state in states if state not in used))
+        return cls(blocks, _unused(blocks, 0 if cls.inputs_may_end_loose else CELL_INPUTS))
 
     @classmethod
     def state_name(cls, state: int) -> str:
@@ -140,26 +137,25 @@ class Cell:
         Addition is symmetric; the order of a concatenation only permutes filters, which the
         convolutions after it learn; and blocks may be numbered in any order in which each comes
         after the ones it uses. Of all such numberings this takes the smallest.
+
+        Cells of very many blocks that are alike have too many numberings; of those it takes the
+        smallest of the first ones, which then depends on the order of the cell's blocks.
         """
-        codes, concat = smallest_numbering(self)
-        blocks = (
-            Block(hidden1, hidden2, op1, op2, combine)
-            for (hidden1, op1), (hidden2, op2), combine in codes
-        )
+        most = max(1, _WORK // len(self.blocks) ** 2)
+        codes, concat = min(islice(_numberings(self), most))
+        blocks = [Block(h1, h2, op1, op2, combine) for (h1, op1), (h2, op2), combine in codes]
         return type(self)(tuple(blocks), concat)
 
     def body(self) -> dict[str, Any]:
         """Return the cell as plain JSON data."""
-        blocks = [{name: getattr(block, name) for name in _BLOCK_FIELDS} for block in self.blocks]
-        return {"blocks": blocks, "concat": list(self.concat)}
+        return {"blocks": [dict(vars(block)) for block in self.blocks], "concat": list(self.concat)}
 
     @classmethod
     def from_body(cls, data: object) -> Self:
         """Return the cell that `body` gives this data for; raise `InvalidArchitecture`."""
         fields = expect_fields(data, ("blocks", "concat"), "cell")
-        blocks = []
-        for index, item in enumerate(expect_list(fields["blocks"], "blocks")):
-            blocks.append(Block(**expect_fields(item, _BLOCK_FIELDS, f"blocks[{index}]")))
+        items = enumerate(expect_list(fields["blocks"], "blocks"))
+        blocks = [Block(**expect_fields(item, _BLOCK_FIELDS, f"blocks[{i}]")) for i, item in items]
         return cls(tuple(blocks), tuple(expect_list(fields["concat"], "concat")))
 
     def _check_block(self, block: Block, index: int) -> None:
@@ -172,9 +168,9 @@ class Cell:
                     f"{where}.{name}: {short(hidden)} is not a hidden state that exists before "
                     f"this block; valid choices: 0 to {index + CELL_INPUTS - 1}"
                 )
-        labels = (("op1", self.operations), ("op2", self.operations), ("combine", self.combines))
-        for name, valid in labels:
-            expect_label(getattr(block, name), valid, f"{where}.{name}")
+        expect_label(block.op1, self.operations, f"{where}.op1")
+        expect_label(block.op2, self.operations, f"{where}.op2")
+        expect_label(block.combine, self.combines, f"{where}.combine")
 
 
 @dataclass(frozen=True)
@@ -198,12 +194,9 @@ class TwoCells:
         return replace(self, normal=self.normal.canonical(), reduction=self.reduction.canonical())
 
     def sketch(self) -> CellsSketch:
-        cells = (self.normal, self.reduction)
-        sketches = tuple(
-            CellSketch(name, cell.blocks, cell.concat)
-            for name, cell in zip(CELLS, cells, strict=True)
-        )
-        most_blocks = max(len(cell.blocks) for cell in cells)
+        cells = zip(CELLS, (self.normal, self.reduction), strict=True)
+        sketches = tuple(CellSketch(name, cell.blocks, cell.concat) for name, cell in cells)
+        most_blocks = max(len(self.normal.blocks), len(self.reduction.blocks))
         return CellsSketch(sketches, most_blocks, cell_type=self.cell_type)
 
     def body(self) -> dict[str, Any]:
@@ -246,17 +239,11 @@ class CellsSketch:
     """True where every picture has the same size, as the frames of an episode do."""
     cell_type: type[Cell] = Cell
 
-    @classmethod
-    def of_blocks(
-        cls, blocks: tuple[Block, ...], most_blocks: int, cell_type: type[Cell]
-    ) -> CellsSketch:
-        """Return the sketch of an episode that has decided these blocks, cell after cell."""
-        cells = []
-        for name, part in zip(CELLS, (blocks[:most_blocks], blocks[most_blocks:]), strict=True):
-            done = len(part) == most_blocks
-            concat = cell_type.with_unused_concatenated(part).concat if done else None
-            cells.append(CellSketch(name, part, concat))
-        return cls(tuple(cells), most_blocks, fixed=True, cell_type=cell_type)
+
+def _unused(blocks: Sequence[Block], first: int = CELL_INPUTS) -> tuple[int, ...]:
+    """Return the hidden states, from number ``first`` on, that no block uses."""
+    used = {hidden for block in blocks for hidden, _ in block.inputs}
+    return tuple(s for s in range(first, len(blocks) + CELL_INPUTS) if s not in used)
 
 
 def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
@@ -270,3 +257,41 @@ def _check_concat(concat: tuple[int, ...], blocks: int) -> None:
             )
     if len(set(concat)) != len(concat):
         raise InvalidArchitecture(f"concat: {short(list(concat))} names a hidden state twice")
+
+
+_BlockCode: TypeAlias = tuple[tuple[int, str], tuple[int, str], str]
+"""A block's two (hidden state, operation) pairs in order, and how it combines them."""
+_Numberings: TypeAlias = Iterator[tuple[list[_BlockCode], tuple[int, ...]]]
+
+
+def _code(block: Block, number: Mapping[int, int]) -> _BlockCode:
+    """Return the block under new state numbers."""
+    first, second = sorted((number[hidden], op) for hidden, op in block.inputs)
+    return first, second, block.combine
+
+
+def _numberings(cell: Cell) -> _Numberings:
+    """Yield numberings of the cell's blocks: the codes of all, and the concatenated states.
+
+    Every step takes the smallest block among those whose inputs are numbered, so the smallest of
+    all numberings is among them. It branches only where two blocks are alike so far and what
+    follows could distinguish them.
+    """
+    unused = set(_unused(cell.blocks))
+
+    def extend(codes: list[_BlockCode], number: dict[int, int]) -> _Numberings:
+        if len(codes) == len(cell.blocks):
+            yield codes, tuple(sorted(number[state] for state in cell.concat))
+            return
+        ready = [
+            (_code(block, number), state)
+            for state, block in enumerate(cell.blocks, start=CELL_INPUTS)
+            if state not in number and block.hidden1 in number and block.hidden2 in number
+        ]
+        smallest = min(code for code, _ in ready)
+        alike = [state for code, state in ready if code == smallest]
+        ends = [state for state in alike if state in unused]
+        for state in [state for state in alike if state not in unused] + ends[:1]:
+            yield from extend([*codes, smallest], {**number, state: len(number)})
+
+    return extend([], {0: 0, 1: 1})

@@ -48,7 +48,7 @@ class Convolution:
     @property
     def label(self) -> str:
         """The choices in a few words."""
-        return convolution_label(*self.values)
+        return convolution_label(vars(self))
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,9 @@ class MaxPooling:
     """A max pooling that halves the size, with the layers that it takes; none means the image."""
 
     type: ClassVar[str] = "max pooling"
+    label: ClassVar[str] = "max pooling"
+    values: ClassVar[tuple[int, ...]] = ()
     inputs: tuple[int, ...] = ()
-
-    @property
-    def values(self) -> tuple[int, ...]:
-        """The choices except the inputs: none."""
-        return ()
-
-    @property
-    def label(self) -> str:
-        """The type of the layer."""
-        return self.type
 
 
 CONVOLUTION_VALUES = tuple(field.name for field in fields(Convolution) if field.name != "inputs")
@@ -75,10 +67,9 @@ Layer: TypeAlias = Convolution | MaxPooling
 _TYPES: dict[str, type[Layer]] = {layer.type: layer for layer in (Convolution, MaxPooling)}
 
 
-def convolution_label(
-    height: int | str, width: int | str, down: int | str, across: int | str, filters: int | str
-) -> str:
+def convolution_label(values: Mapping[str, int | str]) -> str:
     """Return a convolution in a few words: filter size, strides if not 1, number of filters."""
+    height, width, down, across, filters = (values[name] for name in CONVOLUTION_VALUES)
     stride = "" if (down, across) == (1, 1) else f", stride {down}x{across}"
     return f"{height}x{width} conv{stride}, {filters} filters"
 
@@ -161,7 +152,12 @@ class ChainArchitecture(Architecture, kind="chain"):
         return ChainSketch(tuple(layers), len(layers), self.loose_ends)
 
     def body(self) -> dict[str, Any]:
-        return {"layers": [_layer_body(layer) for layer in self.layers]}
+        return {
+            "layers": [
+                {"type": layer.type, **vars(layer), "inputs": list(layer.inputs)}
+                for layer in self.layers
+            ]
+        }
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> ChainArchitecture:
@@ -185,16 +181,10 @@ def _check_inputs(inputs: Sequence[object], number: int) -> None:
 def _check_convolution(layer: Convolution, number: int) -> None:
     for name, value in zip(CONVOLUTION_VALUES, layer.values, strict=True):
         where = f"layers[{number - 1}].{name}"
-        expect_integer(
-            value, 1, MOST_FILTERS if name == "number_of_filters" else LARGEST_FILTER, where
-        )
+        most = MOST_FILTERS if name == "number_of_filters" else LARGEST_FILTER
+        expect_integer(value, 1, most, where)
         if name.startswith("filter_") and value % 2 == 0:
             raise InvalidArchitecture(f"{where}: expected an odd number, got {value}")
-
-
-def _layer_body(layer: Layer) -> dict[str, Any]:
-    values = {field.name: getattr(layer, field.name) for field in fields(layer)}
-    return {"type": layer.type, **values, "inputs": list(layer.inputs)}
 
 
 def _layer(data: object, where: str) -> Layer:

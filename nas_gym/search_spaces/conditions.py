@@ -35,8 +35,8 @@ def check_decisions(decisions: Sequence[Decision], who: str) -> None:
     for decision in decisions:
         where = f"{who}: decisions: {decision.name!r}"
         require(decision.name not in earlier, f"{where} stands twice")
-        distinct = len(set(decision.choices)) == len(decision.choices) > 0
-        require(distinct, f"{where}: choices are empty or a label stands twice")
+        is_sound = len(set(decision.choices)) == len(decision.choices) > 0
+        require(is_sound, f"{where}: choices are empty or a label stands twice")
         for name, labels in decision.when.items():
             require(name in earlier, f"{where}: {name!r}, on which it depends, is not before it")
             for label in labels:
@@ -60,14 +60,12 @@ class Conditions:
         self._ancestors: list[list[int]] = []
         """Each decision and all that its existence depends on, in order."""
         for step, decision in enumerate(decisions):
-            under = {
-                place[name]: np.array(
-                    [choice in labels for choice in decisions[place[name]].choices]
-                )
-                for name, labels in decision.when.items()
-            }
-            above = {each for earlier in under for each in self._ancestors[earlier]}
+            under = {}
+            for name, labels in decision.when.items():
+                earlier = place[name]
+                under[earlier] = np.array([c in labels for c in decisions[earlier].choices])
             self._under.append(under)
+            above = {each for earlier in under for each in self._ancestors[earlier]}
             self._ancestors.append([*sorted(above), step])
 
     def exist(self, step: int, prefixes: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -52,8 +52,12 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
     def __init__(self, labels: Mapping[str, str]) -> None:
         made: dict[str, str] = {}
         for decision in self.decisions:
+            name = decision.name
             if exists(decision, made):
-                made[decision.name] = _label(decision, labels)
+                if name not in labels:
+                    raise InvalidArchitecture(f"choices: {name!r} is missing")
+                expect_label(labels[name], decision.choices, f"choices.{name}")
+                made[name] = labels[name]
         for name in labels:
             if name not in made:
                 known = [decision.name for decision in self.decisions]
@@ -83,14 +87,6 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
         return cls(expect_mapping(body["choices"], "choices"))
 
 
-def _label(decision: Decision, labels: Mapping[str, str]) -> str:
-    if decision.name not in labels:
-        raise InvalidArchitecture(f"choices: {decision.name!r} is missing")
-    label = labels[decision.name]
-    expect_label(label, decision.choices, f"choices.{decision.name}")
-    return label
-
-
 class CustomSearchSpace(SearchSpace[CustomArchitecture]):
     """The decisions of a `CustomArchitecture`, in their order."""
 
@@ -110,8 +106,6 @@ class CustomSearchSpace(SearchSpace[CustomArchitecture]):
 
     def _encode(self, architecture: CustomArchitecture) -> list[int]:
         return [
-            decision.choices.index(architecture[decision.name])
-            if decision.name in architecture
-            else 0
-            for decision in self.decisions
+            d.choices.index(architecture[d.name]) if d.name in architecture else 0
+            for d in self.decisions
         ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nas_gym.search_spaces.base import A_co, Choices, SearchSpace
-from nas_gym.search_spaces.cells import CELLS, Block, Cell, CellsSketch
+from nas_gym.search_spaces.cells import CELLS, Block, Cell, CellSketch, CellsSketch
 
 
 class TwoCellsSearchSpace(SearchSpace[A_co]):
@@ -28,27 +28,25 @@ class TwoCellsSearchSpace(SearchSpace[A_co]):
         """Return the choices of a block; ``where`` is its place, for messages."""
 
     def _decode(self, choices: list[int]) -> A_co:
-        blocks = self._blocks(choices)
-        normal, reduction = (
-            self._cell_type.with_unused_concatenated(part)
-            for part in (blocks[: self.blocks], blocks[self.blocks :])
-        )
-        architecture: A_co = self.architecture_type(normal, reduction)
+        by_rule = self.architecture_type.cell_type.with_unused_concatenated
+        architecture: A_co = self.architecture_type(*map(by_rule, self._cells(choices)))
         return architecture
 
     def sketch(self, prefix: Choices) -> CellsSketch:
-        return CellsSketch.of_blocks(self._blocks(prefix.tolist()), self.blocks, self._cell_type)
+        cell_type = self.architecture_type.cell_type
+        cells = []
+        for name, blocks in zip(CELLS, self._cells(prefix.tolist()), strict=True):
+            complete = len(blocks) == self.blocks
+            concat = cell_type.with_unused_concatenated(blocks).concat if complete else None
+            cells.append(CellSketch(name, blocks, concat))
+        return CellsSketch(tuple(cells), self.blocks, fixed=True, cell_type=cell_type)
 
-    @property
-    def _cell_type(self) -> type[Cell]:
-        cell_type: type[Cell] = self.architecture_type.cell_type
-        return cell_type
-
-    def _blocks(self, prefix: list[int]) -> tuple[Block, ...]:
-        """Return the blocks that ``prefix`` has decided completely, cell after cell."""
+    def _cells(self, prefix: list[int]) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
+        """Return the blocks that ``prefix`` has decided completely, of each cell."""
         width = len(self.decisions) // (2 * self.blocks)
         starts = range(0, len(prefix) - width + 1, width)
-        return tuple(self._block(prefix[start : start + width]) for start in starts)
+        blocks = tuple(self._block(prefix[start : start + width]) for start in starts)
+        return blocks[: self.blocks], blocks[self.blocks :]
 
     def _encode(self, architecture: Any) -> list[int]:
         choices: list[int] = []

@@ -11,37 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    DateTime,
-    Double,
-    Engine,
-    Integer,
-    MetaData,
-    Select,
-    Table,
-    Text,
-    TypeDecorator,
-    create_engine,
-    event,
-    inspect,
-    make_url,
-    select,
-)
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import (
-    ArgumentError,
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
+import sqlalchemy as sa
+from sqlalchemy import Column, Connection, exc
 
 from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
 from nas_gym.json_text import short, short_name
@@ -49,10 +25,10 @@ from nas_gym.json_text import short, short_name
 _Result = TypeVar("_Result")
 
 
-class _Time(TypeDecorator[datetime]):
+class _Time(sa.TypeDecorator[datetime]):
     """A time whose text nobody has checked: one that is none comes back as it is."""
 
-    impl, cache_ok, python_type = DateTime, True, datetime
+    impl, cache_ok, python_type = sa.DateTime, True, datetime
 
     def result_processor(self, dialect: Any, coltype: Any) -> Any:
         parse = super().result_processor(dialect, coltype)
@@ -66,31 +42,31 @@ class _Time(TypeDecorator[datetime]):
         return parsed
 
 
-metadata = MetaData()
-EVALUATIONS = Table(
+metadata = sa.MetaData()
+EVALUATIONS = sa.Table(
     "evaluations",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("fingerprint", Text, primary_key=True),
-    Column("repeat", Integer, primary_key=True),
-    Column("scope", Text, primary_key=True),
-    Column("status", Text, nullable=False),
-    Column("accuracy", Double, nullable=False),
-    Column("curve", Text, nullable=False),
-    Column("seconds", Double, nullable=False),
-    Column("seed", BigInteger, nullable=False),
-    Column("parameters", BigInteger),
-    Column("multiply_adds", BigInteger),
-    Column("latency", Double),
-    Column("message", Text, nullable=False),
-    Column("architecture", Text, nullable=False),
-    Column("run", Text, nullable=False),
-    Column("worker", Text, nullable=False),
+    Column("key", sa.Text, primary_key=True),
+    Column("fingerprint", sa.Text, primary_key=True),
+    Column("repeat", sa.Integer, primary_key=True),
+    Column("scope", sa.Text, primary_key=True),
+    Column("status", sa.Text, nullable=False),
+    Column("accuracy", sa.Double, nullable=False),
+    Column("curve", sa.Text, nullable=False),
+    Column("seconds", sa.Double, nullable=False),
+    Column("seed", sa.BigInteger, nullable=False),
+    Column("parameters", sa.BigInteger),
+    Column("multiply_adds", sa.BigInteger),
+    Column("latency", sa.Double),
+    Column("message", sa.Text, nullable=False),
+    Column("architecture", sa.Text, nullable=False),
+    Column("run", sa.Text, nullable=False),
+    Column("worker", sa.Text, nullable=False),
     Column("time", _Time, nullable=False),
-    Column("test_accuracy", Double),
+    Column("test_accuracy", sa.Double),
 )
 """One row an evaluation; see `nas_gym.store.store`."""
-_SCHEMA = Table("evaluations_schema", metadata, Column("version", Integer, nullable=False))
+_SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
 
 MIGRATIONS: tuple[str, ...] = ("ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",)
 """One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
@@ -103,24 +79,15 @@ class StoreError(NASGymError):
 
 
 class Database:
-    """Connections to the database of a store, whose schema is the newest.
+    """Connections to the database of a `nas_gym.store.Store`, whose schema is the newest.
 
     SQLite commits each evaluation to the disk before it goes on (``synchronous=FULL``), so that
     a power failure loses none that was reported; PostgreSQL does so by default.
-
-    Args:
-        url: A file, or a URL of SQLite or PostgreSQL.
-        create: Whether to make a missing database.
-        patience: Seconds to wait for a lock, and for a PostgreSQL server that went away.
-
-    Raises:
-        InvalidSettings: the URL is not one of SQLite or PostgreSQL, or the driver is not installed.
-        StoreError: the database cannot be opened, is missing, or is of a newer version.
     """
 
     def __init__(self, url: str | Path, create: bool, patience: float) -> None:
-        self.url = parse_url(url)
-        self.patience = patience
+        self.url, self.patience = parse_url(url), patience
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.name = _shown(self.url)
         if self.is_sqlite:
             self._check_file(create)
@@ -129,8 +96,8 @@ class Database:
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
-                if not create:
-                    self._version(connection, create)  # what holds no store stays as it is
+                if not create:  # what holds no store stays as it is
+                    self._version(connection, create, 1 + len(MIGRATIONS))
                 if self.is_sqlite:
                     self._write_ahead(connection)
                 self._bring_up_to_date(connection, create)
@@ -141,24 +108,17 @@ class Database:
     def _check_file(self, create: bool) -> None:
         """Refuse what SQLite would wait for, as a pipe, or would make although nobody asked."""
         file = str(self.url.database).removeprefix("file:")
-        if os.path.exists(file) and not os.path.isfile(file):
+        if not os.path.exists(file):
+            if not create:
+                raise StoreError(f"store: there is none at {self.name}; check the name")
+        elif not os.path.isfile(file):
             raise StoreError(f"store: {self.name} is not a regular file; name a file")
-        if not create and not os.path.exists(file):
-            raise StoreError(f"store: there is none at {self.name}; check the name")
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether the database is SQLite, and not PostgreSQL."""
-        return self.url.get_backend_name() == "sqlite"
 
     def run(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return what ``work`` does, for a connection on which each statement is a transaction.
+        """Return the result of ``work`` on a connection where each statement is a transaction.
 
         It is called again when a PostgreSQL server went away, until the patience is over, so
         ``work`` must be harmless to repeat.
-
-        Raises:
-            StoreError: the database failed; the message says why, and names the remedy.
         """
         deadline = time.monotonic() + self.patience
         with self._clear_errors():
@@ -166,7 +126,7 @@ class Database:
                 try:
                     with self._engine.connect() as connection:
                         return work(connection)
-                except DBAPIError as error:
+                except exc.DBAPIError as error:
                     if not _is_gone(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(min(1.0, self.patience / 10))
@@ -176,16 +136,12 @@ class Database:
         with self._turn:
             return self.run(work)
 
-    def rows(self, query: Select[Any]) -> list[dict[str, Any]]:
+    def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """Return the rows of a query, by column; see `run`."""
         return self.run(lambda connection: [row._asdict() for row in connection.execute(query)])
 
-    def stream(self, query: Select[Any]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of a query one by one, all of one state of the database.
-
-        Raises:
-            StoreError: the database failed; the message says why, and names the remedy.
-        """
+    def stream(self, query: sa.Select[Any]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a query one by one, all of one state of the database."""
         self.run(lambda connection: connection.exec_driver_sql("SELECT 1"))  # waits for a server
         with self._clear_errors(), self._engine.connect() as connection:
             for row in connection.execute(query):
@@ -193,40 +149,33 @@ class Database:
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
-        """Make a block's statements one transaction, undone if the block raises.
-
-        It is undone as the connection returns to its pool.
-        """
+        """Make a block's statements one transaction, undone if the block raises."""
         connection.exec_driver_sql("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN")
-        yield
+        yield  # after an exception, the connection returns to its pool, which undoes all
         connection.exec_driver_sql("COMMIT")
 
     def close(self) -> None:
         """Close all connections; with the last one, SQLite folds its log into the one file."""
         self._engine.dispose()
 
-    def _make_engine(self) -> Engine:
-        if self.is_sqlite:
-            arguments: dict[str, Any] = {"timeout": self.patience}
-            on_connect = "PRAGMA synchronous=FULL"
-        else:
-            arguments = {"client_encoding": "utf8", "connect_timeout": "10"}
-            arguments = {name: arguments[name] for name in arguments if name not in self.url.query}
+    def _make_engine(self) -> sa.Engine:
+        options: dict[str, Any] = {"timeout": self.patience}
+        on_connect = "PRAGMA synchronous=FULL"
+        if not self.is_sqlite:
+            options = {"client_encoding": "utf8", "connect_timeout": "10"}
+            options = {name: options[name] for name in options if name not in self.url.query}
             on_connect = f"SET lock_timeout = {int(1000 * self.patience)}"
+        arguments = {"isolation_level": "AUTOCOMMIT", "connect_args": options}
         try:
             with self._clear_errors():  # an option of the URL can be invalid
-                engine = create_engine(
-                    self.url,
-                    isolation_level="AUTOCOMMIT",  # one statement is one transaction
-                    connect_args=arguments,
-                )
+                engine = sa.create_engine(self.url, **arguments)
         except ImportError as error:
             raise InvalidSettings(
                 f"store: {self.name} needs psycopg 3, which cannot be imported ({error}); "
                 "install it with: pip install 'nas-gym[postgresql]'"
             ) from error
 
-        @event.listens_for(engine, "connect")
+        @sa.event.listens_for(engine, "connect")
         def _(connection: Any, record: object) -> None:
             connection.cursor().execute(on_connect).close()
 
@@ -246,7 +195,7 @@ class Database:
                         f"store: {self.name} allows no write-ahead log (its journal mode is "
                         f"{mode!r}); name a file that can be written, without options"
                     )
-            except OperationalError as error:
+            except exc.OperationalError as error:
                 if "locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
@@ -254,12 +203,12 @@ class Database:
     def _bring_up_to_date(self, connection: Connection, create: bool) -> None:
         """Make the tables, or take them from an older version to the newest."""
         newest = 1 + len(MIGRATIONS)
-        if self._version(connection, create) == newest:
+        if self._version(connection, create, newest) == newest:
             return
         with self.transaction(connection):
             if not self.is_sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            version = self._version(connection, create)  # another process may have been faster
+            version = self._version(connection, create, newest)  # another may have been faster
             if version is None:
                 metadata.create_all(connection, checkfirst=False)
                 connection.execute(_SCHEMA.insert().values(version=newest))
@@ -268,26 +217,24 @@ class Database:
                 connection.exec_driver_sql(statement)
             connection.execute(_SCHEMA.update().values(version=newest))
 
-    def _version(self, connection: Connection, create: bool) -> int | None:
+    def _version(self, connection: Connection, create: bool, newest: int) -> int | None:
         """Return the version of the schema; None where there is none, and one may be made."""
-        if not inspect(connection).has_table(_SCHEMA.name):
+        if not sa.inspect(connection).has_table(_SCHEMA.name):
             if not create:
                 raise StoreError(f"store: {self.name} holds no store; check the name")
             return None
-        versions = connection.execute(select(_SCHEMA.c.version)).scalars().all()
-        newest = 1 + len(MIGRATIONS)
+        versions = list(connection.scalars(sa.select(_SCHEMA.c.version)))
         if len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
             raise StoreError(
                 f"store: {self.name} does not say its version: evaluations_schema holds "
-                f"{list(versions[:3])!r}; put a copy in its place, or name another store"
+                f"{versions[:3]!r}; put a copy in its place, or name another store"
             )
-        version = versions[0]
-        if version > newest:
+        if versions[0] > newest:
             raise StoreError(
-                f"store: {self.name} has version {version} of the schema, and this nas_gym "
+                f"store: {self.name} has version {versions[0]} of the schema, and this nas_gym "
                 f"knows {newest}; upgrade nas_gym, or name another store"
             )
-        return version
+        return versions[0]
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:
@@ -296,67 +243,60 @@ class Database:
             yield
         except NASGymError:
             raise
-        except (SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
+        except (exc.SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
             reason = explain(error)
             for secret in _secrets(self.url):
                 reason = reason.replace(secret, "***")
             raise StoreError(f"store: {self.name} {reason}") from error
 
 
-IN_MEMORY = ":memory:"
-NO_FILE = "store: a store needs a file; expected its name, or sqlite:///FILE"
 _SECRET_OPTIONS = ("password", "sslpassword", "passfile")
 
 
-def _secrets(url: URL) -> list[str]:
+def _secrets(url: sa.URL) -> list[str]:
     """Return the passwords in a URL."""
-    options = [url.query[name] for name in _SECRET_OPTIONS if name in url.query]
-    values = [value for each in options for value in ([each] if isinstance(each, str) else each)]
-    return [secret for secret in (str(url.password or ""), *values) if secret]
+    options = [url.normalized_query.get(name, ()) for name in _SECRET_OPTIONS]
+    return [secret for secret in (str(url.password or ""), *chain(*options)) if secret]
 
 
-def _shown(url: URL) -> str:
+def _shown(url: sa.URL) -> str:
     """Return a URL as messages write it: SQLite's file, or all but passwords."""
     if url.get_backend_name() == "sqlite" and "uri" not in url.query:
         return short_name(url.database)
     return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
 
 
-def parse_url(url: str | Path) -> URL:
-    """Return the URL of a store's database.
-
-    Raises:
-        InvalidSettings: the text is not a URL, or of a database that a store cannot be in.
-    """
+def parse_url(url: str | Path) -> sa.URL:
+    """Return the URL of a store's database; `InvalidSettings` says why there can be no store."""
     require(
         isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
         f"store: expected a file or an URL, got {short(url)}",
     )
     if isinstance(url, Path) or "://" not in url:
-        require(str(url) != IN_MEMORY, NO_FILE)
-        return URL.create("sqlite", database=os.path.expanduser(url))
-    try:
-        parsed = make_url(url)
-        if "@" in (parsed.host or ""):
-            raise ValueError("a part of the password would be taken for the host")
-    except (ArgumentError, ValueError) as error:
-        raise InvalidSettings(
-            f"store: {url.partition('://')[0]}://... is no URL that can be read; "
-            "expected sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, in a password "
-            "%40 for @"
-        ) from error
+        parsed = sa.URL.create("sqlite", database=os.path.expanduser(url))
+    else:
+        try:
+            parsed = sa.make_url(url)
+            if "@" in (parsed.host or ""):
+                raise ValueError("a part of the password would be taken for the host")
+        except (exc.ArgumentError, ValueError) as error:
+            raise InvalidSettings(
+                f"store: {url.partition('://')[0]}://... is no URL that can be read; expected "
+                "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, in a password %40 "
+                "for @"
+            ) from error
     backend = parsed.get_backend_name()
-    if backend == "postgres":
-        backend = "postgresql"
-    if backend not in ("sqlite", "postgresql"):
+    if backend in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
         hint = choices_hint(backend, ("sqlite", "postgresql"))
         raise InvalidSettings(f"store: {backend!r} is no database for a store; {hint}")
-    in_memory = backend == "sqlite" and (
-        parsed.database in (None, "", IN_MEMORY, f"file:{IN_MEMORY}")
-        or parsed.query.get("mode") == "memory"
+    require(
+        parsed.database not in (None, "", ":memory:", "file::memory:")
+        and parsed.query.get("mode") != "memory",
+        "store: a store needs a file; expected its name, or sqlite:///FILE",
     )
-    require(not in_memory, NO_FILE)
-    return parsed.set(drivername="sqlite" if backend == "sqlite" else "postgresql+psycopg")
+    return parsed.set(drivername="sqlite")
 
 
 _KEPT = "what was recorded before is kept"
@@ -396,14 +336,13 @@ def explain(error: Exception) -> str:
     for signs, explanation in _EXPLANATIONS:
         if any(sign in text for sign in signs):
             return f"{explanation} ({words})"
-    if isinstance(error, DBAPIError) and _is_gone(error):
+    if isinstance(error, exc.DBAPIError) and _is_gone(error):
         return f"cannot be reached: check the URL, and that the server runs ({words})"
     return f"failed ({words})"
 
 
-def _is_gone(error: DBAPIError) -> bool:
+def _is_gone(error: exc.DBAPIError) -> bool:
     """Return whether a PostgreSQL server cannot be reached, went away, or is starting up."""
-    if not isinstance(error, (InterfaceError, OperationalError)):
-        return False
     state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one
-    return state is None or error.connection_invalidated or state.startswith(("08", "57P"))
+    gone = state is None or error.connection_invalidated or state.startswith(("08", "57P"))
+    return gone and isinstance(error, (exc.InterfaceError, exc.OperationalError))

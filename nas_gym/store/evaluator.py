@@ -1,4 +1,4 @@
-"""Never twice: an evaluator that answers from a store, and writes into it. No torch here."""
+"""Evaluates nothing twice: answers come from a store, and go into it. No torch here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
 from nas_gym.evaluation.futures import InFlight, gather, repeated, resolved, then
@@ -58,13 +58,12 @@ class StoredEvaluator:
         self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
         self.store, self.run, self.repeats = store, run, repeats
         self._begin = _beginning(evaluator)
-        found = fingerprint or getattr(evaluator, "fingerprint", None)
+        self._fingerprint = fingerprint or getattr(evaluator, "fingerprint", "")
         require(
-            isinstance(found, str) and found != "",
+            isinstance(self._fingerprint, str) and self._fingerprint != "",
             f"store: {type(evaluator).__name__} has no fingerprint, which says when two "
             "evaluations are alike; give it one",
         )
-        self._fingerprint = str(found)
         self._in_flight = InFlight()
         self._answered: set[tuple[str, int]] = set()
 
@@ -81,8 +80,7 @@ class StoredEvaluator:
     @property
     def costs(self) -> tuple[str, ...]:
         """Costs that the evaluator declares, if it does; see `nas_gym.rewards.check_costs`."""
-        costs: tuple[str, ...] = self.evaluator.costs  # type: ignore[union-attr]
-        return costs
+        return self.evaluator.costs  # type: ignore[union-attr, no-any-return]
 
     def network_key(self, architecture: Architecture) -> str:
         """Return `Architecture.key`, by which a store keeps evaluations."""
@@ -91,14 +89,11 @@ class StoredEvaluator:
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Evaluate a batch, in falling order of the evaluator's ``cost`` if it has one.
 
-        Raises:
-            StoreError: the store failed; earlier evaluations of the batch are in it.
+        If the store fails (`StoreError`), earlier evaluations of the batch are in it.
         """
-        places = list(range(len(architectures)))
-        cost = getattr(self.evaluator, "cost", None)
-        if cost is not None:
-            costs = [cost(architecture) for architecture in architectures]
-            places.sort(key=lambda place: -costs[place])
+        cost = getattr(self.evaluator, "cost", None) or (lambda architecture: 0.0)
+        costs = [-cost(architecture) for architecture in architectures]
+        places = sorted(range(len(costs)), key=costs.__getitem__)
         futures = {place: self.submit(architectures[place]) for place in places}
         return [futures[place].result() for place in range(len(architectures))]
 
@@ -116,16 +111,13 @@ class StoredEvaluator:
 
     def close(self) -> None:
         """End the evaluator's workers; the store stays open."""
-        close = getattr(self.evaluator, "close", None)
-        if close is not None:
-            close()
+        getattr(self.evaluator, "close", lambda: None)()
 
     def _submit_one(self, architecture: Architecture, repeat: int) -> Future[Evaluation]:
         key = architecture.key
 
         def begin() -> Future[Evaluation]:
-            record = self.store.get(key, self._fingerprint, repeat, self.run)
-            if record is not None:
+            if record := self.store.get(key, self._fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
             return then(self._begin(architecture, repeat), partial(self._add, architecture, repeat))
 
@@ -142,25 +134,22 @@ class StoredEvaluator:
 
     def _answer(self, record: Record) -> Evaluation:
         asked = (record.key, record.repeat)
-        again = asked in self._answered
+        again = asked in self._answered or record.run != self.run
         self._answered.add(asked)
-        if again or record.run != self.run:
-            return repeated(record.evaluation)
-        return record.evaluation
+        return repeated(record.evaluation) if again else record.evaluation
 
 
 def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evaluation]]:
     """Return the function that begins one evaluation."""
-    submit = getattr(evaluator, "submit", None)
-    if submit is not None:
+    if submit := getattr(evaluator, "submit", None):
         return partial(submit)
     evaluate_one = getattr(evaluator, "evaluate_one", None)
-    if evaluate_one is None:
-        raise InvalidSettings(
-            f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
-            "benchmark needs no store, another evaluator needs evaluate_one or submit"
-        )
-    return lambda architecture, repeat: resolved(evaluate_one(architecture, repeat))
+    require(
+        evaluate_one is not None,
+        f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
+        "benchmark needs no store, another evaluator needs evaluate_one or submit",
+    )
+    return lambda architecture, repeat: resolved(evaluate_one(architecture, repeat))  # type: ignore[misc]
 
 
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:

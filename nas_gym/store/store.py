@@ -24,7 +24,6 @@ from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any, get_args
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -42,32 +41,18 @@ LASTING: frozenset[Status] = frozenset({"ok", "diverged", "unbuildable"})
 """Statuses that follow from the architecture and the settings alone, and so answer every run. The
 others depend on the machine and its load: such a failure answers the run that it happened in, which
 must not change when it is resumed; another run tries again."""
-PATIENCE = 60.0
-_BATCH = 1_000
 _STATUSES: tuple[Status, ...] = get_args(Status)
-_OF_RECORD = ("key", "repeat", "architecture", "run", "worker")
 _OF_EVALUATION = tuple(field.name for field in fields(Evaluation) if field.name != "cached")
 
 _rows = EVALUATIONS.c
-_FIND = (
-    select(EVALUATIONS)
-    .where(
-        _rows.key == bindparam("key"),
-        _rows.fingerprint == bindparam("fingerprint"),
-        _rows.repeat == bindparam("repeat"),
-        _rows.scope.in_(["", bindparam("run")]),
-    )
-    .order_by(_rows.scope.desc())  # the run's own failure before what another run found later
-    .limit(1)
-)
+_same = (_rows[name] == bindparam(name) for name in ("key", "fingerprint", "repeat"))
+_FIND = select(EVALUATIONS).where(*_same, _rows.scope.in_(["", bindparam("run")]))
+_FIND = _FIND.order_by(_rows.scope.desc()).limit(1)  # its own failure before what others made later
 
 
 @dataclass(frozen=True)
 class EvaluationWithTest(Evaluation):
-    """An evaluation of a benchmark that is being recorded; a store alone keeps the test accuracy.
-
-    No agent is given it: a store answers with the `Evaluation` without it.
-    """
+    """An evaluation of a benchmark that is being recorded, with an accuracy that no agent sees."""
 
     test_accuracy: float | None = None
     """Accuracy on the test split, in [0, 1]; None for a child that failed."""
@@ -96,17 +81,10 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
-        evaluation = self.evaluation.to_dict()
-        del evaluation["cached"]
-        return {
-            "key": self.key,
-            "repeat": self.repeat,
-            **evaluation,
-            "architecture": json.loads(self.architecture),
-            "run": self.run,
-            "worker": self.worker,
-            "time": self.time.isoformat(),
-        }
+        data = {"key": self.key, "repeat": self.repeat, **self.evaluation.to_dict()}
+        del data["cached"]
+        data |= {"architecture": json.loads(self.architecture), "run": self.run}
+        return {**data, "worker": self.worker, "time": self.time.isoformat()}
 
 
 class Store:
@@ -128,7 +106,7 @@ class Store:
             says why, and names the remedy. All methods raise it when the database fails.
     """
 
-    def __init__(self, url: str | Path, *, create: bool = True, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str | Path, *, create: bool = True, patience: float = 60.0) -> None:
         self._database = Database(url, create, patience)
         dialect = sqlite if self._database.is_sqlite else postgresql
         insert = dialect.insert(EVALUATIONS).on_conflict_do_nothing()
@@ -149,12 +127,8 @@ class Store:
     ) -> Record:
         """Write an evaluation unless the store has one of the same kind; return the one it has.
 
-        Args:
-            architecture: The evaluated architecture.
-            evaluation: Its evaluation, under the settings of the fingerprint.
-            run: Name of the run that made it, unique among runs.
-            repeat: Number of the repeat.
-            worker: Name of the writer; default: this host and process.
+        ``run`` is the name of the run that made it, unique among runs; ``worker`` that of the
+        writer, by default this host and process.
         """
         require(run != "", "run: expected the name of a run, got an empty one")
         row = {
@@ -168,22 +142,21 @@ class Store:
             "time": datetime.now(timezone.utc).replace(tzinfo=None),
         }
 
-        def write(connection: Connection) -> Mapping[str, Any] | None:
+        def write(connection: Connection) -> Mapping[str, Any]:
             if connection.execute(self._insert, row).rowcount == 1:
                 return row
-            return _find(connection, row["key"], evaluation.fingerprint, repeat, run)
+            return connection.execute(_FIND, row).one()._asdict()
 
-        found = self._database.write(write)
-        assert found is not None
-        return self._record(found)
+        return self._record(self._database.write(write))
 
     def get(self, key: str, fingerprint: str, repeat: int = 0, run: str = "") -> Record | None:
         """Return the record of an architecture's key under a fingerprint, or None.
 
         A failure that another run may not meet (see `LASTING`) is found for its own ``run`` alone.
         """
-        found = self._database.run(lambda c: _find(c, key, fingerprint, repeat, run))
-        return None if found is None else self._record(found)
+        sought = {"key": key, "fingerprint": fingerprint, "repeat": repeat, "run": run}
+        found = self._database.run(lambda c: c.execute(_FIND, sought).one_or_none())
+        return None if found is None else self._record(found._asdict())
 
     def records(self) -> Iterator[Record]:
         """Return all records, in the order of time."""
@@ -197,23 +170,22 @@ class Store:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of evaluations, by fingerprint and then by status."""
-        query = select(_rows.fingerprint, _rows.status, func.count().label("number"))
-        query = query.group_by(_rows.fingerprint, _rows.status)
+        kind = (_rows.fingerprint, _rows.status)
+        query = select(*kind, func.count().label("number")).group_by(*kind)
         counts: dict[str, dict[str, int]] = {}
-        query = query.order_by(func.min(_rows.time), _rows.status)
-        for row in self._database.rows(query):
+        for row in self._database.rows(query.order_by(func.min(_rows.time), _rows.status)):
             counts.setdefault(row["fingerprint"], {})[row["status"]] = row["number"]
         return counts
 
     def size(self) -> int:
         """Return the number of evaluations."""
-        query = select(func.count().label("number")).select_from(EVALUATIONS)
-        return int(self._database.rows(query)[0]["number"])
+        query = select(func.count()).select_from(EVALUATIONS)
+        return self._database.run(lambda connection: connection.scalars(query).one())
 
     def merge(self, other: Store) -> int:
         """Copy the evaluations of another store that are new here; return their number."""
         before, rows = self.size(), other._everything()
-        while batch := list(islice(rows, _BATCH)):
+        while batch := list(islice(rows, 1_000)):
             self._database.write(partial(self._write, rows=batch))
         return self.size() - before
 
@@ -224,19 +196,13 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _everything(self) -> Iterator[Mapping[str, Any]]:
         """Return all rows, in the order of time."""
-        return self._database.stream(
-            select(EVALUATIONS).order_by(_rows.time, *EVALUATIONS.primary_key)
-        )
+        query = select(EVALUATIONS)
+        return self._database.stream(query.order_by(_rows.time, *EVALUATIONS.primary_key))
 
     def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         with self._database.transaction(connection):
@@ -253,12 +219,9 @@ class Store:
                 f"store: {self.name} is corrupt in the row of {short_name(row['key'])!r} "
                 f"({error}); put a copy in its place, or name another store"
             ) from None
-        return Record(
-            Evaluation(**evaluation),
-            **{name: row[name] for name in _OF_RECORD},
-            time=row["time"].replace(tzinfo=timezone.utc),
-            test_accuracy=row.get("test_accuracy"),
-        )
+        names = ("key", "repeat", "architecture", "run", "worker", "test_accuracy")
+        time = row["time"].replace(tzinfo=timezone.utc)
+        return Record(Evaluation(**evaluation), time=time, **{name: row[name] for name in names})
 
 
 _TYPES: dict[type, str] = {str: "a text", int: "an integer", float: "a number", datetime: "a time"}
@@ -268,17 +231,17 @@ _EXPECTED = [(each.name, each.type.python_type, bool(each.nullable)) for each in
 def _check_types(row: Mapping[str, Any]) -> None:
     """Raise `NASGymError` for a value of another type: SQLite keeps any value in any column."""
     for name, expected, optional in _EXPECTED:
-        value: Any = row.get(name)
+        value = row[name]
         if value is None and optional:
             continue
+        wanted = _TYPES[expected]
         if type(value) is not expected:
-            found = reprlib.repr(value)
-            raise NASGymError(f"{name}: expected {_TYPES[expected]}, got {found}")
+            raise NASGymError(f"{name}: expected {wanted}, got {reprlib.repr(value)}")
         if expected is int and value < 0:
-            raise NASGymError(f"{name}: expected an integer from 0 on, got {value}")
-    if row["status"] not in _STATUSES:
-        found = reprlib.repr(row["status"])
-        raise NASGymError(f"status: expected one of {', '.join(_STATUSES)}, got {found}")
+            raise NASGymError(f"{name}: expected {wanted} from 0 on, got {value}")
+        if name == "status" and value not in _STATUSES:
+            wanted = f"one of {', '.join(_STATUSES)}"
+            raise NASGymError(f"{name}: expected {wanted}, got {reprlib.repr(value)}")
 
 
 def _curve(text: str) -> tuple[float, ...]:
@@ -287,41 +250,20 @@ def _curve(text: str) -> tuple[float, ...]:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NASGymError(f"curve: not JSON: {error}") from None
-    if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+    if not isinstance(values, list) or not {type(value) for value in values} <= {int, float}:
         raise NASGymError(f"curve: expected a list of numbers, got {reprlib.repr(text)}")
     return tuple(values)
 
 
-def _find(
-    connection: Connection, key: str, fingerprint: str, repeat: int, run: str
-) -> Mapping[str, Any] | None:
-    asked = {"key": key, "fingerprint": fingerprint, "repeat": repeat, "run": run}
-    row = connection.execute(_FIND, asked).one_or_none()
-    return None if row is None else row._asdict()
-
-
 def _columns(evaluation: Evaluation) -> dict[str, Any]:
     """Return an evaluation's columns: plain numbers (not NumPy's), and texts that are valid."""
-    test = getattr(evaluation, "test_accuracy", None)
-
-    def whole(value: int | None) -> int | None:
-        return None if value is None else int(value)
-
+    values = {"test_accuracy": None, **vars(evaluation)}
+    values["curve"] = json.dumps([float(accuracy) for accuracy in evaluation.curve])
+    # No database holds zero bytes and halves of surrogate pairs.
+    message = evaluation.message.encode("utf-8", "backslashreplace").decode()
+    values["message"] = message.replace("\0", "\\0")
     return {
-        "fingerprint": evaluation.fingerprint,
-        "status": evaluation.status,
-        "accuracy": float(evaluation.accuracy),
-        "curve": json.dumps([float(accuracy) for accuracy in evaluation.curve]),
-        "seconds": float(evaluation.seconds),
-        "seed": int(evaluation.seed),
-        "parameters": whole(evaluation.parameters),
-        "multiply_adds": whole(evaluation.multiply_adds),
-        "latency": None if evaluation.latency is None else float(evaluation.latency),
-        "message": _valid(evaluation.message),
-        "test_accuracy": None if test is None else float(test),
+        name: None if values[name] is None else kind(values[name])
+        for name, kind, _ in _EXPECTED
+        if name in values
     }
-
-
-def _valid(text: str) -> str:
-    """Return a text without zero bytes and halves of surrogate pairs, which no database holds."""
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

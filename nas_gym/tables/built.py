@@ -16,65 +16,57 @@ from nas_gym.json_text import read_json_text
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import LARGEST, Seed, validated
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays
-from nas_gym.tables.table import (
-    NOT_RECORDED,
-    STATUSES,
-    ChoicesIndex,
-    RowIndex,
-    Table,
-    with_not_recorded,
-)
+from nas_gym.tables.table import STATUSES, ChoicesIndex, Table, table_of
 
 BUILT_VERSION = 1
 """Version of the tables that ``nas-gym table build`` writes; others are refused."""
+_OF_TRAININGS = ("status", "validation_right", "test_right", "seconds")
+_BUILT = ("version", "made", "row_of", *_OF_TRAININGS, "parameters", "multiply_adds")
+_BUILD_AGAIN = "build it again"
 
 
 @validated
 def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None) -> Table:
     """Read what ``nas-gym table build`` recorded of a search space.
 
-    Args:
-        path: The ``.npz`` file.
-        search_space: The search space that was recorded.
-        seed: A run's seed: of each architecture, training number ``seed`` modulo the number of
-            trainings is looked up; default: the mean of all.
+    Of each architecture, training number ``seed``, a run's seed, modulo the number of trainings is
+    looked up; by default, the mean of all.
 
     Raises:
         InvalidSettings: the seed is not an integer from 0 on.
         InvalidTable: the file is broken, of another version, or of another search space.
     """
+    where = f"table: {path}"
     arrays = read_arrays(path, _BUILT, optional=["latency"])
     if arrays["version"].shape != () or arrays["version"].tolist() != BUILT_VERSION:
         raise InvalidTable(
-            f"table: {path} is of version {arrays['version']}; this nas_gym reads version "
-            f"{BUILT_VERSION}; build it again"
+            f"{where} is of version {arrays['version']}; this nas_gym reads version "
+            f"{BUILT_VERSION}; {_BUILD_AGAIN}"
         )
-    made = _made(path, arrays["made"])
+    made = _made(where, arrays["made"])
     if made.get("search_space") != search_space.name:
         raise InvalidTable(
-            f"table: {path} was recorded in the search space {made.get('search_space')!r}; "
+            f"{where} was recorded in the search space {made.get('search_space')!r}; "
             f"expected {search_space.name!r}"
         )
-    _check_built(f"table: {path}", made, arrays)
-    chosen = slice(None)
-    if seed is not None:
-        chosen = slice(seed % made["seeds"], seed % made["seeds"] + 1)
-    index = ChoicesIndex(search_space, arrays["row_of"], made["rows"], f"table: {path}")
-    return _built(path.stem, index, made, arrays, chosen)
+    _check_built(where, made, arrays)
+    index = ChoicesIndex(search_space, arrays["row_of"], made["rows"], where)
+    number = None if seed is None else seed % made["seeds"]
+    return _built(path.stem, index, made, arrays, number)
 
 
-def _made(path: Path, text: NDArray[Any]) -> dict[str, Any]:
+def _made(where: str, text: NDArray[Any]) -> dict[str, Any]:
     """Return what a built table says of how it was made."""
     made: Any = None
     with suppress(NASGymError):
         made = read_json_text(text.item() if text.shape == () else "")
     if not isinstance(made, dict):
-        raise InvalidTable(f"table: {path} does not say how it was made; {_BUILD_AGAIN}")
+        raise InvalidTable(f"{where} does not say how it was made; {_BUILD_AGAIN}")
     training = made.get("training")
     trained = training if isinstance(training, dict) else {}
     least = {"rows": 1, "seeds": 1, "validation_images": 1, "test_images": 1}
-    _require_integers(f"table: {path}: made", made, least)
-    _require_integers(f"table: {path}: made: training", trained, {"seed": 0, "epochs": 1})
+    _require_integers(f"{where}: made", made, least)
+    _require_integers(f"{where}: made: training", trained, {"seed": 0, "epochs": 1})
     return made
 
 
@@ -109,47 +101,27 @@ def _check_built(where: str, made: Mapping[str, Any], arrays: Mapping[str, NDArr
     )
 
 
-_BUILD_AGAIN = "build it again"
-_BUILT = (
-    "version",
-    "made",
-    "row_of",
-    "status",
-    "validation_right",
-    "test_right",
-    "seconds",
-    "parameters",
-    "multiply_adds",
-)
-
-
 def _built(
-    name: str,
-    index: RowIndex,
-    made: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-    seeds: slice,
+    name: str, index: ChoicesIndex, made: dict[str, Any], arrays: dict[str, Any], seed: int | None
 ) -> Table:
-    """Return the table of some of the seeds, (S,): of several, the mean, if none of them failed."""
-    of_seeds = arrays["status"][:, seeds]
-    status = of_seeds[:, 0].copy()
-    for later in of_seeds.T[1:]:
-        status = np.where(status == "ok", later, status)
+    """Return the table of one seed's trainings, or of the mean of all, if none of them failed."""
+    seeds = slice(None) if seed is None else slice(seed, seed + 1)
+    statuses = arrays["status"][:, seeds]
+    first_failed = (statuses != "ok").argmax(axis=1)
     right = _counts(arrays["validation_right"][:, seeds])
-    tested, latency = _counts(arrays["test_right"][:, seeds]), arrays.get("latency")
-    return Table(
-        name=name,
-        index=index,
-        facts={"table": name, "made": made, "seeds": [seeds.start, seeds.stop]},
-        status=with_not_recorded(status, NOT_RECORDED),
-        curves=with_not_recorded(right.mean(axis=1) / made["validation_images"], np.nan),
-        seconds=with_not_recorded(arrays["seconds"][:, seeds].mean(axis=1, dtype=np.float64), 0.0),
-        parameters=with_not_recorded(_counts(arrays["parameters"]), np.nan),
-        multiply_adds=with_not_recorded(_counts(arrays["multiply_adds"]), np.nan),
-        test=with_not_recorded(tested.mean(axis=1) / made["test_images"], np.nan),
-        seed=made["training"]["seed"] + (seeds.start or 0),
-        latency=None if latency is None else with_not_recorded(latency[:, seeds].mean(1), np.nan),
-    )
+    tested = _counts(arrays["test_right"][:, seeds])
+    columns = {
+        "status": statuses[np.arange(made["rows"]), first_failed],
+        "curves": right.mean(axis=1) / made["validation_images"],
+        "seconds": arrays["seconds"][:, seeds].mean(axis=1, dtype=np.float64),
+        "parameters": _counts(arrays["parameters"]),
+        "multiply_adds": _counts(arrays["multiply_adds"]),
+        "test": tested.mean(axis=1) / made["test_images"],
+    }
+    if "latency" in arrays:
+        columns["latency"] = arrays["latency"][:, seeds].mean(axis=1)
+    facts = {"table": name, "made": made, "seeds": [seeds.start, seeds.stop]}
+    return table_of(name, index, facts, columns, made["training"]["seed"] + (seed or 0))
 
 
 def _counts(column: NDArray[Any]) -> NDArray[np.float64]:

@@ -37,15 +37,9 @@ class Column:
     """Texts that may stand in the column; default: any."""
 
     def check(self, where: str, column: NDArray[Any], remedy: str) -> None:
-        """Check an array against this description.
+        """Raise `InvalidTable` for an array of another dtype, shape or range.
 
-        Args:
-            where: The file and the column's name, for the message.
-            column: The array.
-            remedy: Advice at the end of the message.
-
-        Raises:
-            InvalidTable: the array has another dtype or shape, or a value is out of the range.
+        The message starts with ``where``, the file and the column, and ends with the remedy.
         """
         if column.dtype.kind not in self.kinds or column.shape != self.shape:
             raise InvalidTable(
@@ -71,10 +65,8 @@ class Column:
             return np.isin(column, self.valid)
         if self.kinds not in _NUMBERS:
             return np.ones(column.shape, dtype=np.bool_)
-        could_be: NDArray[np.bool_] = (
-            (column >= self.lowest) & (column <= self.highest) & np.isfinite(column)
-        )
-        return could_be | np.isnan(column) if self.unknown else could_be
+        in_range: NDArray[np.bool_] = (column >= self.lowest) & (column <= self.highest)
+        return in_range & np.isfinite(column) | (np.isnan(column) & self.unknown)
 
     def _values(self) -> str:
         """Return the range in words."""
@@ -115,16 +107,19 @@ def read_arrays(
     Raises:
         InvalidTable: the file cannot be read, lacks an array, or holds Python objects.
     """
-    there = column_names(path)
+    there = array_names(path, "table", InvalidTable)
     require_names(f"table: {path}", names, there)
     wanted = [*names, *(name for name in optional if name in there)]
     return read_npz(path, "table", InvalidTable, wanted)
 
 
-def column_names(path: Path) -> list[str]:
-    """Return the names of the arrays in an ``.npz`` file.
-
-    Raises:
-        InvalidTable: the file cannot be read.
-    """
-    return array_names(path, "table", InvalidTable)
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an ``.npz`` beside ``path``, and move it there once it is complete."""
+    whole = path.with_name(path.name + ".whole")
+    try:
+        with whole.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        whole.replace(path)
+    finally:
+        if whole.is_file():
+            whole.unlink()

@@ -1,9 +1,7 @@
 """Imports published benchmarks: the authors' files become compact tables. No torch here.
 
-Each family that has a benchmark recognizes its files, reads them, and checks the result; see
-`Importer`. NATS-Bench's files are pickles, which can run code when Python loads them. They are read
-by `nas_gym.tables.plain_pickle`, which makes numbers, texts and containers and nothing else, and
-only if the user asks for it.
+Each family that has a benchmark reads its files as an `Importer`. NATS-Bench's are pickles, which
+can run code when Python loads them: see `nas_gym.tables.plain_pickle`.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.data.loading import data_folder
+from nas_gym.data.npz import array_names
 from nas_gym.family import registered_families
 from nas_gym.json_text import short_name
-from nas_gym.tables.columns import InvalidTable, column_names
+from nas_gym.tables.columns import InvalidTable, write_arrays
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -42,22 +40,12 @@ class Importer(Protocol):
         """Raise `InvalidTable` for arrays that are not what was published."""
 
 
-def _importers() -> list[Importer]:
-    return [family.part("tables") for family in registered_families() if family.tables is not None]
-
-
 def import_table(
     source: Path, unpickle: bool = False, on_progress: OnProgress = lambda done, total: None
 ) -> Path:
-    """Convert a published benchmark, check it, and store it in the data folder.
+    """Convert a published benchmark, check it, and store it in the data folder; return its path.
 
-    Args:
-        source: The file or folder.
-        unpickle: Whether NATS-Bench's pickles may be read.
-        on_progress: Called now and then.
-
-    Returns:
-        The path of the compact table.
+    ``source`` is a file or folder; ``unpickle`` says whether NATS-Bench's pickles may be read.
 
     Raises:
         InvalidTable: the source is unknown, broken, or differs from what was published.
@@ -67,8 +55,8 @@ def import_table(
             f"source: {source} holds pickles, which are not read unless you ask for it; "
             "--unpickle reads them without running what they may contain"
         )
-    columns = column_names(source) if source.suffix == ".npz" else []
-    importers = _importers()
+    columns = array_names(source, "table", InvalidTable) if source.suffix == ".npz" else []
+    importers: list[Importer] = [f.part("tables") for f in registered_families() if f.tables]
     importer = next((each for each in importers if each.reads(source, columns)), None)
     if importer is None:
         raise InvalidTable(
@@ -78,22 +66,13 @@ def import_table(
         )
     name, arrays = importer.read(source, columns, on_progress)
     importer.check(source, arrays)
-    return _store(data_folder() / name, arrays)
-
-
-def _store(path: Path, arrays: Mapping[str, Any]) -> Path:
-    """Write the arrays beside ``path``, and move the file there once it is complete."""
-    part = path.with_name(path.name.replace(".npz", ".part.npz"))
+    path = data_folder() / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        part.replace(path)
+        write_arrays(path, arrays)
     except OSError as error:
         raise InvalidTable(
             f"table: {path} cannot be written ({error.strerror}); point NAS_GYM_DATA to a folder "
             "where it can"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return path

@@ -13,33 +13,19 @@ from numpy.typing import NDArray
 from nas_gym.data.loading import data_folder
 from nas_gym.errors import choices_hint
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import NOT_RECORDED, RowIndex, Table, with_not_recorded
+from nas_gym.tables.table import RowIndex, Table, table_of
 
 
 def published_table(
-    name: str,
-    index: RowIndex,
-    facts: Mapping[str, Any],
-    columns: Mapping[str, NDArray[np.float64]],
+    name: str, index: RowIndex, facts: Mapping[str, Any], columns: dict[str, NDArray[np.float64]]
 ) -> Table:
-    """Return the table of columns, (n,) each.
-
-    These are accuracy, test, seconds and parameters, and latency where it was recorded.
-    """
-    rows = len(columns["accuracy"])
-    latency = columns.get("latency")
-    return Table(
-        name=name,
-        index=index,
-        facts=facts,
-        status=with_not_recorded(np.full(rows, "ok"), NOT_RECORDED),
-        curves=with_not_recorded(columns["accuracy"][:, None], np.nan),
-        seconds=with_not_recorded(columns["seconds"], 0.0),
-        parameters=with_not_recorded(columns["parameters"], np.nan),
-        multiply_adds=np.full(rows + 1, np.nan),
-        test=with_not_recorded(columns["test"], np.nan),
-        latency=None if latency is None else with_not_recorded(latency, np.nan),
-    )
+    """Return the table of accuracy, test, seconds and parameters, (n,) each, and maybe latency."""
+    accuracy = columns.pop("accuracy")
+    others = {
+        "status": np.full(len(accuracy), "ok"),
+        "multiply_adds": np.full_like(accuracy, np.nan),
+    }
+    return table_of(name, index, facts, {"curves": accuracy[:, None], **others, **columns})
 
 
 IMPORT_AGAIN = (

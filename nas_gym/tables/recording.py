@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -31,23 +31,18 @@ from nas_gym.settings import Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import EvaluationWithTest, Record, Store
 from nas_gym.tables.built import BUILT_VERSION
+from nas_gym.tables.columns import write_arrays
 from nas_gym.training.failures import Diverged
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 
 LARGEST_SEARCH_SPACE = 1_000_000
-ORDER_SEED = 0
-"""Seed of the order of the trainings; it is random, so an unfinished record is a fair sample."""
 
 
 @settings
 class RecordingSettings:
-    """Settings of a recorded benchmark.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """Settings of a recorded benchmark."""
 
     training: TrainingSettings
     """How children are trained; its ``seed`` is that of each child's first training."""
@@ -67,11 +62,7 @@ class RecordingSettings:
             )
 
     def images(self) -> Dataset:
-        """Return the data set with its split.
-
-        Raises:
-            InvalidDataset: the data set cannot be had, or is too small for the split.
-        """
+        """Return the data set with its split."""
         dataset = load_dataset(self.dataset, self.image_size)
         return dataset if self.split is None else resplit(dataset, *self.split)
 
@@ -88,7 +79,6 @@ class RecordingTrainer(Trainer):
     """
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
-        """Return the seed of a child's training number ``repeat``."""
         return child_seed(self.settings.seed + repeat, architecture)
 
     @property
@@ -97,7 +87,6 @@ class RecordingTrainer(Trainer):
         return f"{super().fingerprint}/recorded"
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Train an architecture once, validate it and test it."""
         self.count_multiply_adds = repeat == 0  # they are the same in every repeat
         started = time.process_time()
         evaluation, network = self.train_one(architecture, repeat)
@@ -115,9 +104,8 @@ def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[
     """List every distinct architecture of a search space once.
 
     Returns:
-        The first sequence of choices, (T,), of each of n architectures, in order; and the number of
-        the architecture that every sequence means, (k_0 * ... * k_{T-1},) in lexicographic order,
-        -1 for an invalid sequence. k_t is the number of choices of decision t.
+        The first sequence of choices, (T,), of each of n architectures, in order; and ``row_of`` of
+        `nas_gym.tables.ChoicesIndex`, the number of the architecture that every sequence means.
 
     Raises:
         InvalidSettings: the search space is too large to be walked through.
@@ -129,15 +117,11 @@ def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[
         f"recording every child is for at most {LARGEST_SEARCH_SPACE:,}",
     )
     row_of = np.full(search_space.num_choices, -1, np.int32)
-    choices_of: list[Choices] = []
-    rows: dict[Architecture, int] = {}
+    rows: dict[Architecture, tuple[int, Choices]] = {}
     for choices in _sequences(search_space, np.zeros(0, dtype=np.int64)):
         network = search_space.decode(choices).canonical()
-        if network not in rows:
-            rows[network] = len(choices_of)
-            choices_of.append(choices)
-        row_of[tuple(choices)] = rows[network]
-    return choices_of, row_of.ravel()
+        row_of[tuple(choices)], _ = rows.setdefault(network, (len(rows), choices))
+    return [choices for _, choices in rows.values()], row_of.ravel()
 
 
 def _sequences(search_space: SearchSpace, prefix: Choices) -> Iterator[Choices]:
@@ -165,7 +149,7 @@ class Recording:
 
     Args:
         search_space: The search space whose every distinct architecture is trained.
-        recording_settings: How they are trained, and how often.
+        settings: Settings of the trainings, and their number.
         out: The table's file; the store lies beside it, with ``.db`` at the end of its name.
 
     Raises:
@@ -174,20 +158,17 @@ class Recording:
         StoreError: the store cannot be opened.
     """
 
-    def __init__(
-        self, search_space: SearchSpace, recording_settings: RecordingSettings, out: Path
-    ) -> None:
-        self.search_space, self.settings, self.out = search_space, recording_settings, out
+    def __init__(self, search_space: SearchSpace, settings: RecordingSettings, out: Path) -> None:
+        self.search_space, self.settings, self.out = search_space, settings, out
         require(out.suffix == ".npz", f"out: expected a file named .npz, got {out}")
         with _clear_errors(out):
             require(not out.exists(), f"out: {out} exists already, and is never overwritten")
             with suppress(FileExistsError):  # a file where the folder is to be: the store says so
                 out.parent.mkdir(parents=True, exist_ok=True)
-        self.trainer = recording_settings.trainer()
+        self.trainer = settings.trainer()
         """The evaluator of the children, for `run` or for workers."""
         self.choices, self.row_of = distinct_choices(search_space)
-        keys = [search_space.decode(choices).key for choices in self.choices]
-        self._rows = {key: row for row, key in enumerate(keys)}
+        self._keys = [search_space.decode(choices).key for choices in self.choices]
         self.store = Store(out.with_name(out.name + ".db"))
         try:
             self.done = self._resumed()
@@ -204,28 +185,25 @@ class Recording:
     def _resumed(self) -> dict[tuple[int, int], Record]:
         """Return what the store has, and refuse one of other settings."""
         fingerprint, done = self.trainer.fingerprint, {}
+        rows = {key: row for row, key in enumerate(self._keys)}
         for record in self.store.records():
             require(
-                record.evaluation.fingerprint == fingerprint and record.key in self._rows,
+                record.evaluation.fingerprint == fingerprint and record.key in rows,
                 f"out: {self.store.name} was begun with other settings or another version; "
                 "use the same ones, or name another file",
             )
             if record.repeat < self.settings.seeds:  # there may be more, of an earlier call
-                done[record.repeat, self._rows[record.key]] = record
+                done[record.repeat, rows[record.key]] = record
         return done
 
     def run(self, evaluator: ChildEvaluator | ConcurrentEvaluator) -> Iterator[int]:
         """Train what is missing, seed after seed; yield the number of finished trainings.
 
-        Args:
-            evaluator: `trainer`, or workers over it.
-
-        Raises:
-            StoreError: an evaluation cannot be written.
-            WorkersFailed: the workers cannot start, or none is left.
+        The evaluator is `trainer`, or workers over it.
         """
         stored = StoredEvaluator(evaluator, self.store, self.out.name)
-        order = np.random.default_rng(ORDER_SEED).permutation(len(self.choices)).tolist()
+        # A random order, so that an unfinished record is a fair sample.
+        order = np.random.default_rng(0).permutation(len(self.choices)).tolist()
         children = [(repeat, row) for repeat in range(self.settings.seeds) for row in order]
         asked: dict[Future[Evaluation], tuple[int, int]] = {}
         for repeat, row in (child for child in children if child not in self.done):
@@ -241,33 +219,24 @@ class Recording:
         finished, _ = wait(asked, return_when=FIRST_COMPLETED)
         for future in finished:
             repeat, row = asked.pop(future)
-            evaluation = future.result()
-            key, run = self.search_space.decode(self.choices[row]).key, self.out.name
-            record = self.store.get(key, evaluation.fingerprint, repeat, run)
+            fingerprint = future.result().fingerprint
+            record = self.store.get(self._keys[row], fingerprint, repeat, self.out.name)
             assert record is not None
             self.done[repeat, row] = record
             yield len(self.done)
 
     def write(self) -> None:
-        """Write the finished table, and delete the store.
-
-        Raises:
-            InvalidSettings: trainings are missing, or the table cannot be written.
-        """
+        """Write the finished table, and delete the store."""
         missing = self.children - len(self.done)
         require(not missing, f"out: {missing} children are not recorded yet; build first")
         records = [
             [self.done[repeat, row] for repeat in range(self.settings.seeds)]
             for row in range(len(self.choices))
         ]
-        arrays: dict[str, Any] = {"choices": np.array(self.choices, np.uint8)}
-        arrays["row_of"] = self.row_of
-        arrays |= _arrays(self._facts(), records)
-        whole = self.out.with_name(self.out.name + ".whole")
+        choices = np.array(self.choices, np.uint8)
+        arrays = {"choices": choices, "row_of": self.row_of, **_arrays(self._facts(), records)}
         with _clear_errors(self.out):
-            with whole.open("wb") as file:
-                np.savez_compressed(file, **arrays)
-            whole.replace(self.out)
+            write_arrays(self.out, arrays)
             self.close()
             Path(self.store.name).unlink()
 
@@ -277,32 +246,26 @@ class Recording:
 
     def _facts(self) -> dict[str, Any]:
         """Return everything that the record depends on."""
+        parts = ("train", "validation", "test")
         return {
             "search_space": self.search_space.name,
             "rows": len(self.choices),
             **asdict(self.settings),
-            "train_images": len(self.trainer.dataset.train),
-            "validation_images": len(self.trainer.dataset.validation),
-            "test_images": len(self.trainer.dataset.test),
+            **{f"{part}_images": len(getattr(self.trainer.dataset, part)) for part in parts},
             "fingerprint": self.trainer.fingerprint,
         }
 
 
-def _arrays(
-    made: Mapping[str, Any], records: Sequence[Sequence[Record]]
-) -> dict[str, NDArray[Any]]:
+def _arrays(made: Mapping[str, Any], records: list[list[Record]]) -> dict[str, NDArray[Any]]:
     """Return the table's arrays: n architectures, S seeds, E epochs; -1 where nothing is known."""
     epochs = made["training"]["epochs"]
 
     def column(value: Callable[[Record], Any], dtype: Any = None) -> NDArray[Any]:
         return np.array([[value(record) for record in of_row] for of_row in records], dtype)
 
-    def count(name: str) -> NDArray[np.int64]:
+    def count(name: str) -> Any:
         values = column(lambda record: getattr(record.evaluation, name), np.float64)
-        most: NDArray[np.int64] = (
-            np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
-        )
-        return most
+        return np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
 
     def right(record: Record) -> list[int]:
         curve = [round(share * made["validation_images"]) for share in record.evaluation.curve]

@@ -26,7 +26,6 @@ from nas_gym.tables.columns import Column, InvalidTable
 Rows: TypeAlias = NDArray[np.int64]
 """(N,) int64: rows of a table of n architectures; n where nothing is recorded."""
 STATUSES: tuple[Status, ...] = get_args(Status)
-NOT_RECORDED: Status = "unbuildable"
 
 
 class RowIndex(Protocol):
@@ -47,7 +46,7 @@ class ChoicesIndex:
         search_space: The decisions; k_t is the number of choices of decision t.
         row_of: (k_0 * ... * k_{T-1},) the row of every sequence of choices, in lexicographic
             order; -1 for an invalid one.
-        rows: Number of rows of the table; default: as many as ``row_of`` names.
+        rows: Number of rows of the table; default: any.
         where: Start of an error's message, which names the file.
 
     Raises:
@@ -62,27 +61,23 @@ class ChoicesIndex:
         rows: float = math.inf,
         where: str = "table",
     ) -> None:
+        remedy = "it belongs to another search space, or is damaged; build it again"
         numbers = np.array(search_space.num_choices, dtype=np.int64)
         column = Column("iu", (math.prod(search_space.num_choices),), -1, rows - 1)
-        column.check(f"{where}: row_of", row_of, _OTHER_SEARCH_SPACE)
+        column.check(f"{where}: row_of", row_of, remedy)
         missing = search_space.size - np.count_nonzero(row_of >= 0)
         if missing > 0:
             raise InvalidTable(
                 f"{where}: row_of is -1, no row, for {missing:,} of {search_space.size:,} valid "
-                f"sequences of choices; {_OTHER_SEARCH_SPACE}"
+                f"sequences of choices; {remedy}"
             )
         self.search_space = search_space
         self.weights = np.append(np.cumprod(numbers[:0:-1])[::-1], 1)
         """(T,) int64: factor of each decision's choice in the index into ``row_of``."""
-        self.row_of = row_of.astype(np.int64)
+        self.row_of: Rows = row_of.astype(np.int64)
 
     def rows(self, choices: ArrayLike) -> Rows:
-        places = np.asarray(choices, dtype=np.int64) @ self.weights
-        found: Rows = self.row_of.take(places)
-        return found
-
-
-_OTHER_SEARCH_SPACE = "it belongs to another search space, or is damaged; build it again"
+        return self.row_of.take(np.asarray(choices, dtype=np.int64) @ self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +111,23 @@ class Table:
     """(n + 1,) seconds of inference, NaN if unknown; None where the benchmark has none."""
 
     def __post_init__(self) -> None:
-        self._check()
+        rows = (self.status.size,)
+        epochs = max((1, *self.curves.shape[1:2]))
+        number = Column("iuf", rows, unknown=True)
+        columns = {
+            "status": Column("U", rows, valid=STATUSES),
+            "curves": Column("iuf", (*rows, epochs), highest=1, unknown=True),
+            "seconds": Column("iuf", rows),
+            "parameters": number,
+            "multiply_adds": number,
+            "test": Column("iuf", rows, highest=1, unknown=True),
+            "accuracy": Column("iuf", rows, highest=1),  # made of the others
+        }
+        if self.latency is not None:
+            columns["latency"] = number
+        remedy = "`nas_gym.tables.table.Table` says what each array holds"
+        for name, column in columns.items():
+            column.check(f"table: {self.name}: {name}", getattr(self, name), remedy)
 
     @property
     def search_space(self) -> SearchSpace:
@@ -143,23 +154,6 @@ class Table:
         for array in (self.status, self.curves, self.seconds, *latency):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
-
-    def _check(self) -> None:
-        rows = (self.status.size,)
-        epochs = max((1, *self.curves.shape[1:2]))
-        columns = {
-            "status": Column("U", rows, valid=STATUSES),
-            "curves": Column("iuf", (*rows, epochs), highest=1, unknown=True),
-            "seconds": Column("iuf", rows),
-            "parameters": Column("iuf", rows, unknown=True),
-            "multiply_adds": Column("iuf", rows, unknown=True),
-            "test": Column("iuf", rows, highest=1, unknown=True),
-            "accuracy": Column("iuf", rows, highest=1),  # made of the others
-        }
-        if self.latency is not None:
-            columns["latency"] = Column("iuf", rows, unknown=True)
-        for name, column in columns.items():
-            column.check(f"table: {self.name}: {name}", getattr(self, name), _SEE)
 
     def __len__(self) -> int:
         """Return n, the number of rows recorded."""
@@ -200,13 +194,15 @@ class Table:
         return float(self.test[self._row(architecture)])
 
 
-_SEE = "`nas_gym.tables.table.Table` says what each array holds"
-
-
 def _known(value: float) -> int | None:
     return None if math.isnan(value) else int(value)
 
 
-def with_not_recorded(column: NDArray[Any], value: Any) -> NDArray[Any]:
-    """Return a column, (n, ...), with one more row that holds ``value``."""
-    return np.concatenate([column, np.full((1, *column.shape[1:]), value)])
+def table_of(
+    name: str, index: RowIndex, facts: Mapping[str, Any], columns: dict[str, Any], seed: int = 0
+) -> Table:
+    """Return the table of n architectures by its arrays, (n, ...), which get the last row here."""
+    for column, values in columns.items():
+        nothing = {"status": "unbuildable", "seconds": 0.0}.get(column, np.nan)
+        columns[column] = np.concatenate([values, np.full((1, *values.shape[1:]), nothing)])
+    return Table(name, index, facts, seed=seed, **columns)

@@ -1,9 +1,15 @@
-"""Failures of a child that become a status."""
+"""Failures of a child, which become a status of its evaluation."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
 import torch
 
+from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.networks.limits import TooLarge
 
 
@@ -12,10 +18,41 @@ class Diverged(ArithmeticError):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an exception says that the machine or the device has no memory left."""
+    """Return True if an exception says that the machine or the device has no memory left."""
     if isinstance(error, (MemoryError, TooLarge, torch.OutOfMemoryError)):
         return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )
+    says = ("out of memory", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in says)
+
+
+@dataclass
+class Attempt:
+    """A child under evaluation, as far as it got."""
+
+    status: Status = "unbuildable"
+    message: str = ""
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    latency: float | None = None
+    curve: list[float] = field(default_factory=list)
+    started: float = field(default_factory=time.perf_counter)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Set the status at the end of the evaluation within it, which no failure leaves."""
+        try:
+            yield
+            self.status = "ok"
+        except Diverged as error:
+            self.status, self.message = "diverged", str(error)
+        except Exception as error:
+            if is_out_of_memory(error):
+                self.status = "out_of_memory"
+            self.message = f"{type(error).__name__}: {error}"
+
+    def evaluation(self, seed: int, fingerprint: str) -> Evaluation:
+        """Return the record, which ends now."""
+        facts = dict(vars(self), curve=tuple(self.curve), seed=seed, fingerprint=fingerprint)
+        seconds = time.perf_counter() - facts.pop("started")
+        accuracy = self.curve[-1] if self.status == "ok" else 0.0
+        return Evaluation(**facts, accuracy=accuracy, seconds=seconds)

@@ -11,16 +11,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
-
-Choices: TypeAlias = frozenset[tuple[str, str]]
-"""The choices, as pairs of the place in the JSON form and the value there."""
 
 
 class WeightFolder:
@@ -36,7 +33,7 @@ class WeightFolder:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._known: dict[str, Choices] = {}
+        self._choices: dict[str, frozenset[tuple[str, str]]] = {}  # of the children, by key
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -48,14 +45,13 @@ class WeightFolder:
         Raises:
             InvalidSettings: the folder cannot be written to.
         """
-        canonical, key = architecture.canonical(), architecture.key
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-        unfinished = self.folder / f"{key}.{os.getpid()}.unfinished"
+        unfinished = self.folder / f"{architecture.key}.{os.getpid()}.unfinished"
         try:
             torch.save(weights, unfinished)
-            unfinished.replace(self.folder / f"{key}.pt")
-            canonical.save(unfinished)
-            unfinished.replace(self.folder / f"{key}.json")
+            unfinished.replace(self.folder / f"{architecture.key}.pt")
+            architecture.canonical().save(unfinished)
+            unfinished.replace(self.folder / f"{architecture.key}.json")
         except (OSError, RuntimeError) as error:  # torch.save makes RuntimeErrors of a full disk
             raise InvalidSettings(
                 f"inherit_weights: {self.folder} cannot be written to: {error}"
@@ -66,54 +62,39 @@ class WeightFolder:
 
         A child is not its own parent. Of several, the smallest key is taken.
         """
-        self._look_again()
-        wanted, own = choices_of(architecture), architecture.key
-        parents = sorted(key for key in self._known if key != own)  # of equals, max takes the first
-        return max(parents, key=lambda key: len(wanted & self._known[key]), default=None)
-
-    def weights(self, key: str) -> dict[str, Any]:
-        """Return the ``state_dict`` of a trained child, on the CPU.
-
-        Raises:
-            InvalidSettings: the file is damaged, or cannot be read.
-        """
-        return load_weights(self.folder / f"{key}.pt", "inherit_weights")
-
-    def _look_again(self) -> None:
         for path in self.folder.glob("*.json"):
-            if path.stem not in self._known:
+            if path.stem not in self._choices:
                 try:
-                    self._known[path.stem] = choices_of(Architecture.load(path))
+                    self._choices[path.stem] = choices_of(Architecture.load(path))
                 except InvalidArchitecture as error:
                     raise InvalidSettings(f"inherit_weights: {error}") from error
+        wanted = choices_of(architecture)
+        parents = sorted(self._choices.keys() - {architecture.key})  # of equals, the first is taken
+        return max(parents, key=lambda key: len(wanted & self._choices[key]), default=None)
+
+    def weights(self, key: str) -> dict[str, Any]:
+        """Return the ``state_dict`` of a trained child, on the CPU; no code in its file is run.
+
+        Raises:
+            InvalidSettings: the file is damaged, is no regular file, or cannot be read.
+        """
+        path = self.folder / f"{key}.pt"
+        try:
+            if not path.is_file():  # a pipe would block
+                raise OSError("it is missing, or not a regular file")
+            weights = torch.load(path, map_location="cpu", weights_only=True)
+            if not isinstance(weights, dict):
+                raise TypeError(f"it holds {type(weights).__name__}")
+        except Exception as error:  # whatever torch's readers of zip files and pickles raise
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InvalidSettings(
+                f"inherit_weights: {path} is damaged or cannot be read; delete it ({reason[:100]})"
+            ) from error
+        return weights
 
 
-def load_weights(path: Path, name: str) -> dict[str, Any]:
-    """Return the dictionary in a file of `torch.save`, on the CPU; no code in it is run.
-
-    Args:
-        path: The file.
-        name: The setting or the thing that the error names.
-
-    Raises:
-        InvalidSettings: the file is damaged, is no regular file, or cannot be read.
-    """
-    try:
-        if not path.is_file():  # a pipe would block
-            raise OSError("it is missing, or not a regular file")
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(weights, dict):
-            raise TypeError(f"it holds {type(weights).__name__}")
-    except Exception as error:  # whatever torch's readers of zip files and pickles raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InvalidSettings(
-            f"{name}: {path} is damaged or cannot be read; delete it ({reason[:100]})"
-        ) from error
-    return weights
-
-
-def choices_of(architecture: Architecture) -> Choices:
-    """Return the choices of the canonical form, each with its place in it."""
+def choices_of(architecture: Architecture) -> frozenset[tuple[str, str]]:
+    """Return the choices of the canonical form, as pairs of the place in its JSON and the value."""
     return frozenset(_leaves(architecture.canonical().to_dict(), ""))
 
 
@@ -122,8 +103,7 @@ def _leaves(data: object, place: str) -> Iterator[tuple[str, str]]:
         for name, value in data.items():
             yield from _leaves(value, f"{place}/{name}")
     elif isinstance(data, list):
-        for number, value in enumerate(data):
-            yield from _leaves(value, f"{place}/{number}")
+        yield from _leaves(dict(enumerate(data)), place)
     else:
         yield place, json.dumps(data)
 

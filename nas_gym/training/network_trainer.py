@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
 from nas_gym.data.batches import DeviceDataset
@@ -23,8 +24,9 @@ from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape, build_network
 from nas_gym.networks.devices import resolve_device
-from nas_gym.training.devices import autocast, autocast_dtype, keep_freed_memory
+from nas_gym.training.devices import autocast_dtype, keep_freed_memory
 from nas_gym.training.failures import Diverged
+from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import TrainingSteps
@@ -34,12 +36,12 @@ EVALUATION_PIXELS = 2**20
 """Number of pixels, over all images, in a batch of validation: 1,024 images of 32x32."""
 
 
-class NetworkTrainer:
-    """Trains networks on one data set, on one device, under one `TrainingSettings`.
+class DeviceTraining:
+    """A data set on a device, its batches, and the precision in which networks compute there.
 
     Args:
-        dataset: The images. The test split is touched by `test_accuracy` alone.
-        settings: How a network is built and trained.
+        dataset: The images.
+        settings: How networks are built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         final: Train on all images of the training and the validation split together, for a network
             that is tested afterwards, instead of validating on the latter.
@@ -71,10 +73,9 @@ class NetworkTrainer:
         if final:
             self._known = np.concatenate([dataset.train, dataset.validation])
         self._train = self._on_device(self._known, self._augmentation.padding)
-        self._validation = None if final else self._on_device(dataset.validation)
+        self._validation = self._on_device(dataset.validation[: 0 if final else None])
         self.batch_size = min(settings.batch_size, len(self._train))
         self.steps_per_epoch = len(self._train) // self.batch_size
-        self._evaluation_batch = max(self.batch_size, EVALUATION_PIXELS // (height * width))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -82,6 +83,40 @@ class NetworkTrainer:
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self._known, self.device, padding)
+
+    def isolated(self, seed: int) -> AbstractContextManager[None]:
+        """Return a context whose random numbers follow from ``seed``; see `seeds.isolated`."""
+        return isolated(seed, self.device, self.image_shape.height)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return a context in which a network computes in the training's precision."""
+        if self.autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.autocast_dtype)
+
+    def digest(self, **facts: object) -> str:
+        """Return a digest of facts, and of the data, augmentation, precision and device."""
+        return digest(
+            dataset=self.dataset.digest,
+            augmentation=asdict(self._augmentation),
+            autocast=str(self.autocast_dtype),
+            device=self.device.type,
+            **facts,
+        )
+
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels."""
+        order = torch.randperm(len(self._train), generator=generator, device=self.device)
+        for chosen in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
+            yield self._train.augmented_batch(chosen, self._augmentation, generator)
+
+
+class NetworkTrainer(DeviceTraining):
+    """Trains networks on one data set, on one device, under one `TrainingSettings`.
+
+    The test split is touched by `test_accuracy` alone. Arguments and errors are those of
+    `DeviceTraining`.
+    """
 
     @property
     def batch_norm_momentum(self) -> float:
@@ -93,14 +128,6 @@ class NetworkTrainer:
             return self.settings.batch_norm_momentum
         quarter = self.settings.epochs * self.steps_per_epoch / 4
         return float(max(0.1, 1 - 0.01 ** (1 / max(1.0, quarter))))
-
-    def isolated(self, seed: int) -> AbstractContextManager[None]:
-        """Return a context whose random numbers follow from ``seed``; see `seeds.isolated`."""
-        return isolated(seed, self.device, self.image_shape.height)
-
-    def autocast(self) -> AbstractContextManager[object]:
-        """Return a context in which a network computes in the trainer's precision."""
-        return autocast(self.device, self.autocast_dtype)
 
     def build(self, architecture: Architecture) -> ChildNetwork:
         """Build a network on the trainer's device, with weights from torch's global generator."""
@@ -121,17 +148,13 @@ class NetworkTrainer:
         train = TrainingSteps(network, self.settings, self.device, self.autocast)
         for epoch in range(self.settings.epochs):
             network.train()
-            order = torch.randperm(len(self._train), generator=generator, device=self.device)
-            batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
             total = torch.zeros((), device=self.device)
-            for step, chosen in enumerate(batches, start=epoch * self.steps_per_epoch):
-                images, labels = self._train.augmented_batch(chosen, self._augmentation, generator)
+            batches = enumerate(self.batches(generator), start=epoch * self.steps_per_epoch)
+            for step, (images, labels) in batches:
                 total += train.step(images, labels, step / num_steps)
             if not math.isfinite(total.item()):
                 raise Diverged(f"the loss is {total.item()} in epoch {epoch + 1}")
-            yield (
-                math.nan if self._validation is None else self._accuracy(network, self._validation)
-            )
+            yield self._accuracy(network, self._validation) if self._validation else math.nan
 
     def test_accuracy(self, network: ChildNetwork) -> float:
         """Return the accuracy on the test split, in [0, 1]: for a final network, once.
@@ -146,5 +169,6 @@ class NetworkTrainer:
         return self._on_device(self.dataset.test)
 
     def _accuracy(self, network: ChildNetwork, data: DeviceDataset) -> float:
-        batches = torch.arange(len(data), device=self.device).split(self._evaluation_batch)
+        most = EVALUATION_PIXELS // (self.image_shape.height * self.image_shape.width)
+        batches = torch.arange(len(data), device=self.device).split(max(self.batch_size, most))
         return accuracy_on(network, data, batches, self.autocast())

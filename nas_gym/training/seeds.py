@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import torch
 
 from nas_gym.architecture import Architecture
-from nas_gym.training.devices import threads_for
+from nas_gym.networks.devices import cpu_threads
+from nas_gym.training.devices import SMALL_IMAGES_BELOW
 
 
 def seed_from(text: str) -> int:
@@ -30,16 +31,15 @@ def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
 
 @contextmanager
 def isolated(seed: int, device: torch.device, height: int) -> Iterator[None]:
-    """Start torch's global generators from a seed within it, with threads for these images.
+    """Start torch's global generators from a seed within it; restore them afterwards.
 
-    Afterwards, generators and threads are as they were before.
-
-    Args:
-        seed: Of the generators.
-        device: The device of the training.
-        height: Of the images, in pixels.
+    Images of a small height, in pixels, are computed by one thread on a CPU: threads that wait for
+    each other after every short operation lose more than they gain, and lose much when another
+    process wants their core.
     """
     cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda), threads_for(device, height):
+    one_thread = device.type == "cpu" and height < SMALL_IMAGES_BELOW
+    threads = cpu_threads(1 if one_thread else torch.get_num_threads())
+    with torch.random.fork_rng(cuda), threads:
         torch.manual_seed(seed)
         yield

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,22 +18,43 @@ from nas_gym.training.settings import TrainingSettings
 
 def batch_loss(
     network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
-) -> Tensor:
-    """Return the mean cross-entropy of a batch, plus the auxiliary head's weighted one.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute the loss of a batch: mean cross-entropies.
 
     Args:
         network: In training mode.
         images: (B, C, H, W).
         labels: (B,) int64.
         label_smoothing: As in `torch.nn.functional.cross_entropy`.
+
+    Returns:
+        The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
     """
     outputs = network(images)
-    if isinstance(outputs, Tensor):
-        return F.cross_entropy(outputs, labels, label_smoothing=label_smoothing)
-    main, auxiliary = (
-        F.cross_entropy(output, labels, label_smoothing=label_smoothing) for output in outputs
-    )
-    return main + network.auxiliary_weight * auxiliary
+    logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
+    main = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    for each in auxiliary:
+        head_loss = F.cross_entropy(each, labels, label_smoothing=label_smoothing)
+        loss = main + network.auxiliary_weight * head_loss
+    return loss, main, logits
+
+
+def sgd(
+    parameters: Iterable[nn.Parameter], settings: TrainingSettings, rate: Any
+) -> torch.optim.SGD:
+    """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
+    momentum, weight_decay = settings.momentum, settings.weight_decay
+    nesterov = settings.nesterov and momentum > 0
+    given = (rate, momentum, 0.0, weight_decay, nesterov)
+    return torch.optim.SGD(parameters, *given, fused=True)
+
+
+def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
+    """Take a step down the loss's gradient, clipped to a global norm; 0 for no clipping."""
+    loss.backward()
+    if gradient_clip:
+        nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], gradient_clip)
+    optimizer.step()
 
 
 class TrainingSteps:
@@ -58,14 +80,8 @@ class TrainingSteps:
         self._graph: GraphedStep | None = None
         self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
-        self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=self._rate if settings.cuda_graphs else settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        rate = self._rate if settings.cuda_graphs else settings.learning_rate
+        self.optimizer = sgd(network.parameters(), settings, rate)
 
     def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
         """Train on a batch; return the loss, a tensor () that the next step may overwrite.
@@ -89,11 +105,8 @@ class TrainingSteps:
 
     def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
         with self._autocast():
-            loss = batch_loss(self.network, images, labels, self.settings.label_smoothing)
-        loss.backward()
-        if self.settings.gradient_clip:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.gradient_clip)
-        self.optimizer.step()
+            loss, _, _ = batch_loss(self.network, images, labels, self.settings.label_smoothing)
+        descend(loss, self.optimizer, self.settings.gradient_clip)
         self.optimizer.zero_grad()
         return loss.detach()
 

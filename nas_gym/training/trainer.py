@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset
-from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.networks import ChildNetwork, count_parameters, measure_latency, multiply_adds
 from nas_gym.networks.devices import hardware_name, resolve_device
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
-from nas_gym.training.failures import Diverged, is_out_of_memory
-from nas_gym.training.fingerprint import builder_digests, digest
+from nas_gym.training.failures import Attempt
+from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
@@ -62,7 +61,7 @@ class Trainer(NetworkTrainer):
             self._weights = WeightFolder(Path(settings.inherit_weights) / dataset.digest)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state for another process, where the builders' source may not be at hand."""
+        # In another process, the builders' source may not be at hand.
         return {**self.__dict__, "_builders": self._builder_digests()}
 
     @property
@@ -87,20 +86,11 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
-        return digest(
-            builders=self._builder_digests(),
-            dataset=self.dataset.digest,
-            settings=settings,
-            network=type(self.settings.network).__name__,
-            augmentation=asdict(self._augmentation),
-            autocast=str(self.autocast_dtype),
-            device=self.device.type,
-        )
+        network = type(self.settings.network).__name__
+        return self.digest(builders=self._builder_digests(), settings=settings, network=network)
 
     def _builder_digests(self) -> dict[str, str]:
-        if self._builders is not None:
-            return self._builders
-        return builder_digests("network", self.architecture_type)
+        return self._builders or builder_digests("network", self.architecture_type)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Train and validate each architecture; see `nas_gym.evaluation.Evaluator`."""
@@ -135,36 +125,33 @@ class Trainer(NetworkTrainer):
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
                 file in it is damaged.
         """
-        started = time.perf_counter()
-        seed = self.seed_of(architecture, repeat)
+        child, seed = Attempt(), self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
-        weights = self._weights_for(architecture)
-        child = _Attempt()
-        with self.isolated(seed):
-            try:
-                for _ in self._training(child, architecture.canonical(), *weights):
-                    if self._rule and not calibrates and self._rule.stops(child.curve):
-                        break
-                child.status = "ok"
-            except Diverged as error:
-                child.status, child.message = "diverged", str(error)
-            except Exception as error:
-                if is_out_of_memory(error):
-                    child.status = "out_of_memory"
-                child.message = f"{type(error).__name__}: {error}"
+        parent = self._weights.nearest(architecture) if self._weights else None
+        weights = self._weights.weights(parent) if self._weights and parent else {}
+        network = None
+        with self.isolated(seed), child.recorded():
+            network = self._built(child, architecture)
+            if parent:
+                child.message = f"began with {inherit(network, weights):,} weights of {parent}"
+            for accuracy in self.fit(network):
+                child.curve.append(accuracy)
+                if self._rule and not calibrates and self._rule.stops(child.curve):
+                    break
+        if child.status != "ok":
+            network = None
 
-        network = child.network if child.status == "ok" else None
+        # What later children use: the curve and the weights of a child that ran to its end.
         if network is not None and len(child.curve) == self.settings.epochs:
-            finished = FinishedCurve(seed, tuple(child.curve), calibrates)
-            self._share(architecture, network, finished)
-        evaluation = child.evaluation(time.perf_counter() - started, seed, self.fingerprint)
-        return evaluation, network
+            if self._rule is not None:
+                self._rule.finish(FinishedCurve(seed, tuple(child.curve), calibrates))
+            if self._weights is not None:
+                self._weights.save(architecture, network)
+        return child.evaluation(seed, self.fingerprint), network
 
-    def _training(
-        self, child: _Attempt, architecture: Architecture, parent: str, weights: dict[str, Any]
-    ) -> Iterator[None]:
-        """Build, measure and train a child, recorded in ``child``; pause after each epoch."""
-        network = child.network = self.build(architecture)
+    def _built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
+        """Build and measure the network of a child, recorded in ``child``."""
+        network = self.build(architecture.canonical())
         child.parameters = count_parameters(network)
         if self.count_multiply_adds:
             child.multiply_adds = multiply_adds(network, self.image_shape)
@@ -172,55 +159,7 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is not None:
             latency = measure_latency(network, self.image_shape, self.settings.latency)
             child.latency = latency.seconds
-        if parent:
-            child.message = f"began with {inherit(network, weights):,} weights of {parent}"
-        for accuracy in self.fit(network):
-            child.curve.append(accuracy)
-            yield
-
-    def _weights_for(self, architecture: Architecture) -> tuple[str, dict[str, Any]]:
-        """Return the key of the child to inherit from, "" for none, and its weights."""
-        parent = None if self._weights is None else self._weights.nearest(architecture)
-        if self._weights is None or parent is None:
-            return "", {}
-        return parent, self._weights.weights(parent)
-
-    def _share(
-        self, architecture: Architecture, network: ChildNetwork, curve: FinishedCurve
-    ) -> None:
-        """Keep the curve and the weights for later children."""
-        if self._rule is not None:
-            self._rule.finish(curve)
-        if self._weights is not None:
-            self._weights.save(architecture, network)
-
-
-@dataclass
-class _Attempt:
-    """A child in training, as far as it got."""
-
-    status: Status = "unbuildable"
-    message: str = ""
-    network: ChildNetwork | None = None
-    parameters: int | None = None
-    multiply_adds: int | None = None
-    latency: float | None = None
-    curve: list[float] = field(default_factory=list)
-
-    def evaluation(self, seconds: float, seed: int, fingerprint: str) -> Evaluation:
-        """Return its record."""
-        return Evaluation(
-            status=self.status,
-            accuracy=self.curve[-1] if self.status == "ok" else 0.0,
-            curve=tuple(self.curve),
-            seconds=seconds,
-            seed=seed,
-            fingerprint=fingerprint,
-            parameters=self.parameters,
-            multiply_adds=self.multiply_adds,
-            latency=self.latency,
-            message=self.message,
-        )
+        return network
 
 
 def train_child(

@@ -24,22 +24,18 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.batches import DeviceDataset
-from nas_gym.data.dataset import Dataset, part_of
+from nas_gym.data.dataset import Dataset
 from nas_gym.errors import InvalidSettings
-from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.networks import ImageShape
-from nas_gym.networks.devices import resolve_device
+from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.training.devices import autocast, autocast_dtype, keep_freed_memory
-from nas_gym.training.failures import Diverged, is_out_of_memory
-from nas_gym.training.fingerprint import builder_digests, digest
-from nas_gym.training.seeds import isolated, seed_from
+from nas_gym.training.failures import Attempt
+from nas_gym.training.fingerprint import builder_digests
+from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import flattened
+from nas_gym.training.steps import batch_loss, descend, flattened, sgd
 from nas_gym.training.validation import accuracy_on
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
@@ -48,7 +44,7 @@ Sample = Callable[[int], Sequence[Architecture]]
 """Draws a number of architectures: the controller, as seen by the shared weights."""
 
 
-class WeightSharing:
+class WeightSharing(DeviceTraining):
     """Evaluates the children of one search space inside a supernet, on one data set and device.
 
     Its evaluations change with every `train_epoch`, so none is answered from memory. They follow
@@ -66,6 +62,7 @@ class WeightSharing:
             does not exist here.
     """
 
+    settings: WeightSharingSettings
     changes: ClassVar[bool] = True
     """See `nas_gym.evaluation.Evaluator`."""
     costs = ("parameters",)
@@ -77,37 +74,18 @@ class WeightSharing:
         settings: WeightSharingSettings | None = None,
         device: str = "auto",
     ) -> None:
-        self.search_space, self.dataset = search_space, dataset
-        self.settings = settings = settings or WeightSharingSettings()
-        self.device = resolve_device(device)
-        keep_freed_memory(self.device)
-        _, height, width, channels = dataset.images.shape
-        self.image_shape = ImageShape(channels, height, width, len(dataset.classes))
-        self.autocast_dtype = autocast_dtype(settings.precision, self.device, height)
-        self._augmentation = settings.augmentation(dataset, final=False)
-        padding = self._augmentation.padding
-        known = part_of(dataset.train, dataset.labels, settings.data_fraction)
-        self._train = DeviceDataset(dataset, known, known, self.device, padding)
-        self._validation = DeviceDataset(dataset, dataset.validation, known, self.device)
-        self.batch_size = min(settings.batch_size, len(self._train))
-        self.steps_per_epoch = len(self._train) // self.batch_size
-        with self._isolated("weights"):
+        settings = settings or WeightSharingSettings()
+        super().__init__(dataset, settings, device)
+        self.search_space = search_space
+        with self._isolated_for("weights"):
             supernet = build_supernet(
                 search_space, self.image_shape, settings.network, settings.batch_statistics
             )
-            self._minibatches = self._permutation(len(self._validation)).tensor_split(
-                math.ceil(len(self._validation) / self.batch_size)
-            )
+            order = torch.randperm(len(self._validation), device=self.device)
+            self._minibatches = order.tensor_split(math.ceil(len(order) / self.batch_size))
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
-        self.optimizer = torch.optim.SGD(
-            [weights],
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            nesterov=settings.nesterov and settings.momentum > 0,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self.optimizer = sgd([weights], settings, settings.learning_rate)
         self.epoch = 0
         """Number of epochs that the shared weights have been trained for."""
         self.history: list[SharedEpoch] = []
@@ -120,17 +98,11 @@ class WeightSharing:
     @property
     def fingerprint(self) -> str:
         """A digest of the settings and of the supernet's code, but not of the weights' training."""
-        architecture_type = self.search_space.architecture_type
-        return digest(
-            builders=[builder_digests(p, architecture_type) for p in ("supernet", "network")],
-            dataset=self.dataset.digest,
-            search_space=[
-                (decision.name, decision.choices) for decision in self.search_space.decisions
-            ],
+        space = self.search_space
+        return self.digest(
+            builders=[builder_digests(p, space.architecture_type) for p in ("supernet", "network")],
+            search_space=[(decision.name, decision.choices) for decision in space.decisions],
             settings=asdict(self.settings),
-            augmentation=asdict(self._augmentation),
-            autocast=str(self.autocast_dtype),
-            device=self.device.type,
         )
 
     @property
@@ -163,34 +135,14 @@ class WeightSharing:
         """
         if self._recorded:
             return self._from_record()
-        started = time.perf_counter()
-        status: Status = "unbuildable"
-        accuracy, parameters, message = 0.0, None, ""
-        with self._isolated("evaluation"):
-            try:
-                parameters = self.supernet.count_parameters(architecture)
-                self.supernet.set_architecture(architecture)
-                status = "crashed"
-                batches = self._batches()
-                accuracy = accuracy_on(self.supernet, self._validation, batches, self._autocast())
-                status = "ok"
-            except Diverged as error:
-                status, message = "diverged", str(error)
-            except Exception as error:
-                if is_out_of_memory(error):
-                    status = "out_of_memory"
-                message = f"{type(error).__name__}: {error}"
-        ok = status == "ok"
-        return Evaluation(
-            status=status,
-            accuracy=accuracy,
-            curve=(accuracy,) if ok else (),
-            seconds=time.perf_counter() - started,
-            seed=self.seed_of(architecture, repeat),
-            fingerprint=self.fingerprint,
-            parameters=parameters,
-            message=message,
-        )
+        child = Attempt()
+        with self._isolated_for("evaluation"), child.recorded():
+            child.parameters = self.supernet.count_parameters(architecture)
+            self.supernet.set_architecture(architecture)
+            child.status = "crashed"
+            data, batches = self._validation, self._validation_batches()
+            child.curve = [accuracy_on(self.supernet, data, batches, self.autocast())]
+        return child.evaluation(self.seed_of(architecture, repeat), self.fingerprint)
 
     @contextmanager
     def on_whole_split(self) -> Iterator[None]:
@@ -221,16 +173,15 @@ class WeightSharing:
         rate = self.settings.learning_rate_in(self.epoch)
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
-        with self._isolated(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
+        with self._isolated_for(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
             generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
-            order = self._permutation(len(self._train), generator)
-            batches = order[: self.steps_per_epoch * self.batch_size].split(self.batch_size)
             totals = torch.zeros(2, device=self.device)
-            for step, (child, chosen) in enumerate(zip(children, batches, strict=True)):
+            steps = enumerate(zip(children, self.batches(generator), strict=True))
+            for step, (child, (images, labels)) in steps:
                 progress = (self.epoch + step / self.steps_per_epoch) / self.settings.epochs
                 self.supernet.set_progress(min(1.0, progress))
                 self.supernet.set_architecture(child)
-                totals += self._step(*self._augmented(chosen, generator))
+                totals += self._step(images, labels)
         self.epoch += 1
         loss, right = (totals / self.steps_per_epoch).tolist()
         seconds = time.perf_counter() - started
@@ -239,25 +190,16 @@ class WeightSharing:
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
-        smoothing = self.settings.label_smoothing
-        with self._autocast():
-            outputs = self.supernet(images)
-            both = (outputs,) if isinstance(outputs, Tensor) else outputs
-            main, *auxiliary = (
-                F.cross_entropy(logits, labels, label_smoothing=smoothing) for logits in both
+        with self.autocast():
+            loss, main, logits = batch_loss(
+                self.supernet, images, labels, self.settings.label_smoothing
             )
-            loss = main + sum(auxiliary) * self.supernet.auxiliary_weight
-        loss.backward()
-        if self.settings.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(
-                self.optimizer.param_groups[0]["params"], self.settings.gradient_clip
-            )
-        self.optimizer.step()
+        descend(loss, self.optimizer, self.settings.gradient_clip)
         self._gradients.zero_()
-        right = (both[0].argmax(dim=1) == labels).float().mean()
+        right = (logits.argmax(dim=1) == labels).float().mean()
         return torch.stack((main.detach().float(), right))
 
-    def _batches(self) -> Sequence[Tensor]:
+    def _validation_batches(self) -> Sequence[Tensor]:
         """Return the next batch of validation images, or all of them, as the settings say.
 
         The batches have the training's size: with the statistics of the batch, another size would
@@ -268,12 +210,6 @@ class WeightSharing:
         place = self._next_minibatch
         self._next_minibatch = (place + 1) % len(self._minibatches)
         return (self._minibatches[place],)
-
-    def _augmented(self, chosen: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return self._train.augmented_batch(chosen, self._augmentation, generator)
-
-    def _permutation(self, number: int, generator: torch.Generator | None = None) -> Tensor:
-        return torch.randperm(number, generator=generator, device=self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes: the weights, the optimizer's state, and the progress."""
@@ -318,17 +254,11 @@ class WeightSharing:
         self._resumed = state if self._recorded else None
 
     def _from_record(self) -> Evaluation:
-        """Return the next evaluation of those before the state; see `go_on_from`."""
         evaluation = self._recorded.popleft()
         if not self._recorded and self._resumed is not None:
             self.load_state_dict(dict(self._resumed))
             self._resumed = None
         return evaluation
 
-    def _isolated(self, purpose: str) -> AbstractContextManager[None]:
-        """Return a context whose random numbers follow from the run's seed and a purpose."""
-        seed = seed_from(f"{self.settings.seed}/{purpose}")
-        return isolated(seed, self.device, self.image_shape.height)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return autocast(self.device, self.autocast_dtype)
+    def _isolated_for(self, purpose: str) -> AbstractContextManager[None]:
+        return self.isolated(seed_from(f"{self.settings.seed}/{purpose}"))

@@ -24,10 +24,8 @@ CHECK_SECONDS = 0.5
 class Dispatcher:
     """Workers, and the children that wait for them.
 
-    Args:
-        verdict: Returns the evaluation of a child whose worker gave an exception, or None if the
-            child is to be tried again.
-        learn: Called with each child that succeeded, and its seconds.
+    ``verdict`` returns the evaluation of a child whose worker raised an exception, or None to try
+    the child again; ``learn`` is called with each child that succeeded, and its seconds.
     """
 
     def __init__(
@@ -56,12 +54,7 @@ class Dispatcher:
         self._thread.start()
 
     def add(self, child: Child) -> None:
-        """Put a child into the queue.
-
-        Raises:
-            InvalidSettings: the workers are closed.
-            WorkersFailed: the workers cannot be started, or none is left.
-        """
+        """Put a child into the queue; see `nas_gym.workers.pool.Pool.submit` for the errors."""
         with self._open:
             require(not self._closed, "workers: they are closed; make new ones")
             if self._error is not None:
@@ -97,8 +90,7 @@ class Dispatcher:
             self._error.__cause__ = error
         self._give_up(self._error)
         while not self._events.empty():
-            event = self._events.get()
-            if event is not None:
+            if event := self._events.get():
                 with suppress(Exception):
                     event()
 
@@ -127,9 +119,7 @@ class Dispatcher:
             return
         if gone := isinstance(error, WorkerGone):
             self.workers.remove(worker)
-        else:
-            self._starts.failed()
-        self._error = self._error or self._starts.end_of_all(error, self.workers)
+        self._error = self._error or self._starts.failed(error, self.workers)
         if self._error is not None:
             self._give_up(self._error)
         elif not gone:

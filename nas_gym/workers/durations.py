@@ -10,9 +10,6 @@ import numpy as np
 
 from nas_gym.architecture import Architecture
 
-RIDGE = 1e-3
-"""Keeps the equations solvable before every label has been seen."""
-
 
 class LearnedSeconds:
     """Estimates a child's seconds from those of earlier ones; it can be used from any thread.
@@ -24,7 +21,7 @@ class LearnedSeconds:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._columns: dict[str, int] = {}
+        self._columns: dict[str, None] = {}  # the d labels seen so far, in order
         self._products = np.zeros((0, 0))  # (d, d), of the counts of d labels
         self._sums = np.zeros(0)  # (d,), of counts and seconds
         self._weights: np.ndarray | None = None  # (d,) seconds a label; None if not up to date
@@ -33,8 +30,7 @@ class LearnedSeconds:
         """Learn from the seconds of a child."""
         counts = Counter(_labels(architecture.body()))
         with self._lock:
-            for label in counts:
-                self._columns.setdefault(label, len(self._columns))
+            self._columns |= dict.fromkeys(counts)
             grown = len(self._columns) - len(self._sums)
             self._products = np.pad(self._products, (0, grown))
             self._sums = np.pad(self._sums, (0, grown))
@@ -48,16 +44,12 @@ class LearnedSeconds:
         counts = Counter(_labels(architecture.body()))
         with self._lock:
             if self._weights is None:
-                ridge = RIDGE * np.eye(len(self._sums))
+                ridge = 1e-3 * np.eye(len(self._sums))  # a solution before every label was seen
                 self._weights = np.linalg.solve(self._products + ridge, self._sums)
             return float(self._row(counts) @ self._weights)
 
-    def _row(self, counts: Mapping[str, int]) -> np.ndarray:
-        row = np.zeros(len(self._columns))
-        for label, count in counts.items():
-            if label in self._columns:
-                row[self._columns[label]] = count
-        return row
+    def _row(self, counts: Counter[str]) -> np.ndarray:
+        return np.array([counts[label] for label in self._columns], np.float64)
 
 
 def _labels(value: object, place: str = "") -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -11,11 +13,21 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.training.failures import is_out_of_memory
-from nas_gym.workers.protocol import Answer, failed_evaluation
+from nas_gym.workers.protocol import Answer, WorkersFailed, failed_evaluation
 
 SLOW_IMPORT = "torch._dynamo"
 """An optimizer imports it in its first step, and takes as long over it as over torch itself: that
 is no part of the first child's time."""
+
+
+def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluator:
+    """Set a worker's threads; return the loaded evaluator, or raise `WorkersFailed`."""
+    torch.set_num_threads(threads)
+    importlib.import_module(SLOW_IMPORT)
+    try:
+        return load()
+    except Exception as error:
+        raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
 
 
 def answer_for(evaluator: ChildEvaluator, architecture: bytes, repeat: int) -> Answer:
@@ -34,10 +46,15 @@ def answer_for(evaluator: ChildEvaluator, architecture: bytes, repeat: int) -> A
 
 def _cuda_works() -> bool:
     """Return whether CUDA can be used: a kernel that crashed disables it for its whole process."""
-    if not torch.cuda.is_initialized():
-        return True
     try:
-        torch.cuda.synchronize()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
     except RuntimeError:
         return False
     return True
+
+
+def cuda_device(evaluator: object) -> torch.device | None:
+    """Return the CUDA device that an evaluator names as its ``device``, if it does."""
+    device = getattr(evaluator, "device", None)
+    return device if isinstance(device, torch.device) and device.type == "cuda" else None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
+import multiprocessing
 import os
-from collections.abc import Callable
+import signal
+import threading
 from concurrent.futures import BrokenExecutor, Future, InvalidStateError
 from concurrent.futures import TimeoutError as TimedOut
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from typing import Annotated, Any
 
@@ -21,20 +20,15 @@ from pebble import ProcessExpired, ProcessPool
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.settings import Positive, validated
-from nas_gym.workers.inside import SLOW_IMPORT, answer_for
+from nas_gym.workers.inside import SLOW_IMPORT, answer_for, cuda_device, made_ready
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
-from nas_gym.workers.processes import (
-    MOST_THREADS,
-    MOST_WORKERS,
-    end_with_parent,
-    how_it_ended,
-    usable_cores,
-)
 from nas_gym.workers.protocol import Answer, Child, Worker, WorkerLost, WorkersFailed, converted
 from nas_gym.workers.sharing import Share, SharedObject
 
-Threads = Annotated[int, Ge(1), Le(MOST_THREADS)]
-Workers = Annotated[int, Ge(1), Le(MOST_WORKERS)]
+Threads = Annotated[int, Ge(1), Le(1_024)]
+"""Threads of a process; torch fails without an error at tens of thousands."""
+Workers = Annotated[int, Ge(1), Le(4_096)]
+"""Processes of one machine, each of which needs some hundred MB."""
 
 _FROM_OUTSIDE = (-9, -15, 15)
 """Exit codes after SIGKILL and SIGTERM (pebble's workers turn the latter into a plain exit)."""
@@ -79,11 +73,10 @@ class LocalWorkers(Pool):
     ) -> None:
         super().__init__(evaluator, cost)
         self.timeout = timeout
-        self.threads = threads or max(1, usable_cores() // workers)
+        self.threads = threads or max(1, _usable_cores() // workers)
         gpus = _gpus_for(evaluator, workers, children_per_gpu)
         self._share = Share(evaluator)
-        setups = [_Setup(self._share, self.threads, gpu) for gpu in gpus]
-        self.start([_Process(setup, timeout) for setup in setups])
+        self.start([_Process((self._share, self.threads, gpu), timeout) for gpu in gpus])
 
     def close(self) -> None:
         """End the processes; evaluations under way are lost, and their futures cancelled."""
@@ -94,9 +87,9 @@ class LocalWorkers(Pool):
 def _gpus_for(
     evaluator: ChildEvaluator, workers: int, children_per_gpu: int
 ) -> list[str] | list[None]:
-    """Return each worker's CUDA_VISIBLE_DEVICES; None if the evaluator uses no CUDA device."""
-    device = getattr(evaluator, "device", None)
-    if not (isinstance(device, torch.device) and device.type == "cuda"):
+    """Return each worker's CUDA_VISIBLE_DEVICES; None leaves it as it is."""
+    device = cuda_device(evaluator)
+    if device is None:
         return [None] * workers
     names = [str(number) for number in range(torch.cuda.device_count())]
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
@@ -111,14 +104,23 @@ def _gpus_for(
     return [names[number % len(names)] for number in range(workers)]
 
 
-@dataclass(frozen=True)
-class _Setup:
-    """Settings of a worker process."""
+def _usable_cores() -> int:
+    """Return the number of cores that this process may use: at most the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
-    evaluator: SharedObject
-    threads: int
-    gpu: str | None
-    """Value of CUDA_VISIBLE_DEVICES; None leaves it as it is."""
+
+def _how_it_ended(exit_code: int) -> str:
+    """Return the meaning of a process's exit code in words."""
+    if exit_code >= 0:
+        return f"it ended with exit code {exit_code}"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    likely = "; most likely the system ran out of memory" if name == "SIGKILL" else ""
+    return f"it was ended by {name}{likely}"
 
 
 class _Process(Worker):
@@ -128,20 +130,20 @@ class _Process(Worker):
     workers share a pipe and its lock, and one that is killed while it holds them stops all.
     """
 
-    def __init__(self, setup: _Setup, timeout: float | None) -> None:
+    def __init__(self, setup: tuple[SharedObject, int, str | None], timeout: float | None) -> None:
         self._setup, self._timeout = setup, timeout
         self._pool = self._new_pool()
         self._asked: Future[Any] = Future()
 
     def _new_pool(self) -> ProcessPool:
-        return ProcessPool(1, initializer=_start, initargs=(self._setup,), context=_context())
+        return ProcessPool(1, initializer=_start, initargs=self._setup, context=_context())
 
     def begin(self) -> Future[None]:
         return self._ask(_started)
 
     def evaluate(self, child: Child) -> Future[Answer]:
         asked = self._ask(_evaluate, child.pickled, child.repeat, timeout=self._timeout)
-        return converted(asked, lambda answer: answer, self._lost)
+        return converted(asked, self._lost)
 
     def _lost(self, error: BaseException) -> BaseException:
         """Return what pebble's exception means for the child."""
@@ -149,14 +151,12 @@ class _Process(Worker):
             return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
         if isinstance(error, ProcessExpired):
             blame = None if error.exitcode in _FROM_OUTSIDE else True
-            return WorkerLost(f"its worker died: {how_it_ended(error.exitcode)}", blame)
+            return WorkerLost(f"its worker died: {_how_it_ended(error.exitcode)}", blame)
         if isinstance(error, BrokenExecutor):
             return WorkerLost("its worker died before it took the child up", False)
         return error
 
-    def _ask(
-        self, function: Callable[..., Any], *args: Any, timeout: float | None = None
-    ) -> Future[Any]:
+    def _ask(self, function: Any, *args: Any, timeout: float | None = None) -> Future[Any]:
         """Call a function in the process."""
         try:
             self._asked = self._pool.schedule(function, args, timeout=timeout)
@@ -188,29 +188,27 @@ def _context() -> BaseContext:
     Such a process is ready in a tenth of a second instead of three, and shares torch's memory.
     Nothing of this process, its threads or its CUDA is forked.
     """
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__, SLOW_IMPORT])
     return context
 
 
 # The rest runs in a worker process.
 
-_own: list[ChildEvaluator | WorkersFailed] = []
-"""The process's evaluator, or the reason that it has none."""
+_own: list[Any] = []
+"""The process's evaluator, or the `WorkersFailed` that says why it has none."""
 
 
-def _start(setup: _Setup) -> None:
-    end_with_parent()
-    if setup.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = setup.gpu  # before CUDA is used: torch reads it then
-    torch.set_num_threads(setup.threads)
-    importlib.import_module(SLOW_IMPORT)
+def _start(evaluator: SharedObject, threads: int, gpu: str | None) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before CUDA is used: torch reads it then
     try:
-        _own.append(setup.evaluator.load())
-    except Exception as error:
-        _own.append(WorkersFailed(f"workers: they cannot load the evaluator: {error!r}"))
+        _own.append(made_ready(threads, evaluator.load))
+    except WorkersFailed as error:
+        _own.append(error)
 
 
 def _started() -> None:
@@ -220,6 +218,12 @@ def _started() -> None:
 
 
 def _evaluate(architecture: bytes, repeat: int) -> Answer:
-    evaluator = _own[0]
-    assert not isinstance(evaluator, WorkersFailed)
-    return answer_for(evaluator, architecture, repeat)
+    return answer_for(_own[0], architecture, repeat)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone: killed, it could not say so."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

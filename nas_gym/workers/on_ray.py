@@ -9,30 +9,18 @@ import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Annotated, Any
 
-import torch
 from annotated_types import Ge, Le
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.settings import LARGEST, NonNegative, Positive, validated
-from nas_gym.workers.inside import SLOW_IMPORT, answer_for
+from nas_gym.workers.inside import answer_for, cuda_device, made_ready
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
-from nas_gym.workers.protocol import (
-    Answer,
-    Child,
-    Worker,
-    WorkerGone,
-    WorkerLost,
-    WorkersFailed,
-    converted,
-)
-
-Restarts = Annotated[int, Ge(-1), Le(LARGEST)]
-KNOCK_SECONDS = 10.0
-"""Seconds in which a cluster's first machine has to answer."""
+from nas_gym.workers.protocol import Answer, Child, Worker, WorkerGone, WorkerLost, converted
 
 
 class RayWorkers(Pool):
@@ -75,7 +63,7 @@ class RayWorkers(Pool):
         timeout: Timeout | None = None,
         num_cpus: Positive = 1,
         num_gpus: NonNegative | None = None,
-        max_restarts: Restarts = -1,
+        max_restarts: Annotated[int, Ge(-1), Le(LARGEST)] = -1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
         super().__init__(evaluator, cost)
@@ -89,16 +77,11 @@ class RayWorkers(Pool):
         except BaseException:
             self._disconnect()
             raise
-        actor = self._ray.remote(
-            num_cpus=num_cpus,
-            num_gpus=gpus,
-            max_restarts=max_restarts,
-            scheduling_strategy="SPREAD",
-        )(_Evaluating)
+        options = {"num_cpus": num_cpus, "num_gpus": gpus, "max_restarts": max_restarts}
+        actor = self._ray.remote(scheduling_strategy="SPREAD", **options)(_Evaluating)
         ready = ([self._evaluator], num_cpus)
-        self.start(
-            [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
-        )
+        actors = [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
+        self.start(actors)
 
     def _connect(self, address: str | None) -> bool:
         """Connect to the cluster; return whether this pool did so, and must disconnect."""
@@ -119,6 +102,7 @@ class RayWorkers(Pool):
 
     def _disconnect(self) -> None:
         if self._connected:
+            self._connected = False
             self._ray.shutdown()
 
     def _room(self, num_cpus: int, num_gpus: float) -> int:
@@ -145,8 +129,7 @@ class RayWorkers(Pool):
             ) from error
 
     def pickled(self, architecture: Architecture) -> bytes:
-        pickled: bytes = self._ray.cloudpickle.dumps(architecture)
-        return pickled
+        return bytes(self._ray.cloudpickle.dumps(architecture))
 
     def suspicious(self, deaths: Sequence[str]) -> int:
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
@@ -155,7 +138,6 @@ class RayWorkers(Pool):
     def close(self) -> None:
         super().close()
         self._disconnect()
-        self._connected = False
 
 
 def _ray() -> Any:
@@ -171,13 +153,12 @@ def _knock(address: str) -> None:
     """Raise `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), KNOCK_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
     """Return the number of GPUs of an actor."""
-    device = getattr(evaluator, "device", None)
-    cuda = isinstance(device, torch.device) and device.type == "cuda"
+    cuda, device = cuda_device(evaluator) is not None, getattr(evaluator, "device", None)
     if num_gpus is None:
         return 1.0 if cuda else 0.0
     require(
@@ -205,10 +186,7 @@ class _Actor(Worker):
 
     def begin(self) -> Future[None]:
         ready = self._actor.ready.options(max_task_retries=-1).remote(*self._ready).future()
-        return converted(ready, self._remember, self._never_ready)
-
-    def _remember(self, machine: str) -> None:
-        self._machine = machine
+        return converted(ready, self._never_ready, partial(setattr, self, "_machine"))
 
     def _never_ready(self, error: BaseException) -> BaseException:
         """Return what Ray's exception means for the actor; Ray asks again while it restarts."""
@@ -224,11 +202,10 @@ class _Actor(Worker):
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
         answer = self._actor.evaluate.remote(child.pickled, child.repeat).future()
-        return converted(answer, self._finished, self._lost)
+        return converted(answer, self._lost, self._finished)
 
-    def _finished(self, answer: Answer) -> Answer:
+    def _finished(self, _: Answer) -> None:
         self._deadline = math.inf
-        return answer
 
     def _lost(self, error: BaseException) -> BaseException:
         """Return what Ray's exception means for the child."""
@@ -238,7 +215,7 @@ class _Actor(Worker):
             return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
         if type(error) is errors.OutOfMemoryError:
             return WorkerLost(f"Ray ended it, short of memory: {error}", True, "out_of_memory")
-        if issubclass(type(error), errors.RayTaskError):  # the actor lives
+        if isinstance(error, errors.RayTaskError):  # the actor lives
             return error
         return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
 
@@ -263,22 +240,11 @@ class _Evaluating:
     def ready(self, evaluator: list[Any], threads: int) -> str:
         """Get an actor ready, which has lost everything when it is restarted; return its machine.
 
-        Args:
-            evaluator: One reference, in a list so that Ray does not follow it.
-            threads: Number of threads of the actor.
-
-        Raises:
-            WorkersFailed: the evaluator cannot be loaded.
+        The evaluator is one reference, in a list so that Ray does not follow it.
         """
         ray = importlib.import_module("ray")
-        torch.set_num_threads(threads)
-        importlib.import_module(SLOW_IMPORT)
-        try:
-            self.evaluator = ray.get(evaluator[0])
-        except Exception as error:
-            raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
-        machine: str = ray.get_runtime_context().get_node_id()
-        return machine
+        self.evaluator = made_ready(threads, lambda: ray.get(evaluator[0]))
+        return str(ray.get_runtime_context().get_node_id())
 
     def evaluate(self, architecture: bytes, repeat: int) -> Answer:
         return answer_for(self.evaluator, architecture, repeat)

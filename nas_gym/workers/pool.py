@@ -6,9 +6,10 @@ import pickle
 from abc import ABC
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from annotated_types import Ge
+from typing_extensions import Self
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
@@ -19,9 +20,6 @@ from nas_gym.workers.durations import LearnedSeconds
 from nas_gym.workers.protocol import Child, Worker
 from nas_gym.workers.verdicts import verdict
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 CostOfArchitecture = Callable[[Architecture], float]
 Timeout = Annotated[float, Ge(1e-3)]
 """Seconds, at least a thousandth."""
@@ -31,13 +29,10 @@ class Pool(ConcurrentEvaluator, ABC):
     """An evaluator whose workers evaluate children at the same time.
 
     Args:
-        evaluator: The workers' evaluator.
+        evaluator: The workers' evaluator; one whose answers change raises `InvalidSettings`.
         cost: An estimate of an architecture's time, in any unit. The children of a batch start in
             falling order of it, so that no long one starts last, when the other workers have
             nothing left to do. Default: learned from the children that the pool has evaluated.
-
-    Raises:
-        InvalidSettings: the evaluator's answers change; see `Evaluator`.
     """
 
     def __init__(self, evaluator: ChildEvaluator, cost: CostOfArchitecture | None = None) -> None:
@@ -71,20 +66,16 @@ class Pool(ConcurrentEvaluator, ABC):
 
     def network_key(self, architecture: Architecture) -> Hashable:
         """Return the evaluator's key of a network; see `nas_gym.evaluation.Evaluator`."""
-        key: Callable[[Architecture], Hashable] | None
-        key = getattr(self.evaluator, "network_key", None)
-        return architecture if key is None else key(architecture)
+        key: Callable[[Architecture], Hashable]
+        key = getattr(self.evaluator, "network_key", lambda itself: itself)
+        return key(architecture)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """Return one evaluation for each architecture, in order.
-
-        Raises:
-            InvalidSettings, WorkersFailed: as `submit`.
-        """
+        """Return one evaluation for each architecture, in order; it raises what `submit` does."""
         places = list(range(len(architectures)))
         if len(places) > self.workers:
-            costs = [self.cost(architecture) for architecture in architectures]
-            places.sort(key=lambda place: -costs[place])
+            costs = [-self.cost(architecture) for architecture in architectures]
+            places.sort(key=costs.__getitem__)
         futures: dict[int, Future[Evaluation]] = {}
         try:
             for place in places:

@@ -7,15 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import ChildEvaluator
-
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 
 class WorkersFailed(NASGymError):
@@ -106,30 +103,24 @@ def failed_evaluation(
     message: str,
 ) -> Evaluation:
     """Return the evaluation of a child that failed, begun at ``started``."""
-    return Evaluation(
-        status=status,
-        accuracy=0.0,
-        curve=(),
-        seconds=time.perf_counter() - started,
-        seed=evaluator.seed_of(architecture, repeat),
-        fingerprint=evaluator.fingerprint,
-        message=message,
-    )
+    seconds, seed = time.perf_counter() - started, evaluator.seed_of(architecture, repeat)
+    return Evaluation(status, 0.0, (), seconds, seed, evaluator.fingerprint, message=message)
 
 
 def converted(
-    source: Future[Given],
-    result: Callable[[Given], Made],
+    source: Future[Any],
     error: Callable[[BaseException], BaseException],
-) -> Future[Made]:
-    """Return a future with another's result, or its exception, converted."""
-    target: Future[Made] = Future()
+    note: Callable[[Any], None] = lambda result: None,
+) -> Future[Any]:
+    """Return a future with another's result, after ``note`` of it, or its exception, converted."""
+    target: Future[Any] = Future()
 
-    def convert(settled: Future[Given]) -> None:
+    def convert(settled: Future[Any]) -> None:
         if (raised := settled.exception()) is not None:
             target.set_exception(error(raised))
         else:
-            target.set_result(result(settled.result()))
+            note(settled.result())
+            target.set_result(settled.result())
 
     source.add_done_callback(convert)
     return target

@@ -19,16 +19,13 @@ import torch
 
 from nas_gym.errors import InvalidSettings
 
-SMALLEST = 4096
-"""Bytes from which on an array is put into the block."""
-
 
 class Pickler(pickle.Pickler):
-    """Pickles numpy's arrays as tensors, and any CUDA device as the process's own."""
+    """Pickles numpy's larger arrays as tensors, and any CUDA device as the process's own."""
 
     def reducer_override(self, value: Any) -> Any:
         """See `pickle.Pickler.reducer_override`."""
-        if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= SMALLEST:
+        if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= 4096:
             return torch.Tensor.numpy, (torch.from_numpy(np.require(value, None, ["C", "W"])),)
         if isinstance(value, torch.device) and value.type == "cuda":
             return torch.device, ("cuda",)
@@ -56,23 +53,18 @@ class Share(SharedObject):
 
     Under Linux, the block is no file: the system frees it when the last process that maps it has
     ended, however it ended. Elsewhere it is a temporary file, which `close` or the exit removes.
-
-    Args:
-        value: The object. It is copied; later changes do not reach the copy.
-
-    Raises:
-        InvalidSettings: the object cannot be pickled.
+    The object is copied, and later changes do not reach the copy; `InvalidSettings` says that it
+    cannot be pickled.
     """
 
     def __init__(self, value: object) -> None:
+        file_path = None
         if hasattr(os, "memfd_create"):
             descriptor = os.memfd_create("nas_gym")
-            super().__init__(f"/proc/{os.getpid()}/fd/{descriptor}")
-            self._release = weakref.finalize(self, _remove, descriptor, None)
         else:
-            descriptor, path = tempfile.mkstemp(prefix="nas_gym-")
-            super().__init__(path)
-            self._release = weakref.finalize(self, _remove, descriptor, path)
+            descriptor, file_path = tempfile.mkstemp(prefix="nas_gym-")
+        super().__init__(file_path or f"/proc/{os.getpid()}/fd/{descriptor}")
+        self._release = weakref.finalize(self, _remove, descriptor, file_path)
         try:
             with open(descriptor, "wb", closefd=False) as file:
                 torch.save(value, file, pickle_module=sys.modules[__name__], pickle_protocol=5)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.workers.protocol import Child, Worker, WorkerLost, WorkersFailed, failed_evaluation
+from nas_gym.workers import protocol
+from nas_gym.workers.protocol import Child, Worker, WorkerGone, WorkerLost, WorkersFailed
 
 ATTEMPTS = 3
 """Number of workers that a child may lose to deaths that may come from outside, before the child is
@@ -22,13 +23,9 @@ def verdict(
     error: BaseException,
     suspicious: Callable[[Sequence[str]], int],
 ) -> Evaluation | None:
-    """Return the evaluation of a child that has none; None if it is to be tried again.
+    """Return the evaluation of a child whose worker raised an error; None to try it again.
 
-    Args:
-        evaluator: The workers' evaluator.
-        child: The child.
-        error: The exception that its worker gave instead of an evaluation.
-        suspicious: Counts the deaths, of those on these machines, that the child may have caused.
+    ``suspicious`` counts the deaths, of those on these machines, that the child may have caused.
     """
     status: Status = "crashed"
     message = f"{type(error).__name__}: {error}"
@@ -41,9 +38,8 @@ def verdict(
         status, message = error.status, str(error)
         message += "" if error.blame else f" ({deaths} times)"
     assert child.started is not None
-    return failed_evaluation(
-        evaluator, child.architecture, child.repeat, status, child.started, message
-    )
+    asked = (child.architecture, child.repeat)
+    return protocol.failed_evaluation(evaluator, *asked, status, child.started, message)
 
 
 class Starts:
@@ -56,12 +52,9 @@ class Starts:
         """Note that a worker is ready."""
         self._failed, self._allowed = 0, LATER_STARTS
 
-    def failed(self) -> None:
-        """Note that a worker ended before it was ready."""
-        self._failed += 1
-
-    def end_of_all(self, error: BaseException, left: Sequence[Worker]) -> WorkersFailed | None:
-        """Return why no worker can go on, if that is so now that one did not begin."""
+    def failed(self, error: BaseException, left: Sequence[Worker]) -> WorkersFailed | None:
+        """Note that a worker ended before it was ready; return why none can go on, if none can."""
+        self._failed += not isinstance(error, WorkerGone)
         if isinstance(error, WorkersFailed):
             return error
         if not left:

@@ -36,7 +36,8 @@ def test_make_vec_trains_children_on_workers_and_keeps_them(tmp_path: Path) -> N
     assert ended.all()
     assert (rewards > 0).all()
     envs.close()
-    assert not pool._thread.is_alive()
+    with pytest.raises(InvalidSettings, match="closed"):
+        pool.submit(random_architecture(0, blocks=1))
     with Store(path, create=False) as store:
         assert store.size() == 3
 

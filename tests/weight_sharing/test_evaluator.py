@@ -292,7 +292,7 @@ def test_an_environment_evaluates_the_same_network_anew(digits: Dataset) -> None
 @pytest.mark.parametrize("env_id", ["nas_gym/ENASMacro-v0", "nas_gym/ENASMicro-v0"])
 def test_the_registered_environments_share_weights_if_asked(env_id: str) -> None:
     size = {"layers": 3} if "Macro" in env_id else {"blocks": 1}
-    sharing = {"evaluator": "weight-sharing", "filters": 2, "seed": 3, "period": 7}
+    sharing = {"evaluator": "weight-sharing", "filters": 2, "training_seed": 3, "period": 7}
     arguments: dict[str, Any] = {**sharing, **size}
     env = gym.make(env_id, **arguments).unwrapped
     assert isinstance(env, NASEnv)

@@ -23,7 +23,7 @@ from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.networks.devices import cpu_threads
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
-from nas_gym.workers import pool as pools
+from nas_gym.workers import verdicts
 from nas_gym.workers.on_ray import RayWorkers
 from nas_gym.workers.protocol import WorkersFailed
 from tests.evaluation.scripted import Script, ScriptedEvaluator, Unreadable, describe_all
@@ -84,7 +84,7 @@ def test_there_are_as_many_as_the_machines_hold(pool: RayWorkers) -> None:
 def test_whatever_a_child_does_becomes_a_status(
     cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pools, "ATTEMPTS", 2)
+    monkeypatch.setattr(verdicts, "ATTEMPTS", 2)
     scripts = {
         Script("raise", "enough"): ("crashed", "SystemExit: enough"),
         Script("exit", "3"): ("crashed", None),

@@ -10,9 +10,9 @@ from sb3_contrib.common.recurrent.policies import RecurrentActorCriticPolicy
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.torch_layers import FlattenExtractor
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
-from torch import Tensor
+from torch import Tensor, nn
 
-from nas_agents.strategies.softmax_table import SoftmaxTable, evaluate
+from nas_agents.strategies.softmax_table import NEVER, equal_logits
 from nas_gym.settings import NonNegative, validated
 
 
@@ -36,7 +36,7 @@ class LstmPolicy(RecurrentActorCriticPolicy):
 
 
 class IndependentLogits(BasePolicy):
-    """A `SoftmaxTable` as a policy: each decision is independent of earlier choices.
+    """A table of logits, (T, A): each decision is independent of earlier choices.
 
     The policy of REINFORCE in NAS-Bench-201 (Dong & Yang 2020, https://arxiv.org/abs/2001.00326;
     AutoDL-Projects, exps/NAS-Bench-201-algos/reinforce.py) and NAS-Bench-101. It acts in the
@@ -70,7 +70,8 @@ class IndependentLogits(BasePolicy):
             optimizer_kwargs=optimizer_kwargs,
         )
         self.whole = isinstance(action_space, spaces.MultiDiscrete)
-        self.table = SoftmaxTable((observation_space.nvec - 1).tolist(), init_std)
+        logits = torch.from_numpy(equal_logits((observation_space.nvec - 1).tolist())).float()
+        self.logits = nn.Parameter(logits + init_std * torch.randn(logits.shape))
         self.optimizer = optimizer_class(
             self.parameters(),
             lr=lr_schedule(1),  # type: ignore[call-arg]
@@ -80,22 +81,21 @@ class IndependentLogits(BasePolicy):
     def log_probs(self, observations: Tensor, action_masks: Any = None) -> Tensor:
         """Return log-probabilities: (N, A) of the next decisions, or (T, A) of whole networks."""
         if self.whole:
-            return self.table.log_probs()
-        decisions = (observations > 0).sum(1).clamp(max=observations.shape[1] - 1)
-        masks = None
+            return self.logits.log_softmax(-1)
+        logits = self.logits[(observations > 0).sum(1).clamp(max=len(self.logits) - 1)]
         if action_masks is not None:
-            masks = torch.as_tensor(action_masks, dtype=torch.bool, device=decisions.device)
-            masks = masks.reshape(len(decisions), -1)
-        return self.table.log_probs(decisions, masks)
+            masks = torch.as_tensor(action_masks, dtype=torch.bool, device=logits.device)
+            logits = logits.masked_fill(~masks.reshape(logits.shape), NEVER)
+        return logits.log_softmax(-1)
 
     def evaluate_actions(
         self, observations: Tensor, actions: Tensor, action_masks: Any = None
     ) -> tuple[None, Tensor, Tensor]:
         """Return None for values, the actions' log-probabilities, (N,), and entropies, (N,)."""
-        log_probs, entropy = evaluate(self.log_probs(observations, action_masks), actions)
-        if self.whole:
-            return None, log_probs.sum(1), entropy.sum(1)
-        return None, log_probs, entropy
+        log_probs = self.log_probs(observations, action_masks)
+        entropy = -(log_probs.exp() * log_probs).sum(-1).expand(actions.shape)
+        log_probs = log_probs.expand(*actions.shape, -1).gather(-1, actions[..., None])
+        return None, log_probs.flatten(1).sum(1), entropy.reshape(len(actions), -1).sum(1)
 
     def _predict(
         self, observation: PyTorchObs, deterministic: bool = False, action_masks: Any = None

@@ -10,10 +10,14 @@ from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.search.asynchronous import AsynchronousSearch
 from nas_agents.search.lock_step import LockStepSearch
+from nas_agents.search.progress import UNFINISHED, Progress
+from nas_agents.search.reading import SUMMARY
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
-from nas_gym import Architecture, Evaluation, NASEnv
+from nas_agents.search.summary import summary_of
+from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
 from nas_gym.errors import require
+from nas_gym.rendering import draw
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 
@@ -44,10 +48,10 @@ def proposes(agent: Agent, evaluator: object, environments: int) -> bool:
     return agent.strategy is not None and environments == 1 and not shared
 
 
-def check_workers(workers: int, environments: int) -> None:
+def check_workers(agent: Agent, evaluator: object, workers: int, environments: int) -> None:
     """Raise `InvalidSettings` if a search in lock-step has more workers than networks at a time."""
     require(
-        workers <= environments,
+        workers <= environments or proposes(agent, evaluator, environments),
         f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
         f"{workers} workers would not all have one; give --envs {2 * workers}, for instance",
     )
@@ -72,3 +76,28 @@ def make_driver(
     if proposes(agent, env.memory.evaluator, plan.environments):
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
     return LockStepSearch(agent, env, plan, arguments, seed, logs)
+
+
+def drive(
+    driver: Driver, recorder: Recorder, env: NASEnv, evaluator: Evaluator
+) -> tuple[Progress, dict[str, Any]]:
+    """Let the agent search; return the progress and the summary of its search."""
+    try:
+        driver.run(recorder)
+    except KeyboardInterrupt:
+        recorder.stopped_by = "interrupted"
+    stopped_by, folder = recorder.stopped_by or "episodes", recorder.folder
+    if not recorder.replaying:
+        recorder.start()
+        driver.save(folder)
+    chosen = None if stopped_by in UNFINISHED else driver.choose()
+    if chosen is not None and chosen[1].status == "ok":
+        architecture, evaluation = chosen
+        recorder.choose(architecture, env.reward(evaluation), evaluation.to_dict())
+    summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward)
+    if not recorder.replaying:
+        best = recorder.progress.best_architecture
+        if best is not None:
+            folder.replace("best.png", draw(best).save)
+        folder.write(SUMMARY, summary)
+    return recorder.progress, summary

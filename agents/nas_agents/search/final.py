@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from nas_agents.search.progress import UNFINISHED
+from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import SETTINGS, SUMMARY
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
-from nas_gym import Architecture
+from nas_agents.search.summary import NEEDED_OF_FINAL, SearchResult
 from nas_gym.data.dataset import Dataset
-from nas_gym.errors import InvalidSettings, choices_hint, with_fixed
+from nas_gym.errors import with_fixed
+from nas_gym.settings import require_known
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult, train_final
 from nas_gym.training.settings import TrainingSettings
@@ -37,23 +38,18 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
     Raises:
         InvalidSettings: a name or a value is not valid.
     """
-    of_network = asdict(settings.network) if settings.network else {}
-    whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
+    child = settings.network
+    of_network = asdict(child) if child else {}
     defaults = {"epochs": max(25, 10 * settings.epochs)}
-    if settings.network is not None:
-        width = settings.network.width_setting
-        defaults |= {width: 2 * of_network[width]} if width in of_network else {}
+    if child is not None and child.width_setting in of_network:
+        defaults[child.width_setting] = 2 * of_network[child.width_setting]
+    whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
     why = "a final training takes all images, to the end, with weights of its own"
     given = with_fixed({**defaults, **given}, whole, why)
-    for name in given:
-        if name not in of_network and not hasattr(settings, name):
-            valid = (*of_network, *asdict(settings))
-            raise InvalidSettings(f"final: {name!r} is not known; {choices_hint(name, valid)}")
+    require_known(given, (*of_network, *asdict(settings)), "final: ")
     network = {name: value for name, value in given.items() if name in of_network}
     training = {name: value for name, value in given.items() if name not in of_network}
-    if settings.network is not None:
-        settings = replace(settings, network=replace(settings.network, **network))
-    return replace(settings, **training)
+    return replace(settings, **{"network": child and replace(child, **network), **training})
 
 
 @dataclass(frozen=True)
@@ -66,18 +62,18 @@ class FinalTraining:
 
     @classmethod
     def of(cls, evaluator: object, given: Mapping[str, Any]) -> FinalTraining | None:
-        """Return the final training on a search's data set and device; None if it has none.
+        """Return the final training on the data set and device of a search; None if it has none.
 
         Args:
             evaluator: What trains the search's children.
             given: As in `final_settings`.
         """
-        if not isinstance(evaluator, Trainer | WeightSharing):
-            return None
         if isinstance(evaluator, WeightSharing):
             child = evaluator.child_settings
-        else:
+        elif isinstance(evaluator, Trainer):
             child = evaluator.settings
+        else:
+            return None
         return cls(final_settings(child, given), evaluator.dataset, str(evaluator.device))
 
     def is_outdated(self, summary: Mapping[str, Any]) -> bool:
@@ -91,71 +87,56 @@ class FinalTraining:
             return False
         return summary["final"] is None or self.is_outdated(summary)
 
-    def train(self, architecture: Architecture, on_epoch: OnFinalEpoch) -> FinalResult:
-        """Train an architecture, and test it once."""
-        epochs = self.settings.epochs
-        return train_final(
-            architecture, self.dataset, self.settings, self.device,
-            lambda epoch: on_epoch(epoch, epochs),
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Finished:
-    """Result of the final training, and the summary with it."""
-
-    summary: dict[str, Any]
-    final: FinalResult | None = None
-    interrupted: bool = False
-
 
 def finish(
-    final: FinalTraining,
-    best: Architecture,
+    progress: Progress,
     summary: dict[str, Any],
+    final: FinalTraining | None,
     folder: RunFolder,
-    settings: Mapping[str, Any],
+    record: Mapping[str, Any],
     on_epoch: OnFinalEpoch,
-) -> Finished:
-    """Train the best architecture to the end, and keep the result in the run's folder.
+) -> SearchResult:
+    """Train the best architecture to the end, unless that is done, or was not asked for.
 
     An earlier result, ``settings.json`` included, stands until the new one is complete, and stays
     where that is interrupted or fails.
 
     Args:
-        final: The final training.
-        best: The architecture.
-        summary: The summary of the search.
+        progress: The progress of the search at its end.
+        summary: Its summary.
+        final: The final training, if it was asked for.
         folder: The run's folder.
-        settings: The content of ``settings.json``.
+        record: The content of ``settings.json``.
         on_epoch: Called with (epochs done, epochs in all).
     """
-    try:
-        result = final.train(best, on_epoch)
-        summary = {**summary, "final": None, "test_accuracy": None}
-        _keep_weights(result, summary, folder, settings)
-    except KeyboardInterrupt:
-        return Finished(summary, interrupted=True)
-    except (Diverged, MemoryError, RuntimeError) as error:
-        stands = "; the earlier one stands" if summary["final"] else ""
-        failure = f"{type(error).__name__}: {error}{stands}"
-        return Finished({**summary, "final_failure": failure})
-    record = {
-        "test_accuracy": result.test_accuracy,
-        "parameters": result.parameters,
-        "epochs": result.epochs,
-        "seconds": result.seconds,
-        "training": asdict(final.settings),
-    }
-    trained = {"final": record, "test_accuracy": result.test_accuracy, "final_failure": ""}
-    return Finished({**summary, **trained}, result)
+    best, result, stopped_by = progress.best_architecture, None, summary["stopped_by"]
+    if best is not None and final is not None and final.is_left(summary):
+        settings = final.settings
+        try:
+            result = train_final(
+                *(best, final.dataset, settings, final.device),
+                on_epoch=lambda epoch: on_epoch(epoch, settings.epochs),
+            )
+            summary = {**summary, "final": None, "test_accuracy": None}
+            _keep_weights(result, summary, folder, record)
+            kept = {name: getattr(result, name) for name in NEEDED_OF_FINAL}
+            summary |= {"final": {**kept, "training": asdict(settings)}, "final_failure": ""}
+            summary["test_accuracy"] = result.test_accuracy
+        except KeyboardInterrupt:
+            stopped_by, result = "interrupted", None
+        except (Diverged, MemoryError, RuntimeError) as error:
+            stands = "; the earlier one stands" if summary["final"] else ""
+            summary = {**summary, "final_failure": f"{type(error).__name__}: {error}{stands}"}
+            result = None
+        if not (stopped_by == "interrupted" and summary["final"]):
+            summary |= {"stopped_by": stopped_by, "seconds": progress.seconds}
+            folder.write(SUMMARY, summary)
+    before = progress.resumed == progress.episodes > 0
+    return SearchResult(folder.path, stopped_by, progress, result, summary, before)
 
 
 def _keep_weights(
-    result: FinalResult,
-    without: Mapping[str, Any],
-    folder: RunFolder,
-    settings: Mapping[str, Any],
+    result: FinalResult, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
 ) -> None:
     """Replace the weights of an earlier final training.
 
@@ -163,10 +144,10 @@ def _keep_weights(
         result: Of the new one.
         without: The summary without it, which holds if the process dies meanwhile.
         folder: The run's folder.
-        settings: The content of ``settings.json``.
+        record: The content of ``settings.json``.
     """
     folder.write(SUMMARY, without)
     folder.remove(WEIGHTS)
-    folder.write(SETTINGS, settings)
+    folder.write(SETTINGS, record)
     weights = result.network.state_dict()
     folder.replace(WEIGHTS, lambda part: torch.save(weights, part))

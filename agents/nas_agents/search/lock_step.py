@@ -133,7 +133,7 @@ class LockStepSearch:
         started = time.perf_counter()
         recorder = self.envs.recorder
         assert recorder is not None
-        if started < self._due or recorder.replaying:
+        if started < self._due or not recorder.writes:
             return
         self.save(recorder.folder)
         ended = time.perf_counter()

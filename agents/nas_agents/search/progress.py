@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nas_agents.search.reading import reading_line
+from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
 
 FROM_EVALUATION = (
@@ -68,12 +69,7 @@ class Progress:
 
     @classmethod
     def of(cls, records: Iterable[Mapping[str, Any]], file: Path) -> Progress:
-        """Return the progress of a search that ended before, from its records alone.
-
-        Args:
-            records: The lines of ``episodes.jsonl``.
-            file: Their file, which the error about a broken line names.
-        """
+        """Return the progress of a search that ended before, from the lines of its file alone."""
         progress = cls()
         for number, record in enumerate(records, start=1):
             with reading_line(file, number):
@@ -97,45 +93,25 @@ class Progress:
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
         if record["status"] != "ok" or record["reward"] <= self.best_reward:
             return False
-        architecture = Architecture.from_json(record["architecture"])
-        self._set_best(architecture, self.episodes, record["reward"], record)
+        self.choose(Architecture.from_json(record["architecture"]), record["reward"], record)
+        self.best_episode = self.episodes
         return True
 
     def choose(
         self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
     ) -> None:
         """Make an architecture the best, whatever the episodes were worth."""
-        self._set_best(architecture, None, reward, evaluation)
-
-    def _set_best(
-        self,
-        architecture: Architecture,
-        episode: int | None,
-        reward: float,
-        evaluation: Mapping[str, Any],
-    ) -> None:
-        self.best_architecture, self.best_episode = architecture, episode
+        self.best_architecture, self.best_episode = architecture, None
         self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
         self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What ends a search; see `nas_agents.search.settings.SearchSettings`."""
-
-    episodes: int | None = None
-    seconds: float | None = None
-    target_accuracy: float | None = None
-    max_failures: int = 20
-
-    def reached(self, progress: Progress) -> StopReason | None:
-        """Return why the search ends after the episode added last; None if it goes on."""
-        if self.target_accuracy and progress.recent[-1] >= self.target_accuracy:
-            return "target_accuracy"
-        if self.episodes and progress.episodes >= self.episodes:
-            return "episodes"
-        if self.seconds and progress.seconds >= self.seconds:
-            return "seconds"
-        if progress.failures_in_a_row >= self.max_failures:
-            return "failures"
-        return None
+def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
+    """Return why a search ends after the episode added last; None if it goes on."""
+    if limits.target_accuracy and progress.recent[-1] >= limits.target_accuracy:
+        return "target_accuracy"
+    if limits.episodes and progress.episodes >= limits.episodes:
+        return "episodes"
+    if limits.seconds and progress.seconds >= limits.seconds:
+        return "seconds"
+    return "failures" if progress.failures_in_a_row >= limits.max_failures else None

@@ -10,9 +10,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from nas_agents.search.progress import FROM_EVALUATION, Limits, Progress, StopReason
+from nas_agents.search.progress import FROM_EVALUATION, Progress, StopReason, reached
 from nas_agents.search.reading import BEST
 from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
 from nas_gym.errors import NASGymError
 
@@ -36,24 +37,33 @@ class Recorder:
         folder: The run's folder.
         limits: The limits that end the search.
         on_episode: Called after each child that no earlier process recorded.
-        settings: The content of ``settings.json``.
+        record: The content of ``settings.json``.
     """
 
     def __init__(
         self,
         folder: RunFolder,
-        limits: Limits,
+        limits: SearchSettings,
         on_episode: Callable[[Progress], None],
-        settings: Mapping[str, Any],
+        record: Mapping[str, Any],
     ) -> None:
         self.folder, self.limits, self.on_episode = folder, limits, on_episode
         self.progress = Progress()
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
         """The lines of ``episodes.jsonl`` that an earlier process recorded."""
-        self._settings = settings
-        if not self.replaying:
-            folder.start(settings)
+        self.writes = False
+        """True once the folder is written to."""
+        self._record = record
+        if not folder.resumed:
+            self.start()
+
+    def start(self) -> None:
+        """Write to the folder from now on; until then, that of an earlier process is unchanged."""
+        if not self.writes:
+            self.folder.start(self._record)
+            self.writes = True
+            self._write_best()  # the earlier process may have had no time to
 
     @property
     def replaying(self) -> bool:
@@ -84,51 +94,36 @@ class Recorder:
             NotReproduced: an earlier process recorded another episode in its place.
             InvalidRunFolder: it cannot be written.
         """
-        progress = self.progress
+        progress, new = self.progress, not self.replaying
         record = {
             "episode": progress.episodes + 1,
             **(more or {}),
-            "architecture": architecture,
-            "reward": reward,
+            **{"architecture": architecture, "reward": reward},
             **{name: evaluation[name] for name in FROM_EVALUATION},
             "elapsed": progress.seconds,
         }
-        if self.replaying:
-            self._take_over(record)
-            return
-        self.folder.add_episode(record)
-        if progress.add(record):
+        if new:
+            self.start()
+            self.folder.add_episode(record)
+        else:
+            record = self._earlier(record)
+            progress.resumed += 1
+        if progress.add(record) and new:
             self._write_best()
-        self.stopped_by = self.stopped_by or self.limits.reached(progress)
-        self.on_episode(progress)
+        self.stopped_by = self.stopped_by or reached(self.limits, progress)
+        if new:
+            self.on_episode(progress)
 
     def choose(
         self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
     ) -> None:
-        """Make an architecture the best, whatever the episodes were worth.
-
-        Args:
-            architecture: The architecture that the agent chose.
-            reward: Of ``evaluation``.
-            evaluation: The record of the `Evaluation` by which the agent chose it.
-        """
+        """Make an architecture the best, by an evaluation's record; see `Progress.choose`."""
         self.progress.choose(architecture, reward, evaluation)
         self._write_best()
 
-    def _take_over(self, record: Mapping[str, Any]) -> None:
-        """Count an episode of an earlier process, which must be this one."""
-        progress = self.progress
-        earlier = self.earlier[progress.episodes]
-        self._check(earlier, record)
-        progress.resumed += 1
-        progress.add(earlier)
-        self.stopped_by = self.stopped_by or self.limits.reached(progress)
-        if not self.replaying:
-            self.folder.start(self._settings)
-            self._write_best()  # the earlier process may have had no time to
-
-    def _check(self, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-        """Raise `NotReproduced` unless an episode is the one that was recorded."""
+    def _earlier(self, now: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record of an episode by an earlier process, which must be this one."""
+        earlier = self.earlier[self.progress.episodes]
         for name in ("architecture", "reward"):
             if earlier[name] != now[name]:
                 raise NotReproduced(
@@ -138,6 +133,7 @@ class Recorder:
                     "seed. Nothing was changed; start another run, with --store to use what was "
                     "evaluated"
                 )
+        return earlier
 
     def _write_best(self) -> None:
         if self.progress.best_architecture is not None:

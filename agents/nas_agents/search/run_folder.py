@@ -20,7 +20,6 @@ from nas_agents.search.reading import (
     InvalidRunFolder,
     has_run,
     read_episodes,
-    read_json,
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
@@ -30,19 +29,13 @@ UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 
 def default_run_folder(env_id: str, agent: str) -> Path:
     """Return ``runs/<environment>-<agent>-<time>`` in the working directory."""
-    name = env_id.rpartition("/")[2]
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{name}-{agent.rpartition(':')[2]}-{stamp}"
+    names = env_id.rpartition("/")[2], agent.rpartition(":")[2], time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / "-".join(names)
 
 
 @contextmanager
 def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
-    """Open a run's folder; one in which nothing was started is not left behind.
-
-    Args:
-        path: The folder.
-        resume: Go on with the run in it, if there is one.
-    """
+    """Open a run's folder, to go on with its run or not; one without a run is not left behind."""
     folder = RunFolder(path, resume and has_run(path))
     try:
         yield folder
@@ -78,11 +71,11 @@ class RunFolder:
 
     Raises:
         InvalidRunFolder: the folder cannot be written, is in use by another process, or is not
-            empty though no run is to be resumed.
+            empty though no run is to be resumed. All methods raise it for what cannot be written.
     """
 
     def __init__(self, path: Path, resume: bool = False) -> None:
-        self.path = path
+        self.path, self.resumed = path, resume
         self.recorded: list[dict[str, Any]] = []
         """The episodes that an earlier process recorded."""
         self._whole = 0  # bytes of ``episodes.jsonl`` that are whole lines
@@ -103,11 +96,7 @@ class RunFolder:
                 raise
 
     def start(self, settings: Mapping[str, Any]) -> None:
-        """Begin the run, or go on with it: from now on episodes can be added.
-
-        Args:
-            settings: The content of ``settings.json``.
-        """
+        """Begin the run, or go on with it, under these settings: now episodes can be added."""
         with self._written():
             (self.path / "checkpoint").mkdir(exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -118,11 +107,7 @@ class RunFolder:
         self.remove(SUMMARY)
 
     def add_episode(self, record: dict[str, Any]) -> None:
-        """Append one line to ``episodes.jsonl``, or nothing at all.
-
-        Raises:
-            InvalidRunFolder: it cannot be written.
-        """
+        """Append one line to ``episodes.jsonl``, or nothing at all."""
         assert self._episodes is not None
         line = json.dumps(record).encode() + b"\n"
         with self._written():
@@ -135,11 +120,7 @@ class RunFolder:
                 raise
 
     def write(self, name: str, data: object) -> None:
-        """Write a JSON file; a reader never sees half of it.
-
-        Raises:
-            InvalidRunFolder: it cannot be written.
-        """
+        """Write a JSON file; a reader never sees half of it."""
         text = json.dumps(data, indent=2) + "\n"
         self.replace(name, lambda part: part.write_text(text, encoding="utf-8"))
 
@@ -149,9 +130,6 @@ class RunFolder:
         Args:
             name: Its name within the folder.
             write: Writes the file; it is given another name, with the same suffix.
-
-        Raises:
-            InvalidRunFolder: it cannot be written.
         """
         file = self.path / name
         part = file.with_name(f"part-{file.name}")
@@ -163,14 +141,6 @@ class RunFolder:
                 with suppress(OSError):
                     part.unlink(missing_ok=True)
                 raise
-
-    def read(self, name: str) -> Any:
-        """Return the content of a JSON file; None if there is none.
-
-        Raises:
-            InvalidRunFolder: it is no JSON.
-        """
-        return read_json(self.path / name)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -193,12 +163,10 @@ class RunFolder:
         self._lock.release()
 
     def _refuse_another_run(self) -> None:
-        path = self.path
-        if not path.exists():
-            return
-        if not path.is_dir() or any(each.name not in UNSTARTED for each in path.iterdir()):
+        names = {each.name for each in self.path.iterdir()} if self.path.is_dir() else {""}
+        if self.path.exists() and not names <= UNSTARTED:
             raise InvalidRunFolder(
-                f"run: {path} exists already, and a run is never overwritten; "
+                f"run: {self.path} exists already, and a run is never overwritten; "
                 "name another folder with --run, or go on with this run by --resume"
             )
 
@@ -208,9 +176,8 @@ class RunFolder:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            raise InvalidRunFolder(
-                f"run: another process works in {self.path}; wait for it, or end it"
-            ) from None
+            where = f"run: another process works in {self.path}; wait for it, or end it"
+            raise InvalidRunFolder(where) from None
         return lock
 
     @contextmanager

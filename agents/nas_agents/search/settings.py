@@ -8,15 +8,7 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.search.reading import (
-    SETTINGS,
-    InvalidRunFolder,
-    Kinds,
-    broken,
-    has_run,
-    read_json,
-    wrong_with,
-)
+from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.settings import Above0, Keep, Positive, Seed, settings
 
@@ -66,7 +58,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            any(limit is not None for limit in (self.episodes, self.seconds, self.target_accuracy)),
+            (self.episodes, self.seconds, self.target_accuracy) != (None, None, None),
             "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
         )
 
@@ -82,19 +74,13 @@ CHANGEABLE = (
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
-RECORDED: dict[str, Kinds] = {
-    **{"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,)},
-    "fingerprint": (str, type(None)),
-}
+TEXT = (str, type(None))
+RECORDED = {"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,), "fingerprint": TEXT}
 """Types of what ``settings.json`` has beside the settings."""
 
 
 def load_settings(run: Path) -> SearchSettings:
-    """Return the settings of a run.
-
-    Raises:
-        InvalidRunFolder: there are none, or they are not valid.
-    """
+    """Return the settings of a run; see `load_record`."""
     return load_record(run)[0]
 
 
@@ -102,7 +88,7 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
     """Return the settings of a run, and all that its ``settings.json`` holds.
 
     Raises:
-        InvalidRunFolder: as `load_settings`.
+        InvalidRunFolder: there are none, or they are not valid.
     """
     file = run / SETTINGS
     if not file.exists():
@@ -116,17 +102,11 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
     )
     if wrong:
         raise broken(file, wrong)
-    known = {each.name for each in fields(SearchSettings)}
-    given = {name: value for name, value in record.items() if name in known}
+    known = [each.name for each in fields(SearchSettings) if each.name in record]
     try:
-        return SearchSettings(**given), record
+        return SearchSettings(**{name: record[name] for name in known}), record
     except InvalidSettings as error:
         raise broken(file, f"is not valid: {error}") from error
-
-
-def earlier_record(run: Path) -> tuple[SearchSettings | None, dict[str, Any]]:
-    """Return `load_record` of a run that was started, else nothing."""
-    return load_record(run) if has_run(run) else (None, {})
 
 
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
@@ -134,22 +114,21 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
 
     Args:
         saved: Those that it had.
-        given: Those that were given now, by name; of the arguments of the environment and of the
-            agent, those among them that were given.
+        given: Those that are given now, by name: of the arguments of the environment and of the
+            agent, some.
 
     Raises:
         InvalidSettings: one of ``given`` differs, and would change what the search does.
     """
-    for name, value in given.items():
+    for name, now in given.items():
         if name in CHANGEABLE:
             continue
-        before = getattr(saved, name)
-        if isinstance(value, Mapping):
-            for each, argument in value.items():
-                _require_same(f"{OPTIONS[name]} {each}", before.get(each), argument)
-        else:
-            option = OPTIONS.get(name, f"--{name.replace('_', '-')}")
-            _require_same(option, before, value)
+        option, before = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
+        if not isinstance(now, Mapping):
+            _require_same(option, before, now)
+            continue
+        for argument, value in now.items():
+            _require_same(f"{option} {argument}", before.get(argument), value)
     return replace(saved, **{name: given[name] for name in CHANGEABLE if name in given})
 
 

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
-import torch
 from annotated_types import Ge, Le
 
 from nas_agents.strategies.base import Strategy
 from nas_agents.strategies.gaussian_process import GaussianProcess, normal_scores
-from nas_agents.strategies.softmax_table import SoftmaxTable, draw, reinforce_loss
+from nas_agents.strategies.softmax_table import SoftmaxTable
 from nas_gym import SearchSpace
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import LARGEST, Above0, Count, NonNegative, Positive, Seed, validated
@@ -97,8 +96,7 @@ class ModelBased(Strategy):
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
             return self.first_new(self.sample() for _ in range(self.draws))
-        policy = self._trained_policy()
-        return self.first_new(self._candidates(policy))
+        return self.first_new(self._candidates(self._trained_policy()))
 
     def observe(self, choices: Choices, reward: float) -> None:
         self._observed.append((choices, reward))
@@ -107,17 +105,11 @@ class ModelBased(Strategy):
         """Return a policy that learned in a model of the evaluations so far."""
         model = self._model()
         deviations = self.optimism * abs(self.rng.standard_normal())
-        policy = SoftmaxTable(self.search_space.num_choices).double()
-        optimizer = torch.optim.Adam(
-            policy.parameters(), self.learning_rate, betas=(0.9, 0.99), eps=1e-8
-        )
+        policy = SoftmaxTable(self.search_space, self.rng, self.learning_rate)
         for _ in range(self.updates):
-            choices, masks = draw(policy, self.search_space, self.batch_size, self.rng)
+            choices, probabilities = policy.draw(self.batch_size)
             rewards = model.optimistic(choices, deviations)
-            loss = reinforce_loss(policy, choices, masks, rewards, self.entropy)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            policy.update(choices, probabilities, rewards, self.entropy)
         return policy
 
     def _model(self) -> GaussianProcess:
@@ -127,7 +119,7 @@ class ModelBased(Strategy):
 
     def _candidates(self, policy: SoftmaxTable) -> Iterator[Choices]:
         """Draw sequences from the policy; then yield them with one random change, two, and more."""
-        drawn = list(draw(policy, self.search_space, self.draws, self.rng)[0])
+        drawn = list(policy.draw(self.draws)[0])
         yield from drawn
         for _ in range(CHANGES):
             for place, choices in enumerate(drawn):

@@ -1,119 +1,100 @@
-"""A table of logits: a softmax for each decision, independent of the other decisions."""
+"""A table of logits, a softmax for each decision, that learns in thousands of cheap updates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from scipy.special import softmax
 
 from nas_agents.strategies.gaussian_process import Floats
 from nas_gym import SearchSpace
-from nas_gym.search_spaces import Choices, Masks
+from nas_gym.search_spaces import Choices
 
 NEVER = -1e8
-"""The logit of a choice that cannot be made, as in sb3-contrib: its probability is 0, and so is its
-part of the entropy."""
+"""The logit of a choice that cannot be made, as in sb3-contrib: its probability is 0, and so are
+its part of the entropy and its gradient."""
 
 
-class SoftmaxTable(nn.Module):
-    """T x A logits, of which those of existing and valid choices count.
-
-    Args:
-        num_choices: (T,) number of choices of each decision; the largest is A.
-        init_std: Standard deviation of the initial logits, around 0.
-    """
-
-    beyond: Tensor  # (T, A) bool: choices that a decision does not have
-
-    def __init__(self, num_choices: Sequence[int], init_std: float = 0.0) -> None:
-        super().__init__()
-        sizes = torch.as_tensor(num_choices)
-        num_actions = int(sizes.max())
-        shape = (len(sizes), num_actions)
-        self.logits = nn.Parameter(
-            init_std * torch.randn(shape) if init_std else torch.zeros(shape)
-        )
-        beyond = torch.arange(num_actions) >= sizes[:, None]
-        self.ragged = bool(beyond.any())
-        self.register_buffer("beyond", beyond)
-
-    def log_probs(self, decisions: Tensor | None = None, masks: Tensor | None = None) -> Tensor:
-        """Return log-probabilities of choices, (T, A), or (N, A) of N ``decisions``.
-
-        Args:
-            decisions: (N,) numbers of decisions, for one in each of N episodes.
-            masks: Valid choices, (N, A), or (N, T, A) without ``decisions``.
-        """
-        logits: Tensor = self.logits
-        if self.ragged:
-            logits = logits.masked_fill(self.beyond, NEVER)
-        if decisions is not None:
-            logits = logits[decisions]
-        if masks is not None:
-            logits = logits.masked_fill(~masks, NEVER)
-        return logits.log_softmax(-1)
+def equal_logits(num_choices: Sequence[int]) -> Floats:
+    """Return logits, (T, A): 0, or `NEVER` for choices that a decision does not have."""
+    exists = np.arange(max(num_choices)) < np.array(num_choices)[:, None]
+    return np.where(exists, 0.0, NEVER)
 
 
-def evaluate(log_probs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the actions' log-probabilities and the entropies, both of the actions' shape.
+class SoftmaxTable:
+    """A policy in which a decision depends on earlier choices by its mask alone.
 
     Args:
-        log_probs: (..., A), or (T, A) where all N sequences have the same.
-        actions: (...,), or (N, T).
+        search_space: Search space of the sequences.
+        rng: Generator of the draws.
+        learning_rate: Adam's.
     """
-    entropy = -(log_probs.exp() * log_probs).sum(-1)
-    log_probs = log_probs.expand(*actions.shape, -1)
-    return log_probs.gather(-1, actions[..., None])[..., 0], entropy.expand(actions.shape)
+
+    def __init__(
+        self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
+    ) -> None:
+        self.search_space = search_space
+        self.rng = rng
+        self.learning_rate = learning_rate
+        self.logits = equal_logits(search_space.num_choices)
+        self._moments = np.zeros((2, *self.logits.shape))
+        self._num_updates = 0
+
+    def draw(self, number: int) -> tuple[Choices, Floats]:
+        """Draw N sequences, (N, T); return them and all choices' probabilities, (N or 1, T, A)."""
+        weights = softmax(self.logits, axis=1)
+        draws = self.rng.random((number, len(weights), 1))
+        if not self.search_space.conditional:
+            return _inverse_cdf(weights, draws), weights[None]
+
+        choices = np.zeros((number, len(weights)), dtype=np.int64)
+        probabilities = np.zeros((number, *weights.shape))
+        for step, weight in enumerate(weights):
+            masked = weight * self.search_space.action_masks(choices[:, :step])
+            choices[:, step] = _inverse_cdf(masked, draws[:, step])
+            probabilities[:, step] = masked / masked.sum(axis=-1, keepdims=True)
+        return choices, probabilities
+
+    def update(
+        self, choices: Choices, probabilities: Floats, rewards: Floats, entropy: float
+    ) -> None:
+        """Make a step of Adam along `policy_gradient`."""
+        gradient = policy_gradient(choices, probabilities, rewards, entropy)
+        self._num_updates += 1
+        mean, square = self._moments
+        mean += 0.1 * (gradient - mean)
+        square += 0.01 * (gradient**2 - square)
+        deviation = np.sqrt(square / (1 - 0.99**self._num_updates)) + 1e-8
+        self.logits += self.learning_rate * mean / (1 - 0.9**self._num_updates) / deviation
 
 
-@torch.no_grad()
-def draw(
-    policy: SoftmaxTable, search_space: SearchSpace, number: int, rng: np.random.Generator
-) -> tuple[Choices, Masks | None]:
-    """Draw N sequences of choices, (N, T), from a policy under a search space's masks.
+def policy_gradient(
+    choices: Choices, probabilities: Floats, rewards: Floats, entropy: float
+) -> Floats:
+    """Return REINFORCE's gradient of the logits, (T, A), in closed form.
 
-    Returns:
-        The choices, and the masks, (N, T, A), where they depend on earlier choices; or None.
+    That of log p is one-hot minus p; that of the entropy H is -p (log p + H). The baseline is the
+    mean of the rewards, and the advantages are normalized.
+
+    Args:
+        choices: (N, T), as `SoftmaxTable.draw` returns them.
+        probabilities: (N or 1, T, A), as `SoftmaxTable.draw` returns them.
+        rewards: (N,).
+        entropy: Weight of the policy's entropy.
     """
-    weights = policy.log_probs().exp().numpy()  # (T, A)
-    draws = rng.random((number, len(weights), 1))
-    if not search_space.conditional:
-        return _inverse_cdf(weights, draws), None
-
-    choices = np.zeros((number, len(weights)), dtype=np.int64)
-    masks = np.zeros((number, *weights.shape), dtype=np.bool_)
-    for step, weight in enumerate(weights):
-        masks[:, step] = search_space.action_masks(choices[:, :step])
-        choices[:, step] = _inverse_cdf(weight * masks[:, step], draws[:, step])
-    return choices, masks
+    advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)  # (N,)
+    taken = choices[:, :, None] == np.arange(probabilities.shape[2])  # (N, T, A)
+    logs = np.log(np.maximum(probabilities, 1e-12))
+    entropies = -(probabilities * logs).sum(axis=2, keepdims=True)
+    gradient = (taken - probabilities) * advantages[:, None, None]
+    gradient -= entropy * probabilities * (logs + entropies)
+    mean: Floats = gradient.mean(axis=0)
+    return mean
 
 
-def _inverse_cdf(weights: Floats, draws: Floats) -> NDArray[np.int64]:
+def _inverse_cdf(weights: Floats, draws: Floats) -> Choices:
     """Turn uniform draws, (..., 1), into choices, (...,), with these weights, (..., A)."""
     cumulated = weights.cumsum(axis=-1)
-    choices: NDArray[np.int64] = (cumulated <= draws * cumulated[..., -1:]).sum(axis=-1)
+    choices: Choices = (cumulated <= draws * cumulated[..., -1:]).sum(axis=-1)
     return choices
-
-
-def reinforce_loss(
-    policy: SoftmaxTable, choices: Choices, masks: Masks | None, rewards: Floats, ent_coef: float
-) -> Tensor:
-    """Return the loss of REINFORCE, whose baseline is the mean of the batch.
-
-    Args:
-        policy: The policy.
-        choices: (N, T), as `draw` returns them.
-        masks: (N, T, A) or None, as `draw` returns them.
-        rewards: (N,).
-        ent_coef: Weight of the policy's entropy.
-    """
-    advantages = torch.from_numpy((rewards - rewards.mean()) / (rewards.std() + 1e-6))  # (N,)
-    tensor = None if masks is None else torch.from_numpy(masks)
-    log_probs, entropy = evaluate(policy.log_probs(masks=tensor), torch.from_numpy(choices))
-
-    policy_loss = -(advantages[:, None] * log_probs).sum() / len(choices)
-    entropy_loss = -entropy.sum() / len(choices)
-    return policy_loss + ent_coef * entropy_loss

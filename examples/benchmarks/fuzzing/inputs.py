@@ -51,7 +51,7 @@ PATHS = ["", ".", "/", "/dev/zero", "/dev/full", "/dev/null", "/proc/self/mem", 
 PATHS += ["folder", "missing/file", "a/" * 3_000, "\x1b[31m", "[/red]", "~", "~nobody", "\udcff"]
 SPECIAL: Files = {"pipe": FIFO, "folder": FOLDER, "text": b"text"}
 SHORT = ["--episodes", "2", "--seconds", "3", "--no-final"]
-TINY = ["--set", "epochs=1", "--set", "dataset=digits", "--set", "split=[64,32,32]"]
+TINY = ["--set", "epochs=1", "--set", "dataset=digits", "--set", "data_fraction=0.1"]
 NUMBERS = ["9" * 5_000, "", *words("100000000 100000 1e9 1e20 -1 0 nan inf 1.5 x")]
 SHOW = words(
     "cells filters classes stem stem-filters image-size channels width set picture latency-set"

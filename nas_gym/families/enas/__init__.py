@@ -11,7 +11,7 @@ FAMILIES = (
         network="nas_gym.families.enas.macro_network:MacroNetwork",
         drawing="nas_gym.families.enas.macro_drawing",
         supernet="nas_gym.families.enas.macro_supernet:macro_supernet",
-        environments={"nas_gym/ENASMacro-v0": "nas_gym.families.enas.macro_env:ENASMacroEnv"},
+        environments={"nas_gym/ENASMacro-v0": "nas_gym.families.enas.env:ENASMacroEnv"},
         published="nas_gym.families.enas.published:PUBLISHED_MACRO",
     ),
     Family(
@@ -22,7 +22,7 @@ FAMILIES = (
         network="nas_gym.families.enas.micro_network:ENASCellNetwork",
         drawing="nas_gym.rendering.cells",
         supernet="nas_gym.families.enas.micro_supernet:micro_supernet",
-        environments={"nas_gym/ENASMicro-v0": "nas_gym.families.enas.micro_env:ENASMicroEnv"},
+        environments={"nas_gym/ENASMicro-v0": "nas_gym.families.enas.env:ENASMicroEnv"},
         published="nas_gym.families.enas.published:PUBLISHED_MICRO",
     ),
 )

@@ -1,7 +1,5 @@
 """The arcs of the released scripts: numbers in a text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from nas_gym.architecture import InvalidArchitecture

@@ -8,7 +8,7 @@ through which all lanes pass.
 
 from __future__ import annotations
 
-from nas_gym.families.enas.macro_search_space import MacroSketch
+from nas_gym.families.enas.macro_search_space import MacroSketch, pooled_after
 from nas_gym.rendering.canvas import FAINT, INK, MARGIN, WIDTH, Canvas, colour
 from nas_gym.rendering.drawing import NewCanvas
 
@@ -28,7 +28,7 @@ def write(sketch: MacroSketch) -> str:
         if layer.skips:
             line += f"; skips from {', '.join(map(_output_name, layer.skips))}"
         lines.append(line)
-        if number in sketch.pooled_after:
+        if number in pooled_after(sketch.depth):
             lines.append("  reduction of every output to half its size")
     return "\n".join(lines)
 
@@ -41,10 +41,14 @@ def draw(sketch: MacroSketch, new_canvas: NewCanvas) -> Canvas:
     """Draw the sketch on a new canvas."""
     lanes = (sketch.depth + 1) // 2
     width = max(WIDTH, 2 * MARGIN + _BOX[0] + 2 * _LANE[0] * (lanes + 1))
-    height = 2 * MARGIN + (sketch.depth + 2) * _ROW - (_ROW - _BOX[1])
-    canvas = new_canvas(width, height + len(sketch.pooled_after) * _ROW)
-    _MacroDrawing(canvas, sketch).draw()
-    return canvas
+    rows = sketch.depth + 1 + len(pooled_after(sketch.depth))
+    drawing = _MacroDrawing(new_canvas(width, 2 * MARGIN + _BOX[1] + rows * _ROW), sketch)
+    drawing.draw_chain()
+    for output in range(sketch.depth):
+        takers = [n for n, layer in enumerate(sketch.layers, 1) if output in layer.skips]
+        if takers:
+            drawing.draw_lane(output, takers)
+    return drawing.canvas
 
 
 class _MacroDrawing:
@@ -58,26 +62,24 @@ class _MacroDrawing:
         self.pitch = min(_LANE[1], room / (self.lanes + 1))
         self.bend = min(_BEND, 0.8 * self.pitch)
 
-    def draw(self) -> None:
-        for after in self.sketch.pooled_after:
+    def draw_chain(self) -> None:
+        layers, depth = self.sketch.layers, self.sketch.depth
+        for after in pooled_after(depth):
             bottom = self._top(after) - (_ROW - _BOX[1])
             bar = (MARGIN, bottom - _BAR, self.canvas.width - MARGIN, bottom)
             self.canvas.box(bar, "reduction of every output to half its size", radius=3)
         self._draw_box(0, "stem: 3x3 convolution")
-        self._draw_box(self.sketch.depth + 1, "classifier")
-        for number, layer in enumerate(self.sketch.layers, start=1):
+        self._draw_box(depth + 1, "classifier")
+        for number, layer in enumerate(layers, start=1):
             self._draw_box(number, f"{number}   {layer.operation}")
-            self._draw_link(number - 1)
-        if len(self.sketch.layers) == self.sketch.depth:
-            self._draw_link(self.sketch.depth)
-        for output in range(self.sketch.depth):
-            takers = [n for n, layer in enumerate(self.sketch.layers, 1) if output in layer.skips]
-            if takers:
-                self._draw_lane(output, takers)
+        for number in range(len(layers) + (len(layers) == depth)):
+            start = (self.centre, self._top(number))
+            end = (self.centre, self._top(number + 1) + _BOX[1])
+            self.canvas.rise(start, end, INK, arrow=True)
 
     def _top(self, number: int) -> float:
         """Return the upper edge of a layer's box; 0 is the stem, L + 1 the classifier."""
-        bars = sum(after < number for after in self.sketch.pooled_after)
+        bars = sum(after < number for after in pooled_after(self.sketch.depth))
         return self.canvas.height - MARGIN - _BOX[1] - (number + bars) * _ROW
 
     def _draw_box(self, number: int, text: str) -> None:
@@ -86,23 +88,18 @@ class _MacroDrawing:
         skips = number < self.sketch.depth - 1
         self.canvas.box(box, text, colour(number // 2) if skips else FAINT)
 
-    def _draw_link(self, number: int) -> None:
-        """Draw the line from a layer's box to the next one's."""
-        bottom, top = self._top(number), self._top(number + 1) + _BOX[1]
-        self.canvas.rise((self.centre, bottom), (self.centre, top), INK, arrow=True)
-
-    def _draw_lane(self, output: int, takers: list[int]) -> None:
-        side = -1 if output % 2 == 0 else 1
+    def draw_lane(self, output: int, takers: list[int]) -> None:
+        side, ink = -1 if output % 2 == 0 else 1, colour(output // 2)
         edge = self.centre + side * _BOX[0] / 2
         x = edge + side * self.pitch * (self.lanes - output // 2)
-        ink = colour(output // 2)
+        turn = x - side * self.bend
         leaves = self._top(output) + _LEAVES
-        self.canvas.bend((x - side * self.bend, leaves), (x, leaves), (x, leaves - self.bend), ink)
-        self.canvas.line((edge, leaves), (x - side * self.bend, leaves), ink)
+        self.canvas.bend((turn, leaves), (x, leaves), (x, leaves - self.bend), ink)
+        self.canvas.line((edge, leaves), (turn, leaves), ink)
         for taker in takers:
             y = self._arrival(output, taker)
-            self.canvas.bend((x, y + self.bend), (x, y), (x - side * self.bend, y), ink)
-            self.canvas.line((x - side * self.bend, y), (edge, y), ink)
+            self.canvas.bend((x, y + self.bend), (x, y), (turn, y), ink)
+            self.canvas.line((turn, y), (edge, y), ink)
         self.canvas.line((x, leaves - self.bend), (x, y + self.bend), ink)
 
     def _arrival(self, output: int, taker: int) -> float:

@@ -12,15 +12,14 @@ networks, and the paper names operations that its final one does not have, so th
   filters double at each reduction; "separable" operations are full convolutions.
 - "paper": as "released_final", with depthwise-separable convolutions where they are named.
 
-The released final network has no pooling operations (its architecture uses none); here they are
-pooling after the 1x1 convolution, as in the search. It also reduces outputs that nothing reads
-later; those reductions, which nothing trains, are left out.
+The released final network has no pooling operations (its architecture uses none); here they follow
+the 1x1 convolution, as in the search. Its reductions of outputs that nothing reads later, which
+nothing trains, are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import Tensor, nn
@@ -55,28 +54,20 @@ class MacroNetworkSettings(NetworkSettings):
     """The probability of dropping a feature before the classifier."""
 
 
-_POOLS = {"average_pooling": "average", "max_pooling": "max"}
-_SIZES = {"conv_3x3": 3, "separable_conv_3x3": 3, "conv_5x5": 5, "separable_conv_5x5": 5}
-
-
-def _convolution(label: str, filters: int, form: str) -> list[nn.Module]:
-    """Return the convolution of a label, without ReLU and batch normalization."""
-    size = _SIZES[label]
-    if label.startswith("separable") and form != "released_final":
-        return [conv(filters, filters, size, groups=filters), conv(filters, filters)]
-    return [conv(filters, filters, size)]
-
-
 def operation(label: str, filters: int, form: str) -> nn.Module:
     """Return a layer's operation: (B, filters, H, W) in, the same shape out."""
-    normalized = [nn.BatchNorm2d(filters), nn.ReLU()]
     if form == "released_search":
-        start = [conv(filters, filters), *normalized]
+        start = [conv(filters, filters), nn.BatchNorm2d(filters), nn.ReLU()]
     else:
         start = relu_conv_bn(filters, filters)
-    if label in _POOLS:
-        return nn.Sequential(*start, pooling(_POOLS[label], 3, filters, filters, 1))
-    convolution = _convolution(label, filters, form)
+    if label.endswith("_pooling"):
+        kind = label.removesuffix("_pooling")
+        return nn.Sequential(*start, pooling(kind, 3, filters, filters, 1))
+    size = 5 if label.endswith("5x5") else 3
+    if label.startswith("separable") and form != "released_final":
+        convolution = [conv(filters, filters, size, groups=filters), conv(filters, filters)]
+    else:
+        convolution = [conv(filters, filters, size)]
     if form == "released_search":
         return nn.Sequential(*start, *convolution, nn.BatchNorm2d(filters), nn.ReLU())
     return nn.Sequential(*start, nn.ReLU(), *convolution, nn.BatchNorm2d(filters))
@@ -108,45 +99,35 @@ class MacroLayerModule(nn.Module):
 class MacroStack(ChildNetwork):
     """Stem, layers and classifier: images (B, C, H, W) in, logits (B, classes) out.
 
-    Args:
-        depth: L, the number of layers.
-        image_shape: Of the images.
-        settings: The network around the layers.
-        build_layer: Returns a layer, given its number, from 1, and its filters: a module that takes
-            the list of all outputs before it.
-        read_after: Returns the outputs to be halved after a layer, given its number.
+    ``build_layer`` returns a layer, given its number, from 1, and its filters: a module that takes
+    the list of all outputs before it. ``halved`` has the outputs to be halved, by the number of the
+    layer before.
     """
 
     def __init__(
         self,
         depth: int,
-        image_shape: ImageShape,
+        shape: ImageShape,
         settings: MacroNetworkSettings,
         build_layer: Callable[[int, int], nn.Module],
-        read_after: Callable[[int], list[int]],
+        halved: dict[int, list[int]],
     ) -> None:
         super().__init__()
-        filters = settings.filters
-        self.stem = nn.Sequential(conv(image_shape.channels, filters, 3), nn.BatchNorm2d(filters))
+        filters, self.halved = settings.filters, halved
+        self.stem = nn.Sequential(conv(shape.channels, filters, 3), nn.BatchNorm2d(filters))
         self.layers = nn.ModuleList()
         self.reductions = nn.ModuleDict()
         """The reductions by the number of the layer before, and by the number of the output."""
-        self.halved: dict[int, list[int]] = {}
-        """The outputs that the forward pass halves, by the number of the layer before."""
         for number in range(1, depth + 1):
             self.layers.append(build_layer(number, filters))
-            if number in pooled_after(depth):
-                self.halved[number] = read_after(number)
+            if number in halved:
                 wider = filters if settings.form == "released_search" else 2 * filters
                 self.reductions[str(number)] = nn.ModuleDict(
-                    {
-                        str(output): FactorizedReduction(filters, wider)
-                        for output in self.halved[number]
-                    }
+                    {str(output): FactorizedReduction(filters, wider) for output in halved[number]}
                 )
                 filters = wider
         self.dropout = nn.Dropout(settings.dropout)
-        self.classifier = nn.Linear(filters, image_shape.classes, bias=False)
+        self.classifier = nn.Linear(filters, shape.classes, bias=False)
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,9 +141,7 @@ class MacroStack(ChildNetwork):
 
     def reduction(self, number: int, output: int) -> nn.Module:
         """Return the module that halves an output after a layer, given their numbers."""
-        halves = self.reductions[str(number)]
-        assert isinstance(halves, nn.ModuleDict)
-        return halves[str(output)]
+        return self.reductions.get_submodule(f"{number}.{output}")
 
 
 class MacroNetwork(MacroStack):
@@ -171,22 +150,20 @@ class MacroNetwork(MacroStack):
     settings_type = MacroNetworkSettings
 
     def __init__(
-        self,
-        architecture: ENASMacroArchitecture,
-        image_shape: ImageShape,
-        settings: MacroNetworkSettings,
+        self, architecture: ENASMacroArchitecture, shape: ImageShape, settings: MacroNetworkSettings
     ) -> None:
         layers = architecture.layers
 
         def build(number: int, filters: int) -> MacroLayerModule:
             return MacroLayerModule(layers[number - 1], filters, settings.form, number == 1)
 
-        super().__init__(
-            len(layers), image_shape, settings, build, partial(read_later, architecture)
-        )
+        super().__init__(len(layers), shape, settings, build, halved_by(layers))
 
 
-def read_later(architecture: ENASMacroArchitecture, number: int) -> list[int]:
-    """Return the outputs up to layer ``number``'s that a later layer takes."""
-    later = {source for layer in architecture.layers[number:] for source in layer.skips}
-    return [output for output in range(number + 1) if output in later or output == number]
+def halved_by(layers: Sequence[MacroLayer]) -> dict[int, list[int]]:
+    """Return the outputs that a network halves, those read later, by the layer's number before."""
+    halved = {}
+    for number in pooled_after(len(layers)):
+        later = {source for layer in layers[number:] for source in layer.skips}
+        halved[number] = [output for output in range(number) if output in later] + [number]
+    return halved

@@ -1,17 +1,15 @@
-"""ENAS's two search spaces (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
+"""ENAS's macro search space: a whole network of L layers, each an operation and skip connections.
 
-Macro (section 2.3): a whole network of L layers. Layer i takes one of six operations, then i - 1
-skip decisions. Micro (section 2.4): a normal cell and a reduction cell of B blocks each, as in
-NASNet, of five operations; what no block uses, the cell's inputs included, is concatenated.
-
-Orders, labels and numbers are those of the released code, https://github.com/melodyguan/enas,
-src/cifar10: `from_arc` reads the architectures that its scripts hold.
+Pham et al. 2018, https://arxiv.org/abs/1802.03268, section 2.3. Orders, labels and numbers are
+those of the released code, https://github.com/melodyguan/enas, src/cifar10: `from_arc` reads the
+architectures that its scripts hold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from nas_gym.architecture import (
@@ -41,9 +39,6 @@ MACRO_OPERATIONS = (
 """The macro search space's operations, verbatim and in the order of the released code."""
 
 
-SKIP_LABELS = ("no", "yes")
-
-
 @dataclass(frozen=True)
 class MacroLayer:
     """A layer's operation, and the outputs that skip to it besides the one just before it.
@@ -62,11 +57,6 @@ class MacroSketch:
     layers: tuple[MacroLayer, ...]
     depth: int
     """L, the number of layers when all is decided."""
-
-    @property
-    def pooled_after(self) -> tuple[int, ...]:
-        """The layers after which every output is reduced to half its size."""
-        return pooled_after(self.depth)
 
 
 @dataclass(frozen=True)
@@ -114,11 +104,8 @@ class ENASMacroArchitecture(Architecture, kind="enas_macro"):
         return MacroSketch(self.layers, len(self.layers))
 
     def body(self) -> dict[str, Any]:
-        return {
-            "layers": [
-                {"operation": layer.operation, "skips": list(layer.skips)} for layer in self.layers
-            ]
-        }
+        layers = [{"operation": each.operation, "skips": list(each.skips)} for each in self.layers]
+        return {"layers": layers}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> ENASMacroArchitecture:
@@ -150,9 +137,8 @@ class ENASMacroSearchSpace(SearchSpace[ENASMacroArchitecture]):
         decisions = []
         for number in range(1, layers + 1):
             decisions.append(Decision(f"layer_{number}/op", MACRO_OPERATIONS))
-            decisions += [
-                Decision(f"layer_{number}/skip_{skip}", SKIP_LABELS) for skip in range(1, number)
-            ]
+            skips = range(1, number)
+            decisions += [Decision(f"layer_{number}/skip_{n}", ("no", "yes")) for n in skips]
         super().__init__("ENASMacro", decisions)
 
     def _decode(self, choices: list[int]) -> ENASMacroArchitecture:
@@ -170,7 +156,7 @@ class ENASMacroSearchSpace(SearchSpace[ENASMacroArchitecture]):
 
 
 def pooled_after(depth: int) -> tuple[int, ...]:
-    """Return the layers, from 1, that a reduction follows in a network of ``depth`` layers."""
+    """Return the layers, from 1, after which every output is reduced to half its size."""
     return (depth // 3, 2 * (depth // 3)) if depth >= 3 else ()
 
 
@@ -178,10 +164,9 @@ def _check_layer(layer: MacroLayer, number: int) -> None:
     """Raise `InvalidArchitecture` unless the layer stands soundly as layer ``number``, from 1."""
     where = f"layers[{number - 1}]"
     expect_label(layer.operation, MACRO_OPERATIONS, f"{where}.operation")
-    sources = range(number - 1)
     for source in layer.skips:
-        if type(source) is not int or source not in sources:
-            valid = f"0 to {number - 2}" if sources else "none"
+        if type(source) is not int or not 0 <= source < number - 1:
+            valid = f"0 to {number - 2}" if number > 1 else "none"
             raise InvalidArchitecture(
                 f"{where}.skips: {short(source)} is not an output that layer {number} can skip "
                 f"from; valid choices: {valid}"
@@ -195,13 +180,11 @@ def _check_layer(layer: MacroLayer, number: int) -> None:
 def _layers(choices: Sequence[int]) -> tuple[MacroLayer, ...]:
     """Return the layers whose operation is among ``choices``, with the skips that are decided."""
     layers: list[MacroLayer] = []
-    start = 0
-    while start < len(choices):
-        width = len(layers) + 1
-        operation, *bits = choices[start : start + width]
+    remaining = iter(choices)
+    while decided := list(islice(remaining, len(layers) + 1)):
+        operation, *bits = decided
         sources = tuple(source for source, bit in enumerate(bits) if bit)
         layers.append(MacroLayer(label_of(MACRO_OPERATIONS, operation), sources))
-        start += width
     return tuple(layers)
 
 

@@ -6,18 +6,18 @@ from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.families.enas.macro_network import (
-    MacroLayerModule,
     MacroNetwork,
     MacroNetworkSettings,
     MacroStack,
+    halved_by,
     operation,
-    read_later,
 )
 from nas_gym.families.enas.macro_search_space import (
     MACRO_OPERATIONS,
     ENASMacroArchitecture,
     ENASMacroSearchSpace,
     MacroLayer,
+    pooled_after,
 )
 from nas_gym.networks.base import ImageShape, NetworkSettings
 from nas_gym.weight_sharing.supernet import (
@@ -46,53 +46,50 @@ class SharedLayer(nn.Module):
 
     def forward(self, outputs: list[Tensor]) -> Tensor:
         output: Tensor = self.operations[self.layer.operation](outputs[-1])
-        kept = [outputs[source] for source in self.layer.skips]
-        joined: Tensor = self.join(sum(kept, output))
+        joined: Tensor = self.join(sum((outputs[source] for source in self.layer.skips), output))
         return joined
 
 
 class MacroSupernet(MacroStack, Supernet):
     """The supernet of ENAS's macro search space, of L layers."""
 
-    def __init__(
-        self, layers: int, image_shape: ImageShape, settings: MacroNetworkSettings
-    ) -> None:
-        def build(number: int, filters: int) -> SharedLayer:
-            return SharedLayer(filters, number == 1)
-
-        super().__init__(layers, image_shape, settings, build, lambda n: list(range(n + 1)))
-        self.image_shape, self.settings = image_shape, settings
+    def __init__(self, layers: int, shape: ImageShape, settings: MacroNetworkSettings) -> None:
+        halved = {number: list(range(number + 1)) for number in pooled_after(layers)}
+        super().__init__(
+            layers, shape, settings, lambda n, filters: SharedLayer(filters, n == 1), halved
+        )
+        self.image_shape, self.settings = shape, settings
 
     def set_architecture(self, architecture: Architecture) -> None:
-        layers = self._layers_of(architecture)
-        for module, layer in layers:
+        pairs = self._pairs(architecture)
+        for module, layer in pairs:
             module.layer = layer
-        self.halved = self._halved(architecture)
+        self.halved = halved_by([layer for _, layer in pairs])
 
     def path(self, architecture: Architecture) -> list[nn.Module]:
+        pairs = self._pairs(architecture)
         modules: list[nn.Module] = [self.stem, self.classifier]
-        for module, layer in self._layers_of(architecture):
+        for module, layer in pairs:
             modules += [module.operations[layer.operation], module.join]
-        for number, outputs in self._halved(architecture).items():
+        for number, outputs in halved_by([layer for _, layer in pairs]).items():
             modules += [self.reduction(number, output) for output in outputs]
         return modules
 
     def child(self, architecture: Architecture) -> MacroNetwork:
-        layers = self._layers_of(architecture)
+        pairs = self._pairs(architecture)
         network = built_child(MacroNetwork, architecture, self.image_shape, self.settings)
         match_statistics(self, network)
         copy_weights(self.stem, network.stem)
         copy_weights(self.classifier, network.classifier)
-        for (shared, layer), own in zip(layers, network.layers, strict=True):
-            assert isinstance(own, MacroLayerModule)
-            copy_weights(shared.operations[layer.operation], own.operation)
-            copy_weights(shared.join, own.join)
+        for (shared, layer), own in zip(pairs, network.layers, strict=True):
+            copy_weights(shared.operations[layer.operation], own.get_submodule("operation"))
+            copy_weights(shared.join, own.get_submodule("join"))
         for number, outputs in network.halved.items():
             for output in outputs:
                 copy_weights(self.reduction(number, output), network.reduction(number, output))
         return network
 
-    def _layers_of(self, architecture: Architecture) -> list[tuple[SharedLayer, MacroLayer]]:
+    def _pairs(self, architecture: Architecture) -> list[tuple[SharedLayer, MacroLayer]]:
         """Return each shared layer with the child's layer in its place."""
         if not isinstance(architecture, ENASMacroArchitecture):
             raise no_child(architecture, "enas_macro")
@@ -102,11 +99,6 @@ class MacroSupernet(MacroStack, Supernet):
             )
         modules = [module for module in self.layers if isinstance(module, SharedLayer)]
         return list(zip(modules, architecture.layers, strict=True))
-
-    def _halved(self, architecture: Architecture) -> dict[int, list[int]]:
-        """Return the outputs that a child halves, by the number of the layer before."""
-        assert isinstance(architecture, ENASMacroArchitecture)
-        return {int(number): read_later(architecture, int(number)) for number in self.reductions}
 
 
 def macro_supernet(

@@ -1,26 +1,24 @@
 """The networks of ENAS's micro search space (Pham et al. 2018, https://arxiv.org/abs/1802.03268).
 
 Three stacks of N normal cells, a reduction cell before the second and the third, which halves the
-size and doubles the filters. The skeleton is that of the released code,
-https://github.com/melodyguan/enas, src/cifar10/micro_child.py, which builds two different networks:
+size and doubles the filters; classifiers without bias. The released code,
+https://github.com/melodyguan/enas, src/cifar10/micro_child.py, builds two different networks:
 
 - "released_final", of a fixed architecture. A cell's newer input passes one more 1x1 convolution
-  than NASNet's, an identity of stride 2 is a factorized reduction, and the cell's output is the
+  than NASNet's, an identity of stride 2 is a factorized reduction, and the output is the
   concatenation itself. With N = 6 and 36 filters it has the paper's 4.6 million parameters; the
   released script asks for N = 5, which has 3.9 million.
 - "released_search", of a sampled architecture. A factorized reduction halves the newer input ahead
-  of a reduction cell, whose operations have stride 1 (and for which the unhalved input is the older
-  one), and a 1x1 convolution brings every cell's output back to the cell's width.
-
-Classifiers have no bias.
+  of a reduction cell, whose operations have stride 1 (its older input is the unhalved one), and a
+  1x1 convolution brings every cell's output back to the cell's width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -70,84 +68,69 @@ def _identity(channels: int, filters: int, stride: int) -> nn.Module:
     return FactorizedReduction(channels, filters) if stride > 1 else nn.Identity()
 
 
-OPERATIONS: Mapping[str, Builder] = {
+OPERATIONS: dict[str, Builder] = {
     "separable_conv_3x3": partial(separable, 3),
     "separable_conv_5x5": partial(separable, 5),
     "average_pooling": partial(pooling, "average", 3),
     "max_pooling": partial(pooling, "max", 3),
     "identity": _identity,
 }
-"""Builders of the labels of `nas_gym.families.enas.micro_search_space.MICRO_OPERATIONS`.
-
-All states of a cell have its width, so no operation changes it.
-"""
+"""Builders of the labels of `MICRO_OPERATIONS`; none changes the width, which all states share."""
 
 
 @dataclass(frozen=True)
 class CellPlace:
-    """Where a cell stands in the stack."""
+    """Where a cell stands in the stack, with the shapes of its newer and its older input."""
 
     reduction: bool
     current: State
-    """Shape of the newer input."""
     previous: State
-    """Shape of the older input."""
     filters: int
     """The width of every state in the cell."""
     keep: float
     """The drop-path probability of this cell at the end of training."""
+
+    def calibrated(self) -> tuple[nn.Module, nn.Module]:
+        """Return what brings the older and the newer input to the cell's width and one size."""
+        return self._calibrated(self.previous), self._calibrated(self.current)
+
+    def _calibrated(self, state: State) -> nn.Module:
+        if state.halvings != self.current.halvings:
+            return nn.Sequential(nn.ReLU(), FactorizedReduction(state.channels, self.filters))
+        if state.channels == self.filters:
+            return nn.Identity()
+        return squeeze(state.channels, self.filters)
 
 
 class StackedModule(nn.Module):
     """(newer input, older input) in, output out."""
 
     output: State
-    """Its shape."""
 
 
-CellBuilder: TypeAlias = Callable[[CellPlace], StackedModule]
+CellBuilder = Callable[[CellPlace], StackedModule]
 
 
 class ENASCellModule(StackedModule):
-    """One cell: the outputs of the module before it and of the one before that in, its output out.
+    """One cell of the form "released_final", or else of the form "released_search"."""
 
-    Args:
-        cell: The choices.
-        current: Shape of the newer input.
-        previous: Shape of the older input.
-        filters: The width of every state in the cell.
-        reduction: True if operations on the cell's inputs have stride 2.
-        keep: The drop-path probability of this cell at the end of training.
-        final: True for the form "released_final", False for "released_search".
-    """
-
-    def __init__(
-        self,
-        cell: Cell,
-        current: State,
-        previous: State,
-        filters: int,
-        reduction: bool,
-        keep: float,
-        final: bool,
-    ) -> None:
+    def __init__(self, cell: Cell, place: CellPlace, final: bool) -> None:
         super().__init__()
-        self.older = calibrate(previous, current.halvings, filters)
-        self.newer = calibrate(current, current.halvings, filters)
+        filters, halvings = place.filters, place.current.halvings
+        self.older, self.newer = place.calibrated()
         if final:
             self.newer = nn.Sequential(self.newer, squeeze(filters, filters))
 
-        halvings = current.halvings + int(reduction)
-        states = [State(filters, current.halvings)] * 2
+        states = [State(filters, halvings)] * 2
+        halvings += int(place.reduction and final)
         self.blocks = nn.ModuleList()
         for block in cell.blocks:
-            self.blocks.append(BlockModule(block, states, filters, halvings, keep, OPERATIONS))
+            module = BlockModule(block, states, filters, halvings, place.keep, OPERATIONS)
+            self.blocks.append(module)
             states.append(State(filters, halvings))
 
         self.concat = cell.concat
-        self.match = nn.ModuleList(
-            match_state(states[state], filters, halvings) for state in cell.concat
-        )
+        self.match = nn.ModuleList(match_state(states[i], filters, halvings) for i in cell.concat)
         width = filters * len(cell.concat)
         self.project = nn.Identity() if final else squeeze(width, filters)
         self.output = State(width if final else filters, halvings)
@@ -159,13 +142,6 @@ class ENASCellModule(StackedModule):
         kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
         output: Tensor = self.project(concatenate(kept))
         return output
-
-
-def calibrate(state: State, halvings: int, filters: int) -> nn.Module:
-    """Return a module that brings an input to the cell's width and the newer input's size."""
-    if state.halvings != halvings:
-        return nn.Sequential(nn.ReLU(), FactorizedReduction(state.channels, filters))
-    return nn.Identity() if state.channels == filters else squeeze(state.channels, filters)
 
 
 class HalvedOutput(StackedModule):
@@ -214,35 +190,24 @@ class ENASCellStack(ChildNetwork):
     """Stem, a stack of cells and classifier: images (B, C, H, W) in, logits (B, classes) out.
 
     In training mode with an auxiliary head it gives a pair: logits, and the head's logits.
-
-    Args:
-        image_shape: Of the images.
-        settings: The skeleton.
-        build_cell: Returns a cell, given its place.
     """
 
     def __init__(
-        self,
-        image_shape: ImageShape,
-        settings: ENASCellNetworkSettings,
-        build_cell: CellBuilder,
+        self, shape: ImageShape, settings: ENASCellNetworkSettings, build_cell: CellBuilder
     ) -> None:
         super().__init__()
         width = 3 * settings.filters
-        self.stem = nn.Sequential(conv(image_shape.channels, width, 3), nn.BatchNorm2d(width))
+        self.stem = nn.Sequential(conv(shape.channels, width, 3), nn.BatchNorm2d(width))
         modules = _stack(settings, build_cell)
         self.cells = nn.ModuleList(modules)
         self.auxiliary_head = None
         self.auxiliary_place = len(modules) - settings.cells
         if settings.auxiliary_head:
-            tapped = modules[self.auxiliary_place].output
-            sizes = (image_shape.height, image_shape.width)
-            height, width = (halved(size, tapped.halvings) for size in sizes)
-            self.auxiliary_head = ENASAuxiliaryHead(
-                tapped.channels, height, width, image_shape.classes
-            )
+            tap = modules[self.auxiliary_place].output
+            sizes = (halved(shape.height, tap.halvings), halved(shape.width, tap.halvings))
+            self.auxiliary_head = ENASAuxiliaryHead(tap.channels, *sizes, shape.classes)
         self.dropout = nn.Dropout(settings.dropout)
-        self.classifier = nn.Linear(modules[-1].output.channels, image_shape.classes, bias=False)
+        self.classifier = nn.Linear(modules[-1].output.channels, shape.classes, bias=False)
         self.drop_paths = [module for module in self.modules() if isinstance(module, DropPath)]
         initialize(self)
 
@@ -253,8 +218,7 @@ class ENASCellStack(ChildNetwork):
             previous, current = current, cell(current, previous)
             if self.training and self.auxiliary_head is not None and place == self.auxiliary_place:
                 tapped = self.auxiliary_head(current)
-        features = F.relu(current).mean(dim=(2, 3))
-        logits: Tensor = self.classifier(self.dropout(features))
+        logits: Tensor = self.classifier(self.dropout(F.relu(current).mean(dim=(2, 3))))
         return logits if tapped is None else (logits, tapped)
 
     def set_progress(self, progress: float | Tensor) -> None:
@@ -268,36 +232,27 @@ class ENASCellNetwork(ENASCellStack):
     settings_type = ENASCellNetworkSettings
 
     def __init__(
-        self,
-        architecture: ENASMicroArchitecture,
-        image_shape: ImageShape,
-        settings: ENASCellNetworkSettings,
+        self, cells: ENASMicroArchitecture, shape: ImageShape, settings: ENASCellNetworkSettings
     ) -> None:
-        final = settings.form == "released_final"
-
         def build(place: CellPlace) -> ENASCellModule:
-            cell = architecture.reduction if place.reduction else architecture.normal
-            strided = place.reduction and final
-            return ENASCellModule(
-                cell, place.current, place.previous, place.filters, strided, place.keep, final
-            )
+            cell = cells.reduction if place.reduction else cells.normal
+            return ENASCellModule(cell, place, settings.form == "released_final")
 
-        super().__init__(image_shape, settings, build)
+        super().__init__(shape, settings, build)
 
 
 def _stack(settings: ENASCellNetworkSettings, build_cell: CellBuilder) -> list[StackedModule]:
     """Return the modules between the stem and the classifier, in order."""
-    final, cells, total = settings.form == "released_final", settings.cells, 3 * settings.cells + 2
-    filters = settings.filters
+    cells, total, filters = settings.cells, 3 * settings.cells + 2, settings.filters
     previous = current = State(3 * filters, 0)
     modules: list[StackedModule] = []
     for number in range(total):
         reduction = number in (cells, 2 * cells + 1)
         if reduction:
             filters *= 2
-        if reduction and not final:
-            modules.append(HalvedOutput(current, filters))
-            previous, current = current, modules[-1].output
+            if settings.form == "released_search":
+                modules.append(HalvedOutput(current, filters))
+                previous, current = current, modules[-1].output
         keep = 1 - (number + 1) / total * (1 - settings.drop_path_keep)
         modules.append(build_cell(CellPlace(reduction, current, previous, filters, keep)))
         previous, current = current, modules[-1].output

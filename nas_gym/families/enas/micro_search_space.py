@@ -6,6 +6,7 @@ Pham et al. 2018, https://arxiv.org/abs/1802.03268, section 2.4.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
@@ -70,8 +71,7 @@ class ENASMicroArchitecture(TwoCells, Architecture, kind="enas_micro"):
 
     def to_arc(self) -> str:
         """Return the arc of cells that follow the search's rule; see `from_arc`."""
-        blocks = (*self.normal.blocks, *self.reduction.blocks)
-        fours = [_node_choices(block) for block in blocks]
+        fours = map(_node_choices, (*self.normal.blocks, *self.reduction.blocks))
         return " ".join(f"{i1} {op1} {i2} {op2}" for i1, i2, op1, op2 in fours)
 
 
@@ -92,15 +92,14 @@ class ENASMicroSearchSpace(TwoCellsSearchSpace[ENASMicroArchitecture]):
     @validated
     def __init__(self, blocks: Depth = 5) -> None:
         self.blocks = blocks
-        super().__init__(
-            "ENASMicro",
-            [
-                Decision(f"{cell}/{ENASCell.state_name(state)}/{name}", choices)
-                for cell in CELLS
-                for state in range(CELL_INPUTS, blocks + CELL_INPUTS)
-                for name, choices in _node_decisions(state)
-            ],
-        )
+        decisions: list[Decision] = []
+        for cell, state in product(CELLS, range(CELL_INPUTS, blocks + CELL_INPUTS)):
+            indices = tuple(ENASCell.state_name(_swapped(index)) for index in range(state))
+            choices = (indices, indices, MICRO_OPERATIONS, MICRO_OPERATIONS)
+            where = f"{cell}/{ENASCell.state_name(state)}"
+            names = [f"{where}/{name}" for name in ("index_1", "index_2", "op_1", "op_2")]
+            decisions += map(Decision, names, choices)
+        super().__init__("ENASMicro", decisions)
 
     def _block(self, choices: list[int]) -> Block:
         return _node(*choices)
@@ -109,26 +108,14 @@ class ENASMicroSearchSpace(TwoCellsSearchSpace[ENASMicroArchitecture]):
         return _node_choices(block)
 
 
-def _node_decisions(state: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return the names and the choices of the four decisions about a node."""
-    indices = tuple(ENASCell.state_name(_swapped(index)) for index in range(state))
-    return (
-        ("index_1", indices),
-        ("index_2", indices),
-        ("op_1", MICRO_OPERATIONS),
-        ("op_2", MICRO_OPERATIONS),
-    )
-
-
 def _node(index1: int, index2: int, op1: int, op2: int) -> Block:
     labels = (label_of(MICRO_OPERATIONS, op1), label_of(MICRO_OPERATIONS, op2))
     return Block(_swapped(index1), _swapped(index2), *labels, ADD)
 
 
 def _node_choices(block: Block) -> tuple[int, int, int, int]:
-    hidden, labels = (block.hidden1, block.hidden2), (block.op1, block.op2)
-    op1, op2 = (MICRO_OPERATIONS.index(label) for label in labels)
-    return _swapped(hidden[0]), _swapped(hidden[1]), op1, op2
+    op1, op2 = MICRO_OPERATIONS.index(block.op1), MICRO_OPERATIONS.index(block.op2)
+    return _swapped(block.hidden1), _swapped(block.hidden2), op1, op2
 
 
 def _swapped(state: int) -> int:

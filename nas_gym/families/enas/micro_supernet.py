@@ -18,11 +18,10 @@ from nas_gym.families.enas.micro_network import (
     ENASCellStack,
     HalvedOutput,
     StackedModule,
-    calibrate,
 )
 from nas_gym.families.enas.micro_search_space import ENASMicroArchitecture, ENASMicroSearchSpace
 from nas_gym.networks.base import ImageShape, NetworkSettings
-from nas_gym.networks.cells import BlockModule, State
+from nas_gym.networks.cells import State
 from nas_gym.networks.operations import DropPath, conv
 from nas_gym.search_spaces.cells import Block, Cell
 from nas_gym.weight_sharing.supernet import (
@@ -42,21 +41,20 @@ class SharedBlock(nn.Module):
 
     def __init__(self, states: int, filters: int, keep: float) -> None:
         super().__init__()
-
-        def half() -> nn.ModuleList:
-            return nn.ModuleList(
+        self.op1, self.op2 = (
+            nn.ModuleList(
                 nn.ModuleDict({label: _operation(label, filters, keep) for label in OPERATIONS})
                 for _ in range(states)
             )
-
-        self.op1, self.op2 = half(), half()
+            for _ in range(2)
+        )
 
     def chosen(self, block: Block) -> tuple[nn.Module, nn.Module]:
         """Return the operations of the two halves."""
-        first, second = self.op1[block.hidden1], self.op2[block.hidden2]
-        assert isinstance(first, nn.ModuleDict)
-        assert isinstance(second, nn.ModuleDict)
-        return first[block.op1], second[block.op2]
+        return (
+            self.op1[block.hidden1].get_submodule(block.op1),
+            self.op2[block.hidden2].get_submodule(block.op2),
+        )
 
     def forward(self, states: list[Tensor], block: Block) -> Tensor:
         op1, op2 = self.chosen(block)
@@ -67,9 +65,7 @@ class SharedBlock(nn.Module):
 def _operation(label: str, filters: int, keep: float) -> nn.Module:
     """Return an operation as in `nas_gym.networks.cells.BlockModule`, with stride 1."""
     module = OPERATIONS[label](filters, filters, 1)
-    if keep < 1 and label != "identity":
-        return nn.Sequential(module, DropPath(keep))
-    return module
+    return nn.Sequential(module, DropPath(keep)) if keep < 1 and label != "identity" else module
 
 
 class SharedCell(StackedModule):
@@ -79,15 +75,13 @@ class SharedCell(StackedModule):
 
     def __init__(self, blocks: int, place: CellPlace) -> None:
         super().__init__()
-        self.older = calibrate(place.previous, place.current.halvings, place.filters)
-        self.newer = calibrate(place.current, place.current.halvings, place.filters)
-        self.blocks = nn.ModuleList(
-            SharedBlock(block + 2, place.filters, place.keep) for block in range(blocks)
-        )
-        self.project = nn.ModuleList(conv(place.filters, place.filters) for _ in range(blocks + 2))
+        filters = place.filters
+        self.older, self.newer = place.calibrated()
+        self.blocks = nn.ModuleList(SharedBlock(2 + n, filters, place.keep) for n in range(blocks))
+        self.project = nn.ModuleList(conv(filters, filters) for _ in range(blocks + 2))
         """A 1x1 convolution for each state that the output may concatenate."""
-        self.norm = nn.BatchNorm2d(place.filters)
-        self.output = State(place.filters, place.current.halvings)
+        self.norm = nn.BatchNorm2d(filters)
+        self.output = State(filters, place.current.halvings)
 
     def forward(self, current: Tensor, previous: Tensor) -> Tensor:
         states = [self.newer(current), self.older(previous)]
@@ -112,9 +106,8 @@ class SharedCell(StackedModule):
         copy_weights(self.newer, module.newer)
         for shared, own, block in zip(self.blocks, module.blocks, cell.blocks, strict=True):
             assert isinstance(shared, SharedBlock)
-            assert isinstance(own, BlockModule)
-            for source, target in zip(shared.chosen(block), (own.op1, own.op2), strict=True):
-                copy_weights(source, target)
+            for name, source in zip(("op1", "op2"), shared.chosen(block), strict=True):
+                copy_weights(source, own.get_submodule(name))
         assert isinstance(module.project, nn.Sequential)
         _, convolution, norm = module.project
         weights = [self.project[state].state_dict()["weight"] for state in cell.concat]
@@ -125,11 +118,9 @@ class SharedCell(StackedModule):
 class MicroSupernet(ENASCellStack, Supernet):
     """The supernet of ENAS's micro search space, of B nodes a cell."""
 
-    def __init__(
-        self, blocks: int, image_shape: ImageShape, settings: ENASCellNetworkSettings
-    ) -> None:
-        super().__init__(image_shape, settings, lambda place: SharedCell(blocks, place))
-        self.image_shape, self.settings, self.number_of_blocks = image_shape, settings, blocks
+    def __init__(self, blocks: int, shape: ImageShape, settings: ENASCellNetworkSettings) -> None:
+        super().__init__(shape, settings, lambda place: SharedCell(blocks, place))
+        self.image_shape, self.settings, self.num_blocks = shape, settings, blocks
         places = range(len(self.cells))
         self.reductions = {n for n in places if isinstance(self.cells[n - 1], HalvedOutput)}
         """The places of the reduction cells among the stacked modules."""
@@ -149,16 +140,15 @@ class MicroSupernet(ENASCellStack, Supernet):
         cells = dict(self._cells_of(architecture))
         network = built_child(ENASCellNetwork, architecture, self.image_shape, self.settings)
         match_statistics(self, network)
-        pairs = [(self.stem, network.stem), (self.classifier, network.classifier)]
+        copy_weights(self.stem, network.stem)
+        copy_weights(self.classifier, network.classifier)
         if self.auxiliary_head is not None and network.auxiliary_head is not None:
-            pairs.append((self.auxiliary_head, network.auxiliary_head))
+            copy_weights(self.auxiliary_head, network.auxiliary_head)
         for shared, own in zip(self.cells, network.cells, strict=True):
             if isinstance(shared, SharedCell) and isinstance(own, ENASCellModule):
                 shared.copy_to(own, cells[shared])
             else:
-                pairs.append((shared, own))
-        for source, target in pairs:
-            copy_weights(source, target)
+                copy_weights(shared, own)
         return network
 
     def _cells_of(self, architecture: Architecture) -> list[tuple[SharedCell, Cell]]:
@@ -166,7 +156,7 @@ class MicroSupernet(ENASCellStack, Supernet):
         if not isinstance(architecture, ENASMicroArchitecture):
             raise no_child(architecture, "enas_micro")
         for name in ("normal", "reduction"):
-            getattr(architecture, name).expect_searched(name, self.number_of_blocks)
+            getattr(architecture, name).expect_searched(name, self.num_blocks)
         return [
             (module, architecture.reduction if place in self.reductions else architecture.normal)
             for place, module in enumerate(self.cells)

@@ -19,14 +19,15 @@ _PITCH = 58  # from one row to the next
 _SKIP_GAP = 9  # between a box and where its skip path leaves and arrives
 _SKIP_REACH = 145  # of the line around a box, from the centre
 _BLOCK_LABEL, _LAYERS, _FILTERS = MARGIN, _CENTRE + 112, _CENTRE + 150  # where texts start
+_STEM = {"conv_op": "conv", "kernel_size": 3}
 _HEAD = ("conv (k1x1)", "pooling, FC")
 
 
 def write(sketch: MobileSketch) -> str:
     """Write the sketch as lines of text."""
-    lines = [f"  stem: {_layer('conv', 3)}, {_filters(sketch.stem_filters, stride=2)}"]
+    lines = [f"  stem: {_layer(_STEM)}, {_filters(sketch.stem_filters, stride=2)}"]
     for number, block in enumerate(sketch.blocks, start=1):
-        parts = [_layer_of(block)]
+        parts = [_layer(block)]
         parts += [block["skip_op"]] if "skip_op" in block else []
         parts += [_filters(block["filters"], block["stride"])] if "filters" in block else []
         if "layers" in block:
@@ -37,14 +38,11 @@ def write(sketch: MobileSketch) -> str:
     return "\n".join(lines)
 
 
-def _layer(conv_op: str, kernel_size: int | None, se_ratio: float | None = None) -> str:
+def _layer(block: Mapping[str, Any]) -> str:
     """Return a layer as the paper writes it, "MBConv3 (k5x5), SE" for instance, with the ratio."""
-    size = "" if kernel_size is None else f" (k{kernel_size}x{kernel_size})"
-    return f"{conv_op}{size}" + (f", SE {se_ratio:g}" if se_ratio else "")
-
-
-def _layer_of(block: Mapping[str, Any]) -> str:
-    return _layer(block["conv_op"], block.get("kernel_size"), block.get("se_ratio"))
+    size = f" (k{block['kernel_size']}x{block['kernel_size']})" if "kernel_size" in block else ""
+    excitation = f", SE {block['se_ratio']:g}" if block.get("se_ratio") else ""
+    return f"{block['conv_op']}{size}{excitation}"
 
 
 def _filters(filters: int, stride: int) -> str:
@@ -59,13 +57,12 @@ def draw(sketch: MobileSketch, new_canvas: NewCanvas) -> Canvas:
     """Draw the sketch on a new canvas."""
     rows = 1 + sketch.most_blocks + len(_HEAD)
     column = _Column(new_canvas(WIDTH, 2 * MARGIN + rows * _PITCH))
-    column.add(_layer("conv", 3), FAINT)
+    column.add(_layer(_STEM), FAINT)
     column.beside(_FILTERS, _filters(sketch.stem_filters, stride=2))
     for number, block in enumerate(sketch.blocks, start=1):
         column.add_block(number, block)
-    if _is_complete(sketch):
-        for text in _HEAD:
-            column.add(text, FAINT)
+    for text in _HEAD if _is_complete(sketch) else ():
+        column.add(text, FAINT)
     return column.canvas
 
 
@@ -95,7 +92,7 @@ class _Column:
             self.beside(_FILTERS, "left out")
         else:
             ink = colour(CONV_OPS.index(block["conv_op"]))
-            self.add(_layer_of(block), ink)
+            self.add(_layer(block), ink)
             if block.get("skip_op", NO_SKIP) != NO_SKIP:
                 self._skip(block["skip_op"].split()[0], ink)
             if "filters" in block:

@@ -1,7 +1,5 @@
 """``nas_gym/MnasNet-v0``."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv

@@ -18,9 +18,6 @@ from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.operations import conv, initialize
 from nas_gym.settings import Count, Scale, Share, Size, settings
 
-LEAST_SIZE = 3
-"""Smallest height and width after the default halvings: a 3x3 kernel's, as MobileNetV2 has at the
-smallest resolution it was published for, 96."""
 EXPANSIONS = {"dconv": 1, "MBConv3": 3, "MBConv6": 6}
 
 
@@ -59,8 +56,9 @@ class MobileNetworkSettings(NetworkSettings):
         """Return the most halvings of images of this shape."""
         if self.halvings is not None:
             return self.halvings
+        # Down to a 3x3 kernel's size, as MobileNetV2 at the smallest resolution it has, 96.
         size, times = min(image_shape.height, image_shape.width), 0
-        while (size := (size + 1) // 2) >= LEAST_SIZE:
+        while (size := (size + 1) // 2) >= 3:
             times += 1
         return times
 
@@ -81,34 +79,25 @@ class SqueezeExcitation(nn.Module):
 def _conv_bn_relu(
     channels: int, filters: int, size: int = 1, stride: int = 1, groups: int = 1
 ) -> list[nn.Module]:
-    return [
-        conv(channels, filters, size, stride, groups=groups),
-        nn.BatchNorm2d(filters),
-        nn.ReLU(),
-    ]
+    convolution = conv(channels, filters, size, stride, groups=groups)
+    return [convolution, nn.BatchNorm2d(filters), nn.ReLU()]
 
 
 def _body(layer: MobileLayer, channels: int, filters: int, stride: int) -> nn.Sequential:
     """Return the main path of a layer, beside its skip path."""
     block = layer.block
+    is_conv = block.conv_op == "conv"
+    expanded = filters if is_conv else channels * EXPANSIONS[block.conv_op]
     excitation: list[nn.Module] = []
-    expanded = filters
-    if block.conv_op != "conv":
-        expanded = channels * EXPANSIONS[block.conv_op]
     if block.se_ratio > 0:
-        squeezed = max(1, int(channels * block.se_ratio))
-        excitation = [SqueezeExcitation(expanded, squeezed)]
+        excitation = [SqueezeExcitation(expanded, max(1, int(channels * block.se_ratio)))]
     size = block.kernel_size
-    if block.conv_op == "conv":
+    if is_conv:
         return nn.Sequential(*_conv_bn_relu(channels, filters, size, stride), *excitation)
     expansion = _conv_bn_relu(channels, expanded) if expanded != channels else []
-    return nn.Sequential(
-        *expansion,
-        *_conv_bn_relu(expanded, expanded, size, stride, groups=expanded),
-        *excitation,
-        conv(expanded, filters),
-        nn.BatchNorm2d(filters),
-    )
+    depthwise = _conv_bn_relu(expanded, expanded, size, stride, groups=expanded)
+    projection = (conv(expanded, filters), nn.BatchNorm2d(filters))
+    return nn.Sequential(*expansion, *depthwise, *excitation, *projection)
 
 
 class PoolingSkip(nn.Module):
@@ -151,20 +140,17 @@ class MobileNetwork(ChildNetwork):
     settings_type = MobileNetworkSettings
 
     def __init__(
-        self,
-        architecture: MobileArchitecture,
-        image_shape: ImageShape,
-        settings: MobileNetworkSettings,
+        self, architecture: MobileArchitecture, shape: ImageShape, settings: MobileNetworkSettings
     ) -> None:
         super().__init__()
         plan = architecture.layers()
         strides = [2, *(layer.stride for layer in plan)]
-        spare = strides.count(2) - settings.resolved_halvings(image_shape)
+        spare = strides.count(2) - settings.resolved_halvings(shape)
         for place, stride in enumerate(strides):
             if stride == 2 and spare > 0:
                 strides[place], spare = 1, spare - 1
         width = settings.scaled(architecture.stem_filters)
-        self.stem = nn.Sequential(*_conv_bn_relu(image_shape.channels, width, 3, strides[0]))
+        self.stem = nn.Sequential(*_conv_bn_relu(shape.channels, width, 3, strides[0]))
         self.layers = nn.Sequential()
         for layer, stride in zip(plan, strides[1:], strict=True):
             filters = settings.scaled(layer.block.filters)
@@ -172,7 +158,7 @@ class MobileNetwork(ChildNetwork):
             width = filters
         self.head = nn.Sequential(*_conv_bn_relu(width, settings.head_filters))
         self.dropout = nn.Dropout(settings.dropout)
-        self.classifier = nn.Linear(settings.head_filters, image_shape.classes)
+        self.classifier = nn.Linear(settings.head_filters, shape.classes)
         initialize(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
 """MnasNet's search space (Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 4.1).
 
 A network is a 3x3 convolution, seven blocks of like layers, and a head; only the first layer of a
-block has a stride or changes the number of filters. A block takes six decisions: convolution,
-kernel size, squeeze-excitation ratio, skip operation, filters and layers, the last two relative to
-MobileNetV2's block in the same place.
+block has a stride or changes the number of filters. A block takes six decisions, those about
+filters and layers relative to MobileNetV2's block in the same place.
 
 The paper lists three convolutions, but its 432 choices a block are 4 * 2 * 2 * 3 * 3 * 3. The
 fourth is inferred: the inverted bottleneck with either of the expansions that MnasNet-A1 has.
@@ -36,34 +35,21 @@ CONV_OPS = ("conv", "dconv", "MBConv3", "MBConv6")
 """Regular convolution; depthwise convolution (and the 1x1 convolution that sets the filters:
 figure 7's SepConv); mobile inverted bottleneck convolution with expansion 3 and 6."""
 POOLING, IDENTITY, NO_SKIP = SKIP_OPS = ("pooling", "identity residual", "no skip")
-KERNEL_SIZES = (3, 5)
-SE_RATIOS = (0.0, 0.25)
-FILTER_RATIOS = (0.75, 1.0, 1.25)
-LAYER_CHANGES = (0, 1, -1)
 
-MOBILENET_V2 = (
-    (16, 1, 1),
-    (24, 2, 2),
-    (32, 3, 2),
-    (64, 4, 2),
-    (96, 3, 1),
-    (160, 3, 2),
-    (320, 1, 1),
-)
+_DECISIONS = {
+    "ConvOp": ("conv_op", CONV_OPS),
+    "KernelSize": ("kernel_size", ("3x3", "5x5")),
+    "SERatio": ("se_ratio", ("0", "0.25")),
+    "SkipOp": ("skip_op", SKIP_OPS),
+    "F": ("filters", ("0.75", "1.0", "1.25")),
+    "N": ("layers", ("0", "+1", "-1")),
+}
+"""The decisions about a block: the field of `MobileBlock`, and the labels of its choices."""
+_FIELDS = tuple(field for field, _ in _DECISIONS.values())
+
+MOBILENETV2 = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 """(filters, layers, stride) of MobileNetV2's blocks (Sandler et al. 2018, table 2)."""
 STEM_FILTERS = 32
-
-BLOCK_DECISIONS = ("ConvOp", "KernelSize", "SERatio", "SkipOp", "F", "N")
-_LABELS = (
-    CONV_OPS,
-    ("3x3", "5x5"),
-    ("0", "0.25"),
-    SKIP_OPS,
-    ("0.75", "1.0", "1.25"),
-    ("0", "+1", "-1"),
-)
-_FIELDS = ("conv_op", "kernel_size", "se_ratio", "skip_op", "filters", "layers")
-"""The field of `MobileBlock` that each of `BLOCK_DECISIONS` decides."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +90,10 @@ class MobileBlock:
 
 @dataclass(frozen=True)
 class MobileLayer:
-    """One layer of a block, as it stands in its network."""
+    """One layer of block number ``place``, from 0, of its network."""
 
     block: MobileBlock
     place: int
-    """Of the block in its network, from 0."""
     channels: int
     """Filters of the layer before."""
     stride: int
@@ -153,9 +138,8 @@ class MobileArchitecture(Architecture, kind="mobile"):
             for position in range(block.layers):
                 stride = 1 if position else block.stride
                 keeps_shape = stride == 1 and channels == block.filters
-                skip_op = block.skip_op
-                if skip_op == IDENTITY and not keeps_shape:
-                    skip_op = NO_SKIP
+                lost = block.skip_op == IDENTITY and not keeps_shape
+                skip_op = NO_SKIP if lost else block.skip_op
                 found.append(MobileLayer(block, place, channels, stride, skip_op))
                 channels = block.filters
         return found
@@ -175,10 +159,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return MobileSketch(self.stem_filters, blocks, len(blocks))
 
     def body(self) -> dict[str, Any]:
-        return {
-            "stem_filters": self.stem_filters,
-            "blocks": [asdict(block) for block in self.blocks],
-        }
+        return {"stem_filters": self.stem_filters, "blocks": [asdict(each) for each in self.blocks]}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> MobileArchitecture:
@@ -210,39 +191,34 @@ class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
         decisions = []
         self._values: list[tuple[object, ...]] = []
         """For each decision, the value that each choice gives to its field of the block."""
-        for number, (filters, layers, _) in enumerate(MOBILENET_V2, start=1):
-            decisions += [
-                Decision(f"block_{number}/{name}", labels)
-                for name, labels in zip(BLOCK_DECISIONS, _LABELS, strict=True)
-            ]
-            widths = tuple(round(filters * ratio) for ratio in FILTER_RATIOS)
-            depths = tuple(layers + change for change in LAYER_CHANGES)
-            self._values += [CONV_OPS, KERNEL_SIZES, SE_RATIOS, SKIP_OPS, widths, depths]
+        for number, (filters, layers, _) in enumerate(MOBILENETV2, start=1):
+            for name, (_, labels) in _DECISIONS.items():
+                decisions.append(Decision(f"block_{number}/{name}", labels))
+            widths = tuple(round(filters * ratio) for ratio in (0.75, 1.0, 1.25))
+            depths = (layers, layers + 1, layers - 1)
+            self._values += [CONV_OPS, (3, 5), (0.0, 0.25), SKIP_OPS, widths, depths]
         super().__init__("MnasNet", decisions)
 
     def _decode(self, choices: list[int]) -> MobileArchitecture:
         return MobileArchitecture(tuple(MobileBlock(**block) for block in self._decided(choices)))
 
     def sketch(self, prefix: Choices) -> MobileSketch:
-        return MobileSketch(STEM_FILTERS, tuple(self._decided(prefix.tolist())), len(MOBILENET_V2))
+        return MobileSketch(STEM_FILTERS, tuple(self._decided(prefix.tolist())), len(MOBILENETV2))
 
     def _decided(self, prefix: list[int]) -> list[dict[str, Any]]:
         """Return the fields of each block begun, as far as ``prefix`` has decided them."""
-        width = len(BLOCK_DECISIONS)
         values = [v[c] for v, c in zip(self._values, prefix, strict=False)]
+        starts = range(0, len(values), len(_FIELDS))
         return [
-            {
-                **dict(zip(_FIELDS, values[start : start + width], strict=False)),
-                "stride": MOBILENET_V2[start // width][2],
-            }
-            for start in range(0, len(values), width)
+            {**dict(zip(_FIELDS, values[start:], strict=False)), "stride": stride}
+            for start, (_, _, stride) in zip(starts, MOBILENETV2, strict=False)
         ]
 
     def _encode(self, architecture: MobileArchitecture) -> list[int]:
-        strides = tuple(stride for _, _, stride in MOBILENET_V2)
+        strides = tuple(block.stride for block in architecture.blocks)
         for name, found, expected in (
             ("stem_filters", architecture.stem_filters, STEM_FILTERS),
-            ("strides", tuple(block.stride for block in architecture.blocks), strides),
+            ("strides", strides, tuple(stride for _, _, stride in MOBILENETV2)),
         ):
             if found != expected:
                 raise InvalidArchitecture(

@@ -23,10 +23,8 @@ def write(sketch: ChainSketch) -> str:
     """Return the sketch as lines of text."""
     lines = []
     for number, layer in enumerate(sketch.layers, start=1):
-        line = f"  layer {number}: {layer.label}"
-        if layer.decided or layer.inputs:
-            line += f" of {_names(layer.inputs)}"
-        lines.append(line)
+        inputs = f" of {_names(layer.inputs)}" if layer.decided or layer.inputs else ""
+        lines.append(f"  layer {number}: {layer.label}{inputs}")
     if sketch.loose_ends is not None:
         lines.append(f"  classifier of {_names(sketch.loose_ends)}")
     return "\n".join(lines)
@@ -45,35 +43,28 @@ def draw(sketch: ChainSketch, new_canvas: NewCanvas) -> Canvas:
     width = max(WIDTH, least + 2 * steps * _LANES[0])
     height = 2 * MARGIN + _BOX[1] + (sketch.most_layers + 1) * _ROW
     canvas = new_canvas(width, height)
-    drawing = _ChainDrawing(canvas, _rows(sketch), min(_LANES[1], (width - least) / (2 * steps)))
+    rows = [(), *(layer.inputs or ((0,) if layer.decided else ()) for layer in sketch.layers)]
+    if sketch.loose_ends is not None:
+        rows.append(sketch.loose_ends)
+    drawing = _ChainDrawing(canvas, rows, min(_LANES[1], (width - least) / (2 * steps)))
     drawing.draw_box(0, "image")
     for number, layer in enumerate(sketch.layers, start=1):
         drawing.draw_box(number, layer.label, str(number))
     if sketch.loose_ends is not None:
-        drawing.draw_box(len(sketch.layers) + 1, "classifier")
+        drawing.draw_box(len(rows) - 1, "classifier")
     drawing.draw_connections()
     return canvas
-
-
-def _rows(sketch: ChainSketch) -> list[tuple[int, ...]]:
-    """Return the rows that each row takes, from the image's, row 0, to the classifier's."""
-    image = (0,)
-    layers = [layer.inputs or (image if layer.decided else ()) for layer in sketch.layers]
-    return [(), *layers, *([] if sketch.loose_ends is None else [sketch.loose_ends])]
 
 
 class _ChainDrawing:
     """The drawing of boxes one above the other, and of the lines from rows below.
 
-    Args:
-        canvas: The canvas to draw on.
-        rows: The rows that each row takes, from the image's, row 0, upwards.
-        pitch: Pixels from one lane to the next.
+    ``rows`` are the rows that each row takes, from the image's, row 0, upwards; ``pitch`` is in
+    pixels from one lane to the next.
     """
 
     def __init__(self, canvas: Canvas, rows: list[tuple[int, ...]], pitch: float) -> None:
-        self.canvas, self.rows, self.pitch = canvas, rows, pitch
-        self.lanes = _lanes(rows)
+        self.canvas, self.rows, self.pitch, self.lanes = canvas, rows, pitch, _lanes(rows)
 
     def _middle(self, row: int) -> float:
         return self.canvas.height - MARGIN - _BOX[1] / 2 - row * _ROW
@@ -117,17 +108,16 @@ class _ChainDrawing:
         """Draw the bends from lanes towards a box, on each side into one line with an arrow."""
         y = self._middle(row) + _PORT
         for side in (-1, 1):
-            edge = self._edge(side)
             lanes = [(*self._lane(source), source) for source in sources]
             places = [(x, source) for on, x, source in lanes if on == side]
             for x, source in places:
                 self.canvas.bend((x, y + _BEND), (x, y), (x - side * _BEND, y), colour(source))
             if places:
-                farthest = max(side * x for x, _ in places) * side
-                start = (farthest - side * _BEND, y)
-                middle = ((start[0] + edge) / 2, y)
+                start = side * (max(side * x for x, _ in places) - _BEND)
+                edge = self._edge(side)
+                middle = ((start + edge) / 2, y)
                 ink = FAINT if len(places) > 1 else colour(places[0][1])
-                self.canvas.curve((start, middle, middle, (edge, y)), ink, arrow=True)
+                self.canvas.curve(((start, y), middle, middle, (edge, y)), ink, arrow=True)
 
 
 def _lanes(rows: list[tuple[int, ...]]) -> dict[int, int]:

@@ -97,7 +97,6 @@ def _conv_bn_relu(layer: Convolution, channels: int, filters: int) -> nn.Sequent
     size = (layer.filter_height, layer.filter_width)
     strides = (layer.stride_height, layer.stride_width)
     padding = ((size[0] - 1) // 2, (size[1] - 1) // 2)
-    convolution: nn.Conv2d
     if size == strides == (1, 1):
         convolution = conv(channels, filters)
     else:
@@ -116,19 +115,14 @@ def _joined(states: Sequence[Tensor]) -> Tensor:
     padded = []
     for state in states:
         down, across = height - state.shape[2], width - state.shape[3]
-        if down or across:
-            sides = (across // 2, across - across // 2, down // 2, down - down // 2)
-            padded.append(F.pad(state, sides))
-        else:
-            padded.append(state)
+        sides = (across // 2, across - across // 2, down // 2, down - down // 2)
+        padded.append(F.pad(state, sides) if any(sides) else state)
     return concatenate(padded)
 
 
 def _averages(states: Sequence[Tensor]) -> Tensor:
     """Return the averages over all pixels of `_joined`, without joining: (B, sum of C_i)."""
     height, width = _largest(states)
-    averages = []
-    for state in states:
-        share = state.shape[2] * state.shape[3] / (height * width)
-        averages.append(state.mean(dim=(2, 3)) * share)
+    shares = [state.shape[2] * state.shape[3] / (height * width) for state in states]
+    averages = [s.mean(dim=(2, 3)) * share for s, share in zip(states, shares, strict=True)]
     return torch.cat(averages, dim=1)

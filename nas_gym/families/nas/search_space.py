@@ -8,25 +8,17 @@ at its anchor point one skip decision for each earlier layer, the one before it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import compress
 
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import choices_hint, require
-from nas_gym.search_spaces.arguments import Depth, Places, Schedule, Sizes
-from nas_gym.search_spaces.base import Choices, SearchSpace
-from nas_gym.search_spaces.chains import (
-    CONVOLUTION_VALUES,
-    ChainArchitecture,
-    ChainSketch,
-    Convolution,
-    Layer,
-    LayerSketch,
-    MaxPooling,
-    convolution_label,
-)
-from nas_gym.search_spaces.conditions import Decision
-from nas_gym.settings import validated
+from nas_gym.search_spaces import ChainArchitecture, Choices, Convolution, Decision, MaxPooling
+from nas_gym.search_spaces.arguments import Depth, Distinct, Listed
+from nas_gym.search_spaces.base import SearchSpace
+from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
+from nas_gym.settings import Positive, Size, validated
 
 FILTER_SIZES = (1, 3, 5, 7)
 """Filter heights and filter widths (section 4.1)."""
@@ -64,9 +56,9 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         self,
         layers: Depth = 6,
         strides: bool = False,
-        filters: Sizes = FILTERS,
-        pooling_layers: Places = (),
-        depth_schedule: Schedule | None = None,
+        filters: Distinct[Size] = FILTERS,
+        pooling_layers: Distinct[Positive] = (),
+        depth_schedule: Listed[Positive] | None = None,
     ) -> None:
         self.layers, self.strides = layers, strides
         self.filters, self.pooling_layers = tuple(filters), tuple(pooling_layers)
@@ -74,24 +66,14 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         require(bool(filters), "filters: the list is empty; name at least one number")
         for number in pooling_layers:
             require(number <= layers, f"pooling_layers: {number} is more than layers, {layers}")
-        require(
-            len(pooling_layers) < layers,
-            "pooling_layers: every layer is pooling; leave at least one convolution",
-        )
-        self._stages: dict[int, NASSearchSpace] = {}
+        every = "pooling_layers: every layer is pooling; leave at least one convolution"
+        require(len(pooling_layers) < layers, every)
         by_layer = [self._layer_decisions(number) for number in range(1, layers + 1)]
         self._lengths = tuple(map(len, by_layer))
-        num_valid = [
-            len(decision.choices) if number <= self.depth else 1
-            for number, decisions in enumerate(by_layer, start=1)
-            for decision in decisions
-        ]
-        super().__init__("NAS", [d for decisions in by_layer for d in decisions], num_valid)
-
-    @property
-    def depth(self) -> int:
+        super().__init__("NAS", [d for decisions in by_layer for d in decisions])
+        self.depth = layers
         """Number of layers of an architecture of this search space."""
-        return self.layers
+        self._stages = {layers: self}
 
     def stage(self, samples: int) -> SearchSpace:
         """Return the search space at the depth that the schedule has after ``samples``."""
@@ -99,10 +81,14 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
             return self
         start, step, every = self.depth_schedule
         depth = min(self.layers, start + step * (samples // every))
-        if depth == self.layers:
-            return self
         if depth not in self._stages:
-            self._stages[depth] = _Stage(self, depth)
+            stage = copy(self)
+            vars(stage).pop("_fixed_rules", None)  # they are the whole's
+            made = sum(self._lengths[:depth])
+            num_valid = self.num_choices[:made] + (1,) * (len(self.decisions) - made)
+            SearchSpace.__init__(stage, self.name, self.decisions, num_valid)
+            stage.depth = depth
+            self._stages[depth] = stage
         return self._stages[depth]
 
     @cached_property
@@ -113,23 +99,19 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         return {**sizes, **strides, "number_of_filters": self.filters}
 
     def _layer_decisions(self, number: int) -> list[Decision]:
-        decisions = [
-            Decision(f"layer_{number}/{name}", tuple(map(str, values)))
-            for name, values in self._values.items()
-        ]
-        anchor = [
-            Decision(f"layer_{number}/anchor_point/layer_{source}", SKIP_LABELS)
-            for source in range(1, number)
-        ]
-        return anchor if number in self.pooling_layers else decisions + anchor
+        where = f"layer_{number}"
+        anchor = [f"{where}/anchor_point/layer_{source}" for source in range(1, number)]
+        skips = [Decision(name, SKIP_LABELS) for name in anchor]
+        if number in self.pooling_layers:
+            return skips
+        values = self._values.items()
+        return [Decision(f"{where}/{name}", tuple(map(str, v))) for name, v in values] + skips
 
     def _decode(self, choices: list[int]) -> ChainArchitecture:
-        layers: list[Layer] = []
-        for values, inputs, _ in self._decided(choices):
-            if values is None:
-                layers.append(MaxPooling(inputs))
-            else:
-                layers.append(Convolution(**values, inputs=inputs))
+        layers: list[Layer] = [
+            MaxPooling(inputs) if values is None else Convolution(**values, inputs=inputs)
+            for values, inputs, _ in self._decided(choices)
+        ]
         return ChainArchitecture(tuple(layers))
 
     def sketch(self, prefix: Choices) -> ChainSketch:
@@ -165,72 +147,51 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
     def _label(self, values: dict[str, int] | None) -> str:
         if values is None:
             return MaxPooling.type
-        shown: dict[str, int | str] = {"stride_height": 1, "stride_width": 1}
-        shown |= {**dict.fromkeys(self._values, "?"), **values}
-        return convolution_label(*(shown[name] for name in CONVOLUTION_VALUES))
+        unknown = dict.fromkeys(self._values, "?")
+        return convolution_label({"stride_height": 1, "stride_width": 1, **unknown, **values})
 
     def _encode(self, architecture: ChainArchitecture) -> list[int]:
         if len(architecture.layers) != self.depth:
             raise InvalidArchitecture(
                 f"layers: {len(architecture.layers)} are given; this search space has {self.depth}"
             )
-        choices: list[int] = []
-        for number, layer in enumerate(architecture.layers, start=1):
-            choices += self._layer_choices(number, layer)
+        layers = enumerate(architecture.layers, start=1)
+        choices = [choice for n, layer in layers for choice in self._layer_choices(n, layer)]
         return choices + [0] * (len(self.decisions) - len(choices))
 
     def _layer_choices(self, number: int, layer: Layer) -> list[int]:
         expected = MaxPooling if number in self.pooling_layers else Convolution
+        where = f"layers[{number - 1}]"
         if type(layer) is not expected:
             raise InvalidArchitecture(
-                f"layers[{number - 1}].type: {layer.type!r} is not in this search space; layer "
-                f"{number} is {expected.type!r}"
+                f"{where}.type: {layer.type!r} is not in this search space; layer {number} is "
+                f"{expected.type!r}"
             )
         taken = set(layer.inputs)
         skips = [int(source in taken) for source in range(1, number)]
         if isinstance(layer, MaxPooling):
             return skips
-        if not self.strides and (layer.stride_height, layer.stride_width) != (1, 1):
+        down, across = layer.stride_height, layer.stride_width
+        if not self.strides and (down, across) != (1, 1):
             raise InvalidArchitecture(
-                f"layers[{number - 1}]: its strides are {layer.stride_height} and "
-                f"{layer.stride_width}; this search space fixes them at 1 unless strides=True"
+                f"{where}: its strides are {down} and {across}; this search space fixes them at 1 "
+                "unless strides=True"
             )
         choices = []
         for name, values in self._values.items():
             value = getattr(layer, name)
             if value not in values:
-                where, hint = f"layers[{number - 1}].{name}", choices_hint("", map(str, values))
-                raise InvalidArchitecture(f"{where}: {value} is not in this search space; {hint}")
+                hint = f"is not in this search space; {choices_hint('', map(str, values))}"
+                raise InvalidArchitecture(f"{where}.{name}: {value} {hint}")
             choices.append(values.index(value))
         return choices + skips
 
 
-class _Stage(NASSearchSpace):
-    """A NAS search space while networks have ``depth`` layers."""
-
-    def __init__(self, whole: NASSearchSpace, depth: int) -> None:
-        self._whole, self._depth = whole, depth
-        super().__init__(
-            whole.layers, whole.strides, whole.filters, whole.pooling_layers, whole.depth_schedule
-        )
-
-    @property
-    def depth(self) -> int:
-        return self._depth
-
-    def stage(self, samples: int) -> SearchSpace:
-        return self._whole.stage(samples)
-
-
 def _schedule(given: Sequence[int], layers: int) -> tuple[int, int, int]:
     """Return a depth schedule: layers at first, number of more, and after how many samples."""
-    require(
-        len(given) == 3,
-        f"depth_schedule: expected (start, step, samples), (6, 2, 1600) in the paper; "
-        f"got {list(given)}",
-    )
+    expected = "expected (start, step, samples), (6, 2, 1600) in the paper"
+    require(len(given) == 3, f"depth_schedule: {expected}; got {list(given)}")
     start, step, samples = given
-    require(
-        start <= layers, f"depth_schedule: it starts at {start} layers; layers is only {layers}"
-    )
+    above = f"depth_schedule: it starts at {start} layers; layers is only {layers}"
+    require(start <= layers, above)
     return start, step, samples

@@ -1,8 +1,7 @@
 """Every cell of NAS-Bench-101 once: 423,624 up to isomorphism (Ying et al. 2019, section 2.2).
 
-All graphs of a number of vertices are integers, one bit an edge, and all choices of operations
-are integers in base 3; a graph's inner vertices are brought into every order at once, as numpy
-arrays, and the least code of all orders stands for the cell.
+A graph is an integer, one bit an edge, and operations are an integer in base 3. The inner vertices
+of all graphs are brought into every order at once; the least code of all orders stands for a cell.
 """
 
 from __future__ import annotations
@@ -61,29 +60,22 @@ def _full_graphs(vertices: int, max_edges: int) -> NDArray[np.int64]:
     edges = sum((codes >> number & 1 for number in range(len(pairs))), np.zeros_like(codes))
     codes = codes[edges <= max_edges]
     for vertex in range(vertices):
-        outgoing = sum(1 << n for n, (source, _) in enumerate(pairs) if source == vertex)
-        incoming = sum(1 << n for n, (_, target) in enumerate(pairs) if target == vertex)
-        if outgoing:
-            codes = codes[codes & outgoing != 0]
-        if incoming:
-            codes = codes[codes & incoming != 0]
+        for end in (0, 1):
+            mask = sum(1 << n for n, pair in enumerate(pairs) if pair[end] == vertex)
+            codes = codes[codes & mask != 0] if mask else codes
     return codes
 
 
 def _reordered(
     graphs: NDArray[np.int64], vertices: int, place: tuple[int, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return graphs with vertex v at ``place[v]``, and which graphs' edges all still lead upwards.
-
-    Only the codes of the latter are given.
-    """
-    pairs = columnwise(vertices)
-    targets = {pair: number for number, pair in enumerate(pairs)}
+    """Return (graphs with vertex v at ``place[v]``, mask of those), if all edges lead upwards."""
+    numbers = {pair: number for number, pair in enumerate(columnwise(vertices))}
     moved, possible = np.zeros_like(graphs), np.ones(len(graphs), dtype=np.bool_)
-    for number, (source, target) in enumerate(pairs):
+    for (source, target), number in numbers.items():
         edge = graphs >> number & 1
         if place[source] < place[target]:
-            moved |= edge << targets[place[source], place[target]]
+            moved |= edge << numbers[place[source], place[target]]
         else:
             possible &= edge == 0
     return moved[possible], possible

@@ -19,14 +19,12 @@ def write(sketch: VerticesSketch) -> str:
     lines = []
     for vertex in range(1, last + 1):
         sources = [source for source, target in sketch.edges if target == vertex]
-        unused = "" if vertex in sketch.used else " (unused)"
         if vertex < last:
             added = " + ".join(map(str, sources)) or "nothing"
+            unused = "" if vertex in sketch.used else " (unused)"
             lines.append(f"  vertex {vertex} = {sketch.labels[vertex]} of {added}{unused}")
-            continue
-        joined = ", ".join(str(source) for source in sources if source) or "nothing"
-        input_added = " + 0" if 0 in sources else ""
-        lines.append(f"  output = concatenation of {joined}{input_added}")
+    joined = ", ".join(str(source) for source in sources if source) or "nothing"
+    lines.append(f"  output = concatenation of {joined}{' + 0' if 0 in sources else ''}")
     return "\n".join(lines)
 
 
@@ -43,12 +41,12 @@ def draw(sketch: VerticesSketch, new_canvas: NewCanvas) -> Canvas:
         ink = colour(source) if {source, target} <= sketch.used else FAINT
         bottom, top = heights[source], heights[target]
         if target == source + 1:
-            ends = (centre, bottom - _HALF_HEIGHT), (centre, top + _HALF_HEIGHT)
-            canvas.rise(*ends, ink, arrow=True)
+            start, end = (centre, bottom - _HALF_HEIGHT), (centre, top + _HALF_HEIGHT)
+            canvas.rise(start, end, ink, arrow=True)
             continue
         lane = _lanes(vertices)[source, target]
-        side = 1 if lane > 0 else -1
-        edge, x = centre + side * _HALF_WIDTH, centre + side * _HALF_WIDTH + lane * _LANE
+        edge = centre + (_HALF_WIDTH if lane > 0 else -_HALF_WIDTH)
+        x = edge + lane * _LANE
         leave, arrive = bottom - _HALF_HEIGHT / 2, top + _HALF_HEIGHT / 2
         middle = (x, (leave + arrive) / 2)
         canvas.curve(((edge, leave), (x, leave), (x, leave), middle), ink)

@@ -1,7 +1,5 @@
 """``nas_gym/NASBench101-v0``."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv
@@ -69,10 +67,5 @@ class NASBench101Env(FamilyEnv):
     search_space_type = NASBench101SearchSpace
     network_settings_type = NASBench101Settings
     evaluators = ("trained", "recorded")
-    defaults: ClassVar[dict[str, Any]] = {
-        "cells": 1,
-        "filters": 16,
-        "epochs": 2,
-        "batch_size": 64,
-    }
+    defaults: ClassVar[dict[str, Any]] = {"cells": 1, "filters": 16, "epochs": 2, "batch_size": 64}
     recorded = staticmethod(nasbench101_table)

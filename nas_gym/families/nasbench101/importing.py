@@ -25,9 +25,8 @@ def reads(source: Path, columns: list[str]) -> bool:
 
 def read(source: Path, columns: list[str], on_progress: OnProgress) -> tuple[str, Arrays]:
     """See `nas_gym.tables.importing.Importer`."""
-    if columns:
-        return "nasbench101.npz", read_arrays(source, columns)
-    return "nasbench101.npz", nasbench101(source, on_progress)
+    arrays = read_arrays(source, columns) if columns else nasbench101(source, on_progress)
+    return "nasbench101.npz", arrays
 
 
 def check(source: Path, arrays: Mapping[str, Any]) -> None:

@@ -8,8 +8,10 @@ https://github.com/google-research/nasbench, nasbench/lib/model_builder.py.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Annotated
 
+import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
@@ -43,12 +45,8 @@ def vertex_channels(cell: NASBench101Architecture, channels: int, filters: int) 
     """Return the channels of each vertex's output in a pruned cell, (V,).
 
     The vertices that feed the output share its ``filters`` evenly, the first of them getting one
-    more where they do not divide; any other has as many as the widest vertex that it feeds.
-
-    Args:
-        cell: A pruned cell.
-        channels: The channels of the cell's input.
-        filters: The channels of its output.
+    more where they do not divide; any other has as many as the widest vertex that it feeds. The
+    cell's input has ``channels``.
     """
     last = len(cell.operations) - 1
     widths = [channels, *[0] * (last - 1), filters]
@@ -76,12 +74,9 @@ class VertexCell(nn.Module):
             [source for source, target in cell.edges if target == vertex and source > 0]
             for vertex in range(1, last + 1)
         ]
+        of_input = [target for source, target in cell.edges if source == 0]
         self.projections = nn.ModuleDict(
-            {
-                str(target): conv_bn_relu(channels, self.widths[target])
-                for source, target in cell.edges
-                if source == 0
-            }
+            {str(target): conv_bn_relu(channels, self.widths[target]) for target in of_input}
         )
         self.operations = nn.ModuleList(
             _operation(label, width)
@@ -91,8 +86,7 @@ class VertexCell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         states = [x]
         for vertex, operation in enumerate(self.operations, start=1):
-            width = self.widths[vertex]
-            terms = [states[source][:, :width] for source in self.sources[vertex - 1]]
+            terms = [states[s][:, : self.widths[vertex]] for s in self.sources[vertex - 1]]
             states.append(operation(self._sum(terms, x, vertex)))
         feeding = [states[source] for source in self.sources[-1]]
         return self._sum([concatenate(feeding)] if feeding else [], x, len(states))
@@ -101,10 +95,7 @@ class VertexCell(nn.Module):
         """Return the sum of the terms, and of the projected input where an edge brings it."""
         if str(vertex) in self.projections:
             terms = [*terms, self.projections[str(vertex)](x)]
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+        return reduce(torch.add, terms)
 
 
 def _operation(label: str, width: int) -> nn.Module:
@@ -120,13 +111,10 @@ class NASBench101Network(ChildNetwork):
     settings_type = NASBench101Settings
 
     def __init__(
-        self,
-        architecture: NASBench101Architecture,
-        image_shape: ImageShape,
-        settings: NASBench101Settings,
+        self, cell: NASBench101Architecture, image_shape: ImageShape, settings: NASBench101Settings
     ) -> None:
         super().__init__()
-        cell = architecture.pruned()
+        pruned = cell.pruned()
         channels = filters = settings.filters
         layers: list[nn.Module] = [conv_bn_relu(image_shape.channels, filters, 3)]
         for stack in range(settings.stacks):
@@ -134,7 +122,7 @@ class NASBench101Network(ChildNetwork):
                 layers.append(nn.MaxPool2d(2, 2, ceil_mode=True))
                 filters *= 2
             for _ in range(settings.cells):
-                layers.append(VertexCell(cell, channels, filters))
+                layers.append(VertexCell(pruned, channels, filters))
                 channels = filters
         self.layers = nn.Sequential(*layers)
         self.classifier = nn.Linear(filters, image_shape.classes)

@@ -19,7 +19,6 @@ from nas_gym.tables.importing import Arrays, OnProgress
 
 LONGEST_ROW = 2**20
 """Bytes of a row; those of NAS-Bench-101 have a few thousand."""
-_ROW = [str, int, str, str, str]
 
 
 def nasbench101(source: Path, on_progress: OnProgress) -> Arrays:
@@ -80,12 +79,8 @@ def _json_rows(source: Path) -> Iterator[object]:
 
 
 def _parsed(row: object) -> tuple[str, int, str, str, int, tuple[float, float, float]]:
-    """Return hash, epochs, adjacency, operations, parameters, and the end of training of a row.
-
-    Raises:
-        ValueError, TypeError, struct.error: the row is of another kind.
-    """
-    if not isinstance(row, list) or list(map(type, row)) != _ROW:
+    """Return hash, epochs, adjacency, operations, parameters, and the end of training of a row."""
+    if not isinstance(row, list) or list(map(type, row)) != [str, int, str, str, str]:
         raise ValueError("expected a list of hash, epochs, adjacency, operations and metrics")
     module_hash, epochs, adjacency, operations, raw = row
     if epochs not in NASBENCH101_EPOCHS:
@@ -103,9 +98,8 @@ def _parsed(row: object) -> tuple[str, int, str, str, int, tuple[float, float, f
 def _metrics(message: bytes) -> tuple[int, tuple[float, float, float]]:
     """Parse a ``ModelMetrics`` message of nasbench/lib/model_metrics.proto.
 
-    Returns:
-        The trainable parameters; and at the end of training the seconds so far, the validation and
-        the test accuracy.
+    Return the trainable parameters, and at the end of training (seconds, validation accuracy, test
+    accuracy).
     """
     evaluations, parameters = [], -1
     for field, value in _fields(message):

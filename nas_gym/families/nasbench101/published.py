@@ -1,7 +1,5 @@
 """A published cell of NAS-Bench-101."""
 
-from __future__ import annotations
-
 from nas_gym.families.nasbench101.search_space import NASBench101Architecture
 
 NASBENCH101_INCEPTION = NASBench101Architecture(
@@ -14,21 +12,11 @@ NASBENCH101_INCEPTION = NASBench101Architecture(
         (0, 0, 0, 0, 0, 0, 1),
         (0, 0, 0, 0, 0, 0, 0),
     ),
-    operations=(
-        "input",
-        "conv1x1-bn-relu",
-        "conv3x3-bn-relu",
-        "conv3x3-bn-relu",
-        "conv3x3-bn-relu",
-        "maxpool3x3",
-        "output",
-    ),
+    operations=("input", "conv1x1-bn-relu", *["conv3x3-bn-relu"] * 3, "maxpool3x3", "output"),
 )
 """A cell like an Inception module, its 5x5 convolution two of 3x3 (Ying et al. 2019;
 https://github.com/google-research/nasbench, README.md)."""
 
 
-PUBLISHED = {
-    "NAS-Bench-101-Inception": NASBENCH101_INCEPTION,
-}
+PUBLISHED = {"NAS-Bench-101-Inception": NASBENCH101_INCEPTION}
 """By their names in the papers."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,8 +38,7 @@ INPUT, OUTPUT = "input", "output"
 MAX_VERTICES, MAX_EDGES = 7, 9
 EDGES = tuple(combinations(range(MAX_VERTICES), 2))
 """(source, target) of each edge that a cell may have, in the order of the decisions."""
-_HASH_LABELS = {INPUT: -1, OUTPUT: -2}
-_HASH_LABELS |= {label: number for number, label in enumerate(NASBENCH101_OPERATIONS)}
+_HASH_LABELS = {INPUT: -1, OUTPUT: -2, **{op: n for n, op in enumerate(NASBENCH101_OPERATIONS)}}
 
 Edge = tuple[int, int]
 Matrix = tuple[tuple[int, ...], ...]
@@ -53,7 +51,6 @@ class VerticesSketch:
     labels: tuple[str, ...]
     """The operation of each vertex, "?" where it is not decided yet."""
     edges: tuple[Edge, ...]
-    """(source, target) of each."""
     used: frozenset[int]
     """The vertices on a path from the input to the output; all, while edges are undecided."""
 
@@ -77,14 +74,13 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
     def __post_init__(self) -> None:
         _check_adjacency(self.adjacency)
         _check_operations(self.operations, len(self.adjacency))
-        edges = self.edges
-        used = _used(edges, len(self.operations))
+        used = _used(self.edges, len(self.operations))
         if not used:
             raise InvalidArchitecture(
                 "adjacency: the output is not connected to the input; add a path of edges from "
                 f"vertex 0 to vertex {len(self.operations) - 1}"
             )
-        count = sum(source in used and target in used for source, target in edges)
+        count = sum({source, target} <= used for source, target in self.edges)
         if count > MAX_EDGES:
             raise InvalidArchitecture(
                 f"adjacency: {count} edges lie on paths from the input to the output; "
@@ -137,7 +133,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         """
         cell = self.pruned()
         last = len(cell.operations) - 1
-        numbers = {edge: number for number, edge in enumerate(columnwise(last + 1))}
+        bits = {edge: 1 << number for number, edge in enumerate(columnwise(last + 1))}
         labels = [_HASH_LABELS[label] for label in cell.operations[1:-1]]
         codes = []
         for order in permutations(range(1, last)):
@@ -145,8 +141,7 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
             moved = [(place[source], place[target]) for source, target in cell.edges]
             if all(source < target for source, target in moved):
                 placed = sorted(zip(order, labels, strict=True))
-                code = sum(1 << numbers[edge] for edge in moved)
-                codes.append((code, tuple(label for _, label in placed)))
+                codes.append((sum(bits[edge] for edge in moved), [label for _, label in placed]))
         return cell_of_code(*min(codes))
 
     def sketch(self) -> VerticesSketch:
@@ -154,50 +149,36 @@ class NASBench101Architecture(Architecture, kind="nasbench101"):
         return VerticesSketch(self.operations, self.edges, used)
 
     def body(self) -> dict[str, Any]:
-        return {
-            "adjacency": [list(row) for row in self.adjacency],
-            "operations": list(self.operations),
-        }
+        rows = [list(row) for row in self.adjacency]
+        return {"adjacency": rows, "operations": list(self.operations)}
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> NASBench101Architecture:
         expect_fields(body, ("adjacency", "operations"), "architecture")
-        rows = expect_list(body["adjacency"], "adjacency")
-        matrix = [
-            tuple(expect_list(row, f"adjacency[{number}]")) for number, row in enumerate(rows)
-        ]
-        return cls(tuple(matrix), tuple(expect_list(body["operations"], "operations")))
+        rows = enumerate(expect_list(body["adjacency"], "adjacency"))
+        matrix = tuple(tuple(expect_list(row, f"adjacency[{number}]")) for number, row in rows)
+        return cls(matrix, tuple(expect_list(body["operations"], "operations")))
 
 
 class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     """21 decisions of an edge each, row by row, then the operations of the five inner vertices.
 
-    An edge may be added while there are fewer than nine; and one has to be, if without it no path
-    could lead from the input to the output any more. So every episode ends in a cell of the
-    benchmark.
+    An edge may be added while there are fewer than nine, and has to be where else no path could
+    lead from input to output any more. So every episode ends in a cell of the benchmark.
     """
 
     architecture_type = NASBench101Architecture
 
     def __init__(self) -> None:
         edges = [Decision(f"edge ({source},{target})", ("0", "1")) for source, target in EDGES]
-        operations = [
-            Decision(f"op vertex {vertex}", NASBENCH101_OPERATIONS)
-            for vertex in range(1, MAX_VERTICES - 1)
-        ]
+        inner = range(1, MAX_VERTICES - 1)
+        operations = [Decision(f"op vertex {v}", NASBENCH101_OPERATIONS) for v in inner]
         super().__init__("NASBench101", edges + operations)
 
     @property
     def size(self) -> int:
-        # How many edge sets reach the same vertices from the input with as many edges.
-        ways: Counter[tuple[frozenset[int], int]] = Counter({(frozenset((0,)), 0): 1})
-        for source, target in EDGES:
-            for (reached, edges), number in list(ways.items()):
-                if edges < MAX_EDGES:
-                    added = reached | {target} if source in reached else reached
-                    ways[added, edges + 1] += number
-        connected = sum(n for (reached, _), n in ways.items() if MAX_VERTICES - 1 in reached)
-        return connected * math.prod(self.num_choices[len(EDGES) :])
+        edge_sets = np.count_nonzero(_completable()[-1])
+        return int(edge_sets) * math.prod(self.num_choices[len(EDGES) :])
 
     def valid_choices(self, prefix: Choices) -> Mask:
         valid: Mask = self.batched_valid_choices(prefix[None])[0]
@@ -221,10 +202,11 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
             if _completable()[-1][choices[: len(EDGES)] @ _BITS]:
                 return choices
 
-    def _check_each(self, sequence: Choices) -> None:
-        known = ((sequence >= 0) & (sequence < self._limits)).all()
-        if not known or not _completable()[-1][_BITS @ sequence[: len(EDGES)]]:
-            super()._check_each(sequence)  # which is slow, and says where it goes wrong
+    def check_prefix(self, prefix: Choices) -> None:
+        known = ((prefix >= 0) & (prefix < self._limits[: len(prefix)])).all()
+        complete = len(prefix) == len(self.decisions)
+        if not (known and complete and _completable()[-1][_BITS @ prefix[: len(EDGES)]]):
+            super().check_prefix(prefix)  # which is slow, and says where it goes wrong
 
     def _decode(self, choices: list[int]) -> NASBench101Architecture:
         edges, labels = _decided(choices)
@@ -236,9 +218,7 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
         A cell of fewer vertices is filled up with vertices that nothing uses, and one of more than
         nine edges is pruned: `decode` then gives another form of the same network.
         """
-        cell = architecture
-        if len(cell.edges) > MAX_EDGES:
-            cell = cell.pruned()
+        cell = architecture.pruned() if len(architecture.edges) > MAX_EDGES else architecture
         last = len(cell.operations) - 1
         chosen = {(s, MAX_VERTICES - 1 if t == last else t) for s, t in cell.edges}
         labels = [NASBENCH101_OPERATIONS.index(label) for label in cell.operations[1:-1]]
@@ -248,9 +228,8 @@ class NASBench101SearchSpace(SearchSpace[NASBench101Architecture]):
     def sketch(self, prefix: Choices) -> VerticesSketch:
         edges, labels = _decided(prefix.tolist())
         undecided = ["?"] * (MAX_VERTICES - 2 - len(labels))
-        used = frozenset(range(MAX_VERTICES))
-        if len(prefix) >= len(EDGES):
-            used = _used(edges, MAX_VERTICES)
+        decided = len(prefix) >= len(EDGES)
+        used = _used(edges, MAX_VERTICES) if decided else frozenset(range(MAX_VERTICES))
         return VerticesSketch((INPUT, *labels, *undecided, OUTPUT), edges, used)
 
 
@@ -263,8 +242,7 @@ def _decided(prefix: list[int]) -> tuple[tuple[Edge, ...], list[str]]:
 def pruned_codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return a code of the pruned cell of each of N complete sequences, (N, T): (N,) int64.
 
-    Two sequences of the same code are the same cell once they are pruned: they have the same edges
-    on paths from input to output, and the same operations at the vertices that these lead through.
+    Cells of equal codes have the same edges and operations on paths from input to output.
     """
     chosen = choices.T[: len(EDGES)] == 1  # (21, N)
     last = MAX_VERTICES - 1
@@ -290,18 +268,14 @@ def columnwise(vertices: int) -> list[Edge]:
 def cell_of_code(edges: int, labels: Sequence[int]) -> NASBench101Architecture:
     """Return the cell of its edges' code (bit i: edge i of `columnwise`) and of its labels."""
     vertices = len(labels) + 2
-    pairs = enumerate(columnwise(vertices))
-    chosen = [pair for number, pair in pairs if edges >> number & 1]
+    chosen = [pair for n, pair in enumerate(columnwise(vertices)) if edges >> n & 1]
     operations = [NASBENCH101_OPERATIONS[label] for label in labels]
     return NASBench101Architecture(_matrix(chosen, vertices), (INPUT, *operations, OUTPUT))
 
 
 def _matrix(edges: Sequence[Edge], vertices: int) -> Matrix:
-    chosen = set(edges)
-    return tuple(
-        tuple(int((source, target) in chosen) for target in range(vertices))
-        for source in range(vertices)
-    )
+    chosen, places = set(edges), range(vertices)
+    return tuple(tuple(int((row, column) in chosen) for column in places) for row in places)
 
 
 def _used(edges: Sequence[Edge], vertices: int) -> frozenset[int]:
@@ -352,8 +326,9 @@ def _check_adjacency(adjacency: Matrix) -> None:
                 f"adjacency[{source}]: expected {vertices} entries, one a vertex; got {len(row)}"
             )
         for target, entry in enumerate(row):
-            if type(entry) is not int or entry not in ((0, 1) if source < target else (0,)):
-                expected = "0 or 1" if source < target else "0, for edges lead to later vertices"
+            upwards = source < target
+            if type(entry) is not int or entry not in range(1 + upwards):
+                expected = "0 or 1" if upwards else "0, for edges lead to later vertices"
                 raise InvalidArchitecture(
                     f"adjacency[{source}][{target}]: expected {expected}; got {short(entry)}"
                 )

@@ -30,9 +30,7 @@ LATENCY = "latency_s"
 
 
 class HashIndex:
-    """Index of NAS-Bench-101, which identifies a cell by its ``module_hash``.
-
-    A hash takes long, so the index remembers the rows of cells.
+    """Index by ``module_hash``; a hash takes long, so the rows of cells are remembered.
 
     Args:
         hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
@@ -84,12 +82,11 @@ def nasbench101_table(epochs: int = 108, path: str | Path | None = None) -> Tabl
     """
     require_recorded("epochs", epochs, NASBENCH101_EPOCHS)
     file = find_table(path, "nasbench101.npz")
-    names = ["module_hash", *_nasbench101_names(epochs).values()]
-    arrays = read_arrays(file, names, optional=[LATENCY])
+    arrays = read_arrays(file, ["module_hash", *_names(epochs).values()], optional=[LATENCY])
     return nasbench101_of(arrays, file, epochs)
 
 
-def _nasbench101_names(epochs: int) -> dict[str, str]:
+def _names(epochs: int) -> dict[str, str]:
     """Return the names of one record's columns, by content."""
     return {
         "accuracy": f"val_acc_{epochs}ep",
@@ -100,42 +97,33 @@ def _nasbench101_names(epochs: int) -> dict[str, str]:
 
 
 def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int) -> Table:
-    """Return a record of arrays that are read already; see `nasbench101_table`.
-
-    Args:
-        arrays: The columns of a compact table, by name.
-        source: Their file, for an error's message.
-        epochs: 4, 12, 36 or 108.
+    """Return a record of the arrays of the file ``source``, by name; see `nasbench101_table`.
 
     Raises:
         InvalidTable: a column is missing, or broken.
     """
-    names = _nasbench101_names(epochs)
-    require_names(f"table: {source}", ("module_hash", *names.values()), arrays)
+    names, where = _names(epochs), f"table: {source}"
+    require_names(where, ("module_hash", *names.values()), arrays)
     rows = (NASBENCH101_CELLS,)
-    expected = {
-        "module_hash": Column("SU", rows),
-        names["accuracy"]: Column("iuf", rows, highest=1),
-        names["test"]: Column("iuf", rows, highest=1),
-        names["seconds"]: Column("iuf", rows),
-        names["parameters"]: Column("iuf", rows),
-    }
+    share, amount = Column("iuf", rows, highest=1), Column("iuf", rows)
+    numbers = dict(zip(names.values(), (share, share, amount, amount), strict=True))
+    expected = {"module_hash": Column("SU", rows), **numbers}
     if LATENCY in arrays:
         names["latency"], expected[LATENCY] = LATENCY, Column("iuf", rows, unknown=True)
-    check_columns(f"table: {source}", arrays, expected, IMPORT_AGAIN)
+    check_columns(where, arrays, expected, IMPORT_AGAIN)
     return published_table(
         f"NAS-Bench-101, {epochs} epochs",
-        HashIndex(_as_bytes(source, arrays["module_hash"]), f"table: {source}"),
+        HashIndex(_as_bytes(where, arrays["module_hash"]), where),
         {"benchmark": "NAS-Bench-101", "epochs": epochs},
         {name: arrays[column].astype(np.float64) for name, column in names.items()},
     )
 
 
-def _as_bytes(path: Path, hashes: NDArray[Any]) -> NDArray[np.bytes_]:
+def _as_bytes(where: str, hashes: NDArray[Any]) -> NDArray[np.bytes_]:
     try:
         return hashes.astype("S32")
     except UnicodeEncodeError as error:
         raise InvalidTable(
-            f"table: {path}: module_hash holds {str(error.object)!r}; expected 32 hexadecimal "
+            f"{where}: module_hash holds {str(error.object)!r}; expected 32 hexadecimal "
             f"digits; {IMPORT_AGAIN}"
         ) from error

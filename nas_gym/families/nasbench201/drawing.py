@@ -39,9 +39,9 @@ def draw(operations: Sequence[str], new_canvas: NewCanvas) -> Canvas:
         bottom, top, ink = heights[source], heights[target], colour(source)
         middle = (bottom + top) / 2
         if side:
-            start, end = (centre + side * radius, bottom), (centre + side * radius, top)
-            canvas.curve((start, (x, bottom), (x, bottom), (x, middle)), ink)
-            canvas.curve(((x, middle), (x, top), (x, top), end), ink, arrow=True)
+            edge = centre + side * radius
+            canvas.curve(((edge, bottom), (x, bottom), (x, bottom), (x, middle)), ink)
+            canvas.curve(((x, middle), (x, top), (x, top), (edge, top)), ink, arrow=True)
         else:
             canvas.rise((x, bottom - radius), (x, top + radius), ink, arrow=True)
         canvas.box((x - 47, middle - 12, x + 47, middle + 12), label)

@@ -1,7 +1,5 @@
 """``nas_gym/NASBench201-v0``."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv
@@ -52,10 +50,5 @@ class NASBench201Env(FamilyEnv):
     search_space_type = NASBench201SearchSpace
     network_settings_type = NASBench201Settings
     evaluators = ("trained", "recorded")
-    defaults: ClassVar[dict[str, Any]] = {
-        "cells": 1,
-        "filters": 8,
-        "epochs": 2,
-        "batch_size": 64,
-    }
+    defaults: ClassVar[dict[str, Any]] = {"cells": 1, "filters": 8, "epochs": 2, "batch_size": 64}
     recorded = staticmethod(nasbench201_table)

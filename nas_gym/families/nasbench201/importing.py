@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,7 @@ def check(source: Path, arrays: Mapping[str, Any]) -> None:
     """See `nas_gym.tables.importing.Importer`."""
     tables = {
         (dataset, epochs): nasbench201_of(arrays, source, dataset, epochs)
-        for dataset in NASBENCH201_DATASETS
-        for epochs in NASBENCH201_EPOCHS
+        for dataset, epochs in product(NASBENCH201_DATASETS, NASBENCH201_EPOCHS)
         if f"{dataset}_val_acc_{epochs}ep" in arrays
     }
     if not tables:

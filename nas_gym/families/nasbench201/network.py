@@ -38,9 +38,8 @@ def _operation(label: str, filters: int) -> nn.Module:
         return AveragePool2d(3, 1)
     if label == "skip_connect":
         return nn.Identity()
-    return nn.Sequential(
-        *relu_conv_bn(filters, filters, {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[label])
-    )
+    size = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}[label]
+    return nn.Sequential(*relu_conv_bn(filters, filters, size))
 
 
 class GraphCell(nn.Module):
@@ -48,10 +47,9 @@ class GraphCell(nn.Module):
 
     def __init__(self, architecture: NASBench201Architecture, filters: int) -> None:
         super().__init__()
-        labelled = zip(EDGES, architecture.operations, strict=True)
-        kept = [(edge, label) for edge, label in labelled if label != "none"]
-        self.edges = [edge for edge, _ in kept]
-        self.operations = nn.ModuleList(_operation(label, filters) for _, label in kept)
+        kept = {e: op for e, op in zip(EDGES, architecture.operations, strict=True) if op != "none"}
+        self.edges = list(kept)
+        self.operations = nn.ModuleList(_operation(label, filters) for label in kept.values())
 
     def forward(self, x: Tensor) -> Tensor:
         nodes: list[Tensor | None] = [x, *[None] * (NODES - 1)]
@@ -69,13 +67,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(
-            *relu_conv_bn(channels, 2 * channels, 3, stride=2),
-            *relu_conv_bn(2 * channels, 2 * channels, 3),
-        )
-        self.shortcut = nn.Sequential(
-            nn.AvgPool2d(2, 2, ceil_mode=True), conv(channels, 2 * channels)
-        )
+        wide = 2 * channels
+        halving = relu_conv_bn(channels, wide, 3, stride=2)
+        self.body = nn.Sequential(*halving, *relu_conv_bn(wide, wide, 3))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, 2, ceil_mode=True), conv(channels, wide))
 
     def forward(self, x: Tensor) -> Tensor:
         output: Tensor = self.shortcut(x) + self.body(x)
@@ -88,22 +83,17 @@ class NASBench201Network(ChildNetwork):
     settings_type = NASBench201Settings
 
     def __init__(
-        self,
-        architecture: NASBench201Architecture,
-        image_shape: ImageShape,
-        settings: NASBench201Settings,
+        self, cell: NASBench201Architecture, image_shape: ImageShape, settings: NASBench201Settings
     ) -> None:
         super().__init__()
         filters = settings.filters
-        layers: list[nn.Module] = [
-            conv(image_shape.channels, filters, 3),
-            nn.BatchNorm2d(filters),
-        ]
+        stem = conv(image_shape.channels, filters, 3)
+        layers: list[nn.Module] = [stem, nn.BatchNorm2d(filters)]
         for stack in range(3):
             if stack:
                 layers.append(ResidualBlock(filters))
                 filters *= 2
-            layers += [GraphCell(architecture, filters) for _ in range(settings.cells)]
+            layers += [GraphCell(cell, filters) for _ in range(settings.cells)]
         self.layers = nn.Sequential(*layers, nn.BatchNorm2d(filters))
         self.classifier = nn.Linear(filters, image_shape.classes)
         initialize(self)

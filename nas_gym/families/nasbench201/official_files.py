@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,6 @@ _NATS_DATASETS = {
     "imagenet16": ("ImageNet16-120", "x-valid", "ImageNet16-120", "x-test"),
 }
 """Place of the validation and the test accuracy: a training, and a set it was evaluated on."""
-MOST = 1e9
-"""A bound far above every number of the records, in percent, seconds or millions."""
 
 
 def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
@@ -51,16 +49,14 @@ def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
         if number % 100 == 0:
             on_progress(number, len(names))
         path = folder / f"{number:06d}.pickle.pbz2"
+        by_length = load_plain(path)
         try:
-            of_cell = _nats_cell(load_plain(path))
+            for name, value in _nats_cell(by_length).items():
+                columns.setdefault(name, []).append(value)
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            if isinstance(error, NASGymError):
-                raise
             raise InvalidTable(
                 f"source: {path} is none of NATS-Bench's files: {reprlib.repr(error)}"
             ) from error
-        for name, value in of_cell.items():
-            columns.setdefault(name, []).append(value)
     codes = [[NASBENCH201_OPERATIONS.index(label) for label in cell.operations] for cell in cells]
     return {
         "arch_str": np.array([str(name) for name in names], dtype="S"),
@@ -76,20 +72,13 @@ def _nats_cell(by_length: Mapping[str, Any]) -> dict[str, float]:
     values: dict[str, float] = {}
     for dataset, (validated, validation, tested, test) in _NATS_DATASETS.items():
         for epochs in NASBENCH201_EPOCHS:
-            record = by_length[str(epochs)]
-            last = epochs - 1
-            runs = _runs(record, validated)
-            tests = _runs(record, tested)
-            values[f"{dataset}_val_acc_{epochs}ep"] = _mean(
-                run["eval_acc1es"][f"{validation}@{last}"] for run in runs
-            )
-            values[f"{dataset}_test_acc_{epochs}ep"] = _mean(
-                run["eval_acc1es"][f"{test}@{last}"] for run in tests
-            )
-            if epochs == max(NASBENCH201_EPOCHS):
-                seconds = [sum(run["train_times"].values()) for run in runs]
-                values[f"{dataset}_valid_train_time_s_{epochs}ep"] = _mean(seconds)
-                values[f"{dataset}_params_m"] = _mean([runs[0]["params"]])
+            runs, tests = (_runs(by_length[str(epochs)], name) for name in (validated, tested))
+            for name, each, split in (("val", runs, validation), ("test", tests, test)):
+                accuracies = [run["eval_acc1es"][f"{split}@{epochs - 1}"] for run in each]
+                values[f"{dataset}_{name}_acc_{epochs}ep"] = _mean(accuracies)
+        seconds = [sum(run["train_times"].values()) for run in runs]
+        values[f"{dataset}_valid_train_time_s_{epochs}ep"] = _mean(seconds)
+        values[f"{dataset}_params_m"] = _mean([runs[0]["params"]])
     return values
 
 
@@ -98,9 +87,8 @@ def _runs(record: Mapping[str, Any], dataset: str) -> list[Mapping[str, Any]]:
     return [record["all_results"][dataset, seed] for seed in record["dataset_seed"][dataset]]
 
 
-def _mean(values: Iterable[float]) -> float:
-    listed = [float(value) for value in values]
-    mean = sum(listed) / len(listed)
-    if not abs(mean) < MOST:
+def _mean(values: list[Any]) -> float:
+    mean = sum(map(float, values)) / len(values)
+    if not abs(mean) < 1e9:  # far above every percentage, second and million of the records
         raise ValueError(f"{mean} is beyond all records")
     return mean

@@ -1,7 +1,5 @@
 """Published cells of NAS-Bench-201."""
 
-from __future__ import annotations
-
 from nas_gym.families.nasbench201.search_space import NASBench201Architecture
 
 NASBENCH201_BEST = NASBench201Architecture.from_string(
@@ -17,8 +15,5 @@ NASBENCH201_RESNET = NASBench201Architecture.from_string(
 """The cell that is a residual block, index 11472 (Dong & Yang 2020)."""
 
 
-PUBLISHED = {
-    "NAS-Bench-201-best": NASBENCH201_BEST,
-    "NAS-Bench-201-ResNet": NASBENCH201_RESNET,
-}
+PUBLISHED = {"NAS-Bench-201-best": NASBENCH201_BEST, "NAS-Bench-201-ResNet": NASBENCH201_RESNET}
 """By their names in the papers."""

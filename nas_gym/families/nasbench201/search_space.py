@@ -25,22 +25,14 @@ from nas_gym.json_text import short
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision
 
-NASBENCH201_OPERATIONS = (
-    "none",
-    "skip_connect",
-    "nor_conv_1x1",
-    "nor_conv_3x3",
-    "avg_pool_3x3",
-)
+NASBENCH201_OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The operations, verbatim and in the order of the released code."""
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(source, target) of each edge, in the order of the decisions."""
 
 NODES = 4
-_STRING = re.compile(
-    r"\|([^|]+)~0\|\+\|([^|]+)~0\|([^|]+)~1\|\+\|([^|]+)~0\|([^|]+)~1\|([^|]+)~2\|"
-)
+_STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
         Raises:
             InvalidArchitecture: the text has another form, or an operation is not known.
         """
-        match = _STRING.fullmatch(text)
+        match = re.fullmatch(re.escape(_STRING).replace(r"\{\}", "([^|]+)"), text)
         if match is None:
             raise InvalidArchitecture(
                 f"{short(text)} is no NAS-Bench-201 cell; "
@@ -79,8 +71,7 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
 
     def to_string(self) -> str:
         """Return the cell as the released code writes it; see `from_string`."""
-        first, *rest = self.operations
-        return "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(first, *rest)
+        return _STRING.format(*self.operations)
 
     def canonical(self) -> NASBench201Architecture:
         """Return the first cell, in the order of choices, that computes the same (section 2.1)."""
@@ -108,17 +99,13 @@ class NASBench201SearchSpace(SearchSpace[NASBench201Architecture]):
         super().__init__("NASBench201", [Decision(name, NASBENCH201_OPERATIONS) for name in names])
 
     def _decode(self, choices: list[int]) -> NASBench201Architecture:
-        return NASBench201Architecture(_operations(choices))
+        return NASBench201Architecture(tuple(NASBENCH201_OPERATIONS[choice] for choice in choices))
 
     def _encode(self, architecture: NASBench201Architecture) -> list[int]:
         return [NASBENCH201_OPERATIONS.index(label) for label in architecture.operations]
 
     def sketch(self, prefix: Choices) -> tuple[str, ...]:
-        return _operations(prefix.tolist())
-
-
-def _operations(choices: list[int]) -> tuple[str, ...]:
-    return tuple(NASBENCH201_OPERATIONS[choice] for choice in choices)
+        return tuple(NASBENCH201_OPERATIONS[choice] for choice in prefix)
 
 
 def _expression(operations: Sequence[str]) -> str:
@@ -132,14 +119,11 @@ def _expression(operations: Sequence[str]) -> str:
     for target in range(1, NODES):
         terms = []
         for (source, to), label in zip(EDGES, operations, strict=True):
-            if to != target:
-                continue
-            if label == "none" or values[source] == "#":
+            if to == target and (label == "none" or values[source] == "#"):
                 terms.append("#")
-            elif label == "skip_connect":
-                terms.append(values[source])
-            else:
-                terms.append(f"({values[source]})@{label}")
+            elif to == target:
+                value = values[source]
+                terms.append(value if label == "skip_connect" else f"({value})@{label}")
         values.append("+".join(sorted(terms)))
     return values[-1]
 

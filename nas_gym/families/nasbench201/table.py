@@ -50,20 +50,15 @@ def nasbench201_table(
     require_recorded("dataset", dataset, NASBENCH201_DATASETS)
     require_recorded("epochs", epochs, NASBENCH201_EPOCHS)
     file = find_table(path, f"nasbench201_{dataset}.npz", "nasbench201.npz")
-    names = (*_CELLS, *_nasbench201_names(dataset, epochs).values())
-    arrays = read_arrays(file, names, optional=[_latency(dataset)])
+    names = (*_CELLS, *_names(dataset, epochs).values())
+    arrays = read_arrays(file, names, optional=[f"{dataset}_latency_s"])
     return nasbench201_of(arrays, file, dataset, epochs)
 
 
 _CELLS = ("ops", "op_names", "edge_order")
 
 
-def _latency(dataset: str) -> str:
-    """Return the name of a column that a table may have: seconds of inference."""
-    return f"{dataset}_latency_s"
-
-
-def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
+def _names(dataset: str, epochs: int) -> dict[str, str]:
     """Return the names of one record's columns, by content."""
     return {
         "accuracy": f"{dataset}_val_acc_{epochs}ep",
@@ -76,54 +71,44 @@ def _nasbench201_names(dataset: str, epochs: int) -> dict[str, str]:
 def nasbench201_of(
     arrays: Mapping[str, NDArray[Any]], source: Path, dataset: str, epochs: int
 ) -> Table:
-    """Return a record of arrays that are read already; see `nasbench201_table`.
-
-    Args:
-        arrays: The columns of a compact table, by name.
-        source: Their file, for an error's message.
-        dataset: One of `NASBENCH201_DATASETS`.
-        epochs: 12 or 200.
+    """Return a record of the arrays of the file ``source``, by name; see `nasbench201_table`.
 
     Raises:
         InvalidTable: a column is missing, or broken.
     """
-    names = _nasbench201_names(dataset, epochs)
-    require_names(f"table: {source}", (*_CELLS, *names.values()), arrays)
+    names, where = _names(dataset, epochs), f"table: {source}"
+    require_names(where, (*_CELLS, *names.values()), arrays)
     rows = (NASBENCH201_CELLS,)
     percent = Column("iuf", rows, highest=100, percent=True)
+    numbers = (percent, percent, Column("iuf", rows), Column("iuf", rows, highest=MOST_MILLIONS))
     expected = {
         "ops": Column("iu", (*rows, len(EDGES)), highest=len(NASBENCH201_OPERATIONS) - 1),
-        names["accuracy"]: percent,
-        names["test"]: percent,
-        names["seconds"]: Column("iuf", rows),
-        names["parameters"]: Column("iuf", rows, highest=MOST_MILLIONS),
+        **dict(zip(names.values(), numbers, strict=True)),
     }
-    if (latency := _latency(dataset)) in arrays:
+    if (latency := f"{dataset}_latency_s") in arrays:
         names["latency"], expected[latency] = latency, Column("iuf", rows, unknown=True)
-    check_columns(f"table: {source}", arrays, expected, IMPORT_AGAIN)
+    check_columns(where, arrays, expected, IMPORT_AGAIN)
     columns = {name: arrays[column].astype(np.float64) for name, column in names.items()}
+    columns["accuracy"] = columns["accuracy"] / 100
+    columns["test"] = columns["test"] / 100
+    columns["seconds"] = columns["seconds"] * (epochs / 200)
+    columns["parameters"] = np.rint(columns["parameters"] * 1e6)
     return published_table(
         f"NAS-Bench-201, {dataset}, {epochs} epochs",
-        _nasbench201_index(source, arrays),
+        _index(where, arrays),
         {"benchmark": "NAS-Bench-201", "dataset": dataset, "epochs": epochs},
-        {
-            **columns,
-            "accuracy": columns["accuracy"] / 100,
-            "test": columns["test"] / 100,
-            "seconds": columns["seconds"] * (epochs / 200),
-            "parameters": np.rint(columns["parameters"] * 1e6),
-        },
+        columns,
     )
 
 
-def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> ChoicesIndex:
+def _index(where: str, arrays: Mapping[str, NDArray[Any]]) -> ChoicesIndex:
     """Return the index of cells by the operations of their edges."""
     edges = [f"{source}->{target}" for source, target in EDGES]
     operations = [str(name) for name in arrays["op_names"].ravel()]
     order = [str(name) for name in arrays["edge_order"].ravel()]
     if sorted(order) != sorted(edges) or sorted(operations) != sorted(NASBENCH201_OPERATIONS):
         raise InvalidTable(
-            f"table: {path}: op_names are {', '.join(operations)} and edge_order is "
+            f"{where}: op_names are {', '.join(operations)} and edge_order is "
             f"{', '.join(order)}; expected {', '.join(NASBENCH201_OPERATIONS)} and "
             f"{', '.join(edges)} in any order"
         )
@@ -133,8 +118,6 @@ def _nasbench201_index(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Choice
     row_of = np.full(NASBENCH201_CELLS, -1)
     row_of[places] = np.arange(NASBENCH201_CELLS)
     if (row_of < 0).any():
-        raise InvalidTable(
-            f"table: {path}: {np.count_nonzero(row_of < 0)} of the {NASBENCH201_CELLS:,} cells are "
-            "missing, and others are there twice"
-        )
+        missing = f"{np.count_nonzero(row_of < 0)} of the {NASBENCH201_CELLS:,} cells are missing"
+        raise InvalidTable(f"{where}: {missing}, and others are there twice")
     return ChoicesIndex(NASBench201SearchSpace(), row_of)

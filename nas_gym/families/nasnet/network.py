@@ -9,8 +9,7 @@ a half of the filters stand between the stem and the first stack.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,15 +28,10 @@ from nas_gym.networks.operations import (
 from nas_gym.search_spaces.cells import ADD, Cell, CellArchitecture
 from nas_gym.settings import Cells, Keep, Share, Size, settings
 
-IMAGENET_STEM_FROM = 96
-"""Images of at least this height get the ImageNet stem where ``stem`` is "auto"."""
-
 
 @settings
 class CellNetworkSettings(NetworkSettings):
-    """The skeleton around the cells.
-
-    A network "N @ P" has P penultimate filters: 24 F for NASNet-A.
+    """The skeleton around the cells; a network "N @ P" has P penultimate filters, NASNet-A 24 F.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -48,7 +42,7 @@ class CellNetworkSettings(NetworkSettings):
     filters: Size = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
-    """"auto" takes "imagenet" for images of 96 pixels and more."""
+    """"auto" takes "imagenet" for images of a height of 96 pixels and more."""
     stem_filters: Size | None = None
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
@@ -69,15 +63,20 @@ class CellNetworkSettings(NetworkSettings):
         """Return the stem for images of this shape."""
         if self.stem != "auto":
             return self.stem
-        return "imagenet" if image_shape.height >= IMAGENET_STEM_FROM else "cifar"
+        return "imagenet" if image_shape.height >= 96 else "cifar"
 
     def resolved_stem_filters(self, stem: str) -> int:
         """Return the number of filters of the stem."""
-        if self.stem_filters is not None:
-            return self.stem_filters
-        if stem == "cifar":
-            return 3 * self.filters
-        return 96 if self.filters >= 84 else 32
+        imagenet = 96 if self.filters >= 84 else 32
+        return self.stem_filters or (3 * self.filters if stem == "cifar" else imagenet)
+
+
+class Step(NamedTuple):
+    """One cell of the skeleton: its kind, its width, and the number of its older input."""
+
+    reduction: bool
+    filters: int
+    older: int
 
 
 class CellModule(nn.Module):
@@ -88,32 +87,25 @@ class CellModule(nn.Module):
         current: Shape of h_i, the output of the cell before.
         previous: Shape of h_{i-1}, of the cell before that; None in the first cell, where h_i
             takes its place, unprocessed.
-        filters: The width of every state in the cell.
-        reduction: True if operations on the cell's inputs have stride 2.
+        step: The cell's place in the skeleton; operations on the inputs of a reduction cell have
+            stride 2.
         keep: The drop-path probability of this cell at the end of training.
     """
 
     def __init__(
-        self,
-        cell: Cell,
-        current: State,
-        previous: State | None,
-        filters: int,
-        reduction: bool,
-        keep: float,
+        self, cell: Cell, current: State, previous: State | None, step: Step, keep: float
     ) -> None:
         super().__init__()
+        filters, squeezed = step.filters, State(step.filters, current.halvings)
         self.squeeze = squeeze(current.channels, filters)
         self.adjust: nn.Module = nn.Identity()
-        states = [State(filters, current.halvings), previous or current]
-        if previous is not None and previous.halvings != current.halvings:
+        states = [squeezed, squeezed if previous else current]
+        if previous and previous.halvings != current.halvings:
             self.adjust = nn.Sequential(nn.ReLU(), FactorizedReduction(previous.channels, filters))
-            states[1] = states[0]
-        elif previous is not None and previous.channels != filters:
+        elif previous and previous.channels != filters:
             self.adjust = squeeze(previous.channels, filters)
-            states[1] = states[0]
 
-        halvings = current.halvings + int(reduction)
+        halvings = current.halvings + int(step.reduction)
         self.blocks = nn.ModuleList()
         for block in cell.blocks:
             self.blocks.append(BlockModule(block, states, filters, halvings, keep))
@@ -121,9 +113,8 @@ class CellModule(nn.Module):
             states.append(State(width, halvings))
 
         self.concat = cell.concat
-        self.match = nn.ModuleList(
-            match_state(states[state], filters, halvings) for state in cell.concat
-        )
+        kept = [states[state] for state in cell.concat]
+        self.match = nn.ModuleList(match_state(state, filters, halvings) for state in kept)
         self.output = State(filters * len(cell.concat), halvings)
 
     def forward(self, current: Tensor, previous: Tensor) -> Tensor:
@@ -139,14 +130,14 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
         super().__init__()
-        pooled = [(size - 5) // 3 + 1 if size >= 5 else size for size in (height, width)]
+        rows, columns = ((size - 5) // 3 + 1 if size >= 5 else size for size in (height, width))
         self.layers = nn.Sequential(
             nn.ReLU(),
             nn.AvgPool2d(5, 3) if min(height, width) >= 5 else nn.Identity(),
             nn.Conv2d(channels, 128, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.ReLU(),
-            nn.Conv2d(128, 768, (pooled[0], pooled[1]), bias=False),
+            nn.Conv2d(128, 768, (rows, columns), bias=False),
             nn.BatchNorm2d(768),
             nn.ReLU(),
             nn.Flatten(),
@@ -172,14 +163,12 @@ class CellNetwork(ChildNetwork):
         super().__init__()
         stem = settings.resolved_stem(image_shape)
         stem_filters = settings.resolved_stem_filters(stem)
-        sizes = (image_shape.height, image_shape.width)
+        height, width = image_shape.height, image_shape.width
         if stem == "imagenet":
-            require(
-                min(sizes) >= 3,
-                f"stem: images of {sizes[0]}x{sizes[1]} are too small for the imagenet stem",
-            )
+            small = f"stem: images of {height}x{width} are too small for the imagenet stem"
+            require(min(height, width) >= 3, small)
             stem_conv = nn.Conv2d(image_shape.channels, stem_filters, 3, 2, 0, bias=False)
-            sizes = ((sizes[0] - 3) // 2 + 1, (sizes[1] - 3) // 2 + 1)
+            height, width = (height - 1) // 2, (width - 1) // 2
         else:
             stem_conv = conv(image_shape.channels, stem_filters, 3)
         self.stem = nn.Sequential(stem_conv, nn.BatchNorm2d(stem_filters))
@@ -193,7 +182,7 @@ class CellNetwork(ChildNetwork):
             cell = architecture.reduction if step.reduction else architecture.normal
             previous = outputs[step.older] if number > 1 else None
             keep = 1 - number / len(plan) * (1 - settings.drop_path_keep)
-            module = CellModule(cell, outputs[-1], previous, step.filters, step.reduction, keep)
+            module = CellModule(cell, outputs[-1], previous, step, keep)
             self.cells.append(module)
             self.older_input.append(step.older)
             outputs.append(module.output)
@@ -202,8 +191,8 @@ class CellNetwork(ChildNetwork):
         self.auxiliary_head = None
         if settings.auxiliary_head:
             tapped = outputs[self.auxiliary_after]
-            height, width = (halved(size, tapped.halvings) for size in sizes)
-            self.auxiliary_head = AuxiliaryHead(tapped.channels, height, width, image_shape.classes)
+            sizes = (halved(height, tapped.halvings), halved(width, tapped.halvings))
+            self.auxiliary_head = AuxiliaryHead(tapped.channels, *sizes, image_shape.classes)
         self.dropout = nn.Dropout(settings.dropout)
         self.classifier = nn.Linear(outputs[-1].channels, image_shape.classes)
         self.drop_paths = [module for module in self.modules() if isinstance(module, DropPath)]
@@ -224,21 +213,11 @@ class CellNetwork(ChildNetwork):
             drop_path.progress = progress
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One cell of the skeleton: its kind, its width, and the number of its older input."""
-
-    reduction: bool
-    filters: int
-    older: int
-
-
-def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
+def _plan(settings: CellNetworkSettings, stem: str) -> list[Step]:
     """Return the cells of the network in order; output 0 is the stem's, output k cell k's."""
-    filters = settings.filters
-    plan: list[_Step] = []
+    filters, plan = settings.filters, []
     if stem == "imagenet":
-        plan = [_Step(True, max(1, filters // 4), 0), _Step(True, max(1, filters // 2), 0)]
+        plan = [Step(True, max(1, filters // part), 0) for part in (4, 2)]
     for stack in range(3):
         kinds = [False] * settings.cells
         if stack:
@@ -247,5 +226,5 @@ def _plan(settings: CellNetworkSettings, stem: str) -> list[_Step]:
             older = max(0, len(plan) - 1)
             if plan and plan[-1].reduction and stack and settings.skip_reduction_input:
                 older = plan[-1].older
-            plan.append(_Step(reduction, filters * 2**stack, older))
+            plan.append(Step(reduction, filters * 2**stack, older))
     return plan

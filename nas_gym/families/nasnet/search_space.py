@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import choices_hint
-from nas_gym.search_spaces.arguments import Depth, Labels, subset
+from nas_gym.search_spaces.arguments import Depth, Distinct, subset
 from nas_gym.search_spaces.cells import CELLS, COMBINES, OPERATIONS, Block, Cell, CellArchitecture
 from nas_gym.search_spaces.conditions import Decision
 from nas_gym.search_spaces.two_cells import TwoCellsSearchSpace
@@ -37,8 +37,8 @@ class NASNetSearchSpace(TwoCellsSearchSpace[CellArchitecture]):
     def __init__(
         self,
         blocks: Depth = 5,
-        operations: Labels | None = None,
-        combines: Labels | None = None,
+        operations: Distinct[str] | None = None,
+        combines: Distinct[str] | None = None,
     ) -> None:
         self.blocks = blocks
         self.operations = subset("operations", operations, OPERATIONS)
@@ -46,29 +46,24 @@ class NASNetSearchSpace(TwoCellsSearchSpace[CellArchitecture]):
         super().__init__("NASNet", [d for cell in CELLS for d in self._cell_decisions(cell)])
 
     def _cell_decisions(self, cell: str) -> list[Decision]:
-        decisions = []
+        decisions: list[Decision] = []
         for block in range(1, self.blocks + 1):
-            states = tuple(Cell.state_name(state) for state in range(block + 1))
+            states = tuple(map(Cell.state_name, range(block + 1)))
             labels = (states, states, self.operations, self.operations, self.combines)
-            decisions += [
-                Decision(f"{cell}/block_{block}/{name}", choices)
-                for name, choices in zip(BLOCK_DECISIONS, labels, strict=True)
-            ]
+            names = (f"{cell}/block_{block}/{name}" for name in BLOCK_DECISIONS)
+            decisions += map(Decision, names, labels)
         return decisions
 
     def _block(self, choices: list[int]) -> Block:
         hidden1, hidden2, op1, op2, combine = choices
-        labels = (self.operations[op1], self.operations[op2], self.combines[combine])
-        return Block(hidden1, hidden2, *labels)
+        operations = self.operations
+        return Block(hidden1, hidden2, operations[op1], operations[op2], self.combines[combine])
 
     def _block_choices(self, block: Block, where: str) -> list[int]:
-        return [
-            block.hidden1,
-            block.hidden2,
-            _index(self.operations, block.op1, f"{where}.op1"),
-            _index(self.operations, block.op2, f"{where}.op2"),
-            _index(self.combines, block.combine, f"{where}.combine"),
-        ]
+        op1 = _index(self.operations, block.op1, f"{where}.op1")
+        op2 = _index(self.operations, block.op2, f"{where}.op2")
+        combine = _index(self.combines, block.combine, f"{where}.combine")
+        return [block.hidden1, block.hidden2, op1, op2, combine]
 
 
 def _index(labels: tuple[str, ...], label: str, where: str) -> int:

@@ -29,7 +29,7 @@ from nas_gym import (
     NASVectorEnv,
     SearchSpace,
 )
-from nas_gym.env import observation_space_of
+from nas_gym.env import PartialArchitectures
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
@@ -62,7 +62,7 @@ def policy_of(search_space: SearchSpace, **keywords: Any) -> MaskableControllerP
     """A policy whose weights are large enough to make a difference."""
     torch.manual_seed(0)
     actions = spaces.Discrete(search_space.num_actions)
-    observations = observation_space_of(search_space)
+    observations = PartialArchitectures(search_space.decisions)
     policy = MaskableControllerPolicy(observations, actions, lambda _: 1e-3, **keywords)
     with torch.no_grad():
         for parameter in policy.parameters():
@@ -274,7 +274,7 @@ def test_temperature_and_tanh_constant() -> None:
 )  # fmt: skip
 def test_the_papers_sizes(name: str, size: int, layers: int, most: float) -> None:
     search_space = NASSearchSpace(2)
-    extractor = LSTMController(observation_space_of(search_space), name)
+    extractor = LSTMController(PartialArchitectures(search_space.decisions), name)
     assert (extractor.lstm.hidden_size, extractor.lstm.num_layers) == (size, layers)
     assert extractor.lstm.bias == (size != 64)
     assert (extractor.softmaxes.bias is None) == (name == "enas-macro-released")
@@ -337,7 +337,7 @@ def test_masks_rule_choices_out() -> None:
 
 def test_the_features_extractor_alone_serves_other_algorithms() -> None:
     search_space = LayersSearchSpace()
-    extractor = LSTMController(observation_space_of(search_space), {"hidden_size": 9})
+    extractor = LSTMController(PartialArchitectures(search_space.decisions), {"hidden_size": 9})
     rows = prefixes(search_space, 3).flatten(0, 1)
     sizes = [number + 1 for number in search_space.num_choices]
     codes = [one_hot(column, size) for column, size in zip(rows.T, sizes, strict=True)]

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 from nas_agents.search.asynchronous import AsynchronousSearch
-from nas_agents.search.progress import Limits
 from nas_agents.search.recorder import NotReproduced, Recorder
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.settings import SearchSettings
 from nas_agents.strategies import Strategy
-from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace, composition
+from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace
+from nas_gym.envs import composition
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.search_spaces import Choices
 from tests.agents.search.test_resume import killed, settings_for, told, trained
@@ -188,7 +189,7 @@ def test_a_search_space_that_grows_bounds_proposals(tmp_path: Path) -> None:
     search_space = NASSearchSpace(layers=3, depth_schedule=[1, 1, 2])
     env = NASEnv(search_space, StubEvaluator())
     folder = RunFolder(tmp_path / "run")
-    recorder = Recorder(folder, Limits(episodes=5), lambda progress: None, {})
+    recorder = Recorder(folder, SearchSettings("an id", episodes=5), lambda progress: None, {})
     AsynchronousSearch(LastChoices(search_space), env).run(recorder)
     folder.close()
     depths = [len(json.loads(e["architecture"])["layers"]) for e in episodes_of(folder.path)]

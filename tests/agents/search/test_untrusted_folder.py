@@ -24,7 +24,9 @@ from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, NASGymError
-from tests.agents.search.test_resume import killed, settings_for
+from nas_gym.store.database import StoreError
+from nas_gym.store.store import Record, Store
+from tests.agents.search.test_resume import kill_after, killed, settings_for
 from tests.agents.search.test_run import episodes_of
 
 
@@ -88,6 +90,45 @@ def test_a_line_of_json_nested_too_deep(tmp_path: Path) -> None:
     (tmp_path / "episodes.jsonl").write_text("[" * 3000 + "]" * 3000 + "\n")
     with pytest.raises(InvalidRunFolder, match=r"line 1 of .* is not JSON: nested"):
         read_episodes(tmp_path / "episodes.jsonl", {})
+
+
+@pytest.mark.parametrize("name", ["episodes.jsonl", "settings.json"])
+def test_a_pipe_does_not_hang_a_comparison(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "random", episodes=2), run)
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    result = nas_gym("compare", str(run))
+    assert result.exit_code == 2
+    assert f"{name}: cannot be read: it is not a regular file" in result.stderr
+
+
+@pytest.mark.parametrize("agent", ["ppo", "random"])
+def test_a_resume_that_a_corrupt_store_ends_changes_nothing(
+    agent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store fails at the first child that is new: the record of the run still stands."""
+    run = tmp_path / "run"
+    interrupt = kill_after(4, by=KeyboardInterrupt)
+    assert search(settings_for(run, agent), run, interrupt).stopped_by == "interrupted"
+    before, get = content(run), Store.get
+
+    def corrupt(store: Store, key: str, fingerprint: str, repeat: int, run: str) -> Record | None:
+        found = get(store, key, fingerprint, repeat, run)
+        if found is None:
+            raise StoreError("store: it is corrupt")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "get", corrupt)
+        with pytest.raises(StoreError, match="corrupt"):
+            search(settings_for(run, agent, max_failures=7), run, resume=True)
+    after = content(run)
+    assert "summary.json" in after
+    assert {name: after[name] for name in before if ".db" not in name} == {
+        name: before[name] for name in before if ".db" not in name
+    }
+    assert search(settings_for(run, agent), run, resume=True).progress.episodes == 20
 
 
 @pytest.mark.parametrize("damage", ["text", "other"])

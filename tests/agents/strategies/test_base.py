@@ -104,7 +104,7 @@ def test_what_was_proposed_is_not_written_to(name: str) -> None:
 
 @every_strategy
 def test_arguments_that_are_none(name: str) -> None:
-    with pytest.raises(InvalidSettings, match=f"agent: {name} cannot be made: .*'colour'"):
+    with pytest.raises(InvalidSettings, match=f"agent: {name} has no argument 'colour'"):
         made(name, "conditional", colour="red")
 
 

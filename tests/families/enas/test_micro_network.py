@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from nas_gym import ENASMicroSearchSpace, InvalidSettings, published
 from nas_gym.families.enas.micro_network import (
     OPERATIONS,
+    CellPlace,
     ENASAuxiliaryHead,
     ENASCellModule,
     ENASCellNetwork,
@@ -147,11 +148,15 @@ def cell_of(*hidden: tuple[int, int]) -> ENASCell:
     return ENASCell.with_unused_concatenated(blocks)
 
 
+def place(channels: int, reduction: bool = False) -> CellPlace:
+    return CellPlace(reduction, State(channels, 0), State(4, 0), filters=4, keep=1.0)
+
+
 @pytest.mark.parametrize(("final", "squeezes"), [(True, 2), (False, 1)])
 def test_the_newer_input_of_a_final_cell_passes_one_more_convolution(
     final: bool, squeezes: int
 ) -> None:
-    module = ENASCellModule(cell_of((0, 1)), State(12, 0), State(4, 0), 4, False, 1.0, final)
+    module = ENASCellModule(cell_of((0, 1)), place(12), final)
     assert sum(isinstance(m, nn.Conv2d) for m in module.newer.modules()) == squeezes
     assert isinstance(module.older, nn.Identity)
     assert sum(isinstance(m, nn.Conv2d) for m in module.project.modules()) == (0 if final else 1)
@@ -159,7 +164,7 @@ def test_the_newer_input_of_a_final_cell_passes_one_more_convolution(
 
 def test_inputs_are_those_that_the_states_number() -> None:
     current, previous = torch.randn(2, 4, 6, 6), torch.randn(2, 4, 6, 6)
-    module = ENASCellModule(cell_of((1, 1)), State(4, 0), State(4, 0), 4, False, 1.0, True)
+    module = ENASCellModule(cell_of((1, 1)), place(4), True)
     output = module(current, previous)
     assert module.concat == (0, 2)
     torch.testing.assert_close(output[:, :4], module.newer(current))
@@ -167,7 +172,7 @@ def test_inputs_are_those_that_the_states_number() -> None:
 
 
 def test_a_loose_input_of_a_reduction_cell_is_halved() -> None:
-    module = ENASCellModule(cell_of((1, 1)), State(4, 0), State(4, 0), 4, True, 1.0, True)
+    module = ENASCellModule(cell_of((1, 1)), place(4, reduction=True), True)
     assert module(torch.randn(2, 4, 6, 6), torch.randn(2, 4, 6, 6)).shape == (2, 8, 3, 3)
     assert module.output == State(8, 1)
 
