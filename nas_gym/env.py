@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation import Budget, Evaluator, Memory, memory_of
+from nas_gym.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
+from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
 
 Observation = NDArray[np.integer[Any]]
@@ -231,7 +233,7 @@ def checked_action(action: Any) -> int:
     with suppress(TypeError):
         if -(2**63) <= (number := operator.index(action)) < 2**63:
             return number
-    raise gym.error.InvalidAction(f"action: expected an integer, got {action!r}")
+    raise gym.error.InvalidAction(f"action: expected an integer, got {short(action)}")
 
 
 def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
@@ -239,11 +241,15 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
 
     Raises as `NASEnv.reset`, whose ``options`` they are.
     """
+    if not isinstance(options, Mapping):
+        raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
     require_known(options, ("choices",), "options: ")
     given, most = options.get("choices", ()), len(stage.decisions) - 1
-    array = np.asarray(given)
+    array = as_array(given)
     if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
-        raise InvalidSettings(f"options: choices: expected up to {most} integers, got {given!r}")
+        raise InvalidSettings(
+            f"options: choices: expected up to {most} integers, got {short(given)}"
+        )
     prefix = array.astype(np.int64)
     stage.check_prefix(prefix)
     return list(prefix.tolist())

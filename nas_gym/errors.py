@@ -28,6 +28,7 @@ def require(condition: bool, message: str) -> None:
 def choices_hint(value: object, valid: Iterable[str]) -> str:
     """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
     options = list(valid)
-    close = difflib.get_close_matches(str(value)[:100], options, n=1)
+    text = str(value)[:100] if isinstance(value, (str, int, float)) else ""
+    close = difflib.get_close_matches(text, options, n=1)
     nearest = f"did you mean {close[0]!r}? " if close else ""
     return f"{nearest}valid choices: {', '.join(repr(option) for option in options)}"

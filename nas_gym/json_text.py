@@ -53,13 +53,13 @@ def read_text_file(
         NASGymError: the file cannot be read, as an ``error``; the message names it.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(os.fspath(path))  # a number would be taken for an open file
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
-        with open(path, "rb") as file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
+        if status.st_size > limit:
             raise ValueError(f"it has more than {limit:,} bytes")
-        return content.decode("utf-8")
+        with open(path, "rb") as file:
+            return file.read(status.st_size).decode("utf-8")
     except (OSError, ValueError, TypeError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise error(f"{short_name(path)}: cannot be read: {reason}") from problem
@@ -103,7 +103,7 @@ def read_json_text(
 
 def short_name(path: object) -> str:
     """Return a path as messages write it, without the middle of a very long one."""
-    name = str(path)
+    name = str(path) if isinstance(path, (str, Path)) else short(path)
     return name if len(name) <= 200 else f"{name[:100]}...{name[-100:]}"
 
 

@@ -11,6 +11,7 @@ from pydantic import FiniteFloat
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations
+from nas_gym.json_text import short
 from nas_gym.settings import Above0, from_mapping, settings
 
 Reward: TypeAlias = Callable[[Evaluation], float]
@@ -101,7 +102,7 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
     name = parameters.pop("name", None)
     known = (*REWARDS, *PARAMETRIC)
     if not isinstance(name, str) or name not in known:
-        raise InvalidSettings(f"reward: {name!r} is not known; {choices_hint(name, known)}")
+        raise InvalidSettings(f"reward: {short(name)} is not known; {choices_hint(name, known)}")
     if name in PARAMETRIC:
         return from_mapping(PARAMETRIC[name], f"reward {name!r}", parameters)
     require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")

@@ -17,8 +17,10 @@ from nas_gym.env import Design, NASEnv, PartialArchitectures, checked_prefix
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations, Evaluator, Limits, Listed, Memory
 from nas_gym.family import resolve
+from nas_gym.json_text import short
 from nas_gym.rewards import Reward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
+from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import from_mapping
 
 Observations = NDArray[np.integer[Any]]
@@ -162,6 +164,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             gymnasium.error.Error: ``reset_mask`` asks for some of the N only.
             InvalidSettings, InvalidArchitecture: as in `NASEnv.reset`.
         """
+        if not isinstance(options, Mapping | None):
+            raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
         options = dict(options or {})
         if not np.all(options.pop("reset_mask", self._all)):
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
@@ -175,9 +179,11 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     def _prefixes(self, options: Info) -> NDArray[np.int64]:
         """Return the choices with which the episodes start, (N, T')."""
         given = options.get("choices", ())
-        prefixes = [given] if np.ndim(given) < 2 else given
+        prefixes = [given] if as_array(given).ndim < 2 else given
         if prefixes is given and len(given) != self.num_envs:
-            raise InvalidSettings(f"options: choices: expected {self.num_envs} rows, got {given!r}")
+            raise InvalidSettings(
+                f"options: choices: expected {self.num_envs} rows, got {short(given)}"
+            )
         stage = self.search_space.stage(self.budget.asked)
         rows = [checked_prefix(stage, {**options, "choices": row}) for row in prefixes]
         return np.broadcast_to(np.array(rows, dtype=np.int64), (self.num_envs, len(rows[0])))
@@ -298,10 +304,7 @@ def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
 
 def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return actions as integers of this shape, or raise `InvalidAction` if they are none."""
-    try:
-        array = np.asarray(actions)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
+    array = as_array(actions)
     if array.shape != shape or array.dtype.kind not in "iub":
         raise gym.error.InvalidAction(
             f"expected integers of shape {shape}, got shape {array.shape} of {array.dtype}"
@@ -312,7 +315,7 @@ def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
 def check_num_envs(name: str, num_envs: object) -> None:
     """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
     possible = type(num_envs) is int and 1 <= num_envs <= MOST_ENVS
-    require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {num_envs!r}")
+    require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}")
 
 
 def has_vector_form(env: NASEnv) -> bool:

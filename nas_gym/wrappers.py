@@ -82,7 +82,7 @@ class Scores:
         try:
             numbers = np.asarray(scores, dtype=np.float32).reshape(masks.shape)
             valid = np.where(masks, numbers, -np.inf)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InvalidSettings(
                 f"action: expected {masks.shape[-1]} scores, got {reprlib.repr(scores)}"
             ) from None
@@ -227,10 +227,11 @@ class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         made: int | None = None,
         seconds: float | None = None,
     ) -> None:
+        limits = Limits(asked=asked, made=made, seconds=seconds)  # before they are copied
         RecordConstructorArgs.__init__(self, asked=asked, made=made, seconds=seconds)
         super().__init__(env)
         self._memory = _innermost(self, env).memory  # copies of an environment share it
-        self.limits = Limits(asked=asked, made=made, seconds=seconds)
+        self.limits = limits
         self._observation: Any = None
         self._mask: Any = None
 

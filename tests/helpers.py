@@ -150,3 +150,11 @@ def random_architecture(seed: int, blocks: int = 5) -> CellArchitecture:
     """An architecture of the NASNet search space; the same one for the same seed."""
     search_space = NASNetSearchSpace(blocks)
     return search_space.decode(search_space.sample(np.random.default_rng(seed)))
+
+
+def nested(depth: int) -> list[Any]:
+    """Lists in lists, as deep as that."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value

@@ -15,7 +15,7 @@ import pytest
 from nas_gym import Architecture, InvalidArchitecture, NASGymError, published
 from nas_gym.architecture import published_architectures
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
-from tests.helpers import LayersArchitecture, random_architecture
+from tests.helpers import LayersArchitecture, nested, random_architecture
 
 ABSENT = object()
 
@@ -302,6 +302,13 @@ def test_a_name_too_long_for_a_file_is_refused() -> None:
         InvalidArchitecture, match=r"^x{100}\.\.\.x{100}: cannot be read: File name"
     ):
         Architecture.load("x" * 5000)
+
+
+def test_lists_are_no_names() -> None:
+    with pytest.raises(InvalidArchitecture, match=r"^\[\[.* cannot be read: expected str"):
+        Architecture.load(nested(3_000))  # type: ignore[arg-type]
+    with pytest.raises(InvalidArchitecture, match=r"^\[\[.* is no published architecture"):
+        published(nested(3_000))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", published_architectures())

@@ -37,7 +37,7 @@ from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.search_spaces import Mask
-from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
+from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator, nested
 
 _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
@@ -567,7 +567,8 @@ def test_ppo_takes_sizes_that_sum_to_128() -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["2", 1.9, None, np.array([1]), np.array([[1]]), np.array(1.0), 10**30, [1]]
+    "action",
+    ["2", 1.9, None, np.array([1]), np.array([[1]]), np.array(1.0), 10**30, [1], nested(3_000)],
 )
 def test_an_action_that_is_no_integer_is_refused(action: Any) -> None:
     env = stub_env()
@@ -626,13 +627,14 @@ def test_episodes_start_from_a_prefix() -> None:
         ({"choices": [1, 2, 3, 0]}, InvalidSettings, "up to 3 integers"),
         ({"choices": "12"}, InvalidSettings, "up to 3 integers, got '12'"),
         ({"choices": [0.5]}, InvalidSettings, "up to 3 integers"),
+        ({"choices": [[1, 2], [3]]}, InvalidSettings, "up to 3 integers"),
+        ({"choices": nested(3_000)}, InvalidSettings, "up to 3 integers"),
+        (3, InvalidSettings, "options: expected a mapping of 'choices', got 3"),
         ({"choices": [0, 1, 2]}, InvalidArchitecture, r"choices\[2\] .* 2 is not valid here"),
         ({"choices": [-1]}, InvalidArchitecture, r"choices\[0\] \(depth\): -1 is not valid"),
     ],
 )
-def test_a_prefix_that_is_wrong_is_refused(
-    options: dict[str, Any], error: type[Exception], says: str
-) -> None:
+def test_a_prefix_that_is_wrong_is_refused(options: Any, error: type[Exception], says: str) -> None:
     env = stub_env(LayersSearchSpace())
     with pytest.raises(error, match=says):
         env.reset(options=options)

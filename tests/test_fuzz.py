@@ -12,17 +12,19 @@ from examples.benchmarks.fuzzing.files import Samples
 from examples.benchmarks.fuzzing.inputs import Input, make_input
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits processes as Linux does")
+PATIENCE = 300.0
+"""Seconds that no input takes, however busy the machine; a busy loop ends after 20 of its own."""
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return fuzz.make_samples(tmp_path_factory.mktemp("samples"), ["random"])
+    return fuzz.make_samples(tmp_path_factory.mktemp("samples"), searches=1)
 
 
 def test_malformed_inputs_end_in_one_line(samples: Samples, tmp_path: Path) -> None:
-    inputs = [(number, make_input(7, number, samples)) for number in range(150)]
-    outcomes = list(fuzz.run_inputs(inputs, tmp_path, jobs=2, timeout=120))
-    assert len(outcomes) == 150
+    inputs = [(number, make_input(7, number, samples)) for number in range(60)]
+    outcomes = list(fuzz.run_inputs(inputs, tmp_path, jobs=2, timeout=PATIENCE))
+    assert len(outcomes) == 60
     failures = [
         f"{outcome.number}: {outcome.wrong}\n{outcome}" for outcome in outcomes if outcome.wrong
     ]
@@ -33,14 +35,15 @@ def test_malformed_inputs_end_in_one_line(samples: Samples, tmp_path: Path) -> N
     ("code", "wrong"),
     [
         ("1 / 0", "ZeroDivisionError"),
-        ("import os; os.abort()", "killed by SIGABRT"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL"),
         ("bytes(10**12)", "MemoryError"),
-        ("import time; time.sleep(60)", "hangs"),
+        ("import signal; signal.pause()", "hangs"),
         ("raise NASGymError('one line')", ""),
     ],
 )
 def test_the_fuzzer_notices(code: str, wrong: str, tmp_path: Path) -> None:
-    [outcome] = fuzz.run_inputs([(0, Input("call", code=code))], tmp_path, timeout=0.5)
+    timeout = 0.0 if wrong == "hangs" else PATIENCE
+    [outcome] = fuzz.run_inputs([(0, Input("call", code=code))], tmp_path, timeout=timeout)
     assert outcome.wrong.startswith(wrong)
     assert bool(outcome.wrong) == bool(wrong)
 

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_a_caller_names_its_own_error(tmp_path: Path) -> None:
         read_text_file(tmp_path, error=OwnError)
 
 
-def unreadable(path: str | Path, limit: int = 100) -> str:
+def unreadable(path: Any, limit: int = 100) -> str:
     with pytest.raises(UnreadableText) as error:
         read_text_file(path, limit)
     line = str(error.value)
@@ -97,6 +98,17 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     assert "can't decode byte 0xff" in unreadable(path)
     assert unreadable("x" * 5000).endswith("File name too long")
     assert unreadable("x\0y").endswith("embedded null byte")
+
+
+def test_a_number_is_no_path() -> None:
+    assert "expected str, bytes or os.PathLike object, not int" in unreadable(2**64)
+    assert "not int" in unreadable(0)
+
+
+def test_a_large_limit_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("text", encoding="utf-8")
+    assert read_text_file(path, limit=2**62) == "text"
 
 
 def test_json_of_a_file_is_named_by_the_file(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nas_gym import Evaluation, InvalidSettings, rewards
 from nas_gym.evaluation.evaluation import Status
+from tests.helpers import nested
 
 
 def evaluation(*curve: float, status: Status = "ok", **costs: Any) -> Evaluation:
@@ -169,6 +170,7 @@ def test_rewards_with_parameters_are_plain_data() -> None:
         ({"name": "mnasnet", "target": 1, "cost": "energy"}, "watts: the cost 'energy' needs them"),
         ({"name": "mnasnet", "target": 1, "watts": 5}, "watts: they are for .*'energy' alone"),
         (7, "reward: 7 is not known"),
+        (nested(3_000), r"reward: \[\["),
     ],
 )
 def test_mistakes_are_named(reward: Any, says: str) -> None:

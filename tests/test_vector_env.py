@@ -22,7 +22,7 @@ from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory
 from nas_gym.wrappers import BudgetLimit, ContinuousAction
-from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator
+from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator, nested
 from tests.test_env import CHEAP, IDS
 
 SEARCH_SPACES = {
@@ -303,6 +303,7 @@ def test_rendering_shows_every_episode() -> None:
         ({"num_envs": True}, "num_envs: .* got True"),
         ({"num_envs": "3"}, "num_envs: .* got '3'"),
         ({"num_envs": 2.0}, r"num_envs: .* got 2\.0"),
+        ({"num_envs": nested(3_000)}, r"num_envs: .* got \[\["),
         ({"limits": {"ask": 3}}, "limits: 'ask' is not known; did you mean 'asked'"),
         ({"limits": {}}, "limits: give at least one of asked, made, seconds"),
         ({"reward": "acc"}, "reward: 'acc' is not known"),
@@ -416,6 +417,8 @@ def test_episodes_begin_with_a_prefix(name: str, kind: str) -> None:
     [
         ([0, 1, 2, 3], "expected up to 3 integers"),
         ([[0], [1]], r"expected 3 rows, got \[\[0\], \[1\]\]"),
+        ([[0], [1, 2], [0]], "expected up to 3 integers"),
+        (nested(3_000), "expected up to 3 integers"),
         ([0.5], "expected up to 3 integers"),
         ("0", "choices: expected"),
         ([3], r"choices\[0\] \(depth\): 3 is not valid here"),
@@ -428,6 +431,11 @@ def test_a_prefix_that_begins_no_sequence_is_refused(choices: Any, message: str)
     with pytest.raises(NASGymError, match=message):
         env.reset(options={"choices": choices})
     assert not env.reset()[0].any()
+
+
+def test_options_that_are_no_mapping_are_refused() -> None:
+    with pytest.raises(NASGymError, match="options: expected a mapping of 'choices', got 3"):
+        vector_env("conditional").reset(options=3)  # type: ignore[arg-type]
 
 
 @every_mode

@@ -1,12 +1,16 @@
 """Does any malformed input end in a traceback, a hang or a kill? Thousands of them, from a seed.
 
-    python examples/benchmarks/fuzz.py --inputs 5000
+    python examples/benchmarks/fuzz.py --inputs 5000 --seed 0
+    python examples/benchmarks/fuzz.py --seed 0 --only 1234
+
+The second line repeats one input, the one that the first line reports as ``--seed 0 --only 1234``,
+and shows its files and all that it prints; an input follows from its seed and its number alone.
 
 Command lines, files and Python calls (`fuzzing`) run one by one, each in a process of its own
 whose memory, files and time are limited; it is forked from this one, in which everything is
 imported. An input fails if it ends otherwise than with exit code 0, 1, 2 or 130 and at most one
 line that says what is wrong, takes over 20 s, or changes a file that it only had to read. The
-failures are printed by kind; ``--only NUMBER`` repeats one of them, and shows what it prints.
+failures are printed by kind, and the exit code is 1 if there is one.
 
 Linux only. It takes some ten minutes on two cores.
 """
@@ -24,6 +28,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -43,6 +48,7 @@ from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym.architecture import published_architectures
 from nas_gym.errors import NASGymError
+from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from nas_gym.store.store import Store
 
@@ -68,6 +74,7 @@ class Outcome:
     number: int
     input: Input
     seconds: float
+    """Of processors; its own and its workers'."""
     wrong: str
     """The kind of failure; "" if it is none."""
     output: str
@@ -80,26 +87,40 @@ class Outcome:
 # Samples -----------------------------------------------------------------------------------------
 
 
-def make_samples(folder: Path, searches: Iterable[str] = ("random", "ppo", "enas")) -> Samples:
-    """Return valid runs, which are searched for in ``folder``, and valid architectures."""
+SMALL = {"filters": 2, "data_fraction": 0.1}
+SEARCHES: list[tuple[str, str, dict[str, Any]]] = [
+    ("random", "nas_gym/DigitsBench-v0", {}),
+    ("random", "nas_gym/NASNet-v0", {**SMALL, "blocks": 1, "epochs": 2, "early_stopping": {}}),
+    ("ppo", "nas_gym/DigitsBench-v0", {}),
+    ("enas", "nas_gym/ENASMicro-v0", {**SMALL, "cells": 1}),
+]
+"""Agents, environments and their arguments; the first trains nothing."""
+
+
+def make_samples(folder: Path, searches: int = len(SEARCHES)) -> Samples:
+    """Return valid architectures, a store, and runs of the first `SEARCHES`, made in ``folder``."""
     spaces = registered_search_spaces()
     rng = np.random.default_rng(0)
-    architectures = [space.decode(space.sample(rng)).to_dict() for space in spaces.values()]
-    runs = {name: _searched(name, folder / name) for name in searches}
-    return Samples(runs, architectures, list(published_architectures()), list(spaces), list(AGENTS))
+    architectures = [space.decode(space.sample(rng)) for space in spaces.values()]
+    with Store(folder / "samples.db") as store:
+        for seed, architecture in enumerate(architectures[:3]):
+            store.add(architecture, Evaluation("ok", 0.5, (0.4, 0.5), 1.5, seed, "settings"), "run")
+    return Samples(
+        [
+            _searched(*search, folder / str(number))
+            for number, search in enumerate(SEARCHES[:searches])
+        ],
+        (folder / "samples.db").read_bytes(),
+        [architecture.to_dict() for architecture in architectures],
+        list(published_architectures()),
+        list(spaces),
+        list(AGENTS),
+    )
 
 
-SEARCHES: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("nas_gym/NASNet-v0", {"blocks": 1, "filters": 2, "epochs": 2, "early_stopping": {}}),
-    "ppo": ("nas_gym/DigitsBench-v0", {}),
-    "enas": ("nas_gym/ENASMicro-v0", {"cells": 1, "filters": 2}),
-}
-
-
-def _searched(agent: str, run: Path) -> Files:
+def _searched(agent: str, env_id: str, arguments: dict[str, Any], run: Path) -> Files:
     """Return the files of a run, which is searched for in this process."""
-    env_id, arguments = SEARCHES[agent]
-    search(SearchSettings(env_id, agent, episodes=2, env_arguments=arguments, final=False), run)
+    search(SearchSettings(env_id, agent, episodes=3, env_arguments=arguments, final=False), run)
     files = (file for file in run.rglob("*") if file.is_file())
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
@@ -157,6 +178,7 @@ def _run_child(given: Input, folder: Path) -> NoReturn:
             os.dup2(os.open(name, flags, 0o600), number)
         sys.stdout = os.fdopen(1, "w")
         sys.stderr = os.fdopen(2, "w", buffering=1)
+        warnings.simplefilter("default")  # pytest makes them errors
         _limit()
         code = _perform(given)
     except BaseException:
@@ -231,17 +253,17 @@ def run_inputs(
         if not running:
             return
         for pid, (number, given, own, before, began) in list(running.items()):
-            seconds = time.monotonic() - began
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended == 0 and seconds < timeout:
+            ended, status, usage = os.wait4(pid, os.WNOHANG)
+            if ended == 0 and time.monotonic() - began < timeout:
                 continue
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # workers that it left behind, too
             if ended == 0:
-                os.waitpid(pid, 0)
+                os.kill(pid, signal.SIGKILL)  # it may have no group yet
+                _, _, usage = os.wait4(pid, 0)
             del running[pid]
             code = None if ended == 0 else os.waitstatus_to_exitcode(status)
-            yield _outcome(number, given, own, before, seconds, code)
+            yield _outcome(number, given, own, before, usage.ru_utime + usage.ru_stime, code)
             shutil.rmtree(own, ignore_errors=True)
         time.sleep(0.002)
 
@@ -311,15 +333,21 @@ def _exception(errors: str) -> str:
     return f"{kinds[-1] if kinds else 'an unknown end'} at {place}"
 
 
-def report(failures: list[Outcome], number: int, seed: int) -> None:
-    """Print the failures by kind, with the shortest input of each."""
+def report(outcomes: list[Outcome], seed: int) -> None:
+    """Print the time that each kind of input took, then the failures, with the shortest of each."""
+    seconds: dict[str, list[float]] = defaultdict(list)
     by_kind: dict[str, list[Outcome]] = defaultdict(list)
-    for failure in failures:
-        by_kind[failure.wrong].append(failure)
+    for outcome in outcomes:
+        seconds[outcome.input.kind.partition(": ")[0]].append(outcome.seconds)
+        if outcome.wrong:
+            by_kind[outcome.wrong].append(outcome)
+    for kind, times in sorted(seconds.items(), key=lambda item: -sum(item[1])):
+        print(f"{sum(times):8.1f} s of processors for {len(times):5,} x {kind}")
     for wrong, alike in sorted(by_kind.items(), key=lambda item: -len(item[1])):
         shortest = min(alike, key=lambda outcome: len(str(outcome.input)))
         print(f"- {len(alike)} x {wrong}\n  {shortest}\n  --seed {seed} --only {shortest.number}")
-    print(f"{number} inputs, {len(failures)} failures of {len(by_kind)} kinds")
+    failures = sum(map(len, by_kind.values()))
+    print(f"{len(outcomes)} inputs, {failures} failures of {len(by_kind)} kinds")
 
 
 def prepare() -> None:
@@ -346,21 +374,19 @@ def main() -> None:
     numbers = [given.only] if given.only is not None else [*range(given.first, last)]
     with tempfile.TemporaryDirectory(prefix="fuzz-") as name:
         folder = Path(name)
-        samples = make_samples(folder / "samples")
+        samples = make_samples(folder)
         inputs = ((number, make_input(given.seed, number, samples)) for number in numbers)
-        failures = []
-        for done, outcome in enumerate(
-            run_inputs(inputs, folder, given.jobs, given.timeout), start=1
-        ):
+        outcomes = []
+        for outcome in run_inputs(inputs, folder / "inputs", given.jobs, given.timeout):
+            outcomes.append(outcome)
             if outcome.wrong:
-                failures.append(outcome)
                 print(f"{outcome.number}: {outcome.wrong}\n  {outcome}", flush=True)
             if given.only is not None:
                 print(outcome.input, outcome.input.files, outcome.output, sep="\n")
-            if done % 250 == 0:
-                print(f"{done} inputs, {len(failures)} failures", file=sys.stderr, flush=True)
-        report(failures, len(numbers), given.seed)
-    if failures:
+            if len(outcomes) % 250 == 0:
+                print(f"{len(outcomes)} inputs", file=sys.stderr, flush=True)
+        report(outcomes, given.seed)
+    if any(outcome.wrong for outcome in outcomes):
         raise SystemExit(1)
 
 

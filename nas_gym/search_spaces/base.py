@@ -226,7 +226,7 @@ class SearchSpace(ABC, Generic[A_co]):
         Raises:
             InvalidArchitecture: they are not; the message names the first decision that is wrong.
         """
-        sequence = np.asarray(choices)
+        sequence = as_array(choices)
         if sequence.shape != (len(self.decisions),) or sequence.dtype.kind not in "iu":
             found = f"got shape {sequence.shape} of {sequence.dtype}"
             raise InvalidArchitecture(f"choices: expected {len(self.decisions)} integers, {found}")
@@ -246,3 +246,11 @@ class SearchSpace(ABC, Generic[A_co]):
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self.decisions)} decisions>"
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """Return a value as an array; None where there is none, as of rows of different lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.asarray(None)

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Connection, exc
 
 from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
-from nas_gym.json_text import short_name
+from nas_gym.json_text import short, short_name
 
 _Result = TypeVar("_Result")
 
@@ -96,6 +96,8 @@ class Database:
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
+                if not create:  # what holds no store stays as it is
+                    self._version(connection, create, 1 + len(MIGRATIONS))
                 if self.is_sqlite:
                     self._write_ahead(connection)
                 self._bring_up_to_date(connection, create)
@@ -268,7 +270,7 @@ def parse_url(url: str | Path) -> sa.URL:
     """Return the URL of a store's database; `InvalidSettings` says why there can be no store."""
     require(
         isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
-        f"store: expected a file or an URL, got {url!r}",
+        f"store: expected a file or an URL, got {short(url)}",
     )
     if isinstance(url, Path) or "://" not in url:
         parsed = sa.URL.create("sqlite", database=os.path.expanduser(url))

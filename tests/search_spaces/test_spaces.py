@@ -176,7 +176,7 @@ def test_check_refuses_other_shapes_and_types(name: str) -> None:
     search_space = SEARCH_SPACES[name]
     choices = search_space.sample(np.random.default_rng(1))
     wrong = [choices[:-1], [*choices, 0], choices[None], choices.astype(float), choices == 0, []]
-    for sequence in wrong:
+    for sequence in [*wrong, [[1, 2], [3]]]:
         with pytest.raises(InvalidArchitecture, match=f"expected {len(choices)} integers"):
             search_space.check(sequence)
 

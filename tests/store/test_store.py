@@ -24,7 +24,7 @@ from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
 from nas_gym.store import database
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import EvaluationWithTest, Store
-from tests.helpers import random_architecture
+from tests.helpers import nested, random_architecture
 from tests.postgresql import Server
 
 CHILD = random_architecture(0)
@@ -361,8 +361,10 @@ def test_reading_makes_no_store(url: str, file: Path, tmp_path: Path) -> None:
         Store(url, create=False)
     assert list(tmp_path.iterdir()) == []
     execute(str(file), "CREATE TABLE something_else (note TEXT)")
+    before = file.read_bytes()
     with pytest.raises(StoreError, match="holds no store"):
         Store(file, create=False)
+    assert file.read_bytes() == before
 
 
 def fill(store: Store) -> int:
@@ -638,9 +640,11 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql://user:secret@localhost:port/name", r"postgresql://\.\.\. is no URL"),
         ("postgresql://user:part@secret@localhost/name", "in a password %40 for @"),
         ("", "expected a file or an URL"),
+        (nested(3_000), r"expected a file or an URL, got \[\["),
     ],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else "nested",
 )
-def test_a_wrong_url_is_named(wrong: str, message: str) -> None:
+def test_a_wrong_url_is_named(wrong: Any, message: str) -> None:
     with pytest.raises(InvalidSettings, match=message) as error:
         Store(wrong)
     assert "secret" not in str(error.value)

@@ -32,7 +32,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     """
     known = [each for family in registered_families() for each in family.environments]
     where, hint = f"environment: {env_id!r}", choices_hint(env_id, known)
-    require(env_id in gym.registry or ":" in env_id, f"{where} is not known; {hint}")
+    require(env_id in gym.registry or env_id.count(":") == 1, f"{where} is not known; {hint}")
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except TypeError as error:

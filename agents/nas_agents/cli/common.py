@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,8 +19,15 @@ from nas_gym.json_text import read_json_text
 EXIT_FAILED, EXIT_WRONG, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 70, 130, 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, and nothing else.")]
+DATASET = typer.Option(help="A name, an .npz file, or a folder of images.")
+DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
 WIDTH = 110
 """Columns that a table may take wherever it is printed; a narrower terminal breaks its lines."""
+
+
+def pairs(text: str, *names: str) -> Any:
+    """Return an option that takes ``NAME=VALUE`` any number of times; see `assignments`."""
+    return typer.Option(*names, metavar="NAME=VALUE", help=text)
 
 
 def plain(text: object) -> str:
@@ -45,6 +53,14 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def print_result(facts: object, text: object, as_json: bool) -> None:
+    """Print a result on standard output, as JSON or as text."""
+    if as_json:
+        print_json(facts)
+    else:
+        say(text)
+
+
 def print_table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print rows below their heads on standard output; no text in them is markup."""
     table = Table(*heads, box=None)
@@ -55,13 +71,18 @@ def print_table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     console.print(table, soft_wrap=True)
 
 
+def progress_bars(console: Console, column: ProgressColumn) -> Progress:
+    """Return bars with a column of their own, which are shown on a terminal alone."""
+    columns = (TextColumn("{task.description}"), BarColumn(), column, TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
 def given_options(context: typer.Context) -> dict[str, Any]:
     """Return the arguments of a command that the user gave, without those left to defaults."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
     return {
-        name: context.params[name]
-        for name, source in sources.items()
-        if source is not None and source.name != "DEFAULT"
+        name: value
+        for name, value in context.params.items()
+        if getattr(context.get_parameter_source(name), "name", "DEFAULT") != "DEFAULT"
     }
 
 

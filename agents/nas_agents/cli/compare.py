@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from nas_agents.cli.common import Json, print_json, print_table
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders.")],
+    runs: Annotated[list[Path], Argument(help="Run folders.")],
     evaluations: Annotated[
-        int | None,
-        typer.Option(help="After this number; default: as many as the shortest run has."),
+        int | None, Option(help="After this number; default: as many as the shortest run has.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -51,8 +50,7 @@ def _cell(mean: float, deviation: float) -> str:
 
 def _record(row: Found) -> dict[str, Any]:
     """Return a row as JSON data, which has no NaN."""
-    numbers = {
-        name: [None if math.isnan(value) else value for value in getattr(row, name)]
-        for name in ("means", "deviations")
-    }
-    return {**asdict(row), **numbers}
+    record = asdict(row)
+    for name in ("means", "deviations"):
+        record[name] = [None if math.isnan(value) else value for value in record[name]]
+    return record

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import TextColumn
 
+from nas_agents.cli.common import progress_bars
 from nas_agents.search.progress import Progress
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
@@ -26,31 +24,17 @@ class Display:
     def __init__(self, settings: SearchSettings) -> None:
         self.settings = settings
         self.console = Console(stderr=True, highlight=False)
-        self.live = self.console.is_terminal
-        self.bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[status]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.live,
-        )
-        self.total = float(settings.episodes or settings.seconds or 0) or None
-        self.search_bar: TaskID | None = None
-        self.final_bar: TaskID | None = None
+        self.bars = progress_bars(self.console, TextColumn("{task.fields[status]}"))
+        total = float(settings.episodes or settings.seconds or 0) or None
+        self.search_bar = self.bars.add_task("search", total=total, status="starting")
+        self.final_bar = self.bars.add_task("final training", visible=False, status="")
         self.shown = 0
 
     def __enter__(self) -> Display:
         self.bars.start()
-        self.search_bar = self.bars.add_task("search", total=self.total, status="starting")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
     def episode(self, progress: Progress) -> None:
@@ -58,34 +42,33 @@ class Display:
         self.shown += 1
         if self.shown == 1 and progress.resumed:
             self.console.print(f"resumed after {progress.resumed} children", soft_wrap=True)
-        of = f"/{self.settings.episodes}" if self.settings.episodes else ""
+        episodes = self.settings.episodes
         status = (
-            f"{progress.episodes}{of} children  best {progress.best_accuracy:.2%}  "
+            f"{progress.episodes}{f'/{episodes}' if episodes else ''} children  "
+            f"best {progress.best_accuracy:.2%}  "
             f"last {len(progress.recent)}: {progress.recent_accuracy:.2%}"
         )
-        done = progress.episodes if self.settings.episodes else progress.seconds
-        assert self.search_bar is not None
+        done = progress.episodes if episodes else progress.seconds
         self.bars.update(self.search_bar, completed=done, status=status)
-        every = max(1, (self.settings.episodes or LINES * 10) // LINES)
-        if not self.live and (progress.episodes % every == 0 or self.shown == 1):
+        every = max(1, (episodes or LINES * 10) // LINES)
+        if self.bars.disable and (progress.episodes % every == 0 or self.shown == 1):
             self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
 
     def final_epoch(self, epoch: int, epochs: int) -> None:
         """Show that an epoch of the final training is done."""
-        if self.final_bar is None:
-            self.final_bar = self.bars.add_task("final training", total=epochs, status="")
-        self.bars.update(self.final_bar, completed=epoch, status=f"epoch {epoch}/{epochs}")
-        if not self.live and epoch in (1, epochs):
-            self.console.print(f"final training: epoch {epoch}/{epochs}", soft_wrap=True)
+        status = f"epoch {epoch}/{epochs}"
+        self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
+        if self.bars.disable and epoch in (1, epochs):
+            self.console.print(f"final training: {status}", soft_wrap=True)
 
 
 def describe(result: SearchResult) -> str:
     """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
-    counts = summary["evaluations"]
     lines = [
         f"{progress.episodes} children in {summary['search_seconds']:.0f} s "
-        f"({counts['made']} trained, {summary['failed']} failed); stopped by: {result.stopped_by}"
+        f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
+        f"stopped by: {result.stopped_by}"
     ]
     if result.finished_before:
         lines.insert(0, "this search was finished before; nothing was left to evaluate")
@@ -93,13 +76,13 @@ def describe(result: SearchResult) -> str:
         why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
         lines.append(f"no child could be trained{why}")
     else:
-        lines.append(write(progress.best_architecture))
-        chosen = progress.best_episode is None
-        lines.append(
+        child = progress.best_episode
+        lines += [
+            write(progress.best_architecture),
             f"best: {progress.best_architecture.key[:8]}, "
-            f"{'chosen by the agent' if chosen else f'child {progress.best_episode}'}, "
-            f"validation accuracy {progress.best_accuracy:.2%}"
-        )
+            f"{'chosen by the agent' if child is None else f'child {child}'}, "
+            f"validation accuracy {progress.best_accuracy:.2%}",
+        ]
     if summary["random_search"] is not None:
         lines.append(
             f"random search, as many evaluations: {summary['random_search']:.2%} on average"

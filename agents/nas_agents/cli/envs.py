@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from nas_agents.cli.common import Json, print_json, print_table
 
@@ -12,25 +11,16 @@ def envs(as_json: Json = False) -> None:
     """List the environments, their decisions and their sizes."""
     from nas_agents.catalogue.environments import registered_search_spaces
 
-    rows: list[dict[str, Any]] = [
-        {
-            "id": env_id,
-            "decisions": len(search_space.decisions),
-            "choices": list(search_space.num_choices),
-            "size": search_space.size,
-        }
-        for env_id, search_space in registered_search_spaces().items()
+    rows = [
+        (env_id, len(space.decisions), list(space.num_choices), space.size)
+        for env_id, space in registered_search_spaces().items()
     ]
+    heads = ("id", "decisions", "choices", "size")
     if as_json:
-        print_json(rows)
+        print_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
     cells = (
-        (
-            row["id"],
-            row["decisions"],
-            f"{min(row['choices'])} to {max(row['choices'])}",
-            f"{Decimal(row['size']):.3g}",
-        )
-        for row in rows
+        (env_id, decisions, f"{min(choices)} to {max(choices)}", f"{Decimal(size):.3g}")
+        for env_id, decisions, choices, size in rows
     )
-    print_table(("id", "decisions", "choices", "size"), cells)
+    print_table(heads, cells)

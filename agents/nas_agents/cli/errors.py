@@ -32,12 +32,8 @@ class OneLineErrors(TyperGroup):
         try:
             code = super().main(words, "nas-gym", standalone_mode=False)
             sys.stdout.flush()
-        except USAGE as error:
-            complain(f"error: {_usage(error)}")
-            code = EXIT_WRONG
-        except NASGymError as error:
-            complain(f"error: {error}")
-            code = EXIT_WRONG
+        except (USAGE, NASGymError) as error:
+            code = _wrong(_usage(error) if isinstance(error, USAGE) else str(error))
         except OSError as error:
             code = _failed_file(error, words)
         except (KeyboardInterrupt, typer.Abort):
@@ -53,6 +49,12 @@ class OneLineErrors(TyperGroup):
             raise RuntimeError(f"EOFError: {error}") from error
 
 
+def _wrong(message: str) -> int:
+    """Print a user's mistake; return the exit code."""
+    complain(f"error: {message}")
+    return EXIT_WRONG
+
+
 def _usage(error: Any) -> str:
     """Return what is wrong with a command line, and where help is."""
     context = getattr(error, "ctx", None)
@@ -63,35 +65,24 @@ def _usage(error: Any) -> str:
 def _failed_file(error: OSError, words: Sequence[str]) -> int:
     """Return the exit code where a file could not be named or written."""
     if error.errno == ENAMETOOLONG:
-        complain(f"error: a file's name of {len(str(error.filename)):,} characters is too long")
-        return EXIT_WRONG
+        return _wrong(f"a file's name of {len(str(error.filename)):,} characters is too long")
     if error.errno not in (*FULL, EPIPE):
         return report_bug(error, words)
-    _drop_output()
+    with suppress(OSError):  # Python writes the rest of standard output when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == EPIPE:  # the reader, `head` for instance, has had enough
         return EXIT_PIPE
-    complain(f"error: output: it cannot be written: {error.strerror}")
-    return EXIT_WRONG
-
-
-def _drop_output() -> None:
-    """Turn standard output to nowhere, for Python writes the rest of it when it exits."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _wrong(f"output: it cannot be written: {error.strerror}")
 
 
 def report_bug(error: BaseException, words: Sequence[str]) -> int:
     """Write the traceback into a temporary file, and say where it is; return the exit code."""
     summary = f"a bug in nas-gym: {type(error).__name__}: {error}"[:300]
     lines = traceback.format_exception(error)
+    how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
         with tempfile.NamedTemporaryFile(
-            "w",
-            prefix="nas-gym-",
-            suffix=".txt",
-            delete=False,
-            encoding="utf-8",
-            errors="backslashreplace",
+            "w", prefix="nas-gym-", suffix=".txt", delete=False, **how
         ) as file:
             file.write(f"nas-gym {shlex.join(words)}\n\n{''.join(lines)}")
         complain(f"{summary}; please report it with {file.name}, which holds the traceback")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from nas_agents.cli.common import Json, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from nas_agents.catalogue.presets import Preset
 
 RATE = 5e12
 """Multiply-adds a second that an accelerator is assumed to sustain in training."""
@@ -14,10 +17,10 @@ RATE = 5e12
 
 def presets(
     rate: Annotated[
-        float, typer.Option(help="Multiply-adds a second in training, for the estimates.")
+        float, Option(help="Multiply-adds a second in training, for the estimates.")
     ] = RATE,
     count: Annotated[
-        bool, typer.Option("--count", help="Count the multiply-adds again, which takes minutes.")
+        bool, Option("--count", help="Count the multiply-adds again, which takes minutes.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -29,28 +32,25 @@ def presets(
     from nas_gym.errors import require
 
     require(1 <= rate < 1e30, f"rate: expected a number from 1 to below 1e+30, got {rate!r}")
-    rows = [_row(name, rate, count) for name in PRESETS]
+    rows = [_row(name, preset, rate, count) for name, preset in PRESETS.items()]
     if as_json:
         print_json(rows)
         return
     for row in rows:
         cost = row["published_cost"]
         say(f"{row['preset']}: {row['about']}" + (f" (published: {cost})" if cost else ""))
-    print_table(
-        ("preset", "children", "multiply-adds", "a child*", "in all*", "measured"),
-        map(_cells, rows),
-    )
+    heads = ("preset", "children", "multiply-adds", "a child*", "in all*", "measured")
+    print_table(heads, map(_cells, rows))
     say(
         f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
         "small networks, such as ENAS's, reach a small part of an accelerator's rate"
     )
 
 
-def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
+def _row(name: str, preset: Preset, rate: float, count: bool) -> dict[str, Any]:
     """Return a preset's facts, as ``--json`` prints them."""
-    from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds
+    from nas_agents.catalogue.presets import counted_multiply_adds
 
-    preset = PRESETS[name]
     seconds = preset.child_seconds(rate)
     return {
         "preset": name,
@@ -69,15 +69,13 @@ def _row(name: str, rate: float, count: bool) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     """Return a preset's row of the table."""
     child, days = row["estimated_child_seconds"], row["estimated_device_days"]
-    measured = row["measured_seconds"]
-    return (
-        row["preset"],
-        f"{row['children']:,}",
-        f"{row['multiply_adds']:.2e}",
+    multiply_adds, measured = row["multiply_adds"], row["measured_seconds"]
+    times = (
         "" if child is None else f"{_rounded(child)} s",
         "" if days is None else f"{_rounded(days)} device days",
         "" if measured is None else f"{measured:.0f} s",
     )
+    return row["preset"], f"{row['children']:,}", f"{multiply_adds:.2e}", *times
 
 
 def _rounded(number: float) -> str:

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from itertools import starmap
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option, Typer
 
-from nas_agents.cli.common import Json, print_json, print_table, say
+from nas_agents.cli.common import Json, print_json, print_result, print_table, say
 from nas_gym.errors import InvalidSettings, choices_hint, require
 
 if TYPE_CHECKING:
     from nas_gym.store.store import Record, Store
 
-app = typer.Typer(help="Stores of evaluations: look into one, export it.")
+app = Typer(help="Stores of evaluations: look into one, export it.")
 FORMATS = (".csv", ".jsonl")
-Name = Annotated[
-    str, typer.Argument(metavar="STORE", help="A run folder, an SQLite file, or an URL.")
-]
+Name = Annotated[str, Argument(metavar="STORE", help="A run folder, an SQLite file, or an URL.")]
 
 
 @app.command()
 def show(
     store: Name,
-    best: Annotated[int, typer.Option(help="How many of the best to list.")] = 5,
+    best: Annotated[int, Option(help="How many of the best to list.")] = 5,
     as_json: Json = False,
 ) -> None:
     """Count evaluations by settings and status, and list those of the highest accuracy."""
@@ -42,15 +38,18 @@ def show(
         print_json({"evaluations": total, "settings": settings, "best": records})
         return
     say(f"{total:,} evaluations in {opened.name}")
-    by_settings = starmap(_count_cells, counts.items())
+    by_settings = (
+        (fingerprint, f"{sum(by_status.values()):,}", ", ".join(map(_count, by_status.items())))
+        for fingerprint, by_status in counts.items()
+    )
     print_table(("fingerprint of settings", "evaluations", "statuses"), by_settings)
-    print_table(("accuracy", "key", "parameters", "seconds", "run"), map(_record_cells, rows))
+    print_table(("accuracy", "key", "parameters", "seconds", "run"), map(_cells, rows))
 
 
 @app.command()
 def export(
     store: Name,
-    file: Annotated[Path, typer.Argument(help="The .csv or .jsonl to write.")],
+    file: Annotated[Path, Argument(help="The .csv or .jsonl to write.")],
     as_json: Json = False,
 ) -> None:
     """Write every evaluation, in the order of time, one a line."""
@@ -67,36 +66,29 @@ def export(
     finally:
         with suppress(OSError):
             part.unlink()
-    if as_json:
-        print_json({"file": str(file), "evaluations": number})
-    else:
-        say(f"{number:,} evaluations: {file}")
+    facts = {"file": str(file), "evaluations": number}
+    print_result(facts, f"{number:,} evaluations: {file}", as_json)
 
 
 @app.command()
 def merge(
-    source: Annotated[str, typer.Argument(help="The store to copy from.")],
-    target: Annotated[str, typer.Argument(help="The store to copy into; made if need be.")],
+    source: Annotated[str, Argument(help="The store to copy from.")],
+    target: Annotated[str, Argument(help="The store to copy into; made if need be.")],
     as_json: Json = False,
 ) -> None:
     """Copy the evaluations of one store into another. Those that it has stay as they are."""
-    from nas_gym.store.store import Store
-
-    with _opened(source) as from_, Store(_url(target)) as into:
+    with _opened(source) as from_, _opened(target, create=True) as into:
         added, total = into.merge(from_), into.size()
-    if as_json:
-        print_json({"store": into.name, "added": added, "evaluations": total})
-    else:
-        say(f"{added:,} evaluations added; {total:,} in {into.name}")
+    facts = {"store": into.name, "added": added, "evaluations": total}
+    print_result(facts, f"{added:,} evaluations added; {total:,} in {into.name}", as_json)
 
 
-def _count_cells(fingerprint: str, counts: Mapping[str, int]) -> tuple[str, str, str]:
-    """Return a row of the counts by status of one fingerprint."""
-    statuses = ", ".join(f"{number:,} {status}" for status, number in counts.items())
-    return fingerprint, f"{sum(counts.values()):,}", statuses
+def _count(status_and_number: tuple[str, int]) -> str:
+    status, number = status_and_number
+    return f"{number:,} {status}"
 
 
-def _record_cells(record: Record) -> tuple[str, ...]:
+def _cells(record: Record) -> tuple[str, ...]:
     """Return a row of one evaluation."""
     evaluation = record.evaluation
     parameters = "" if evaluation.parameters is None else f"{evaluation.parameters:,}"
@@ -104,18 +96,11 @@ def _record_cells(record: Record) -> tuple[str, ...]:
     return f"{evaluation.accuracy:.2%}", record.key[:8], parameters, seconds, record.run
 
 
-def _url(name: str) -> str:
-    """Return a store's URL or file; a run folder stands for the store in it."""
-    return str(Path(name) / "evaluations.db") if Path(name).is_dir() else name
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[Store]:
-    """Open a store that exists."""
+def _opened(name: str, create: bool = False) -> Store:
+    """Open a store; a run folder stands for the one in it."""
     from nas_gym.store.store import Store
 
-    with Store(_url(name), create=False) as store:
-        yield store
+    return Store(Path(name) / "evaluations.db" if Path(name).is_dir() else name, create=create)
 
 
 def _write(store: Store, out: Any, suffix: str) -> int:
@@ -128,6 +113,6 @@ def _write(store: Store, out: Any, suffix: str) -> int:
             continue
         if number == 1:
             writer.writerow(data)
-        nested = {"curve": data["curve"], "architecture": data["architecture"]}
-        writer.writerow({**data, **{name: json.dumps(nested[name]) for name in nested}}.values())
+        nested = {name: json.dumps(data[name]) for name in ("curve", "architecture")}
+        writer.writerow({**data, **nested}.values())
     return number

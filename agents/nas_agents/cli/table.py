@@ -6,51 +6,46 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
+from typer import Argument, Exit, Option, Typer
 
 from nas_agents.cli.common import (
+    DATASET,
+    DEVICE,
     EXIT_INTERRUPTED,
     Json,
     assignments,
     complain,
-    print_json,
-    say,
+    pairs,
+    print_result,
+    progress_bars,
 )
+from nas_gym.errors import InvalidSettings, choices_hint
 
 if TYPE_CHECKING:
     from nas_gym.envs.family_env import FamilyEnv
     from nas_gym.tables.recording import Recording
     from nas_gym.workers.local import LocalWorkers
 
-app = typer.Typer(help="Recorded benchmarks: build one, or import one.")
+app = Typer(help="Recorded benchmarks: build one, or import one.")
 LINES = 100
 """Number of lines that a build prints where there is no terminal."""
+SPLIT = Option(metavar="TRAIN VALIDATION TEST", help="Images to train, validate and test on.")
 
 
 @app.command()
 def build(
-    env: Annotated[str, typer.Argument(help="The environment's id; see `nas-gym envs`.")],
-    out: Annotated[Path, typer.Option(help="The table to make, an .npz file.")],
-    dataset: Annotated[
-        str, typer.Option(help="A name, an .npz file, or a folder of images.")
-    ] = "digits",
-    image_size: Annotated[int | None, typer.Option(help="Scale images to this size.")] = None,
-    split: Annotated[
-        tuple[int, int, int] | None,
-        typer.Option(
-            metavar="TRAIN VALIDATION TEST", help="Images to train, validate and test on."
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each architecture.")] = 3,
-    seed: Annotated[int, typer.Option(help="The first of the seeds.")] = 0,
-    workers: Annotated[int, typer.Option(help="Processes, each with one thread.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "cpu",
-    set_: Annotated[
-        list[str],
-        typer.Option("--set", metavar="NAME=VALUE", help="An argument of the environment."),
-    ] = [],  # noqa: B006 (Typer reads the default)
+    env: Annotated[str, Argument(help="The environment's id; see `nas-gym envs`.")],
+    out: Annotated[Path, Option(help="The table to make, an .npz file.")],
+    dataset: Annotated[str, DATASET] = "digits",
+    image_size: Annotated[int | None, Option(help="Scale images to this size.")] = None,
+    split: Annotated[tuple[int, int, int] | None, SPLIT] = None,
+    seeds: Annotated[int, Option(help="Trainings of each architecture.")] = 3,
+    seed: Annotated[int, Option(help="The first of the seeds.")] = 0,
+    workers: Annotated[int, Option(help="Processes, each with one thread.")] = 1,
+    device: Annotated[str, DEVICE] = "cpu",
+    set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Train every distinct architecture of a small search space, and record the results.
@@ -71,21 +66,19 @@ def build(
             recording.write()
     except KeyboardInterrupt:
         complain("interrupted; the same command goes on where it stopped")
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    facts = {"table": str(out), "architectures": len(recording.choices), "seeds": seeds}
-    if as_json:
-        print_json(facts)
-    else:
-        say(f"{facts['architectures']} architectures, {seeds} trainings each: {out}")
+        raise Exit(EXIT_INTERRUPTED) from None
+    number = len(recording.choices)
+    facts = {"table": str(out), "architectures": number, "seeds": seeds}
+    print_result(facts, f"{number} architectures, {seeds} trainings each: {out}", as_json)
 
 
 @app.command(name="import")
 def import_(
     source: Annotated[
-        Path, typer.Argument(help="An .npz, a .tfrecord, or NATS-Bench's folder of pickles.")
+        Path, Argument(help="An .npz, a .tfrecord, or NATS-Bench's folder of pickles.")
     ],
     unpickle: Annotated[
-        bool, typer.Option("--unpickle", help="Read pickles, without running what is in them.")
+        bool, Option("--unpickle", help="Read pickles, without running what is in them.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -99,10 +92,7 @@ def import_(
         path = import_table(
             source, unpickle, lambda done, total: status.update(f"reading: {done:,} of {total:,}")
         )
-    if as_json:
-        print_json({"table": str(path)})
-    else:
-        say(path)
+    print_result({"table": str(path)}, path, as_json)
 
 
 def _training_env(env_id: str) -> type[FamilyEnv]:
@@ -110,16 +100,13 @@ def _training_env(env_id: str) -> type[FamilyEnv]:
     import gymnasium as gym
 
     from nas_gym.envs import environment_type
-    from nas_gym.errors import InvalidSettings, choices_hint
 
     registered = [name for name in gym.registry if name.startswith("nas_gym/")]
     known = {name: environment_type(name) for name in registered}
     known = {name: found for name, found in known.items() if "trained" in found.evaluators}
     if env_id not in known:
-        raise InvalidSettings(
-            f"environment: {env_id!r} is none whose children are trained; "
-            f"{choices_hint(env_id, known)}"
-        )
+        hint = choices_hint(env_id, known)
+        raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
     return known[env_id]
 
 
@@ -127,17 +114,9 @@ def _show(recording: Recording, workers: LocalWorkers) -> None:
     """Run the recording; show a bar on a terminal, lines elsewhere, on standard error."""
     console = Console(stderr=True, highlight=False)
     total = recording.children
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    with bars:
+    with progress_bars(console, MofNCompleteColumn()) as bars:
         bar = bars.add_task("children", total=total, completed=len(recording.done))
         for done in recording.run(workers):
             bars.update(bar, completed=done)
-            if not console.is_terminal and done % max(1, total // LINES) == 0:
+            if bars.disable and done % max(1, total // LINES) == 0:
                 console.print(f"{done}/{total} children", soft_wrap=True)

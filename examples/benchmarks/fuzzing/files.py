@@ -31,8 +31,9 @@ Files = dict[str, Content]
 class Samples:
     """Valid things to spoil."""
 
-    runs: Mapping[str, Files]
-    """Run folders, by name."""
+    runs: list[Files]
+    """Files of run folders."""
+    store: bytes
     architectures: list[dict[str, Any]]
     names: list[str]
     """Published architectures."""
@@ -181,15 +182,13 @@ def nats_folder(rng: random.Random) -> Files:
 
 def store_file(rng: random.Random, samples: Samples) -> Content:
     """Return a store with spoiled cells or tables, or something else."""
-    valid = next(run["evaluations.db"] for run in samples.runs.values() if "evaluations.db" in run)
-    assert isinstance(valid, bytes)
     how = rng.randrange(10)
     if how == 0:
         return rng.choice((FIFO, FOLDER, b"", b"SQLite format 3\0", b"garbage" * 100))
     if how == 1:
-        return spoil_bytes(rng, valid)
+        return spoil_bytes(rng, samples.store)
     with tempfile.NamedTemporaryFile(suffix=".db") as file:
-        Path(file.name).write_bytes(valid)
+        Path(file.name).write_bytes(samples.store)
         connection = sqlite3.connect(file.name)
         if how == 2:
             connection.execute("DROP TABLE evaluations")
@@ -209,7 +208,7 @@ def store_file(rng: random.Random, samples: Samples) -> Content:
 
 def run_folder(rng: random.Random, samples: Samples) -> Files:
     """Return a run folder of which one file is spoiled, missing or no file."""
-    files = {f"run/{name}": data for name, data in rng.choice(list(samples.runs.values())).items()}
+    files = {f"run/{name}": data for name, data in rng.choice(samples.runs).items()}
     name = rng.choice(sorted(files))
     data = files[name]
     how = rng.random()

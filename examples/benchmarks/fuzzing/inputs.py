@@ -51,7 +51,7 @@ PATHS = ["", ".", "/", "/dev/zero", "/dev/full", "/dev/null", "/proc/self/mem", 
 PATHS += ["folder", "missing/file", "a/" * 3_000, "\x1b[31m", "[/red]", "~", "~nobody", "\udcff"]
 SPECIAL: Files = {"pipe": FIFO, "folder": FOLDER, "text": b"text"}
 SHORT = ["--episodes", "2", "--seconds", "3", "--no-final"]
-TINY = ["--set", "epochs=1", "--set", "dataset=digits", "--set", "split=[64,32,32]"]
+TINY = ["--set", "epochs=1", "--set", "dataset=digits", "--set", "data_fraction=0.1"]
 NUMBERS = ["9" * 5_000, "", *words("100000000 100000 1e9 1e20 -1 0 nan inf 1.5 x")]
 SHOW = words(
     "cells filters classes stem stem-filters image-size channels width set picture latency-set"
@@ -252,6 +252,9 @@ CALLS = [
     "nas_gym.NASEnv(space, evaluator, render_mode={v})",
     "env = gym.make('{bench}'); env.reset(seed=0); env.step({v})",
     "env = gym.make('{bench}'); env.reset(options={v})",
+    "env = gym.make('{bench}'); env.reset(options=dict(choices={v}))",
+    "gym.make_vec('{bench}', num_envs=2).reset(options={v})",
+    "gym.make_vec('{bench}', num_envs=2).reset(options=dict(choices={v}))",
     "env = wrappers.WholeArchitecture(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.ContinuousAction(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.OneHotObservation(gym.make('{bench}')); env.reset(); env.step({v})",
@@ -259,14 +262,12 @@ CALLS = [
     "wrappers.BudgetLimit(gym.make('{bench}'), evaluations={v})",
     "sb3.make_vec_env('{bench}', n_envs={v})",
     "sb3.make_vec_env('{bench}', n_envs=2, {name}={v})",
-    "sb3.make_vec_env('{bench}').step(np.array({v}))",
     "Store({v})",
     "Store('new.db').add({v}, {w})",
     "list(Store('a.db', create=False).records())",
     "space.decode({v})",
     "space.encode({v})",
     "space.check({v})",
-    "space.valid_choices({v})",
     "nas_gym.NASNetSearchSpace({v})",
     "nas_gym.Evaluation({v}, {w}, (), 1.0, 0, 'a')",
     "nas_gym.Evaluation('ok', {v}, {w}, 1.0, 0, 'a')",

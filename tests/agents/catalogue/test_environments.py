@@ -32,6 +32,11 @@ def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.Monke
         make_environment("own/Layer-v0", {})
 
 
+def test_an_id_has_one_colon_at_most() -> None:
+    with pytest.raises(InvalidSettings, match="'a:b:c' is not known"):
+        make_environment("a:b:c", {})
+
+
 def test_a_module_that_cannot_be_imported() -> None:
     import_environment("nas_gym/NASNet-v0")
     with pytest.raises(InvalidSettings, match="the module of 'no_such_module:A-v0' cannot be"):
