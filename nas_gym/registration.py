@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from functools import partial
 from typing import Any
 
 import gymnasium
 
 from nas_gym.errors import require
+
+NAMELESS: dict[str, Any] = {}
+"""Entry points that have no name to import them by, for `nas_gym.vector_env`."""
 
 
 def register(env_id: str, entry_point: Any, **options: Any) -> None:
@@ -28,14 +29,13 @@ def register(env_id: str, entry_point: Any, **options: Any) -> None:
         InvalidSettings: ``entry_point`` is neither ``"module:Class"`` nor callable.
     """
     reference = _reference(entry_point)
+    name = f"nameless.{env_id}" if reference is None else reference.replace(":", ".")
     if reference is None:
-        vector_entry_point: Any = partial(_vectorized, entry_point)
-    else:
-        vector_entry_point = f"nas_gym.vector_env:{reference.replace(':', '.')}"
+        NAMELESS[name] = entry_point
     gymnasium.register(
         id=env_id,
         entry_point=reference or entry_point,
-        vector_entry_point=vector_entry_point,
+        vector_entry_point=f"nas_gym.vector_env:{name}",
         order_enforce=False,  # NASEnv does so itself
         disable_env_checker=True,
         **options,
@@ -52,8 +52,3 @@ def _reference(entry_point: Any) -> str | None:
     require(callable(entry_point), f"entry_point: expected {expected}, got {entry_point!r}")
     name = getattr(entry_point, "__qualname__", "")
     return f"{entry_point.__module__}:{name}" if name.isidentifier() else None
-
-
-def _vectorized(entry_point: Any, **arguments: Any) -> Any:
-    """Make the vector form of an environment that has no name to import it by."""
-    return importlib.import_module("nas_gym.vector_env").vectorized(entry_point, **arguments)

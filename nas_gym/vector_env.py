@@ -18,6 +18,7 @@ from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations, Evaluator, Limits, Listed, Memory
 from nas_gym.family import resolve
 from nas_gym.json_text import short
+from nas_gym.registration import NAMELESS
 from nas_gym.rewards import Reward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
@@ -352,7 +353,7 @@ def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
     module, _, attribute = name.rpartition(".")
     if not module:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(vectorized, f"{module}:{attribute}")
+    return partial(vectorized, NAMELESS.get(name, f"{module}:{attribute}"))
 
 
 @lru_cache
