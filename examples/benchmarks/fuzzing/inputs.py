@@ -113,8 +113,8 @@ def search_options(rng: random.Random, samples: Samples) -> Input:
         if flag in ("set", "final-set", "agent-set"):
             names = AGENT_SETTINGS if flag == "agent-set" else SETTINGS
             value = f"{rng.choice(names)}={value}"
-        if flag == "workers" and value.isdigit() and len(value) < 9 and int(value) > 2:
-            value = "0"  # a machine full of processes is what was asked for
+        if flag in ("workers", "repeats") and value.isdigit() and len(value) < 9 and int(value) > 2:
+            value = "0"  # a machine full of processes, or days of training, are what was asked for
         command += [f"--{flag}", value]
     if rng.random() < 0.1:
         command += ["--run", path(rng)]
