@@ -22,13 +22,13 @@ def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.Monke
             "layers_of_tests",
             architecture="tests.helpers:LayersSearchSpace",
             search_space=LayersSearchSpace,
-            environments={"own/Layers-v0": NASEnv},
+            environments={"own/Listed-v0": NASEnv},
         )
     )
     listed = registered_search_spaces()
-    assert isinstance(listed["own/Layers-v0"], LayersSearchSpace)
+    assert isinstance(listed["own/Listed-v0"], LayersSearchSpace)
     assert next(iter(listed)) == "nas_gym/NAS-v0"
-    with pytest.raises(InvalidSettings, match="did you mean 'own/Layers-v0'"):
+    with pytest.raises(InvalidSettings, match="did you mean 'own/Listed-v0'"):
         make_environment("own/Layer-v0", {})
 
 
