@@ -2,13 +2,16 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test lint clean
+.PHONY: search test test-cluster lint clean
 
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
 	$(VENV)/bin/nas-gym search nas_gym/NASNet-v0
 
 test: $(INSTALLED)  ## run the tests
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto
+
+test-cluster: $(INSTALLED)  ## run the tests on a Ray cluster of this machine, one by one
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m cluster
 
 lint: $(INSTALLED)  ## check style, types and layers
 	$(VENV)/bin/ruff check .

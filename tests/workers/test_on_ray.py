@@ -35,7 +35,7 @@ BUSY = {  # the other tests run beside it
     "worker_niceness": 0,
 }
 HEAD: dict[str, Any] = {**SMALL, "include_dashboard": False, "_system_config": BUSY}
-pytestmark = pytest.mark.xdist_group("ray")
+pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture(scope="module")
