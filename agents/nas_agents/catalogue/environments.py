@@ -11,6 +11,7 @@ import gymnasium as gym
 from nas_gym import NASEnv, SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.family import registered_families, resolve
+from nas_gym.json_text import short
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
@@ -33,6 +34,10 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     known = [each for family in registered_families() for each in family.environments]
     where, hint = f"environment: {env_id!r}", choices_hint(env_id, known)
     require(env_id in gym.registry or env_id.count(":") == 1, f"{where} is not known; {hint}")
+    mode = arguments.get("render_mode")  # Gymnasium itself fails of what is no text
+    require(
+        mode is None or isinstance(mode, str), f"render_mode: expected a text, got {short(mode)}"
+    )
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except TypeError as error:

@@ -41,3 +41,8 @@ def test_a_module_that_cannot_be_imported() -> None:
     import_environment("nas_gym/NASNet-v0")
     with pytest.raises(InvalidSettings, match="the module of 'no_such_module:A-v0' cannot be"):
         import_environment("no_such_module:A-v0")
+
+
+def test_a_render_mode_that_is_no_text_is_one_line() -> None:
+    with pytest.raises(InvalidSettings, match="render_mode: expected a text, got 0"):
+        make_environment("nas_gym/NASBench201-v0", {"render_mode": 0})
