@@ -27,6 +27,7 @@ Count = Annotated[int, Ge(0), Le(LARGEST)]
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
 Size = Annotated[int, Ge(1), Le(2**16)]  # filters, pixels
 Cells = Annotated[int, Ge(1), Le(100)]  # of a stack
+Repeats = Annotated[int, Interval(ge=1, le=1_000)]  # trainings of one child
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]  # as torch and NumPy take it
 Share = Annotated[float, Interval(ge=0, lt=1)]  # a probability, a momentum
 Keep = Annotated[float, Interval(gt=0, le=1)]  # a probability that is not 0

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TypeGuard
 
 from nas_gym.evaluation.evaluator import ChildEvaluator, Evaluator
-from nas_gym.settings import Above0, Positive, settings
+from nas_gym.settings import Above0, Positive, Repeats, settings
 from nas_gym.store import Store, StoredEvaluator
 from nas_gym.workers import LocalWorkers, RayWorkers
 
@@ -37,7 +37,7 @@ class Composition:
     """Number of workers that share a GPU, where children are trained on CUDA."""
     store: str | None = None
     """File or database URL where evaluations are kept, and looked up; default: none."""
-    repeats: Positive = 1
+    repeats: Repeats = 1
     """Number of trainings of each child, each with its own seed; their mean is the result."""
     run: str | None = None
     """Name of the run in the store, the same when it is resumed; default: a new name."""

@@ -14,7 +14,7 @@ from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
 from nas_gym.evaluation.futures import InFlight, gather, repeated, resolved, then
-from nas_gym.settings import Positive, validated
+from nas_gym.settings import Repeats, validated
 from nas_gym.store.store import Record, Store
 
 
@@ -50,7 +50,7 @@ class StoredEvaluator:
         evaluator: Any,  # a ChildEvaluator or ConcurrentEvaluator
         store: Store,
         run: str,
-        repeats: Positive = 1,
+        repeats: Repeats = 1,
         fingerprint: str | None = None,
     ) -> None:
         require_lasting(evaluator)

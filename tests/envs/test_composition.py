@@ -70,3 +70,8 @@ def test_an_evaluator_that_nothing_is_asked_around_is_left_as_it_is() -> None:
 def test_what_trains_nothing_takes_no_workers() -> None:
     with pytest.raises(InvalidSettings, match="'workers' is not an argument"):
         gym.make("nas_gym/DigitsBench-v0", workers=2)
+
+
+def test_an_absurd_number_of_repeats_is_refused_before_any_is_begun() -> None:
+    with pytest.raises(InvalidSettings, match="repeats: expected a number less than or equal to"):
+        Composition(repeats=10**9)

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.settings import Above0, Keep, Positive, Seed, settings
+from nas_gym.settings import Above0, Keep, Positive, Repeats, Seed, settings
 
 
 @settings
@@ -38,7 +38,7 @@ class SearchSettings:
     """The seed of the agent's draws and of the children's training."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
-    repeats: Positive = 1
+    repeats: Repeats = 1
     """Number of trainings of each child, each with its own seed; the child is worth the mean."""
     workers: Positive | None = None
     """Number of children trained at a time, each in its own process; default: in this process."""
