@@ -40,7 +40,7 @@ class Family:
         drawing: A module, or an object, with ``write(sketch)`` and ``draw(sketch, new_canvas)``;
             default: the decisions as text.
         supernet: The builder of a search space's supernet; see
-            `nas_gym.weight_sharing.build_supernet`.
+            `nas_gym.weight_sharing.supernet.build_supernet`.
         environments: The environment classes, by Gymnasium id.
         published: A mapping of published architectures, by their names in the papers.
         tables: A module that converts the benchmark's published files; see

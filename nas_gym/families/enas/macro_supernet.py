@@ -107,7 +107,7 @@ def macro_supernet(
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> Supernet:
-    """Build the supernet; see `nas_gym.weight_sharing.build_supernet`."""
+    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
     released = MacroNetworkSettings(filters=36, form=FORM)
     checked = checked_settings(MacroNetworkSettings, released if settings is None else settings)
     supernet = MacroSupernet(search_space.layers, image_shape, checked)

@@ -170,7 +170,7 @@ def micro_supernet(
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> Supernet:
-    """Build the supernet; see `nas_gym.weight_sharing.build_supernet`."""
+    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
     released = ENASCellNetworkSettings(cells=2, filters=20, form=FORM)
     checked = checked_settings(ENASCellNetworkSettings, released if settings is None else settings)
     supernet = MicroSupernet(search_space.blocks, image_shape, checked)
