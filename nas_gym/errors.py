@@ -29,6 +29,10 @@ def choices_hint(value: object, valid: Iterable[str]) -> str:
     """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
     options = list(valid)
     text = str(value)[:100] if isinstance(value, (str, int, float)) else ""
-    close = difflib.get_close_matches(text, options, n=1)
+    by_lower = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(text, options, n=1) or [
+        by_lower[each] for each in difflib.get_close_matches(text.lower(), by_lower, n=1)
+    ]
+    close = [by_lower[text.lower()]] if text.lower() in by_lower else close
     nearest = f"did you mean {close[0]!r}? " if close else ""
     return f"{nearest}valid choices: {', '.join(repr(option) for option in options)}"

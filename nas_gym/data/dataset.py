@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ VALIDATION_SHARE, VALIDATION_MOST = 0.25, 5000
 """Share of the training images that becomes the validation split, and the most images of it; NAS
 and NASNet take 5,000."""
 SPLIT_SEED = 0
+MOST_SHARED = 0.1
+"""Share of a data set's own test images that may be training images, too."""
 
 
 class InvalidDataset(NASGymError):
@@ -47,6 +49,27 @@ class Dataset:
     train: Indices = field(repr=False)
     validation: Indices = field(repr=False)
     test: Indices = field(repr=False)
+    skipped: tuple[str, ...] = ()
+    """Files that were not read, by kind, as in "2 .gif"."""
+
+    @property
+    def majority(self) -> float:
+        """Accuracy on the test split of always answering the most frequent training class."""
+        most_frequent = np.bincount(self.labels[self.train]).argmax()
+        return float(np.mean(self.labels[self.test] == most_frequent))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the facts that say whether the data set was read as it was meant."""
+        height, width, channels = self.images.shape[1:]
+        counts = np.bincount(self.labels, minlength=len(self.classes)).tolist()
+        return {
+            "images": len(self.images),
+            "shape": [height, width, channels],
+            "split": [len(self.train), len(self.validation), len(self.test)],
+            "classes": dict(zip(self.classes, counts, strict=True)),
+            "skipped": list(self.skipped),
+            "majority": self.majority,
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -64,10 +87,21 @@ class Source:
 
     images: Images
     labels: Labels
-    test_from: int | None
-    """Index of the first test image; None if the source has no test split."""
     classes: tuple[str, ...]
+    validation_images: int = 0
+    """Number of images of its own validation split, which follow the training images."""
+    test_images: int = 0
+    """Number of images of its own test split, which are the last."""
     flips: bool = True
+    skipped: tuple[str, ...] = ()
+    """Files that were not read, by kind, as in "2 .gif"."""
+
+    def parts(self) -> tuple[Indices, Indices, Indices]:
+        """Return the indices of the source's own training, validation and test images."""
+        test_from = len(self.labels) - self.test_images
+        starts = [test_from - self.validation_images, test_from]
+        train, validation, test = np.split(np.arange(len(self.labels), dtype=np.int64), starts)
+        return train, validation, test
 
 
 def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset:
@@ -107,28 +141,56 @@ def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
 
 
 def split_of(name: str, source: Source) -> Dataset:
-    """Return the data set with its fixed stratified split; it needs enough images of each class."""
-    everything = np.arange(len(source.labels), dtype=np.int64)
-    counts = np.bincount(source.labels[: source.test_from], minlength=len(source.classes))
-    if np.count_nonzero(counts) < 2:
+    """Return the data set with its split: its own parts, and fixed stratified ones for the others.
+
+    Raises:
+        InvalidDataset: a class has too few training images, or the test split is no fair test.
+    """
+    rest, validation, test = source.parts()
+    _require_every_class(name, source, rest)
+    _require_fair_tests(name, source)
+    if not source.test_images:
+        rest, test = _stratified(rest, source.labels, TEST_SHARE)
+    train = rest
+    if not source.validation_images:
+        share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
+        train, validation = _stratified(rest, source.labels, share)
+    facts = (source.images, source.labels, source.classes, source.flips)
+    return Dataset(name, *facts, train, validation, test, source.skipped)
+
+
+def _require_every_class(name: str, source: Source, train: Indices) -> None:
+    """Raise `InvalidDataset` unless every class has training images enough to be split."""
+    counts = np.bincount(source.labels[train], minlength=len(source.classes))
+    if len(counts) < 2:
         raise InvalidDataset(
             f"dataset: {name!r} has images of 1 class; a classifier needs at least two"
         )
-    least = 2 if source.test_from is not None else 3
-    scarce = [source.classes[label] for label in np.flatnonzero((counts > 0) & (counts < least))]
+    least = 3 - bool(source.test_images) - bool(source.validation_images)
+    scarce = [source.classes[label] for label in np.flatnonzero(counts < least)]
     if scarce:
         raise InvalidDataset(
-            f"dataset: {name!r} has fewer than {least} images of the class "
-            f"{', '.join(map(repr, scarce))}; the split needs {least} of each"
+            f"dataset: {name!r} has fewer than {least} training images of the class "
+            f"{', '.join(map(repr, scarce))}; the split needs {least} of each (without names of "
+            "classes, labels are numbered from 0 without a gap)"
         )
-    if source.test_from is None:
-        rest, test = _stratified(everything, source.labels, TEST_SHARE)
-    else:
-        rest, test = everything[: source.test_from], everything[source.test_from :]
-    share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
-    train, validation = _stratified(rest, source.labels, share)
-    facts = (source.images, source.labels, source.classes, source.flips)
-    return Dataset(name, *facts, train, validation, test)
+
+
+def _require_fair_tests(name: str, source: Source) -> None:
+    """Raise `InvalidDataset` if many images of the source's own parts stand in two of them."""
+    known: dict[str, set[bytes]] = {}
+    for part, indices in zip(("training", "validation", "test"), source.parts(), strict=True):
+        if len(indices) == len(source.labels):
+            return  # there is one part only
+        own = [hashlib.blake2b(source.images[place], digest_size=16).digest() for place in indices]
+        for other, images in known.items():
+            shared = sum(image in images for image in own)
+            if shared > MOST_SHARED * len(own):
+                raise InvalidDataset(
+                    f"dataset: {name!r}: {shared} of the {len(own)} {part} images are {other} "
+                    "images, too, so an accuracy on them says nothing; take them out of one part"
+                )
+        known[part] = set(own)
 
 
 def _stratified(indices: Indices, labels: Labels, share: float) -> tuple[Indices, Indices]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections import Counter
+from collections.abc import Collection, Sequence
+from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +17,17 @@ from nas_gym.data import npz
 from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.settings import LARGEST
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 MOST_BYTES = 2**35
 """Bytes of all images of a data set after they are scaled."""
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of the formats of images that are read."""
+VALIDATION_NAMES = ("val", "valid", "validation")
+"""The names that a data set's own validation split may have."""
+MOST_GREY = 2**16 - 1
+"""The white of an image of 16 bits."""
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -31,16 +42,19 @@ def channels_last(images: NDArray[Any], name: str) -> Images:
 def read_npz(path: Path, flips: bool = True) -> Source:
     """Read images and labels from an ``.npz``; `InvalidDataset` says what is wrong with it."""
     arrays = npz.read_npz(path, "dataset", InvalidDataset)
-    missing = [name for name in ("x_train", "y_train") if name not in arrays]
-    if missing or ("x_test" in arrays) != ("y_test" in arrays):
+    parts = _parts(sorted(name[2:] for name in arrays if name[:2] in ("x_", "y_")), str(path))
+    missing = [
+        f"{axis}_{part}" for part in parts for axis in "xy" if f"{axis}_{part}" not in arrays
+    ]
+    if missing:
         raise InvalidDataset(
-            f"dataset: {path} has the arrays {', '.join(arrays) or 'none'}; expected x_train "
-            "and y_train, and both or none of x_test and y_test"
+            f"dataset: {path} has the arrays {', '.join(arrays)}; "
+            f"expected {', '.join(missing)}, too"
         )
-    parts = [part for part in ("train", "test") if f"x_{part}" in arrays]
     images = [_checked_images(arrays[f"x_{part}"], f"{path}: x_{part}") for part in parts]
     if len({part.shape[1:] for part in images}) > 1:
-        raise InvalidDataset(f"dataset: {path}: x_train and x_test hold images of unlike shapes")
+        named = " and ".join(f"x_{part}" for part in parts)
+        raise InvalidDataset(f"dataset: {path}: {named} hold images of unlike shapes")
     labels = [
         _checked_labels(arrays[f"y_{part}"], len(x), f"{path}: y_{part}")
         for part, x in zip(parts, images, strict=True)
@@ -58,8 +72,30 @@ def read_npz(path: Path, flips: bool = True) -> Source:
             f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
             "a list of names, one for each label"
         )
-    test_from = len(labels[0]) if len(parts) == 2 else None
-    return Source(np.concatenate(images), joined, test_from, tuple(map(str, classes)), flips)
+    counts = _counts(parts, [len(part) for part in labels])
+    return Source(np.concatenate(images), joined, tuple(map(str, classes)), *counts, flips=flips)
+
+
+def _parts(names: Collection[str], where: str) -> list[str]:
+    """Return the names of a data set's parts: "train", then those of validation and test.
+
+    Raises:
+        InvalidDataset: there is no "train", a part has two names, or another name is among them.
+    """
+    validation = [name for name in VALIDATION_NAMES if name in names]
+    parts = ["train", *validation, *(["test"] if "test" in names else [])]
+    if "train" not in names or len(validation) > 1 or set(names) - set(parts):
+        raise InvalidDataset(
+            f"dataset: {where} has the parts {', '.join(sorted(set(names))) or 'none'}; expected "
+            f"train, and perhaps test and one of {', '.join(VALIDATION_NAMES)}, and nothing else"
+        )
+    return parts
+
+
+def _counts(parts: Sequence[str], images: Sequence[int]) -> tuple[int, int]:
+    """Return the numbers of validation and of test images; 0 where there is no such part."""
+    of_part = dict(zip(parts, images, strict=True))
+    return sum(of_part.get(name, 0) for name in VALIDATION_NAMES), of_part.get("test", 0)
 
 
 def _checked_images(images: NDArray[Any], where: str) -> Images:
@@ -99,38 +135,56 @@ def require_room(images: int, image_size: int, channels: int) -> None:
 
 
 def read_folder(folder: Path, image_size: int) -> Source:
-    """Read a folder with one sub-folder a class; or with ``train`` and ``test`` that hold them."""
-    has_test = (folder / "train").is_dir() and (folder / "test").is_dir()
-    parts = [folder / "train", folder / "test"] if has_test else [folder]
+    """Read a folder with one sub-folder a class, or with ``train``, ``val`` and ``test`` of them.
+
+    Transparent pixels are shown on white, and an image is turned as its EXIF orientation says.
+    """
+    names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
+    has_parts = bool({"train", "test", *VALIDATION_NAMES} & set(names))
+    parts = _parts(names, f"the folder {folder}") if has_parts else [""]
+    skipped: Counter[str] = Counter()
     try:
-        listings = [_images_by_class(part) for part in parts]
+        listings = [_images_by_class(folder / part, skipped) for part in parts]
     except OSError as error:
         raise InvalidDataset(
             f"dataset: {folder} is no folder of images with one sub-folder a class: {error}"
         ) from error
     classes = tuple(listings[0])
-    if tuple(listings[-1]) != classes:
-        raise InvalidDataset(
-            f"dataset: {folder}: train has the classes {', '.join(classes)}, "
-            f"test has {', '.join(listings[-1])}"
-        )
+    for part, listing in zip(parts, listings, strict=True):
+        if tuple(listing) != classes:
+            raise InvalidDataset(
+                f"dataset: {folder}: train has the classes {', '.join(classes)}, "
+                f"{part} has {', '.join(listing)}"
+            )
 
     counts = [[len(paths) for paths in listing.values()] for listing in listings]
     require_room(sum(map(sum, counts)), image_size, 3)
     paths = [path for listing in listings for paths in listing.values() for path in paths]
     images = np.stack([_read_image(path, image_size) for path in paths])
     labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
-    return Source(images, np.concatenate(labels), sum(counts[0]) if has_test else None, classes)
+    own = _counts(parts, [sum(count) for count in counts])
+    unread = tuple(f"{number} {suffix}" for suffix, number in sorted(skipped.items()))
+    return Source(images, np.concatenate(labels), classes, *own, skipped=unread)
 
 
-def _images_by_class(folder: Path) -> dict[str, list[Path]]:
-    """Return the images of each class in the order of their names; `OSError` if one has none."""
-    listing = {
-        found.name: sorted(path for path in found.rglob("*") if path.suffix.lower() in SUFFIXES)
-        for found in sorted(entry for entry in folder.iterdir() if entry.is_dir())
-    }
-    if not listing:
+def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
+    """Return the images of each class in the order of their names, and count other files.
+
+    Links to folders are not followed inside a class.
+
+    Raises:
+        OSError: a class has no image, or is a link to a folder that holds another class.
+    """
+    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    if not classes:
         raise OSError(f"{folder} has no sub-folder")
+    _require_apart(classes)
+    listing: dict[str, list[Path]] = {}
+    for found in classes:
+        files = [Path(root, name) for root, _, names in os.walk(found) for name in names]
+        listing[found.name] = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
+        others = (path for path in files if path.suffix.lower() not in SUFFIXES)
+        skipped.update(path.suffix.lower() or path.name for path in others)
     empty = [name for name, paths in listing.items() if not paths]
     if empty:
         raise OSError(
@@ -139,17 +193,52 @@ def _images_by_class(folder: Path) -> dict[str, list[Path]]:
     return listing
 
 
+def _require_apart(classes: Sequence[Path]) -> None:
+    """Raise `OSError` if the folder of one class is, or holds, that of another one."""
+    real = [found.resolve() for found in classes]
+    for (place, one), (other_place, other) in permutations(enumerate(real), 2):
+        if one == other or one in other.parents:
+            raise OSError(
+                f"{classes[place].name} holds the images of {classes[other_place].name}, too; "
+                "remove the link"
+            )
+
+
 def _read_image(path: Path, size: int) -> Images:
     """Return an RGB image, cropped to a square around its centre and scaled: (size, size, 3)."""
     from PIL import Image, ImageOps
 
     try:
-        with npz.open_regular(path) as file, warnings.catch_warnings():
+        with npz.open_regular(path) as file, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                fitted = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+                upright = _in_colors(ImageOps.exif_transpose(image))
+                fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
             f"dataset: the image {path} cannot be read ({error}); mend or remove it"
         ) from error
+    for warning in caught:
+        warnings.warn(f"dataset: the image {path}: {warning.message}", stacklevel=2)
     return np.asarray(fitted)
+
+
+def _in_colors(image: Image) -> Image:
+    """Return an image of any mode as RGB, with 8 bits of each; what is transparent becomes white.
+
+    Raises:
+        ValueError: its numbers have no known range.
+    """
+    from PIL import Image
+
+    unbounded = image.mode == "F" or (image.mode == "I" and image.format == "TIFF")
+    if unbounded:
+        raise ValueError(f"mode {image.mode} has no known range; save it with 8 or 16 bits")
+    if image.mode.startswith("I"):  # 16 bits
+        grey = np.asarray(image).clip(0, MOST_GREY) * (255 / MOST_GREY)
+        return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")

@@ -40,14 +40,15 @@ def data_folder() -> Path:
 
 
 @validated
-def load_dataset(dataset: str, image_size: Size | None = None) -> Dataset:
+def load_dataset(dataset: str | Path, image_size: Size | None = None) -> Dataset:
     """Load a data set by name, from an ``.npz`` file, or from a folder of images.
 
     Args:
         dataset: One of `NAMES`; or the path of an ``.npz`` with ``x_train`` (n, height, width[,
-            channels]) uint8, ``y_train`` (n,) integers and, if there is a test split, ``x_test``
-            and ``y_test``; or of a folder with one sub-folder of images a class, or with
-            ``train/`` and ``test/`` that hold such sub-folders.
+            channels]) uint8, ``y_train`` (n,) integers from 0 on and, where it has splits of its
+            own, ``x_val``, ``y_val``, ``x_test`` and ``y_test``; or of a folder with one
+            sub-folder of images a class, or with ``train/`` and perhaps ``val/`` and ``test/``
+            that hold such sub-folders. ``val`` may also be ``valid`` or ``validation``.
         image_size: Height and width to which images are scaled; default: as they are, and 32 for
             a folder of images.
 
@@ -55,7 +56,7 @@ def load_dataset(dataset: str, image_size: Size | None = None) -> Dataset:
         InvalidSettings: an argument has another type, or the size is out of its range.
         InvalidDataset: the data set is unknown, cannot be had, or is broken.
     """
-    return _loaded(dataset, image_size)
+    return _loaded(os.fspath(dataset), image_size)
 
 
 @cache
@@ -86,7 +87,7 @@ def _digits() -> Source:
 
     images, labels = load_digits(return_X_y=True)
     grey = np.rint(images.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)
-    return Source(grey, labels.astype(np.int64), None, tuple("0123456789"), flips=False)
+    return Source(grey, labels.astype(np.int64), tuple("0123456789"), flips=False)
 
 
 def _named(name: str) -> Source:
@@ -111,7 +112,8 @@ def _named(name: str) -> Source:
     labels = [np.asarray(getattr(part, "targets", getattr(part, "labels", None))) for part in parts]
     classes = map(str, getattr(parts[0], "classes", None) or range(int(labels[0].max()) + 1))
     joined = np.concatenate(labels).astype(np.int64)
-    return Source(np.concatenate(images), joined, len(labels[0]), tuple(classes), flips)
+    tests = len(labels[1])
+    return Source(np.concatenate(images), joined, tuple(classes), 0, tests, flips)
 
 
 def _resized(source: Source, size: int) -> Source:

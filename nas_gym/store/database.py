@@ -259,11 +259,18 @@ def _secrets(url: sa.URL) -> list[str]:
     return [secret for secret in (str(url.password or ""), *chain(*options)) if secret]
 
 
+def without_passwords(url: sa.URL) -> str:
+    """Return a URL as it may be written down, with *** for each password in it."""
+    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
+    shown = url.update_query_dict(hidden).render_as_string(hide_password=True)
+    return shown.replace("%2A%2A%2A", "***")
+
+
 def _shown(url: sa.URL) -> str:
     """Return a URL as messages write it: SQLite's file, or all but passwords."""
     if url.get_backend_name() == "sqlite" and "uri" not in url.query:
         return short_name(url.database)
-    return url.difference_update_query(_SECRET_OPTIONS).render_as_string(hide_password=True)
+    return without_passwords(url)
 
 
 def parse_url(url: str | Path) -> sa.URL:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas_gym.data.npz import array_names, read_npz
 from nas_gym.errors import NASGymError
+from nas_gym.files import replacing
 
 
 class InvalidTable(NASGymError):
@@ -116,11 +117,5 @@ def read_arrays(
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     """Write an ``.npz`` beside ``path``, and move it there once it is complete."""
-    whole = path.with_name(path.name + ".whole")
-    try:
-        with whole.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        whole.replace(path)
-    finally:
-        if whole.is_file():
-            whole.unlink()
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings
+from nas_gym.files import open_appending
 from nas_gym.settings import settings
 
 Chance = Annotated[float, Interval(gt=0, lt=1)]
@@ -85,7 +87,7 @@ class StoppingRule:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 if self._path.exists() and not self._path.is_file():  # a pipe would block
                     raise OSError("it is not a regular file")
-                self._path.touch()
+                os.close(open_appending(self._path))
 
     def begin(self, seed: int) -> bool:
         """Read the curves of other processes; return True if this child runs to the end anyway.
@@ -110,8 +112,9 @@ class StoppingRule:
         if repeated or self._path is None:
             return
         record = {"fingerprint": self.fingerprint, **vars(finished)}
-        with _file_errors(self._path), self._path.open("ab", buffering=0) as file:
-            file.write((json.dumps(record) + "\n").encode())  # one call: lines do not mix
+        line = (json.dumps(record) + "\n").encode()
+        with _file_errors(self._path), os.fdopen(open_appending(self._path), "ab", 0) as file:
+            file.write(line)  # one call: lines do not mix
 
     def _new_curves(self) -> list[FinishedCurve]:
         """Return the curves that were appended to the file since the last call."""

@@ -21,6 +21,10 @@ class FinalResult:
     network: ChildNetwork
     test_accuracy: float
     """On the test split, in [0, 1]."""
+    class_accuracies: dict[str, float]
+    """The same of each class that has test images: one number for all can hide a class at 0."""
+    majority: float
+    """Test accuracy of always answering the most frequent training class."""
     parameters: int
     epochs: int
     seconds: float
@@ -48,6 +52,18 @@ def train_final(
         network = trainer.build(architecture)
         for epoch, _ in enumerate(trainer.fit(network), start=1):
             on_epoch(epoch)
-        accuracy = trainer.test_accuracy(network)
-    seconds = time.perf_counter() - started
-    return FinalResult(network, accuracy, count_parameters(network), settings.epochs, seconds)
+        confusion = trainer.test_confusion(network).cpu()
+    right, images = confusion.diagonal().tolist(), confusion.sum(dim=1).tolist()
+    return FinalResult(
+        network=network,
+        test_accuracy=sum(right) / sum(images),
+        class_accuracies={
+            name: correct / number
+            for name, correct, number in zip(dataset.classes, right, images, strict=True)
+            if number
+        },
+        majority=dataset.majority,
+        parameters=count_parameters(network),
+        epochs=settings.epochs,
+        seconds=time.perf_counter() - started,
+    )

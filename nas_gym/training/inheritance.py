@@ -8,7 +8,6 @@ learned twice. Tensors whose names and shapes agree are copied; the others stay 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
+from nas_gym.files import PART, replacing
 
 
 class WeightFolder:
@@ -39,12 +39,11 @@ class WeightFolder:
     def save(self, architecture: Architecture, network: nn.Module) -> None:
         """Keep the weights of a trained child; a later training of it replaces them."""
         weights = {name: tensor.cpu() for name, tensor in network.state_dict().items()}
-        unfinished = self.folder / f"{architecture.key}.{os.getpid()}.unfinished"
         try:
-            torch.save(weights, unfinished)
-            unfinished.replace(self.folder / f"{architecture.key}.pt")
-            architecture.canonical().save(unfinished)
-            unfinished.replace(self.folder / f"{architecture.key}.json")
+            with replacing(self.folder / f"{architecture.key}.pt") as part:
+                torch.save(weights, part)
+            with replacing(self.folder / f"{architecture.key}.json") as part:
+                architecture.canonical().save(part)
         except (OSError, RuntimeError) as error:  # torch.save makes RuntimeErrors of a full disk
             says = f"inherit_weights: {self.folder} cannot be written to: {error}"
             raise InvalidSettings(says) from error
@@ -55,7 +54,7 @@ class WeightFolder:
         A child is not its own parent. Of several, the smallest key is taken.
         """
         for path in self.folder.glob("*.json"):
-            if path.stem not in self._choices:
+            if path.stem not in self._choices and not path.name.startswith(PART):
                 try:
                     self._choices[path.stem] = choices_of(Architecture.load(path))
                 except InvalidArchitecture as error:

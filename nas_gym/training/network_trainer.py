@@ -8,7 +8,7 @@ accuracy stay on the device; Python waits for it at the end of an epoch only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
@@ -28,7 +28,7 @@ from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import TrainingSteps, accuracy_on
+from nas_gym.training.steps import TrainingSteps, accuracy_on, confusion_on
 
 EVALUATION_PIXELS = 2**20
 """Pixels of all images in a batch of validation: 1,024 images of 32x32."""
@@ -158,11 +158,18 @@ class NetworkTrainer(DeviceTraining):
         """
         return self._accuracy(network, self._test)
 
+    def test_confusion(self, network: ChildNetwork) -> Tensor:
+        """Count the test images by class and predicted class, as `test_accuracy`: (C, C) int64."""
+        return confusion_on(network, self._test, self._batches(self._test), self.autocast())
+
     @cached_property
     def _test(self) -> DeviceDataset:
         return self._on_device(self.dataset.test)
 
     def _accuracy(self, network: ChildNetwork, data: DeviceDataset) -> float:
+        return accuracy_on(network, data, self._batches(data), self.autocast())
+
+    def _batches(self, data: DeviceDataset) -> Sequence[Tensor]:
         most = EVALUATION_PIXELS // (self.image_shape.height * self.image_shape.width)
-        batches = torch.arange(len(data), device=self.device).split(max(self.batch_size, most))
-        return accuracy_on(network, data, batches, self.autocast())
+        images = torch.arange(len(data), device=self.device)
+        return list(images.split(max(self.batch_size, most)))

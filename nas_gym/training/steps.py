@@ -182,6 +182,20 @@ def accuracy_on(
 ) -> float:
     """Return the share of images that a network classifies correctly, in [0, 1].
 
+    The arguments and errors are those of `confusion_on`.
+    """
+    confusion = confusion_on(network, data, batches, autocast)
+    return confusion.trace().item() / sum(map(len, batches))
+
+
+def confusion_on(
+    network: nn.Module,
+    data: DeviceDataset,
+    batches: Sequence[Tensor],
+    autocast: AbstractContextManager[object],
+) -> Tensor:
+    """Count images by class and predicted class: (classes, classes) int64, on the data's device.
+
     The network is put in evaluation mode, and computes in the context ``autocast``; ``batches`` are
     indices of images, (B,) int64 each.
 
@@ -189,14 +203,19 @@ def accuracy_on(
         Diverged: its logits are not finite.
     """
     network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=data.images.device)
+    counts: Tensor | None = None
     finite = torch.ones((), dtype=torch.bool, device=data.images.device)
     with torch.inference_mode(), autocast:
         for chosen in batches:
             images, labels = data.batch(chosen)
             logits = network(images)
-            correct += (logits.argmax(dim=1) == labels).sum()
             finite &= logits.isfinite().all()
+            classes = logits.shape[1]
+            if counts is None:
+                counts = torch.zeros(classes**2, dtype=torch.int64, device=logits.device)
+            pairs = labels * classes + logits.argmax(dim=1)
+            counts.index_add_(0, pairs, torch.ones_like(pairs))
     if not finite:
         raise Diverged("the logits are not finite")
-    return correct.item() / sum(map(len, batches))
+    assert counts is not None
+    return counts.view(classes, classes)

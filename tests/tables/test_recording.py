@@ -262,7 +262,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, place: str
 def test_a_table_that_cannot_be_written_leaves_what_was_recorded(tmp_path: Path) -> None:
     recording = Recording(OneEdgeSearchSpace(), SETTINGS, tmp_path / "table.npz")
     list(recording.run(ScriptedChildren(recording.trainer.fingerprint)))
-    (tmp_path / "table.npz.whole").mkdir()
+    (tmp_path / "table.npz").mkdir()
     with pytest.raises(InvalidSettings, match=r"table.npz cannot be read or written \(Is a direc"):
         recording.write()
     recording.close()

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
-from nas_gym.networks import LatencySettings
+from nas_gym.networks import ChildNetwork, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.training import network_trainer, steps
@@ -281,6 +282,25 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
     assert NetworkTrainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
     assert 0.6 < result.test_accuracy <= 1
     assert result.epochs == 4
+    counts = np.bincount(digits.labels[digits.test])
+    assert list(result.class_accuracies) == list(digits.classes)
+    mean = np.average(list(result.class_accuracies.values()), weights=counts)
+    assert mean == pytest.approx(result.test_accuracy)
+    assert result.majority == pytest.approx(36 / 359)
+
+
+def test_the_confusion_counts_classes_by_predictions(digits: Dataset) -> None:
+    trainer = NetworkTrainer(digits, QUICK, "cpu")
+
+    class Nines(ChildNetwork):
+        def forward(self, images: Tensor) -> Tensor:
+            return functional.one_hot(torch.full((len(images),), 9), 10).float()
+
+    confusion = trainer.test_confusion(Nines())
+    counts = np.bincount(digits.labels[digits.test])
+    np.testing.assert_array_equal(confusion[:, 9], counts)
+    assert confusion[:, :9].sum() == 0
+    assert trainer.test_accuracy(Nines()) == counts[9] / counts.sum()
 
 
 @pytest.mark.parametrize(

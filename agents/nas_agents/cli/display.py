@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.progress import TextColumn
 
-from nas_agents.cli.common import progress_bars
+from nas_agents.cli.common import plain, progress_bars
 from nas_agents.search.progress import Progress
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
+from nas_gym.data.dataset import Dataset
 from nas_gym.rendering import write
 
 LINES = 10
 """Number of lines that a search prints where there is no terminal."""
+MOST_CLASSES = 20
+"""Number of classes up to which the images of each are printed."""
+WORST = 3
+"""Number of classes whose test accuracy is printed; ``summary.json`` has all."""
 
 
 class Display:
@@ -37,6 +44,11 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
+    def dataset(self, dataset: Dataset) -> None:
+        """Show how a data set was read, so that a wrong reading is seen before the training."""
+        for line in described(dataset):
+            self.console.print(plain(line), markup=False, soft_wrap=True)
+
     def episode(self, progress: Progress) -> None:
         """Show that a child was trained."""
         self.shown += 1
@@ -60,6 +72,34 @@ class Display:
         self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
         if self.bars.disable and epoch in (1, epochs):
             self.console.print(f"final training: {status}", soft_wrap=True)
+
+
+def described(dataset: Dataset) -> list[str]:
+    """Return how a data set was read, in lines of text."""
+    facts = dataset.summary()
+    counts = facts["classes"]
+    height, width, channels = facts["shape"]
+    train, validation, test = facts["split"]
+    named = [f"{name} {number:,}" for name, number in counts.items()]
+    if len(named) > MOST_CLASSES:
+        fewest, most = min(counts.values()), max(counts.values())
+        named = [f"{len(named):,} of {fewest:,} to {most:,} images"]
+    lines = [
+        f"data: {dataset.name}, {facts['images']:,} images of {height}x{width}x{channels}; "
+        f"{train:,} to train, {validation:,} to validate, {test:,} to test; "
+        f"always the most frequent class: {facts['majority']:.2%}",
+        f"classes: {', '.join(named)}",
+    ]
+    if facts["skipped"]:
+        lines.append(f"skipped, no images of a known format: {', '.join(facts['skipped'])}")
+    return lines
+
+
+def _by_class(accuracies: Mapping[str, float], majority: float) -> str:
+    """Return the worst classes' test accuracies, and the accuracy of the most frequent answer."""
+    worst = sorted(accuracies, key=lambda name: accuracies[name])[:WORST]
+    named = ", ".join(f"{name} {accuracies[name]:.2%}" for name in worst)
+    return f"  worst classes: {named}; always the most frequent class: {majority:.2%}"
 
 
 def describe(result: SearchResult) -> str:
@@ -93,6 +133,7 @@ def describe(result: SearchResult) -> str:
             f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
             f"test accuracy {final['test_accuracy']:.2%}, {final['parameters']:,} parameters"
         )
+        lines.append(_by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
         lines.append(f"recorded test accuracy: {summary['test_accuracy']:.2%}")
     if summary["final_failure"]:

@@ -87,12 +87,17 @@ def search(
 
     settings = settings_from(given_options(context))
     with Display(settings) as display:
-        result = run_search(settings, run, display.episode, display.final_epoch, resume)
+        result = run_search(
+            settings, run, display.episode, display.final_epoch, resume, display.dataset
+        )
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
     if result.stopped_by == "interrupted":
         raise Exit(EXIT_INTERRUPTED)
     failed = result.stopped_by in ("failures", "diverged")
     if failed:
         complain(result.complaint)
-    if failed or result.progress.best_architecture is None:
+    untrained = result.summary["final_failure"]
+    if untrained:
+        complain(f"the final training failed: {untrained}; go on with --run {result.run} --resume")
+    if failed or untrained or result.progress.best_architecture is None:
         raise Exit(EXIT_FAILED)

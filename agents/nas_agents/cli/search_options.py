@@ -9,7 +9,12 @@ from typing import Any
 from nas_agents.catalogue.presets import with_preset
 from nas_agents.cli.common import assignments, value_of
 from nas_agents.search.reading import has_run
-from nas_agents.search.settings import SearchSettings, load_settings, resumed_settings
+from nas_agents.search.settings import (
+    SearchSettings,
+    load_settings,
+    require_given_again,
+    resumed_settings,
+)
 from nas_gym.errors import require
 
 _NOT_SETTINGS = {"run", "resume", "as_json"}
@@ -34,7 +39,9 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         require(run is not None, "resume: say which run, by --run DIR")
         assert run is not None
         if has_run(run) or "env_id" not in values:
-            return resumed_settings(load_settings(run), values)
+            saved = load_settings(run)
+            require_given_again(saved, values, run)
+            return resumed_settings(saved, values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")
     if preset is None and ("seconds" in values or "target_accuracy" in values):
         values.setdefault("episodes", None)  # that limit alone

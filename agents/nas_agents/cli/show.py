@@ -14,13 +14,13 @@ def show(
     architecture: Annotated[str, Argument(help="A JSON file, a run folder, or a name.")],
     cells: Annotated[int | None, Option(help="N, (normal) cells a stack.")] = None,
     filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
-    classes: Annotated[int, Option(help="Classes of the images.")] = 10,
+    classes: Annotated[int | None, Option(help="Classes of the images; default: 10.")] = None,
     stem: Annotated[str | None, Option(help="auto, cifar or imagenet.")] = None,
     stem_filters: Annotated[int | None, Option(help="Filters of the stem.")] = None,
     image_size: Annotated[
         int | None, Option(help="Height and width of the images; 224 for imagenet, else 32.")
     ] = None,
-    channels: Annotated[int, Option(help="Channels of the images.")] = 3,
+    channels: Annotated[int | None, Option(help="Channels of the images; default: 3.")] = None,
     width: Annotated[float | None, Option(help="Multiplies all filters.")] = None,
     set_: Annotated[list[str], pairs("A setting of the network.", "--set")] = [],  # noqa: B006
     picture: Annotated[Path | None, Option(help="Write the picture to this file.")] = None,
@@ -30,18 +30,24 @@ def show(
     ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency."""
+    """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency.
+
+    The network of a run folder is that of its final training, but for what is given here.
+    """
     from nas_agents.cli import shown
     from nas_agents.search.reading import load_architecture
-    from nas_gym.networks import LatencySettings
+    from nas_gym.networks import ImageShape, LatencySettings
     from nas_gym.settings import from_mapping
 
     network = load_architecture(architecture)
+    own, own_images = shown.skeleton_of_run(Path(architecture))
     given: dict[str, Any] = {"cells": cells, "filters": filters, "width": width, "stem": stem}
     given |= {"stem_filters": stem_filters, **assignments("--set", set_)}
-    settings = shown.network_settings(network, given)
-    size = image_size if image_size is not None else 224 if stem == "imagenet" else 32
-    images = shown.image_shape(channels, size, classes)
+    given = {name: value for name, value in given.items() if value is not None}
+    settings = shown.network_settings(network, own | given)
+    usual = 224 if stem == "imagenet" else 32
+    default = own_images or ImageShape(channels=3, height=usual, width=usual, classes=10)
+    images = shown.image_shape(channels, image_size, classes, default)
     how = None
     if latency or latency_set:
         values = assignments("--latency-set", latency_set)

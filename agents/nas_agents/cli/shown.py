@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from nas_agents.search.reading import SETTINGS, broken, read_json
 from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.networks import (
@@ -48,11 +49,38 @@ def facts_and_text(
     return facts, "\n".join(lines)
 
 
-def image_shape(channels: int, size: int, classes: int) -> ImageShape:
-    """Return the shape of square images; raise `InvalidSettings` for a number below 1."""
+def skeleton_of_run(run: Path) -> tuple[dict[str, Any], ImageShape | None]:
+    """Return the settings of a run's networks, and the shape of its images; none if it has none.
+
+    They are those of the final training, if the run has one, and of the children otherwise.
+
+    Raises:
+        InvalidRunFolder: ``settings.json`` has them, but not as a search writes them.
+    """
+    record = read_json(run / SETTINGS)
+    if not isinstance(record, dict) or not {"training", "data"} <= record.keys():
+        return {}, None  # it trained no network of its own
+    training = record.get("final_training") or record["training"]
+    try:
+        height, width, channels = record["data"]["shape"]
+        shape = ImageShape(channels, height, width, len(record["data"]["classes"]))
+        return dict(training["network"] or {}), shape
+    except (InvalidSettings, KeyError, TypeError, ValueError) as error:
+        raise broken(run / SETTINGS, f"says of no network how it is built: {error}") from error
+
+
+def image_shape(
+    channels: int | None, size: int | None, classes: int | None, default: ImageShape
+) -> ImageShape:
+    """Return the shape of the default images, but for what is given; images of a size are square.
+
+    Raises:
+        InvalidSettings: a number is below 1.
+    """
     for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
-        require(value >= 1, f"{name}: expected at least 1, got {value}")
-    return ImageShape(channels, size, size, classes)
+        require(value is None or value >= 1, f"{name}: expected at least 1, got {value}")
+    given = {"channels": channels, "height": size, "width": size, "classes": classes}
+    return replace(default, **{name: each for name, each in given.items() if each is not None})
 
 
 def network_settings(architecture: Architecture, given: Mapping[str, object]) -> NetworkSettings:

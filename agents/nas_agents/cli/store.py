@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from typer import Argument, Option, Typer
 
 from nas_agents.cli.common import Json, print_json, print_result, print_table, say
 from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.files import replacing
 
 if TYPE_CHECKING:
     from nas_gym.store.store import Record, Store
@@ -56,16 +56,15 @@ def export(
     if file.suffix not in FORMATS:
         hint = choices_hint(file.suffix, FORMATS)
         raise InvalidSettings(f"file: {file} has no format that is known; {hint}")
-    part = file.with_name(f"{file.name}.part")
     try:
-        with _opened(store) as opened, part.open("w", encoding="utf-8", newline="") as out:
+        with (
+            _opened(store) as opened,
+            replacing(file) as part,
+            part.open("w", encoding="utf-8", newline="") as out,
+        ):
             number = _write(opened, out, file.suffix)
-        part.replace(file)
     except OSError as error:
         raise InvalidSettings(f"file: {file} cannot be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
     facts = {"file": str(file), "evaluations": number}
     print_result(facts, f"{number:,} evaluations: {file}", as_json)
 

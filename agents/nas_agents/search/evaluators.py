@@ -12,6 +12,7 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
+from nas_gym.store.database import without_passwords
 
 OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
 """Settings that mean something where children are trained, and nowhere else."""
@@ -50,7 +51,7 @@ def evaluated_by(
         return
     around = {name: getattr(settings, name) for name in OF_CHILDREN}
     around["store"] = settings.store or str(database)
-    hidden = ":***@" in around["store"]
+    hidden = "***" in around["store"]
     require(not hidden, "--store: give it again; passwords are not written down")
     with composed(own, Composition(run=run, **around)) as evaluator:
         yield NASEnv(env.search_space, evaluator, env.reward)
@@ -60,4 +61,4 @@ def lasting_store(store: str | None) -> str | None:
     """Return what is written down of ``--store``: without a password, for any working directory."""
     if store is None or "://" not in store:
         return store and str(Path(store).resolve())
-    return make_url(store).render_as_string(hide_password=True)
+    return without_passwords(make_url(store))

@@ -22,9 +22,16 @@ from nas_agents.search.progress import Progress
 from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
-from nas_agents.search.settings import LIMITS, SearchSettings, load_record, resumed_settings
+from nas_agents.search.settings import (
+    LIMITS,
+    SearchSettings,
+    load_record,
+    require_known_classes,
+    resumed_settings,
+)
 from nas_agents.search.summary import SearchResult, read_best, read_summary
 from nas_gym import Evaluator, NASEnv
+from nas_gym.data.dataset import Dataset
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -35,6 +42,7 @@ def search(
     on_episode: Callable[[Progress], None] = lambda progress: None,
     on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
+    on_dataset: Callable[[Dataset], None] = lambda dataset: None,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
 
@@ -50,6 +58,7 @@ def search(
         on_episode: Called after each child that no earlier process recorded.
         on_final_epoch: Called with (epochs done, epochs in all) during the final training.
         resume: Go on with the run in ``run``, if there is one.
+        on_dataset: Called with the data set before a child is trained on it.
 
     Raises:
         NASGymError: something in the settings is wrong, which shows before anything is trained; or
@@ -67,7 +76,9 @@ def search(
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
         plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
-        arguments = before.get("agent_made_with") or agent.arguments(plan, settings.agent_arguments)
+        asked = agent.arguments(plan, settings.agent_arguments)
+        arguments = before.get("agent_made_with") or asked
+        require_known_classes(arguments, asked)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
@@ -77,6 +88,8 @@ def search(
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
         ended = _ended(folder, final, record) if as_before else None
         if ended is None:
+            if isinstance(evaluator, Trainer | WeightSharing):
+                on_dataset(evaluator.dataset)
             env = stack.enter_context(evaluated_by(settings, name, path / DATABASE, env))
             driver = make_driver(agent, env, plan, arguments, settings.seed, path / "tensorboard")
             recorder = Recorder(folder, settings, on_episode, record)
@@ -113,6 +126,7 @@ def _record(
     }
     if isinstance(evaluator, Trainer | WeightSharing):
         record["device"] = str(evaluator.device)
+        record["data"] = {**evaluator.dataset.summary(), "digest": evaluator.dataset.digest}
         record["training"] = asdict(evaluator.settings)
         record["final_training"] = final and asdict(final.settings)
     return record
@@ -120,6 +134,13 @@ def _record(
 
 def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `InvalidRunFolder` if children would be trained otherwise than before."""
+    images, read_now = before.get("data"), now.get("data")
+    if isinstance(images, dict) and read_now and images.get("digest") != read_now["digest"]:
+        raise InvalidRunFolder(
+            f"run: {run} cannot be resumed: the images changed since it began (there were "
+            f"{images.get('images')}, there are {read_now['images']}); restore them, or start "
+            "another run"
+        )
     if before.get("fingerprint", now["fingerprint"]) != now["fingerprint"]:
         raise InvalidRunFolder(
             f"run: {run} cannot be resumed here: children would be trained otherwise than they "

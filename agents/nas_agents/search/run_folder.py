@@ -21,6 +21,7 @@ from nas_agents.search.reading import (
     has_run,
     read_episodes,
 )
+from nas_gym.files import open_appending, refuse_links_within, remove_parts, replacing
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
@@ -84,6 +85,7 @@ class RunFolder:
             self._refuse_another_run()
         with self._written():
             path.mkdir(parents=True, exist_ok=True)
+            refuse_links_within(path)  # a stranger's: they would have other files written
             self._found = {each.name for each in path.iterdir()}
             self._lock = self._locked()
             try:
@@ -99,8 +101,9 @@ class RunFolder:
         """Begin the run, or go on with it, under these settings: now episodes can be added."""
         with self._written():
             (self.path / "checkpoint").mkdir(exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._episodes = os.open(self.path / EPISODES, flags, 0o644)
+            remove_parts(self.path)
+            remove_parts(self.path / "checkpoint")
+            self._episodes = open_appending(self.path / EPISODES)
             if os.fstat(self._episodes).st_size > self._whole:  # a line was cut short
                 os.ftruncate(self._episodes, self._whole)
         self.write(SETTINGS, settings)
@@ -126,16 +129,8 @@ class RunFolder:
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
-        file = self.path / name
-        part = file.with_name(f"part-{file.name}")
-        with self._written():
-            try:
-                write(part)
-                part.replace(file)
-            except BaseException:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-                raise
+        with self._written(), replacing(self.path / name) as part:
+            write(part)
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

@@ -8,8 +8,10 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from nas_agents.catalogue.arguments import CLASSES
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.json_text import short
 from nas_gym.settings import Above0, Keep, Positive, Repeats, Seed, settings
 
 
@@ -127,6 +129,69 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
         for argument, value in now.items():
             _require_same(f"{option} {argument}", before.get(argument), value)
     return replace(saved, **{name: given[name] for name in CHANGEABLE if name in given})
+
+
+def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Path) -> None:
+    """Refuse what a run folder, which may be a stranger's, would have imported, called or written.
+
+    Args:
+        saved: The settings in the folder.
+        given: The settings that the user gives now.
+        run: The folder.
+
+    Raises:
+        InvalidSettings: the user did not give such a setting again.
+    """
+    inside = run.resolve()
+
+    def leads_out(value: object) -> bool:
+        return isinstance(value, str) and not (
+            "://" not in value and Path(value).resolve().is_relative_to(inside)
+        )
+
+    rule = saved.env_arguments.get("early_stopping")
+    curves = rule.get("curves") if isinstance(rule, Mapping) else None
+    doubtful = {
+        "env_id": ":" in saved.env_id,
+        "agent": ":" in saved.agent,
+        "store": leads_out(saved.store),
+        "ray": saved.ray is not None,
+    }
+    for name, doubt in doubtful.items():
+        option, value = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
+        require(not doubt or name in given, _again(option, value))
+    of_env, of_agent = given.get("env_arguments", {}), given.get("agent_arguments", {})
+    for name, path in (
+        ("early_stopping", curves),
+        ("inherit_weights", saved.env_arguments.get("inherit_weights")),
+        ("store", saved.env_arguments.get("store")),
+    ):
+        require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
+    for name, value in saved.agent_arguments.items():
+        doubt = is_class(name, value) or (name == "tensorboard_log" and leads_out(value))
+        require(not doubt or name in of_agent, _again(f"--agent-set {name}", value))
+
+
+def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `InvalidSettings` if a recorded agent is made with a class that nobody asked for.
+
+    ``asked`` are the catalogue's defaults and what the user gave.
+    """
+    for name, value in made_with.items():
+        doubt = is_class(name, value) or name == "tensorboard_log"
+        require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
+
+
+def is_class(name: str, value: object) -> bool:
+    """Return True if an agent's argument names a class to import, ``module.Class``."""
+    return name in CLASSES and isinstance(value, str) and "." in value
+
+
+def _again(option: str, value: object) -> str:
+    return (
+        f"{option}: the run folder asks for {short(value)}, which is imported, called or written "
+        "only if you give it again, since a run folder may be a stranger's"
+    )
 
 
 def same_json(one: object, other: object) -> bool:

@@ -22,7 +22,8 @@ NEEDED = {
     **{"test_accuracy": PERHAPS, "random_search": PERHAPS},
 }
 NEEDED_OF_FINAL = {
-    **{"test_accuracy": NUMBER, "parameters": (int,), "epochs": (int,), "seconds": NUMBER}
+    **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
+    **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
 }
 """The fields of ``summary.json`` that a resumed search and its display need."""
 

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
+from nas_gym.architecture import published
 
 TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1"]
 ENV = "nas_gym/NASNet-v0"
@@ -59,6 +61,45 @@ def test_show_knows_every_family() -> None:
     wrong = nas_gym("show", "NAS-Bench-201-ResNet", "--stem", "imagenet")
     assert wrong.exit_code == 2
     assert "stem: this kind of architecture has no such setting" in wrong.stderr
+
+
+def run_of(folder: Path, **record: object) -> str:
+    """A folder as that of a search whose children were tiny."""
+    published("NAS-Bench-201-ResNet").save(folder / "best.json")
+    data = {"shape": [8, 8, 1], "classes": {"cat": 3, "dog": 4}}
+    network = {"cells": 1, "filters": 4}
+    written = {"data": data, "training": {"network": network}, "final_training": None, **record}
+    (folder / "settings.json").write_text(json.dumps(written))
+    return str(folder)
+
+
+@pytest.mark.parametrize("filters", [4, 8])
+def test_show_builds_a_run_s_own_network(filters: int, tmp_path: Path) -> None:
+    final = {"network": {"cells": 1, "filters": filters}} if filters == 8 else None
+    run = run_of(tmp_path, final_training=final)
+    own = ("--cells", "1", "--classes", "2", "--image-size", "8", "--channels", "1", "--json")
+    told = ("show", "NAS-Bench-201-ResNet", "--filters", str(filters), *own)
+    assert nas_gym("show", run, "--json").stdout == nas_gym(*told).stdout
+    assert nas_gym("show", run, *told[2:]).stdout == nas_gym(*told).stdout
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"data": 3},
+        {"data": {"shape": [8, 8], "classes": {}}},
+        {"data": {"shape": [8, 8, -1], "classes": {"cat": 3}}},
+        {"training": {}},
+        {"training": {"network": 3}},
+        {"training": {"network": {"filters": 10**9}}},
+        {"final_training": [1]},
+    ],
+)
+def test_show_names_a_run_s_broken_settings(wrong: dict[str, Any], tmp_path: Path) -> None:
+    result = nas_gym("show", run_of(tmp_path, **wrong))
+    assert result.exit_code == 2
+    assert "settings.json" in result.stderr or "filters" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_show_takes_any_setting_of_the_network() -> None:

@@ -148,6 +148,10 @@ def test_a_preset_with_what_is_given_beside_it() -> None:
 
 def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     assert lasting_store("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    in_query = lasting_store("postgresql://me@host/db?password=secret&sslpassword=secret")
+    assert in_query is not None
+    assert "secret" not in in_query
+    assert "***" in in_query
     assert lasting_store("some.db") == str(Path("some.db").resolve())
     run = tmp_path / "run"
     begun = (CHILDREN_ID, "--agent", "random", "--episodes", "3", "--run", str(run))
@@ -158,7 +162,7 @@ def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     (run / "summary.json").unlink()  # there is more to do
     resumed = nas_gym("--resume", "--run", str(run))
     assert resumed.exit_code == 2
-    assert "--store: give it again" in resumed.stderr
+    assert "--store: the run folder asks for" in resumed.stderr
     assert nas_gym("--resume", "--run", str(run), "--store", str(run / "other.db")).exit_code == 0
 
 

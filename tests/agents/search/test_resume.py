@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
@@ -30,6 +33,7 @@ from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings, load_settings
 from nas_gym import InvalidSettings
+from nas_gym.data import loading
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Store
 from tests.agents.search.test_run import episodes_of
@@ -596,3 +600,25 @@ def test_sigkill(tmp_path: Path) -> None:
     assert resumed.summary["best"] == whole.summary["best"]
     with Store(run / "evaluations.db") as store:
         assert store.size() == whole.summary["evaluations"]["made"]
+
+
+def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, place in itertools.product(("cat", "dog"), range(6)):
+        (tmp_path / "pets" / name).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(256, size=(8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{place}.png")
+    tiny = {"epochs": 1, "filters": 2, "cells": 1, "image_size": 8, "batch_size": 2}
+    arguments = {**tiny, "dataset": str(tmp_path / "pets")}
+    settings = SearchSettings(
+        *("nas_gym/NASBench201-v0", "random"), episodes=1, env_arguments=arguments, final=False
+    )
+    run = tmp_path / "run"
+    search(settings, run)
+    record = json.loads((run / "settings.json").read_text())
+    assert record["data"]["classes"] == {"cat": 6, "dog": 6}
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "dog" / "7.png")
+    loading._loaded.cache_clear()
+    with pytest.raises(InvalidRunFolder, match=r"images changed .* were 12, there are 13"):
+        search(settings, run, resume=True)

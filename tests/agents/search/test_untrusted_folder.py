@@ -181,6 +181,51 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
         assert "cut it off" not in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("fields", "option"),
+    [
+        ({"agent": "os:system"}, "--agent"),
+        ({"env_id": "antigravity:x/Y-v0"}, "the environment"),
+        ({"agent_arguments": {"policy": "os.system"}}, "--agent-set policy"),
+        ({"agent_made_with": {"policy": "os.system"}}, "--agent-set policy"),
+        ({"agent_made_with": {"tensorboard_log": "/x"}}, "--agent-set tensorboard_log"),
+        ({"agent_arguments": {"tensorboard_log": "/x"}}, "--agent-set tensorboard_log"),
+        ({"store": "../other.db"}, "--store"),
+        ({"store": "postgresql://host/db"}, "--store"),
+        ({"ray": "elsewhere:6379"}, "--ray"),
+        ({"env_arguments": {"early_stopping": {"curves": "../x"}}}, "--set early_stopping"),
+        ({"env_arguments": {"inherit_weights": "../x"}}, "--set inherit_weights"),
+    ],
+)
+def test_what_settings_would_have_imported_or_written_is_asked_for_again(
+    fields: dict[str, object], option: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "ppo", episodes=2), run)
+    file = run / "settings.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+    before = content(run)
+    result = nas_gym("search", "--run", str(run), "--resume")
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith(f"nas-gym: error: {option}: the run folder asks for")
+    assert content(run) == before
+
+
+def test_a_final_training_that_failed_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("nas_agents.search.final.train_final", failing)
+    small = ["--set", "filters=2", "--set", "blocks=1", "--set", "epochs=1"]
+    small += ["--set", "data_fraction=0.1", "--agent", "random", "--episodes", "1"]
+    result = nas_gym("search", "nas_gym/NASNet-v0", *small, "--run", str(tmp_path / "run"))
+    assert result.exit_code == 1, result.output
+    assert "the final training failed: RuntimeError: no luck" in result.stderr
+    assert "--resume" in result.stderr
+
+
 OWN = """
 from dataclasses import dataclass
 
