@@ -213,7 +213,7 @@ def _read_image(path: Path, size: int) -> Images:
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                upright = _in_colors(ImageOps.exif_transpose(image))
+                upright = ImageOps.exif_transpose(_in_colors(image))
                 fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(

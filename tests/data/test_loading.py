@@ -372,9 +372,14 @@ def test_grey_of_16_bits_keeps_its_range(suffix: str, bits: int, tmp_path: Path)
     np.testing.assert_array_equal(read[..., 0], [[0, 85, 170, 255]] * 4)
 
 
-def test_numbers_without_a_range_are_refused_by_name(tmp_path: Path) -> None:
-    image = Image.fromarray(np.ones((4, 4), np.float32))
-    with pytest.raises(InvalidDataset, match=r"0\.tif cannot be read \(mode F has no known range"):
+@pytest.mark.parametrize(("mode", "dtype"), [("F", np.float32), ("I", np.int32)])
+def test_numbers_without_a_range_are_refused_by_name(
+    mode: str, dtype: type, tmp_path: Path
+) -> None:
+    image = Image.fromarray(np.ones((4, 4), dtype))
+    with pytest.raises(
+        InvalidDataset, match=rf"0\.tif cannot be read \(mode {mode} has no known range"
+    ):
         first_image(tmp_path, image, "0.tif")
 
 
