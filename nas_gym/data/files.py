@@ -6,7 +6,6 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,12 +138,15 @@ def read_folder(folder: Path, image_size: int) -> Source:
 
     Transparent pixels are shown on white, and an image is turned as its EXIF orientation says.
     """
-    names = [entry.name for entry in folder.iterdir() if entry.is_dir()]
-    has_parts = bool({"train", "test", *VALIDATION_NAMES} & set(names))
-    parts = _parts(names, f"the folder {folder}") if has_parts else [""]
     skipped: Counter[str] = Counter()
     try:
-        listings = [_images_by_class(folder / part, skipped) for part in parts]
+        folders = _folders(folder)
+        of_name = {entry.name.lower(): entry for entry in folders}
+        has_parts = bool({"train", "test", *VALIDATION_NAMES} & of_name.keys())
+        if has_parts and len(of_name) < len(folders):
+            raise OSError("names of its sub-folders differ in nothing but case")
+        parts = _parts(of_name, f"the folder {folder}") if has_parts else [""]
+        listings = [_images_by_class(of_name.get(part, folder), skipped) for part in parts]
     except OSError as error:
         raise InvalidDataset(
             f"dataset: {folder} is no folder of images with one sub-folder a class: {error}"
@@ -167,18 +169,25 @@ def read_folder(folder: Path, image_size: int) -> Source:
     return Source(images, np.concatenate(labels), classes, *own, skipped=unread)
 
 
+def _folders(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
+
+
 def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
     """Return the images of each class in the order of their names, and count other files.
 
-    Links to folders are not followed inside a class.
+    Images that lie beside the classes' folders are of no class, and count as other files. Links to
+    folders are not followed inside a class.
 
     Raises:
         OSError: a class has no image, or is a link to a folder that holds another class.
     """
-    classes = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    classes = _folders(folder)
     if not classes:
         raise OSError(f"{folder} has no sub-folder")
     _require_apart(classes)
+    loose = [entry.suffix.lower() for entry in folder.iterdir() if not entry.is_dir()]
+    skipped.update(f"{suffix} beside the classes" for suffix in loose if suffix in SUFFIXES)
     listing: dict[str, list[Path]] = {}
     for found in classes:
         files = [Path(root, name) for root, _, names in os.walk(found) for name in names]
@@ -195,13 +204,15 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
 
 def _require_apart(classes: Sequence[Path]) -> None:
     """Raise `OSError` if the folder of one class is, or holds, that of another one."""
-    real = [found.resolve() for found in classes]
-    for (place, one), (other_place, other) in permutations(enumerate(real), 2):
-        if one == other or one in other.parents:
-            raise OSError(
-                f"{classes[place].name} holds the images of {classes[other_place].name}, too; "
-                "remove the link"
-            )
+    of_real: dict[Path, str] = {}
+    for found in classes:
+        other = of_real.setdefault(found.resolve(), found.name)
+        if other != found.name:
+            raise OSError(f"{found.name} holds the images of {other}, too; remove the link")
+    for real, name in of_real.items():
+        holder = next((of_real[parent] for parent in real.parents if parent in of_real), None)
+        if holder is not None:
+            raise OSError(f"{holder} holds the images of {name}, too; remove the link")
 
 
 def _read_image(path: Path, size: int) -> Images:
@@ -213,7 +224,10 @@ def _read_image(path: Path, size: int) -> Images:
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                upright = ImageOps.exif_transpose(_in_colors(image))
+                unbounded = image.mode == "F" or (image.mode == "I" and image.format == "TIFF")
+                if unbounded:
+                    raise ValueError(f"mode {image.mode} has no known range; save 8 or 16 bits")
+                upright = _in_colors(ImageOps.exif_transpose(image))
                 fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
@@ -225,16 +239,9 @@ def _read_image(path: Path, size: int) -> Images:
 
 
 def _in_colors(image: Image) -> Image:
-    """Return an image of any mode as RGB, with 8 bits of each; what is transparent becomes white.
-
-    Raises:
-        ValueError: its numbers have no known range.
-    """
+    """Return an image as RGB, with 8 bits of each; what is transparent becomes white."""
     from PIL import Image
 
-    unbounded = image.mode == "F" or (image.mode == "I" and image.format == "TIFF")
-    if unbounded:
-        raise ValueError(f"mode {image.mode} has no known range; save it with 8 or 16 bits")
     if image.mode.startswith("I"):  # 16 bits
         grey = np.asarray(image).clip(0, MOST_GREY) * (255 / MOST_GREY)
         return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")

@@ -295,6 +295,39 @@ def test_a_folder_with_a_validation_split(name: str, test: bool, tmp_path: Path)
     assert (len(dataset.train), len(dataset.test)) == ((16, 4) if test else (12, 4))
 
 
+def test_parts_are_known_whatever_their_case(tmp_path: Path) -> None:
+    for shade, part in enumerate(("Train", "VAL", "Test")):
+        make_images(tmp_path / part, shade=shade)
+    dataset = load(str(tmp_path))
+    assert dataset.classes == ("cat", "dog")
+    assert [len(p) for p in (dataset.train, dataset.validation, dataset.test)] == [10, 10, 10]
+
+
+def test_parts_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
+    for shade, part in enumerate(("train", "Train")):
+        make_images(tmp_path / part, shade=shade)
+    with pytest.raises(InvalidDataset, match="differ in nothing but case"):
+        load(str(tmp_path))
+
+
+def test_a_folder_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(folder: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(InvalidDataset, match="Permission denied"):
+        load(str(tmp_path))
+
+
+def test_images_beside_the_classes_are_counted_as_skipped(tmp_path: Path) -> None:
+    make_images(tmp_path)
+    for name in ("a.png", "b.PNG", "README.md"):
+        (tmp_path / name).touch()
+    assert load(str(tmp_path)).skipped == ("2 .png beside the classes",)
+
+
 @pytest.mark.parametrize(
     "parts", [("train", "val", "valid"), ("val", "test"), ("train", "cats"), ("test",)]
 )
@@ -396,6 +429,20 @@ def test_a_warning_names_its_image(tmp_path: Path) -> None:
     truncated = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12"
     with pytest.warns(UserWarning, match=r"the image .*0\.jpg: Corrupt EXIF data"):
         first_image(tmp_path, Image.new("RGB", (4, 4)), "0.jpg", exif=truncated)
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("RGBA", "png"), ("I;16", "png"), ("RGB", "tif")])
+def test_every_mode_and_format_is_turned(mode: str, suffix: str, tmp_path: Path) -> None:
+    white: Any = {"RGBA": (255,) * 4, "I;16": 2**16 - 1, "RGB": (255,) * 3}[mode]
+    black: Any = {"RGBA": (0, 0, 0, 255), "I;16": 0, "RGB": (0,) * 3}[mode]
+    image = Image.new(mode, (4, 4), black)
+    for column in range(4):
+        image.putpixel((column, 0), white)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    read = first_image(tmp_path, image, f"0.{suffix}", exif=exif)
+    assert (read[:, 3] == 255).all()
+    assert (read[:, :3] == 0).all()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])

@@ -91,7 +91,7 @@ def described(dataset: Dataset) -> list[str]:
         f"classes: {', '.join(named)}",
     ]
     if facts["skipped"]:
-        lines.append(f"skipped, no images of a known format: {', '.join(facts['skipped'])}")
+        lines.append(f"skipped: {', '.join(facts['skipped'])}")
     return lines
 
 
@@ -136,6 +136,4 @@ def describe(result: SearchResult) -> str:
         lines.append(_by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
         lines.append(f"recorded test accuracy: {summary['test_accuracy']:.2%}")
-    if summary["final_failure"]:
-        lines.append(f"the final training failed: {summary['final_failure']}")
     return "\n".join([*lines, f"run folder: {result.run}"])

@@ -25,7 +25,7 @@ def test_a_data_set_is_described_before_the_training() -> None:
         "data: pets, 10 images of 1x1x1; 6 to train, 2 to validate, 2 to test; "
         "always the most frequent class: 50.00%",
         "classes: cat 5, dog 5",
-        "skipped, no images of a known format: 2 .gif, 1 .txt",
+        "skipped: 2 .gif, 1 .txt",
     ]
 
 
