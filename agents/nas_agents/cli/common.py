@@ -112,5 +112,5 @@ def value_of(name: str, text: str) -> Any:
     except json.JSONDecodeError:
         return text
     except (ValueError, RecursionError):
-        pass  # JSON that even Python refuses
+        pass  # JSON that Python refuses, of 5,000 digits for instance: so does the next line
     return read_json_text(text, name, error=InvalidSettings)
