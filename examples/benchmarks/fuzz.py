@@ -9,8 +9,10 @@ and shows its files and all that it prints; an input follows from its seed and i
 Command lines, files and Python calls (`fuzzing`) run one by one, each in a process of its own
 whose memory, files and time are limited; it is forked from this one, in which everything is
 imported. An input fails if it ends otherwise than with exit code 0, 1, 2 or 130 and at most one
-line that says what is wrong, takes over 20 s, or changes a file that it only had to read. The
-failures are printed by kind, and the exit code is 1 if there is one.
+line that says what is wrong, hangs, or changes a file that it only had to read. It hangs if it
+takes over 20 s of processors, its workers' included, or waits for over 20 s; a busy machine makes
+no hang of an input that goes on. The failures are printed by kind, and the exit code is 1 if there
+is one.
 
 Linux only. It takes some ten minutes on two cores.
 """
@@ -57,6 +59,8 @@ from examples.benchmarks.fuzzing.files import FIFO, FOLDER, Files, Samples
 from examples.benchmarks.fuzzing.inputs import Input, make_input
 
 TIMEOUT = 20.0
+SLOWEST = 3
+"""Seconds that a busy machine takes for one of its processors, at most."""
 MEMORY = 3 * 2**30
 FILE_SIZE = 2**28
 FINE = (0, 1, 2, 130)
@@ -254,7 +258,7 @@ def run_inputs(
             return
         for pid, (number, given, own, before, began) in list(running.items()):
             ended, status, usage = os.wait4(pid, os.WNOHANG)
-            if ended == 0 and time.monotonic() - began < timeout:
+            if ended == 0 and not _hangs(pid, time.monotonic() - began, timeout):
                 continue
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)  # workers that it left behind, too
@@ -266,6 +270,19 @@ def run_inputs(
             yield _outcome(number, given, own, before, usage.ru_utime + usage.ru_stime, code)
             shutil.rmtree(own, ignore_errors=True)
         time.sleep(0.002)
+
+
+def _hangs(group: int, elapsed: float, timeout: float) -> bool:
+    """Return whether processes that started ``elapsed`` seconds ago hang; see above."""
+    if elapsed < timeout:
+        return False
+    used = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended
+            fields = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            used += sum(map(int, fields[11:15])) if int(fields[2]) == group else 0
+    processors = used / os.sysconf("SC_CLK_TCK")
+    return processors >= timeout or elapsed - SLOWEST * processors >= timeout
 
 
 def digests_of(given: Input) -> dict[str, str]:
@@ -366,7 +383,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds of one input")
+    parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds until one hangs")
     parser.add_argument("--only", type=int, help="repeat this input alone, and show its output")
     given = parser.parse_args()
     prepare()
