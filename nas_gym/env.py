@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation import Budget, Evaluator, Memory, memory_of
+from nas_gym.evaluation import Budget, Evaluator, Limits, Memory, memory_of
 from nas_gym.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
@@ -30,6 +30,8 @@ class Design:
     """The parts that a single and a vector environment are composed of, and share."""
 
     metadata: dict[str, Any]
+    limits: Limits | None = None
+    """The budget, after which episodes are truncated with reward 0; default: none."""
 
     def compose(
         self,
@@ -160,6 +162,9 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
         choice, invalid = self._rules.resolve(checked_action(action))
+        if self.limits is not None and self.limits.spent(self.budget):
+            info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
+            return self._observation.copy(), 0.0, False, True, {**info, "budget_exhausted": True}
 
         step = self._step
         self._choices[step] = choice

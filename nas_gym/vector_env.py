@@ -102,7 +102,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         if limits is not None and not isinstance(limits, Limits):
             limits = from_mapping(Limits, "limits", limits)
-        self.limits: Limits | None = limits
+        self.limits = limits
 
         self.single_observation_space = PartialArchitectures(search_space.decisions)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
@@ -136,6 +136,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             f"{env}: a class with a step() or reset() of its own has no vector form; make it with "
             'vectorization_mode="sync"',
         )
+        arguments = {"limits": env.limits, **arguments}
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env

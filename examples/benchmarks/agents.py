@@ -24,8 +24,8 @@ from nas_agents.catalogue.registry import AGENTS
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 
-ENV_ID = "nas_gym/NASBench201-v0"
-ENV_ARGUMENTS = {"evaluator": "recorded"}
+ENV_ID = "nas_gym/NASBench201-Recorded-v0"
+ENV_ARGUMENTS = {"epochs": 12}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from nas_gym import Architecture
 from nas_gym.sb3 import VecWholeArchitecture, make_vec_env
 from nas_gym.tables.table import Table
 
-ENV_ID = "nas_gym/NASBench201-v0"
+ENV_ID = "nas_gym/NASBench201-Recorded-v0"
 
 
 class Incumbent(BaseCallback):
@@ -56,8 +56,8 @@ class Incumbent(BaseCallback):
 def searches(seeds: range, budget: float, rate: float) -> list[tuple[float, int]]:
     """Search with some seeds; return test accuracies, in percent, and numbers of updates."""
     torch.set_num_threads(1)
-    vec_env = make_vec_env(ENV_ID, env_kwargs={"evaluator": "recorded"})
-    trained = gym.make(ENV_ID, evaluator="recorded", epochs=200)
+    vec_env = make_vec_env(ENV_ID, env_kwargs={"epochs": 12})
+    trained = gym.make(ENV_ID, epochs=200)
     table = trained.get_wrapper_attr("memory").evaluator
     assert isinstance(table, Table)
     settings: dict[str, Any] = {**NASBENCH201, "learning_rate": rate}

@@ -61,8 +61,8 @@ EXPERIMENTS = {
     "nasbench201": Experiment(
         "nasnet-laptop",
         {
-            "env_id": "nas_gym/NASBench201-v0",
-            "env_arguments": {"evaluator": "recorded", "dataset": "cifar10", "epochs": 12},
+            "env_id": "nas_gym/NASBench201-Recorded-v0",
+            "env_arguments": {"dataset": "cifar10", "epochs": 12},
             "agent_arguments": {"learning_rate": 1e-3},
         },
         seeds=50,

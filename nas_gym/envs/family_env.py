@@ -1,8 +1,7 @@
-"""`FamilyEnv`: the environment of a family, with any of its evaluators, from plain arguments."""
+"""`FamilyEnv`: the environment of a family whose children are trained, from plain arguments."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,15 +11,13 @@ from typing import Any, ClassVar
 from nas_gym.data import load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
-from nas_gym.envs.page import Alternative, Argument, arguments_of, page
+from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluator
-from nas_gym.family import registered_families
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import Reward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Size, require_known, settings
-from nas_gym.tables import Table
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -60,7 +57,7 @@ class EvaluatorKind:
 
 
 class FamilyEnv(NASEnv):
-    """An environment of one family, whose children are trained, looked up, or share weights.
+    """An environment of one family, whose children are trained, or share weights.
 
     A subclass names its search space, its network's settings, its evaluators and its defaults; its
     docstring has the sections of its page that are its own (see `nas_gym.envs.page`). All
@@ -72,13 +69,11 @@ class FamilyEnv(NASEnv):
         render_mode: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
-            share weights, of `WeightSharingSettings` instead of the last two; where they are looked
-            up, the arguments of ``recorded``.
+            share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
         InvalidSettings, InvalidDataset: an argument is not known or not valid, or the data set or
             the device cannot be had.
-        InvalidTable: the benchmark cannot be had, or has not recorded this.
         StoreError: the store cannot be opened.
     """
 
@@ -90,8 +85,6 @@ class FamilyEnv(NASEnv):
     """Arguments where these differ from the search space's own and from the settings' own."""
     sharing_defaults: ClassVar[dict[str, Any]] = {}
     """Arguments, with shared weights, where these differ from ``defaults``."""
-    recorded: ClassVar[Callable[..., Table]]
-    """Loads the benchmark; a static method."""
 
     def __init__(
         self,
@@ -114,7 +107,7 @@ class FamilyEnv(NASEnv):
         if "## Description" in own:
             names = cls.evaluators
             kinds = [Alternative(n, EVALUATORS[n].about, cls.arguments(n)) for n in names]
-            cls.__doc__ = page(own, _id_of(cls), cls.default_search_space(), kinds)
+            cls.__doc__ = page(own, id_of(cls), cls.default_search_space(), kinds)
 
     @classmethod
     def default_search_space(cls) -> SearchSpace:
@@ -136,7 +129,7 @@ class FamilyEnv(NASEnv):
     def _defaults(cls, evaluator: str) -> dict[str, Any]:
         """Return the class's own defaults with an evaluator."""
         shared = {**cls.defaults, **cls.sharing_defaults}
-        return {"trained": cls.defaults, "weight-sharing": shared}.get(evaluator, {})
+        return shared if evaluator == "weight-sharing" else cls.defaults
 
     @classmethod
     def arguments_by_taker(
@@ -197,13 +190,6 @@ def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
     return {OTHER_NAMES.get(name, name): argument for name, argument in taken.items()}
 
 
-def _id_of(env: type[FamilyEnv]) -> str:
-    """Return the id under which an environment is declared; its name where there is none."""
-    families = registered_families()
-    ids = {part: env_id for each in families for env_id, part in each.environments.items()}
-    return ids.get(f"{env.__module__}:{env.__name__}", env.__name__)
-
-
 def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
     """Return the settings of an evaluator's training, with the network's in them."""
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
@@ -244,26 +230,6 @@ def _sharing(
     return search_space, WeightSharing(search_space, *parts)
 
 
-def _takers_of_recorded(env: type[FamilyEnv]) -> Takers:
-    if "training_seed" in inspect.signature(env.recorded).parameters:
-        return {"benchmark": env.recorded}
-    return {"benchmark": env.recorded, "nothing": _nothing}
-
-
-def _nothing(training_seed: int = 0) -> None:
-    """Take what every environment takes.
-
-    Args:
-        training_seed: No effect: the benchmark's trainings are recorded.
-    """
-
-
-def _recorded(
-    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
-) -> tuple[SearchSpace, Evaluator]:
-    return env.default_search_space(), env.recorded(**given["benchmark"])
-
-
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
         partial(_takers, {"training": TrainingSettings, "workers and store": Composition}),
@@ -271,12 +237,6 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "A network that was trained before under the same settings is answered from memory;\n"
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
         "and the architecture alone.",
-    ),
-    "recorded": EvaluatorKind(
-        _takers_of_recorded,
-        _recorded,
-        "What is recorded is looked up: `seconds`, in `info` and in the budget, are those of the\n"
-        "recorded training.",
     ),
     "weight-sharing": EvaluatorKind(
         partial(_takers, {"training": WeightSharingSettings}),

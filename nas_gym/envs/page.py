@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from nas_gym.family import registered_families
 from nas_gym.search_spaces import SearchSpace
 
 
@@ -113,6 +114,8 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
         "reward": Argument("accuracy", "see above"),
         "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
     }
+    if name == "recorded":  # and nothing else
+        del common["evaluator"]
     rows = [
         f"| `{name}` | {_shown(argument.default)} | {argument.meaning} |"
         for name, argument in {**alternative.arguments, **common}.items()
@@ -128,6 +131,13 @@ def _shown(default: Any) -> str:
         return ""
     text = repr(list(default) if isinstance(default, tuple) else default).replace("'", '"')
     return f"`{text}`" if len(text) <= 24 else f"{len(default)} labels"
+
+
+def id_of(env: type[Any]) -> str:
+    """Return the id under which an environment is declared; its name where there is none."""
+    families = registered_families()
+    ids = {part: env_id for each in families for env_id, part in each.environments.items()}
+    return ids.get(f"{env.__module__}:{env.__name__}", env.__name__)
 
 
 def arguments_of(taker: Callable[..., Any]) -> dict[str, Argument]:

@@ -120,7 +120,8 @@ def _built(
     }
     if "latency" in arrays:
         columns["latency"] = arrays["latency"][:, seeds].mean(axis=1)
-    facts = {"table": name, "made": made, "seeds": [seeds.start, seeds.stop]}
+    epochs = made["training"]["epochs"]
+    facts = {"table": name, "made": made, "epochs": epochs, "seeds": [seeds.start, seeds.stop]}
     return table_of(name, index, facts, columns, made["training"]["seed"] + (seed or 0))
 
 

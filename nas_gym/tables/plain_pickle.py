@@ -2,7 +2,7 @@
 
 A pickle is a program for a small machine; what makes it dangerous is that it can name any callable
 and call it. The reader here resolves four names, to harmless stand-ins of its own, and refuses all
-others. Only ``nas-gym table import --unpickle`` uses it, for a benchmark published as pickles.
+others. Benchmarks that were published as pickles are read with it, and nothing else is.
 """
 
 from __future__ import annotations
@@ -60,13 +60,16 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(path: Path) -> Any:
-    """Return the data in a bz2-compressed pickle.
+    """Return the data in a pickle, which may be compressed by bz2.
 
     Raises:
         InvalidTable: the file cannot be read, is too large, or holds more than data.
     """
     try:
-        with open_regular(path) as compressed, bz2.BZ2File(compressed) as file:
+        with open_regular(path) as plain:
+            packed = plain.read(3) == b"BZh"
+            plain.seek(0)
+            file = bz2.BZ2File(plain) if packed else plain
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise ValueError(f"it has more than {MOST_BYTES:,} bytes")

@@ -147,6 +147,12 @@ class Table:
         names += ["latency"] if self.latency is not None else []
         return {name: getattr(self, name) for name in names}
 
+    @property
+    def epochs(self) -> int | None:
+        """Number of epochs after which accuracies were recorded, where it is known."""
+        epochs: int | None = self.facts.get("epochs")
+        return epochs
+
     @cached_property
     def fingerprint(self) -> str:
         """Digest of everything that an evaluation depends on."""

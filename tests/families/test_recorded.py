@@ -9,13 +9,15 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.utils.env_checker import check_env
 
 import nas_gym  # noqa: F401 (registers the environments)
-from nas_gym import InvalidSettings, NASEnv
+from nas_gym import InvalidSettings, NASEnv, NASVectorEnv
+from nas_gym.envs import environment_type
 from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.tables.columns import InvalidTable
 
-ENV_ID = "nas_gym/NASBench201-v0"
+ENV_ID = "nas_gym/NASBench201-Recorded-v0"
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     np.savez(tmp_path / "nasbench201_cifar10.npz", **columns)
     monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    monkeypatch.setattr("nas_gym.families.nasbench201.table.package_file", lambda prefix: None)
     return tmp_path
 
 
@@ -49,7 +52,7 @@ def finish(env: gym.Env[Any, Any], actions: list[int]) -> tuple[float, dict[str,
 
 
 def test_a_recorded_accuracy_is_the_reward_and_its_seconds_are_spent() -> None:
-    env = gym.make(ENV_ID, evaluator="recorded")
+    env = gym.make(ENV_ID)
     row = 1 * 5**5 + 2
     reward, info = finish(env, [1, 0, 0, 0, 0, 2])
     assert reward == pytest.approx(row / 5**6)
@@ -63,15 +66,29 @@ def test_a_recorded_accuracy_is_the_reward_and_its_seconds_are_spent() -> None:
     assert inner.budget.seconds == pytest.approx(info["evaluation"]["seconds"])
 
 
+def test_gymnasiums_checker_passes() -> None:
+    check_env(gym.make(ENV_ID, render_mode="ansi").unwrapped)
+
+
+@pytest.mark.parametrize("env_id", [ENV_ID, "nas_gym/NASBench101-Recorded-v0"])
+def test_the_page_has_a_row_for_every_argument(env_id: str) -> None:
+    env_class = environment_type(env_id)
+    page = env_class.__doc__ or ""
+    assert f'gym.make("{env_id}")' in page
+    for argument in (*env_class.arguments("recorded"), "reward", "render_mode", "budget", "limit"):
+        assert f"\n| `{argument}` | " in page
+    assert "`evaluator`" not in page
+
+
 def test_the_length_of_the_recorded_training_can_be_chosen() -> None:
-    env = gym.make(ENV_ID, evaluator="recorded", dataset="cifar10", epochs=200, training_seed=3)
+    env = gym.make(ENV_ID, dataset="cifar10", epochs=200, training_seed=3)
     reward, info = finish(env, [0] * 6)
     assert reward == pytest.approx((5**6 - 1) / 5**6)
     assert info["evaluation"]["seconds"] == pytest.approx(1000)
 
 
 def test_the_table_in_the_environment_gives_test_accuracy_for_analysis() -> None:
-    env = gym.make(ENV_ID, evaluator="recorded").unwrapped
+    env = gym.make(ENV_ID).unwrapped
     assert isinstance(env, NASEnv)
     cell = env.search_space.decode([1, 0, 0, 0, 0, 2])
     assert nasbench201_table().test_accuracy(cell) == pytest.approx((5**5 + 2) / 5**6 / 2)
@@ -81,16 +98,14 @@ def test_the_table_in_the_environment_gives_test_accuracy_for_analysis() -> None
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"evaluator": "record"}, InvalidSettings, "did you mean 'recorded'"),
-        (
-            {"evaluator": "recorded", "filters": 8},
-            InvalidSettings,
-            "'filters' is not an argument",
-        ),
-        ({"evaluator": "recorded", "dataset": "digits"}, InvalidTable, "recorded for 'digits'"),
-        ({"evaluator": "recorded", "epochs": 20}, InvalidTable, "recorded for 20"),
-        ({"evaluator": "recorded", "dataset": "cifar100"}, InvalidTable, "table import"),
-        ({"evaluator": "recorded", "reward": "best"}, InvalidSettings, "'best'"),
+        ({"filters": 8}, InvalidSettings, "'filters' is not an argument"),
+        ({"budget": "seconds"}, InvalidSettings, "budget: .*'simulated-seconds'"),
+        ({"budget": "simulated-seconds"}, InvalidSettings, "limit: how many simulated-seconds"),
+        ({"limit": -1}, InvalidSettings, "got -1"),
+        ({"dataset": "digits"}, InvalidTable, "recorded for 'digits'"),
+        ({"epochs": 20}, InvalidTable, "recorded for 20"),
+        ({"dataset": "cifar100"}, InvalidTable, r"pip install .*table import"),
+        ({"reward": "best"}, InvalidSettings, "'best'"),
     ],
 )
 def test_what_the_benchmark_has_not_recorded_is_refused_at_make(
@@ -102,4 +117,30 @@ def test_what_the_benchmark_has_not_recorded_is_refused_at_make(
 
 def test_nas_bench_101_says_which_file_it_misses() -> None:
     with pytest.raises(InvalidTable, match=r"nasbench101\.npz .*table import"):
-        gym.make("nas_gym/NASBench101-v0", evaluator="recorded")
+        gym.make("nas_gym/NASBench101-Recorded-v0")
+
+
+def test_episodes_are_truncated_when_the_simulated_seconds_are_spent() -> None:
+    budget: dict[str, Any] = {"budget": "simulated-seconds", "limit": 100}
+    env = gym.make(ENV_ID, **budget)
+    finish(env, [0] * 6)  # 60 seconds
+    assert finish(env, [0, 0, 0, 0, 0, 1])[1]["evaluation"]["seconds"] == pytest.approx(60.06)
+    env.reset(seed=0)
+    _, reward, terminated, truncated, info = env.step(0)
+    assert (reward, terminated, truncated, info["budget_exhausted"]) == (0, False, True, True)
+    vector_env = gym.make_vec(ENV_ID, 3, **budget)
+    vector_env.reset(seed=0)
+    for choice in range(6):
+        actions = np.array([0, 1, 2]) if choice == 5 else np.zeros(3, np.int64)
+        _, _, ended, truncated, _ = vector_env.step(actions)
+    assert np.logical_or(ended, truncated).all()
+    inner = vector_env.unwrapped
+    assert isinstance(inner, NASVectorEnv)
+    assert inner.exhausted
+
+
+def test_a_budget_of_evaluations_counts_networks() -> None:
+    env = gym.make(ENV_ID, limit=1)
+    finish(env, [0] * 6)
+    env.reset(seed=0)
+    assert env.step(0)[3]

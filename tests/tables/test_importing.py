@@ -108,6 +108,12 @@ def test_another_best_is_not_the_benchmark(record: Path, folder: Path) -> None:
     assert not folder.exists()
 
 
+def test_another_last_place_of_the_best_is_a_warning(record: Path) -> None:
+    table_import.NASBENCH101_BEST = (0.95, 0.9397)  # undone by the fixture's monkeypatch
+    with pytest.warns(UserWarning, match=r"best test accuracy is 0.94\d*; 0.9397 was published"):
+        import_table(record)
+
+
 def test_too_few_modules_are_not_the_benchmark(
     record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,7 @@ def test_what_nobody_recorded_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pa
     with pytest.raises(InvalidTable, match=r"epochs: nothing is recorded for 13; .*'12', '200'"):
         nasbench201_table(epochs=13)
     monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    monkeypatch.setattr("nas_gym.families.nasbench201.table.package_file", lambda prefix: None)
     with pytest.raises(InvalidTable, match=r"nasbench201_cifar10.npz .*table import"):
         nasbench201_table()
 

@@ -135,5 +135,7 @@ def describe(result: SearchResult) -> str:
         )
         lines.append(_by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
-        lines.append(f"recorded test accuracy: {summary['test_accuracy']:.2%}")
+        epochs = summary["test_epochs"]
+        after = "" if epochs is None else f" after {epochs} epochs"
+        lines.append(f"recorded test accuracy{after}: {summary['test_accuracy']:.2%}")
     return "\n".join([*lines, f"run folder: {result.run}"])

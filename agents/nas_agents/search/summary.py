@@ -19,7 +19,7 @@ COSTS = ("parameters", "multiply_adds", "latency")
 NEEDED = {
     **{"stopped_by": (str,), "evaluations": (dict,), "failed": (int,), "search_seconds": NUMBER},
     **{"final": (dict, type(None)), "final_failure": (str,)},
-    **{"test_accuracy": PERHAPS, "random_search": PERHAPS},
+    **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
 }
 NEEDED_OF_FINAL = {
     **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
@@ -56,6 +56,7 @@ def summary_of(
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
+        "test_epochs": evaluator.epochs if isinstance(evaluator, Table) else None,
         "search_seconds": progress.seconds,
         "seconds": progress.seconds,
     }

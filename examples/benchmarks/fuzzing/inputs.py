@@ -219,9 +219,9 @@ def tables(rng: random.Random, samples: Samples) -> Input:
         command += [rng.choice(("t.npz", path(rng))), "--seeds", "0"]
         return Input("table build", [*command, f"--{flag}", argument(rng)], files=SPECIAL)
     env_id = rng.choice(("NASBench201", "NASBench101"))
-    arguments = f"evaluator='recorded', path='a.npz', epochs={to_python(exotic(rng))}"
+    arguments = f"path='a.npz', epochs={to_python(exotic(rng))}"
     content = spoil_npz(rng, table_npz(rng))
-    code = f"gym.make('nas_gym/{env_id}-v0', {arguments})"
+    code = f"gym.make('nas_gym/{env_id}-Recorded-v0', {arguments})"
     return Input("recorded table", code=code, files={"a.npz": content})
 
 

@@ -10,7 +10,12 @@ FAMILIES = (
         search_space="nas_gym.families.nasbench101.search_space:NASBench101SearchSpace",
         network="nas_gym.families.nasbench101.network:NASBench101Network",
         drawing="nas_gym.families.nasbench101.drawing",
-        environments={"nas_gym/NASBench101-v0": "nas_gym.families.nasbench101.env:NASBench101Env"},
+        environments={
+            "nas_gym/NASBench101-v0": "nas_gym.families.nasbench101.env:NASBench101Env",
+            "nas_gym/NASBench101-Recorded-v0": (
+                "nas_gym.families.nasbench101.recorded:NASBench101RecordedEnv"
+            ),
+        },
         published="nas_gym.families.nasbench101.published:PUBLISHED",
         tables="nas_gym.families.nasbench101.importing",
     ),

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasbench101.network import NASBench101Settings
 from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
-from nas_gym.families.nasbench101.table import nasbench101_table
 
 
 class NASBench101Env(FamilyEnv):
@@ -14,8 +13,8 @@ class NASBench101Env(FamilyEnv):
     An episode designs a cell of NAS-Bench-101 (Ying et al. 2019): a directed acyclic graph of seven
     vertices and at most nine edges. Vertex 0 is the cell's input, vertex 6 its output, and each of
     the five between takes one of three operations. The finished network is trained for a few epochs
-    on real images, or looked up in the published benchmark, and its validation accuracy is the
-    reward.
+    on real images, and its validation accuracy is the reward. `nas_gym/NASBench101-Recorded-v0`
+    looks it up in the published benchmark instead.
 
     An inner vertex adds what its edges bring, the cell's input through a 1x1 projection; the output
     concatenates. Vertices that lie on no path from input to output are left out of the network.
@@ -43,12 +42,6 @@ class NASBench101Env(FamilyEnv):
     drawn uniformly under the mask favour early edges; `NASBench101SearchSpace.sample` draws all
     sequences alike.
 
-    ## Rewards
-    With `evaluator="recorded"`, the accuracy is the benchmark's own, the mean of the three
-    trainings that it recorded of the cell, and `seconds`, in `info` and in the budget, are the mean
-    that they took. The file `nasbench101.npz` is looked up in the folder `NAS_GYM_DATA`;
-    `nas-gym table import nasbench_full.tfrecord` makes it.
-
     ## Information
     The architecture's `module_hash` is its name in the released tables.
 
@@ -66,6 +59,4 @@ class NASBench101Env(FamilyEnv):
 
     search_space_type = NASBench101SearchSpace
     network_settings_type = NASBench101Settings
-    evaluators = ("trained", "recorded")
     defaults: ClassVar[dict[str, Any]] = {"cells": 1, "filters": 16, "epochs": 2, "batch_size": 64}
-    recorded = staticmethod(nasbench101_table)

@@ -12,6 +12,9 @@ FAMILIES = (
         drawing="nas_gym.families.nasbench201.drawing",
         environments={
             "nas_gym/NASBench201-v0": "nas_gym.families.nasbench201.env:NASBench201Env",
+            "nas_gym/NASBench201-Recorded-v0": (
+                "nas_gym.families.nasbench201.recorded:NASBench201RecordedEnv"
+            ),
             "nas_gym/DigitsBench-v0": "nas_gym.families.nasbench201.digits_bench:DigitsBenchEnv",
         },
         published="nas_gym.families.nasbench201.published:PUBLISHED",

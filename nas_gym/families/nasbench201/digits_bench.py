@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nas_gym.envs.family_env import FamilyEnv
+from nas_gym.envs.recorded import RecordedEnv
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.tables.built import built_table
 from nas_gym.tables.table import Table
@@ -25,7 +25,7 @@ def digits_bench_table(training_seed: int | None = 0) -> Table:
     return built_table(DIGITS_BENCH, NASBench201SearchSpace(), training_seed)
 
 
-class DigitsBenchEnv(FamilyEnv):
+class DigitsBenchEnv(RecordedEnv):
     r"""
     ## Description
     A recorded benchmark that ships with the package: NAS-Bench-201's search space, each of whose
@@ -95,5 +95,4 @@ class DigitsBenchEnv(FamilyEnv):
     """
 
     search_space_type = NASBench201SearchSpace
-    evaluators = ("recorded",)
     recorded = staticmethod(digits_bench_table)

@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-from nas_gym.families.nasbench201.table import nasbench201_table
 
 
 class NASBench201Env(FamilyEnv):
@@ -13,8 +12,8 @@ class NASBench201Env(FamilyEnv):
     ## Description
     An episode designs a cell of NAS-Bench-201 (Dong & Yang 2020): a graph of four nodes, each of
     whose six edges takes one of five operations. The finished network is trained for a few epochs
-    on real images, or looked up in the published benchmark, and its validation accuracy is the
-    reward.
+    on real images, and its validation accuracy is the reward. `nas_gym/NASBench201-Recorded-v0`
+    looks it up in the published benchmark instead.
 
     ## Action Space
     | Action | Operation |
@@ -27,13 +26,6 @@ class NASBench201Env(FamilyEnv):
 
     The edges come in the order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2; node 0 is the cell's input, node
     3 its output. Every action is always valid.
-
-    ## Rewards
-    With `evaluator="recorded"`, the accuracy is the benchmark's own: the mean of the two or three
-    seeds it recorded of that very cell (isomorphic cells were trained apart), and `seconds`, in
-    `info` and in the budget, are those that this training took. The file `nasbench201_cifar10.npz`
-    (or `nasbench201.npz`, of all data sets) is looked up in the folder `NAS_GYM_DATA`;
-    `nas-gym table import` makes it.
 
     ## Arguments
     The defaults are sized for 8x8 images on a CPU. The benchmark's own for CIFAR-10: `cells=5,
@@ -49,6 +41,4 @@ class NASBench201Env(FamilyEnv):
 
     search_space_type = NASBench201SearchSpace
     network_settings_type = NASBench201Settings
-    evaluators = ("trained", "recorded")
     defaults: ClassVar[dict[str, Any]] = {"cells": 1, "filters": 8, "epochs": 2, "batch_size": 64}
-    recorded = staticmethod(nasbench201_table)

@@ -22,7 +22,7 @@ SOURCES = "any other .npz, a folder NATS-tss-v1_0-3ffb9-simple (NATS-Bench)"
 NASBENCH201_BEST = {
     ("cifar10", 200): (0.9161, 0.9437),
     ("cifar100", 200): (0.7349, 0.7351),
-    ("imagenet16", 200): (0.4677, 0.4731),
+    ("ImageNet16-120", 200): (0.4677, 0.4731),
 }
 """The best validation and test accuracy (Dong & Yang 2020, table 5), each to the last digit."""
 
@@ -36,7 +36,8 @@ def read(source: Path, columns: list[str], on_progress: OnProgress) -> tuple[str
     """See `nas_gym.tables.importing.Importer`."""
     if source.is_dir():
         return "nasbench201.npz", nats_bench(source, on_progress)
-    held = [d for d in NASBENCH201_DATASETS if any(name.startswith(f"{d}_") for name in columns)]
+    prefixes = NASBENCH201_DATASETS.values()
+    held = [each for each in prefixes if any(name.startswith(f"{each}_") for name in columns)]
     suffix = f"_{held[0]}" if len(held) == 1 else ""
     return f"nasbench201{suffix}.npz", read_arrays(source, columns)
 
@@ -46,7 +47,7 @@ def check(source: Path, arrays: Mapping[str, Any]) -> None:
     tables = {
         (dataset, epochs): nasbench201_of(arrays, source, dataset, epochs)
         for dataset, epochs in product(NASBENCH201_DATASETS, NASBENCH201_EPOCHS)
-        if f"{dataset}_val_acc_{epochs}ep" in arrays
+        if f"{NASBENCH201_DATASETS[dataset]}_val_acc_{epochs}ep" in arrays
     }
     if not tables:
         raise InvalidTable(f"table: {source} has no column like cifar10_val_acc_200ep")
