@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from nas_agents.cli.common import plain, progress_bars
-from nas_agents.search.progress import Progress
+from nas_agents.search.progress import COMPARED, Progress
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
 from nas_gym.data.dataset import Dataset
@@ -59,6 +59,7 @@ class Display:
             f"{progress.episodes}{f'/{episodes}' if episodes else ''} children  "
             f"best {progress.best_accuracy:.2%}  "
             f"last {len(progress.recent)}: {progress.recent_accuracy:.2%}"
+            f"{_against_first(progress)}"
         )
         done = progress.episodes if episodes else progress.seconds
         self.bars.update(self.search_bar, completed=done, status=status)
@@ -100,6 +101,14 @@ def _by_class(accuracies: Mapping[str, float], majority: float) -> str:
     worst = sorted(accuracies, key=lambda name: accuracies[name])[:WORST]
     named = ", ".join(f"{name} {accuracies[name]:.2%}" for name in worst)
     return f"  worst classes: {named}; always the most frequent class: {majority:.2%}"
+
+
+def _against_first(progress: Progress) -> str:
+    """Return the comparison with the first children, once the last ones are others."""
+    if progress.episodes < 2 * COMPARED:
+        return ""
+    change = 100 * (progress.recent_accuracy - progress.first_accuracy)
+    return f" ({change:+.1f} points over the first {COMPARED})"
 
 
 def describe(result: SearchResult) -> str:

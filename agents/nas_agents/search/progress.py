@@ -18,6 +18,8 @@ FROM_EVALUATION = (
     *("parameters", "multiply_adds", "latency", "message"),
 )
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
+COMPARED = 10
+"""Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 StopReason = Literal[
     "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
 ]
@@ -38,8 +40,10 @@ class Progress:
     best_episode: int | None = None
     best_architecture: Architecture | None = None
     best_evaluation: dict[str, Any] = field(default_factory=dict)
-    recent: deque[float] = field(default_factory=lambda: deque(maxlen=10))
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
     """Accuracies of the last ten children."""
+    first: list[float] = field(default_factory=list)
+    """Accuracies of the first ten children."""
     statuses: Counter[str] = field(default_factory=Counter)
     made: int = 0
     """Evaluations really made; the others were answered from memory, or from the store."""
@@ -63,6 +67,11 @@ class Progress:
         return sum(self.recent) / len(self.recent) if self.recent else 0.0
 
     @property
+    def first_accuracy(self) -> float:
+        """Mean accuracy of the first ten children."""
+        return sum(self.first) / len(self.first) if self.first else 0.0
+
+    @property
     def failed(self) -> int:
         """Number of children that failed."""
         return self.episodes - self.statuses["ok"]
@@ -82,6 +91,8 @@ class Progress:
         self.started = time.perf_counter() - record["elapsed"]
         self.episodes += 1
         self.recent.append(record["accuracy"])
+        if len(self.first) < COMPARED:
+            self.first.append(record["accuracy"])
         self.statuses[record["status"]] += 1
         if not record["cached"]:
             self.made += 1

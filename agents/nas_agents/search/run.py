@@ -90,10 +90,12 @@ def search(
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 on_dataset(evaluator.dataset)
-            env = stack.enter_context(evaluated_by(settings, name, path / DATABASE, env))
-            driver = make_driver(agent, env, plan, arguments, settings.seed, path / "tensorboard")
-            recorder = Recorder(folder, settings, on_episode, record)
-            ended = drive(driver, recorder, env, evaluator)
+            # Workers end before the final training, which may need their memory.
+            with evaluated_by(settings, name, path / DATABASE, env) as around:
+                logs = path / "tensorboard"
+                driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
+                recorder = Recorder(folder, settings, on_episode, record)
+                ended = drive(driver, recorder, around, evaluator)
         return finish(*ended, final, folder, record, on_final_epoch)
 
 

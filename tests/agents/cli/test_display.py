@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from nas_agents.cli.display import MOST_CLASSES, Display, described
+from nas_agents.search.progress import Progress
 from nas_agents.search.settings import SearchSettings
 from nas_gym.data.dataset import Source, split_of
 
@@ -40,3 +42,18 @@ def test_names_of_classes_are_no_markup() -> None:
     display.dataset(split_of("pets", source(("[/red]", "d\x1b[1mog"))))
     shown = display.console.file.getvalue()  # type: ignore[attr-defined]
     assert "classes: [/red] 5, d\\x1b[1mog 5" in shown
+
+
+def test_the_last_ten_are_compared_with_the_first_ten(capsys: pytest.CaptureFixture[str]) -> None:
+    progress, display = Progress(), Display(SearchSettings("nas_gym/NASNet-v0", episodes=25))
+    lines = {}
+    for child in range(1, 26):
+        accuracy = 0.5 if child <= 12 else 0.75
+        outcome = {"status": "diverged", "message": "", "cached": False}
+        times = {"seconds": 1.0, "elapsed": 1.0}
+        progress.add({"accuracy": accuracy, "reward": accuracy, **outcome, **times})
+        display.episode(progress)
+        lines[child] = capsys.readouterr().err.strip()
+    assert lines[18].endswith("last 10: 65.00%")
+    assert lines[20].endswith("last 10: 70.00% (+20.0 points over the first 10)")
+    assert lines[24].endswith("last 10: 75.00% (+25.0 points over the first 10)")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from nas_agents.search.final import final_settings
+from nas_agents.search.evaluators import evaluated_by
+from nas_agents.search.final import final_settings, finish
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, InvalidSettings, NASGymError
+from nas_agents.search.summary import SearchResult
+from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
@@ -253,3 +257,24 @@ def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> No
         for run in (whole, part)
     ]
     assert results[0] == results[1]
+
+
+def test_workers_end_before_the_final_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = []
+
+    @contextmanager
+    def watched(*arguments: Any) -> Iterator[NASEnv]:
+        with evaluated_by(*arguments) as env:
+            yield env
+        events.append("the workers ended")
+
+    def finished(*arguments: Any) -> SearchResult:
+        events.append("the final training began")
+        return finish(*arguments)
+
+    monkeypatch.setattr("nas_agents.search.run.evaluated_by", watched)
+    monkeypatch.setattr("nas_agents.search.run.finish", finished)
+    search(SearchSettings(STUB_ID, "random", episodes=2), tmp_path / "run")
+    assert events == ["the workers ended", "the final training began"]
