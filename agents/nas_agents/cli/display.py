@@ -49,6 +49,10 @@ class Display:
         for line in described(dataset):
             self.console.print(plain(line), markup=False, soft_wrap=True)
 
+    def notice(self, line: str) -> None:
+        """Show what the user should know before the search begins."""
+        self.console.print(plain(line), markup=False, soft_wrap=True)
+
     def episode(self, progress: Progress) -> None:
         """Show that a child was trained."""
         self.shown += 1

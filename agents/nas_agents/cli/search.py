@@ -30,7 +30,9 @@ def search(
     preset: Annotated[
         str | None, Option(help="A paper's search, which options change; `nas-gym presets`.")
     ] = None,
-    agent: Annotated[str, Option(help=f"{', '.join(AGENTS)}, or module:Class.")] = DEFAULT.agent,
+    agent: Annotated[
+        str, Option(help=f"auto, {', '.join(AGENTS)}, or module:Class.")
+    ] = DEFAULT.agent,
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
@@ -88,7 +90,8 @@ def search(
     settings = settings_from(given_options(context))
     with Display(settings) as display:
         result = run_search(
-            settings, run, display.episode, display.final_epoch, resume, display.dataset
+            *(settings, run, display.episode, display.final_epoch, resume),
+            *(display.dataset, display.notice),
         )
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
     if result.stopped_by == "interrupted":

@@ -24,6 +24,9 @@ from nas_gym.weight_sharing.evaluator import WeightSharing
 class Driver(Protocol):
     """Makes an agent search."""
 
+    notices: list[str]
+    """Lines for the user, before the search begins."""
+
     def run(self, recorder: Recorder) -> None:
         """Search until a limit is reached, from what is recorded on.
 

@@ -13,6 +13,7 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
+from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
 from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.drivers import check_workers, drive, make_driver
@@ -43,6 +44,7 @@ def search(
     on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
     on_dataset: Callable[[Dataset], None] = lambda dataset: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
 
@@ -59,6 +61,7 @@ def search(
         on_final_epoch: Called with (epochs done, epochs in all) during the final training.
         resume: Go on with the run in ``run``, if there is one.
         on_dataset: Called with the data set before a child is trained on it.
+        on_notice: Called, before the search begins, with a line on what it will do.
 
     Raises:
         NASGymError: something in the settings is wrong, which shows before anything is trained; or
@@ -71,8 +74,9 @@ def search(
         earlier, before = load_record(path) if folder.resumed else (settings, {})
         settings = resumed_settings(earlier, vars(settings))
 
-        agent = find_agent(settings.agent)
-        env = stack.enter_context(closing(_environment(settings, agent, path)))
+        named = None if settings.agent == AUTO else find_agent(settings.agent)
+        env = stack.enter_context(closing(_environment(settings, named, path)))
+        agent = named or find_agent(_chosen(settings, before, env))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
         plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
@@ -82,7 +86,7 @@ def search(
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
-        record = _record(settings, name, arguments, evaluator, final)
+        record = _record(settings, name, agent, arguments, evaluator, final)
         _check_fingerprint(path, before, record)
 
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
@@ -95,25 +99,38 @@ def search(
                 logs = path / "tensorboard"
                 driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
                 recorder = Recorder(folder, settings, on_episode, record)
+                for notice in driver.notices:
+                    on_notice(notice)
                 ended = drive(driver, recorder, around, evaluator)
         return finish(*ended, final, folder, record, on_final_epoch)
 
 
-def _environment(settings: SearchSettings, agent: Agent, run: Path) -> NASEnv:
+def _environment(settings: SearchSettings, agent: Agent | None, run: Path) -> NASEnv:
     """Make the environment; early stopping keeps its curves in the run's folder by default.
 
     There all workers share them, and a resumed search finds what it had learned.
     """
-    arguments = agent.env_arguments(settings.env_id, settings.env_arguments)
+    arguments = dict(settings.env_arguments)
+    if agent is not None:
+        arguments = agent.env_arguments(settings.env_id, arguments)
     rule = arguments.get("early_stopping")
     if isinstance(rule, Mapping):
         arguments["early_stopping"] = {"curves": str(run.resolve() / CURVES), **rule}
     return make_environment(settings.env_id, {"training_seed": settings.seed, **arguments})
 
 
+def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:
+    """Return the agent that a search takes which leaves the choice; a resumed one, the same."""
+    chosen = before.get("chosen_agent")
+    if chosen in CHOICES:  # a run folder may be a stranger's
+        return str(chosen)
+    return suited_agent(env, settings.episodes, settings.envs, settings.workers or 1)
+
+
 def _record(
     settings: SearchSettings,
     name: str,
+    agent: Agent,
     arguments: Mapping[str, Any],
     evaluator: Evaluator,
     final: FinalTraining | None,
@@ -123,6 +140,7 @@ def _record(
         **{"nas_gym": nas_gym.__version__, "torch": torch.__version__, "run": name},
         **asdict(settings),
         "store": lasting_store(settings.store),
+        "chosen_agent": agent.name,
         "agent_made_with": arguments,
         "fingerprint": getattr(evaluator, "fingerprint", None),
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_agents.catalogue.arguments import CLASSES
+from nas_agents.catalogue.automatic import AUTO
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
@@ -24,7 +25,8 @@ class SearchSettings:
     """
 
     env_id: str
-    agent: str = "ppo"
+    agent: str = AUTO
+    """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
     """Stop after this number of children."""
     seconds: Above0 | None = None
@@ -77,7 +79,10 @@ CHANGEABLE = (
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
 TEXT = (str, type(None))
-RECORDED = {"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,), "fingerprint": TEXT}
+RECORDED = {
+    **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
+    "fingerprint": TEXT,
+}
 """Types of what ``settings.json`` has beside the settings."""
 
 
