@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.environments import import_environment
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
@@ -115,7 +114,6 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 def _settings(run: Path) -> dict[str, Any]:
     """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
     settings, record = load_record(run)
-    import_environment(settings.env_id)
     agent = record.get("chosen_agent", settings.agent)
     entry = AGENTS.get(agent)
     arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
