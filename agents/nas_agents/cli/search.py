@@ -78,6 +78,12 @@ def search(
     final: Annotated[
         bool, Option(help="Train the best to the end and test it, or not.")
     ] = DEFAULT.final,
+    finalists: Annotated[
+        int | None, Option(help="Evaluate the best K again, and let the mean decide; 0: none.")
+    ] = None,
+    finalist_seeds: Annotated[
+        int, Option(help="Further training seeds of each finalist.")
+    ] = DEFAULT.finalist_seeds,
     set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
     agent_set: Annotated[list[str], pairs("An argument of the agent.")] = [],  # noqa: B006
     final_set: Annotated[list[str], pairs("A setting of the final training.")] = [],  # noqa: B006

@@ -14,7 +14,7 @@ from nas_agents.catalogue.automatic import AUTO
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
-from nas_gym.settings import Above0, Keep, Positive, Repeats, Seed, settings
+from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
 
 @settings
@@ -60,6 +60,11 @@ class SearchSettings:
     others are those of `nas_agents.search.final.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
+    finalists: Count | None = None
+    """Number of architectures, the best by single evaluations, that are evaluated again, of which
+    the mean decides; 0 for none; default: see `nas_agents.search.finalists.planned`."""
+    finalist_seeds: Positive = 2
+    """Number of further training seeds with which each of them is evaluated."""
 
     def __post_init__(self) -> None:
         require(
@@ -74,7 +79,7 @@ agent."""
 CHANGEABLE = (
     *LIMITS,
     *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
-    *("final", "final_arguments"),
+    *("final", "final_arguments", "finalists", "finalist_seeds"),
 )
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}

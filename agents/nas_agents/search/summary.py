@@ -24,9 +24,11 @@ NEEDED = {
         "failed": (int,),
         "search_seconds": NUMBER,
     },
-    **{"final": (dict, type(None)), "final_failure": (str,)},
+    **{"final": (dict, type(None)), "final_failure": (str,), "finalists": (dict, type(None))},
     **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
+    "best": (dict, type(None)),
 }
+NEEDED_OF_BEST = {"key": (str,), "episode": (int, type(None)), "validation_accuracy": NUMBER}
 NEEDED_OF_FINAL = {
     **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
     **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
@@ -35,14 +37,19 @@ NEEDED_OF_FINAL = {
 
 
 def summary_of(
-    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: Reward
+    progress: Progress,
+    stopped_by: StopReason,
+    evaluator: Evaluator,
+    reward: Reward,
+    finalists: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
-    or where the environment's reward is another.
+    or where the environment's reward is another. ``finalists`` are the results of
+    `nas_agents.search.finalists.Finalists.decide`; then ``best`` has the mean of the evaluations.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -59,6 +66,7 @@ def summary_of(
         "last_failure": progress.last_failure,
         "best": _best(progress),
         "random_search": random,
+        "finalists": finalists,
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
@@ -79,6 +87,8 @@ def read_summary(run: Path) -> dict[str, Any] | None:
         return None
     summary: dict[str, Any] = read_json(file)
     wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], {"made": (int,)})
+    if not wrong and summary["best"] is not None:
+        wrong = wrong_with(summary["best"], NEEDED_OF_BEST)
     if not wrong and summary["final"] is not None:
         wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
     if not wrong and summary["stopped_by"] not in get_args(StopReason):
