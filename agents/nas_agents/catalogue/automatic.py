@@ -2,8 +2,8 @@
 
 Best validation accuracy after a number of children in NAS-Bench-201 (CIFAR-10, 12 epochs; its best
 cell has 0.8489), mean of ten seeds, 100 to 109, and standard deviation between them (`python
-examples/benchmarks/agents.py --best 60,150,500,2000 --seeds 10 --agents ...`; evolution's first three
-by searches of 500, since longer ones have a larger population; five seeds of `lstm-ppo`):
+examples/benchmarks/agents.py --best 60,150,500,2000 --seeds 10 --agents ...`; five seeds of
+`lstm-ppo`; evolution's first three by searches of 500, since longer ones have a larger population):
 
 | agent | 60 | 150 | 500 | 2,000 |
 |---|---|---|---|---|
@@ -14,8 +14,8 @@ by searches of 500, since longer ones have a larger population; five seeds of `l
 | `reinforce` | 0.8376 (0.0086) | 0.8429 (0.0069) | 0.8466 (0.0052) | 0.8468 (0.0053) |
 | `regularized-evolution` | 0.8398 (0.0053) | 0.8450 (0.0038) | 0.8483 (0.0009) | 0.8489 (0.0000) |
 
-The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from the seed
-100 on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten of
+The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from seed 100
+on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten of
 evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 --episodes 500
 --agents lstm-ppo`; for the others, `--environments 1`):
 
@@ -26,10 +26,10 @@ evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 
 | `ppo` | 0.628 | 0.641 | 0.644 | 0.828 |
 | `regularized-evolution` | 0.647 (0.033) | 0.720 (0.036) | 0.822 (0.033) | 0.955 (0.018) |
 
-So `model-based` searches where children are few. A proposal takes the longer the more was evaluated,
-up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are many, `lstm-ppo`
-finds as much as any, and what it designs is good, too: in NAS-Bench-201, its last 400 of 2,000
-children have 0.849 on average, those of `ppo` 0.847, of `regularized-evolution` 0.816.
+So `model-based` searches where children are few. Its proposals take longer the more was evaluated,
+up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are many,
+`lstm-ppo` finds as much as any, and what it designs is good, too: in NAS-Bench-201, its last 400 of
+2,000 children have 0.849 on average, those of `ppo` 0.847, of `regularized-evolution` 0.816.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from nas_agents.search.settings import (
     LIMITS,
     SearchSettings,
     load_record,
+    require_extendable,
     require_known_classes,
     resumed_settings,
     with_lasting_paths,
@@ -83,15 +84,18 @@ def search(
         agent = named or find_agent(_chosen(settings, before, env))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
-        plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
+        planned_episodes = before.get("planned_episodes", earlier.episodes)
+        plan = Plan(env.decisions, planned_episodes or FOREVER, settings.envs)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
+        require_extendable(arguments, plan.episodes, settings.episodes or FOREVER)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final)
+        record["planned_episodes"] = planned_episodes
         _check_fingerprint(path, before, record)
 
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
