@@ -162,7 +162,7 @@ def read_folder(folder: Path, image_size: int) -> Source:
     counts = [[len(paths) for paths in listing.values()] for listing in listings]
     require_room(sum(map(sum, counts)), image_size, 3)
     paths = [path for listing in listings for paths in listing.values() for path in paths]
-    images = np.stack([_read_image(path, image_size) for path in paths])
+    images = np.stack([read_image(path, (image_size, image_size)) for path in paths])
     labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
     own = _counts(parts, [sum(count) for count in counts])
     unread = tuple(f"{number} {suffix}" for suffix, number in sorted(skipped.items()))
@@ -171,6 +171,12 @@ def read_folder(folder: Path, image_size: int) -> Source:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir())
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder, at any depth, in the order of their names."""
+    files = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
 def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
@@ -215,8 +221,17 @@ def _require_apart(classes: Sequence[Path]) -> None:
             raise OSError(f"{holder} holds the images of {name}, too; remove the link")
 
 
-def _read_image(path: Path, size: int) -> Images:
-    """Return an RGB image, cropped to a square around its centre and scaled: (size, size, 3)."""
+def read_image(path: Path, size: tuple[int, int], channels: int = 3) -> Images:
+    """Return an image, cropped around its centre and scaled: (height, width, channels) uint8.
+
+    Args:
+        path: A regular file in one of `FORMATS`.
+        size: Height and width; the crop is the largest part of the image in their proportion.
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        InvalidDataset: the image cannot be read; the message names it.
+    """
     from PIL import Image, ImageOps
 
     try:
@@ -228,14 +243,15 @@ def _read_image(path: Path, size: int) -> Images:
                 if unbounded:
                     raise ValueError(f"mode {image.mode} has no known range; save 8 or 16 bits")
                 upright = _in_colors(ImageOps.exif_transpose(image))
-                fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+                seen = upright if channels == 3 else upright.convert("L")
+                fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
             f"dataset: the image {path} cannot be read ({error}); mend or remove it"
         ) from error
     for warning in caught:
         warnings.warn(f"dataset: the image {path}: {warning.message}", stacklevel=2)
-    return np.asarray(fitted)
+    return np.asarray(fitted).reshape(*size, channels)
 
 
 def _in_colors(image: Image) -> Image:
