@@ -49,6 +49,9 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.models import InvalidModel as InvalidModel
+    from nas_gym.models import Model as Model
+    from nas_gym.models import load_model as load_model
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
     from nas_gym.search_spaces import Decision as Decision
@@ -71,6 +74,7 @@ _LAZY = {
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
+    "models": ("InvalidModel", "Model", "load_model"),
     "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
     "store": ("Store",),
     "tables": ("Table",),
