@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.objectives import Objectives as Objectives
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
     from nas_gym.search_spaces import Decision as Decision
@@ -71,6 +72,7 @@ _LAZY = {
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
+    "objectives": ("Objectives",),
     "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
     "store": ("Store",),
     "tables": ("Table",),

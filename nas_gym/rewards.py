@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,9 +12,12 @@ from pydantic import FiniteFloat
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations
 from nas_gym.json_text import short
+from nas_gym.objectives import Objectives, lacks
 from nas_gym.settings import Above0, from_mapping, settings
 
 Reward: TypeAlias = Callable[[Evaluation], float]
+AnyReward: TypeAlias = Reward | Objectives
+"""A scalar reward, or a vector reward of several objectives."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -59,27 +62,20 @@ class MnasNetReward:
         require(energy or self.watts is None, "watts: they are for the cost 'energy' alone")
 
     @property
-    def needs(self) -> str:
+    def needs(self) -> tuple[str, ...]:
         """The cost that evaluations must have; see `check_costs`."""
-        return "latency" if self.cost == "energy" else self.cost
+        return ("latency" if self.cost == "energy" else self.cost,)
 
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
             return 0.0
-        measured = getattr(evaluation, self.needs)
+        [needed] = self.needs
+        measured = getattr(evaluation, needed)
         if measured is None or measured <= 0:
-            raise InvalidSettings(_lacks(self.needs))
+            raise InvalidSettings(lacks(needed))
         cost = measured * (self.watts or 1)
         w = self.alpha if cost <= self.target else self.beta
         return float(evaluation.accuracy * (cost / self.target) ** w)
-
-
-def _lacks(cost: str, costs: Iterable[str] = ()) -> str:
-    """Return the message that evaluations lack a cost, and have others."""
-    remedy = ", ".join(['take another "cost"', *map(repr, costs)])
-    if cost == "latency":
-        remedy += ", or measure it in children that are trained, with latency={}"
-    return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
 
 
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
@@ -88,7 +84,7 @@ PARAMETRIC: dict[str, type[MnasNetReward]] = {"mnasnet": MnasNetReward}
 """Rewards with parameters, named as ``{"name": ..., "target": ...}``."""
 
 
-def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
+def reward_by_name(reward: str | Mapping[str, Any] | AnyReward) -> AnyReward:
     """Return the reward of a name, or of a mapping of its ``name`` and its parameters.
 
     A callable is returned as it is.
@@ -109,19 +105,22 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
     return REWARDS[name]
 
 
-def check_costs(reward: Reward, evaluator: object) -> None:
+def check_costs(reward: AnyReward, evaluator: object) -> None:
     """Raise `InvalidSettings` if a reward needs a cost that an evaluator does not measure.
 
     A reward says what it ``needs``, an `Evaluator`, or the `Memory` over one, which ``costs`` its
     evaluations have; where either says nothing, the first evaluation shows.
     """
-    needs, costs = getattr(reward, "needs", None), getattr(evaluator, "costs", None)
-    if needs is not None and costs is not None:
-        require(needs in costs, _lacks(needs, costs))
+    costs: Sequence[str] | None = getattr(evaluator, "costs", None)
+    if costs is not None:
+        for cost in getattr(reward, "needs", ()):
+            require(cost in costs, lacks(cost, costs))
 
 
-def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:
-    """Return the reward of each of N evaluations: (N,) float64."""
+def rewards_of(reward: AnyReward, evaluations: Evaluations) -> NDArray[np.floating[Any]]:
+    """Return the rewards of N evaluations: (N,) float64, or (N, K) float32 of K objectives."""
+    if isinstance(reward, Objectives):
+        return reward.of_columns(evaluations.columns)
     if reward is accuracy:  # with no Python object for each
         return evaluations.columns["accuracy"].astype(np.float64)
     number = len(evaluations.columns["accuracy"])

@@ -93,7 +93,8 @@ def drive(
     chosen = None if stopped_by in UNFINISHED else driver.choose()
     if chosen is not None and chosen[1].status == "ok":
         architecture, evaluation = chosen
-        recorder.choose(architecture, env.reward(evaluation), evaluation.to_dict())
+        reward: Any = env.reward(evaluation)
+        recorder.choose(architecture, reward, evaluation.to_dict())
     summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward)
     if not recorder.replaying:
         best = recorder.progress.best_architecture

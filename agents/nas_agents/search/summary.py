@@ -11,7 +11,7 @@ from nas_agents.search.comparison import random_best
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
-from nas_gym.rewards import Reward, accuracy
+from nas_gym.rewards import AnyReward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
@@ -29,7 +29,7 @@ NEEDED_OF_FINAL = {
 
 
 def summary_of(
-    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: Reward
+    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: AnyReward
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
 
