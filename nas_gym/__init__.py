@@ -17,6 +17,7 @@ from nas_gym.registration import register as register
 
 if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym import envs as envs
+    from nas_gym import pareto as pareto
     from nas_gym import rewards as rewards
     from nas_gym import sb3 as sb3
     from nas_gym import wrappers as wrappers
@@ -64,7 +65,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
 
 __version__ = "0.1.0"
 
-_MODULES = ("envs", "rewards", "sb3", "wrappers")
+_MODULES = ("envs", "pareto", "rewards", "sb3", "wrappers")
 """The modules that are public by themselves."""
 _LAZY = {
     "architecture": ("Architecture", "InvalidArchitecture", "published"),

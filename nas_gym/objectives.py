@@ -103,9 +103,12 @@ class Objectives:
 
     def __call__(self, evaluation: Evaluation) -> NDArray[np.float32]:
         """Return the reward of an evaluation, (K,) float32."""
-        columns = {name: np.array([value]) for name, value in vars(evaluation).items()}
-        rewards: NDArray[np.float32] = self.of_columns(columns)[0]
-        return rewards
+        return np.array(self.of_record(vars(evaluation)), dtype=np.float32)
+
+    def of_record(self, record: Mapping[str, Any]) -> tuple[float, ...]:
+        """Return the reward of an evaluation's record, plain data, as K floats."""
+        columns = {name: np.array([value]) for name, value in record.items()}
+        return tuple(self.of_columns(columns)[0].tolist())
 
     def of_columns(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return the rewards of N evaluations, (N, K) float32, from `Evaluations.columns`."""

@@ -125,3 +125,14 @@ def rewards_of(reward: AnyReward, evaluations: Evaluations) -> NDArray[np.floati
         return evaluations.columns["accuracy"].astype(np.float64)
     number = len(evaluations.columns["accuracy"])
     return np.array([reward(evaluations[index]) for index in range(number)], dtype=np.float64)
+
+
+def objectives_of(reward: AnyReward) -> Objectives | None:
+    """Return the objectives that a reward weighs up: accuracy and the costs that it needs.
+
+    None where it is a matter of the accuracy alone, or says nothing of costs.
+    """
+    if isinstance(reward, Objectives):
+        return reward
+    needs: tuple[str, ...] = getattr(reward, "needs", ())
+    return Objectives.of(["accuracy", *(f"-{cost}" for cost in needs)]) if needs else None

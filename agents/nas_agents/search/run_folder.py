@@ -56,6 +56,7 @@ class RunFolder:
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
+    | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``best_weights.pt`` | its weights after the final training |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from nas_agents.search.comparison import random_best
+from nas_agents.search.front import front_record
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
@@ -36,7 +37,7 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
-    or where the environment's reward is another.
+    or where the environment's reward is another. ``front`` is null where there is one objective.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -52,6 +53,7 @@ def summary_of(
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),
+        "front": None if progress.front is None else front_record(progress.front),
         "random_search": random,
         "final": None,
         "final_failure": "",
