@@ -20,6 +20,7 @@ WORST = {
     "-latency": 1.0,
     "-multiply_adds": 1e10,
     "-parameters": 1e8,
+    "-peak_activation_bytes": 1e9,
 }
 """All objectives, each with its worst value by default, in the unit of the measure. A cost has a
 minus sign, since every entry of a vector reward is maximized."""
@@ -28,8 +29,9 @@ minus sign, since every entry of a vector reward is maximized."""
 def lacks(cost: str, costs: Sequence[str] = ()) -> str:
     """Return the message that evaluations lack a cost, and have others."""
     remedy = ", ".join(['take another "cost"', *map(repr, costs)])
-    if cost == "latency":
-        remedy += ", or measure it in children that are trained, with latency={}"
+    setting = {"latency": "latency={}", "peak_activation_bytes": "count_activations=True"}.get(cost)
+    if setting:
+        remedy += f", or measure it in children that are trained, with {setting}"
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
 
 

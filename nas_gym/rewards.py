@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from dataclasses import field
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+import pydantic
+from annotated_types import Lt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
@@ -36,24 +39,20 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
 
 
 @settings
-class MnasNetReward:
-    """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
-
-    Source: MnasNet, Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 3, where the cost is
-    latency. Soft constraint (default): alpha = beta = -0.07, which takes twice the latency for five
-    percent more accuracy. Hard constraint: alpha = 0, beta = -1.
+class CostReward:
+    """What rewards share that weigh the accuracy up against one cost, COST, with a target T.
 
     Raises:
         InvalidSettings: a value is out of its range.
     """
 
     target: Above0
-    """T, in the unit of the cost: seconds a batch, a number, or joules a batch."""
-    cost: Literal["latency", "multiply_adds", "parameters", "energy"] = "latency"
+    """T, in the unit of the cost: seconds a batch, a number, bytes, or joules a batch."""
+    cost: Literal["latency", "multiply_adds", "parameters", "peak_activation_bytes", "energy"] = (
+        "latency"
+    )
     """The cost; "energy" is latency times ``watts``."""
-    alpha: FiniteFloat = -0.07
-    beta: FiniteFloat = -0.07
-    watts: Above0 | None = None
+    watts: Above0 | None = field(default=None, kw_only=True)
     """The power that the device is taken to draw, for energy and nothing else: an estimate."""
 
     def __post_init__(self) -> None:
@@ -73,14 +72,73 @@ class MnasNetReward:
         measured = getattr(evaluation, needed)
         if measured is None or measured <= 0:
             raise InvalidSettings(lacks(needed))
-        cost = measured * (self.watts or 1)
-        w = self.alpha if cost <= self.target else self.beta
-        return float(evaluation.accuracy * (cost / self.target) ** w)
+        return float(self.weighed(evaluation.accuracy, measured * (self.watts or 1) / self.target))
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        """Return the reward of an accuracy in [0, 1] at a cost of ``ratio`` times the target."""
+        raise NotImplementedError
+
+
+@settings
+class MnasNetReward(CostReward):
+    """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
+
+    Source: MnasNet, Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 3, where the cost is
+    latency. Soft constraint (default): alpha = beta = -0.07, which takes twice the latency for five
+    percent more accuracy. Hard constraint, "mnasnet-hard": alpha = 0, beta = -1.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    alpha: FiniteFloat = -0.07
+    beta: FiniteFloat = -0.07
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        return float(accuracy * ratio ** (self.alpha if ratio <= 1 else self.beta))
+
+
+@settings
+class MnasNetHardReward(MnasNetReward):
+    """MnasNet's hard constraint: ACC up to the target, ACC x T / COST above it."""
+
+    alpha: FiniteFloat = 0.0
+    beta: FiniteFloat = -1.0
+
+
+@settings
+class ProxylessNASReward(MnasNetReward):
+    """ACC x (T / COST)^0.1, as ProxylessNAS-R's released code weighs latency.
+
+    Source: ProxylessNAS, Cai et al. 2019, https://arxiv.org/abs/1812.00332, section 3.3.
+    """
+
+    alpha: FiniteFloat = -0.1
+    beta: FiniteFloat = -0.1
+
+
+@settings
+class TuNASReward(CostReward):
+    """ACC + beta x |COST / T - 1|, TuNAS's absolute reward; negative where it is far off.
+
+    Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
+    the released code. It keeps the cost near the target, not only below it.
+    """
+
+    beta: Annotated[float, Lt(0), pydantic.Field(allow_inf_nan=False)] = -0.1
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        return accuracy + self.beta * abs(ratio - 1)
 
 
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
 """Rewards by name."""
-PARAMETRIC: dict[str, type[MnasNetReward]] = {"mnasnet": MnasNetReward}
+PARAMETRIC: dict[str, type[CostReward]] = {
+    "mnasnet": MnasNetReward,
+    "mnasnet-hard": MnasNetHardReward,
+    "proxylessnas": ProxylessNASReward,
+    "tunas": TuNASReward,
+}
 """Rewards with parameters, named as ``{"name": ..., "target": ...}``."""
 
 

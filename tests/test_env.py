@@ -73,6 +73,7 @@ EVALUATION_FIELDS = {
     "parameters",
     "multiply_adds",
     "latency",
+    "peak_activation_bytes",
     "message",
     "cached",
 }

@@ -37,7 +37,8 @@ def test_a_point_is_on_the_front_if_no_other_dominates_it(values: NDArray[np.flo
 def test_the_hypervolume_counts_the_dominated_cells(values: NDArray[np.float64]) -> None:
     dimensions = values.shape[1]
     cells = np.stack(np.meshgrid(*[np.arange(4)] * dimensions), axis=-1).reshape(-1, dimensions)
-    dominated = (values[None] >= cells[:, None] + 1).all(axis=2).any(axis=1)
+    above: NDArray[np.bool_] = values[None] >= cells[:, None] + 1
+    dominated = np.any(np.all(above, axis=2), axis=1)
     assert hypervolume(values, np.zeros(dimensions)) == pytest.approx(dominated.sum())
 
 

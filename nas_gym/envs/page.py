@@ -77,8 +77,8 @@ the first decisions instead. Nothing is random, so `reset(seed=)` changes no epi
 - `reward="accuracy"` (default): validation accuracy after the last epoch.
 - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
 - `reward={{"name": "mnasnet", "target": T}}`: accuracy and latency together, or accuracy and
-  another cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={{}}`
-  measures it.
+  another cost; also `"mnasnet-hard"`, `"proxylessnas"` and `"tunas"`; see `nas_gym.rewards`. Where
+  children are trained, `latency={{}}` measures it.
 
 A child that failed is worth 0. With several objectives, `gym.make("{MO}", objectives=["accuracy",
 "-parameters"])`, the reward is a vector by MO-Gymnasium's convention; see `nas_gym.Objectives`.\

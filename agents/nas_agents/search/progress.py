@@ -12,11 +12,12 @@ from typing import Any, Literal
 from nas_agents.search.reading import reading_line
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
+from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.pareto import Front, Member
 
 FROM_EVALUATION = (
     *("accuracy", "status", "cached", "seconds"),
-    *("parameters", "multiply_adds", "latency", "message"),
+    *(*COSTS, "message"),
 )
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 COMPARED = 10
@@ -103,7 +104,7 @@ class Progress:
             self.training_seconds += record["seconds"]
         if record["status"] == "ok":
             self.failures_in_a_row = 0
-        elif not record["cached"]:
+        elif not record["cached"] and record["status"] != "over_limit":
             self.failures_in_a_row += 1
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
         if record["status"] != "ok":

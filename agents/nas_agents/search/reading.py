@@ -11,7 +11,7 @@ from typing import Any, get_args
 from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.architecture import UnknownKind
 from nas_gym.errors import InvalidSettings, NASGymError
-from nas_gym.evaluation.evaluation import Status
+from nas_gym.evaluation.evaluation import COSTS, Status
 from nas_gym.json_text import UnreadableText, read_json_file, read_json_text, read_text_file
 
 SETTINGS, SUMMARY, EPISODES, BEST = "settings.json", "summary.json", "episodes.jsonl", "best.json"
@@ -31,14 +31,9 @@ REWARD: Kinds = (*NUMBER, list)
 """A list holds numbers, one at least."""
 EPISODE: dict[str, Kinds] = {
     **{"episode": (int,), "architecture": (str,), "accuracy": NUMBER},
-    **{
-        "reward": REWARD,
-        "status": (str,),
-        "cached": (bool,),
-        "seconds": NUMBER,
-        "parameters": PERHAPS,
-    },
-    **{"multiply_adds": PERHAPS, "latency": PERHAPS, "message": (str,), "elapsed": NUMBER},
+    **{"reward": REWARD, "status": (str,), "cached": (bool,), "seconds": NUMBER},
+    **dict.fromkeys(COSTS, PERHAPS),
+    **{"message": (str,), "elapsed": NUMBER},
 }
 """The fields of each line of ``episodes.jsonl``, and their types."""
 

@@ -12,11 +12,11 @@ from nas_agents.search.front import front_record
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
+from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.rewards import AnyReward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
-COSTS = ("parameters", "multiply_adds", "latency")
 NEEDED = {
     **{
         "stopped_by": (str,),

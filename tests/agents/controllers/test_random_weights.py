@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sb3_contrib import MaskablePPO
@@ -15,7 +17,7 @@ from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 TWO = Objectives.of(["accuracy", "-parameters"])
 
 
-def made(number: int, evaluator: Evaluator | None = None, seed: int = 0) -> VecRandomWeights:
+def made(number: int, evaluator: Evaluator | None = None, seed: int = 0) -> Any:
     evaluator = evaluator or RecordedStub(LayersSearchSpace())
     venv = NASVectorEnv(LayersSearchSpace(), evaluator, number, TWO, autoreset_mode="SameStep")
     return VecRandomWeights(NASVecEnv(venv), seed)

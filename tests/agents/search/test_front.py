@@ -70,8 +70,9 @@ def _fail_at(episode: int) -> Any:
 
 def test_a_reward_with_a_cost_has_a_front_too(tmp_path: Path) -> None:
     reward = {"name": "mnasnet", "cost": "parameters", "target": 1e5}
-    arguments = {"env_arguments": {"reward": reward}, "episodes": 20, "final": False}
-    search(SearchSettings("nas_gym/DigitsBench-v0", "random", **arguments), tmp_path / "run")
+    given = {"reward": reward}
+    asked = SearchSettings("nas_gym/DigitsBench-v0", "random", 20, env_arguments=given, final=False)
+    search(asked, tmp_path / "run")
     front = json.loads((tmp_path / "run" / "summary.json").read_text())["front"]
     assert front["objectives"] == ["accuracy", "-parameters"]
     assert front["members"]
