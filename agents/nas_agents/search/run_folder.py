@@ -61,6 +61,7 @@ class RunFolder:
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
+    | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
     | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
