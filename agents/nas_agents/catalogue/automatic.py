@@ -38,12 +38,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.controllers.reinforce import Reinforce
-from nas_gym import NASEnv
+from nas_gym import NASEnv, Objectives
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 AUTO = "auto"
-FEW, MANY, IN_PARALLEL, SHARED = "model-based", "lstm-ppo", "regularized-evolution", "enas"
-CHOICES = (FEW, MANY, IN_PARALLEL, SHARED)
+FEW, MANY, IN_PARALLEL = "model-based", "lstm-ppo", "regularized-evolution"
+SHARED, SEVERAL_OBJECTIVES = "enas", "nsga2"
+CHOICES = (FEW, MANY, IN_PARALLEL, SHARED, SEVERAL_OBJECTIVES)
 MOST_FEW = 500
 """Number of children up to which they are few."""
 FEWEST_UPDATES = 10
@@ -57,7 +58,7 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
     Without a number of children, they count as few where they are trained, which costs more than a
     proposal of the model-based agent, and as many where they are looked up. Many children on more
     workers than there are networks at a time are proposed by evolution, which lets no worker wait;
-    children that share weights, by ENAS.
+    children that share weights, by ENAS; those of several objectives, by NSGA-II.
 
     Args:
         env: The environment.
@@ -65,6 +66,8 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
         envs: Number of networks designed, and then evaluated, at a time.
         workers: Number of children trained at a time.
     """
+    if isinstance(env.reward, Objectives):
+        return SEVERAL_OBJECTIVES
     if isinstance(env.memory.evaluator, WeightSharing):
         return SHARED
     few = env.memory.recorded is None if episodes is None else episodes <= MOST_FEW

@@ -103,6 +103,7 @@ def described(dataset: Dataset) -> list[str]:
     ]
     if facts["skipped"]:
         lines.append(f"skipped: {', '.join(facts['skipped'])}")
+    lines += facts["shared"]
     return lines
 
 
@@ -154,6 +155,12 @@ def describe(result: SearchResult) -> str:
         lines.append(f"no child could be trained{why}")
     else:
         lines += [write(progress.best_architecture), *_best(summary)]
+    front = summary.get("front")
+    if front is not None:
+        lines.append(
+            f"front: {len(front['members'])} children by {', '.join(front['objectives'])}; "
+            f"hypervolume {front['hypervolume']:.2%} (summary.json, front.png)"
+        )
     if summary["random_search"] is not None:
         lines.append(
             f"random search, as many evaluations: {summary['random_search']:.2%} on average"

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.search.asynchronous import AsynchronousSearch
+from nas_agents.search.front import FRONT_PICTURE, draw_front
 from nas_agents.search.lock_step import LockStepSearch
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import SUMMARY
@@ -108,7 +111,8 @@ def drive(
     chosen = None if stopped_by in UNFINISHED else driver.choose()
     if chosen is not None and chosen[1].status == "ok":
         architecture, evaluation = chosen
-        recorder.choose(architecture, env.reward(evaluation), evaluation.to_dict())
+        reward = np.asarray(env.reward(evaluation)).tolist()
+        recorder.choose(architecture, reward, evaluation.to_dict())
     if decide is not None and stopped_by not in UNFINISHED:
         try:
             held = decide()
@@ -119,5 +123,7 @@ def drive(
         best = recorder.progress.best_architecture
         if best is not None:
             folder.replace("best.png", draw(best).save)
+        if recorder.progress.front is not None and recorder.progress.front.children:
+            folder.replace(FRONT_PICTURE, draw_front(recorder.progress.front).save)
         folder.write(SUMMARY, summary)
     return recorder.progress, summary

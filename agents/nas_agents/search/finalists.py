@@ -18,7 +18,7 @@ from nas_agents.search.final import FinalTraining
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
+from nas_gym import Architecture, Evaluation, Evaluator, NASEnv, Objectives
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
 from nas_gym.evaluation.futures import resolved
@@ -54,7 +54,7 @@ class Finalists:
         means = {number: mean_of(evaluations) for number, evaluations in made.items()}
         standing = sorted(
             (number for number in means if means[number].status == "ok"),
-            key=lambda number: -env.reward(means[number]),
+            key=lambda number: -float(env.reward(means[number])),
         )
         if not standing:
             return None
@@ -78,25 +78,31 @@ class Finalists:
 def planned(
     settings: SearchSettings,
     arguments: Mapping[str, Any],
-    evaluator: Evaluator,
+    env: NASEnv,
     final: FinalTraining | None,
 ) -> tuple[Finalists | None, str | None]:
     """Return the finalists of a search, None if there are none, and a line about them.
 
     Unless their number is given, they cost at most as many epochs as the final training, whose
     network is larger; tables with further trainings cost nothing. There are none where there is no
-    final training, or where not even two would cost so little.
+    final training, where not even two would cost so little, or where a front of several objectives
+    is searched for, which has no one best.
 
     Args:
         settings: The search's.
         arguments: Those that its environment was made with.
-        evaluator: What evaluates its children.
+        env: That environment.
         final: The final training, if there is one.
 
     Raises:
         InvalidSettings: finalists are asked for where no child can be evaluated again.
     """
-    seeds, number = settings.finalist_seeds, settings.finalists
+    seeds, number, evaluator = settings.finalist_seeds, settings.finalists, env.memory.evaluator
+    if isinstance(env.reward, Objectives):
+        require(
+            not number, "finalists: a front of several objectives has no one best; leave it out"
+        )
+        number = 0
     if number == 0:
         return None, None
     if isinstance(evaluator, Table):

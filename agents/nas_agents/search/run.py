@@ -35,8 +35,9 @@ from nas_agents.search.settings import (
     with_lasting_paths,
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
-from nas_gym import Evaluator, NASEnv
+from nas_gym import Evaluator, NASEnv, Objectives
 from nas_gym.data.dataset import Dataset
+from nas_gym.rewards import objectives_of
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -84,15 +85,17 @@ def search(
         agent = named or find_agent(_chosen(settings, before, env))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
+        agent.check_reward(env.reward)
+        number = env.reward_dim if isinstance(env.reward, Objectives) else 1
         planned_episodes = before.get("planned_episodes", earlier.episodes)
-        plan = Plan(env.decisions, planned_episodes or FOREVER, settings.envs)
+        plan = Plan(env.decisions, planned_episodes or FOREVER, settings.envs, number)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
         require_extendable(arguments, plan.episodes, settings.episodes or FOREVER)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
-        finalists, costing = planned(settings, of_env, evaluator, final)
+        finalists, costing = planned(settings, of_env, env, final)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final)
         record["planned_episodes"] = planned_episodes
@@ -107,7 +110,7 @@ def search(
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
                 driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
-                recorder = Recorder(folder, settings, on_episode, record)
+                recorder = Recorder(folder, settings, on_episode, record, objectives_of(env.reward))
                 for notice in (*driver.notices, *([costing] if costing else [])):
                     on_notice(notice)
                 decide = None
