@@ -1,12 +1,16 @@
 """Does every agent learn? Mean accuracy of a search's last fifth, beside random search's.
 
     python examples/benchmarks/agents.py --agents ppo,dqn --episodes 1000 --seeds 3
+    python examples/benchmarks/agents.py --best 60,150,500 --agents model-based,ppo --seeds 10
 
 NAS-Bench-201, CIFAR-10, validation accuracy after 12 epochs, from the recorded benchmark: it needs
 nasbench201_cifar10.npz in NAS_GYM_DATA. The mean is over all networks of the last fifth of each
 run, those included that the agent tried to explore. The margin over random search is in standard
 errors of the difference: each side's error is the standard deviation between its seeds' means,
 divided by the square root of their number; with one seed it is that of the networks within it.
+
+With --best, instead: the highest reward of the first so many networks, mean and standard deviation
+over the seeds; `nas_agents.catalogue.automatic` has what ``--agent auto`` is chosen by.
 """
 
 from __future__ import annotations
@@ -75,6 +79,19 @@ def row(agent: str, episodes: int, result: Result, random: Result) -> str:
     )
 
 
+def print_bests(agents: list[str], numbers: list[int], seeds: range) -> None:
+    """Print the best of the first networks of each agent's searches."""
+    print(f"| agent | {' | '.join(f'{number:,}' for number in numbers)} |")
+    print(f"|---|{'---|' * len(numbers)}")
+    for agent in agents:
+        runs = [rewards_of(agent, max(numbers), seed) for seed in seeds]
+        cells = []
+        for number in numbers:
+            best = [max(run[:number]) for run in runs]
+            cells.append(f"{statistics.mean(best):.4f} ({statistics.stdev(best):.4f})")
+        print(f"| {agent} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -84,7 +101,14 @@ def main() -> None:
     parser.add_argument("--agents", default=",".join(learners), help="names, with commas")
     parser.add_argument("--episodes", type=int, default=1000, help="networks a run")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each agent")
+    parser.add_argument("--first-seed", type=int, default=100, help="with --best")
+    parser.add_argument("--best", help="numbers of networks, with commas: best of the first ones")
     given = parser.parse_args()
+    if given.best:
+        numbers = sorted(int(number) for number in given.best.split(","))
+        seeds = range(given.first_seed, given.first_seed + given.seeds)
+        print_bests(given.agents.split(","), numbers, seeds)
+        return
     random = measure("random", given.episodes, given.seeds)
     print("| agent | episodes | seconds | last fifth | worst seed | random | margin | best |")
     print("|---|---|---|---|---|---|---|---|")

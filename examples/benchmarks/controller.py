@@ -36,8 +36,8 @@ GOAL = 0.95
 ENVIRONMENTS = 20
 """Architectures designed at a time, and then rewarded."""
 AGENTS: dict[str, dict[str, Any]] = {
-    "nasnet@paper": {},
-    "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True, "ent_coef": 0.03},
+    "nasnet": {},
+    "lstm-ppo": {},
     "maskable-ppo": {
         "policy": "nas_agents.controllers.lstm_policy.MaskableControllerPolicy",
         "policy_kwargs": {"controller": "nasnet"},
@@ -53,9 +53,9 @@ AGENTS: dict[str, dict[str, Any]] = {
         "n_episodes": 20,
     },
 }
-"""What differs from the agents' defaults. "nasnet@paper" is NASNet's controller with the paper's
-settings, made for 20,000 architectures; "nasnet" has larger steps, more entropy, and advantages
-that are normalized in each update, so that the moving average cancels out."""
+"""What differs from the agents' defaults. "nasnet" is NASNet's controller with the settings of the
+paper, made for 20,000 architectures; "lstm-ppo" has larger steps, more entropy, and advantages that
+are normalized in each update, so that the moving average cancels out."""
 
 
 class Landscape:
@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--agents", default=",".join(AGENTS), help="names, with commas")
     parser.add_argument("--episodes", type=int, default=1600, help="architectures a run")
     parser.add_argument("--seeds", type=int, default=2, help="runs, each in its own landscape")
+    parser.add_argument("--first-seed", type=int, default=0, help="of these runs")
     parser.add_argument(
         "--environments", type=int, default=ENVIRONMENTS, help="architectures designed at a time"
     )
@@ -173,7 +174,7 @@ def main() -> None:
     print(f"{given.episodes:,} architectures; the optimum is worth 1")
     print("| controller | best | mean of the last 100 | architectures to 0.95 | seconds |")
     print("|---|---|---|---|---|")
-    seeds = range(given.seeds)
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     print(row("random search", [draw(given.episodes, seed) for seed in seeds]), flush=True)
     for agent in given.agents.split(","):
         runs = [

@@ -42,6 +42,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
+        self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
         """By the proposal's number."""

@@ -134,11 +134,13 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """Return the settings of a run, with the environment's arguments that its agent needs."""
+    """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
     settings, record = load_record(run)
-    entry = AGENTS.get(settings.agent)
+    agent = record.get("chosen_agent", settings.agent)
+    entry = AGENTS.get(agent)
     arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
-    return {"agent_made_with": {}, **record, **vars(settings), "env_arguments": arguments}
+    own = {**vars(settings), "agent": agent, "env_arguments": arguments}
+    return {"agent_made_with": {}, **record, **own}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:

@@ -114,15 +114,19 @@ class Progress:
             self.front.add(Member(vector, record["architecture"], self.episodes))
         if first_of(record["reward"]) <= first_of(self.best_reward):
             return False
-        self.choose(Architecture.from_json(record["architecture"]), record["reward"], record)
-        self.best_episode = self.episodes
+        best = Architecture.from_json(record["architecture"])
+        self.choose(best, record["reward"], record, self.episodes)
         return True
 
     def choose(
-        self, architecture: Architecture, reward: Any, evaluation: Mapping[str, Any]
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
     ) -> None:
-        """Make an architecture the best, whatever the episodes were worth."""
-        self.best_architecture, self.best_episode = architecture, None
+        """Make an architecture the best, whatever the episodes were worth; ``episode`` is its."""
+        self.best_architecture, self.best_episode = architecture, episode
         self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
         self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nas_agents.catalogue.arguments import CLASSES
+from nas_agents.catalogue.automatic import AUTO
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
-from nas_gym.settings import Above0, Keep, Positive, Repeats, Seed, settings
+from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
 
 @settings
@@ -25,7 +26,8 @@ class SearchSettings:
     """
 
     env_id: str
-    agent: str = "ppo"
+    agent: str = AUTO
+    """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
     """Stop after this number of children."""
     seconds: Above0 | None = None
@@ -58,6 +60,11 @@ class SearchSettings:
     others are those of `nas_agents.search.final.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
+    finalists: Count | None = None
+    """Number of architectures, the best by single evaluations, that are evaluated again, of which
+    the mean decides; 0 for none; default: see `nas_agents.search.finalists.planned`."""
+    finalist_seeds: Positive = 2
+    """Number of further training seeds with which each of them is evaluated."""
 
     def __post_init__(self) -> None:
         require(
@@ -72,13 +79,16 @@ agent."""
 CHANGEABLE = (
     *LIMITS,
     *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
-    *("final", "final_arguments"),
+    *("final", "final_arguments", "finalists", "finalist_seeds"),
 )
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
 TEXT = (str, type(None))
-RECORDED = {"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,), "fingerprint": TEXT}
+RECORDED = {
+    **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
+    "fingerprint": TEXT,
+}
 """Types of what ``settings.json`` has beside the settings."""
 
 

@@ -412,7 +412,7 @@ def test_the_controller_learns_fifty_decisions() -> None:
     """
     random = draw(900, seed=0)
     assert 0.65 < max(random.rewards) < 0.72
-    run = learn("nasnet", 900, seed=0)
+    run = learn("lstm-ppo", 900, seed=0)
     assert max(run.rewards) >= 0.95
     assert float(np.mean(run.rewards[-100:])) >= 0.92
 

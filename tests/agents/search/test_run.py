@@ -136,7 +136,8 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
         if progress.episodes == 5:
             raise KeyboardInterrupt
 
-    result = search(SearchSettings(STUB_ID, episodes=50), tmp_path / "run", on_episode=interrupt)
+    settings = SearchSettings(STUB_ID, "ppo", episodes=50)
+    result = search(settings, tmp_path / "run", on_episode=interrupt)
     assert result.stopped_by == "interrupted"
     assert len(episodes_of(result.run)) == 5
     assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
