@@ -47,7 +47,7 @@ class MnasNetReward:
     target: Above0
     """T, in the unit of the cost: seconds a batch, a number, or joules a batch."""
     cost: Literal["latency", "multiply_adds", "parameters", "energy"] = "latency"
-    """The cost; "energy" is latency times ``watts``."""
+    """The cost; "energy" is latency times ``watts`` where these are given, else a recorded one."""
     alpha: FiniteFloat = -0.07
     beta: FiniteFloat = -0.07
     watts: Above0 | None = None
@@ -55,13 +55,12 @@ class MnasNetReward:
 
     def __post_init__(self) -> None:
         energy = self.cost == "energy"
-        require(not energy or self.watts is not None, "watts: the cost 'energy' needs them")
         require(energy or self.watts is None, "watts: they are for the cost 'energy' alone")
 
     @property
     def needs(self) -> str:
         """The cost that evaluations must have; see `check_costs`."""
-        return "latency" if self.cost == "energy" else self.cost
+        return "latency" if self.watts is not None else self.cost
 
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
@@ -77,6 +76,8 @@ class MnasNetReward:
 def _lacks(cost: str, costs: Iterable[str] = ()) -> str:
     """Return the message that evaluations lack a cost, and have others."""
     remedy = ", ".join(['take another "cost"', *map(repr, costs)])
+    if cost == "energy":
+        remedy += ', or give "watts", which times latency are energy'
     if cost == "latency":
         remedy += ", or measure it in children that are trained, with latency={}"
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"

@@ -10,7 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable"]
+Status = Literal[
+    "ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable", "unrecorded"
+]
+"""Of a child: trained, failed, or, in a recorded benchmark, not there."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Evaluation:
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
+    energy: float | None = None
+    """Joules of inference on a batch, where recorded or measured."""
     message: str = ""
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False
@@ -67,7 +72,7 @@ class Listed(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        numbers = ("accuracy", "seconds", "parameters", "multiply_adds", "latency")
+        numbers = ("accuracy", "seconds", "parameters", "multiply_adds", "latency", "energy")
         types = {**dict.fromkeys(numbers, np.float64), "status": np.str_, "cached": np.bool_}
         return {  # None becomes nan
             name: np.array([getattr(each, name) for each in self.made], dtype)

@@ -22,7 +22,7 @@ from nas_gym.search_spaces import Choices, SearchSpace
 
 SHORTCUTS = 2**14
 """Number of sequences of choices whose decoding is remembered."""
-COSTS = ("latency", "multiply_adds", "parameters")
+COSTS = ("latency", "energy", "multiply_adds", "parameters")
 """Costs that an `Evaluation` has, where they were measured."""
 
 
