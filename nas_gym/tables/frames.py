@@ -74,19 +74,20 @@ class Trainings:
         status[self.row[failed][::-1]] = self.status[failed][::-1]  # of several, the first
         means = {name: self._mean(values, at) for name, values in self.values.items()}
         means["seconds"] = np.nan_to_num(means["seconds"])
-        lengths = [epochs] if self.epochs is None else np.unique(self.epochs).tolist()
-        curves = [
-            self._mean(self.values["accuracy"], self._selected(length, seed))
-            for length in lengths
-            if epochs is None or length <= epochs
-        ]
-        known = {name: means[name] for name in ("latency", "energy") if name in self.given}
+        lengths = [epochs]
+        if self.epochs is not None:
+            lengths = [each for each in np.unique(self.epochs).tolist() if each <= (epochs or each)]
+        accuracy = self.values["accuracy"]
+        curves = [self._mean(accuracy, self._selected(length, seed)) for length in lengths]
+        measured: dict[str, NDArray[Any]] = {
+            name: means[name] for name in ("latency", "energy") if name in self.given
+        }
         return {
             "status": status,
             "curves": np.stack(curves, axis=1),
             "test": means["test_accuracy"],
             **{name: means[name] for name in ("seconds", "parameters", "multiply_adds")},
-            **known,
+            **measured,
         }
 
     @property

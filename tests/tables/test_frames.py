@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import math
 from pathlib import Path
@@ -16,6 +17,7 @@ from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVector
 from nas_gym.evaluation.evaluator import RecordedEvaluator
 from nas_gym.search_spaces import CustomArchitecture, CustomSearchSpace, Decision
 from nas_gym.tables import InvalidTable, Table
+from nas_gym.tables import table as table_module
 from tests.helpers import LayersSearchSpace
 
 
@@ -68,13 +70,15 @@ def test_several_seeds_and_lengths_of_training() -> None:
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
 
 
+def test_the_docstrings_example() -> None:
+    result = doctest.testmod(table_module)
+    assert (result.failed, result.attempted) == (0, 5)
+
+
 def test_the_readmes_example() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    [snippet] = [
-        part.partition("```")[0]
-        for part in readme.split("```python\n")
-        if "from_frame" in part.partition("```")[0]
-    ]
+    snippets = [part.partition("```")[0] for part in readme.split("```python\n")]
+    [snippet] = [each for each in snippets if "from_frame" in each]
     found: dict[str, Any] = {}
     exec(snippet, found)
     env = found["env"]

@@ -22,6 +22,7 @@ from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.asynchronous import within
+from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv, Table
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
@@ -39,6 +40,7 @@ def environment(env_id: str, arguments: str) -> NASEnv:
         NASGymError: it cannot be made, or it trains children.
     """
     env = make_environment(env_id, json.loads(arguments))
+    check_limits(env)
     evaluator = env.memory.evaluator
     changes = getattr(evaluator, "changes", False)
     require(
@@ -61,13 +63,10 @@ def plan_of(search: Search) -> Plan:
     Raises:
         InvalidSettings: seconds are counted, and the environment has none.
     """
-    env, episodes = environment_of(search), search.limit
+    env = environment_of(search)
     if search.budget == "simulated-seconds":
-        recorded = env.memory.recorded
-        mean = 0.0 if recorded is None else float(recorded.columns["seconds"].mean())
-        require(mean > 0, "budget: this environment has no simulated seconds; count evaluations")
-        episodes = search.limit / mean
-    return Plan(env.decisions, max(1, round(episodes)))
+        return Plan(env.decisions, planned_episodes(env, search.limit))
+    return Plan(env.decisions, max(1, round(search.limit)))
 
 
 def resolved(search: Search) -> Search:

@@ -13,10 +13,16 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.defaults import FOREVER, Plan
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.drivers import check_workers, drive, make_driver
-from nas_agents.search.evaluators import check_children, evaluated_by, lasting_store
+from nas_agents.search.evaluators import (
+    check_children,
+    check_limits,
+    evaluated_by,
+    lasting_store,
+    planned_episodes,
+)
 from nas_agents.search.final import FinalTraining, OnFinalEpoch, finish
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
@@ -76,7 +82,9 @@ def search(
         env = stack.enter_context(closing(_environment(settings, agent, path)))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
-        plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs)
+        check_limits(env)
+        forever = planned_episodes(env, settings.simulated_seconds)
+        plan = Plan(env.decisions, settings.episodes or forever, settings.envs)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)

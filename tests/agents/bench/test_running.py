@@ -169,7 +169,10 @@ def test_a_line_that_is_no_search_is_refused(tmp_path: Path, line: str) -> None:
             {"agents": {"x": {"agent": "random", "speed": 2}}, "baseline": "x"},
             "random has no argument 'speed'",
         ),
-        ({"env_id": STUB_ID, "budget": "simulated-seconds"}, "has no simulated seconds"),
+        (
+            {"env_id": STUB_ID, "budget": "simulated-seconds"},
+            "simulated-seconds: this environment records none",
+        ),
         ({"env_id": "nas_gym/NASBench201-v0"}, "trains children, and a benchmark looks them up"),
     ],
 )
