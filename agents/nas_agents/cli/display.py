@@ -98,6 +98,7 @@ def described(dataset: Dataset) -> list[str]:
     ]
     if facts["skipped"]:
         lines.append(f"skipped: {', '.join(facts['skipped'])}")
+    lines += facts["shared"]
     return lines
 
 
