@@ -104,15 +104,14 @@ def groups_of(benchmark: Benchmark, records: Sequence[Record]) -> list[Group]:
 def measure_of(search: Search) -> str:
     """Return what a result is measured by.
 
-    The reward, where it is not the accuracy; else test accuracy where it is recorded, else
-    validation accuracy.
+    The reward, where it is not the accuracy or nothing is recorded; else test accuracy where it is
+    known, else validation accuracy.
     """
     reported = environment_of(search, reported=True)
-    if reported.reward is not accuracy:
-        return "reward"
     table = reported.memory.evaluator
-    tested = isinstance(table, Table) and not np.isnan(table.test).all()
-    return "test" if tested else "validation"
+    if reported.reward is not accuracy or not isinstance(table, Table):
+        return "reward"
+    return "validation" if np.isnan(table.test).all() else "test"
 
 
 def rows_of(benchmark: Benchmark, groups: Sequence[Group]) -> list[Row]:
