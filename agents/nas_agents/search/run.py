@@ -15,10 +15,16 @@ import torch
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
-from nas_agents.catalogue.defaults import FOREVER, Plan
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.drivers import check_workers, drive, make_driver
-from nas_agents.search.evaluators import check_children, evaluated_by, lasting_store
+from nas_agents.search.evaluators import (
+    check_children,
+    check_limits,
+    evaluated_by,
+    lasting_store,
+    planned_episodes,
+)
 from nas_agents.search.final import FinalTraining, OnFinalEpoch, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
 from nas_agents.search.progress import UNFINISHED, Progress
@@ -84,9 +90,11 @@ def search(
         agent = named or find_agent(_chosen(settings, before, env))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
+        check_limits(env)
         agent.check_reward(env.reward)
         number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-        plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs, number)
+        forever = planned_episodes(env, settings.simulated_seconds)
+        plan = Plan(env.decisions, settings.episodes or forever, settings.envs, number)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)

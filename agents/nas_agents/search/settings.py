@@ -32,6 +32,8 @@ class SearchSettings:
     """Stop after this number of children."""
     seconds: Above0 | None = None
     """Stop after the first child that ends later than this."""
+    simulated_seconds: Above0 | None = None
+    """Stop after the first child that ends later than this in a recorded benchmark's own time."""
     target_accuracy: Keep | None = None
     """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
     max_failures: Positive = 20
@@ -68,12 +70,13 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            (self.episodes, self.seconds, self.target_accuracy) != (None, None, None),
-            "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
+            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
+            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
+            "--target-accuracy",
         )
 
 
-LIMITS = ("seconds", "target_accuracy", "max_failures")
+LIMITS = ("seconds", "simulated_seconds", "target_accuracy", "max_failures")
 """Settings that end a search, and change nothing in it; the number of episodes is known to the
 agent."""
 CHANGEABLE = (
