@@ -11,10 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Status = Literal[
-    "ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable", "over_limit"
+    "ok",
+    "diverged",
+    "out_of_memory",
+    "timed_out",
+    "crashed",
+    "unbuildable",
+    "over_limit",
+    "unrecorded",
 ]
-
-COSTS = ("latency", "multiply_adds", "parameters", "peak_activation_bytes")
+"""Of a child: trained, failed, not worth it, or, in a recorded benchmark, not there."""
+COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
 """Costs that an `Evaluation` has, where they were measured."""
 
 
@@ -41,6 +48,8 @@ class Evaluation:
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
     peak_activation_bytes: int | None = None
     """Bytes of activations in inference on one image, where counted; see `nas_gym.networks`."""
+    energy: float | None = None
+    """Joules of inference on a batch, where recorded or measured."""
     message: str = ""
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False

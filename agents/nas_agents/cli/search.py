@@ -39,6 +39,9 @@ def search(
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
+    simulated_seconds: Annotated[
+        float | None, Option(help="Stop after this number of a recorded benchmark's own seconds.")
+    ] = None,
     target_accuracy: Annotated[
         float | None, Option(help="Stop at a child with this validation accuracy.")
     ] = None,

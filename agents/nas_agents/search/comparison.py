@@ -19,7 +19,8 @@ from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import require
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 
 TOPS = (1, 5, 25)
 """Of the best architecture, of the best 5, and of the best 25: as in NASNet's figure (Zoph et al.

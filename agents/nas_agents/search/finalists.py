@@ -18,10 +18,12 @@ from nas_agents.search.final import FinalTraining
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, Evaluation, Evaluator, NASEnv, Objectives
+from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
 from nas_gym.evaluation.futures import resolved
+from nas_gym.objectives import Objectives
+from nas_gym.rewards import AnyReward
 from nas_gym.store.evaluator import mean_of
 from nas_gym.tables import Table
 from nas_gym.training.trainer import Trainer
@@ -78,8 +80,9 @@ class Finalists:
 def planned(
     settings: SearchSettings,
     arguments: Mapping[str, Any],
-    env: NASEnv,
+    evaluator: Evaluator,
     final: FinalTraining | None,
+    reward: AnyReward,
 ) -> tuple[Finalists | None, str | None]:
     """Return the finalists of a search, None if there are none, and a line about them.
 
@@ -91,19 +94,19 @@ def planned(
     Args:
         settings: The search's.
         arguments: Those that its environment was made with.
-        env: That environment.
+        evaluator: What evaluates its children.
         final: The final training, if there is one.
+        reward: The environment's.
 
     Raises:
-        InvalidSettings: finalists are asked for where no child can be evaluated again.
+        InvalidSettings: finalists are asked for where no child can be evaluated again, or where
+            there is a front, and no best one.
     """
-    seeds, number, evaluator = settings.finalist_seeds, settings.finalists, env.memory.evaluator
-    if isinstance(env.reward, Objectives):
-        require(
-            not number, "finalists: a front of several objectives has no one best; leave it out"
-        )
-        number = 0
-    if number == 0:
+    seeds, number = settings.finalist_seeds, settings.finalists
+    front = "there are several objectives, and a front instead of a best architecture"
+    several = isinstance(reward, Objectives)
+    require(not (several and number), f"finalists: {front}; leave --finalists out")
+    if number == 0 or several:
         return None, None
     if isinstance(evaluator, Table):
         seeds = min(seeds, len(_tables(settings, arguments, evaluator)) - 1)

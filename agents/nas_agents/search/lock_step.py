@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.automatic import too_few_updates
-from nas_agents.catalogue.defaults import FOREVER, Plan, episodes_an_epoch
+from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
 from nas_agents.search.reading import SHARED_WEIGHTS, broken
@@ -66,7 +66,7 @@ class LockStepSearch:
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._checkpoint)
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
-        self.plan = plan
+        self.steps = plan.episodes * plan.decisions
         notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
         self.notices = [notice] if notice else []
         self._memory = env.memory
@@ -86,8 +86,7 @@ class LockStepSearch:
         callbacks = [*self._callbacks, ProgressLog(recorder.progress)]
         try:
             with suppress(SearchOver):
-                episodes = max(self.plan.episodes, recorder.limits.episodes or FOREVER)
-                self.agent.learn(episodes * self.plan.decisions, callback=callbacks)
+                self.agent.learn(self.steps, callback=callbacks)
         finally:
             if self._diverged:
                 recorder.stopped_by = "diverged"

@@ -23,7 +23,13 @@ FROM_EVALUATION = (
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 StopReason = Literal[
-    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
+    "episodes",
+    "seconds",
+    "simulated_seconds",
+    "target_accuracy",
+    "failures",
+    "diverged",
+    "interrupted",
 ]
 UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
 """The reasons after which nothing is chosen, and nothing trained to the end."""
@@ -144,4 +150,6 @@ def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
         return "episodes"
     if limits.seconds and progress.seconds >= limits.seconds:
         return "seconds"
+    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
+        return "simulated_seconds"
     return "failures" if progress.failures_in_a_row >= limits.max_failures else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -14,8 +15,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from nas_agents.search.reading import (
+    BEST,
     EPISODE,
     EPISODES,
+    SETTINGS,
+    SUMMARY,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -29,6 +33,8 @@ from nas_gym.files import (
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
+FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
+"""Its other files; see `RunFolder`."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""
 
@@ -104,6 +110,7 @@ class RunFolder:
         with self._written():
             path.mkdir(parents=True, exist_ok=True)
             refuse_links_within(path)  # a stranger's: they would have other files written
+            self._refuse_other_kinds()
             self._found = {each.name for each in path.iterdir()}
             self._lock = self._locked()
             try:
@@ -181,6 +188,12 @@ class RunFolder:
                 f"run: {self.path} exists already, and a run is never overwritten; "
                 "name another folder with --run, or go on with this run by --resume"
             )
+
+    def _refuse_other_kinds(self) -> None:
+        """Raise `OSError` for a folder in the place of a file that is replaced later."""
+        for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES):
+            if (self.path / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
 
     def _locked(self) -> FileLock:
         """Return the lock on the folder, which ends with the process, however that ends."""

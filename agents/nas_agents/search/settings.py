@@ -32,6 +32,8 @@ class SearchSettings:
     """Stop after this number of children."""
     seconds: Above0 | None = None
     """Stop after the first child that ends later than this."""
+    simulated_seconds: Above0 | None = None
+    """Stop after the first child that ends later than this in a recorded benchmark's own time."""
     target_accuracy: Keep | None = None
     """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
     max_failures: Positive = 20
@@ -68,12 +70,13 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            (self.episodes, self.seconds, self.target_accuracy) != (None, None, None),
-            "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
+            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
+            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
+            "--target-accuracy",
         )
 
 
-LIMITS = ("episodes", "seconds", "target_accuracy", "max_failures")
+LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
 """Settings that end a search, and change nothing in it: the agent knows the number of episodes that
 was planned at first."""
 CHANGEABLE = (
@@ -87,7 +90,7 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    **{"fingerprint": TEXT, "planned_episodes": (int, type(None))},
+    **{"fingerprint": TEXT, "planned_episodes": (int,)},
 }
 """Types of what ``settings.json`` has beside the settings."""
 

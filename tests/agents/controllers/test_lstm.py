@@ -14,7 +14,8 @@ from sb3_contrib import TRPO, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from torch.nn.functional import one_hot
 
-from examples.benchmarks.controller import Landscape, draw, learn
+from examples.benchmarks.controller import draw, learn
+from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.controllers.lstm import LSTMController
 from nas_agents.controllers.lstm_policy import ControllerPolicy, MaskableControllerPolicy

@@ -149,7 +149,7 @@ def test_they_cost_no_more_epochs_than_the_final_training(
     final = None
     if settings.final:
         final = FinalTraining.of(env.memory.evaluator, {"epochs": final_epochs})
-    plan, line = planned(settings, arguments, env, final)
+    plan, line = planned(settings, arguments, env.memory.evaluator, final, env.reward)
     assert plan == (None if number is None else Finalists(number, settings.finalist_seeds))
     cost = (number or 0) * settings.finalist_seeds * settings.repeats
     assert plan is None or f"{cost} trainings" in str(line)
@@ -182,7 +182,7 @@ def test_where_there_is_one_training_it_is_said(tmp_path: Path) -> None:
 def test_a_front_has_no_finalists(tmp_path: Path) -> None:
     settings = SearchSettings("nas_gym/MO-DigitsBench-v0", episodes=20)
     assert search(settings, tmp_path / "run").summary["finalists"] is None
-    with pytest.raises(InvalidSettings, match="finalists: a front of several objectives"):
+    with pytest.raises(InvalidSettings, match="finalists: there are several objectives"):
         search(replace(settings, finalists=3), tmp_path / "other")
 
 
