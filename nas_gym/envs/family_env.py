@@ -17,7 +17,7 @@ from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.settings import Size, require_known, settings
+from nas_gym.settings import Seed, Size, require_known, settings
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -38,6 +38,8 @@ class Images:
     """A name, an `.npz` file, or a folder of images by class."""
     image_size: Size | None = None
     """Height and width that images are scaled to; default: as they are."""
+    split_seed: Seed = 0
+    """Draws the validation and the test split, where the data set has none of its own."""
     device: str = "auto"
     """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
 
@@ -212,7 +214,8 @@ def _made(
     """Return the search space, the images, the settings of the training, and the device."""
     search_space = env.search_space_type(**given["search space"])
     training, images = _training(env, given, evaluator), Images(**given["images"])
-    return search_space, load_dataset(images.dataset, images.image_size), training, images.device
+    dataset = load_dataset(images.dataset, images.image_size, images.split_seed)
+    return search_space, dataset, training, images.device
 
 
 def _trained(
