@@ -213,11 +213,11 @@ class NASVecEnv(DummyVecEnv):
             if ended:
                 info["architecture"] = finished.stage.decode(finished.choices[index]).to_json()
                 info["evaluation"] = finished.evaluations[index].to_dict()
-                info["episode"] = self._monitor(index, float(finished.rewards[index]), info)
+                info["episode"] = self._monitor(index, finished.rewards[index].tolist(), info)
             infos.append(info)
         return infos
 
-    def _monitor(self, index: int, reward: float, info: dict[str, Any]) -> dict[str, Any]:
+    def _monitor(self, index: int, reward: Any, info: dict[str, Any]) -> dict[str, Any]:
         """Record an episode as `Monitor` does; return its ``info["episode"]``."""
         monitor = self.envs[index]
         seconds = time.time() - monitor.t_start

@@ -15,7 +15,7 @@ from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
-from nas_gym.rewards import Reward
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Size, require_known, settings
 from nas_gym.training.settings import TrainingSettings
@@ -90,7 +90,7 @@ class FamilyEnv(NASEnv):
     def __init__(
         self,
         evaluator: str | None = None,
-        reward: str | Mapping[str, Any] | Reward = "accuracy",
+        reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
         limits: Mapping[str, Any] | None = None,
         **arguments: Any,

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nas_gym.family import registered_families
+from nas_gym.registration import multi_objective_id
 from nas_gym.search_spaces import SearchSpace
 
 
@@ -47,6 +48,7 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     texts["tables"] = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
     texts["about"] = "\n\n".join(each.about for each in alternatives)
     texts["A"], texts["T"] = str(search_space.num_actions), str(len(search_space.decisions))
+    texts["MO"] = multi_objective_id(env_id)
     return re.sub(r"^(## .+\n)\n", r"\1", _PAGE.format_map(texts), flags=re.MULTILINE)
 
 
@@ -75,10 +77,12 @@ the first decisions instead. Nothing is random, so `reset(seed=)` changes no epi
 - `reward="accuracy"` (default): validation accuracy after the last epoch.
 - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
 - `reward={{"name": "mnasnet", "target": T}}`: accuracy and latency together, or accuracy and
-  another cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={{}}`
-  measures it.
+  another cost; also `"mnasnet-hard"`, `"proxylessnas"` and `"tunas"`; see `nas_gym.rewards`. Where
+  children are trained, `latency={{}}` measures it.
 
-A child that failed is worth 0.{Rewards}
+A child that failed is worth 0. With several objectives, `gym.make("{MO}", objectives=["accuracy",
+"-parameters"])`, the reward is a vector by MO-Gymnasium's convention; see `nas_gym.Objectives`.\
+{Rewards}
 
 {about}
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from nas_gym.env import NASEnv
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.rewards import Reward
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import require_known
 from nas_gym.tables import Table
@@ -47,7 +47,7 @@ class RecordedEnv(NASEnv):
 
     def __init__(
         self,
-        reward: str | Mapping[str, Any] | Reward = "accuracy",
+        reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
         limits: Mapping[str, Any] | None = None,
         budget: str = "evaluations",

@@ -27,6 +27,8 @@ class Plan:
     """Number of episodes; more than can be made, if time alone ends the search."""
     environments: int = 1
     """N, the number of episodes in lock-step."""
+    objectives: int = 1
+    """K, the length of a vector reward; 1 for a number."""
 
     def steps(self, episodes: int) -> int:
         """Return an environment's steps in which all N have about ``episodes``, N at least."""
@@ -148,6 +150,16 @@ def regularized_evolution(plan: Plan) -> Arguments:
     """Take NAS-Bench-201's population, or AmoebaNet's for a search that is ten times as long."""
     population, sample = (10, 3) if plan.episodes < 1000 else (100, 25)
     return {"population": population, "sample": sample}
+
+
+def nsga2(plan: Plan) -> Arguments:
+    """Take ten generations or more: a population of 10 to 50."""
+    return {"objectives": plan.objectives, "population": max(10, min(50, plan.episodes // 10))}
+
+
+def conditioned_ppo(plan: Plan) -> Arguments:
+    """Take `ppo`'s; the policy reads the weights beside the architecture."""
+    return {**ppo(plan), "policy": "MultiInputPolicy"}
 
 
 def reinforce(plan: Plan) -> Arguments:

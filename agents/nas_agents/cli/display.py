@@ -138,6 +138,12 @@ def describe(result: SearchResult) -> str:
             f"{'chosen by the agent' if child is None else f'child {child}'}, "
             f"validation accuracy {progress.best_accuracy:.2%}",
         ]
+    front = summary.get("front")
+    if front is not None:
+        lines.append(
+            f"front: {len(front['members'])} children by {', '.join(front['objectives'])}; "
+            f"hypervolume {front['hypervolume']:.2%} (summary.json, front.png)"
+        )
     if summary["random_search"] is not None:
         lines.append(
             f"random search, as many evaluations: {summary['random_search']:.2%} on average"

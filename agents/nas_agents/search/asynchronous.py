@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nas_agents.search.reading import EPISODES, Kinds, check_lines
 from nas_agents.search.recorder import NotReproduced, Recorder
@@ -92,7 +94,7 @@ class AsynchronousSearch:
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
         """Hand the reward of a child to the strategy, and to the recorder."""
         choices, architecture = self.under_way.pop(number)
-        reward = float(self.env.reward(evaluation))
+        reward: Any = np.asarray(self.env.reward(evaluation)).tolist()  # a number, or a list
         places = {"proposal": number, "proposals": self.proposals}
         recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
         self.strategy.observe(choices, reward)

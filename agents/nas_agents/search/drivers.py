@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.search.asynchronous import AsynchronousSearch
+from nas_agents.search.front import FRONT_PICTURE, draw_front
 from nas_agents.search.lock_step import LockStepSearch
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import SUMMARY
@@ -93,11 +96,14 @@ def drive(
     chosen = None if stopped_by in UNFINISHED else driver.choose()
     if chosen is not None and chosen[1].status == "ok":
         architecture, evaluation = chosen
-        recorder.choose(architecture, env.reward(evaluation), evaluation.to_dict())
+        reward = np.asarray(env.reward(evaluation)).tolist()
+        recorder.choose(architecture, reward, evaluation.to_dict())
     summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward)
     if not recorder.replaying:
         best = recorder.progress.best_architecture
         if best is not None:
             folder.replace("best.png", draw(best).save)
+        if recorder.progress.front is not None and recorder.progress.front.children:
+            folder.replace(FRONT_PICTURE, draw_front(recorder.progress.front).save)
         folder.write(SUMMARY, summary)
     return recorder.progress, summary

@@ -37,8 +37,9 @@ from nas_agents.search.settings import (
     with_lasting_paths,
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
-from nas_gym import Evaluator, NASEnv
+from nas_gym import Evaluator, NASEnv, Objectives
 from nas_gym.data.dataset import Dataset
+from nas_gym.rewards import objectives_of
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -83,8 +84,10 @@ def search(
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
         check_limits(env)
-        forever = planned_episodes(env, settings.simulated_seconds)
-        plan = Plan(env.decisions, settings.episodes or forever, settings.envs)
+        agent.check_reward(env.reward)
+        number = env.reward_dim if isinstance(env.reward, Objectives) else 1
+        episodes = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+        plan = Plan(env.decisions, episodes, settings.envs, number)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
@@ -103,7 +106,8 @@ def search(
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
                 driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
-                recorder = Recorder(folder, settings, on_episode, record)
+                objectives = objectives_of(env.reward)
+                recorder = Recorder(folder, settings, on_episode, record, objectives)
                 ended = drive(driver, recorder, around, evaluator)
         return finish(*ended, final, folder, record, on_final_epoch)
 

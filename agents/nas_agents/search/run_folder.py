@@ -19,7 +19,13 @@ from nas_agents.search.reading import (
     has_run,
     read_episodes,
 )
-from nas_gym.files import open_appending, refuse_links_within, remove_parts, replacing
+from nas_gym.files import (
+    open_appending,
+    refuse_links_within,
+    remove_parts,
+    replacing,
+    replacing_folder,
+)
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
@@ -54,7 +60,8 @@ class RunFolder:
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
-    | ``best_weights.pt`` | its weights after the final training |
+    | ``model/`` | the trained model after the final training: see `nas_gym.models` |
+    | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
     | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
@@ -127,6 +134,12 @@ class RunFolder:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
         with self._written(), replacing(self.path / name) as part:
             write(part)
+
+    @contextmanager
+    def replacing_folder(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder, which takes the place of the one with this name at the end."""
+        with self._written(), replacing_folder(self.path / name) as part:
+            yield part
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

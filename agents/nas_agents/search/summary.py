@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from nas_agents.search.comparison import random_best
+from nas_agents.search.front import front_record
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
-from nas_gym.rewards import Reward, accuracy
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.rewards import AnyReward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
-COSTS = ("parameters", "multiply_adds", "latency")
 NEEDED = {
     **{
         "stopped_by": (str,),
@@ -35,14 +36,14 @@ NEEDED_OF_FINAL = {
 
 
 def summary_of(
-    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: Reward
+    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: AnyReward
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
-    or where the environment's reward is another.
+    or where the environment's reward is another. ``front`` is null where there is one objective.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -58,6 +59,7 @@ def summary_of(
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),
+        "front": None if progress.front is None else front_record(progress.front),
         "random_search": random,
         "final": None,
         "final_failure": "",
