@@ -93,8 +93,8 @@ def search(
         check_limits(env)
         agent.check_reward(env.reward)
         number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-        forever = planned_episodes(env, settings.simulated_seconds)
-        plan = Plan(env.decisions, settings.episodes or forever, settings.envs, number)
+        episodes = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+        plan = Plan(env.decisions, episodes, settings.envs, number)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
