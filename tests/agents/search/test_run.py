@@ -124,6 +124,21 @@ def test_a_target_stops_the_search(tmp_path: Path) -> None:
     assert all(record["accuracy"] < 0.375 for record in records[:-1])
 
 
+def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
+    settings = SearchSettings(
+        "nas_gym/DigitsBench-v0", "ppo", episodes=None, simulated_seconds=3.0, final=False
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.stopped_by == "simulated_seconds"
+    paid = [record["seconds"] for record in episodes_of(result.run) if not record["cached"]]
+    assert sum(paid[:-1]) < 3.0 <= sum(paid) == result.summary["evaluations"]["seconds"]
+    with pytest.raises(InvalidSettings, match="simulated-seconds: this environment records none"):
+        search(replace(settings, env_id=STUB_ID), tmp_path / "stub")
+    limited = replace(settings, env_arguments={"limit": 3})
+    with pytest.raises(InvalidSettings, match="limits: a search has limits of its own"):
+        search(limited, tmp_path / "limited")
+
+
 def test_time_stops_the_search(tmp_path: Path) -> None:
     settings = SearchSettings(STUB_ID, "random", episodes=None, seconds=0.05)
     result = search(settings, tmp_path / "run")
@@ -136,7 +151,8 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
         if progress.episodes == 5:
             raise KeyboardInterrupt
 
-    result = search(SearchSettings(STUB_ID, episodes=50), tmp_path / "run", on_episode=interrupt)
+    settings = SearchSettings(STUB_ID, "ppo", episodes=50)
+    result = search(settings, tmp_path / "run", on_episode=interrupt)
     assert result.stopped_by == "interrupted"
     assert len(episodes_of(result.run)) == 5
     assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
