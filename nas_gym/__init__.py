@@ -42,6 +42,11 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         ENASMicroSearchSpace as ENASMicroSearchSpace,
     )
     from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
+    from nas_gym.families.mobile.architecture import MobileArchitecture as MobileArchitecture
+    from nas_gym.families.mobile.ofa import OFASearchSpace as OFASearchSpace
+    from nas_gym.families.mobile.proxylessnas import (
+        ProxylessNASSearchSpace as ProxylessNASSearchSpace,
+    )
     from nas_gym.families.nas.search_space import NASSearchSpace as NASSearchSpace
     from nas_gym.families.nasbench101.search_space import (
         NASBench101SearchSpace as NASBench101SearchSpace,
@@ -75,6 +80,7 @@ _LAZY = {
     "data": ("Dataset", "InvalidDataset", "load_dataset"),
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
+    "families.mobile.architecture": ("MobileArchitecture",),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
     "models": ("InvalidModel", "Model", "load_model"),
     "objectives": ("Objectives",),

@@ -18,7 +18,7 @@ from nas_gym.settings import settings
 WORST = {
     "accuracy": 0.0,
     "-latency": 1.0,
-    "-energy": 1.0,
+    "-energy": 100.0,
     "-multiply_adds": 1e10,
     "-parameters": 1e8,
     "-peak_activation_bytes": 1e9,
@@ -35,6 +35,8 @@ def lacks(cost: str, costs: Sequence[str] = ()) -> str:
     setting = {"latency": "latency={}", "peak_activation_bytes": "count_activations=True"}.get(cost)
     if setting:
         remedy += f", or measure it in children that are trained, with {setting}"
+    if cost == "energy":
+        remedy += ', or give "watts", which times latency are energy'
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
 
 

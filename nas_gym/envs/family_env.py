@@ -88,6 +88,10 @@ class FamilyEnv(NASEnv):
     """Arguments where these differ from the search space's own and from the settings' own."""
     sharing_defaults: ClassVar[dict[str, Any]] = {}
     """Arguments, with shared weights, where these differ from ``defaults``."""
+    surrogate: ClassVar[Callable[..., Evaluator]]
+    """Makes the evaluator "surrogate" of a search space; a static method."""
+    surrogate_defaults: ClassVar[dict[str, Any]] = {}
+    """Arguments with a surrogate, in the place of ``defaults``."""
 
     def __init__(
         self,
@@ -132,8 +136,11 @@ class FamilyEnv(NASEnv):
     @classmethod
     def _defaults(cls, evaluator: str) -> dict[str, Any]:
         """Return the class's own defaults with an evaluator."""
-        shared = {**cls.defaults, **cls.sharing_defaults}
-        return shared if evaluator == "weight-sharing" else cls.defaults
+        others = {
+            "weight-sharing": {**cls.defaults, **cls.sharing_defaults},
+            "surrogate": cls.surrogate_defaults,
+        }
+        return others.get(evaluator, cls.defaults)
 
     @classmethod
     def arguments_by_taker(
@@ -190,7 +197,8 @@ def _unknown(name: str, evaluator: str, known: list[str]) -> str:
 def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
     """Return what a taker takes, under the names of the environment's arguments."""
     taken = arguments_of(taker)
-    taken.pop("network", None)
+    for given_by_us in ("network", "search_space"):
+        taken.pop(given_by_us, None)
     return {OTHER_NAMES.get(name, name): argument for name, argument in taken.items()}
 
 
@@ -235,6 +243,13 @@ def _sharing(
     return search_space, WeightSharing(search_space, *parts)
 
 
+def _surrogate(
+    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
+) -> tuple[SearchSpace, Evaluator]:
+    search_space = env.search_space_type(**given["search space"])
+    return search_space, env.surrogate(search_space, **given["surrogate"])
+
+
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
         partial(_takers, {"training": TrainingSettings, "workers and store": Composition}),
@@ -252,6 +267,12 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "`nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: "
         "a\ncontroller has to call it, as the agent `enas` does.",
         WeightSharingSettings,
+    ),
+    "surrogate": EvaluatorKind(
+        lambda env: {"search space": env.search_space_type, "surrogate": env.surrogate},
+        _surrogate,
+        'With `evaluator="surrogate"`, a model that was fitted to trained networks says the\n'
+        "accuracy, and nothing is trained.",
     ),
 }
 """The evaluators that an environment can have, by name."""

@@ -20,7 +20,8 @@ Status = Literal[
     "over_limit",
     "unrecorded",
 ]
-"""Of a child: trained, failed, not worth it, or, in a recorded benchmark, not there."""
+"""Of a child: trained, failed, beyond a hard limit, or, in a recorded benchmark, not there."""
+
 COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
 """Costs that an `Evaluation` has, where they were measured."""
 
@@ -46,10 +47,10 @@ class Evaluation:
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
-    peak_activation_bytes: int | None = None
-    """Bytes of activations in inference on one image, where counted; see `nas_gym.networks`."""
     energy: float | None = None
     """Joules of inference on a batch, where recorded or measured."""
+    peak_activation_bytes: int | None = None
+    """Bytes of activations in inference on one image, where counted; see `nas_gym.networks`."""
     message: str = ""
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False

@@ -16,6 +16,7 @@ BUILT_IN = (
     "nasnet",
     "enas",
     "mnasnet",
+    "mobile",
     "nasbench101",
     "nasbench201",
 )

@@ -125,9 +125,8 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except UnknownKind as error:
-        raise InvalidModel(
-            f"model: {error}; import the module that registers its family first"
-        ) from error
+        says = f"model: {error}; import the module that registers its family first"
+        raise InvalidModel(f"{says} (--module NAME of nas-gym)") from error
     except NASGymError as error:
         where = "" if short_name(path) in str(error) else f"{short_name(path)}: "
         raise InvalidModel(f"model: {where}{error}") from error

@@ -26,6 +26,7 @@ from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv, Table
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
+from nas_gym.objectives import Objectives
 from nas_gym.sb3 import NASVecEnv
 
 MOST_REPEATS = 500
@@ -41,6 +42,7 @@ def environment(env_id: str, arguments: str) -> NASEnv:
     """
     env = make_environment(env_id, json.loads(arguments))
     check_limits(env)
+    require(not isinstance(env.reward, Objectives), f"reward: {env_id!r} has several; name one")
     evaluator = env.memory.evaluator
     changes = getattr(evaluator, "changes", False)
     require(

@@ -1,9 +1,10 @@
 """``--agent auto``: the agent that suits the number of children of a search.
 
 Best validation accuracy after a number of children in NAS-Bench-201 (CIFAR-10, 12 epochs; its best
-cell has 0.8489), mean of ten seeds, 100 to 109, and standard deviation between them (`python
-examples/benchmarks/agents.py --best 60,150,500,2000 --seeds 10 --agents ...`; five seeds of
-`lstm-ppo`; evolution's first three by searches of 500, since longer ones have a larger population):
+cell has 0.8489), mean of ten seeds, 100 to 109, and standard deviation between them (`nas-gym
+bench nas_gym/NASBench201-Recorded-v0 --set epochs=12 --first-seed 100 --seeds 10 --evaluations 60
+--evaluations 150 ...`; evolution's first three by searches of 500, since longer ones have a larger
+population; five seeds of `lstm-ppo`):
 
 | agent | 60 | 150 | 500 | 2,000 |
 |---|---|---|---|---|

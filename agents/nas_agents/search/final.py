@@ -119,11 +119,10 @@ def finish(
                 *(best, final.dataset, settings, final.device),
                 on_epoch=lambda epoch: on_epoch(epoch, settings.epochs),
             )
-            summary = {**summary, "final": None, "test_accuracy": None}
-            model = model_of(result, final.dataset)
-            _keep_model(model, summary, folder, record)
+            without = {**summary, "final": None, "test_accuracy": None}
+            _keep_model(model_of(result, final.dataset), without, folder, record)
             kept = {**result.metrics, "training": asdict(settings)}
-            summary |= {"final": kept, "final_failure": ""}
+            summary = {**summary, "final": kept, "final_failure": ""}
             summary["test_accuracy"] = result.test_accuracy
         except KeyboardInterrupt:
             stopped_by, result = "interrupted", None
