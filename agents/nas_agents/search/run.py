@@ -118,7 +118,8 @@ def search(
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
-                longer = replace(plan, episodes=max(plan.episodes, episodes))
+                most = max(plan.episodes, episodes, len(folder.recorded))
+                longer = replace(plan, episodes=most)
                 driver = make_driver(agent, around, longer, arguments, settings.seed, logs)
                 objectives = objectives_of(env.reward)
                 recorder = Recorder(folder, settings, on_episode, record, objectives)
