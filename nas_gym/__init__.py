@@ -40,6 +40,9 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.enas.micro_search_space import (
         ENASMicroSearchSpace as ENASMicroSearchSpace,
     )
+    from nas_gym.families.enas_recurrent.search_space import (
+        ENASRecurrentSearchSpace as ENASRecurrentSearchSpace,
+    )
     from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
     from nas_gym.families.nas.search_space import NASSearchSpace as NASSearchSpace
     from nas_gym.families.nasbench101.search_space import (
@@ -48,6 +51,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.nasbench201.search_space import (
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
+    from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace

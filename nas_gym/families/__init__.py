@@ -18,6 +18,8 @@ BUILT_IN = (
     "mnasnet",
     "nasbench101",
     "nasbench201",
+    "nascell",
+    "enas_recurrent",
 )
 """The folders of the families, in the order in which users see them."""
 
