@@ -35,6 +35,8 @@ class RecurrentCell(nn.Module):
     def __init__(self, inputs: int, units: int, num_states: int) -> None:
         super().__init__()
         self.inputs, self.units, self.num_states = inputs, units, num_states
+        self.weight_drop = 0.0
+        """Dropout of single weights between states (Wan et al. 2013), drawn once a sequence."""
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step, zeros."""
@@ -66,6 +68,12 @@ class RecurrentCell(nn.Module):
         It is called for every step of one sequence: what depends on the weights alone is done once.
         """
         raise NotImplementedError
+
+    def dropped(self, weight: Tensor) -> Tensor:
+        """Return weights that are applied to states, in training under `weight_drop`."""
+        if not self.weight_drop:
+            return weight
+        return nn.functional.dropout(weight, self.weight_drop, self.training)
 
 
 def masked(state: Tensor, mask: Tensor | None) -> Tensor:

@@ -64,11 +64,17 @@ EVALUATIONS = sa.Table(
     Column("worker", sa.Text, nullable=False),
     Column("time", _Time, nullable=False),
     Column("test_accuracy", sa.Double),
+    Column("metric", sa.Text, nullable=False),
+    Column("value", sa.Double),
 )
 """One row an evaluation; see `nas_gym.store.store`."""
 _SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
 
-MIGRATIONS: tuple[str, ...] = ("ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",)
+MIGRATIONS: tuple[str, ...] = (
+    "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
+    "ALTER TABLE evaluations ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
+    "ALTER TABLE evaluations ADD COLUMN value DOUBLE PRECISION",
+)
 """One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
 _MIGRATION_LOCK = 7_202_611
 """Number of PostgreSQL's advisory lock under which the schema is made and changed; arbitrary."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.dataset import Dataset
 from nas_gym.networks import ChildNetwork, count_parameters
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings
+from nas_gym.training.task import Data
 
 
 @dataclass(frozen=True)
@@ -19,27 +19,32 @@ class FinalResult:
     """A network trained to the end, and its result on the test split."""
 
     network: ChildNetwork
-    test_accuracy: float
-    """On the test split, in [0, 1]."""
-    class_accuracies: dict[str, float]
-    """The same of each class that has test images: one number for all can hide a class at 0."""
-    majority: float
-    """Test accuracy of always answering the most frequent training class."""
     parameters: int
     epochs: int
     seconds: float
+    test_accuracy: float
+    """On the test split, in [0, 1]; of another metric, the score."""
+    majority: float = 0.0
+    """Test accuracy of always answering the most frequent training class; of a language model, the
+    score of the frequencies of words alone."""
+    class_accuracies: dict[str, float] = field(default_factory=dict)
+    """Test accuracy of each class that has test images: one number for all can hide a class at
+    0."""
+    metric: str = "accuracy"
+    test_value: float | None = None
+    """Value of a metric other than accuracy on the test split."""
 
 
 def train_final(
     architecture: Architecture,
-    dataset: Dataset,
-    settings: TrainingSettings,
+    dataset: Data,
+    settings: LearningSettings,
     device: str = "auto",
     on_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> FinalResult:
-    """Train an architecture on training and validation images together, and test it once.
+    """Train an architecture on the training and validation splits together, and test it once.
 
-    Settings that make children cheaper do not apply: it is trained as it was chosen, on all images,
+    Settings that make children cheaper do not apply: it is trained as it was chosen, on all data,
     for all epochs, from random weights. ``on_epoch`` is called after each epoch with the number of
     finished ones.
 
@@ -52,18 +57,12 @@ def train_final(
         network = trainer.build(architecture)
         for epoch, _ in enumerate(trainer.fit(network), start=1):
             on_epoch(epoch)
-        confusion = trainer.test_confusion(network).cpu()
-    right, images = confusion.diagonal().tolist(), confusion.sum(dim=1).tolist()
+        tested = trainer.task.test(network)
     return FinalResult(
         network=network,
-        test_accuracy=sum(right) / sum(images),
-        class_accuracies={
-            name: correct / number
-            for name, correct, number in zip(dataset.classes, right, images, strict=True)
-            if number
-        },
-        majority=dataset.majority,
         parameters=count_parameters(network),
         epochs=settings.epochs,
         seconds=time.perf_counter() - started,
+        metric=trainer.task.metric.name,
+        **tested,
     )

@@ -318,11 +318,12 @@ def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch)
     assert execute(url, "SELECT version FROM evaluations_schema") == [(newest,)]
 
 
-def test_a_store_of_the_first_version_gets_the_column_for_test_accuracies(url: str) -> None:
+def test_a_store_of_the_first_version_gets_the_columns_that_came_later(url: str) -> None:
     with Store(url) as store:
         first = store.add(CHILD, OK, "run")
-    drop = "ALTER TABLE evaluations DROP COLUMN test_accuracy"
-    execute(url, drop, "UPDATE evaluations_schema SET version = 1")
+    added = ("test_accuracy", "metric", "value")
+    drops = [f"ALTER TABLE evaluations DROP COLUMN {name}" for name in added]
+    execute(url, *drops, "UPDATE evaluations_schema SET version = 1")
     tested = EvaluationWithTest(**vars(replace(OK, fingerprint="tested")), test_accuracy=0.25)
     with Store(url) as store:
         assert store.get(CHILD.key, "settings") == first

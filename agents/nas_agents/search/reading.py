@@ -32,6 +32,7 @@ EPISODE: dict[str, Kinds] = {
     **{"episode": (int,), "architecture": (str,), "reward": NUMBER, "accuracy": NUMBER},
     **{"status": (str,), "cached": (bool,), "seconds": NUMBER, "parameters": PERHAPS},
     **{"multiply_adds": PERHAPS, "latency": PERHAPS, "message": (str,), "elapsed": NUMBER},
+    **{"metric": (str,), "value": PERHAPS},
 }
 """The fields of each line of ``episodes.jsonl``, and their types."""
 

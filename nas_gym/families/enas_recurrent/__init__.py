@@ -8,7 +8,11 @@ FAMILIES = (
         kind="enas-recurrent",
         architecture="nas_gym.families.enas_recurrent.search_space:ENASRecurrentArchitecture",
         search_space="nas_gym.families.enas_recurrent.search_space:ENASRecurrentSearchSpace",
+        network="nas_gym.families.enas_recurrent.network:ENASRecurrentNetwork",
         drawing="nas_gym.families.enas_recurrent.drawing",
+        environments={
+            "nas_gym/ENASRecurrent-v0": "nas_gym.families.enas_recurrent.env:ENASRecurrentEnv"
+        },
         published="nas_gym.families.enas_recurrent.published:PUBLISHED",
     ),
 )

@@ -44,14 +44,16 @@ class HighwayCell(RecurrentCell):
 
     def stepper(self, mask: Tensor | None) -> Callable[[Tensor, State], State]:
         plan = [
-            (source, nodes, self._joined(nodes))
+            (source, nodes, self.dropped(self._joined(nodes)))
             for source, nodes in enumerate(self.architecture.successors)
             if nodes
         ]
 
+        recurrent_kernel = self.dropped(self.recurrent_kernel)
+
         def step(projected: Tensor, state: State) -> State:
             h = state[0]
-            candidate, gate = (projected + masked(h, mask) @ self.recurrent_kernel).chunk(2, 1)
+            candidate, gate = (projected + masked(h, mask) @ recurrent_kernel).chunk(2, 1)
             results: dict[int, Tensor] = {0: torch.lerp(h, candidate.tanh(), gate.sigmoid())}
             for source, nodes, kernel in plan:
                 both = masked(results[source], mask) @ kernel

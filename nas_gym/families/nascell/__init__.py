@@ -8,7 +8,9 @@ FAMILIES = (
         kind="nascell",
         architecture="nas_gym.families.nascell.search_space:NASCellArchitecture",
         search_space="nas_gym.families.nascell.search_space:NASCellSearchSpace",
+        network="nas_gym.families.nascell.network:NASCellNetwork",
         drawing="nas_gym.families.nascell.drawing",
+        environments={"nas_gym/NASCell-v0": "nas_gym.families.nascell.env:NASCellEnv"},
         published="nas_gym.families.nascell.published:PUBLISHED",
     ),
 )

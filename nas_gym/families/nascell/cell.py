@@ -63,7 +63,7 @@ class TreeCell(RecurrentCell):
         return inputs @ self._by_group(self.kernel)
 
     def stepper(self, mask: Tensor | None) -> Callable[[Tensor, State], State]:
-        kernel = self._by_group(self.recurrent_kernel)
+        kernel = self.dropped(self._by_group(self.recurrent_kernel))
         bias = None if self.bias is None else self._by_group(self.bias)
 
         def step(projected: Tensor, state: State) -> State:

@@ -80,7 +80,9 @@ def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
     settings_of_final = TrainingSettings(CellNetworkSettings(cells=1, filters=6))
     trainer = NetworkTrainer(load_dataset("digits"), settings_of_final, device="cpu", final=True)
     network = build_network(
-        Architecture.load(result.run / "best.json"), trainer.image_shape, trainer.settings.network
+        Architecture.load(result.run / "best.json"),
+        trainer.task.input_shape,
+        trainer.settings.network,
     )
     network.load_state_dict(torch.load(result.run / "best_weights.pt", weights_only=True))
     assert trainer.test_accuracy(network) == pytest.approx(result.final.test_accuracy, abs=0.01)
