@@ -79,6 +79,6 @@ def test_a_run_folder_with_a_link_is_refused(
 def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     (folder.path / f"{PART}x.json").write_text("half")
-    folder.start({})
+    folder.start()
     folder.close()
     assert not list(folder.path.glob(f"{PART}*"))

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import Column, Connection, exc
@@ -89,36 +90,43 @@ class Database:
 
     SQLite commits each evaluation to the disk before it goes on (``synchronous=FULL``), so that
     a power failure loses none that was reported; PostgreSQL does so by default.
+
+    Where no store is to be made, the database is read, and nothing in it can be changed.
     """
 
     def __init__(self, url: str | Path, create: bool, patience: float) -> None:
-        self.url, self.patience = parse_url(url), patience
+        self.url, self.patience, self.only_read = parse_url(url), patience, not create
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.name = _shown(self.url)
+        self.name = str(self.url.database) if self.is_sqlite else without_passwords(self.url)
+        self.name = short_name(self.name)
+        self._closed: tuple[int, ...] | None = None
+        """The state of an SQLite file that nobody else has open, and that is only read."""
         if self.is_sqlite:
-            self._check_file(create)
+            self._check_file()
         # SQLite has one writer at a time; threads that wait in line are faster than its polling.
         self._turn: AbstractContextManager[object] = Lock() if self.is_sqlite else nullcontext()
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
-                if not create:  # what holds no store stays as it is
-                    self._version(connection, create, 1 + len(MIGRATIONS))
-                if self.is_sqlite:
-                    self._write_ahead(connection)
-                self._bring_up_to_date(connection, create)
+                self._version(connection)  # what holds no store stays as it is
+                if create:
+                    if self.is_sqlite:
+                        self._write_ahead(connection)
+                    self._bring_up_to_date(connection)
         except BaseException:
             self.close()
             raise
 
-    def _check_file(self, create: bool) -> None:
+    def _check_file(self) -> None:
         """Refuse what SQLite would wait for, as a pipe, or would make although nobody asked."""
-        file = str(self.url.database).removeprefix("file:")
+        file = str(self.url.database)
         if not os.path.exists(file):
-            if not create:
+            if self.only_read:
                 raise StoreError(f"store: there is none at {self.name}; check the name")
         elif not os.path.isfile(file):
             raise StoreError(f"store: {self.name} is not a regular file; name a file")
+        elif self.only_read and not _in_use(file):
+            self._closed = _state(file)
 
     def run(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return the result of ``work`` on a connection where each statement is a transaction.
@@ -131,7 +139,9 @@ class Database:
             while True:
                 try:
                     with self._engine.connect() as connection:
-                        return work(connection)
+                        result = work(connection)
+                    self._require_unchanged()
+                    return result
                 except exc.DBAPIError as error:
                     if not _is_gone(error) or time.monotonic() > deadline:
                         raise
@@ -152,6 +162,12 @@ class Database:
         with self._clear_errors(), self._engine.connect() as connection:
             for row in connection.execute(query):
                 yield row._asdict()
+            self._require_unchanged()
+
+    def _require_unchanged(self) -> None:
+        """Raise `StoreError` if a file that is read without locks was written meanwhile."""
+        if self._closed is not None and self._closed != _state(str(self.url.database)):
+            raise StoreError(f"store: {self.name} was written while it was read; read it again")
 
     @contextmanager
     def transaction(self, connection: Connection) -> Iterator[None]:
@@ -165,16 +181,22 @@ class Database:
         self._engine.dispose()
 
     def _make_engine(self) -> sa.Engine:
-        options: dict[str, Any] = {"timeout": self.patience}
+        url, options = self.url, dict[str, Any](timeout=self.patience)
         on_connect = "PRAGMA synchronous=FULL"
         if not self.is_sqlite:
             options = {"client_encoding": "utf8", "connect_timeout": "10"}
             options = {name: options[name] for name in options if name not in self.url.query}
             on_connect = f"SET lock_timeout = {int(1000 * self.patience)}"
+            on_connect += "; SET default_transaction_read_only = on" * self.only_read
+        elif self.only_read:
+            # Without locks where nobody writes: readers, too, would leave a log and its index.
+            how = {"mode": "ro"} if self._closed is None else {"immutable": "1"}
+            name = f"file:{quote(os.path.abspath(str(url.database)))}"
+            url = url.set(database=name).update_query_dict({**how, "uri": "true"})
         arguments = {"isolation_level": "AUTOCOMMIT", "connect_args": options}
         try:
             with self._clear_errors():  # an option of the URL can be invalid
-                engine = sa.create_engine(self.url, **arguments)
+                engine = sa.create_engine(url, **arguments)
         except ImportError as error:
             raise InvalidSettings(
                 f"store: {self.name} needs psycopg 3, which cannot be imported ({error}); "
@@ -196,25 +218,25 @@ class Database:
         while connection.exec_driver_sql("PRAGMA journal_mode").scalar() != "wal":
             try:
                 mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
-                if mode != "wal" and ("uri" in self.url.query or time.monotonic() > deadline):
+                if mode != "wal" and time.monotonic() > deadline:
                     raise StoreError(
                         f"store: {self.name} allows no write-ahead log (its journal mode is "
-                        f"{mode!r}); name a file that can be written, without options"
+                        f"{mode!r}); name a file on a disk of this machine"
                     )
             except exc.OperationalError as error:
                 if "locked" not in str(error.orig) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
 
-    def _bring_up_to_date(self, connection: Connection, create: bool) -> None:
+    def _bring_up_to_date(self, connection: Connection) -> None:
         """Make the tables, or take them from an older version to the newest."""
         newest = 1 + len(MIGRATIONS)
-        if self._version(connection, create, newest) == newest:
+        if self._version(connection) == newest:
             return
         with self.transaction(connection):
             if not self.is_sqlite:
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            version = self._version(connection, create, newest)  # another may have been faster
+            version = self._version(connection)  # another may have been faster
             if version is None:
                 metadata.create_all(connection, checkfirst=False)
                 connection.execute(_SCHEMA.insert().values(version=newest))
@@ -223,11 +245,17 @@ class Database:
                 connection.exec_driver_sql(statement)
             connection.execute(_SCHEMA.update().values(version=newest))
 
-    def _version(self, connection: Connection, create: bool, newest: int) -> int | None:
+    def _version(self, connection: Connection) -> int | None:
         """Return the version of the schema; None where there is none, and one may be made."""
-        if not sa.inspect(connection).has_table(_SCHEMA.name):
-            if not create:
+        newest, tables = 1 + len(MIGRATIONS), sa.inspect(connection).get_table_names()
+        if _SCHEMA.name not in tables:
+            if self.only_read:
                 raise StoreError(f"store: {self.name} holds no store; check the name")
+            if tables and self.is_sqlite:  # a server's database may hold others beside it
+                raise StoreError(
+                    f"store: {self.name} is a database of another program (it has the tables "
+                    f"{short(sorted(tables))}); name another file"
+                )
             return None
         versions = list(connection.scalars(sa.select(_SCHEMA.c.version)))
         if len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
@@ -239,6 +267,11 @@ class Database:
             raise StoreError(
                 f"store: {self.name} has version {versions[0]} of the schema, and this nas_gym "
                 f"knows {newest}; upgrade nas_gym, or name another store"
+            )
+        if self.only_read and versions[0] < newest:
+            raise StoreError(
+                f"store: {self.name} has the older version {versions[0]} of the schema, and is "
+                "only read here; a search with it as --store brings it up to date"
             )
         return versions[0]
 
@@ -272,11 +305,15 @@ def without_passwords(url: sa.URL) -> str:
     return shown.replace("%2A%2A%2A", "***")
 
 
-def _shown(url: sa.URL) -> str:
-    """Return a URL as messages write it: SQLite's file, or all but passwords."""
-    if url.get_backend_name() == "sqlite" and "uri" not in url.query:
-        return short_name(url.database)
-    return without_passwords(url)
+def _in_use(file: str) -> bool:
+    """Return True if SQLite has something to restore in a file, or another process has it open."""
+    return any(os.path.exists(file + suffix) for suffix in ("-wal", "-journal"))
+
+
+def _state(file: str) -> tuple[int, ...]:
+    """Return what changes when a file is written, or is about to be."""
+    status = os.stat(file)
+    return status.st_ino, status.st_size, status.st_mtime_ns, _in_use(file)
 
 
 def parse_url(url: str | Path) -> sa.URL:
@@ -305,9 +342,8 @@ def parse_url(url: str | Path) -> sa.URL:
         hint = choices_hint(backend, ("sqlite", "postgresql"))
         raise InvalidSettings(f"store: {backend!r} is no database for a store; {hint}")
     require(
-        parsed.database not in (None, "", ":memory:", "file::memory:")
-        and parsed.query.get("mode") != "memory",
-        "store: a store needs a file; expected its name, or sqlite:///FILE",
+        parsed.database not in (None, "", ":memory:") and not parsed.query,
+        "store: a store needs a file; expected its name, or sqlite:///FILE without options",
     )
     return parsed.set(drivername="sqlite")
 

@@ -95,13 +95,15 @@ class Store:
     Args:
         url: A file for SQLite, made if it is missing, or ``sqlite:///FILE``, or
             ``postgresql://USER:PASSWORD@HOST/DATABASE`` (extra ``postgresql``).
-        create: Whether to make a store where there is none.
+        create: Whether to make a store where there is none. Otherwise it is opened for reading,
+            and nothing in it or beside it is changed.
         patience: Seconds to wait for a lock, and for a PostgreSQL server that went away.
 
     Raises:
         InvalidSettings: the URL is not one of SQLite or PostgreSQL, or the driver is not installed.
-        StoreError: the store cannot be opened, or is of a newer version of nas_gym; the message
-            says why, and names the remedy. All methods raise it when the database fails.
+        StoreError: the store cannot be opened, is another program's database, or is of a newer
+            version of nas_gym; the message says why, and names the remedy. All methods raise it
+            when the database fails.
     """
 
     def __init__(self, url: str | Path, *, create: bool = True, patience: float = 60.0) -> None:

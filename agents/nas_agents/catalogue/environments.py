@@ -49,19 +49,15 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     return env
 
 
-def import_environment(env_id: str) -> None:
-    """Import the module of a ``module:id``, which makes its architectures known.
+def import_module(name: str) -> None:
+    """Import a module that the user named, which makes its kinds of architectures known.
 
     Raises:
         InvalidSettings: it cannot be imported.
     """
-    module, colon, _ = env_id.partition(":")
-    if not colon:
-        return
     try:
-        importlib.import_module(module)
-    except (ImportError, ValueError) as error:
+        importlib.import_module(name)
+    except (ImportError, TypeError, ValueError) as error:
         raise InvalidSettings(
-            f"environment: the module of {env_id!r} cannot be imported ({error}), and without it "
-            "its architectures cannot be read; run this where Python finds it"
+            f"module: {short(name)} cannot be imported ({error}); run this where Python finds it"
         ) from error

@@ -19,6 +19,10 @@ from nas_gym.json_text import read_json_text
 EXIT_FAILED, EXIT_WRONG, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 70, 130, 1
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value, and nothing else.")]
+Module = Annotated[
+    list[str],
+    typer.Option("--module", help="Import this module, which registers a family of your own."),
+]
 DATASET = typer.Option(help="A name, an .npz file, or a folder of images.")
 DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
 WIDTH = 110

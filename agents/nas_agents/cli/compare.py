@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import Json, print_json, print_table
+from nas_agents.cli.common import Json, Module, print_json, print_table
 
 if TYPE_CHECKING:
     from nas_agents.search.comparison import Found
@@ -20,6 +20,7 @@ def compare(
     evaluations: Annotated[
         int | None, Option(help="After this number; default: as many as the shortest run has.")
     ] = None,
+    module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Compare searches in one environment: random search beside the others.
@@ -27,8 +28,11 @@ def compare(
     Validation accuracy of the best architecture, and means of the best 5 and 25 different ones:
     mean and deviation over searches that differ in their seeds alone.
     """
+    from nas_agents.catalogue.environments import import_module
     from nas_agents.search.comparison import compare as found_by
 
+    for each in module:
+        import_module(each)
     rows = found_by(runs, evaluations)
     if as_json:
         print_json([_record(row) for row in rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 from rich.console import Console
@@ -37,7 +38,7 @@ class Display:
         total = float(settings.episodes or settings.seconds or 0) or None
         self.search_bar = self.bars.add_task("search", total=total, status="starting")
         self.final_bar = self.bars.add_task("final training", visible=False, status="")
-        self.shown = 0
+        self.shown, self.first_ended = 0, 0.0
 
     def __enter__(self) -> Display:
         self.bars.start()
@@ -73,8 +74,12 @@ class Display:
         """Show that an epoch of the final training is done."""
         status = f"epoch {epoch}/{epochs}"
         self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
-        if self.bars.disable and epoch in (1, epochs):
-            self.console.print(f"final training: {status}", soft_wrap=True)
+        if epoch == 1:
+            self.first_ended = time.perf_counter()  # it also warms up: what is left follows others
+        if self.bars.disable and (epoch in (1, 2, epochs) or epoch % max(1, epochs // LINES) == 0):
+            left = (time.perf_counter() - self.first_ended) / max(1, epoch - 1) * (epochs - epoch)
+            about = f", about {left:.0f} s left" if 1 < epoch < epochs else ""
+            self.console.print(f"final training: {status}{about}", soft_wrap=True)
 
 
 def described(dataset: Data) -> list[str]:
@@ -97,6 +102,7 @@ def described(dataset: Data) -> list[str]:
     ]
     if facts["skipped"]:
         lines.append(f"skipped: {', '.join(facts['skipped'])}")
+    lines += facts["shared"]
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -91,13 +92,15 @@ def search(
             settings, run, display.episode, display.final_epoch, resume, display.dataset
         )
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
+    again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
+        complain(f"interrupted; go on with: {again}")
         raise Exit(EXIT_INTERRUPTED)
     failed = result.stopped_by in ("failures", "diverged")
     if failed:
         complain(result.complaint)
     untrained = result.summary["final_failure"]
     if untrained:
-        complain(f"the final training failed: {untrained}; go on with --run {result.run} --resume")
+        complain(f"the final training failed: {untrained}; go on with: {again}")
     if failed or untrained or result.progress.best_architecture is None:
         raise Exit(EXIT_FAILED)

@@ -11,7 +11,7 @@ from nas_agents.cli.common import assignments, value_of
 from nas_agents.search.reading import has_run
 from nas_agents.search.settings import (
     SearchSettings,
-    load_settings,
+    load_record,
     require_given_again,
     resumed_settings,
 )
@@ -39,7 +39,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
         require(run is not None, "resume: say which run, by --run DIR")
         assert run is not None
         if has_run(run) or "env_id" not in values:
-            saved = load_settings(run)
+            saved, _ = load_record(run)
             require_given_again(saved, values, run)
             return resumed_settings(saved, values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")

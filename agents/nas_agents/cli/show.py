@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import Json, assignments, pairs, print_result
+from nas_agents.cli.common import Json, Module, assignments, pairs, print_result
 
 
 def show(
@@ -28,17 +28,21 @@ def show(
     latency_set: Annotated[
         list[str], pairs("device, batch_size, threads, warmup or repeats.")
     ] = [],  # noqa: B006
+    module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency.
 
     The network of a run folder is that of its final training, but for what is given here.
     """
+    from nas_agents.catalogue.environments import import_module
     from nas_agents.cli import shown
     from nas_agents.search.reading import load_architecture
     from nas_gym.networks import ImageShape, LatencySettings
     from nas_gym.settings import from_mapping
 
+    for each in module:
+        import_module(each)
     network = load_architecture(architecture)
     own, own_images = shown.skeleton_of_run(Path(architecture))
     given: dict[str, Any] = {"cells": cells, "filters": filters, "width": width, "stem": stem}

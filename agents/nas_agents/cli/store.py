@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -96,10 +97,23 @@ def _cells(record: Record) -> tuple[str, ...]:
 
 
 def _opened(name: str, create: bool = False) -> Store:
-    """Open a store; a run folder stands for the one in it."""
+    """Open a store; a run folder stands for its own.
+
+    Raises:
+        InvalidSettings: the run's store is on a server, which only the user may have called.
+    """
+    from nas_agents.search.reading import has_run
+    from nas_agents.search.run_folder import DATABASE
+    from nas_agents.search.settings import load_record
     from nas_gym.store.store import Store
 
-    return Store(Path(name) / "evaluations.db" if Path(name).is_dir() else name, create=create)
+    run = Path(os.path.expanduser(name))
+    if not os.path.isdir(run):
+        return Store(name, create=create)
+    own = load_record(run)[0].store if has_run(run) else None
+    remote = own is not None and "://" in own and not own.startswith("sqlite:")
+    require(not remote, f"store: the run {name} keeps its evaluations in {own}; name that instead")
+    return Store(own or run / DATABASE, create=create)
 
 
 def _write(store: Store, out: Any, suffix: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.environments import import_environment
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
@@ -115,7 +114,6 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 def _settings(run: Path) -> dict[str, Any]:
     """Return the settings of a run, with the environment's arguments that its agent needs."""
     settings, record = load_record(run)
-    import_environment(settings.env_id)
     entry = AGENTS.get(settings.agent)
     arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
     return {"agent_made_with": {}, **record, **vars(settings), "env_arguments": arguments}

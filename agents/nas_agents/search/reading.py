@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
-from nas_agents.catalogue.environments import import_environment
 from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.architecture import UnknownKind
 from nas_gym.errors import InvalidSettings, NASGymError
@@ -139,11 +138,10 @@ def reading_line(file: Path, number: int) -> Iterator[None]:
 def load_architecture(name: str) -> Architecture:
     """Return an architecture from a JSON file, from a run folder's best, or by its published name.
 
-    Of a run in an environment ``module:id``, the module is imported if its kind is not known.
-
     Raises:
         InvalidArchitecture: there is none under that name.
         InvalidRunFolder: the folder holds no best architecture.
+        InvalidSettings: its kind is not known before the module of its family is imported.
     """
     path = Path(name)
     if _is(path.is_dir):
@@ -156,11 +154,6 @@ def load_architecture(name: str) -> Architecture:
         except InvalidArchitecture as error:
             why = f"{name!r} is no file and no run folder either: {error}"
             raise InvalidArchitecture(why) from None
-    try:
-        return Architecture.load(path)
-    except UnknownKind:
-        record = read_json(path.parent / SETTINGS) or {}
-        import_environment("" if wrong_with(record, {"env_id": (str,)}) else record["env_id"])
     try:
         return Architecture.load(path)
     except UnknownKind as error:
@@ -178,6 +171,7 @@ def _is(test: Any) -> bool:
 def _not_known(run: Path, error: Exception) -> InvalidSettings:
     """Return the error about architectures whose kind no family of this process has."""
     return InvalidSettings(
-        f"run: {run} has architectures of a kind that is not known here ({error}); the module that "
-        "registers it must be imported: name the environment as module:id in the search"
+        f"run: {run} has architectures of a kind that is not known here ({error}); name the module "
+        "that registers it: --module NAME in `nas-gym show` and `compare`, and in a search "
+        "module:id as the environment"
     )

@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from nas_agents.search.progress import FROM_EVALUATION, Progress, StopReason, reached
-from nas_agents.search.reading import BEST
+from nas_agents.search.reading import BEST, SETTINGS
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
@@ -58,10 +58,17 @@ class Recorder:
         if not folder.resumed:
             self.start()
 
-    def start(self) -> None:
-        """Write to the folder from now on; until then, that of an earlier process is unchanged."""
+    def start(self, *episode: dict[str, Any]) -> None:
+        """Write to the folder from now on; until then, that of an earlier process is unchanged.
+
+        What was asked for now is written down after the first ``episode`` that follows from it.
+        """
         if not self.writes:
-            self.folder.start(self._record)
+            self.folder.start()
+        for each in episode:
+            self.folder.add_episode(each)
+        if not self.writes:
+            self.folder.write(SETTINGS, self._record)
             self.writes = True
             self._write_best()  # the earlier process may have had no time to
 
@@ -103,8 +110,7 @@ class Recorder:
             "elapsed": progress.seconds,
         }
         if new:
-            self.start()
-            self.folder.add_episode(record)
+            self.start(record)
         else:
             record = self._earlier(record)
             progress.resumed += 1

@@ -28,6 +28,7 @@ from nas_agents.search.settings import (
     load_record,
     require_known_classes,
     resumed_settings,
+    with_lasting_paths,
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
 from nas_gym import Evaluator, NASEnv
@@ -69,7 +70,7 @@ def search(
     with ExitStack() as stack:
         folder = stack.enter_context(opened(path, resume))
         earlier, before = load_record(path) if folder.resumed else (settings, {})
-        settings = resumed_settings(earlier, vars(settings))
+        settings = with_lasting_paths(resumed_settings(earlier, vars(settings)))
 
         agent = find_agent(settings.agent)
         env = stack.enter_context(closing(_environment(settings, agent, path)))
@@ -157,6 +158,8 @@ def _ended(
     """Return the progress and the summary of a search that an earlier process ended, if one did."""
     summary = read_summary(folder.path)
     if summary is None or summary["stopped_by"] == "interrupted":
+        return None
+    if summary["episodes"] != len(folder.recorded):  # it went on since
         return None
     progress = Progress.of(folder.recorded, folder.path / EPISODES)
     progress.best_architecture = read_best(folder.path) or progress.best_architecture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from filelock import FileLock, Timeout
 from nas_agents.search.reading import (
     EPISODE,
     EPISODES,
-    SETTINGS,
-    SUMMARY,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -97,8 +95,8 @@ class RunFolder:
                 self._lock.release()
                 raise
 
-    def start(self, settings: Mapping[str, Any]) -> None:
-        """Begin the run, or go on with it, under these settings: now episodes can be added."""
+    def start(self) -> None:
+        """Begin the run, or go on with it: now episodes can be added."""
         with self._written():
             (self.path / "checkpoint").mkdir(exist_ok=True)
             remove_parts(self.path)
@@ -106,8 +104,6 @@ class RunFolder:
             self._episodes = open_appending(self.path / EPISODES)
             if os.fstat(self._episodes).st_size > self._whole:  # a line was cut short
                 os.ftruncate(self._episodes, self._whole)
-        self.write(SETTINGS, settings)
-        self.remove(SUMMARY)
 
     def add_episode(self, record: dict[str, Any]) -> None:
         """Append one line to ``episodes.jsonl``, or nothing at all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
 from pathlib import Path
@@ -81,9 +82,30 @@ RECORDED = {"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,), "finge
 """Types of what ``settings.json`` has beside the settings."""
 
 
-def load_settings(run: Path) -> SearchSettings:
-    """Return the settings of a run; see `load_record`."""
-    return load_record(run)[0]
+def load_settings(run: Path, trusted: bool = False) -> SearchSettings:
+    """Return the settings of a run, with which `nas_agents.search.run.search` resumes it.
+
+    Args:
+        run: The run folder.
+        trusted: The folder is your own: it may say what is imported, called and written elsewhere.
+
+    Raises:
+        InvalidRunFolder: there are none, or they are not valid.
+        InvalidSettings: they name code, or a place outside the folder, and are not ``trusted``.
+    """
+    settings, _ = load_record(run)
+    if not trusted:
+        require_given_again(settings, {}, run)
+    return settings
+
+
+def with_lasting_paths(settings: SearchSettings) -> SearchSettings:
+    """Return settings that name a data set's files from any working directory."""
+    dataset = settings.env_arguments.get("dataset")
+    if not isinstance(dataset, (str, os.PathLike)) or not os.path.exists(dataset):
+        return settings
+    lasting = {"dataset": os.path.abspath(dataset)}
+    return replace(settings, env_arguments={**settings.env_arguments, **lasting})
 
 
 def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
@@ -114,7 +136,8 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
     """Return the settings of a resumed search: the ``saved`` ones, changed by those given now.
 
-    Of the arguments of the environment and of the agent, some may be given.
+    Of the arguments of the environment and of the agent, some may be given. A data set may have
+    moved: whether its images are the same is checked when they are read.
 
     Raises:
         InvalidSettings: one of ``given`` differs, and would change what the search does.
@@ -127,8 +150,13 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
             _require_same(option, before, now)
             continue
         for argument, value in now.items():
-            _require_same(f"{option} {argument}", before.get(argument), value)
-    return replace(saved, **{name: given[name] for name in CHANGEABLE if name in given})
+            if argument != "dataset":
+                _require_same(f"{option} {argument}", before.get(argument), value)
+    changed = {name: given[name] for name in CHANGEABLE if name in given}
+    moved = given.get("env_arguments", {}).get("dataset")
+    if moved is not None:
+        changed["env_arguments"] = {**saved.env_arguments, "dataset": moved}
+    return replace(saved, **changed)
 
 
 def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Path) -> None:

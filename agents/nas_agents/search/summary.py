@@ -17,7 +17,13 @@ from nas_gym.training.final import FinalResult
 
 COSTS = ("parameters", "multiply_adds", "latency")
 NEEDED = {
-    **{"stopped_by": (str,), "evaluations": (dict,), "failed": (int,), "search_seconds": NUMBER},
+    **{
+        "stopped_by": (str,),
+        "episodes": (int,),
+        "evaluations": (dict,),
+        "failed": (int,),
+        "search_seconds": NUMBER,
+    },
     **{"final": (dict, type(None)), "final_failure": (str,)},
     **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
 }

@@ -46,6 +46,26 @@ def test_show_counts_and_lists_the_best(run: Path) -> None:
     assert lines[-1].split() == ["75.00%", key, "1,234", "1.5", "my", "run"]
 
 
+def test_a_run_whose_evaluations_are_elsewhere(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    settings = other / "settings.json"
+    own = {"env_id": "nas_gym/NASNet-v0", "store": str(run / "evaluations.db")}
+    settings.write_text(json.dumps(own))
+    assert json.loads(invoke("show", other, "--json"))["evaluations"] == 4
+    settings.write_text(json.dumps({**own, "store": "postgresql://evil.example/all"}))
+    result = CliRunner().invoke(app, ["store", "show", str(other)])
+    assert result.exit_code == 2
+    assert "keeps its evaluations in postgresql://evil.example/all; name that" in result.stderr
+
+
+def test_a_run_that_can_only_be_read(run: Path, tmp_path: Path) -> None:
+    run.chmod(0o555)
+    assert json.loads(invoke("show", run, "--json"))["evaluations"] == 4
+    assert invoke("export", run, tmp_path / "all.csv").startswith("4 evaluations")
+    assert [file.name for file in run.iterdir()] == ["evaluations.db"]
+
+
 def test_export_writes_everything(run: Path, tmp_path: Path) -> None:
     lines, table = tmp_path / "all.jsonl", tmp_path / "all.csv"
     assert invoke("export", run, lines) == f"4 evaluations: {lines}\n"

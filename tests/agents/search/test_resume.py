@@ -26,6 +26,7 @@ from typer.testing import CliRunner
 from nas_agents.cli.main import app
 from nas_agents.cli.search_options import settings_from
 from nas_agents.search import lock_step
+from nas_agents.search.comparison import compare
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.recorder import NotReproduced
@@ -602,18 +603,40 @@ def test_sigkill(tmp_path: Path) -> None:
         assert store.size() == whole.summary["evaluations"]["made"]
 
 
-def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: Path) -> None:
+def on_pets(dataset: str, folder: Path) -> SearchSettings:
+    """A search of one child on twelve images, which are made if need be."""
     rng = np.random.default_rng(0)
     for name, place in itertools.product(("cat", "dog"), range(6)):
-        (tmp_path / "pets" / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(256, size=(8, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{place}.png")
+        Image.fromarray(pixels).save(folder / name / f"{place}.png")
     tiny = {"epochs": 1, "filters": 2, "cells": 1, "image_size": 8, "batch_size": 2}
-    arguments = {**tiny, "dataset": str(tmp_path / "pets")}
-    settings = SearchSettings(
+    arguments = {**tiny, "dataset": dataset}
+    return SearchSettings(
         *("nas_gym/NASBench201-v0", "random"), episodes=1, env_arguments=arguments, final=False
     )
-    run = tmp_path / "run"
+
+
+def test_a_data_set_is_found_from_any_working_directory_and_may_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, pets = tmp_path / "run", tmp_path / "pets"
+    search(on_pets("./pets", pets), run)
+    record = json.loads((run / "settings.json").read_text())
+    assert record["env_arguments"]["dataset"] == str(pets)
+    search(replace(on_pets("pets", pets), seed=1), tmp_path / "other")
+    assert compare([run, tmp_path / "other"])[0].runs == 2
+
+    monkeypatch.chdir("/")
+    moved = pets.rename(tmp_path / "moved")
+    result = search(on_pets(str(moved), moved), run, resume=True)
+    assert result.finished_before
+    search(load_settings(run), run, resume=True)
+
+
+def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: Path) -> None:
+    settings, run = on_pets(str(tmp_path / "pets"), tmp_path / "pets"), tmp_path / "run"
     search(settings, run)
     record = json.loads((run / "settings.json").read_text())
     assert record["data"]["classes"] == {"cat": 6, "dog": 6}

@@ -17,13 +17,13 @@ from nas_agents.search.progress import Progress
 from nas_agents.search.reading import (
     SHARED_WEIGHTS,
     InvalidRunFolder,
-    load_architecture,
     read_episodes,
 )
 from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture, NASGymError
+from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.settings import SearchSettings, load_settings
+from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Record, Store
 from tests.agents.search.test_resume import kill_after, killed, settings_for
@@ -54,6 +54,30 @@ def test_a_resume_that_fails_changes_nothing(tmp_path: Path) -> None:
         search(settings_for(run, episodes=8, max_failures=4), run, resume=True)
     assert content(run) == before
     assert "summary.json" in before
+
+
+def test_a_finished_run_that_cannot_go_on_stays_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, episodes=8, max_failures=3, target_accuracy=0.01), run)
+    before = content(run)
+
+    def full(*_: object) -> None:
+        raise InvalidRunFolder("no space left")
+
+    further = settings_for(run, episodes=8, max_failures=3, target_accuracy=1.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "add_episode", full)
+        with pytest.raises(InvalidRunFolder, match="no space left"):
+            search(further, run, resume=True)
+    after = content(run)
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {"evaluations.db"}
+    killed(further, run, 4)
+    assert content(run)["summary.json"] == before["summary.json"]
+    result = search(load_settings(run), run, resume=True)
+    assert result.progress.episodes == 8
 
 
 def test_a_resume_that_is_interrupted_in_what_is_recorded_changes_nothing(
@@ -167,18 +191,20 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
         registry.pop("own/Net-v0")
 
     forget()
-    assert load_architecture(str(run)).kind == "own_kind"
-    forget()
-    result = nas_gym("compare", str(run), "--json")
-    assert result.exit_code == 0, result.stderr
-    forget()
-    (tmp_path / "own_networks.py").unlink()
-    for command in ("compare", "show"):
+    for command in ("compare", "show"):  # a folder's settings have nothing imported
         failed = nas_gym(command, str(run))
         assert failed.exit_code == 2
         assert failed.stderr.count("\n") == 1
-        assert "own_networks" in failed.stderr
+        assert "--module" in failed.stderr
+        assert "own_networks" not in sys.modules
         assert "cut it off" not in failed.stderr
+    result = nas_gym("compare", str(run), "--module", "own_networks", "--json")
+    assert result.exit_code == 0, result.stderr
+    forget()
+    (tmp_path / "own_networks.py").unlink()
+    failed = nas_gym("show", str(run), "--module", "own_networks")
+    assert failed.exit_code == 2
+    assert "module: 'own_networks' cannot be imported" in failed.stderr
 
 
 @pytest.mark.parametrize(
@@ -209,6 +235,10 @@ def test_what_settings_would_have_imported_or_written_is_asked_for_again(
     assert result.exit_code == 2, result.output
     assert result.stderr.startswith(f"nas-gym: error: {option}: the run folder asks for")
     assert content(run) == before
+    if "agent_made_with" not in fields:
+        with pytest.raises(InvalidSettings, match="the run folder asks for"):
+            load_settings(run)
+        load_settings(run, trusted=True)
 
 
 def test_a_final_training_that_failed_is_exit_code_1(
