@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,17 +39,22 @@ def compare(
         print_json([_record(row) for row in rows])
         return
     cells = (
-        (row.agent, row.runs, f"{row.evaluations:,}", *map(_cell, row.means, row.deviations))
+        (row.agent, row.runs, f"{row.evaluations:,}", *map(partial(_cell, row.metric), *spread))
         for row in rows
+        for spread in [(row.means, row.deviations)]
     )
     print_table(("agent", "runs", "evaluations", "best", "best 5", "best 25"), cells)
     if all(row.agent != "random" for row in rows):
         print("none of these is random search: run it in the same environment with --agent random")
 
 
-def _cell(mean: float, deviation: float) -> str:
+def _cell(metric: str, mean: float, deviation: float) -> str:
+    from nas_gym.evaluation import shown
+
     if math.isnan(mean):
         return ""
+    if metric != "accuracy":
+        return shown(mean, metric)
     return f"{mean:.2%}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}")
 
 

@@ -39,6 +39,8 @@ class Found:
     a run has fewer different architectures."""
     deviations: tuple[float, ...]
     """Between the runs; NaN where there is one."""
+    metric: str = "accuracy"
+    """Name of the metric of which accuracies are scores; see `nas_gym.evaluation.Metric`."""
 
 
 def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
@@ -53,6 +55,16 @@ def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
     return np.array([record["accuracy"] for record in records]), keys
+
+
+def metric_of(run: Path) -> str:
+    """Return the name of the metric that a run's children are measured by.
+
+    Raises:
+        InvalidRunFolder: as `children`.
+    """
+    records, _ = read_episodes(run / EPISODES, {})
+    return str(records[0].get("metric", "accuracy")) if records else "accuracy"
 
 
 def best_of(
@@ -88,6 +100,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
     _check_environments(runs, settings)
+    metrics: dict[str, str] = {}
     searches: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = defaultdict(dict)
     for run, name, each in zip(runs, _names(settings), settings, strict=True):
         require(
@@ -96,6 +109,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
             "leave one of them out",
         )
         searches[name][each["seed"]] = children(run)
+        metrics[name] = metric_of(run)
     shortest = min(len(keys) for found in searches.values() for _, keys in found.values())
     number = shortest if evaluations is None else evaluations
     require(
@@ -107,7 +121,8 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         best = np.array([best_of(*each, [number])[0] for each in found.values()])  # (runs, TOPS)
         spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
         means, deviations = best.mean(axis=0).tolist(), spread.tolist()
-        rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations)))
+        metric = metrics[agent]
+        rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations), metric))
     return sorted(rows, key=lambda row: -row.means[0])
 
 
