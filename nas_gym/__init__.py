@@ -17,6 +17,7 @@ from nas_gym.registration import register as register
 
 if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym import envs as envs
+    from nas_gym import pareto as pareto
     from nas_gym import rewards as rewards
     from nas_gym import sb3 as sb3
     from nas_gym import wrappers as wrappers
@@ -53,6 +54,10 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     )
     from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.models import InvalidModel as InvalidModel
+    from nas_gym.models import Model as Model
+    from nas_gym.models import load_model as load_model
+    from nas_gym.objectives import Objectives as Objectives
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
     from nas_gym.search_spaces import Decision as Decision
@@ -67,7 +72,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
 
 __version__ = "0.1.0"
 
-_MODULES = ("envs", "rewards", "sb3", "wrappers")
+_MODULES = ("envs", "pareto", "rewards", "sb3", "wrappers")
 """The modules that are public by themselves."""
 _LAZY = {
     "architecture": ("Architecture", "InvalidArchitecture", "published"),
@@ -75,6 +80,8 @@ _LAZY = {
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
+    "models": ("InvalidModel", "Model", "load_model"),
+    "objectives": ("Objectives",),
     "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
     "store": ("Store",),
     "tables": ("Table",),

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation import Budget, Evaluator, Limits, Memory, memory_of
 from nas_gym.json_text import short
+from nas_gym.objectives import Objectives
 from nas_gym.rendering import Window, draw, picture_size, write
-from nas_gym.rewards import Reward, accuracy, check_costs, reward_by_name
+from nas_gym.rewards import AnyReward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
 from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
@@ -37,7 +38,7 @@ class Design:
         self,
         search_space: SearchSpace,
         evaluator: Evaluator | Memory,
-        reward: str | Mapping[str, Any] | Reward,
+        reward: str | Mapping[str, Any] | AnyReward,
         render_mode: str | None,
     ) -> None:
         """Take the parts, or raise `InvalidSettings` if one does not suit the others."""
@@ -51,6 +52,9 @@ class Design:
         """Answers for finished networks; what it asks for new ones is ``memory.evaluator``."""
         self.reward = reward_by_name(reward)
         check_costs(self.reward, self.memory)
+        if isinstance(self.reward, Objectives):
+            self.reward_space = self.reward.space
+            self.reward_dim = len(self.reward.names)
         self.decisions = len(search_space.decisions)
         """T, the number of steps in an episode."""
 
@@ -58,6 +62,11 @@ class Design:
     def budget(self) -> Budget:
         """Evaluations and seconds spent since the memory was made."""
         return self.memory.budget
+
+    @property
+    def exhausted(self) -> bool:
+        """True once a limit of the budget has been reached."""
+        return self.limits is not None and self.limits.spent(self.memory.budget)
 
     def drawn(self, prefix: Choices) -> Any:
         """Return the decisions made: a str in mode "ansi", else an (H, W, 3) uint8 array."""
@@ -87,12 +96,20 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         evaluator: Makes an `Evaluation` of a finished architecture. Known networks are answered
             from `memory`; environments that are given the same `Memory` share it, and the budget.
         reward: A function of the `Evaluation`, or the name of one in `nas_gym.rewards`, or a
-            mapping of the ``name`` and of parameters.
+            mapping of the ``name`` and of parameters. With `nas_gym.Objectives`, rewards are
+            vectors, (K,) float32, by MO-Gymnasium's convention: ``reward_space`` and ``reward_dim``
+            describe them.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
+        limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see `Limits`. The
+            network that reaches it is evaluated, and its episode ends as always; every later step
+            truncates its episode with reward 0, also where another environment spent what was left
+            of a memory that they share. ``info["budget_exhausted"]`` says, at reset and step,
+            whether it is reached: see `nas_gym.sb3.StopOnBudget`.
 
     Raises:
         InvalidSettings: no reward or render mode has that name, the reward needs a cost that is not
-            measured, or the evaluator is a recorded benchmark of another search space.
+            measured, a limit is not valid, or the evaluator is a recorded benchmark of another
+            search space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -104,10 +121,12 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self,
         search_space: SearchSpace,
         evaluator: Evaluator | Memory,
-        reward: str | Mapping[str, Any] | Reward = accuracy,
+        reward: str | Mapping[str, Any] | AnyReward = accuracy,
         render_mode: str | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
         self.compose(search_space, evaluator, reward, render_mode)
+        self.limits = Limits.of(limits)
         self.observation_space: PartialArchitectures = PartialArchitectures(search_space.decisions)
         self.action_space = spaces.Discrete(search_space.num_actions)
         self._choices: Choices = np.zeros(self.decisions, dtype=np.int64)
@@ -150,9 +169,12 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self._started = True
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), {"action_mask": self._rules.mask_int8.copy()}
+        info: dict[str, Any] = {"action_mask": self._rules.mask_int8.copy()}
+        if self.limits is not None:
+            info["budget_exhausted"] = self.exhausted
+        return self._observation.copy(), info
 
-    def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: int | np.int64) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
         """Make one decision; the last one triggers evaluation of the network.
 
         Raises:
@@ -162,9 +184,10 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
         choice, invalid = self._rules.resolve(checked_action(action))
-        if self.limits is not None and self.limits.spent(self.budget):
+        if self.exhausted:
             info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
-            return self._observation.copy(), 0.0, False, True, {**info, "budget_exhausted": True}
+            info["budget_exhausted"] = True
+            return self._observation.copy(), self._no_reward(), False, True, info
 
         step = self._step
         self._choices[step] = choice
@@ -173,15 +196,24 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self._rules = rules = self._stage.rules(self._choices, step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
 
-        reward, terminated = 0.0, step == self.decisions
+        reward, terminated = self._no_reward(), step == self.decisions
         if terminated:
             self._started = False
             info["architecture"], evaluation = self.memory.finish(self._stage, self._choices)
             info["evaluation"] = evaluation.to_dict()
-            reward = float(self.reward(evaluation))
+            reward = self.reward(evaluation)
+            if not isinstance(self.reward, Objectives):
+                reward = float(reward)
+        if self.limits is not None:
+            info["budget_exhausted"] = self.exhausted
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info
+
+    def _no_reward(self) -> Any:
+        """Return the reward of every decision but the last."""
+        vector = isinstance(self.reward, Objectives)
+        return np.zeros(self.reward_dim, dtype=np.float32) if vector else 0.0
 
     def render(self) -> Any:
         """Show the decisions made: a str, an (H, W, 3) uint8 array, or a window."""

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import gymnasium
 
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.registration import register
+from nas_gym.registration import multi_objective_id, register
 
 Reference: TypeAlias = "str | Any"
 """``"module:attribute"`` or ``"module"``, imported when it is needed; or the object itself."""
@@ -41,7 +41,8 @@ class Family:
             default: the decisions as text.
         supernet: The builder of a search space's supernet; see
             `nas_gym.weight_sharing.supernet.build_supernet`.
-        environments: The environment classes, by Gymnasium id.
+        environments: The environment classes, by Gymnasium id. Each has a form with vector rewards
+            too: ``"nas_gym/MO-NASNet-v0"`` beside ``"nas_gym/NASNet-v0"``.
         published: A mapping of published architectures, by their names in the papers.
         tables: A module that converts the benchmark's published files; see
             `nas_gym.tables.importing`.
@@ -124,10 +125,12 @@ def register_family(family: Family) -> Family:
         f"name: {family.name!r} is the family of {theirs}; give the family of {ours} another name",
     )
     for env_id in replaced.environments if replaced else ():
-        gymnasium.registry.pop(env_id, None)
+        for each in (env_id, multi_objective_id(env_id)):
+            gymnasium.registry.pop(each, None)
     _families[family.name] = family
     for env_id, environment in family.environments.items():
         register(env_id, environment)
+        register(multi_objective_id(env_id), f"nas_gym.envs.multi_objective:{env_id}")
     return family
 
 

@@ -12,6 +12,12 @@ NAMELESS: dict[str, Any] = {}
 """Entry points that have no name to import them by, for `nas_gym.vector_env`."""
 
 
+def multi_objective_id(env_id: str) -> str:
+    """Return the id of an environment's form with vector rewards: "nas_gym/MO-NASNet-v0"."""
+    namespace, slash, name = env_id.rpartition("/")
+    return f"{namespace}{slash}MO-{name}"
+
+
 def register(env_id: str, entry_point: Any, **options: Any) -> None:
     """Register an environment and its vector form with Gymnasium.
 

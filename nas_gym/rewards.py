@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+import pydantic
+from annotated_types import Lt
 from numpy.typing import NDArray
 from pydantic import FiniteFloat
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations
 from nas_gym.json_text import short
+from nas_gym.objectives import Objectives, lacks
 from nas_gym.settings import Above0, from_mapping, settings
 
 Reward: TypeAlias = Callable[[Evaluation], float]
+AnyReward: TypeAlias = Reward | Objectives
+"""A scalar reward, or a vector reward of several objectives."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -33,45 +39,95 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
 
 
 @settings
-class MnasNetReward:
-    """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
-
-    Source: MnasNet, Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 3, where the cost is
-    latency. Soft constraint (default): alpha = beta = -0.07, which takes twice the latency for five
-    percent more accuracy. Hard constraint: alpha = 0, beta = -1.
+class CostReward:
+    """What rewards share that weigh the accuracy up against one cost, COST, with a target T.
 
     Raises:
         InvalidSettings: a value is out of its range.
     """
 
     target: Above0
-    """T, in the unit of the cost: seconds a batch, a number, or joules a batch."""
-    cost: Literal["latency", "multiply_adds", "parameters", "energy"] = "latency"
-    """The cost; "energy" is latency times ``watts``."""
-    alpha: FiniteFloat = -0.07
-    beta: FiniteFloat = -0.07
-    watts: Above0 | None = None
+    """T, in the unit of the cost: seconds a batch, a number, bytes, or joules a batch."""
+    cost: Literal["latency", "multiply_adds", "parameters", "peak_activation_bytes", "energy"] = (
+        "latency"
+    )
+    """The cost; "energy" is latency times ``watts`` where these are given, else a recorded one."""
+    watts: Above0 | None = field(default=None, kw_only=True)
     """The power that the device is taken to draw, for energy and nothing else: an estimate."""
 
     def __post_init__(self) -> None:
         energy = self.cost == "energy"
-        require(not energy or self.watts is not None, "watts: the cost 'energy' needs them")
         require(energy or self.watts is None, "watts: they are for the cost 'energy' alone")
 
     @property
-    def needs(self) -> str:
+    def needs(self) -> tuple[str, ...]:
         """The cost that evaluations must have; see `check_costs`."""
-        return "latency" if self.cost == "energy" else self.cost
+        return ("latency" if self.watts is not None else self.cost,)
 
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
             return 0.0
-        measured = getattr(evaluation, self.needs)
+        [needed] = self.needs
+        measured = getattr(evaluation, needed)
         if measured is None or measured <= 0:
-            raise InvalidSettings(_lacks(self.needs))
-        cost = measured * (self.watts or 1)
-        w = self.alpha if cost <= self.target else self.beta
-        return float(evaluation.accuracy * (cost / self.target) ** w)
+            raise InvalidSettings(lacks(needed))
+        return float(self.weighed(evaluation.accuracy, measured * (self.watts or 1) / self.target))
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        """Return the reward of an accuracy in [0, 1] at a cost of ``ratio`` times the target."""
+        raise NotImplementedError
+
+
+@settings
+class MnasNetReward(CostReward):
+    """ACC x (COST / T)^w, where w is alpha up to the target T and beta above it.
+
+    Source: MnasNet, Tan et al. 2019, https://arxiv.org/abs/1807.11626, section 3, where the cost is
+    latency. Soft constraint (default): alpha = beta = -0.07, which takes twice the latency for five
+    percent more accuracy. Hard constraint, "mnasnet-hard": alpha = 0, beta = -1.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    alpha: FiniteFloat = -0.07
+    beta: FiniteFloat = -0.07
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        return float(accuracy * ratio ** (self.alpha if ratio <= 1 else self.beta))
+
+
+@settings
+class MnasNetHardReward(MnasNetReward):
+    """MnasNet's hard constraint: ACC up to the target, ACC x T / COST above it."""
+
+    alpha: FiniteFloat = 0.0
+    beta: FiniteFloat = -1.0
+
+
+@settings
+class ProxylessNASReward(MnasNetReward):
+    """ACC x (T / COST)^0.1, as ProxylessNAS-R's released code weighs latency.
+
+    Source: ProxylessNAS, Cai et al. 2019, https://arxiv.org/abs/1812.00332, section 3.3.
+    """
+
+    alpha: FiniteFloat = -0.1
+    beta: FiniteFloat = -0.1
+
+
+@settings
+class TuNASReward(CostReward):
+    """ACC + beta x |COST / T - 1|, TuNAS's absolute reward; negative where it is far off.
+
+    Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
+    the released code. It keeps the cost near the target, not only below it.
+    """
+
+    beta: Annotated[float, Lt(0), pydantic.Field(allow_inf_nan=False)] = -0.1
+
+    def weighed(self, accuracy: float, ratio: float) -> float:
+        return accuracy + self.beta * abs(ratio - 1)
 
 
 @settings
@@ -104,24 +160,19 @@ class PerplexityReward:
             return 0.0
 
 
-def _lacks(cost: str, costs: Iterable[str] = ()) -> str:
-    """Return the message that evaluations lack a cost, and have others."""
-    remedy = ", ".join(['take another "cost"', *map(repr, costs)])
-    if cost == "latency":
-        remedy += ", or measure it in children that are trained, with latency={}"
-    return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
-
-
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
 """Rewards by name."""
-PARAMETRIC: dict[str, type[MnasNetReward | PerplexityReward]] = {
+PARAMETRIC: dict[str, type[CostReward | PerplexityReward]] = {
     "mnasnet": MnasNetReward,
+    "mnasnet-hard": MnasNetHardReward,
     "perplexity": PerplexityReward,
+    "proxylessnas": ProxylessNASReward,
+    "tunas": TuNASReward,
 }
 """Rewards with parameters, named as ``{"name": ..., "target": ...}``."""
 
 
-def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
+def reward_by_name(reward: str | Mapping[str, Any] | AnyReward) -> AnyReward:
     """Return the reward of a name, or of a mapping of its ``name`` and its parameters.
 
     A callable is returned as it is.
@@ -142,20 +193,34 @@ def reward_by_name(reward: str | Mapping[str, Any] | Reward) -> Reward:
     return REWARDS[name]
 
 
-def check_costs(reward: Reward, evaluator: object) -> None:
+def check_costs(reward: AnyReward, evaluator: object) -> None:
     """Raise `InvalidSettings` if a reward needs a cost that an evaluator does not measure.
 
     A reward says what it ``needs``, an `Evaluator`, or the `Memory` over one, which ``costs`` its
     evaluations have; where either says nothing, the first evaluation shows.
     """
-    needs, costs = getattr(reward, "needs", None), getattr(evaluator, "costs", None)
-    if needs is not None and costs is not None:
-        require(needs in costs, _lacks(needs, costs))
+    costs: Sequence[str] | None = getattr(evaluator, "costs", None)
+    if costs is not None:
+        for cost in getattr(reward, "needs", ()):
+            require(cost in costs, lacks(cost, costs))
 
 
-def rewards_of(reward: Reward, evaluations: Evaluations) -> NDArray[np.float64]:
-    """Return the reward of each of N evaluations: (N,) float64."""
+def rewards_of(reward: AnyReward, evaluations: Evaluations) -> NDArray[np.floating[Any]]:
+    """Return the rewards of N evaluations: (N,) float64, or (N, K) float32 of K objectives."""
+    if isinstance(reward, Objectives):
+        return reward.of_columns(evaluations.columns)
     if reward is accuracy:  # with no Python object for each
         return evaluations.columns["accuracy"].astype(np.float64)
     number = len(evaluations.columns["accuracy"])
     return np.array([reward(evaluations[index]) for index in range(number)], dtype=np.float64)
+
+
+def objectives_of(reward: AnyReward) -> Objectives | None:
+    """Return the objectives that a reward weighs up: accuracy and the costs that it needs.
+
+    None where it is a matter of the accuracy alone, or says nothing of costs.
+    """
+    if isinstance(reward, Objectives):
+        return reward
+    needs: tuple[str, ...] = getattr(reward, "needs", ())
+    return Objectives.of(["accuracy", *(f"-{cost}" for cost in needs)]) if needs else None

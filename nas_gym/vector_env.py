@@ -18,11 +18,11 @@ from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations, Evaluator, Limits, Listed, Memory
 from nas_gym.family import resolve
 from nas_gym.json_text import short
+from nas_gym.objectives import Objectives
 from nas_gym.registration import NAMELESS
-from nas_gym.rewards import Reward, accuracy, rewards_of
+from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
-from nas_gym.settings import from_mapping
 
 Observations = NDArray[np.integer[Any]]
 """(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
@@ -39,7 +39,7 @@ class Results(NamedTuple):
 
     stage: SearchSpace  # the search space as it stood in these episodes
     choices: NDArray[np.int64]  # (N, T)
-    rewards: NDArray[np.float64]  # (N,)
+    rewards: NDArray[np.floating[Any]]  # (N,), or (N, K) of K objectives
     evaluated: NDArray[np.bool_]  # (N,)
     evaluations: Evaluations
     columns: dict[str, NDArray[Any]]  # (N,) each, as `Evaluations.columns`
@@ -69,8 +69,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             starts new networks. "SameStep": the last decision's step does so itself; then the
             finished observation and information are ``info["final_obs"]`` and
             ``info["final_info"]``. "Disabled": `reset` has to be called.
-        limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see
-            `nas_gym.wrappers.BudgetLimit`. The episodes whose networks are beyond it are truncated
+        limits: The budget, as in `NASEnv`. The episodes whose networks are beyond it are truncated
             with reward 0, and so is every later one in its first step. All N networks of a batch
             begin before its seconds count.
 
@@ -90,7 +89,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         search_space: SearchSpace,
         evaluator: Evaluator | Memory,
         num_envs: int = 1,
-        reward: str | Mapping[str, Any] | Reward = accuracy,
+        reward: str | Mapping[str, Any] | AnyReward = accuracy,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         limits: Limits | Mapping[str, Any] | None = None,
@@ -100,9 +99,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self.num_envs = num_envs
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        if limits is not None and not isinstance(limits, Limits):
-            limits = from_mapping(Limits, "limits", limits)
-        self.limits = limits
+        self.limits = Limits.of(limits)
 
         self.single_observation_space = PartialArchitectures(search_space.decisions)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
@@ -112,6 +109,10 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self._choices = np.zeros((self.decisions, num_envs), dtype=np.int64).T  # (N, T)
         self._observations = np.zeros(self._choices.shape, self.single_observation_space.dtype)
         self._all = np.ones(num_envs, dtype=np.bool_)
+        self._rewards_shape: tuple[int, ...] = (num_envs,)
+        self._rewards_dtype: type[np.floating[Any]] = np.float64
+        if isinstance(self.reward, Objectives):
+            self._rewards_shape, self._rewards_dtype = (num_envs, self.reward_dim), np.float32
         self._single: NASEnv | None = None
         self.finished: Results | None = None
         """Results of the episodes that ended last."""
@@ -140,11 +141,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env
-
-    @property
-    def exhausted(self) -> bool:
-        """True once a limit of the budget has been reached."""
-        return self.limits is not None and self.limits.spent(self.budget)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the masks of the actions that are valid now, (N, A) bool."""
@@ -205,7 +201,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         """Make one decision in each episode; the last one triggers evaluation of the networks."""
         if not self._started or (self._ended and self.autoreset_mode is AutoresetMode.DISABLED):
             raise gym.error.ResetNeeded("call reset() first; it starts new networks")
-        rewards = np.zeros(self.num_envs)
+        rewards = np.zeros(self._rewards_shape, dtype=self._rewards_dtype)
         terminated = np.zeros(self.num_envs, dtype=np.bool_)
         truncated = np.zeros(self.num_envs, dtype=np.bool_)
         if self._ended:  # in the last step
@@ -242,7 +238,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self._masks = self._stage.action_masks(self._choices[:, : self._step])
         return invalid
 
-    def _finish(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], Info]:
+    def _finish(self) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_], Info]:
         """Evaluate the networks; return rewards, who was evaluated, and entries of ``info``."""
         finished = self.evaluate(self._stage, self._choices)
         if not finished.evaluated[-1]:
@@ -300,8 +296,9 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
 
 
 def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
-    """Return a column, (K,), with zeros or empty texts behind it: (N,)."""
-    return np.concatenate([column, np.zeros(number - len(column), dtype=column.dtype)])
+    """Return a column of fewer than N entries with zeros or empty texts behind it: (N, ...)."""
+    rest = (number - len(column), *column.shape[1:])
+    return np.concatenate([column, np.zeros(rest, dtype=column.dtype)])
 
 
 def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:

@@ -36,6 +36,7 @@ from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.family import registered_families
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator, nested
 
@@ -54,7 +55,12 @@ CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""
-IDS = sorted(n for n in gym.registry if n.startswith("nas_gym/") and "-Recorded-" not in n)
+IDS = sorted(
+    env_id
+    for family in registered_families()
+    for env_id in family.environments
+    if env_id.startswith("nas_gym/") and "-Recorded-" not in env_id
+)
 """All but those of published benchmarks, whose files may not be there."""
 
 two_search_spaces = pytest.mark.parametrize(
@@ -72,6 +78,7 @@ EVALUATION_FIELDS = {
     "parameters",
     "multiply_adds",
     "latency",
+    "peak_activation_bytes",
     "message",
     "cached",
 }

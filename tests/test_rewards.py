@@ -167,7 +167,6 @@ def test_rewards_with_parameters_are_plain_data() -> None:
         ({"name": "mnasnet", "target": "80 ms"}, "target: .* got '80 ms'"),
         ({"name": "mnasnet", "target": 1, "cost": "time"}, "cost: .*energy.* got 'time'"),
         ({"name": "mnasnet", "target": 1, "alpha": None}, "alpha: .*number, got None"),
-        ({"name": "mnasnet", "target": 1, "cost": "energy"}, "watts: the cost 'energy' needs them"),
         ({"name": "mnasnet", "target": 1, "watts": 5}, "watts: they are for .*'energy' alone"),
         (7, "reward: 7 is not known"),
         (nested(3_000), r"reward: \[\["),
@@ -188,5 +187,68 @@ def test_costs_are_checked_where_both_sides_speak() -> None:
     with pytest.raises(InvalidSettings, match="needs latency"):
         rewards.check_costs(energy, Measures("parameters"))
     rewards.check_costs(energy, Measures("parameters", "latency"))
+    recorded = rewards.MnasNetReward(1.0, "energy")
+    with pytest.raises(InvalidSettings, match=r"needs energy.*, or give .watts."):
+        rewards.check_costs(recorded, Measures("latency"))
+    rewards.check_costs(recorded, Measures("latency", "energy"))
     rewards.check_costs(energy, object())
     rewards.check_costs(rewards.accuracy, Measures())
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio", "expected"),
+    [
+        ("mnasnet", 2.0, 0.5 * 2**-0.07),
+        ("mnasnet", 0.5, 0.5 * 2**0.07),
+        ("mnasnet-hard", 0.5, 0.5),
+        ("mnasnet-hard", 2.0, 0.25),
+        ("proxylessnas", 2.0, 0.5 * 0.5**0.1),
+        ("proxylessnas", 0.5, 0.5 * 2**0.1),
+        ("tunas", 1.0, 0.5),
+        ("tunas", 1.5, 0.45),
+        ("tunas", 0.5, 0.45),
+        ("tunas", 11.0, -0.5),
+    ],
+)
+def test_the_papers_rewards(name: str, ratio: float, expected: float) -> None:
+    reward = rewards.reward_by_name({"name": name, "target": 0.08})
+    assert reward(evaluation(0.5, latency=0.08 * ratio)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", [name for name in rewards.PARAMETRIC if name != "perplexity"])
+@pytest.mark.parametrize("cost", ["multiply_adds", "parameters", "peak_activation_bytes"])
+def test_every_cost_can_have_a_target(name: str, cost: str) -> None:
+    reward = rewards.reward_by_name({"name": name, "target": 1000, "cost": cost})
+    at, above = ({cost: number} for number in (1000, 2000))
+    assert reward(evaluation(0.5, status="ok", **at)) == pytest.approx(0.5)
+    assert reward(evaluation(0.5, status="ok", **above)) < 0.5
+    assert reward(evaluation(0.5, status="over_limit", **at)) == 0
+    with pytest.raises(InvalidSettings, match=cost):
+        reward(evaluation(0.5))
+
+
+def test_tunas_has_a_slope_that_falls() -> None:
+    with pytest.raises(InvalidSettings, match="beta"):
+        rewards.reward_by_name({"name": "tunas", "target": 1, "beta": 0.1})
+
+
+def test_objectives_of_rewards() -> None:
+    assert rewards.objectives_of(rewards.accuracy) is None
+    tunas = rewards.reward_by_name({"name": "tunas", "target": 1, "cost": "parameters"})
+    objectives = rewards.objectives_of(tunas)
+    assert objectives is not None
+    assert objectives.names == ("accuracy", "-parameters")
+    assert rewards.objectives_of(objectives) is objectives
+
+
+def test_perplexity_is_of_language_models() -> None:
+    """NAS: 80 / ppl^2 (section 4.2); ENAS's released code: 80 / ppl."""
+    nas = rewards.reward_by_name({"name": "perplexity", "c": 80, "power": 2})
+    enas = rewards.reward_by_name("perplexity")
+    words = replace(evaluation(0.025), metric="perplexity", value=40.0)
+    assert nas(words) == pytest.approx(0.05)
+    assert enas(words) == 2
+    assert enas(replace(words, metric="bits_per_character", value=3.0)) == 10
+    assert enas(replace(words, status="diverged", value=None)) == 0
+    with pytest.raises(InvalidSettings, match="measured by accuracy, not perplexity"):
+        enas(evaluation(0.5))

@@ -118,7 +118,7 @@ def report(name: str, folder: Path) -> None:
         print("searches of both kinds are needed for a table")
         return
     found = [  # of each kind (n, A, TOPS)
-        np.stack([best_of(*children(run), experiment.at) for run in paths])
+        np.stack([best_of(*children(run)[:2], experiment.at) for run in paths])
         for paths in runs.values()
     ]
     numbers = ", ".join(f"{len(each)} by {kind}" for kind, each in zip(runs, found, strict=True))

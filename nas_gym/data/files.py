@@ -164,7 +164,8 @@ def read_folder(folder: Path, image_size: int) -> Source:
     counts = [[len(paths) for paths in listing.values()] for listing in listings]
     require_room(sum(map(sum, counts)), image_size, 3)
     paths = [path for listing in listings for paths in listing.values() for path in paths]
-    images = np.stack([_read_image(path, image_size, skipped) for path in paths])
+    size = (image_size, image_size)
+    images = np.stack([read_image(path, size, skipped=skipped) for path in paths])
     labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
     own = _counts(parts, [sum(count) for count in counts])
     unread = tuple(f"{number} {suffix}" for suffix, number in sorted(skipped.items()) if number)
@@ -188,6 +189,12 @@ def _unwrapped(folder: Path) -> Path:
         return folder
     images = (entry for entry in inner[0].iterdir() if entry.suffix.lower() in SUFFIXES)
     return folder if any(images) else _unwrapped(inner[0])
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder, at any depth, in the order of their names."""
+    files = _files_within(folder, Counter())
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
 def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
@@ -241,10 +248,21 @@ def _require_apart(classes: Sequence[Path]) -> None:
             raise OSError(f"{holder} holds the images of {name}, too; remove the link")
 
 
-def _read_image(path: Path, size: int, skipped: Counter[str]) -> Images:
-    """Return an RGB image, cropped to a square around its centre and scaled: (size, size, 3).
+def read_image(
+    path: Path, size: tuple[int, int], channels: int = 3, skipped: Counter[str] | None = None
+) -> Images:
+    """Return an image, cropped around its centre and scaled: (height, width, channels) uint8.
 
-    Of an animation, it is the first frame; ``skipped`` counts the animations by suffix.
+    Of an animation, it is the first frame.
+
+    Args:
+        path: A regular file in one of `FORMATS`.
+        size: Height and width; the crop is the largest part of the image in their proportion.
+        channels: 3 for RGB, 1 for grey.
+        skipped: Counts animations, by suffix.
+
+    Raises:
+        InvalidDataset: the image cannot be read; the message names it.
     """
     from PIL import Image, ImageOps
 
@@ -258,15 +276,17 @@ def _read_image(path: Path, size: int, skipped: Counter[str]) -> Images:
                     raise ValueError(f"mode {image.mode} has no known range; save 8 or 16 bits")
                 animated = getattr(image, "n_frames", 1) > 1
                 upright = _in_colors(ImageOps.exif_transpose(image))
-                fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+                seen = upright if channels == 3 else upright.convert("L")
+                fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
             f"dataset: the image {path} cannot be read ({error}); mend or remove it"
         ) from error
     for warning in caught:
         warnings.warn(f"dataset: the image {path}: {warning.message}", stacklevel=2)
-    skipped.update({f"{path.suffix.lower()}: all but the first frame": animated})
-    return np.asarray(fitted)
+    if animated and skipped is not None:
+        skipped[f"{path.suffix.lower()}: all but the first frame"] += 1
+    return np.asarray(fitted).reshape(*size, channels)
 
 
 def _in_colors(image: Image) -> Image:

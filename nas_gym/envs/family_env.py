@@ -15,7 +15,7 @@ from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
-from nas_gym.rewards import Reward
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Size, require_known, settings
 from nas_gym.training.settings import LearningSettings, TrainingSettings
@@ -83,6 +83,7 @@ class FamilyEnv(NASEnv):
         evaluator: One of the class's ``evaluators``; default: the first.
         reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
+        limits: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of ``data_type``, the network's settings, the training's and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.
@@ -108,8 +109,9 @@ class FamilyEnv(NASEnv):
     def __init__(
         self,
         evaluator: str | None = None,
-        reward: str | Mapping[str, Any] | Reward = "accuracy",
+        reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
+        limits: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
         name = self.evaluators[0] if evaluator is None else evaluator
@@ -117,7 +119,7 @@ class FamilyEnv(NASEnv):
         given = self.arguments_by_taker(arguments, name)
         with ExitStack() as stack:
             search_space, made = EVALUATORS[name].make(type(self), given, stack)
-            super().__init__(search_space, made, reward, render_mode)
+            super().__init__(search_space, made, reward, render_mode, limits)
             self._close_evaluator = stack.pop_all().close
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

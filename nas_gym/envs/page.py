@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nas_gym.family import registered_families
+from nas_gym.registration import multi_objective_id
 from nas_gym.search_spaces import SearchSpace
 
 
@@ -47,6 +48,7 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     texts["tables"] = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
     texts["about"] = "\n\n".join(each.about for each in alternatives)
     texts["A"], texts["T"] = str(search_space.num_actions), str(len(search_space.decisions))
+    texts["MO"] = multi_objective_id(env_id)
     return re.sub(r"^(## .+\n)\n", r"\1", _PAGE.format_map(texts), flags=re.MULTILINE)
 
 
@@ -75,21 +77,25 @@ the first decisions instead. Nothing is random, so `reset(seed=)` changes no epi
 - `reward="accuracy"` (default): validation accuracy after the last epoch.
 - `reward="nas"`: the best validation accuracy of the last five epochs, cubed (Zoph & Le 2017).
 - `reward={{"name": "mnasnet", "target": T}}`: accuracy and latency together, or accuracy and
-  another cost; see `nas_gym.rewards.MnasNetReward`. Where children are trained, `latency={{}}`
-  measures it.
+  another cost; also `"mnasnet-hard"`, `"proxylessnas"` and `"tunas"`; see `nas_gym.rewards`. Where
+  children are trained, `latency={{}}` measures it.
 
-A child that failed is worth 0.{Rewards}
+A child that failed is worth 0. With several objectives, `gym.make("{MO}", objectives=["accuracy",
+"-parameters"])`, the reward is a vector by MO-Gymnasium's convention; see `nas_gym.Objectives`.\
+{Rewards}
 
 {about}
 
 ## Episode End
-The episode terminates with decision T = {T} (by default). It is never truncated.{Episode End}
+The episode terminates with decision T = {T} (by default). It is truncated only
+where the budget of `limits` is spent.{Episode End}
 
 ## Information
 | Key | When | Value |
 |---|---|---|
 | `action_mask` | always | `(A,)` int8, 1 where an action is valid; A = {A} by default |
 | `invalid_action` | after a step | true if the action was invalid |
+| `budget_exhausted` | with `limits` | true once the budget is spent |
 | `architecture` | at the end | the architecture as JSON |
 | `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |\
 {Information}
@@ -113,6 +119,7 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
         "evaluator": Argument(names[0], "one of " + ", ".join(f'`"{each}"`' for each in names)),
         "reward": Argument("accuracy", "see above"),
         "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
+        "limits": Argument(None, 'the budget: `{"asked": n}`, `{"made": n}` or `{"seconds": s}`'),
     }
     if name == "recorded":  # and nothing else
         del common["evaluator"]

@@ -10,7 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Status = Literal["ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable"]
+Status = Literal[
+    "ok",
+    "diverged",
+    "out_of_memory",
+    "timed_out",
+    "crashed",
+    "unbuildable",
+    "over_limit",
+    "unrecorded",
+]
+"""Of a child: trained, failed, not worth it, or, in a recorded benchmark, not there."""
+COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
+"""Costs that an `Evaluation` has, where they were measured."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,10 @@ class Evaluation:
     """Multiply-adds of inference on one image or word; None if the child could not be built."""
     latency: float | None = None
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
+    peak_activation_bytes: int | None = None
+    """Bytes of activations in inference on one image, where counted; see `nas_gym.networks`."""
+    energy: float | None = None
+    """Joules of inference on a batch, where recorded or measured."""
     message: str = ""
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False
@@ -72,7 +88,7 @@ class Listed(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        numbers = ("accuracy", "value", "seconds", "parameters", "multiply_adds", "latency")
+        numbers = ("accuracy", "value", "seconds", *COSTS)
         types = {**dict.fromkeys(numbers, np.float64), "status": np.str_, "cached": np.bool_}
         return {  # None becomes nan
             name: np.array([getattr(each, name) for each in self.made], dtype)

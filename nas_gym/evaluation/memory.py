@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.budget import Budget
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed
+from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import Choices, SearchSpace
 
 SHORTCUTS = 2**14
 """Number of sequences of choices whose decoding is remembered."""
-COSTS = ("latency", "multiply_adds", "parameters")
-"""Costs that an `Evaluation` has, where they were measured."""
 
 
 class Finished(NamedTuple):

@@ -3,6 +3,7 @@
 `build_network` turns an architecture into a module, by the builder that its family declares.
 """
 
+from nas_gym.networks.activations import peak_activation_bytes as peak_activation_bytes
 from nas_gym.networks.base import ChildNetwork as ChildNetwork
 from nas_gym.networks.base import ImageShape as ImageShape
 from nas_gym.networks.base import InputShape as InputShape

@@ -59,6 +59,10 @@ class Canvas:
     def line(self, start: Point, end: Point, colour: str) -> None:
         self._draw.line([*_scaled(start), *_scaled(end)], colour, width=int(1.5 * _SCALE))
 
+    def dot(self, at: Point, radius: float, colour: str) -> None:
+        (x, y), r = at, radius
+        self._draw_above.ellipse(_scaled((x - r, y - r, x + r, y + r)), colour)
+
     def rise(self, start: Point, end: Point, colour: str, arrow: bool = False) -> None:
         """Draw a curve that leaves ``start`` and arrives at ``end`` going upwards."""
         middle = (start[1] + end[1]) / 2

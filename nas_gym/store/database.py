@@ -67,6 +67,8 @@ EVALUATIONS = sa.Table(
     Column("test_accuracy", sa.Double),
     Column("metric", sa.Text, nullable=False),
     Column("value", sa.Double),
+    Column("peak_activation_bytes", sa.BigInteger),
+    Column("energy", sa.Double),
 )
 """One row an evaluation; see `nas_gym.store.store`."""
 _SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
@@ -75,6 +77,8 @@ MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
     "ALTER TABLE evaluations ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
     "ALTER TABLE evaluations ADD COLUMN value DOUBLE PRECISION",
+    "ALTER TABLE evaluations ADD COLUMN peak_activation_bytes BIGINT",
+    "ALTER TABLE evaluations ADD COLUMN energy DOUBLE PRECISION",
 )
 """One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
 _MIGRATION_LOCK = 7_202_611

@@ -14,6 +14,10 @@ from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.networks.limits import TooLarge
 
 
+class OverLimit(ValueError):
+    """A child costs more than is allowed."""
+
+
 class Diverged(ArithmeticError):
     """The loss of a child, or its logits, are no longer finite."""
 
@@ -37,6 +41,7 @@ class Attempt:
     latency: float | None = None
     metric: Metric = ACCURACY
     value: float | None = None
+    peak_activation_bytes: int | None = None
     curve: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
@@ -53,6 +58,8 @@ class Attempt:
             self.status = "ok"
         except Diverged as error:
             self.status, self.message = "diverged", str(error)
+        except OverLimit as error:
+            self.status, self.message = "over_limit", str(error)
         except Exception as error:
             if is_out_of_memory(error):
                 self.status = "out_of_memory"

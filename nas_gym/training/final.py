@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.networks import ChildNetwork, count_parameters
@@ -19,6 +23,8 @@ class FinalResult:
     """A network trained to the end, and its result on the test split."""
 
     network: ChildNetwork
+    architecture: Architecture
+    settings: LearningSettings
     parameters: int
     epochs: int
     seconds: float
@@ -33,6 +39,15 @@ class FinalResult:
     metric: str = "accuracy"
     test_value: float | None = None
     """Value of a metric other than accuracy on the test split."""
+    statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    """Mean and standard deviation of each channel by which images are normalized, (C,) of 0-255;
+    None for a task without images."""
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured, as plain JSON data."""
+        names = ("test_accuracy", "class_accuracies", "majority", "parameters", "epochs", "seconds")
+        return {name: getattr(self, name) for name in (*names, "metric", "test_value")}
 
 
 def train_final(
@@ -60,6 +75,8 @@ def train_final(
         tested = trainer.task.test(network)
     return FinalResult(
         network=network,
+        architecture=architecture,
+        settings=settings,
         parameters=count_parameters(network),
         epochs=settings.epochs,
         seconds=time.perf_counter() - started,

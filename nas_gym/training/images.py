@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas_gym.data.batches import DeviceDataset
+from nas_gym.data.batches import DeviceDataset, channel_statistics
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
@@ -118,11 +119,20 @@ class ImageClassification(Task):
             "test_accuracy": sum(right) / sum(images),
             "class_accuracies": {name: hits / number for name, hits, number in by_class if number},
             "majority": self.dataset.majority,
+            "statistics": self.statistics,
         }
 
     def test_confusion(self, network: ChildNetwork) -> Tensor:
         """Count the test images by class and predicted class: (C, C) int64."""
         return confusion_on(network, self._test, self._whole(self._test), self.autocast())
+
+    @property
+    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
+
+        Images are normalized by them, those of the training.
+        """
+        return channel_statistics(self.dataset, self.known)
 
     def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
         most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)

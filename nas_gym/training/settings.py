@@ -12,6 +12,7 @@ from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
 from nas_gym.settings import Count, Keep, NonNegative, Seed, Share, nested, settings
+from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import EarlyStopping
 
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
@@ -68,6 +69,17 @@ class LearningSettings:
     latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
     """How a child's latency is measured, before it is trained; default: not at all. A mapping of
     some of the settings, such as ``{}``, is accepted."""
+
+    count_activations: bool = False
+    """Count the peak bytes of activations, which microcontrollers have little room for."""
+    at_most: Annotated[CostLimits | None, nested(CostLimits)] = None
+    """The costs that a child may have; one that costs more is not trained, and has the status
+    "over_limit". A mapping such as ``{"parameters": 1e6, "latency": 0.005}`` is accepted."""
+
+    def __post_init__(self) -> None:
+        limited = self.at_most is not None and self.at_most.latency is not None
+        unmeasured = "at_most: latency: it is measured only with latency={}; give both"
+        require(not limited or self.latency is not None, unmeasured)
 
 
 @settings

@@ -9,8 +9,15 @@ from typing import Any
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.networks import ChildNetwork, count_parameters, measure_latency, multiply_adds
+from nas_gym.networks import (
+    ChildNetwork,
+    count_parameters,
+    measure_latency,
+    multiply_adds,
+    peak_activation_bytes,
+)
 from nas_gym.networks.devices import hardware_name, resolve_device
+from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import builder_digests
@@ -66,8 +73,17 @@ class Trainer(NetworkTrainer):
     @property
     def costs(self) -> tuple[str, ...]:
         """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
-        measured = () if self.settings.latency is None else ("latency",)
-        return ("parameters", "multiply_adds", *measured)
+        measured = {
+            "latency": self.settings.latency is not None,
+            "peak_activation_bytes": self._counts_activations,
+        }
+        return ("parameters", "multiply_adds", *(cost for cost in measured if measured[cost]))
+
+    @property
+    def _counts_activations(self) -> bool:
+        limits = self.settings.at_most
+        limited = limits is not None and limits.peak_activation_bytes is not None
+        return self.settings.count_activations or limited
 
     @property
     def fingerprint(self) -> str:
@@ -85,6 +101,9 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
+        for added in ("count_activations", "at_most"):
+            if not settings[added]:
+                del settings[added]
         network = type(self.settings.network).__name__
         return self.digest(builders=self._builder_digests(), settings=settings, network=network)
 
@@ -152,10 +171,15 @@ class Trainer(NetworkTrainer):
         child.parameters = count_parameters(network)
         if self.count_multiply_adds:
             child.multiply_adds = multiply_adds(network, self.task.input_shape)
+        if self._counts_activations:
+            child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
+        limits = self.settings.at_most or CostLimits()
+        limits.check(child)  # before its latency, which takes longer
         if self.settings.latency is not None:
             latency = measure_latency(network, self.task.input_shape, self.settings.latency)
             child.latency = latency.seconds
+            limits.check(child)
         return network
 
 

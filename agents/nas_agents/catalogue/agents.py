@@ -12,15 +12,19 @@ from stable_baselines3.common.vec_env import VecEnv
 from nas_agents.catalogue.arguments import as_objects, check_arguments, imported, parameters_of
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS, AgentEntry
+from nas_agents.controllers.random_weights import VecRandomWeights
 from nas_agents.controllers.shared_weights import SHARING
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
-from nas_gym import SearchSpace
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym import Objectives, SearchSpace
+from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.rewards import AnyReward
 from nas_gym.sb3 import VecContinuousAction
 
 OWN = ("env", "_init_setup_model", "search_space")
 """Arguments of constructors that no user gives."""
+MULTI_OBJECTIVE = ("nsga2", "conditioned-ppo")
+"""Agents that take vector rewards."""
 BOX = (
     "it acts in a Box; wrap the environment in nas_gym.wrappers.ContinuousAction, or a NASVecEnv "
     "in nas_gym.sb3.VecContinuousAction"
@@ -39,7 +43,7 @@ def find_agent(name: str) -> Agent:
             algorithm nor a `Strategy`.
     """
     if name not in AGENTS and ":" not in name:
-        hint = choices_hint(name, (*AGENTS, "module:Class"))
+        hint = choices_hint(name, ("auto", *AGENTS, "module:Class"))
         raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
     entry = AGENTS.get(name, AgentEntry(name))
     found = imported("agent", *entry.path.split(":", 1))
@@ -63,6 +67,25 @@ class Agent:
     """The algorithm's class; `StrategyAgent` for a strategy."""
     strategy: type[Strategy] | None = None
     """The strategy's class, if the agent is one."""
+
+    def check_reward(self, reward: AnyReward) -> None:
+        """Raise `InvalidSettings` if the agent cannot learn from such rewards.
+
+        Only agents for several objectives take vectors; random search takes any reward.
+        """
+        for_vectors = self.entry.conditioned or getattr(self.strategy, "multi_objective", False)
+        vector, any_reward = isinstance(reward, Objectives), self.name == "random"
+        names = ", ".join(repr(name) for name in MULTI_OBJECTIVE)
+        require(
+            any_reward or for_vectors or not vector,
+            f"agent: {self.name} learns from a number, and the reward of this environment is a "
+            f"vector; use {names} or 'random', or the environment without MO- in its id",
+        )
+        require(
+            any_reward or vector or not for_vectors,
+            f"agent: {self.name} is for several objectives, and the reward of this environment is "
+            "a number; use its id with MO-, such as nas_gym/MO-NASNet-v0",
+        )
 
     def env_arguments(self, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return an environment's arguments, with those that the agent needs.
@@ -125,6 +148,8 @@ class Agent:
         self._check(made, arguments)
         common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
         given = {**common, **own}
+        if self.entry.conditioned:
+            env = VecRandomWeights(env, seed)
         if wrap and self.entry.continuous:
             return self._made(VecContinuousAction(env), given, arguments)
         try:

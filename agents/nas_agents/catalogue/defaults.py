@@ -27,6 +27,8 @@ class Plan:
     """Number of episodes; more than can be made, if time alone ends the search."""
     environments: int = 1
     """N, the number of episodes in lock-step."""
+    objectives: int = 1
+    """K, the length of a vector reward; 1 for a number."""
 
     def steps(self, episodes: int) -> int:
         """Return an environment's steps in which all N have about ``episodes``, N at least."""
@@ -150,6 +152,16 @@ def regularized_evolution(plan: Plan) -> Arguments:
     return {"population": population, "sample": sample}
 
 
+def nsga2(plan: Plan) -> Arguments:
+    """Take ten generations or more: a population of 10 to 50."""
+    return {"objectives": plan.objectives, "population": max(10, min(50, plan.episodes // 10))}
+
+
+def conditioned_ppo(plan: Plan) -> Arguments:
+    """Take `ppo`'s; the policy reads the weights beside the architecture."""
+    return {**ppo(plan), "policy": "MultiInputPolicy"}
+
+
 def reinforce(plan: Plan) -> Arguments:
     """Take larger steps than NAS's, for a search of fewer architectures."""
     return {"learning_rate": 5e-3, "n_episodes": 5}
@@ -171,6 +183,12 @@ def nasnet(plan: Plan) -> Arguments:
         "policy_kwargs": {"controller": "nasnet"},
         **ON_POLICY,
     }
+
+
+def lstm_ppo(plan: Plan) -> Arguments:
+    """Take `nasnet`'s, with larger steps and more entropy, for some thousand architectures."""
+    larger = {"learning_rate": 3e-3, "ent_coef": 0.03, "normalize_advantage": True}
+    return {**nasnet(plan), **larger}
 
 
 def enas(plan: Plan) -> Arguments:

@@ -20,6 +20,8 @@ class AgentEntry:
     defaults: Callable[[Plan], Arguments] = lambda plan: {}  # the algorithm's own
     continuous: bool = False
     """True if it acts through `nas_gym.wrappers.ContinuousAction`."""
+    conditioned: bool = False
+    """True if it takes vector rewards, through `nas_agents.controllers.VecRandomWeights`."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     """The environment's arguments that it needs, unless others are given."""
 
@@ -46,10 +48,15 @@ AGENTS = {
     "local-search": AgentEntry("nas_agents.strategies.local_search:LocalSearch"),
     "grid": AgentEntry("nas_agents.strategies.grid:Grid"),
     "tpe": AgentEntry("nas_agents.strategies.tpe:TPE"),
+    "nsga2": AgentEntry("nas_agents.strategies.nsga2:NSGA2", defaults.nsga2),
+    "conditioned-ppo": AgentEntry(
+        "sb3_contrib:MaskablePPO", defaults.conditioned_ppo, conditioned=True
+    ),
     "model-based": AgentEntry("nas_agents.strategies.model_based:ModelBased"),
     "reinforce": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.reinforce),
     "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),
     "nasnet": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.nasnet),
+    "lstm-ppo": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.lstm_ppo),
     "enas": AgentEntry(
         "nas_agents.controllers.enas:ENAS",
         defaults.enas,

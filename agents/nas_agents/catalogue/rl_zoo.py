@@ -64,7 +64,8 @@ def _entry(agent: str, decisions: int) -> dict[str, Any]:
 
 def in_zoo(agent: str) -> bool:
     """Return True if the Zoo may run an agent; it does not know our own algorithms."""
-    return not AGENTS[agent].path.startswith("nas_agents.")
+    entry = AGENTS[agent]
+    return not entry.conditioned and not entry.path.startswith("nas_agents.")
 
 
 def write(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +26,8 @@ def compare(
     """Compare searches in one environment: random search beside the others.
 
     Validation accuracy of the best architecture, and means of the best 5 and 25 different ones:
-    mean and deviation over searches that differ in their seeds alone.
+    mean and deviation over searches that differ in their seeds alone. With several objectives, the
+    share that the front dominates of all between the worst and the best children of these runs.
     """
     from nas_agents.catalogue.environments import import_module
     from nas_agents.search.comparison import compare as found_by
@@ -38,17 +38,20 @@ def compare(
     if as_json:
         print_json([_record(row) for row in rows])
         return
-    cells = (
-        (row.agent, row.runs, f"{row.evaluations:,}", *map(partial(_cell, row.metric), *spread))
+    names = ["agent", "runs", "evaluations", "best", "best 5", "best 25"]
+    several = not any(math.isnan(row.hypervolume) for row in rows)
+    cells = [
+        [row.agent, row.runs, f"{row.evaluations:,}"]
+        + [_cell(*each, row.metric) for each in zip(row.means, row.deviations, strict=True)]
+        + [_cell(row.hypervolume, row.hypervolume_deviation)] * several
         for row in rows
-        for spread in [(row.means, row.deviations)]
-    )
-    print_table(("agent", "runs", "evaluations", "best", "best 5", "best 25"), cells)
+    ]
+    print_table([*names, *["hypervolume"] * several], cells)
     if all(row.agent != "random" for row in rows):
         print("none of these is random search: run it in the same environment with --agent random")
 
 
-def _cell(metric: str, mean: float, deviation: float) -> str:
+def _cell(mean: float, deviation: float, metric: str = "accuracy") -> str:
     from nas_gym.evaluation import shown
 
     if math.isnan(mean):
@@ -61,6 +64,9 @@ def _cell(metric: str, mean: float, deviation: float) -> str:
 def _record(row: Found) -> dict[str, Any]:
     """Return a row as JSON data, which has no NaN."""
     record = asdict(row)
-    for name in ("means", "deviations"):
-        record[name] = [None if math.isnan(value) else value for value in record[name]]
+    for name, value in record.items():
+        if isinstance(value, tuple):
+            record[name] = [None if math.isnan(each) else each for each in value]
+        elif isinstance(value, float) and math.isnan(value):
+            record[name] = None
     return record

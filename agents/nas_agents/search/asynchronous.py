@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nas_agents.search.reading import EPISODES, Kinds, check_lines
 from nas_agents.search.recorder import NotReproduced, Recorder
@@ -40,6 +42,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
+        self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
         """By the proposal's number."""
@@ -81,7 +84,7 @@ class AsynchronousSearch:
             stage = self.env.search_space.stage(self.proposals)
             self.proposals += 1
             choices = self.strategy.propose()
-            architecture = stage.decode(_within(stage, choices))
+            architecture = stage.decode(within(stage, choices))
             self.under_way[self.proposals] = Proposal(choices, architecture)
         return range(first, self.proposals + 1)
 
@@ -92,7 +95,7 @@ class AsynchronousSearch:
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
         """Hand the reward of a child to the strategy, and to the recorder."""
         choices, architecture = self.under_way.pop(number)
-        reward = float(self.env.reward(evaluation))
+        reward: Any = np.asarray(self.env.reward(evaluation)).tolist()  # a number, or a list
         places = {"proposal": number, "proposals": self.proposals}
         recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
         self.strategy.observe(choices, reward)
@@ -104,7 +107,7 @@ class AsynchronousSearch:
         """Save nothing: a strategy follows from the rewards that are recorded."""
 
 
-def _within(stage: SearchSpace, choices: Choices) -> Choices:
+def within(stage: SearchSpace, choices: Choices) -> Choices:
     """Return choices as an environment takes them: with a valid one where one is not valid yet."""
     taken = choices.copy()
     for step, choice in enumerate(choices.tolist()):

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_agents.catalogue.registry import AGENTS
+from nas_agents.search.front import dominated_shares, vectors_of
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import require
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 
 TOPS = (1, 5, 25)
 """Of the best architecture, of the best 5, and of the best 25: as in NASNet's figure (Zoph et al.
@@ -39,22 +42,36 @@ class Found:
     a run has fewer different architectures."""
     deviations: tuple[float, ...]
     """Between the runs; NaN where there is one."""
+    hypervolume: float
+    """Mean share that the front dominates of all between the worst and the best values of the
+    children of all these runs; NaN where there is one objective."""
+    hypervolume_deviation: float
     metric: str = "accuracy"
     """Name of the metric of which accuracies are scores; see `nas_gym.evaluation.Metric`."""
 
 
-def children(run: Path) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the validation accuracies of a run's children, (n,), and their keys, in order.
+class Children(NamedTuple):
+    """The n children of a run, in order."""
+
+    accuracies: NDArray[np.float64]  # (n,)
+    keys: list[str]
+    rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
+
+
+def children(run: Path) -> Children:
+    """Return the children of a run.
 
     Raises:
         InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
     """
     file, keys = run / EPISODES, []
-    records, _ = read_episodes(file, {name: EPISODE[name] for name in ("architecture", "accuracy")})
+    needed = ("architecture", "accuracy", "reward", "status")
+    records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
-    return np.array([record["accuracy"] for record in records]), keys
+    accuracies = np.array([record["accuracy"] for record in records])
+    return Children(accuracies, keys, vectors_of(records, file))
 
 
 def metric_of(run: Path) -> str:
@@ -101,7 +118,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     settings = [_settings(run) for run in runs]
     _check_environments(runs, settings)
     metrics: dict[str, str] = {}
-    searches: dict[str, dict[int, tuple[NDArray[np.float64], list[str]]]] = defaultdict(dict)
+    searches: dict[str, dict[int, Children]] = defaultdict(dict)
     for run, name, each in zip(runs, _names(settings), settings, strict=True):
         require(
             each["seed"] not in searches[name],
@@ -110,28 +127,35 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         )
         searches[name][each["seed"]] = children(run)
         metrics[name] = metric_of(run)
-    shortest = min(len(keys) for found in searches.values() for _, keys in found.values())
+    shortest = min(len(each.keys) for found in searches.values() for each in found.values())
     number = shortest if evaluations is None else evaluations
     require(
         1 <= number <= shortest,
         f"evaluations: the shortest of these runs has {shortest}; got {number}",
     )
+    rewards = [each.rewards for found in searches.values() for each in found.values()]
+    shares = iter(dominated_shares([None if r is None else r[:number] for r in rewards]))
     rows = []
     for agent, found in searches.items():
-        best = np.array([best_of(*each, [number])[0] for each in found.values()])  # (runs, TOPS)
-        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(len(TOPS), np.nan)
-        means, deviations = best.mean(axis=0).tolist(), spread.tolist()
-        metric = metrics[agent]
-        rows.append(Found(agent, len(found), number, tuple(means), tuple(deviations), metric))
-    return sorted(rows, key=lambda row: -row.means[0])
+        tops = [best_of(each.accuracies, each.keys, [number])[0] for each in found.values()]
+        best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)
+        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
+        *means, share = best.mean(axis=0).tolist()
+        *deviations, share_deviation = spread.tolist()
+        row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
+        rows.append(Found(*row, metrics[agent]))
+    by_share = not any(math.isnan(row.hypervolume) for row in rows)
+    return sorted(rows, key=lambda row: -(row.hypervolume if by_share else row.means[0]))
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """Return the settings of a run, with the environment's arguments that its agent needs."""
+    """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
     settings, record = load_record(run)
-    entry = AGENTS.get(settings.agent)
+    agent = record.get("chosen_agent", settings.agent)
+    entry = AGENTS.get(agent)
     arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
-    return {"agent_made_with": {}, **record, **vars(settings), "env_arguments": arguments}
+    own = {**vars(settings), "agent": agent, "env_arguments": arguments}
+    return {"agent_made_with": {}, **record, **own}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:

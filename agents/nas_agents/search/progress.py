@@ -12,16 +12,24 @@ from typing import Any, Literal
 from nas_agents.search.reading import reading_line
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.pareto import Front, Member
 
 FROM_EVALUATION = (
     *("accuracy", "status", "cached", "seconds"),
-    *("parameters", "multiply_adds", "latency", "message", "metric", "value"),
+    *(*COSTS, "message", "metric", "value"),
 )
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 StopReason = Literal[
-    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
+    "episodes",
+    "seconds",
+    "simulated_seconds",
+    "target_accuracy",
+    "failures",
+    "diverged",
+    "interrupted",
 ]
 UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
 """The reasons after which nothing is chosen, and nothing trained to the end."""
@@ -35,7 +43,8 @@ class Progress:
     resumed: int = 0
     """Number of these that an earlier process recorded."""
     started: float = field(default_factory=time.perf_counter)
-    best_reward: float = float("-inf")
+    best_reward: Any = float("-inf")
+    """A number, or the list of a vector reward; the first objective says which is best."""
     best_accuracy: float = 0.0
     best_episode: int | None = None
     best_architecture: Architecture | None = None
@@ -52,6 +61,8 @@ class Progress:
     failures_in_a_row: int = 0
     """Number of the last evaluations made, if all of them failed."""
     last_failure: str = ""
+    front: Front | None = None
+    """The Pareto front, where there are several objectives."""
 
     @property
     def seconds(self) -> float:
@@ -104,22 +115,36 @@ class Progress:
             self.training_seconds += record["seconds"]
         if record["status"] == "ok":
             self.failures_in_a_row = 0
-        elif not record["cached"]:
+        elif not record["cached"] and record["status"] != "over_limit":
             self.failures_in_a_row += 1
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
-        if record["status"] != "ok" or record["reward"] <= self.best_reward:
+        if record["status"] != "ok":
             return False
-        self.choose(Architecture.from_json(record["architecture"]), record["reward"], record)
-        self.best_episode = self.episodes
+        if self.front is not None:
+            vector = self.front.objectives.of_record(record)
+            self.front.add(Member(vector, record["architecture"], self.episodes))
+        if first_of(record["reward"]) <= first_of(self.best_reward):
+            return False
+        best = Architecture.from_json(record["architecture"])
+        self.choose(best, record["reward"], record, self.episodes)
         return True
 
     def choose(
-        self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
     ) -> None:
-        """Make an architecture the best, whatever the episodes were worth."""
-        self.best_architecture, self.best_episode = architecture, None
+        """Make an architecture the best, whatever the episodes were worth; ``episode`` is its."""
+        self.best_architecture, self.best_episode = architecture, episode
         self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
         self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
+
+
+def first_of(reward: Any) -> float:
+    """Return a reward, or the first entry of a vector reward."""
+    return float(reward[0] if isinstance(reward, list) else reward)
 
 
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
@@ -130,4 +155,6 @@ def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
         return "episodes"
     if limits.seconds and progress.seconds >= limits.seconds:
         return "seconds"
+    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
+        return "simulated_seconds"
     return "failures" if progress.failures_in_a_row >= limits.max_failures else None

@@ -11,10 +11,11 @@ from typing import Any, get_args
 from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.architecture import UnknownKind
 from nas_gym.errors import InvalidSettings, NASGymError
-from nas_gym.evaluation.evaluation import Status
+from nas_gym.evaluation.evaluation import COSTS, Status
 from nas_gym.json_text import UnreadableText, read_json_file, read_json_text, read_text_file
 
 SETTINGS, SUMMARY, EPISODES, BEST = "settings.json", "summary.json", "episodes.jsonl", "best.json"
+MODEL, FACTS = "model", "model.json"
 SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
 REMEDIES = {
     SUMMARY: "remove it, and resume the run (--resume), which writes it again",
@@ -27,11 +28,13 @@ MOST_BYTES = 2**33
 Kinds = tuple[type, ...]
 NUMBER: Kinds = (int, float)
 PERHAPS: Kinds = (*NUMBER, type(None))
+REWARD: Kinds = (*NUMBER, list)
+"""A list holds numbers, one at least."""
 EPISODE: dict[str, Kinds] = {
-    **{"episode": (int,), "architecture": (str,), "reward": NUMBER, "accuracy": NUMBER},
-    **{"status": (str,), "cached": (bool,), "seconds": NUMBER, "parameters": PERHAPS},
-    **{"multiply_adds": PERHAPS, "latency": PERHAPS, "message": (str,), "elapsed": NUMBER},
-    **{"metric": (str,), "value": PERHAPS},
+    **{"episode": (int,), "architecture": (str,), "accuracy": NUMBER},
+    **{"reward": REWARD, "status": (str,), "cached": (bool,), "seconds": NUMBER},
+    **dict.fromkeys(COSTS, PERHAPS),
+    **{"message": (str,), "elapsed": NUMBER, "metric": (str,), "value": PERHAPS},
 }
 """The fields of each line of ``episodes.jsonl``, and their types."""
 
@@ -99,7 +102,8 @@ def wrong_with(record: object, needed: Mapping[str, Kinds]) -> str:
             return f"has no {name!r}"
         value = record[name]
         known = get_args(Status) if name == "status" else (value,)
-        if type(value) not in kinds or value not in known:
+        sound = not isinstance(value, list) or (value and all(type(x) in NUMBER for x in value))
+        if type(value) not in kinds or value not in known or not sound:
             return f"has {reprlib.repr(value)} for {name!r}"
     return ""
 
@@ -158,6 +162,12 @@ def load_architecture(name: str) -> Architecture:
         return Architecture.load(path)
     except UnknownKind as error:
         raise _not_known(path.parent, error) from error
+
+
+def model_folder(path: Path) -> Path:
+    """Return the model folder that a path names: itself, or the one of a run folder."""
+    is_run = not (path / FACTS).exists() and (path / MODEL).is_dir()
+    return path / MODEL if is_run else path
 
 
 def _is(test: Any) -> bool:

@@ -16,6 +16,8 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
 from nas_gym.errors import NASGymError
+from nas_gym.objectives import Objectives
+from nas_gym.pareto import Front
 
 
 class NotReproduced(NASGymError):
@@ -38,6 +40,7 @@ class Recorder:
         limits: The limits that end the search.
         on_episode: Called after each child that no earlier process recorded.
         record: The content of ``settings.json``.
+        objectives: The objectives whose front is kept, if there are several.
     """
 
     def __init__(
@@ -46,9 +49,10 @@ class Recorder:
         limits: SearchSettings,
         on_episode: Callable[[Progress], None],
         record: Mapping[str, Any],
+        objectives: Objectives | None = None,
     ) -> None:
         self.folder, self.limits, self.on_episode = folder, limits, on_episode
-        self.progress = Progress()
+        self.progress = Progress(front=Front(objectives) if objectives else None)
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
         """The lines of ``episodes.jsonl`` that an earlier process recorded."""
@@ -85,7 +89,7 @@ class Recorder:
     def add(
         self,
         architecture: str,
-        reward: float,
+        reward: Any,
         evaluation: Mapping[str, Any],
         more: Mapping[str, Any] | None = None,
     ) -> None:
@@ -93,7 +97,7 @@ class Recorder:
 
         Args:
             architecture: The architecture as canonical JSON.
-            reward: The agent's reward.
+            reward: The agent's reward: a number, or the list of a vector reward.
             evaluation: The record of an `Evaluation`.
             more: Further fields of its line in ``episodes.jsonl``.
 
@@ -121,10 +125,14 @@ class Recorder:
             self.on_episode(progress)
 
     def choose(
-        self, architecture: Architecture, reward: float, evaluation: Mapping[str, Any]
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
     ) -> None:
         """Make an architecture the best, by an evaluation's record; see `Progress.choose`."""
-        self.progress.choose(architecture, reward, evaluation)
+        self.progress.choose(architecture, reward, evaluation, episode)
         self._write_best()
 
     def _earlier(self, now: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,9 +179,9 @@ class RecordingVecEnv(VecEnvWrapper):
             assert self.recorder is not None
             for done, info in zip(dones, infos, strict=True):
                 if done:
-                    reward = float(info["episode"]["r"])
-                    self.designed.append(info["architecture"])
-                    self.recorder.add(info["architecture"], reward, info["evaluation"])
+                    architecture, reward = info["architecture"], info["episode"]["r"]
+                    self.designed.append(architecture)
+                    self.recorder.add(architecture, reward, info["evaluation"])
             if self.recorder.over:
                 raise SearchOver
             self.on_step()

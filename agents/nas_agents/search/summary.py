@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any, get_args
 
 from nas_agents.search.comparison import random_best
+from nas_agents.search.front import front_record
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture
-from nas_gym.rewards import Reward, accuracy
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.rewards import AnyReward, accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
-COSTS = ("parameters", "multiply_adds", "latency")
 NEEDED = {
     **{
         "stopped_by": (str,),
@@ -24,9 +25,11 @@ NEEDED = {
         "failed": (int,),
         "search_seconds": NUMBER,
     },
-    **{"final": (dict, type(None)), "final_failure": (str,)},
+    **{"final": (dict, type(None)), "final_failure": (str,), "finalists": (dict, type(None))},
     **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
+    "best": (dict, type(None)),
 }
+NEEDED_OF_BEST = {"key": (str,), "episode": (int, type(None)), "validation_accuracy": NUMBER}
 NEEDED_OF_FINAL = {
     **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
     **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
@@ -36,14 +39,20 @@ NEEDED_OF_FINAL = {
 
 
 def summary_of(
-    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: Reward
+    progress: Progress,
+    stopped_by: StopReason,
+    evaluator: Evaluator,
+    reward: AnyReward,
+    finalists: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
-    or where the environment's reward is another.
+    or where the environment's reward is another. ``front`` is null where there is one objective.
+    ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
+    has the mean of the evaluations.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -59,7 +68,9 @@ def summary_of(
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),
+        "front": None if progress.front is None else front_record(progress.front),
         "random_search": random,
+        "finalists": finalists,
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
@@ -80,6 +91,8 @@ def read_summary(run: Path) -> dict[str, Any] | None:
         return None
     summary: dict[str, Any] = read_json(file)
     wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], {"made": (int,)})
+    if not wrong and summary["best"] is not None:
+        wrong = wrong_with(summary["best"], NEEDED_OF_BEST)
     if not wrong and summary["final"] is not None:
         wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
     if not wrong and summary["stopped_by"] not in get_args(StopReason):

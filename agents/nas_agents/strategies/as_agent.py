@@ -159,7 +159,7 @@ class StrategyAgent(BaseAlgorithm):
         self.num_timesteps += self.env.num_envs
         self._update_info_buffer(infos, dones)
         for index in np.flatnonzero(dones).tolist():
-            self._end_episode(index, float(rewards[index]), infos[index])
+            self._end_episode(index, rewards[index].tolist(), infos[index])
             if self._episode_num % log_interval == 0:
                 self._log()
         callbacks.update_locals(locals())
@@ -175,7 +175,7 @@ class StrategyAgent(BaseAlgorithm):
         self._steps = [step + 1 for step in self._steps]
         return np.array(actions)
 
-    def _end_episode(self, index: int, reward: float, info: Mapping[str, Any]) -> None:
+    def _end_episode(self, index: int, reward: Any, info: Mapping[str, Any]) -> None:
         choices = self._proposals[index]
         self._proposals[index] = None
         self._steps[index] = 0
@@ -185,8 +185,9 @@ class StrategyAgent(BaseAlgorithm):
         assert choices is not None
         self._episode_num += 1
         self.strategy.observe(choices, reward)
-        if reward > self.best_reward:
-            self.best_reward = reward
+        first = reward[0] if isinstance(reward, list) else reward
+        if first > self.best_reward:
+            self.best_reward = first
             self.policy.best.copy_(torch.as_tensor(choices))
 
     def _log(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +30,9 @@ class Strategy(ABC):
     A subclass implements `propose` and `observe`; its documentation lists its further constructor
     arguments, which ``nas-gym search --agent-set`` sets.
 
+    A reward is a number, to be maximized; with ``multi_objective``, it is a list of K numbers, one
+    for each objective.
+
     Args:
         search_space: Search space of the proposals.
         seed: Seed of ``self.rng``.
@@ -36,6 +40,9 @@ class Strategy(ABC):
     Raises:
         InvalidSettings: an argument is not valid.
     """
+
+    multi_objective: ClassVar[bool] = False
+    """True if rewards are lists of numbers."""
 
     @validated
     def __init__(self, search_space: SearchSpace, seed: Seed | None = None) -> None:
@@ -51,7 +58,7 @@ class Strategy(ABC):
         """Return the next architecture: a complete, valid sequence of choices, (T,) int64."""
 
     @abstractmethod
-    def observe(self, choices: Choices, reward: float) -> None:
+    def observe(self, choices: Choices, reward: Any) -> None:
         """Learn the reward of a proposal; failed children have one too."""
 
     def uniform(self) -> float:

@@ -9,18 +9,13 @@ import warnings
 
 import numpy as np
 
-from nas_agents.strategies.base import Strategy
+from nas_agents.strategies.optuna_strategy import OptunaStrategy, optuna
 from nas_gym import SearchSpace
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Count, Positive, Seed, validated
 
-try:
-    import optuna
-except ImportError as error:
-    raise ImportError("it needs Optuna: pip install 'nas-gym[optuna]'") from error
 
-
-class TPE(Strategy):
+class TPE(OptunaStrategy):
     """Optuna's TPE through its ask-and-tell interface.
 
     A decision is a parameter only where several choices are valid (Optuna's define-by-run), and a
@@ -41,42 +36,24 @@ class TPE(Strategy):
         candidates: Positive = 24,
         multivariate: bool = False,
     ) -> None:
+        self._startup, self._candidates = startup, candidates
+        self._multivariate = multivariate
         super().__init__(search_space, seed)
+
+    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            sampler = optuna.samplers.TPESampler(
-                seed=int(self.rng.integers(2**32)),
-                n_startup_trials=startup,
-                n_ei_candidates=candidates,
-                multivariate=multivariate,
+            return optuna.samplers.TPESampler(
+                seed=seed,
+                n_startup_trials=self._startup,
+                n_ei_candidates=self._candidates,
+                multivariate=self._multivariate,
                 constant_liar=True,  # keeps away from proposals under way
             )
-        self._study = _silent_study(sampler)
-        self._trials: dict[bytes, list[int]] = {}
-        """The numbers of the trials under way, by their choices."""
 
-    def propose(self) -> Choices:
-        trial = self._study.ask()
-        choices = np.zeros(len(self.search_space.decisions), dtype=np.int64)
-        for step, decision in enumerate(self.search_space.decisions):
-            valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()
-            choices[step] = valid[0]
-            if len(valid) > 1:
-                choices[step] = trial.suggest_categorical(f"{decision.name} of {valid}", valid)
-        self._trials.setdefault(choices.tobytes(), []).append(trial.number)
-        return choices
-
-    def observe(self, choices: Choices, reward: float) -> None:
-        trials = self._trials.get(choices.tobytes())
-        if trials:
-            self._study.tell(trials.pop(0), reward)
-
-
-def _silent_study(sampler: optuna.samplers.BaseSampler) -> optuna.Study:
-    """Return a study in memory, without Optuna's log line about it."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        return optuna.create_study(sampler=sampler, direction="maximize")
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+    def choose(self, trial: optuna.Trial, choices: Choices, step: int) -> int:
+        valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()
+        if len(valid) == 1:
+            return int(valid[0])
+        name = f"{self.search_space.decisions[step].name} of {valid}"
+        return int(trial.suggest_categorical(name, valid))

@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from nas_agents.catalogue import rl_zoo
-from nas_agents.catalogue.agents import CannotAct, find_agent
+from nas_agents.catalogue.agents import MULTI_OBJECTIVE, CannotAct, find_agent
 from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.catalogue.registry import AGENTS
@@ -31,7 +31,11 @@ from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import STUB_ID
 from tests.helpers import LayersSearchSpace, StubEvaluator
 
-ANYWHERE = [name for name, entry in AGENTS.items() if not entry.env_arguments]
+ANYWHERE = [
+    name
+    for name, entry in AGENTS.items()
+    if not entry.env_arguments and name not in MULTI_OBJECTIVE
+]
 """Those that need no environment of their own kind."""
 LEARNERS = [name for name in ANYWHERE if find_agent(name).strategy is None]
 ROOT = Path(__file__).parents[3]

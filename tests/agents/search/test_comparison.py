@@ -17,18 +17,32 @@ from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASBench201SearchSpace
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 from tests.helpers import LayersSearchSpace, StubEvaluator, random_architecture
 
+NO_ARCHITECTURE = '{"architecture": "x", "accuracy": 1, "reward": 1, "status": "ok"}'
 
-def write_run(folder: Path, agent: str, accuracies: list[float], **settings: Any) -> Path:
+
+def write_run(
+    folder: Path,
+    agent: str,
+    accuracies: list[float],
+    rewards: list[list[float]] | None = None,
+    **settings: Any,
+) -> Path:
     """A run folder with a child of each accuracy; children 0 and 1 are the same architecture."""
     folder.mkdir()
     asked = {"env_id": "an id", "env_arguments": {}, "repeats": 1, "agent": agent, "seed": 0}
     asked |= settings
     (folder / "settings.json").write_text(json.dumps(asked))
     lines = [
-        json.dumps({"architecture": random_architecture(max(1, n)).to_json(), "accuracy": accuracy})
+        json.dumps(
+            {
+                **{"architecture": random_architecture(max(1, n)).to_json(), "accuracy": accuracy},
+                **{"reward": rewards[n] if rewards else accuracy, "status": "ok"},
+            }
+        )
         for n, accuracy in enumerate(accuracies)
     ]
     (folder / "episodes.jsonl").write_text("\n".join(lines) + '\n{"cut sho')
@@ -36,7 +50,8 @@ def write_run(folder: Path, agent: str, accuracies: list[float], **settings: Any
 
 
 def test_an_architecture_counts_once(tmp_path: Path) -> None:
-    accuracies, keys = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
+    accuracies, keys, vectors = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
+    assert vectors is None
     assert accuracies.tolist() == [0.5, 0.7, 0.1, 0.6]
     assert keys[0] == keys[1] != keys[2]
     np.testing.assert_allclose(
@@ -112,7 +127,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
         ("episodes.jsonl", "{}\n", "line 1 of"),
         ("episodes.jsonl", '{"architecture": "x"}\n', "episodes.jsonl has no 'accuracy'"),
         ("episodes.jsonl", '{"architecture": "x", "accuracy": "y"}\n', "has 'y' for 'accuracy'"),
-        ("episodes.jsonl", '{"architecture": "x", "accuracy": 1}\n', "has no architecture: not"),
+        ("episodes.jsonl", f"{NO_ARCHITECTURE}\n", "has no architecture: not"),
         ("episodes.jsonl", "[]\n", "episodes.jsonl is no JSON object"),
         ("episodes.jsonl", None, "episodes.jsonl: cannot be read"),
     ],
@@ -197,3 +212,34 @@ def test_a_recorded_search_tells_of_random_search(tmp_path: Path) -> None:
     other = SearchSettings("nas_gym/DigitsBench-v0", "random", episodes=3, env_arguments={
         "reward": {"name": "mnasnet", "cost": "parameters", "target": 1e5}})  # fmt: skip
     assert search(other, tmp_path / "other").summary["random_search"] is None
+
+
+def test_fronts_are_compared_by_the_share_that_they_dominate(tmp_path: Path) -> None:
+    """All children lie between (0.2, -10) and (1, -2), of which the fronts dominate parts."""
+    worse = [[1.0, -10.0], [0.2, -6.0], [0.6, -6.0], [0.9, -2.0]]
+    runs = [
+        write_run(tmp_path / "a", "random", [0.5] * 4, worse),
+        write_run(tmp_path / "b", "nsga2", [0.4] * 4, [[0.6, -2.0], [1.0, -6.0], *worse[1:3]]),
+    ]
+    nsga2, random = compare(runs, 3)
+    assert (nsga2.agent, random.agent) == ("nsga2", "random")
+    assert nsga2.hypervolume == pytest.approx(0.5 + 0.5 * 0.5)
+    assert random.hypervolume == pytest.approx(0.5 * 0.5)
+    assert math.isnan(random.hypervolume_deviation)
+    result = CliRunner().invoke(app, ["compare", *map(str, runs), "--evaluations", "3"])
+    assert "hypervolume" in result.output
+    assert "75.00%" in result.output
+
+
+def test_without_vectors_there_is_no_hypervolume(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "random", [0.5, 0.6])
+    [found] = compare([run])
+    assert math.isnan(found.hypervolume)
+    [record] = json.loads(CliRunner().invoke(app, ["compare", str(run), "--json"]).output)
+    assert record["hypervolume"] is None
+
+
+def test_vectors_of_different_lengths_are_a_broken_line(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "random", [0.5, 0.6], [[0.5, -1.0], [0.6]])
+    with pytest.raises(InvalidRunFolder, match=r"line 2 .* has no reward of 2 numbers"):
+        compare([run])

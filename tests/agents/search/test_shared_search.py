@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -19,6 +18,7 @@ from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
 from nas_gym.envs import environment_type
+from nas_gym.family import registered_families
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from tests.agents.search.test_run import episodes_of
 
@@ -133,7 +133,7 @@ def test_environments_that_can_share_weights_are_named(env_id: str, tmp_path: Pa
 
 
 def test_those_are_all_environments_that_share_weights() -> None:
-    ids = [env_id for env_id in gym.registry if env_id.startswith("nas_gym/")]
+    ids = [env_id for family in registered_families() for env_id in family.environments]
     assert {each for each in ids if "weight-sharing" in environment_type(each).evaluators} == {
         *SHARING
     }

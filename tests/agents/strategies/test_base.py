@@ -32,8 +32,10 @@ every_search_space = pytest.mark.parametrize("space", SPACES)
 
 def made(name: str, space: str, seed: int = 0, **arguments: Any) -> Strategy:
     search_space = SPACES[space]
-    plan = Plan(len(search_space.decisions), 100)
     agent = find_agent(name)
+    assert agent.strategy is not None
+    objectives = 2 if agent.strategy.multi_objective else 1
+    plan = Plan(len(search_space.decisions), 100, objectives=objectives)
     return agent.make_strategy(search_space, agent.arguments(plan, arguments), seed)
 
 
@@ -42,13 +44,19 @@ def reward_of(choices: Choices) -> float:
     return float(np.sin(choices @ np.arange(1, len(choices) + 1)))
 
 
+def reward_for(strategy: Strategy, choices: Choices) -> Any:
+    """Return that reward, or a vector of two objectives."""
+    reward = reward_of(choices)
+    return [reward, -float(choices.sum())] if strategy.multi_objective else reward
+
+
 def played(strategy: Strategy, number: int, under_way: int = 1) -> list[Choices]:
     """So many proposals, several at a time, answered in the reverse order."""
     proposed: list[Choices] = []
     while len(proposed) < number:
         batch = [strategy.propose() for _ in range(under_way)]
         for choices in reversed(batch):
-            strategy.observe(choices, reward_of(choices))
+            strategy.observe(choices, reward_for(strategy, choices))
         proposed += batch
     return proposed
 
@@ -78,7 +86,7 @@ def test_a_copy_goes_on_as_the_original(name: str) -> None:
     under_way = strategy.propose()
     copy = pickle.loads(pickle.dumps(strategy))
     for each in (strategy, copy):
-        each.observe(under_way, 0.5)
+        each.observe(under_way, reward_for(each, under_way))
     np.testing.assert_array_equal(played(strategy, 30), played(copy, 30))
 
 
@@ -88,7 +96,7 @@ def test_proposals_that_are_never_answered_stop_nothing(name: str) -> None:
     for number in range(60):
         choices = strategy.propose()
         if number % 3 == 0:
-            strategy.observe(choices, reward_of(choices))
+            strategy.observe(choices, reward_for(strategy, choices))
 
 
 @every_strategy
@@ -97,7 +105,7 @@ def test_what_was_proposed_is_not_written_to(name: str) -> None:
     proposed = [strategy.propose() for _ in range(5)]
     before = [choices.copy() for choices in proposed]
     for choices in proposed:
-        strategy.observe(choices, reward_of(choices))
+        strategy.observe(choices, reward_for(strategy, choices))
     played(strategy, 40)
     np.testing.assert_array_equal(proposed, before)
 

@@ -66,7 +66,8 @@ def test_a_reward_that_nobody_waits_for() -> None:
 
 def test_without_optuna_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.delitem(sys.modules, "nas_agents.strategies.tpe")
+    for module in ("tpe", "optuna_strategy"):
+        monkeypatch.delitem(sys.modules, f"nas_agents.strategies.{module}")
     with pytest.raises(InvalidSettings, match=r"needs Optuna: pip install 'nas-gym\[optuna\]'"):
         find_agent("tpe")
 

@@ -1,0 +1,62 @@
+"""What the strategies share whose proposals are those of an Optuna sampler."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+
+from nas_agents.strategies.base import Strategy
+from nas_gym import SearchSpace
+from nas_gym.search_spaces import Choices
+
+try:
+    import optuna
+except ImportError as error:
+    raise ImportError("it needs Optuna: pip install 'nas-gym[optuna]'") from error
+
+__all__ = ["OptunaStrategy", "optuna"]
+
+
+class OptunaStrategy(Strategy):
+    """An Optuna study in memory, through its ask-and-tell interface.
+
+    A subclass makes the sampler, and says how a decision is a parameter.
+
+    Args:
+        objectives: K, the number of objectives, all of them to be maximized.
+    """
+
+    def __init__(self, search_space: SearchSpace, seed: int | None, objectives: int = 1) -> None:
+        super().__init__(search_space, seed)
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # no line about the study
+        try:
+            sampler = self.sampler(int(self.rng.integers(2**32)))
+            maximize = [optuna.study.StudyDirection.MAXIMIZE] * objectives
+            self._study = optuna.create_study(sampler=sampler, directions=maximize)
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+        self._trials: dict[bytes, list[int]] = {}
+        """The numbers of the trials under way, by their choices."""
+
+    @abstractmethod
+    def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Return the sampler; called once."""
+
+    @abstractmethod
+    def choose(self, trial: optuna.Trial, choices: Choices, step: int) -> int:
+        """Return a valid choice of a decision after ``choices[:step]``, by the sampler."""
+
+    def propose(self) -> Choices:
+        trial = self._study.ask()
+        choices = np.zeros(len(self.search_space.decisions), dtype=np.int64)
+        for step in range(len(choices)):
+            choices[step] = self.choose(trial, choices, step)
+        self._trials.setdefault(choices.tobytes(), []).append(trial.number)
+        return choices
+
+    def observe(self, choices: Choices, reward: float | list[float]) -> None:
+        trials = self._trials.get(choices.tobytes())
+        if trials:
+            self._study.tell(trials.pop(0), reward)
