@@ -19,7 +19,7 @@ from rich.table import Table
 from nas_gym import published
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
-from nas_gym.families.mnasnet.network import MobileNetworkSettings
+from nas_gym.families.mnasnet.network import MnasNetSettings
 from nas_gym.families.nasbench101.network import NASBench101Settings
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasnet.network import CellNetworkSettings
@@ -99,7 +99,7 @@ def mobile(
 ) -> Row:
     """Return a row of the MnasNet family, for ImageNet."""
     label = name if width == 1 else f"{name} x {width}"
-    settings = MobileNetworkSettings(width=width)
+    settings = MnasNetSettings(width=width)
     return Row(label, name, MOBILE, settings, source, parameters, multiply_adds)
 
 

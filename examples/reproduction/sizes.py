@@ -97,6 +97,7 @@ FIGURES: dict[str, list[Figure]] = {
         Figure("sequences of choices", "15,625", "Dong & Yang 2020"),
         Figure("cells up to isomorphism", "6,466", "Dong & Yang 2020", different_keys),
     ],
+    "nas_gym/NASCell-v0": [Figure("sequences of choices", "6E+16", "Zoph & Le 2017")],
 }
 """By environment; one that is missing here has `UNPUBLISHED` alone."""
 NAMES = Figure("names in the tables", "423,624", "Ying et al. 2019", nasbench101_names)

@@ -25,6 +25,13 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "nasbench201": {"cells": 1, "filters": 4},
 }
 """Settings of the smallest network by the name of its family."""
+SMALL_SPACES: dict[str, dict[str, Any]] = {
+    "nas": {"layers": 3},
+    "nasnet": {"blocks": 1},
+    "enas-macro": {"layers": 4},
+    "enas-micro": {"blocks": 1},
+}
+"""Arguments of search spaces of fewer decisions."""
 FAMILIES = {
     family.name: family
     for family in nas_gym.registered_families()
@@ -36,7 +43,9 @@ SHAPE = ImageShape(channels=3, height=16, width=12, classes=4)
 
 def architecture_of(family: str, seed: int = 0) -> Architecture:
     """Return a random architecture of a family."""
-    search_space: SearchSpace = FAMILIES[family].part("search_space")()
+    search_space: SearchSpace = FAMILIES[family].part("search_space")(
+        **SMALL_SPACES.get(family, {})
+    )
     return search_space.decode(search_space.sample(np.random.default_rng(seed)))
 
 

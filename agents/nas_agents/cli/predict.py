@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
 
-from nas_agents.cli.common import DEVICE, EXIT_FAILED, Json, complain, print_json, say
+from nas_agents.cli.common import DEVICE, EXIT_FAILED, Json, Module, complain, print_json, say
 
 if TYPE_CHECKING:
     from nas_gym.models import Model
@@ -23,6 +23,7 @@ def predict(
     images: Annotated[list[Path], Argument(help="Images, and folders of images at any depth.")],
     top: Annotated[int, Option(help="Print the most probable classes, this number of them.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
+    module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Classify images by a trained model; print the class and its probability.
@@ -31,11 +32,14 @@ def predict(
     that cannot be read is reported on standard error, and the others are classified; the exit code
     is then 1.
     """
+    from nas_agents.catalogue.environments import import_module
     from nas_agents.search.reading import model_folder
     from nas_gym.errors import require
     from nas_gym.models import load_model
 
     require(top >= 1, f"top: expected at least 1, got {top}")
+    for each in module:
+        import_module(each)
     loaded = load_model(model_folder(model), device)
     paths = iter(_found(images))
     results, failed = [], False
