@@ -1,6 +1,7 @@
 """Rewards: what each makes of an evaluation."""
 
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
