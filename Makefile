@@ -4,8 +4,10 @@ INSTALLED := $(VENV)/.installed
 
 .PHONY: search test test-cluster lint clean
 
+# Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
-	$(VENV)/bin/nas-gym search nas_gym/NASNet-v0
+	cores=$$(getconf _NPROCESSORS_ONLN); $(VENV)/bin/nas-gym search nas_gym/NASNet-v0 \
+		--device cpu --workers $$((cores < 8 ? cores : 8))
 
 test: $(INSTALLED)  ## run the tests
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto

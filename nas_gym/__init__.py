@@ -55,6 +55,9 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.models import InvalidModel as InvalidModel
+    from nas_gym.models import Model as Model
+    from nas_gym.models import load_model as load_model
     from nas_gym.objectives import Objectives as Objectives
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
@@ -79,6 +82,7 @@ _LAZY = {
     "errors": ("InvalidSettings", "NASGymError"),
     "families.mobile.architecture": ("MobileArchitecture",),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
+    "models": ("InvalidModel", "Model", "load_model"),
     "objectives": ("Objectives",),
     "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
     "store": ("Store",),

@@ -63,6 +63,11 @@ class Design:
         """Evaluations and seconds spent since the memory was made."""
         return self.memory.budget
 
+    @property
+    def exhausted(self) -> bool:
+        """True once a limit of the budget has been reached."""
+        return self.limits is not None and self.limits.spent(self.memory.budget)
+
     def drawn(self, prefix: Choices) -> Any:
         """Return the decisions made: a str in mode "ansi", else an (H, W, 3) uint8 array."""
         if self.render_mode == "ansi":
@@ -95,10 +100,16 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
             vectors, (K,) float32, by MO-Gymnasium's convention: ``reward_space`` and ``reward_dim``
             describe them.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
+        limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see `Limits`. The
+            network that reaches it is evaluated, and its episode ends as always; every later step
+            truncates its episode with reward 0, also where another environment spent what was left
+            of a memory that they share. ``info["budget_exhausted"]`` says, at reset and step,
+            whether it is reached: see `nas_gym.sb3.StopOnBudget`.
 
     Raises:
         InvalidSettings: no reward or render mode has that name, the reward needs a cost that is not
-            measured, or the evaluator is a recorded benchmark of another search space.
+            measured, a limit is not valid, or the evaluator is a recorded benchmark of another
+            search space.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (as gymnasium.Env declares it)
@@ -112,8 +123,10 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         evaluator: Evaluator | Memory,
         reward: str | Mapping[str, Any] | AnyReward = accuracy,
         render_mode: str | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
     ) -> None:
         self.compose(search_space, evaluator, reward, render_mode)
+        self.limits = Limits.of(limits)
         self.observation_space: PartialArchitectures = PartialArchitectures(search_space.decisions)
         self.action_space = spaces.Discrete(search_space.num_actions)
         self._choices: Choices = np.zeros(self.decisions, dtype=np.int64)
@@ -156,7 +169,10 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self._started = True
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), {"action_mask": self._rules.mask_int8.copy()}
+        info: dict[str, Any] = {"action_mask": self._rules.mask_int8.copy()}
+        if self.limits is not None:
+            info["budget_exhausted"] = self.exhausted
+        return self._observation.copy(), info
 
     def step(self, action: int | np.int64) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
         """Make one decision; the last one triggers evaluation of the network.
@@ -168,7 +184,7 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
         choice, invalid = self._rules.resolve(checked_action(action))
-        if self.limits is not None and self.limits.spent(self.budget):
+        if self.exhausted:
             info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
             info["budget_exhausted"] = True
             return self._observation.copy(), self._no_reward(), False, True, info
@@ -188,6 +204,8 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
             reward = self.reward(evaluation)
             if not isinstance(self.reward, Objectives):
                 reward = float(reward)
+        if self.limits is not None:
+            info["budget_exhausted"] = self.exhausted
         if self.render_mode == "human":
             self.render()
         return self._observation.copy(), reward, terminated, False, info

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -42,6 +43,36 @@ def replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink()
         raise
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty new folder beside ``path``, which replaces it at the end, as `replacing` does.
+
+    Where the process dies between the two renames, nothing is at ``path``, and the earlier folder
+    has the name of a file that is not complete.
+
+    Raises:
+        OSError: the folder cannot be made or moved.
+    """
+    part = Path(tempfile.mkdtemp("", PART, path.parent))
+    earlier = part.with_name(f"{part.name}-earlier")
+    try:
+        with suppress(AttributeError):
+            part.chmod(0o777 & ~_umask())
+        yield part
+        if path.is_symlink():
+            path.unlink()
+        elif path.exists():
+            path.replace(earlier)
+        part.replace(path)
+    except BaseException:
+        if earlier.exists() and not path.exists():
+            earlier.replace(path)
+        raise
+    finally:
+        for left in (part, earlier):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def open_appending(path: Path) -> int:
@@ -80,10 +111,13 @@ def refuse_links_within(folder: Path) -> None:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove the files of a folder that a process which died did not complete."""
+    """Remove the files and folders in a folder that a process which died did not complete."""
     for part in folder.glob(f"{PART}*"):
         with suppress(OSError):
-            part.unlink()
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part)
+            else:
+                part.unlink()
 
 
 def _check(status: os.stat_result, path: Path) -> None:

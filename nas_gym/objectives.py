@@ -18,6 +18,7 @@ from nas_gym.settings import settings
 WORST = {
     "accuracy": 0.0,
     "-latency": 1.0,
+    "-energy": 100.0,
     "-multiply_adds": 1e10,
     "-parameters": 1e8,
     "-peak_activation_bytes": 1e9,
@@ -29,9 +30,13 @@ minus sign, since every entry of a vector reward is maximized."""
 def lacks(cost: str, costs: Sequence[str] = ()) -> str:
     """Return the message that evaluations lack a cost, and have others."""
     remedy = ", ".join(['take another "cost"', *map(repr, costs)])
+    if cost == "energy":
+        remedy += ', or give "watts", which times latency are energy'
     setting = {"latency": "latency={}", "peak_activation_bytes": "count_activations=True"}.get(cost)
     if setting:
         remedy += f", or measure it in children that are trained, with {setting}"
+    if cost == "energy":
+        remedy += ', or give "watts", which times latency are energy'
     return f"reward: it needs {cost}, which these evaluations do not have; {remedy}"
 
 

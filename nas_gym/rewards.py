@@ -51,19 +51,18 @@ class CostReward:
     cost: Literal["latency", "multiply_adds", "parameters", "peak_activation_bytes", "energy"] = (
         "latency"
     )
-    """The cost; "energy" is latency times ``watts``."""
+    """The cost; "energy" is latency times ``watts`` where these are given, else a recorded one."""
     watts: Above0 | None = field(default=None, kw_only=True)
     """The power that the device is taken to draw, for energy and nothing else: an estimate."""
 
     def __post_init__(self) -> None:
         energy = self.cost == "energy"
-        require(not energy or self.watts is not None, "watts: the cost 'energy' needs them")
         require(energy or self.watts is None, "watts: they are for the cost 'energy' alone")
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The cost that evaluations must have; see `check_costs`."""
-        return ("latency" if self.cost == "energy" else self.cost,)
+        return ("latency" if self.watts is not None else self.cost,)
 
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":

@@ -35,7 +35,7 @@ from nas_gym.vector_env import (
     checked_actions,
     has_vector_form,
 )
-from nas_gym.wrappers import AnyEnv, BudgetLimit, ContinuousAction, Scores, WholeArchitecture
+from nas_gym.wrappers import AnyEnv, ContinuousAction, Scores, WholeArchitecture
 
 
 def make_vec_env(
@@ -95,8 +95,7 @@ def make_vec_env(
     require(not vec_env_kwargs, "vec_env_kwargs: in lock-step there are none; give a vec_env_cls")
     wrapping = wrapper_kwargs or {}
     own = {"render_mode": env.render_mode, "autoreset_mode": AutoresetMode.SAME_STEP}
-    limits = wrapping if wrapper_class is BudgetLimit else None
-    venv = NASVectorEnv.of(env, n_envs, limits=limits, **own)
+    venv = NASVectorEnv.of(env, n_envs, **own)
     vec_env: VecEnv = NASVecEnv(venv, monitor_dir, start_index, monitor_kwargs)
     if (wrapper := LOCK_STEP[wrapper_class]) is not None:
         vec_env = wrapper(vec_env, **wrapping)
@@ -125,7 +124,8 @@ def _plain_env(env_id: str | Callable[..., AnyEnv], arguments: dict[str, Any]) -
 def _sibling(env: NASEnv) -> NASEnv:
     """Return another environment of the same kind, which shares memory and budget."""
     sibling = copy.copy(env)
-    NASEnv.__init__(sibling, env.search_space, env.memory, env.reward, env.render_mode)
+    parts = (env.search_space, env.memory, env.reward, env.render_mode, env.limits)
+    NASEnv.__init__(sibling, *parts)
     return sibling
 
 
@@ -379,7 +379,7 @@ class VecWholeArchitecture(VecEnvWrapper):
 class StopOnBudget(BaseCallback):
     """Ends an agent's ``learn()`` once the budget is exhausted.
 
-    env = BudgetLimit(gym.make("nas_gym/NASNet-v0"), asked=100)
+    env = gym.make("nas_gym/NASNet-v0", limits={"asked": 100})
     PPO("MlpPolicy", env).learn(100_000, callback=StopOnBudget())
     """
 
@@ -389,7 +389,6 @@ class StopOnBudget(BaseCallback):
 
 LOCK_STEP: dict[Any, Callable[..., VecEnvWrapper] | None] = {
     None: None,
-    BudgetLimit: None,  # the limits are the vector environment's
     ContinuousAction: VecContinuousAction,
     WholeArchitecture: VecWholeArchitecture,
 }

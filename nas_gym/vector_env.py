@@ -23,7 +23,6 @@ from nas_gym.registration import NAMELESS
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
-from nas_gym.settings import from_mapping
 
 Observations = NDArray[np.integer[Any]]
 """(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
@@ -70,8 +69,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             starts new networks. "SameStep": the last decision's step does so itself; then the
             finished observation and information are ``info["final_obs"]`` and
             ``info["final_info"]``. "Disabled": `reset` has to be called.
-        limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see
-            `nas_gym.wrappers.BudgetLimit`. The episodes whose networks are beyond it are truncated
+        limits: The budget, as in `NASEnv`. The episodes whose networks are beyond it are truncated
             with reward 0, and so is every later one in its first step. All N networks of a batch
             begin before its seconds count.
 
@@ -101,9 +99,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self.num_envs = num_envs
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        if limits is not None and not isinstance(limits, Limits):
-            limits = from_mapping(Limits, "limits", limits)
-        self.limits = limits
+        self.limits = Limits.of(limits)
 
         self.single_observation_space = PartialArchitectures(search_space.decisions)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
@@ -145,11 +141,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env
-
-    @property
-    def exhausted(self) -> bool:
-        """True once a limit of the budget has been reached."""
-        return self.limits is not None and self.limits.spent(self.budget)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the masks of the actions that are valid now, (N, A) bool."""

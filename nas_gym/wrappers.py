@@ -1,4 +1,4 @@
-"""Wrappers of `NASEnv`: other forms of its actions and observations, and a limited budget."""
+"""Wrappers of `NASEnv`: other forms of its actions and observations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from nas_gym.env import NASEnv, Observation
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.evaluation import Limits
 from nas_gym.vector_env import checked_actions
 
 Info = dict[str, Any]
@@ -187,70 +186,6 @@ class OneHotObservation(
         codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
         codes[self._starts + observation] = 1.0
         return codes
-
-
-class BudgetLimit(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
-    """Episodes are truncated once the budget has been spent, and evaluate nothing more.
-
-    ``info["budget_exhausted"]`` says, at reset and step, whether a limit has been reached. The
-    network that reaches it is evaluated, and its episode ends as always. Every later step truncates
-    its episode with reward 0, even if another environment, sharing the evaluator, spent what was
-    left; so an agent's training ends without an error, at once with `nas_gym.sb3.StopOnBudget`.
-    For N episodes in lock-step, see ``limits`` of `nas_gym.NASVectorEnv`.
-
-    Args:
-        env: A `NASEnv`, wrapped or not.
-        asked: Largest number of evaluations asked for, those answered from memory included.
-        made: Largest number of evaluations really made.
-        seconds: Seconds of training; see `nas_gym.evaluation.Limits`.
-
-    Example:
-        >>> import gymnasium as gym
-        >>> from nas_gym.wrappers import BudgetLimit, WholeArchitecture
-        >>> inner = WholeArchitecture(gym.make("nas_gym/NASBench201-v0", filters=2, epochs=1))
-        >>> env = BudgetLimit(inner, asked=1)
-        >>> env.reset(seed=0)[1]["budget_exhausted"]
-        False
-        >>> env.step([3] * 6)[4]["budget_exhausted"]
-        True
-        >>> env.reset()[0].tolist(), env.step([3] * 6)[1:4]
-        ([0, 0, 0, 0, 0, 0], (0.0, False, True))
-
-    Raises:
-        InvalidSettings: it does not wrap a `NASEnv`, no limit is given, or one is not positive.
-    """
-
-    def __init__(
-        self,
-        env: AnyEnv,
-        asked: int | None = None,
-        made: int | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        limits = Limits(asked=asked, made=made, seconds=seconds)  # before they are copied
-        RecordConstructorArgs.__init__(self, asked=asked, made=made, seconds=seconds)
-        super().__init__(env)
-        self._memory = _innermost(self, env).memory  # copies of an environment share it
-        self.limits = limits
-        self._observation: Any = None
-        self._mask: Any = None
-
-    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        return self._kept(observation, info), info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, Info]:
-        if self.limits.spent(self._memory.budget):
-            info = {"action_mask": self._mask, "invalid_action": False, "budget_exhausted": True}
-            return self._observation, 0.0, False, True, info
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        return self._kept(observation, info), reward, terminated, truncated, info
-
-    def _kept(self, observation: Any, info: Info) -> Any:
-        """Add the flag to ``info``, and keep what a truncated step returns."""
-        info["budget_exhausted"] = self.limits.spent(self._memory.budget)
-        self._observation, self._mask = observation, info.get("action_mask")
-        return observation
 
 
 def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from examples.benchmarks import fuzz
-from examples.benchmarks.fuzzing.files import Samples
+from examples.benchmarks.fuzzing.files import LINK, LOCKED, Samples
 from examples.benchmarks.fuzzing.inputs import Input, make_input
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits processes as Linux does")
@@ -39,12 +39,16 @@ def test_malformed_inputs_end_in_one_line(samples: Samples, tmp_path: Path) -> N
         ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL"),
         ("bytes(10**12)", "MemoryError"),
         ("import signal; signal.pause()", "hangs"),
+        ("open('../outside/victim', 'a').write('mine')", "touched ['victim'] outside"),
+        ("open('locked')", "PermissionError"),
+        ("open('link', 'a').write('mine')", "touched ['victim'] outside"),
         ("raise NASGymError('one line')", ""),
     ],
 )
 def test_the_fuzzer_notices(code: str, wrong: str, tmp_path: Path) -> None:
     timeout = 0.0 if wrong == "hangs" else PATIENCE
-    [outcome] = fuzz.run_inputs([(0, Input("call", code=code))], tmp_path, timeout=timeout)
+    given = Input("call", code=code, files={"locked": LOCKED, "link": LINK})
+    [outcome] = fuzz.run_inputs([(0, given)], tmp_path, timeout=timeout)
     assert outcome.wrong.startswith(wrong)
     assert bool(outcome.wrong) == bool(wrong)
 

@@ -167,7 +167,6 @@ def test_rewards_with_parameters_are_plain_data() -> None:
         ({"name": "mnasnet", "target": "80 ms"}, "target: .* got '80 ms'"),
         ({"name": "mnasnet", "target": 1, "cost": "time"}, "cost: .*energy.* got 'time'"),
         ({"name": "mnasnet", "target": 1, "alpha": None}, "alpha: .*number, got None"),
-        ({"name": "mnasnet", "target": 1, "cost": "energy"}, "watts: the cost 'energy' needs them"),
         ({"name": "mnasnet", "target": 1, "watts": 5}, "watts: they are for .*'energy' alone"),
         (7, "reward: 7 is not known"),
         (nested(3_000), r"reward: \[\["),
@@ -188,6 +187,10 @@ def test_costs_are_checked_where_both_sides_speak() -> None:
     with pytest.raises(InvalidSettings, match="needs latency"):
         rewards.check_costs(energy, Measures("parameters"))
     rewards.check_costs(energy, Measures("parameters", "latency"))
+    recorded = rewards.MnasNetReward(1.0, "energy")
+    with pytest.raises(InvalidSettings, match=r"needs energy.*, or give .watts."):
+        rewards.check_costs(recorded, Measures("latency"))
+    rewards.check_costs(recorded, Measures("latency", "energy"))
     rewards.check_costs(energy, object())
     rewards.check_costs(rewards.accuracy, Measures())
 

@@ -21,7 +21,7 @@ from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
 from nas_gym.evaluation.memory import Memory
-from nas_gym.wrappers import BudgetLimit, ContinuousAction
+from nas_gym.wrappers import ContinuousAction
 from tests.helpers import LayersArchitecture, LayersSearchSpace, RecordedStub, StubEvaluator, nested
 from tests.test_env import CHEAP, IDS
 
@@ -476,11 +476,11 @@ def test_copies_go_on_where_the_original_is(mode: str) -> None:
 def test_no_network_beyond_the_limits_is_evaluated(
     mode: str, limits: dict[str, Any], networks: list[int]
 ) -> None:
-    """As N single environments in `BudgetLimit` that share an evaluator."""
+    """As N single environments that share an evaluator."""
     search_space = SEARCH_SPACES["conditional"]
     env = NASVectorEnv(search_space, StubEvaluator(), 3, autoreset_mode=mode, limits=limits)
     shared = Memory(StubEvaluator())
-    singles = [BudgetLimit(NASEnv(search_space, shared), **limits) for _ in range(3)]
+    singles = [NASEnv(search_space, shared, limits=limits) for _ in range(3)]
     begun = iter([*networks, *[3] * 9])
     for _ in range(4):
         actions = np.array([next(begun, 3) for _ in range(3)])

@@ -18,7 +18,6 @@ from nas_gym.evaluation.budget import Limits
 from nas_gym.evaluation.memory import Memory
 from nas_gym.sb3 import StopOnBudget
 from nas_gym.wrappers import (
-    BudgetLimit,
     ContinuousAction,
     OneHotObservation,
     WholeArchitecture,
@@ -32,11 +31,8 @@ WRAPS: dict[str, Wrap] = {
     "ContinuousAction": ContinuousAction,
     "WholeArchitecture": WholeArchitecture,
     "OneHotObservation": OneHotObservation,
-    "BudgetLimit": lambda env: BudgetLimit(env, asked=10_000),
     "scores of a whole architecture": lambda env: ContinuousAction(WholeArchitecture(env)),
-    "all": lambda env: BudgetLimit(
-        OneHotObservation(ContinuousAction(WholeArchitecture(env))), seconds=1e9
-    ),
+    "all": lambda env: OneHotObservation(ContinuousAction(WholeArchitecture(env))),
 }
 
 
@@ -60,7 +56,7 @@ def test_wrapped_environments_are_made_again_from_their_spec(wrap: str) -> None:
     again = gym.make(env.spec)
     assert type(again) is type(env)
     assert again.spec == env.spec
-    limited = BudgetLimit(env, made=3)
+    limited = gym.make("nas_gym/NASBench201-v0", limits={"made": 3})
     assert limited.spec is not None
     assert gym.make(limited.spec).get_wrapper_attr("limits") == Limits(made=3)
 
@@ -174,7 +170,7 @@ def test_the_network_that_spends_the_budget_is_the_last(
     limits: dict[str, float], episodes: list[int]
 ) -> None:
     search_space = NASBench201SearchSpace()
-    env = BudgetLimit(NASEnv(search_space, RecordedStub(search_space)), **limits)  # type: ignore[arg-type]
+    env = NASEnv(search_space, RecordedStub(search_space), limits=limits)
     for number, action in enumerate(episodes, start=1):
         _, terminated, truncated, info = episode(env, action)
         assert (terminated, truncated) == (True, False)
@@ -195,7 +191,7 @@ def test_the_network_that_spends_the_budget_is_the_last(
 
 def test_an_episode_under_way_is_truncated_when_others_spend_the_budget() -> None:
     shared = Memory(StubEvaluator())
-    one, other = (BudgetLimit(NASEnv(SEARCH_SPACES["NASNet"], shared), asked=1) for _ in range(2))
+    one, other = (NASEnv(SEARCH_SPACES["NASNet"], shared, limits={"asked": 1}) for _ in "12")
     one.reset()
     before, *_ = one.step(1)
     assert episode(other, 0)[3]["budget_exhausted"]
@@ -225,10 +221,10 @@ def test_a_whole_architecture_takes_all_its_choices_and_nothing_else(wrong: Any)
 
 def test_an_agent_learns_to_the_end_of_its_budget() -> None:
     stub = StubEvaluator()
-    env = BudgetLimit(NASEnv(SEARCH_SPACES["conditional"], stub), asked=20)
+    env = NASEnv(SEARCH_SPACES["conditional"], stub, limits={"asked": 20})
     PPO("MlpPolicy", env, n_steps=64, batch_size=64, seed=0, device="cpu").learn(512)
     assert env.get_wrapper_attr("budget").asked == 20
-    stopping = BudgetLimit(NASEnv(SEARCH_SPACES["conditional"], stub), asked=20)
+    stopping = NASEnv(SEARCH_SPACES["conditional"], stub, limits={"asked": 20})
     agent = PPO("MlpPolicy", stopping, n_steps=16, batch_size=16, seed=0, device="cpu")
     agent.learn(10_000, callback=StopOnBudget())
     assert agent.num_timesteps == 4 * 20
@@ -243,12 +239,13 @@ def test_an_agent_learns_to_the_end_of_its_budget() -> None:
         (lambda: WholeArchitecture(gym.make("CartPole-v1")), "is no environment of nas_gym"),
         (lambda: WholeArchitecture(ContinuousAction(stub_env())), "in it first"),
         (lambda: OneHotObservation(OneHotObservation(stub_env())), "expected MultiDiscrete"),
-        (lambda: BudgetLimit(gym.make("CartPole-v1"), asked=1), "is no environment of nas_gym"),
-        (lambda: BudgetLimit(stub_env()), "give at least one of asked, made, seconds"),
-        (lambda: BudgetLimit(stub_env(), asked=0), "asked: .* greater than or equal to 1, got 0"),
-        (lambda: BudgetLimit(stub_env(), seconds=float("nan")), "seconds: .* got nan"),
-        (lambda: BudgetLimit(stub_env(), nested(3_000)), r"asked: .* got \[\["),  # type: ignore[arg-type]
-        (lambda: BudgetLimit(stub_env(), made="3"), "made: .* got '3'"),  # type: ignore[arg-type]
+        (lambda: stub_env(limits={}), "limits: .*give at least one of asked, made, seconds"),
+        (lambda: stub_env(limits={"asked": 0}), "asked: .* greater than or equal to 1, got 0"),
+        (lambda: stub_env(limits={"seconds": float("nan")}), "seconds: .* got nan"),
+        (lambda: stub_env(limits={"asked": nested(3_000)}), r"asked: .* got \[\["),
+        (lambda: stub_env(limits={"made": "3"}), "made: .* got '3'"),
+        (lambda: stub_env(limits={"evaluations": 3}), "limits: 'evaluations' is not known"),
+        (lambda: stub_env(limits=3), "limits: expected an object .* got 3"),
     ],
 )
 def test_mistakes_are_refused(wrap: Callable[[], Any], message: str) -> None:

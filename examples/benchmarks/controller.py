@@ -4,11 +4,7 @@ r"""Does the LSTM controller learn NASNet's 50 decisions? How near it comes to a
     python examples/benchmarks/controller.py --episodes 120 --seeds 5 --environments 1 \
         --agents model-based,local-search,regularized-evolution
 
-The reward is synthetic. Each block has tables of random numbers for each of its five decisions, and
-for four pairs of them: either hidden state with its operation, the two operations, and the first of
-them with the way to combine. A block is worth the sum; what a decision is best made as depends on
-the others. No table spans two blocks, so the best and the worst of a block's choices are found by
-enumeration, and with them those of the whole: the reward is scaled to 0 and 1 there.
+The reward is `examples.benchmarks.landscape`'s, whose best is worth 1 and whose worst 0.
 """
 
 from __future__ import annotations
@@ -22,22 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_gym import Architecture, Evaluation, NASNetSearchSpace, NASVectorEnv
+from nas_gym import NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 
-DECISIONS = 5
-"""Of a block: two hidden states, their operations, and how to combine."""
-PAIRS = ((0, 2), (1, 3), (2, 3), (2, 4))
 GOAL = 0.95
 ENVIRONMENTS = 20
 """Architectures designed at a time, and then rewarded."""
 AGENTS: dict[str, dict[str, Any]] = {
-    "nasnet@paper": {},
-    "nasnet": {"learning_rate": 3e-3, "normalize_advantage": True, "ent_coef": 0.03},
+    "nasnet": {},
+    "lstm-ppo": {},
     "maskable-ppo": {
         "policy": "nas_agents.controllers.lstm_policy.MaskableControllerPolicy",
         "policy_kwargs": {"controller": "nasnet"},
@@ -53,46 +46,9 @@ AGENTS: dict[str, dict[str, Any]] = {
         "n_episodes": 20,
     },
 }
-"""What differs from the agents' defaults. "nasnet@paper" is NASNet's controller with the paper's
-settings, made for 20,000 architectures; "nasnet" has larger steps, more entropy, and advantages
-that are normalized in each update, so that the moving average cancels out."""
-
-
-class Landscape:
-    """A synthetic evaluator of NASNet's cells, whose best is worth 1 and whose worst 0."""
-
-    def __init__(self, search_space: NASNetSearchSpace, seed: int = 0) -> None:
-        self.search_space = search_space
-        rng = np.random.default_rng(seed)
-        sizes = np.reshape(search_space.num_choices, (-1, DECISIONS))
-        self.blocks = [self._block(block.tolist(), rng) for block in sizes]
-        self.lowest = sum(float(block.min()) for block in self.blocks)
-        self.highest = sum(float(block.max()) for block in self.blocks)
-
-    @staticmethod
-    def _block(sizes: Sequence[int], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return the value of every combination of a block's five choices, (k_1, ..., k_5)."""
-        worth = np.zeros(tuple(sizes))
-        for axes in [*((axis,) for axis in range(DECISIONS)), *PAIRS]:
-            shape = [size if axis in axes else 1 for axis, size in enumerate(sizes)]
-            worth = worth + rng.random(shape)
-        return worth
-
-    def reward(self, choices: NDArray[np.int64]) -> float:
-        """Return the value of a sequence of choices, (T,), in [0, 1]."""
-        parts = zip(self.blocks, choices.reshape(-1, DECISIONS), strict=True)
-        worth = sum(float(block[tuple(chosen)]) for block, chosen in parts)
-        return (worth - self.lowest) / (self.highest - self.lowest)
-
-    def best(self) -> NDArray[np.int64]:
-        """Return the optimum, (T,)."""
-        places = [np.unravel_index(block.argmax(), block.shape) for block in self.blocks]
-        return np.concatenate(places).astype(np.int64)
-
-    def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """Evaluate each with its reward as the accuracy."""
-        rewards = [self.reward(self.search_space.encode(each)) for each in architectures]
-        return [Evaluation("ok", r, (r,), 0.0, 0, "landscape") for r in rewards]
+"""What differs from the agents' defaults. "nasnet" is NASNet's controller with the settings of the
+paper, made for 20,000 architectures; "lstm-ppo" has larger steps, more entropy, and advantages that
+are normalized in each update, so that the moving average cancels out."""
 
 
 @dataclass
@@ -165,6 +121,7 @@ def main() -> None:
     parser.add_argument("--agents", default=",".join(AGENTS), help="names, with commas")
     parser.add_argument("--episodes", type=int, default=1600, help="architectures a run")
     parser.add_argument("--seeds", type=int, default=2, help="runs, each in its own landscape")
+    parser.add_argument("--first-seed", type=int, default=0, help="of these runs")
     parser.add_argument(
         "--environments", type=int, default=ENVIRONMENTS, help="architectures designed at a time"
     )
@@ -173,7 +130,7 @@ def main() -> None:
     print(f"{given.episodes:,} architectures; the optimum is worth 1")
     print("| controller | best | mean of the last 100 | architectures to 0.95 | seconds |")
     print("|---|---|---|---|---|")
-    seeds = range(given.seeds)
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     print(row("random search", [draw(given.episodes, seed) for seed in seeds]), flush=True)
     for agent in given.agents.split(","):
         runs = [

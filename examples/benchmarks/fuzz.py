@@ -8,11 +8,12 @@ and shows its files and all that it prints; an input follows from its seed and i
 
 Command lines, files and Python calls (`fuzzing`) run one by one, each in a process of its own
 whose memory, files and time are limited; it is forked from this one, in which everything is
-imported. An input fails if it ends otherwise than with exit code 0, 1, 2 or 130 and at most one
-line that says what is wrong, hangs, or changes a file that it only had to read. It hangs if it
-takes over 20 s of processors, its workers' included, or waits for over 20 s; a busy machine makes
-no hang of an input that goes on. The failures are printed by kind, and the exit code is 1 if there
-is one.
+imported, and has the rights of a plain user. An input fails if it ends otherwise than with exit
+code 0, 1, 2 or 130 and at most one line that says what is wrong, hangs, changes a file that it only
+had to read, loses a finished search's summary, or touches the folder ``outside``, to which links
+and a stranger's settings lead. It hangs if it takes over 20 s of processors, its workers' included,
+or waits for over 20 s; a busy machine makes no hang of an input that goes on. The failures are
+printed by kind, and the exit code is 1 if there is one.
 
 Linux only. It takes some ten minutes on two cores.
 """
@@ -20,6 +21,7 @@ Linux only. It takes some ten minutes on two cores.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import hashlib
 import os
 import re
@@ -55,7 +57,17 @@ from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from nas_gym.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from examples.benchmarks.fuzzing.files import FIFO, FOLDER, Files, Samples
+from examples.benchmarks.fuzzing.files import (
+    FIFO,
+    FOLDER,
+    HARD_LINK,
+    LINK,
+    LINK_TO_FOLDER,
+    LOCKED,
+    Content,
+    Files,
+    Samples,
+)
 from examples.benchmarks.fuzzing.inputs import Input, make_input
 
 TIMEOUT = 20.0
@@ -66,9 +78,11 @@ FILE_SIZE = 2**28
 FINE = (0, 1, 2, 130)
 MISUSE = re.compile("unexpected keyword|positional argument|required keyword|multiple values")
 """A TypeError of a call that Python itself refuses."""
-MAY_CHANGE = re.compile(r"(-wal|-shm|-journal|lock|\.part|run/settings.json)$")
-"""Files that readers may change. A run's settings.json says what was asked for last, even if the
-run could not be resumed."""
+MAY_CHANGE = re.compile(r"(-wal|-shm|-journal|lock)$")
+"""Files that readers may change."""
+GROWS = "run/evaluations.db"
+"""The store of a run, which keeps what was evaluated even where the search could not go on."""
+SUMMARY = "run/summary.json"
 
 
 @dataclass(frozen=True)
@@ -124,7 +138,9 @@ def make_samples(folder: Path, searches: int = len(SEARCHES)) -> Samples:
 
 def _searched(agent: str, env_id: str, arguments: dict[str, Any], run: Path) -> Files:
     """Return the files of a run, which is searched for in this process."""
-    search(SearchSettings(env_id, agent, episodes=3, env_arguments=arguments, final=False), run)
+    short = {"epochs": 1, "filters": 2} if "early_stopping" in arguments else {}
+    how: dict[str, Any] = {"env_arguments": arguments, "final_arguments": short}
+    search(SearchSettings(env_id, agent, episodes=3, final=bool(short), **how), run)
     files = (file for file in run.rglob("*") if file.is_file())
     return {str(file.relative_to(run)): file.read_bytes() for file in files}
 
@@ -133,17 +149,34 @@ def _searched(agent: str, env_id: str, arguments: dict[str, Any], run: Path) -> 
 
 
 def write_files(folder: Path, files: Files) -> None:
-    """Make an input's files."""
+    """Make an input's files, and beside them a folder that it must not touch."""
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "victim").write_bytes(b"not yours")
     for name, content in files.items():
         file = folder / name
         with suppress(FileExistsError, NotADirectoryError):
             file.parent.mkdir(parents=True, exist_ok=True)
-            if content == FIFO:
-                os.mkfifo(file)
-            elif content == FOLDER:
-                file.mkdir(exist_ok=True)
-            elif isinstance(content, bytes):
-                file.write_bytes(content)
+            _write_file(file, content, outside)
+
+
+def _write_file(file: Path, content: Content, outside: Path) -> None:
+    """Make one file, or what stands in its place."""
+    if content == FIFO:
+        os.mkfifo(file)
+    elif content == FOLDER:
+        file.mkdir(exist_ok=True)
+    elif content == LOCKED:
+        file.touch()
+        file.chmod(0)
+    elif content in (LINK, LINK_TO_FOLDER):
+        file.unlink(missing_ok=True)
+        file.symlink_to(outside / "victim" if content == LINK else outside)
+    elif content == HARD_LINK:
+        file.unlink(missing_ok=True)
+        os.link(outside / "victim", file)
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -151,7 +184,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and not MAY_CHANGE.search(str(file))
+        if file.is_file() and os.access(file, os.R_OK) and not MAY_CHANGE.search(str(file))
     }
 
 
@@ -183,6 +216,7 @@ def _run_child(given: Input, folder: Path) -> NoReturn:
         sys.stdout = os.fdopen(1, "w")
         sys.stderr = os.fdopen(2, "w", buffering=1)
         warnings.simplefilter("default")  # pytest makes them errors
+        sys.path.insert(0, str(folder / "in"))
         _limit()
         code = _perform(given)
     except BaseException:
@@ -196,7 +230,10 @@ def _run_child(given: Input, folder: Path) -> NoReturn:
 
 
 def _limit() -> None:
-    """Limit this process's memory, files and time."""
+    """Limit this process's memory, files, time and rights."""
+    # Without capabilities (capset of version 3), root may do what the owner of its files may do.
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
     memory = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -308,12 +345,23 @@ def _outcome(
         for file in [folder / "err", *sorted((folder / "tmp").glob("nas-gym-*"))]
         if file.is_file()
     )
-    wrong = _complaint(given, errors, code)
-    if not wrong and _only_reads(given, code):
-        after = digests(folder / "in")
-        harmed = [name for name, digest in before.items() if after.get(name) != digest]
-        wrong = f"harmed {harmed[0]}" if harmed else ""
+    wrong = _complaint(given, errors, code) or _harm(given, folder, before, code)
     return Outcome(number, given, seconds, wrong, errors)
+
+
+def _harm(given: Input, folder: Path, before: dict[str, str], code: int | None) -> str:
+    """Return what an input harmed; "" if it is nothing."""
+    outside = {each.name: each.read_bytes() for each in (folder / "outside").iterdir()}
+    if outside != {"victim": b"not yours"}:
+        return f"touched {sorted(outside)} outside"
+    after = digests(folder / "in")
+    if SUMMARY in before and SUMMARY not in after:
+        return f"lost {SUMMARY}"
+    if not _only_reads(given, code):
+        return ""
+    grows = GROWS if given.command[:1] == ["search"] else ""
+    harmed = [name for name in before if name != grows and after.get(name) != before[name]]
+    return f"harmed {harmed[0]}" if harmed else ""
 
 
 def _only_reads(given: Input, code: int | None) -> bool:

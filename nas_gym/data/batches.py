@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nas_gym.data.dataset import Dataset, Indices
@@ -53,7 +54,7 @@ class DeviceDataset:
         border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
         self.images = torch.from_numpy(np.pad(dataset.images[indices], border)).to(device)
         self.labels = torch.from_numpy(dataset.labels[indices]).to(device)
-        mean, deviation = _statistics(dataset, normalize_by)
+        mean, deviation = channel_statistics(dataset, normalize_by)
         self._scale = torch.from_numpy((1 / deviation).astype(np.float32)).to(device)
         self._shift = torch.from_numpy((-mean / deviation).astype(np.float32)).to(device)
         self._rows = torch.arange(height, device=device)
@@ -110,7 +111,9 @@ class DeviceDataset:
         return torch.addcmul(self._shift, pixels.float(), self._scale).permute(0, 3, 1, 2)
 
 
-def _statistics(dataset: Dataset, indices: Indices) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(
+    dataset: Dataset, indices: Indices
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each channel's mean and standard deviation, in units of a pixel's value (0-255)."""
     channels = range(dataset.images.shape[-1])
     flat = (dataset.images[indices, ..., channel].ravel() for channel in channels)

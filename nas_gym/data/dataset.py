@@ -51,6 +51,8 @@ class Dataset:
     test: Indices = field(repr=False)
     skipped: tuple[str, ...] = ()
     """Files that were not read, by kind, as in "2 .gif"."""
+    shared: tuple[str, ...] = ()
+    """Images that stand in two of the data set's own splits, as in "2 of the 100 test images"."""
 
     @property
     def majority(self) -> float:
@@ -68,6 +70,7 @@ class Dataset:
             "split": [len(self.train), len(self.validation), len(self.test)],
             "classes": dict(zip(self.classes, counts, strict=True)),
             "skipped": list(self.skipped),
+            "shared": list(self.shared),
             "majority": self.majority,
         }
 
@@ -148,7 +151,7 @@ def split_of(name: str, source: Source) -> Dataset:
     """
     rest, validation, test = source.parts()
     _require_every_class(name, source, rest)
-    _require_fair_tests(name, source)
+    shared = _shared_images(name, source)
     if not source.test_images:
         rest, test = _stratified(rest, source.labels, TEST_SHARE)
     train = rest
@@ -156,7 +159,7 @@ def split_of(name: str, source: Source) -> Dataset:
         share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
         train, validation = _stratified(rest, source.labels, share)
     facts = (source.images, source.labels, source.classes, source.flips)
-    return Dataset(name, *facts, train, validation, test, source.skipped)
+    return Dataset(name, *facts, train, validation, test, source.skipped, shared)
 
 
 def _require_every_class(name: str, source: Source, train: Indices) -> None:
@@ -176,21 +179,29 @@ def _require_every_class(name: str, source: Source, train: Indices) -> None:
         )
 
 
-def _require_fair_tests(name: str, source: Source) -> None:
-    """Raise `InvalidDataset` if many images of the source's own parts stand in two of them."""
+def _shared_images(name: str, source: Source) -> tuple[str, ...]:
+    """Return how many images of the source's own parts stand in two of them, if any do.
+
+    Raises:
+        InvalidDataset: they are many.
+    """
     known: dict[str, set[bytes]] = {}
+    found: list[str] = []
     for part, indices in zip(("training", "validation", "test"), source.parts(), strict=True):
         if len(indices) == len(source.labels):
-            return  # there is one part only
+            return ()  # there is one part only
         own = [hashlib.blake2b(source.images[place], digest_size=16).digest() for place in indices]
         for other, images in known.items():
             shared = sum(image in images for image in own)
+            says = f"{shared} of the {len(own)} {part} images are {other} images, too"
             if shared > MOST_SHARED * len(own):
                 raise InvalidDataset(
-                    f"dataset: {name!r}: {shared} of the {len(own)} {part} images are {other} "
-                    "images, too, so an accuracy on them says nothing; take them out of one part"
+                    f"dataset: {name!r}: {says}, so an accuracy on them says nothing; take them "
+                    "out of one part"
                 )
+            found += [says] if shared else []
         known[part] = set(own)
+    return tuple(found)
 
 
 def _stratified(indices: Indices, labels: Labels, share: float) -> tuple[Indices, Indices]:

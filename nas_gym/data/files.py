@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,10 +136,12 @@ def require_room(images: int, image_size: int, channels: int) -> None:
 def read_folder(folder: Path, image_size: int) -> Source:
     """Read a folder with one sub-folder a class, or with ``train``, ``val`` and ``test`` of them.
 
-    Transparent pixels are shown on white, and an image is turned as its EXIF orientation says.
+    Transparent pixels are shown on white, and an image is turned as its EXIF orientation says. A
+    folder that holds nothing but one folder of classes stands for that one, as archives unpack.
     """
     skipped: Counter[str] = Counter()
     try:
+        folder = _unwrapped(folder)
         folders = _folders(folder)
         of_name = {entry.name.lower(): entry for entry in folders}
         has_parts = bool({"train", "test", *VALIDATION_NAMES} & of_name.keys())
@@ -162,22 +164,44 @@ def read_folder(folder: Path, image_size: int) -> Source:
     counts = [[len(paths) for paths in listing.values()] for listing in listings]
     require_room(sum(map(sum, counts)), image_size, 3)
     paths = [path for listing in listings for paths in listing.values() for path in paths]
-    images = np.stack([_read_image(path, image_size) for path in paths])
+    size = (image_size, image_size)
+    images = np.stack([read_image(path, size, skipped=skipped) for path in paths])
     labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
     own = _counts(parts, [sum(count) for count in counts])
-    unread = tuple(f"{number} {suffix}" for suffix, number in sorted(skipped.items()))
+    unread = tuple(f"{number} {suffix}" for suffix, number in sorted(skipped.items()) if number)
     return Source(images, np.concatenate(labels), classes, *own, skipped=unread)
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _hidden(entry.name))
+
+
+def _hidden(name: str) -> bool:
+    """Return True for files and folders that a system or an editor made beside the images."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _unwrapped(folder: Path) -> Path:
+    """Return the folder of the classes, or of the parts, in a folder that holds nothing else."""
+    inner = _folders(folder)
+    is_part = bool(inner) and inner[0].name.lower() in ("train", "test", *VALIDATION_NAMES)
+    if len(inner) != 1 or is_part or len(_folders(inner[0])) < 2:
+        return folder
+    images = (entry for entry in inner[0].iterdir() if entry.suffix.lower() in SUFFIXES)
+    return folder if any(images) else _unwrapped(inner[0])
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the images in a folder, at any depth, in the order of their names."""
+    files = _files_within(folder, Counter())
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
 def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path]]:
     """Return the images of each class in the order of their names, and count other files.
 
-    Images that lie beside the classes' folders are of no class, and count as other files. Links to
-    folders are not followed inside a class.
+    Images that lie beside the classes' folders are of no class, and count as other files. Hidden
+    files and folders count as such. Links to folders are not followed inside a class.
 
     Raises:
         OSError: a class has no image, or is a link to a folder that holds another class.
@@ -190,7 +214,7 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
     skipped.update(f"{suffix} beside the classes" for suffix in loose if suffix in SUFFIXES)
     listing: dict[str, list[Path]] = {}
     for found in classes:
-        files = [Path(root, name) for root, _, names in os.walk(found) for name in names]
+        files = list(_files_within(found, skipped))
         listing[found.name] = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
         others = (path for path in files if path.suffix.lower() not in SUFFIXES)
         skipped.update(path.suffix.lower() or path.name for path in others)
@@ -200,6 +224,15 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
             f"there is no image in {', '.join(empty)}; names of images end in {', '.join(SUFFIXES)}"
         )
     return listing
+
+
+def _files_within(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
+    """Yield the files at any depth, and count those that are hidden."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        shown = [name for name in files if not _hidden(name)]
+        skipped.update({"hidden": len(files) - len(shown)})
+        yield from (Path(root, name) for name in shown)
 
 
 def _require_apart(classes: Sequence[Path]) -> None:
@@ -215,8 +248,22 @@ def _require_apart(classes: Sequence[Path]) -> None:
             raise OSError(f"{holder} holds the images of {name}, too; remove the link")
 
 
-def _read_image(path: Path, size: int) -> Images:
-    """Return an RGB image, cropped to a square around its centre and scaled: (size, size, 3)."""
+def read_image(
+    path: Path, size: tuple[int, int], channels: int = 3, skipped: Counter[str] | None = None
+) -> Images:
+    """Return an image, cropped around its centre and scaled: (height, width, channels) uint8.
+
+    Of an animation, it is the first frame.
+
+    Args:
+        path: A regular file in one of `FORMATS`.
+        size: Height and width; the crop is the largest part of the image in their proportion.
+        channels: 3 for RGB, 1 for grey.
+        skipped: Counts animations, by suffix.
+
+    Raises:
+        InvalidDataset: the image cannot be read; the message names it.
+    """
     from PIL import Image, ImageOps
 
     try:
@@ -227,15 +274,19 @@ def _read_image(path: Path, size: int) -> Images:
                 unbounded = image.mode == "F" or (image.mode == "I" and image.format == "TIFF")
                 if unbounded:
                     raise ValueError(f"mode {image.mode} has no known range; save 8 or 16 bits")
+                animated = getattr(image, "n_frames", 1) > 1
                 upright = _in_colors(ImageOps.exif_transpose(image))
-                fitted = ImageOps.fit(upright, (size, size), Image.Resampling.BILINEAR)
+                seen = upright if channels == 3 else upright.convert("L")
+                fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         raise InvalidDataset(
             f"dataset: the image {path} cannot be read ({error}); mend or remove it"
         ) from error
     for warning in caught:
         warnings.warn(f"dataset: the image {path}: {warning.message}", stacklevel=2)
-    return np.asarray(fitted)
+    if animated and skipped is not None:
+        skipped[f"{path.suffix.lower()}: all but the first frame"] += 1
+    return np.asarray(fitted).reshape(*size, channels)
 
 
 def _in_colors(image: Image) -> Image:

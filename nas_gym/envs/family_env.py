@@ -67,6 +67,7 @@ class FamilyEnv(NASEnv):
         evaluator: One of the class's ``evaluators``; default: the first.
         reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
+        limits: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.
@@ -95,6 +96,7 @@ class FamilyEnv(NASEnv):
         evaluator: str | None = None,
         reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
+        limits: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> None:
         name = self.evaluators[0] if evaluator is None else evaluator
@@ -102,7 +104,7 @@ class FamilyEnv(NASEnv):
         given = self.arguments_by_taker(arguments, name)
         with ExitStack() as stack:
             search_space, made = EVALUATORS[name].make(type(self), given, stack)
-            super().__init__(search_space, made, reward, render_mode)
+            super().__init__(search_space, made, reward, render_mode, limits)
             self._close_evaluator = stack.pop_all().close
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -87,13 +87,15 @@ A child that failed is worth 0. With several objectives, `gym.make("{MO}", objec
 {about}
 
 ## Episode End
-The episode terminates with decision T = {T} (by default). It is never truncated.{Episode End}
+The episode terminates with decision T = {T} (by default). It is truncated only
+where the budget of `limits` is spent.{Episode End}
 
 ## Information
 | Key | When | Value |
 |---|---|---|
 | `action_mask` | always | `(A,)` int8, 1 where an action is valid; A = {A} by default |
 | `invalid_action` | after a step | true if the action was invalid |
+| `budget_exhausted` | with `limits` | true once the budget is spent |
 | `architecture` | at the end | the architecture as JSON |
 | `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |\
 {Information}
@@ -117,6 +119,7 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
         "evaluator": Argument(names[0], "one of " + ", ".join(f'`"{each}"`' for each in names)),
         "reward": Argument("accuracy", "see above"),
         "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
+        "limits": Argument(None, 'the budget: `{"asked": n}`, `{"made": n}` or `{"seconds": s}`'),
     }
     if name == "recorded":  # and nothing else
         del common["evaluator"]

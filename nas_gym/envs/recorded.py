@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 from nas_gym.env import NASEnv
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation import Limits
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.settings import from_mapping, require_known
+from nas_gym.settings import require_known
 from nas_gym.tables import Table
 
 BUDGETS = {"evaluations": "made", "simulated-seconds": "seconds"}
@@ -31,8 +30,9 @@ class RecordedEnv(NASEnv):
     Args:
         reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
+        limits: As in `NASEnv`.
         budget: `"evaluations"` or `"simulated-seconds"`: what `limit` counts.
-        limit: The budget, after which episodes are truncated; default: none.
+        limit: The budget, in the place of `limits`; default: none.
         **arguments: Of ``recorded``.
 
     Raises:
@@ -49,6 +49,7 @@ class RecordedEnv(NASEnv):
         self,
         reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
+        limits: Mapping[str, Any] | None = None,
         budget: str = "evaluations",
         limit: float | None = None,
         **arguments: Any,
@@ -64,11 +65,12 @@ class RecordedEnv(NASEnv):
         if "training_seed" not in inspect.signature(self.recorded).parameters:
             arguments.pop("training_seed", None)
         table = self.recorded(**arguments)
-        super().__init__(self.default_search_space(), table, reward, render_mode)
         if limit is not None:
-            self.limits = from_mapping(Limits, "limit", {BUDGETS[budget]: limit})
+            require(limits is None, "limit: `limits` are given too; leave out one of the two")
+            limits = {BUDGETS[budget]: limit}
         else:
             require(budget == "evaluations", f"limit: how many {budget}? name a number")
+        super().__init__(self.default_search_space(), table, reward, render_mode, limits)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -88,6 +90,6 @@ class RecordedEnv(NASEnv):
         every = {
             "training_seed": Argument(0, "no effect: the benchmark's trainings are recorded"),
             "budget": Argument("evaluations", 'or `"simulated-seconds"`: what `limit` counts'),
-            "limit": Argument(None, "the budget, after which episodes are truncated"),
+            "limit": Argument(None, "the budget, in the place of `limits`"),
         }
         return {**every, **arguments_of(cls.recorded)}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.settings import LARGEST, Above0, Positive, settings
+from nas_gym.settings import LARGEST, Above0, Positive, from_mapping, settings
 
 
 @dataclass
@@ -45,6 +47,17 @@ class Limits:
 
     def __post_init__(self) -> None:
         require(any(vars(self).values()), f"limits: give at least one of {', '.join(vars(self))}")
+
+    @classmethod
+    def of(cls, given: Limits | Mapping[str, Any] | None) -> Limits | None:
+        """Return the limits that a mapping of their fields describes; None for none.
+
+        Raises:
+            InvalidSettings: a field is not known, or not valid.
+        """
+        if given is None or isinstance(given, Limits):
+            return given
+        return from_mapping(cls, "limits", given)
 
     def spent(self, budget: Budget) -> bool:
         """Return True once a limit has been reached."""

@@ -11,10 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Status = Literal[
-    "ok", "diverged", "out_of_memory", "timed_out", "crashed", "unbuildable", "over_limit"
+    "ok",
+    "diverged",
+    "out_of_memory",
+    "timed_out",
+    "crashed",
+    "unbuildable",
+    "over_limit",
+    "unrecorded",
 ]
+"""Of a child: trained, failed, beyond a hard limit, or, in a recorded benchmark, not there."""
 
-COSTS = ("latency", "multiply_adds", "parameters", "peak_activation_bytes")
+COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
 """Costs that an `Evaluation` has, where they were measured."""
 
 
@@ -39,6 +47,8 @@ class Evaluation:
     """Multiply-adds of inference on one image; None if the child could not be built."""
     latency: float | None = None
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
+    energy: float | None = None
+    """Joules of inference on a batch, where recorded or measured."""
     peak_activation_bytes: int | None = None
     """Bytes of activations in inference on one image, where counted; see `nas_gym.networks`."""
     message: str = ""

@@ -92,8 +92,8 @@ class RecordedEvaluator(Evaluator, Protocol):
         """Arrays, (R,) each, by the name of the field of `Evaluation` that it holds.
 
         ``accuracy`` and ``seconds`` (float64) and ``status`` (str) are there; ``parameters``,
-        ``multiply_adds`` and ``latency`` (float64, nan for None) may be, and are costs unless all
-        are nan. The vector environment's ``info`` has them.
+        ``multiply_adds``, ``latency`` and ``energy`` (float64, nan for None) may be, and are costs
+        unless all are nan. The vector environment's ``info`` has them.
         """
 
     def rows(self, choices: NDArray[np.int64]) -> NDArray[np.int64]:

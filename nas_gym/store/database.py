@@ -66,6 +66,7 @@ EVALUATIONS = sa.Table(
     Column("time", _Time, nullable=False),
     Column("test_accuracy", sa.Double),
     Column("peak_activation_bytes", sa.BigInteger),
+    Column("energy", sa.Double),
 )
 """One row an evaluation; see `nas_gym.store.store`."""
 _SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
@@ -73,6 +74,7 @@ _SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer,
 MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
     "ALTER TABLE evaluations ADD COLUMN peak_activation_bytes BIGINT",
+    "ALTER TABLE evaluations ADD COLUMN energy DOUBLE PRECISION",
 )
 """One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
 _MIGRATION_LOCK = 7_202_611

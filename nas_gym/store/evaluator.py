@@ -153,13 +153,17 @@ def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evalua
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:
     """Return the mean of several evaluations of one architecture with different seeds.
 
-    Accuracy, curve and latency are means (the curve's over the epochs that all have), seconds are a
-    sum. Status and message are those of the first evaluation that is not "ok", if there is one;
-    then the accuracy is 0. Everything else is the first evaluation's. The mean is ``cached`` if all
-    evaluations are.
+    Accuracy, curve, latency and energy are means (the curve's over the epochs that all have),
+    seconds are a sum. Status and message are those of the first evaluation that is not "ok", if
+    there is one; then the accuracy is 0. Everything else is the first evaluation's. The mean is
+    ``cached`` if all evaluations are.
     """
     first = next((each for each in repeats if each.status != "ok"), repeats[0])
-    latencies = [each.latency for each in repeats if each.latency is not None]
+
+    def measured(cost: str) -> float | None:
+        values = [getattr(each, cost) for each in repeats if getattr(each, cost) is not None]
+        return fmean(values) if values else None
+
     return replace(
         repeats[0],
         status=first.status,
@@ -167,6 +171,7 @@ def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:
         accuracy=fmean(each.accuracy for each in repeats) if first.status == "ok" else 0.0,
         curve=tuple(map(fmean, zip(*(each.curve for each in repeats), strict=False))),
         seconds=sum(each.seconds for each in repeats),
-        latency=fmean(latencies) if latencies else None,
+        latency=measured("latency"),
+        energy=measured("energy"),
         cached=all(each.cached for each in repeats),
     )

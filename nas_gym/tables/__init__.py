@@ -6,6 +6,7 @@ read published benchmarks with ``published`` and ``importing``; ``columns`` chec
 
 from nas_gym.tables.built import built_table
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 
 __all__ = ["ChoicesIndex", "InvalidTable", "Table", "built_table"]

@@ -16,7 +16,9 @@ from nas_gym.json_text import read_json_text
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import LARGEST, Seed, validated
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays
-from nas_gym.tables.table import STATUSES, ChoicesIndex, Table, table_of
+from nas_gym.tables.frames import STATUSES
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table, table_of
 
 BUILT_VERSION = 1
 """Version of the tables that ``nas-gym table build`` writes; others are refused."""

@@ -13,7 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias, cast, get_args
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,63 +23,8 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.tables.columns import Column, InvalidTable
-
-Rows: TypeAlias = NDArray[np.int64]
-"""(N,) int64: rows of a table of n architectures; n where nothing is recorded."""
-STATUSES: tuple[Status, ...] = get_args(Status)
-
-
-class RowIndex(Protocol):
-    """Maps sequences of choices to rows of a table."""
-
-    @property
-    def search_space(self) -> SearchSpace:
-        """Search space of the sequences."""
-
-    def rows(self, choices: ArrayLike) -> Rows:
-        """Return the row, (N,), of each of N complete, valid sequences of choices, (N, T)."""
-
-
-class ChoicesIndex:
-    """Index of a small search space: a row for every sequence of choices.
-
-    Args:
-        search_space: The decisions; k_t is the number of choices of decision t.
-        row_of: (k_0 * ... * k_{T-1},) the row of every sequence of choices, in lexicographic
-            order; -1 for an invalid one.
-        rows: Number of rows of the table; default: any.
-        where: Start of an error's message, which names the file.
-
-    Raises:
-        InvalidTable: ``row_of`` has another shape, names a missing row, or has no row for a valid
-            sequence of choices.
-    """
-
-    def __init__(
-        self,
-        search_space: SearchSpace,
-        row_of: NDArray[Any],
-        rows: float = math.inf,
-        where: str = "table",
-    ) -> None:
-        remedy = "it belongs to another search space, or is damaged; build it again"
-        numbers = np.array(search_space.num_choices, dtype=np.int64)
-        column = Column("iu", (math.prod(search_space.num_choices),), -1, rows - 1)
-        column.check(f"{where}: row_of", row_of, remedy)
-        missing = search_space.size - np.count_nonzero(row_of >= 0)
-        if missing > 0:
-            raise InvalidTable(
-                f"{where}: row_of is -1, no row, for {missing:,} of {search_space.size:,} valid "
-                f"sequences of choices; {remedy}"
-            )
-        self.search_space = search_space
-        self.weights = np.append(np.cumprod(numbers[:0:-1])[::-1], 1)
-        """(T,) int64: factor of each decision's choice in the index into ``row_of``."""
-        self.row_of: Rows = row_of.astype(np.int64)
-
-    def rows(self, choices: ArrayLike) -> Rows:
-        found: Rows = self.row_of.take(np.asarray(choices, dtype=np.int64) @ self.weights)
-        return found
+from nas_gym.tables.frames import STATUSES, Frame, load_frame, read_frame
+from nas_gym.tables.index import RowIndex, Rows, index_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +56,73 @@ class Table:
     seed: int = 0
     latency: NDArray[np.float64] | None = None
     """(n + 1,) seconds of inference, NaN if unknown; None where the benchmark has none."""
+    energy: NDArray[np.float64] | None = None
+    """(n + 1,) joules of inference, likewise."""
+
+    @classmethod
+    def from_frame(
+        cls,
+        search_space: SearchSpace,
+        frame: Frame,
+        epochs: int | None = None,
+        seed: int | None = None,
+        name: str = "frame",
+    ) -> Table:
+        """Return the table of a frame: a pandas DataFrame, or a dict of arrays or lists.
+
+        A row is one training. What is not in the frame is answered too, by an `Evaluation` of the
+        status "unrecorded", which is worth 0 under every reward of nas_gym.
+
+        | column | holds |
+        |---|---|
+        | the decisions' names | the choice's label; or its number, unless labels are numbers |
+        | ``architecture`` | or this, in their place: its JSON (`Architecture.to_json`) |
+        | ``accuracy`` | validation accuracy in [0, 1] |
+        | ``epochs`` | optional: after how many epochs; an architecture may have rows of several |
+        | ``seed`` | optional: which of several trainings; without it they count as they stand |
+        | ``seconds`` | optional: those of the training, which simulated budgets count |
+        | ``test_accuracy`` | optional, for analysis: no agent sees it |
+        | ``parameters``, ``multiply_adds``, ``latency``, ``energy`` | optional: costs |
+        | ``status`` | optional: "ok", or of a training that failed, "diverged" for instance |
+
+        >>> from nas_gym import CustomArchitecture, CustomSearchSpace, Decision, NASEnv, Table
+        >>> class Nets(CustomArchitecture, kind="nets"):
+        ...     decisions = (Decision("width", ("16", "32")), Decision("depth", ("1", "2")))
+        >>> search_space = CustomSearchSpace(Nets)
+        >>> frame = {"width": ["16", "32"], "depth": ["2", "2"], "accuracy": [0.7, 0.8]}
+        >>> env = NASEnv(search_space, Table.from_frame(search_space, frame))
+
+        Args:
+            search_space: Search space of the architectures.
+            frame: The columns.
+            epochs: Length of training that is looked up; default: the longest.
+            seed: Which training of each architecture is looked up: ``seed`` modulo their number;
+                default: the mean, if none of them failed.
+            name: Name of the table.
+
+        Raises:
+            InvalidTable: a column is missing, unknown or broken, or has nothing of these epochs.
+        """
+        trainings = read_frame(search_space, frame, f"table: {name}")
+        epochs = trainings.length(epochs, f"table: {name}")
+        if not (seed is None or (type(seed) is int and seed >= 0)):
+            raise InvalidTable(f"table: {name}: seed: expected an integer from 0 on, got {seed!r}")
+        facts = {"table": name, "epochs": epochs, "seed": seed, "choices": trainings.digest}
+        index = index_of(search_space, trainings.choices)
+        columns = trainings.columns(epochs, seed)
+        return table_of(name, index, facts, columns, seed or 0, missing="unrecorded")
+
+    @classmethod
+    def from_file(cls, search_space: SearchSpace, path: str | Path, **arguments: Any) -> Table:
+        """Return the table of a CSV file with a head line, or of a JSON file; see `from_frame`.
+
+        JSON is a list of objects, one a row, or an object of lists, one a column.
+
+        Raises:
+            InvalidTable: the file cannot be read, and as `from_frame`.
+        """
+        arguments = {"name": Path(path).stem, **arguments}
+        return cls.from_frame(search_space, load_frame(path), **arguments)
 
     def __post_init__(self) -> None:
         rows = (self.status.size,)
@@ -124,8 +137,7 @@ class Table:
             "test": Column("iuf", rows, highest=1, unknown=True),
             "accuracy": Column("iuf", rows, highest=1),  # made of the others
         }
-        if self.latency is not None:
-            columns["latency"] = number
+        columns |= dict.fromkeys(self._measured, number)
         remedy = "`nas_gym.tables.table.Table` says what each array holds"
         for name, column in columns.items():
             column.check(f"table: {self.name}: {name}", getattr(self, name), remedy)
@@ -144,8 +156,12 @@ class Table:
     def columns(self) -> Mapping[str, NDArray[Any]]:
         """Fields of `Evaluation` that are known, (n + 1,) each, by name."""
         names = ["accuracy", "seconds", "status", "parameters", "multiply_adds"]
-        names += ["latency"] if self.latency is not None else []
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, *self._measured)}
+
+    @property
+    def _measured(self) -> list[str]:
+        """Names of the measured costs that the benchmark has."""
+        return [name for name in ("latency", "energy") if getattr(self, name) is not None]
 
     @property
     def epochs(self) -> int | None:
@@ -157,8 +173,8 @@ class Table:
     def fingerprint(self) -> str:
         """Digest of everything that an evaluation depends on."""
         digest = hashlib.blake2b(json.dumps(self.facts, sort_keys=True).encode(), digest_size=16)
-        latency = () if self.latency is None else (self.latency,)
-        for array in (self.status, self.curves, self.seconds, *latency):
+        measured = (getattr(self, name) for name in self._measured)
+        for array in (self.status, self.curves, self.seconds, *measured):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
@@ -179,7 +195,7 @@ class Table:
 
     def evaluation(self, row: int) -> Evaluation:
         """Return the record of a row; ``seconds`` are those of the recorded training."""
-        latency = math.nan if self.latency is None else self.latency.item(row)
+        measured = {name: getattr(self, name).item(row) for name in self._measured}
         return Evaluation(
             status=cast("Status", self.status.item(row)),
             accuracy=self.accuracy.item(row),
@@ -189,7 +205,7 @@ class Table:
             fingerprint=self.fingerprint,
             parameters=_known(self.parameters.item(row)),
             multiply_adds=_known(self.multiply_adds.item(row)),
-            latency=None if math.isnan(latency) else latency,
+            **{name: value for name, value in measured.items() if not math.isnan(value)},
             message="" if row < len(self) else f"{self.name} has not recorded this architecture",
         )
 
@@ -206,10 +222,18 @@ def _known(value: float) -> int | None:
 
 
 def table_of(
-    name: str, index: RowIndex, facts: Mapping[str, Any], columns: dict[str, Any], seed: int = 0
+    name: str,
+    index: RowIndex,
+    facts: Mapping[str, Any],
+    columns: dict[str, Any],
+    seed: int = 0,
+    missing: Status = "unbuildable",
 ) -> Table:
-    """Return the table of n architectures by its arrays, (n, ...), which get the last row here."""
+    """Return the table of n architectures by its arrays, (n, ...), which get the last row here.
+
+    ``missing`` is the status of what is not recorded.
+    """
     for column, values in columns.items():
-        nothing = {"status": "unbuildable", "seconds": 0.0}.get(column, np.nan)
+        nothing = {"status": missing, "seconds": 0.0}.get(column, np.nan)
         columns[column] = np.concatenate([values, np.full((1, *values.shape[1:]), nothing)])
     return Table(name, index, facts, seed=seed, **columns)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset
@@ -19,6 +23,10 @@ class FinalResult:
     """A network trained to the end, and its result on the test split."""
 
     network: ChildNetwork
+    architecture: Architecture
+    settings: TrainingSettings
+    statistics: tuple[NDArray[np.float64], NDArray[np.float64]]
+    """Mean and standard deviation of each channel by which images are normalized, (C,) of 0-255."""
     test_accuracy: float
     """On the test split, in [0, 1]."""
     class_accuracies: dict[str, float]
@@ -28,6 +36,12 @@ class FinalResult:
     parameters: int
     epochs: int
     seconds: float
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What was measured, as plain JSON data."""
+        names = ("test_accuracy", "class_accuracies", "majority", "parameters", "epochs", "seconds")
+        return {name: getattr(self, name) for name in names}
 
 
 def train_final(
@@ -56,6 +70,9 @@ def train_final(
     right, images = confusion.diagonal().tolist(), confusion.sum(dim=1).tolist()
     return FinalResult(
         network=network,
+        architecture=architecture,
+        settings=settings,
+        statistics=trainer.statistics,
         test_accuracy=sum(right) / sum(images),
         class_accuracies={
             name: correct / number

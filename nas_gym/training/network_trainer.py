@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.batches import DeviceDataset
+from nas_gym.data.batches import DeviceDataset, channel_statistics
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape, build_network
@@ -81,6 +82,14 @@ class DeviceTraining:
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self._known, self.device, padding)
+
+    @property
+    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
+
+        Images are normalized by them, those of the training.
+        """
+        return channel_statistics(self.dataset, self._known)
 
     def isolated(self, seed: int) -> AbstractContextManager[None]:
         """Return a context whose random numbers follow from ``seed``; see `seeds.isolated`."""

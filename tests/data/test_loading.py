@@ -384,8 +384,39 @@ def test_the_summary_says_what_was_read_and_what_was_not(tmp_path: Path) -> None
         "split": [15, 5, 5],
         "classes": {"cat": 5, "dog": 5, "owl": 15},
         "skipped": ["2 .gif", "1 .txt"],
+        "shared": [],
         "majority": 0.6,
     }
+
+
+def test_few_images_that_two_splits_share_are_named(tmp_path: Path) -> None:
+    given = arrays()
+    given["x_test"][0] = given["x_train"][0]
+    np.savez(tmp_path / "images.npz", **given)
+    says = ["1 of the 12 test images are training images, too"]
+    assert load(str(tmp_path / "images.npz")).summary()["shared"] == says
+
+
+def test_what_archives_and_editors_add_is_not_read(tmp_path: Path) -> None:
+    make_images(tmp_path / "flowers")
+    for hidden in ("__MACOSX", ".ipynb_checkpoints"):
+        make_images(tmp_path / hidden)
+        make_images(tmp_path / "flowers" / hidden)
+        make_images(tmp_path / "flowers" / "cat" / hidden)
+    (tmp_path / "flowers" / "cat" / "._0.png").write_bytes(b"a resource fork")
+    dataset = load(str(tmp_path))
+    assert dataset.classes == ("cat", "dog")
+    assert len(dataset.images) == len(load(str(tmp_path / "flowers")).images)
+    assert dataset.skipped == ("1 hidden",)
+
+
+def test_of_an_animation_the_first_frame_is_read(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    save = {"save_all": True, "append_images": frames[1:], "lossless": True}
+    read = first_image(tmp_path, frames[0], "0.webp", **save)
+    np.testing.assert_array_equal(read[0, 0], [255, 0, 0])
+    skipped = load(str(tmp_path), 4).skipped
+    assert skipped == ("1 .webp: all but the first frame",)
 
 
 def first_image(folder: Path, image: Image.Image, name: str = "0.png", **save: Any) -> np.ndarray:

@@ -34,7 +34,8 @@ from nas_gym.families.nasbench201.search_space import (
 from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.tables.built import built_table
 from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 from tests.helpers import LayersSearchSpace
 
 Arrays = dict[str, NDArray[Any]]

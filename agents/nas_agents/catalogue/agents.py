@@ -43,7 +43,7 @@ def find_agent(name: str) -> Agent:
             algorithm nor a `Strategy`.
     """
     if name not in AGENTS and ":" not in name:
-        hint = choices_hint(name, (*AGENTS, "module:Class"))
+        hint = choices_hint(name, ("auto", *AGENTS, "module:Class"))
         raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
     entry = AGENTS.get(name, AgentEntry(name))
     found = imported("agent", *entry.path.split(":", 1))

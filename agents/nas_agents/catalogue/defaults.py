@@ -185,6 +185,12 @@ def nasnet(plan: Plan) -> Arguments:
     }
 
 
+def lstm_ppo(plan: Plan) -> Arguments:
+    """Take `nasnet`'s, with larger steps and more entropy, for some thousand architectures."""
+    larger = {"learning_rate": 3e-3, "ent_coef": 0.03, "normalize_advantage": True}
+    return {**nasnet(plan), **larger}
+
+
 def enas(plan: Plan) -> Arguments:
     """Take the released micro search's controller, for about 150 epochs of the shared weights.
 

@@ -56,6 +56,7 @@ AGENTS = {
     "reinforce": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.reinforce),
     "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),
     "nasnet": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.nasnet),
+    "lstm-ppo": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.lstm_ppo),
     "enas": AgentEntry(
         "nas_agents.controllers.enas:ENAS",
         defaults.enas,

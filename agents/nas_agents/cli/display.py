@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.progress import TextColumn
@@ -49,6 +50,10 @@ class Display:
         """Show how a data set was read, so that a wrong reading is seen before the training."""
         for line in described(dataset):
             self.console.print(plain(line), markup=False, soft_wrap=True)
+
+    def notice(self, line: str) -> None:
+        """Show what the user should know before the search begins."""
+        self.console.print(plain(line), markup=False, soft_wrap=True)
 
     def episode(self, progress: Progress) -> None:
         """Show that a child was trained."""
@@ -98,6 +103,7 @@ def described(dataset: Dataset) -> list[str]:
     ]
     if facts["skipped"]:
         lines.append(f"skipped: {', '.join(facts['skipped'])}")
+    lines += facts["shared"]
     return lines
 
 
@@ -116,6 +122,24 @@ def _against_first(progress: Progress) -> str:
     return f" ({change:+.1f} points over the first {COMPARED})"
 
 
+def _best(summary: Mapping[str, Any]) -> list[str]:
+    """Return which architecture is the best, by which evaluations."""
+    best, held = summary["best"], summary["finalists"]
+    child = "chosen by the agent" if best["episode"] is None else f"child {best['episode']}"
+    line = (
+        f"best: {best['key'][:8]}, {child}, validation accuracy {best['validation_accuracy']:.2%}"
+    )
+    if held is None:
+        return [line]
+    standing = held["standing"]
+    single = max(standing, key=lambda row: (row["accuracies"][0], -row["episode"]))
+    return [
+        f"{line} (mean of {held['seeds'] + 1} trainings, best of {len(standing)} finalists)",
+        f"best single evaluation: child {single['episode']}, {single['accuracies'][0]:.2%}, and "
+        f"{single['validation_accuracy']:.2%} by its mean",
+    ]
+
+
 def describe(result: SearchResult) -> str:
     """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
@@ -130,13 +154,7 @@ def describe(result: SearchResult) -> str:
         why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
         lines.append(f"no child could be trained{why}")
     else:
-        child = progress.best_episode
-        lines += [
-            write(progress.best_architecture),
-            f"best: {progress.best_architecture.key[:8]}, "
-            f"{'chosen by the agent' if child is None else f'child {child}'}, "
-            f"validation accuracy {progress.best_accuracy:.2%}",
-        ]
+        lines += [write(progress.best_architecture), *_best(summary)]
     front = summary.get("front")
     if front is not None:
         lines.append(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from nas_agents.cli.bench import bench
 from nas_agents.cli.compare import compare
 from nas_agents.cli.envs import envs
 from nas_agents.cli.errors import OneLineErrors
+from nas_agents.cli.export import export
+from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
 from nas_agents.cli.search import search
 from nas_agents.cli.show import show
@@ -19,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (envs, presets, show, search, compare):
+for command in (envs, presets, show, search, predict, export, compare, bench):
     app.command()(command)
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,10 +33,15 @@ def search(
     preset: Annotated[
         str | None, Option(help="A paper's search, which options change; `nas-gym presets`.")
     ] = None,
-    agent: Annotated[str, Option(help=f"{', '.join(AGENTS)}, or module:Class.")] = DEFAULT.agent,
+    agent: Annotated[
+        str, Option(help=f"auto, {', '.join(AGENTS)}, or module:Class.")
+    ] = DEFAULT.agent,
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
+    simulated_seconds: Annotated[
+        float | None, Option(help="Stop after this number of a recorded benchmark's own seconds.")
+    ] = None,
     target_accuracy: Annotated[
         float | None, Option(help="Stop at a child with this validation accuracy.")
     ] = None,
@@ -76,6 +83,12 @@ def search(
     final: Annotated[
         bool, Option(help="Train the best to the end and test it, or not.")
     ] = DEFAULT.final,
+    finalists: Annotated[
+        int | None, Option(help="Evaluate the best K again, and let the mean decide; 0: none.")
+    ] = None,
+    finalist_seeds: Annotated[
+        int, Option(help="Further training seeds of each finalist.")
+    ] = DEFAULT.finalist_seeds,
     set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
     agent_set: Annotated[list[str], pairs("An argument of the agent.")] = [],  # noqa: B006
     final_set: Annotated[list[str], pairs("A setting of the final training.")] = [],  # noqa: B006
@@ -86,10 +99,13 @@ def search(
     from nas_agents.cli.search_options import settings_from
     from nas_agents.search.run import search as run_search
 
+    if ":" in agent:  # never of a run folder: a module of one's own, beside which one works
+        sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
     with Display(settings) as display:
         result = run_search(
-            settings, run, display.episode, display.final_epoch, resume, display.dataset
+            *(settings, run, display.episode, display.final_epoch, resume),
+            *(display.dataset, display.notice),
         )
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"

@@ -43,7 +43,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
             require_given_again(saved, values, run)
             return resumed_settings(saved, values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")
-    if preset is None and ("seconds" in values or "target_accuracy" in values):
+    if preset is None and {"seconds", "simulated_seconds", "target_accuracy"} & set(values):
         values.setdefault("episodes", None)  # that limit alone
     return SearchSettings(**values)
 

@@ -42,6 +42,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
+        self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
         """By the proposal's number."""
@@ -83,7 +84,7 @@ class AsynchronousSearch:
             stage = self.env.search_space.stage(self.proposals)
             self.proposals += 1
             choices = self.strategy.propose()
-            architecture = stage.decode(_within(stage, choices))
+            architecture = stage.decode(within(stage, choices))
             self.under_way[self.proposals] = Proposal(choices, architecture)
         return range(first, self.proposals + 1)
 
@@ -106,7 +107,7 @@ class AsynchronousSearch:
         """Save nothing: a strategy follows from the rewards that are recorded."""
 
 
-def _within(stage: SearchSpace, choices: Choices) -> Choices:
+def within(stage: SearchSpace, choices: Choices) -> Choices:
     """Return choices as an environment takes them: with a valid one where one is not valid yet."""
     taken = choices.copy()
     for step, choice in enumerate(choices.tolist()):

@@ -19,7 +19,8 @@ from nas_agents.search.settings import load_record
 from nas_agents.strategies.random_search import expected_best
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import require
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 
 TOPS = (1, 5, 25)
 """Of the best architecture, of the best 5, and of the best 25: as in NASNet's figure (Zoph et al.
@@ -134,11 +135,13 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
 
 
 def _settings(run: Path) -> dict[str, Any]:
-    """Return the settings of a run, with the environment's arguments that its agent needs."""
+    """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
     settings, record = load_record(run)
-    entry = AGENTS.get(settings.agent)
+    agent = record.get("chosen_agent", settings.agent)
+    entry = AGENTS.get(agent)
     arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
-    return {"agent_made_with": {}, **record, **vars(settings), "env_arguments": arguments}
+    own = {**vars(settings), "agent": agent, "env_arguments": arguments}
+    return {"agent_made_with": {}, **record, **own}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,9 @@ from nas_gym.weight_sharing.evaluator import WeightSharing
 
 class Driver(Protocol):
     """Makes an agent search."""
+
+    notices: list[str]
+    """Lines for the user, before the search begins."""
 
     def run(self, recorder: Recorder) -> None:
         """Search until a limit is reached, from what is recorded on.
@@ -82,14 +85,26 @@ def make_driver(
 
 
 def drive(
-    driver: Driver, recorder: Recorder, env: NASEnv, evaluator: Evaluator
+    driver: Driver,
+    recorder: Recorder,
+    env: NASEnv,
+    evaluator: Evaluator,
+    decide: Callable[[], dict[str, Any] | None] | None,
 ) -> tuple[Progress, dict[str, Any]]:
-    """Let the agent search; return the progress and the summary of its search."""
+    """Let the agent search; return the progress and the summary of its search.
+
+    Args:
+        driver: Makes the agent search.
+        recorder: Writes down what it does.
+        env: The environment with workers and store.
+        evaluator: What evaluates its children, without them.
+        decide: Chooses among finalists at the end, if there are any, and returns their results.
+    """
     try:
         driver.run(recorder)
     except KeyboardInterrupt:
         recorder.stopped_by = "interrupted"
-    stopped_by, folder = recorder.stopped_by or "episodes", recorder.folder
+    stopped_by, folder, held = recorder.stopped_by or "episodes", recorder.folder, None
     if not recorder.replaying:
         recorder.start()
         driver.save(folder)
@@ -98,7 +113,12 @@ def drive(
         architecture, evaluation = chosen
         reward = np.asarray(env.reward(evaluation)).tolist()
         recorder.choose(architecture, reward, evaluation.to_dict())
-    summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward)
+    if decide is not None and stopped_by not in UNFINISHED:
+        try:
+            held = decide()
+        except KeyboardInterrupt:
+            stopped_by = "interrupted"
+    summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward, held)
     if not recorder.replaying:
         best = recorder.progress.best_architecture
         if best is not None:

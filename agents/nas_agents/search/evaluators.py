@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from nas_agents.catalogue.defaults import FOREVER
 from nas_agents.search.settings import SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
@@ -27,6 +28,28 @@ def check_children(settings: SearchSettings, evaluator: object) -> None:
             f"({type(evaluator).__name__}) trains no children: it has nothing to hand to workers "
             "or to keep, and one answer for an architecture; leave the option out",
         )
+
+
+def planned_episodes(env: NASEnv, simulated_seconds: float | None) -> int:
+    """Return about how many networks recorded seconds pay for; `FOREVER` without such a limit.
+
+    Raises:
+        InvalidSettings: the environment has no recorded seconds.
+    """
+    if simulated_seconds is None:
+        return FOREVER
+    recorded = env.memory.recorded
+    mean = 0.0 if recorded is None else float(recorded.columns["seconds"].mean())
+    require(mean > 0, "simulated-seconds: this environment records none; count evaluations instead")
+    return max(1, round(simulated_seconds / mean))
+
+
+def check_limits(env: NASEnv) -> None:
+    """Raise `InvalidSettings` for a budget of the environment: a search has its own."""
+    require(
+        env.limits is None,
+        "limits: a search has limits of its own; give --episodes or --simulated-seconds",
+    )
 
 
 @contextmanager

@@ -6,23 +6,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import torch
-
 from nas_agents.search.progress import UNFINISHED, Progress
-from nas_agents.search.reading import SETTINGS, SUMMARY
+from nas_agents.search.reading import MODEL, SETTINGS, SUMMARY
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
-from nas_agents.search.summary import NEEDED_OF_FINAL, SearchResult
+from nas_agents.search.summary import SearchResult
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
+from nas_gym.models.folder import model_of, save_model
+from nas_gym.models.model import Model
 from nas_gym.settings import require_known
 from nas_gym.training.failures import Diverged
-from nas_gym.training.final import FinalResult, train_final
+from nas_gym.training.final import train_final
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
-WEIGHTS = "best_weights.pt"
 OnFinalEpoch = Callable[[int, int], None]
 
 
@@ -120,10 +119,10 @@ def finish(
                 *(best, final.dataset, settings, final.device),
                 on_epoch=lambda epoch: on_epoch(epoch, settings.epochs),
             )
-            summary = {**summary, "final": None, "test_accuracy": None}
-            _keep_weights(result, summary, folder, record)
-            kept = {name: getattr(result, name) for name in NEEDED_OF_FINAL}
-            summary |= {"final": {**kept, "training": asdict(settings)}, "final_failure": ""}
+            without = {**summary, "final": None, "test_accuracy": None}
+            _keep_model(model_of(result, final.dataset), without, folder, record)
+            kept = {**result.metrics, "training": asdict(settings)}
+            summary = {**summary, "final": kept, "final_failure": ""}
             summary["test_accuracy"] = result.test_accuracy
         except KeyboardInterrupt:
             stopped_by, result = "interrupted", None
@@ -138,19 +137,18 @@ def finish(
     return SearchResult(folder.path, stopped_by, progress, result, summary, before)
 
 
-def _keep_weights(
-    result: FinalResult, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
+def _keep_model(
+    model: Model, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
 ) -> None:
-    """Replace the weights of an earlier final training.
+    """Replace the model of an earlier final training, which stands if there is no room for both.
 
     Args:
-        result: Of the new one.
-        without: The summary without it, which holds if the process dies meanwhile.
+        model: The new one.
+        without: The summary without a final training, which holds if the process dies meanwhile.
         folder: The run's folder.
         record: The content of ``settings.json``.
     """
-    folder.write(SUMMARY, without)
-    folder.remove(WEIGHTS)
+    with folder.replacing_folder(MODEL) as part:
+        save_model(model, part)
+        folder.write(SUMMARY, without)
     folder.write(SETTINGS, record)
-    weights = result.network.state_dict()
-    folder.replace(WEIGHTS, lambda part: torch.save(weights, part))

@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.catalogue.agents import Agent
+from nas_agents.catalogue.automatic import too_few_updates
 from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
@@ -66,6 +67,8 @@ class LockStepSearch:
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
         self.steps = plan.episodes * plan.decisions
+        notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
+        self.notices = [notice] if notice else []
         self._memory = env.memory
         own = env.memory.evaluator
         self._shared = own if isinstance(own, WeightSharing) else None

@@ -23,7 +23,13 @@ FROM_EVALUATION = (
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 StopReason = Literal[
-    "episodes", "seconds", "target_accuracy", "failures", "diverged", "interrupted"
+    "episodes",
+    "seconds",
+    "simulated_seconds",
+    "target_accuracy",
+    "failures",
+    "diverged",
+    "interrupted",
 ]
 UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
 """The reasons after which nothing is chosen, and nothing trained to the end."""
@@ -114,15 +120,19 @@ class Progress:
             self.front.add(Member(vector, record["architecture"], self.episodes))
         if first_of(record["reward"]) <= first_of(self.best_reward):
             return False
-        self.choose(Architecture.from_json(record["architecture"]), record["reward"], record)
-        self.best_episode = self.episodes
+        best = Architecture.from_json(record["architecture"])
+        self.choose(best, record["reward"], record, self.episodes)
         return True
 
     def choose(
-        self, architecture: Architecture, reward: Any, evaluation: Mapping[str, Any]
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
     ) -> None:
-        """Make an architecture the best, whatever the episodes were worth."""
-        self.best_architecture, self.best_episode = architecture, None
+        """Make an architecture the best, whatever the episodes were worth; ``episode`` is its."""
+        self.best_architecture, self.best_episode = architecture, episode
         self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
         self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
 
@@ -140,4 +150,6 @@ def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
         return "episodes"
     if limits.seconds and progress.seconds >= limits.seconds:
         return "seconds"
+    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
+        return "simulated_seconds"
     return "failures" if progress.failures_in_a_row >= limits.max_failures else None

@@ -15,6 +15,7 @@ from nas_gym.evaluation.evaluation import COSTS, Status
 from nas_gym.json_text import UnreadableText, read_json_file, read_json_text, read_text_file
 
 SETTINGS, SUMMARY, EPISODES, BEST = "settings.json", "summary.json", "episodes.jsonl", "best.json"
+MODEL, FACTS = "model", "model.json"
 SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
 REMEDIES = {
     SUMMARY: "remove it, and resume the run (--resume), which writes it again",
@@ -161,6 +162,12 @@ def load_architecture(name: str) -> Architecture:
         return Architecture.load(path)
     except UnknownKind as error:
         raise _not_known(path.parent, error) from error
+
+
+def model_folder(path: Path) -> Path:
+    """Return the model folder that a path names: itself, or the one of a run folder."""
+    is_run = not (path / FACTS).exists() and (path / MODEL).is_dir()
+    return path / MODEL if is_run else path
 
 
 def _is(test: Any) -> bool:

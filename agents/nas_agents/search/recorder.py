@@ -125,10 +125,14 @@ class Recorder:
             self.on_episode(progress)
 
     def choose(
-        self, architecture: Architecture, reward: Any, evaluation: Mapping[str, Any]
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
     ) -> None:
         """Make an architecture the best, by an evaluation's record; see `Progress.choose`."""
-        self.progress.choose(architecture, reward, evaluation)
+        self.progress.choose(architecture, reward, evaluation, episode)
         self._write_best()
 
     def _earlier(self, now: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,20 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.defaults import FOREVER, Plan
+from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
+from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.drivers import check_workers, drive, make_driver
-from nas_agents.search.evaluators import check_children, evaluated_by, lasting_store
+from nas_agents.search.evaluators import (
+    check_children,
+    check_limits,
+    evaluated_by,
+    lasting_store,
+    planned_episodes,
+)
 from nas_agents.search.final import FinalTraining, OnFinalEpoch, finish
-from nas_agents.search.progress import Progress
+from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
+from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
@@ -26,6 +35,7 @@ from nas_agents.search.settings import (
     LIMITS,
     SearchSettings,
     load_record,
+    require_extendable,
     require_known_classes,
     resumed_settings,
     with_lasting_paths,
@@ -45,6 +55,7 @@ def search(
     on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
     on_dataset: Callable[[Dataset], None] = lambda dataset: None,
+    on_notice: Callable[[str], None] = lambda notice: None,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
 
@@ -61,6 +72,7 @@ def search(
         on_final_epoch: Called with (epochs done, epochs in all) during the final training.
         resume: Go on with the run in ``run``, if there is one.
         on_dataset: Called with the data set before a child is trained on it.
+        on_notice: Called, before the search begins, with a line on what it will do.
 
     Raises:
         NASGymError: something in the settings is wrong, which shows before anything is trained; or
@@ -73,52 +85,82 @@ def search(
         earlier, before = load_record(path) if folder.resumed else (settings, {})
         settings = with_lasting_paths(resumed_settings(earlier, vars(settings)))
 
-        agent = find_agent(settings.agent)
-        env = stack.enter_context(closing(_environment(settings, agent, path)))
+        named = None if settings.agent == AUTO else find_agent(settings.agent)
+        of_env = _env_arguments(settings, named, path)
+        env = stack.enter_context(closing(make_environment(settings.env_id, of_env)))
+        agent = named or find_agent(_chosen(settings, before, env))
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
+        check_limits(env)
         agent.check_reward(env.reward)
         number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-        plan = Plan(env.decisions, settings.episodes or FOREVER, settings.envs, number)
+        first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
+        first = max(1, before.get("planned_episodes", first))
+        plan = Plan(env.decisions, first, settings.envs, number)
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
+        episodes = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+        require_extendable(arguments, plan.episodes, episodes)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
+        finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
-        record = _record(settings, name, arguments, evaluator, final)
+        record = _record(settings, name, agent, arguments, evaluator, final)
+        record["planned_episodes"] = plan.episodes
         _check_fingerprint(path, before, record)
 
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
-        ended = _ended(folder, final, record) if as_before else None
+        ended = _ended(folder, final, finalists, record) if as_before else None
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 on_dataset(evaluator.dataset)
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
-                driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
+                longer = replace(plan, episodes=max(plan.episodes, episodes))
+                driver = make_driver(agent, around, longer, arguments, settings.seed, logs)
                 objectives = objectives_of(env.reward)
                 recorder = Recorder(folder, settings, on_episode, record, objectives)
-                ended = drive(driver, recorder, around, evaluator)
+                for notice in (*driver.notices, *([costing] if costing else [])):
+                    on_notice(notice)
+                decide = None
+                if finalists is not None:
+                    again = evaluated_again(settings, of_env, evaluator, around)
+                    decide = partial(finalists.decide, recorder, around, again)
+                ended = drive(driver, recorder, around, evaluator, decide)
         return finish(*ended, final, folder, record, on_final_epoch)
 
 
-def _environment(settings: SearchSettings, agent: Agent, run: Path) -> NASEnv:
-    """Make the environment; early stopping keeps its curves in the run's folder by default.
+def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> dict[str, Any]:
+    """Return the environment's arguments; early stopping keeps its curves in the run's folder.
 
     There all workers share them, and a resumed search finds what it had learned.
     """
-    arguments = agent.env_arguments(settings.env_id, settings.env_arguments)
+    arguments = dict(settings.env_arguments)
+    if agent is not None:
+        arguments = agent.env_arguments(settings.env_id, arguments)
     rule = arguments.get("early_stopping")
     if isinstance(rule, Mapping):
         arguments["early_stopping"] = {"curves": str(run.resolve() / CURVES), **rule}
-    return make_environment(settings.env_id, {"training_seed": settings.seed, **arguments})
+    return {"training_seed": settings.seed, **arguments}
+
+
+def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:
+    """Return the agent that a search takes which leaves the choice; a resumed one, the same."""
+    chosen = before.get("chosen_agent")
+    if chosen in CHOICES:  # a run folder may be a stranger's
+        return str(chosen)
+    episodes = settings.episodes
+    if episodes is None and settings.simulated_seconds is not None:
+        episodes = planned_episodes(env, settings.simulated_seconds)
+    return suited_agent(env, episodes, settings.envs, settings.workers or 1)
 
 
 def _record(
     settings: SearchSettings,
     name: str,
+    agent: Agent,
     arguments: Mapping[str, Any],
     evaluator: Evaluator,
     final: FinalTraining | None,
@@ -128,6 +170,7 @@ def _record(
         **{"nas_gym": nas_gym.__version__, "torch": torch.__version__, "run": name},
         **asdict(settings),
         "store": lasting_store(settings.store),
+        "chosen_agent": agent.name,
         "agent_made_with": arguments,
         "fingerprint": getattr(evaluator, "fingerprint", None),
     }
@@ -157,13 +200,18 @@ def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, A
 
 
 def _ended(
-    folder: RunFolder, final: FinalTraining | None, record: Mapping[str, Any]
+    folder: RunFolder,
+    final: FinalTraining | None,
+    finalists: Finalists | None,
+    record: Mapping[str, Any],
 ) -> tuple[Progress, dict[str, Any]] | None:
     """Return the progress and the summary of a search that an earlier process ended, if one did."""
     summary = read_summary(folder.path)
     if summary is None or summary["stopped_by"] == "interrupted":
         return None
     if summary["episodes"] != len(folder.recorded):  # it went on since
+        return None
+    if summary["stopped_by"] not in UNFINISHED and not are_held(finalists, summary):
         return None
     progress = Progress.of(folder.recorded, folder.path / EPISODES)
     progress.best_architecture = read_best(folder.path) or progress.best_architecture

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from nas_agents.search.reading import (
+    BEST,
     EPISODE,
     EPISODES,
+    SETTINGS,
+    SUMMARY,
     InvalidRunFolder,
     has_run,
     read_episodes,
 )
-from nas_gym.files import open_appending, refuse_links_within, remove_parts, replacing
+from nas_gym.files import (
+    open_appending,
+    refuse_links_within,
+    remove_parts,
+    replacing,
+    replacing_folder,
+)
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
+FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
+"""Its other files; see `RunFolder`."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""
 
 
 def default_run_folder(env_id: str, agent: str) -> Path:
-    """Return ``runs/<environment>-<agent>-<time>`` in the working directory."""
+    """Make ``runs/<environment>-<agent>-<time>`` in the working directory, or ``...-2`` and on.
+
+    It is this search's alone, however many start in the same second.
+    """
     names = env_id.rpartition("/")[2], agent.rpartition(":")[2], time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / "-".join(names)
+    for number in count(1):
+        path = Path("runs") / "-".join((*names, *([str(number)] if number > 1 else [])))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # `RunFolder` says why
+        return path
+    raise AssertionError
 
 
 @contextmanager
@@ -54,8 +79,8 @@ class RunFolder:
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
+    | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
-    | ``best_weights.pt`` | its weights after the final training |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
     | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
@@ -85,6 +110,7 @@ class RunFolder:
         with self._written():
             path.mkdir(parents=True, exist_ok=True)
             refuse_links_within(path)  # a stranger's: they would have other files written
+            self._refuse_other_kinds()
             self._found = {each.name for each in path.iterdir()}
             self._lock = self._locked()
             try:
@@ -129,6 +155,12 @@ class RunFolder:
         with self._written(), replacing(self.path / name) as part:
             write(part)
 
+    @contextmanager
+    def replacing_folder(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder, which takes the place of the one with this name at the end."""
+        with self._written(), replacing_folder(self.path / name) as part:
+            yield part
+
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         with self._written():
@@ -156,6 +188,12 @@ class RunFolder:
                 f"run: {self.path} exists already, and a run is never overwritten; "
                 "name another folder with --run, or go on with this run by --resume"
             )
+
+    def _refuse_other_kinds(self) -> None:
+        """Raise `OSError` for a folder in the place of a file that is replaced later."""
+        for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES):
+            if (self.path / name).is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
 
     def _locked(self) -> FileLock:
         """Return the lock on the folder, which ends with the process, however that ends."""

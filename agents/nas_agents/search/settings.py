@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from nas_agents.catalogue.arguments import CLASSES
+from nas_agents.catalogue.automatic import AUTO
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
-from nas_gym.settings import Above0, Keep, Positive, Repeats, Seed, settings
+from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
 
 @settings
@@ -25,11 +26,14 @@ class SearchSettings:
     """
 
     env_id: str
-    agent: str = "ppo"
+    agent: str = AUTO
+    """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
     """Stop after this number of children."""
     seconds: Above0 | None = None
     """Stop after the first child that ends later than this."""
+    simulated_seconds: Above0 | None = None
+    """Stop after the first child that ends later than this in a recorded benchmark's own time."""
     target_accuracy: Keep | None = None
     """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
     max_failures: Positive = 20
@@ -58,27 +62,36 @@ class SearchSettings:
     others are those of `nas_agents.search.final.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
+    finalists: Count | None = None
+    """Number of architectures, the best by single evaluations, that are evaluated again, of which
+    the mean decides; 0 for none; default: see `nas_agents.search.finalists.planned`."""
+    finalist_seeds: Positive = 2
+    """Number of further training seeds with which each of them is evaluated."""
 
     def __post_init__(self) -> None:
         require(
-            (self.episodes, self.seconds, self.target_accuracy) != (None, None, None),
-            "nothing would stop the search; give --episodes, --seconds or --target-accuracy",
+            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
+            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
+            "--target-accuracy",
         )
 
 
-LIMITS = ("seconds", "target_accuracy", "max_failures")
-"""Settings that end a search, and change nothing in it; the number of episodes is known to the
-agent."""
+LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+"""Settings that end a search, and change nothing in it: the agent knows the number of episodes that
+was planned at first."""
 CHANGEABLE = (
     *LIMITS,
     *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
-    *("final", "final_arguments"),
+    *("final", "final_arguments", "finalists", "finalist_seeds"),
 )
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
 TEXT = (str, type(None))
-RECORDED = {"agent_made_with": (dict,), "run": (str,), "nas_gym": (str,), "fingerprint": TEXT}
+RECORDED = {
+    **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
+    **{"fingerprint": TEXT, "planned_episodes": (int,)},
+}
 """Types of what ``settings.json`` has beside the settings."""
 
 
@@ -208,6 +221,26 @@ def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]
     for name, value in made_with.items():
         doubt = is_class(name, value) or name == "tensorboard_log"
         require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
+
+
+def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int) -> None:
+    """Raise `InvalidSettings` if more episodes than were planned would change the first ones.
+
+    So they do where an agent explores for a share of the search. Another agent that depends on
+    their number is found out when it does not repeat what is recorded.
+
+    Args:
+        arguments: What the agent was made with.
+        planned: Number of episodes when the search began.
+        episodes: Number of episodes now.
+    """
+    share = arguments.get("exploration_fraction")
+    require(
+        share is None or episodes <= planned,
+        f"episodes: the agent explores for a share of the search ({share} of {planned:,} episodes),"
+        f" and would have explored otherwise in {episodes:,}; start another run, with --store to "
+        "use what was evaluated",
+    )
 
 
 def is_class(name: str, value: object) -> bool:

@@ -25,9 +25,11 @@ NEEDED = {
         "failed": (int,),
         "search_seconds": NUMBER,
     },
-    **{"final": (dict, type(None)), "final_failure": (str,)},
+    **{"final": (dict, type(None)), "final_failure": (str,), "finalists": (dict, type(None))},
     **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
+    "best": (dict, type(None)),
 }
+NEEDED_OF_BEST = {"key": (str,), "episode": (int, type(None)), "validation_accuracy": NUMBER}
 NEEDED_OF_FINAL = {
     **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
     **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
@@ -36,7 +38,11 @@ NEEDED_OF_FINAL = {
 
 
 def summary_of(
-    progress: Progress, stopped_by: StopReason, evaluator: Evaluator, reward: AnyReward
+    progress: Progress,
+    stopped_by: StopReason,
+    evaluator: Evaluator,
+    reward: AnyReward,
+    finalists: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
 
@@ -44,6 +50,8 @@ def summary_of(
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average; null where it would have to train children,
     or where the environment's reward is another. ``front`` is null where there is one objective.
+    ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
+    has the mean of the evaluations.
     """
     random = random_best(evaluator, progress.episodes) if reward is accuracy else None
     return {
@@ -61,6 +69,7 @@ def summary_of(
         "best": _best(progress),
         "front": None if progress.front is None else front_record(progress.front),
         "random_search": random,
+        "finalists": finalists,
         "final": None,
         "final_failure": "",
         "test_accuracy": _recorded_test_accuracy(evaluator, progress),
@@ -81,6 +90,8 @@ def read_summary(run: Path) -> dict[str, Any] | None:
         return None
     summary: dict[str, Any] = read_json(file)
     wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], {"made": (int,)})
+    if not wrong and summary["best"] is not None:
+        wrong = wrong_with(summary["best"], NEEDED_OF_BEST)
     if not wrong and summary["final"] is not None:
         wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
     if not wrong and summary["stopped_by"] not in get_args(StopReason):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import pickle
 import random
@@ -21,9 +22,12 @@ from PIL import Image
 
 from examples.benchmarks.fuzzing.values import exotic, spoil_bytes, spoil_json, spoil_text, to_json
 
-FIFO, FOLDER = "a named pipe", "a folder"
+FIFO, FOLDER, LOCKED = "a named pipe", "a folder", "a file that nobody may read"
+LINK, HARD_LINK = "a link to a file outside", "another name of a file outside"
+LINK_TO_FOLDER = "a link to a folder outside"
+SPECIAL_CONTENTS = (FIFO, FOLDER, LOCKED, LINK, HARD_LINK, LINK_TO_FOLDER)
 Content = bytes | str
-"""Of a file, or `FIFO` or `FOLDER`."""
+"""Of a file, or one of `SPECIAL_CONTENTS`."""
 Files = dict[str, Content]
 
 
@@ -44,7 +48,7 @@ class Samples:
 def architecture_file(rng: random.Random, samples: Samples) -> Content:
     """Return a spoiled architecture's JSON."""
     if rng.random() < 0.04:
-        return rng.choice((FIFO, FOLDER))
+        return rng.choice(SPECIAL_CONTENTS)
     text = to_json(spoil_json(rng, rng.choice(samples.architectures))).encode()
     return spoil_bytes(rng, text) if rng.random() < 0.2 else text
 
@@ -62,7 +66,7 @@ def spoil_npz(rng: random.Random, data: bytes) -> Content:
     if how == 0:
         return spoil_bytes(rng, data)
     if how == 1:
-        return rng.choice((FIFO, FOLDER))
+        return rng.choice(SPECIAL_CONTENTS)
     changed = bytearray(data)
     if how in (2, 3):  # encrypted, or compressed in an unknown way
         for magic, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
@@ -143,8 +147,8 @@ def image_folder(rng: random.Random) -> Files:
         Image.new(rng.choice(("RGB", "L", "RGBA")), size).save(buffer, "PNG")
         data: Content = buffer.getvalue()
         if rng.random() < 0.3 and isinstance(data, bytes):
-            data = spoil_bytes(rng, data) if rng.random() < 0.9 else FIFO
-        name = rng.choice(("a", "b", "c", "train/a", "test/a", "[/red]", "\x1b[31m"))
+            data = spoil_bytes(rng, data) if rng.random() < 0.8 else rng.choice(SPECIAL_CONTENTS)
+        name = rng.choice(("a", "b", "c", "train/a", "val/a", "test/a", "[/red]", "\x1b[31m"))
         files[f"data/{name}/{number}.png"] = data
     return files
 
@@ -184,15 +188,17 @@ def store_file(rng: random.Random, samples: Samples) -> Content:
     """Return a store with spoiled cells or tables, or something else."""
     how = rng.randrange(10)
     if how == 0:
-        return rng.choice((FIFO, FOLDER, b"", b"SQLite format 3\0", b"garbage" * 100))
+        return rng.choice((*SPECIAL_CONTENTS, b"", b"SQLite format 3\0", b"garbage" * 100))
     if how == 1:
         return spoil_bytes(rng, samples.store)
     with tempfile.NamedTemporaryFile(suffix=".db") as file:
         Path(file.name).write_bytes(samples.store)
         connection = sqlite3.connect(file.name)
-        if how == 2:
+        if how in (2, 3):
             connection.execute("DROP TABLE evaluations")
             connection.execute("CREATE TABLE " + rng.choice(("other (a)", "evaluations (key)")))
+            if how == 3:  # another program's
+                connection.execute("DROP TABLE evaluations_schema")
         else:
             columns = [row[1] for row in connection.execute("PRAGMA table_info(evaluations)")]
             values: list[Any] = [b"\xff\0", "text", "[/red]", "\x1b[31m", None, -1, 1e300, 2**62]
@@ -206,16 +212,39 @@ def store_file(rng: random.Random, samples: Samples) -> Content:
         return Path(file.name).read_bytes()
 
 
+STRANGE = (
+    *("part-best_weights.pt", "checkpoint/part-agent.zip", "tensorboard", "checkpoint", "best.png"),
+    *("episodes.jsonl.part", "summary.json", "model", "report.html", "lock"),
+)
+"""Names that a run folder may have, at which a stranger may have put a link."""
+SETTINGS: tuple[tuple[str, Any], ...] = (
+    *(("agent", "evil:Agent"), ("env_id", "evil:evil/Evil-v0"), ("store", "../outside/new.db")),
+    *(("agent_arguments", {"policy": "evil.Policy"}), ("agent_made_with", {"policy": "evil.P"})),
+    *(("agent_arguments", {"tensorboard_log": "../outside"}), ("store", "../outside/victim")),
+    *(("env_arguments", {"early_stopping": {"curves": "../outside/curves.jsonl"}}), ("run", "")),
+    *(("env_arguments", {"inherit_weights": "../outside"}), ("ray", "127.0.0.1:1")),
+    *(("env_arguments", {"store": "../outside/new.db"}), ("store", "postgresql://a:b@127.1:1/c")),
+)
+"""What a stranger may have put into ``settings.json``."""
+
+
 def run_folder(rng: random.Random, samples: Samples) -> Files:
-    """Return a run folder of which one file is spoiled, missing or no file."""
+    """Return a run folder of which one file is spoiled, missing, a link, or a stranger's."""
     files = {f"run/{name}": data for name, data in rng.choice(samples.runs).items()}
-    name = rng.choice(sorted(files))
+    files["evil.py"] = b"open('../outside/imported', 'w').close()\n"
+    name = rng.choice(sorted(name for name in files if name.startswith("run/")))
     data = files[name]
     how = rng.random()
     if how < 0.06:
         del files[name]
-    elif how < 0.12:
-        files[name] = rng.choice((FIFO, FOLDER, b""))
+    elif how < 0.16:
+        files[name] = rng.choice((*SPECIAL_CONTENTS, b""))
+    elif how < 0.24:
+        files[f"run/{rng.choice(STRANGE)}"] = rng.choice((LINK, HARD_LINK, LINK_TO_FOLDER, LOCKED))
+    elif how < 0.36:
+        settings = json.loads(files["run/settings.json"])
+        settings.update([rng.choice(SETTINGS)])
+        files["run/settings.json"] = to_json(settings).encode()
     elif name.endswith(".db"):
         files[name] = store_file(rng, samples)
     elif isinstance(data, bytes):

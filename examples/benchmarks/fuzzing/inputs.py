@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from examples.benchmarks.fuzzing.files import (
     FIFO,
     FOLDER,
+    LINK,
+    LOCKED,
     Files,
     Samples,
     architecture_file,
@@ -49,7 +51,8 @@ class Input:
 
 PATHS = ["", ".", "/", "/dev/zero", "/dev/full", "/dev/null", "/proc/self/mem", "a" * 300, "pipe"]
 PATHS += ["folder", "missing/file", "a/" * 3_000, "\x1b[31m", "[/red]", "~", "~nobody", "\udcff"]
-SPECIAL: Files = {"pipe": FIFO, "folder": FOLDER, "text": b"text"}
+PATHS += ["locked", "link"]
+SPECIAL: Files = {"pipe": FIFO, "folder": FOLDER, "text": b"text", "locked": LOCKED, "link": LINK}
 SHORT = ["--episodes", "2", "--seconds", "3", "--no-final"]
 TINY = ["--set", "epochs=1", "--set", "dataset=digits", "--set", "data_fraction=0.1"]
 NUMBERS = ["9" * 5_000, "", *words("100000000 100000 1e9 1e20 -1 0 nan inf 1.5 x")]
@@ -258,8 +261,8 @@ CALLS = [
     "env = wrappers.WholeArchitecture(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.ContinuousAction(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.OneHotObservation(gym.make('{bench}')); env.reset(); env.step({v})",
-    "wrappers.BudgetLimit(gym.make('{bench}'), {v})",
-    "wrappers.BudgetLimit(gym.make('{bench}'), evaluations={v})",
+    "gym.make('{bench}', limits={v})",
+    "gym.make('{bench}', limits=dict(made={v}))",
     "sb3.make_vec_env('{bench}', n_envs={v})",
     "sb3.make_vec_env('{bench}', n_envs=2, {name}={v})",
     "Store({v})",

@@ -18,8 +18,9 @@ from nas_gym.families.nasbench101.search_space import (
     pruned_codes,
 )
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays, require_names
+from nas_gym.tables.index import Rows
 from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table, require_recorded
-from nas_gym.tables.table import Rows, Table
+from nas_gym.tables.table import Table
 
 NASBENCH101_CELLS = 423_624
 NASBENCH101_EPOCHS = (4, 12, 36, 108)

@@ -14,7 +14,8 @@ from sb3_contrib import TRPO, MaskablePPO
 from stable_baselines3 import A2C, DQN, PPO
 from torch.nn.functional import one_hot
 
-from examples.benchmarks.controller import Landscape, draw, learn
+from examples.benchmarks.controller import draw, learn
+from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.controllers.lstm import LSTMController
 from nas_agents.controllers.lstm_policy import ControllerPolicy, MaskableControllerPolicy
@@ -412,7 +413,7 @@ def test_the_controller_learns_fifty_decisions() -> None:
     """
     random = draw(900, seed=0)
     assert 0.65 < max(random.rewards) < 0.72
-    run = learn("nasnet", 900, seed=0)
+    run = learn("lstm-ppo", 900, seed=0)
     assert max(run.rewards) >= 0.95
     assert float(np.mean(run.rewards[-100:])) >= 0.92
 

@@ -17,7 +17,8 @@ from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASBench201SearchSpace
-from nas_gym.tables.table import ChoicesIndex, Table
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
 from tests.helpers import LayersSearchSpace, StubEvaluator, random_architecture
 
 NO_ARCHITECTURE = '{"architecture": "x", "accuracy": 1, "reward": 1, "status": "ok"}'

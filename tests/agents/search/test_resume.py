@@ -13,12 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from stable_baselines3 import PPO
 from typer.testing import CliRunner
@@ -35,6 +35,8 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings, load_settings
 from nas_gym import InvalidSettings
 from nas_gym.data import loading
+from nas_gym.models import load_model
+from nas_gym.networks import count_parameters
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Store
 from tests.agents.search.test_run import episodes_of
@@ -272,7 +274,6 @@ def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
         "agent": "a2c",
         "seed": 1,
         "envs": 2,
-        "episodes": 30,
         "repeats": 2,
         "env_arguments": {"blocks": 3},
         "agent_arguments": {"n_epochs": 3},
@@ -283,6 +284,32 @@ def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
     result = search(replace(settings, max_failures=3, target_accuracy=0.9), run, resume=True)
     assert result.progress.episodes == 20
     assert json.loads((run / "settings.json").read_text())["max_failures"] == 3
+
+
+@pytest.mark.parametrize("agent", ["ppo", "sac", "regularized-evolution", "auto"])
+def test_a_finished_search_goes_on_with_more_episodes(agent: str, tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    search(settings_for(whole, agent, episodes=25), whole)
+    first = search(settings_for(run, agent, episodes=12), run)
+    assert (first.stopped_by, first.progress.episodes) == ("episodes", 12)
+    for episodes in (20, 25):
+        result = search(settings_for(run, agent, episodes=episodes), run, resume=True)
+        assert result.summary["episodes"] == episodes
+    if agent != "sac":  # whose random start follows from the number that was planned at first
+        assert told(run) == told(whole)
+    assert max(trained(run).values()) == 1
+    assert load_settings(run).episodes == 25
+    fewer = search(settings_for(run, agent, episodes=5), run, resume=True)
+    assert fewer.summary["episodes"] == 25
+
+
+def test_more_episodes_are_refused_where_they_change_the_first_ones(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "dqn", episodes=6), run)
+    before = (run / "summary.json").read_bytes()
+    with pytest.raises(InvalidSettings, match=r"episodes: the agent explores for a share"):
+        search(settings_for(run, "dqn", episodes=7), run, resume=True)
+    assert (run / "summary.json").read_bytes() == before
 
 
 def test_children_that_would_be_trained_otherwise_are_refused(tmp_path: Path) -> None:
@@ -331,14 +358,15 @@ def test_only_the_final_training_is_left(tmp_path: Path) -> None:
     assert epochs == [(1, 1)]
     assert result.finished_before
     assert 0 < result.summary["test_accuracy"] <= 1
-    assert (run / "best_weights.pt").is_file()
+    assert load_model(run / "model").facts.metrics["test_accuracy"] > 0
     assert (run / "episodes.jsonl").read_bytes() == episodes
     again = search(with_final, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
     assert epochs == [(1, 1)]
     assert again.summary == result.summary
 
 
-FINAL_FILES = ("settings.json", "summary.json", "best_weights.pt")
+WEIGHTS = "model/weights.safetensors"
+FINAL_FILES = ("settings.json", "summary.json", WEIGHTS)
 
 
 def final_training(run: Path) -> dict[str, Any]:
@@ -350,9 +378,9 @@ def final_training(run: Path) -> dict[str, Any]:
     assert settings["final_training"] == trained
     assert summary["final"]["epochs"] == trained["epochs"]
     assert summary["final"]["test_accuracy"] == summary["test_accuracy"]
-    weights = torch.load(run / "best_weights.pt", weights_only=True)
-    parameters = sum(each.numel() for name, each in weights.items() if name.endswith("weight"))
-    assert parameters <= summary["final"]["parameters"] < 1.2 * parameters  # and biases
+    model = load_model(run / "model")
+    assert count_parameters(model.network) == summary["final"]["parameters"]
+    assert {**model.facts.training, "network": model.facts.network} == trained
     return trained
 
 
@@ -431,21 +459,24 @@ def test_a_final_training_stands_until_another_one_has_ended(
     assert "Diverged" in failed.summary["final_failure"]
     assert failed.summary["final_failure"].endswith("the earlier one stands")
     assert final_training(run)["learning_rate"] == 0.1
-    assert (run / "best_weights.pt").read_bytes() == before[2]
+    assert (run / WEIGHTS).read_bytes() == before[2]
 
-    replace_file = RunFolder.replace
+    write_file, written = RunFolder.write, []
 
-    def killed_at(folder: RunFolder, name: str, write: Callable[[Path], object]) -> None:
-        if name == "best_weights.pt":
+    def killed_at(folder: RunFolder, killing: str, name: str, data: object) -> None:
+        written.append(name)
+        if name == killing:
             raise Killed
-        replace_file(folder, name, write)
+        write_file(folder, name, data)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "replace", killed_at)
-        with pytest.raises(Killed):
-            search(longer, run, resume=True)
-    assert json.loads((run / "summary.json").read_text())["final"] is None
-    assert not (run / "best_weights.pt").exists()
+    for killing, kept in (("summary.json", True), ("settings.json", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(RunFolder, "write", partialmethod(killed_at, killing))
+            with pytest.raises(Killed):
+                search(longer, run, resume=True)
+        assert ((run / WEIGHTS).read_bytes() == before[2]) is kept
+        assert (json.loads((run / "summary.json").read_text())["final"] is not None) is kept
+    assert written == ["summary.json", "summary.json", "settings.json"]
     assert search(longer, run, resume=True).summary["final_failure"] == ""
     assert final_training(run)["epochs"] == 2
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
+from typer.testing import CliRunner
 
+from nas_agents.cli.main import app
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import final_settings, finish
 from nas_agents.search.progress import Progress
@@ -24,10 +30,9 @@ from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.networks import build_network
+from nas_gym.models import load_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
-from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import TrainingSettings
 from tests.agents.stubs import STUB_ID
 
@@ -50,6 +55,45 @@ def test_every_agent_searches(agent: str, tmp_path: Path) -> None:
     assert (result.run / "checkpoint" / "agent.zip").is_file() == (agent != "random")  # a strategy
     assert json.loads((result.run / "summary.json").read_text()) == result.summary
     assert json.loads((result.run / "settings.json").read_text())["agent"] == agent
+
+
+def test_searches_that_start_in_one_second_have_their_own_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20260101-120000")
+    runs = [search(SearchSettings(STUB_ID, "random", episodes=1)).run for _ in range(3)]
+    assert [run.name for run in runs] == [
+        *("Stub-v0-random-20260101-120000", "Stub-v0-random-20260101-120000-2"),
+        "Stub-v0-random-20260101-120000-3",
+    ]
+    assert all(len(episodes_of(run)) == 1 for run in runs)
+
+
+MINE = """
+from stable_baselines3 import A2C
+
+class Mine(A2C):
+    pass
+"""
+
+
+def test_an_agent_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+    Path("mine_of_the_test.py").write_text(MINE)
+    agent = "mine_of_the_test:Mine"
+    words = ["search", STUB_ID, "--run", "run", "--resume", "--no-final"]
+    with pytest.raises(InvalidSettings, match="cannot be imported"):  # not by settings alone
+        search(SearchSettings(STUB_ID, agent, episodes=1), tmp_path / "other")
+    few = ["--episodes", "2", "--agent-set", "n_steps=10"]
+    result = CliRunner().invoke(app, [*words, *few, "--agent", agent])
+    assert result.exit_code == 0, result.output
+    assert len(episodes_of(Path("run"))) == 2
+    refused = CliRunner().invoke(app, [*words, "--episodes", "3"])
+    assert (refused.exit_code, "--agent: the run folder asks for" in refused.stderr) == (2, True)
 
 
 def test_the_same_seed_gives_the_same_episodes(tmp_path: Path) -> None:
@@ -77,13 +121,12 @@ def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
     assert result.progress.statuses == {"ok": 3}
     assert result.final is not None
     assert 0.05 < result.summary["test_accuracy"] <= 1
-    settings_of_final = TrainingSettings(CellNetworkSettings(cells=1, filters=6))
-    trainer = NetworkTrainer(load_dataset("digits"), settings_of_final, device="cpu", final=True)
-    network = build_network(
-        Architecture.load(result.run / "best.json"), trainer.image_shape, trainer.settings.network
-    )
-    network.load_state_dict(torch.load(result.run / "best_weights.pt", weights_only=True))
-    assert trainer.test_accuracy(network) == pytest.approx(result.final.test_accuracy, abs=0.01)
+    digits = load_dataset("digits")
+    model = load_model(result.run / "model")
+    assert model.architecture == Architecture.load(result.run / "best.json")
+    found = model.predict(torch.from_numpy(digits.images[digits.test]).permute(0, 3, 1, 2)).classes
+    correct = np.array(found) == np.array(digits.classes)[digits.labels[digits.test]]
+    assert correct.mean() == pytest.approx(result.final.test_accuracy, abs=0.01)
 
 
 def test_a_final_training_that_fails_loses_nothing(tmp_path: Path) -> None:
@@ -123,6 +166,21 @@ def test_a_target_stops_the_search(tmp_path: Path) -> None:
     assert all(record["accuracy"] < 0.375 for record in records[:-1])
 
 
+def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
+    settings = SearchSettings(
+        "nas_gym/DigitsBench-v0", "ppo", episodes=None, simulated_seconds=3.0, final=False
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.stopped_by == "simulated_seconds"
+    paid = [record["seconds"] for record in episodes_of(result.run) if not record["cached"]]
+    assert sum(paid[:-1]) < 3.0 <= sum(paid) == result.summary["evaluations"]["seconds"]
+    with pytest.raises(InvalidSettings, match="simulated-seconds: this environment records none"):
+        search(replace(settings, env_id=STUB_ID), tmp_path / "stub")
+    limited = replace(settings, env_arguments={"limit": 3})
+    with pytest.raises(InvalidSettings, match="limits: a search has limits of its own"):
+        search(limited, tmp_path / "limited")
+
+
 def test_time_stops_the_search(tmp_path: Path) -> None:
     settings = SearchSettings(STUB_ID, "random", episodes=None, seconds=0.05)
     result = search(settings, tmp_path / "run")
@@ -135,7 +193,8 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
         if progress.episodes == 5:
             raise KeyboardInterrupt
 
-    result = search(SearchSettings(STUB_ID, episodes=50), tmp_path / "run", on_episode=interrupt)
+    settings = SearchSettings(STUB_ID, "ppo", episodes=50)
+    result = search(settings, tmp_path / "run", on_episode=interrupt)
     assert result.stopped_by == "interrupted"
     assert len(episodes_of(result.run)) == 5
     assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
@@ -278,3 +337,30 @@ def test_workers_end_before_the_final_training(
     monkeypatch.setattr("nas_agents.search.run.finish", finished)
     search(SearchSettings(STUB_ID, "random", episodes=2), tmp_path / "run")
     assert events == ["the workers ended", "the final training began"]
+
+
+def test_a_full_disk_loses_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "operations": ["identity"]}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments=tiny,
+        final_arguments={"epochs": 1},
+    )
+    search(settings, run)
+    files = ("summary.json", "settings.json", "model/weights.safetensors", "model/model.json")
+    before = [(run / name).read_bytes() for name in files]
+
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    again = replace(settings, final_arguments={"epochs": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(InvalidRunFolder, match=r"No space left on device.*--resume"):
+            search(again, run, resume=True)
+    assert [(run / name).read_bytes() for name in files] == before
+    assert not list(run.glob(".part*"))
+    assert search(again, run, resume=True).summary["final"]["epochs"] == 2
+    assert load_model(run / "model").facts.training["epochs"] == 2

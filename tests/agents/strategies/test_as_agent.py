@@ -23,7 +23,7 @@ from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASSearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, StopOnBudget
 from nas_gym.search_spaces import Choices
-from nas_gym.wrappers import BudgetLimit, OneHotObservation, WholeArchitecture
+from nas_gym.wrappers import OneHotObservation, WholeArchitecture
 from tests.agents.strategies.test_base import STRATEGIES
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
@@ -212,7 +212,7 @@ def test_an_episode_that_was_truncated_has_no_reward() -> None:
     shared = single()
 
     def spending() -> gym.Env[Any, Any]:
-        return BudgetLimit(NASEnv(shared.search_space, shared.memory), asked=1)
+        return NASEnv(shared.search_space, shared.memory, limits={"asked": 1})
 
     agent = agent_in(DummyVecEnv([spending, spending])).learn(100, callback=StopOnBudget())
     assert agent.num_timesteps < 100

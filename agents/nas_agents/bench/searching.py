@@ -1,0 +1,234 @@
+"""Makes one search of a benchmark, and returns what it found at which expense."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+import nas_gym
+from nas_agents.bench.settings import Search
+from nas_agents.catalogue.agents import Agent, find_agent
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.environments import make_environment
+from nas_agents.search.asynchronous import within
+from nas_agents.search.evaluators import check_limits, planned_episodes
+from nas_gym import Memory, NASEnv, NASVectorEnv, Table
+from nas_gym.envs.composition import trains_children
+from nas_gym.errors import require
+from nas_gym.objectives import Objectives
+from nas_gym.sb3 import NASVecEnv
+
+MOST_REPEATS = 500
+"""Number of free repeats in a row after which a search has converged, and ends."""
+
+
+@lru_cache(maxsize=8)
+def environment(env_id: str, arguments: str) -> NASEnv:
+    """Return the environment of arguments in JSON, made once a process.
+
+    Raises:
+        NASGymError: it cannot be made, or it trains children.
+    """
+    env = make_environment(env_id, json.loads(arguments))
+    check_limits(env)
+    require(not isinstance(env.reward, Objectives), f"reward: {env_id!r} has several; name one")
+    evaluator = env.memory.evaluator
+    changes = getattr(evaluator, "changes", False)
+    require(
+        not (trains_children(evaluator) or changes),
+        f"environment: {env_id!r} trains children, and a benchmark looks them up; use a recorded "
+        "one (`nas-gym envs`), or compare searches by `nas-gym compare`",
+    )
+    return env
+
+
+def environment_of(search: Search, reported: bool = False) -> NASEnv:
+    """Return the environment of a search, or the one from whose record its result is read."""
+    arguments = search.report_arguments if reported else search.env_arguments
+    return environment(search.env_id, json.dumps(arguments, sort_keys=True))
+
+
+def plan_of(search: Search) -> Plan:
+    """Return the plan that the agent's defaults follow from.
+
+    Raises:
+        InvalidSettings: seconds are counted, and the environment has none.
+    """
+    env = environment_of(search)
+    if search.budget == "simulated-seconds":
+        return Plan(env.decisions, planned_episodes(env, search.limit))
+    return Plan(env.decisions, max(1, round(search.limit)))
+
+
+def resolved(search: Search) -> Search:
+    """Return the search with all arguments that the catalogue's agent is made with.
+
+    Raises:
+        NASGymError: its environment or its agent cannot be made.
+    """
+    agent = find_agent(search.agent)
+    needs = agent.entry.env_arguments
+    require(not needs, f"agent: {search.agent!r} needs an environment of {dict(needs)}")
+    return replace(search, agent_arguments=agent.arguments(plan_of(search), search.agent_arguments))
+
+
+class BudgetSpent(Exception):
+    """Raised within an agent's step."""
+
+
+class Meter:
+    """Counts what a search spends, and keeps each network that was better than all before it."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        evaluator = environment_of(search, reported=True).memory.evaluator
+        self._reported = evaluator if isinstance(evaluator, Table) else None
+        self.best: list[list[float | None]] = []
+        """[spent, evaluations, reward, validation accuracy, test accuracy] at each improvement."""
+        self.rewards: list[float] = []
+        self.spent = 0.0
+        self.evaluations = self._repeats = 0
+
+    def add(self, choices: NDArray[np.int64], reward: float, made: Mapping[str, Any]) -> None:
+        """Count the evaluation of a network, given by its choices, (T,).
+
+        Raises:
+            BudgetSpent: this was the last, or it exceeds the budget and does not count.
+        """
+        free = made["cached"] and not self.search.pay_repeats
+        cost = made["seconds"] if self.search.budget == "simulated-seconds" else 1.0
+        spent = self.spent + (0.0 if free else cost)
+        self._repeats = self._repeats + 1 if free else 0
+        if spent > self.search.limit or self._repeats > MOST_REPEATS:
+            raise BudgetSpent
+        self.spent = spent
+        self.evaluations += not free
+        self.rewards.append(reward)
+        if not self.best or reward > (self.best[-1][2] or 0.0):
+            point = spent, self.evaluations, reward, *self._accuracies(choices, made)
+            self.best.append([None if math.isnan(value) else float(value) for value in point])
+        if spent == self.search.limit:
+            raise BudgetSpent
+
+    def _accuracies(
+        self, choices: NDArray[np.int64], made: Mapping[str, Any]
+    ) -> tuple[float, float]:
+        """Return the reported validation and test accuracy of a network, NaN if not known."""
+        if self._reported is None:
+            return made["accuracy"], math.nan
+        row = int(self._reported.rows(choices[np.newaxis])[0])
+        return float(self._reported.accuracy[row]), float(self._reported.test[row])
+
+    def record(self) -> dict[str, Any]:
+        """Return what the search found, as plain JSON data."""
+        last = self.rewards[-max(1, len(self.rewards) // 5) :]
+        return {
+            "best": self.best,
+            "asked": len(self.rewards),
+            "evaluations": self.evaluations,
+            "spent": self.spent,
+            "last_fifth": sum(last) / len(last) if last else None,
+        }
+
+
+def run_search(search: Search) -> dict[str, Any]:
+    """Make a search; return it with its result, the line that a benchmark's folder keeps.
+
+    Args:
+        search: The search, `resolved`.
+
+    Raises:
+        NASGymError: the environment or the agent cannot be made.
+    """
+    started = time.process_time()
+    agent, env, meter = find_agent(search.agent), environment_of(search), Meter(search)
+    fresh = NASEnv(env.search_space, Memory(env.memory.evaluator), env.reward)
+    with suppress(BudgetSpent):
+        if agent.strategy is not None:
+            _propose(agent, fresh, meter)
+        else:
+            _learn(agent, fresh, meter)
+    return {
+        **search.to_dict(),
+        **meter.record(),
+        "fingerprint": fingerprint(search),
+        "nas_gym": nas_gym.__version__,
+        "cpu_seconds": round(time.process_time() - started, 3),
+    }
+
+
+def fingerprint(search: Search) -> str | None:
+    """Return the digest of the record in which a search looks up."""
+    found: str | None = getattr(environment_of(search).memory.evaluator, "fingerprint", None)
+    return found
+
+
+def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
+    """Search with a strategy, without end; the meter ends it."""
+    search = meter.search
+    strategy = agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
+    memory = env.memory
+    while True:
+        stage = env.search_space.stage(memory.budget.asked)
+        proposal = strategy.propose()
+        choices = proposal if stage is env.search_space else within(stage, proposal)
+        evaluation = memory.evaluate_choices(stage, choices[np.newaxis])[0]
+        reward = float(env.reward(evaluation))
+        meter.add(choices, reward, vars(evaluation))
+        strategy.observe(proposal, reward)
+
+
+class Metered(VecEnvWrapper):
+    """Hands the episodes of one environment to a meter."""
+
+    def __init__(self, venv: NASVecEnv, meter: Meter) -> None:
+        super().__init__(venv)
+        self._meter = meter
+
+    def reset(self) -> VecEnvObs:
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        observations, rewards, dones, infos = self.venv.step_wait()
+        if dones[0]:
+            choices = infos[0]["terminal_observation"].astype(np.int64) - 1
+            self._meter.add(choices, infos[0]["episode"]["r"], infos[0]["evaluation"])
+        return observations, rewards, dones, infos
+
+
+def _learn(agent: Agent, env: NASEnv, meter: Meter) -> None:
+    """Search with a Stable-Baselines3 algorithm, without end; the meter ends it."""
+    search, plan = meter.search, plan_of(meter.search)
+    vector = NASVectorEnv(env.search_space, env.memory, 1, env.reward, autoreset_mode="SameStep")
+    vec_env = Metered(NASVecEnv(vector), meter)
+    algorithm = agent.make(vec_env, search.agent_arguments, search.seed, wrap=True)
+    first = True
+    while True:  # repeats are free, so it may take more episodes than planned
+        algorithm.learn(plan.episodes * plan.decisions, reset_num_timesteps=first)
+        first = False
+
+
+def check_search(search: Search) -> None:
+    """Make the environments and the agent of a search once, so that what is wrong shows early.
+
+    Raises:
+        NASGymError: one of them cannot be made.
+    """
+    agent, env = find_agent(search.agent), environment_of(search)
+    environment_of(search, reported=True)
+    if agent.strategy is not None:
+        agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
+        return
+    vector = NASVectorEnv(env.search_space, env.memory, autoreset_mode="SameStep")
+    agent.make(NASVecEnv(vector), search.agent_arguments, search.seed, wrap=True)

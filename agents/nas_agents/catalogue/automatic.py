@@ -1,0 +1,105 @@
+"""``--agent auto``: the agent that suits the number of children of a search.
+
+Best validation accuracy after a number of children in NAS-Bench-201 (CIFAR-10, 12 epochs; its best
+cell has 0.8489), mean of ten seeds, 100 to 109, and standard deviation between them (`nas-gym
+bench nas_gym/NASBench201-Recorded-v0 --set epochs=12 --first-seed 100 --seeds 10 --evaluations 60
+--evaluations 150 ...`; evolution's first three by searches of 500, since longer ones have a larger
+population; five seeds of `lstm-ppo`):
+
+| agent | 60 | 150 | 500 | 2,000 |
+|---|---|---|---|---|
+| `random` | 0.8336 (0.0044) | 0.8356 (0.0034) | 0.8410 (0.0032) | 0.8456 (0.0023) |
+| `model-based` | 0.8484 (0.0008) | 0.8489 (0.0000) | 0.8489 (0.0000) | |
+| `lstm-ppo` | 0.8284 (0.0069) | 0.8451 (0.0041) | 0.8489 (0.0000) | 0.8489 (0.0000) |
+| `ppo` | 0.8313 (0.0063) | 0.8447 (0.0032) | 0.8489 (0.0000) | 0.8489 (0.0000) |
+| `reinforce` | 0.8376 (0.0086) | 0.8429 (0.0069) | 0.8466 (0.0052) | 0.8468 (0.0053) |
+| `regularized-evolution` | 0.8398 (0.0053) | 0.8450 (0.0038) | 0.8483 (0.0009) | 0.8489 (0.0000) |
+
+The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from seed 100
+on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten of
+evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 --episodes 500
+--agents lstm-ppo`; for the others, `--environments 1`):
+
+| agent | 60 | 150 | 500 | 2,000 |
+|---|---|---|---|---|
+| `model-based` | 0.754 (0.046) | 0.867 (0.007) | 0.942 (0.016) | |
+| `lstm-ppo` | 0.616 (0.030) | 0.695 (0.026) | 0.890 (0.023) | 0.954 (0.011) |
+| `ppo` | 0.628 | 0.641 | 0.644 | 0.828 |
+| `regularized-evolution` | 0.647 (0.033) | 0.720 (0.036) | 0.822 (0.033) | 0.955 (0.018) |
+
+So `model-based` searches where children are few. Its proposals take longer the more was evaluated,
+up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are many,
+`lstm-ppo` finds as much as any, and what it designs is good, too: in NAS-Bench-201, its last 400 of
+2,000 children have 0.849 on average, those of `ppo` 0.847, of `regularized-evolution` 0.816.
+"""
+
+from __future__ import annotations
+
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from nas_agents.controllers.reinforce import Reinforce
+from nas_gym import NASEnv, Objectives
+from nas_gym.weight_sharing.evaluator import WeightSharing
+
+AUTO = "auto"
+FEW, MANY, IN_PARALLEL = "model-based", "lstm-ppo", "regularized-evolution"
+SHARED, SEVERAL_OBJECTIVES = "enas", "nsga2"
+CHOICES = (FEW, MANY, IN_PARALLEL, SHARED, SEVERAL_OBJECTIVES)
+MOST_FEW = 500
+"""Number of children up to which they are few."""
+FEWEST_UPDATES = 10
+"""Number of updates below which an agent is as good as random search: in the table above, PPO has
+made 6 after 60 children, and 15 after 150."""
+
+
+def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> str:
+    """Return the name of the agent that suits a search.
+
+    Without a number of children, they count as few where they are trained, which costs more than a
+    proposal of the model-based agent, and as many where they are looked up. Many children on more
+    workers than there are networks at a time are proposed by evolution, which lets no worker wait;
+    children that share weights, by ENAS; those of several objectives, by NSGA-II.
+
+    Args:
+        env: The environment.
+        episodes: Number of children; None if time or accuracy ends the search.
+        envs: Number of networks designed, and then evaluated, at a time.
+        workers: Number of children trained at a time.
+    """
+    if isinstance(env.reward, Objectives):
+        return SEVERAL_OBJECTIVES
+    if isinstance(env.memory.evaluator, WeightSharing):
+        return SHARED
+    few = env.memory.recorded is None if episodes is None else episodes <= MOST_FEW
+    if few:
+        return FEW
+    return MANY if workers <= envs else IN_PARALLEL
+
+
+def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str | None:
+    """Return a line about an agent that will hardly learn in a search; None if it may.
+
+    Args:
+        agent: The agent, of whose updates those after rollouts are counted.
+        decisions: Number of decisions of an episode.
+        episodes: Number of episodes of the search.
+    """
+    each = _episodes_an_update(agent, decisions)
+    if each is None or episodes >= FEWEST_UPDATES * each:
+        return None
+    return (
+        f"{type(agent).__name__} learns after every {each} children, so {episodes} children are "
+        f"{episodes // each} updates, too few to do better than random search; give --episodes "
+        f"{FEWEST_UPDATES * each} or more, or --agent {AUTO}"
+    )
+
+
+def _episodes_an_update(agent: BaseAlgorithm, decisions: int) -> int | None:
+    """Return the number of episodes between an agent's updates; None if it has no such number."""
+    if isinstance(agent, Reinforce):
+        return agent.n_episodes
+    if isinstance(agent, OnPolicyAlgorithm):
+        return max(1, agent.n_steps * agent.n_envs // decisions)
+    deltas = getattr(agent, "n_delta", None)  # ARS: two policies each
+    return None if deltas is None else 2 * int(deltas)

@@ -1,0 +1,194 @@
+"""``nas-gym bench``: agents beside each other on recorded benchmarks, under one protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn
+from typer import Argument, Exit, Option
+
+from nas_agents.bench.settings import AGENTS, Benchmark
+from nas_agents.cli.common import (
+    EXIT_INTERRUPTED,
+    Json,
+    assignments,
+    complain,
+    pairs,
+    print_json,
+    progress_bars,
+    say,
+)
+from nas_gym.errors import InvalidSettings
+from nas_gym.files import replacing
+
+if TYPE_CHECKING:
+    from nas_agents.bench.results import Row
+
+DEFAULT = Benchmark
+HEADS = (
+    *("agent", "n", "mean ± sd", "95% interval", "p, Welch", "p, Mann-Whitney"),
+    *("optimum found", "evaluations"),
+)
+
+
+def bench(
+    env: Annotated[str, Argument(help="The id of a recorded environment; see `nas-gym envs`.")],
+    out: Annotated[Path, Option(help="The folder of the results; searches in it are kept.")],
+    agent: Annotated[
+        list[str],
+        Option(help='A name that `search --agent` takes, or LABEL={"agent": NAME, ARGUMENT: ...}.'),
+    ] = list(AGENTS),  # noqa: B006
+    dataset: Annotated[list[str], Option(help="A data set of the benchmark; repeatable.")] = [],  # noqa: B006
+    evaluations: Annotated[
+        list[int], Option(help="A budget: networks evaluated; repeatable. Default: 150.")
+    ] = [],  # noqa: B006
+    simulated_seconds: Annotated[
+        list[float], Option(help="A budget: the recorded seconds of training; repeatable.")
+    ] = [],  # noqa: B006
+    seeds: Annotated[int, Option(help="Searches of each agent.")] = DEFAULT.seeds,
+    first_seed: Annotated[int, Option(help="Theirs are from this one on.")] = DEFAULT.first_seed,
+    baseline: Annotated[
+        str, Option(help="The agent that all others are tested against.")
+    ] = DEFAULT.baseline,
+    pay_repeats: Annotated[
+        bool, Option("--pay-repeats", help="Count a network again each time it is asked for.")
+    ] = DEFAULT.pay_repeats,
+    workers: Annotated[int | None, Option(help="Processes; default: one for each core.")] = None,
+    set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
+    report_set: Annotated[
+        list[str], pairs("An argument of the record that results are read from.")
+    ] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Compare agents on a recorded benchmark, under equal budgets, with many seeds.
+
+    A search sees rewards alone. Its result is the network that was best in them: its test accuracy,
+    where that is recorded, else its validation accuracy. Interrupt it at will: the same command
+    goes on where it stopped, and one with more seeds or agents makes only what is new. The folder
+    holds searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
+    """
+    benchmark = Benchmark(
+        env_id=env,
+        agents=_agents(agent),
+        datasets=tuple(dataset),
+        env_arguments=assignments("--set", set_),
+        report_arguments=assignments("--report-set", report_set),
+        **_budget(evaluations, simulated_seconds),
+        pay_repeats=pay_repeats,
+        seeds=seeds,
+        first_seed=first_seed,
+        baseline=baseline,
+    )
+    try:
+        rows = _run(benchmark, out, workers or os.cpu_count() or 1)
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on where it stopped")
+        raise Exit(EXIT_INTERRUPTED) from None
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+    else:
+        say(markdown(benchmark, rows))
+
+
+def _agents(given: Sequence[str]) -> dict[str, Any]:
+    """Return the agents by label, as `Benchmark` takes them."""
+    agents: dict[str, Any] = {}
+    for text in given:
+        label, equals, _ = text.partition("=")
+        made = assignments("--agent", [text])[label] if equals else {"agent": text}
+        if not isinstance(made, Mapping):
+            raise InvalidSettings(
+                f'--agent {label}: expected {{"agent": NAME, ARGUMENT: ...}}, got {made!r}'
+            )
+        if label in agents:
+            raise InvalidSettings(f"--agent {label}: it is there twice; give one another label")
+        agents[label] = made
+    return agents
+
+
+def _budget(evaluations: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
+    if evaluations and seconds:
+        raise InvalidSettings("--evaluations, --simulated-seconds: give one of them")
+    if seconds:
+        return {"budget": "simulated-seconds", "limits": tuple(map(float, seconds))}
+    return {"limits": tuple(map(float, evaluations)) or DEFAULT.limits}
+
+
+def _run(benchmark: Benchmark, out: Path, workers: int) -> list[Row]:
+    """Make the searches, and write the results beside them."""
+    from nas_agents.bench.curves import write_curves
+    from nas_agents.bench.results import groups_of, rows_of
+    from nas_agents.bench.running import run_benchmark
+
+    with progress_bars(Console(stderr=True), MofNCompleteColumn()) as bars:
+        bar = bars.add_task("searches")
+        records = run_benchmark(
+            benchmark, out, workers, lambda done, all_: bars.update(bar, completed=done, total=all_)
+        )
+    groups = groups_of(benchmark, records)
+    rows = rows_of(benchmark, groups)
+    _write(out / "results.md", markdown(benchmark, rows))
+    _write(out / "results.json", json_of(rows))
+    try:
+        write_curves(benchmark, groups, out / "curves.svg")
+    except InvalidSettings as error:
+        complain(str(error))
+    return rows
+
+
+def json_of(rows: Sequence[Row]) -> str:
+    """Return the rows as the text of a JSON file."""
+    import json
+
+    return json.dumps([row.to_dict() for row in rows], indent=1)
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+
+
+def markdown(benchmark: Benchmark, rows: Sequence[Row]) -> str:
+    """Return the rows as Markdown tables, one for each data set and budget."""
+    tables: dict[str, list[Row]] = {}
+    for row in rows:
+        what = "reward" if row.measure == "reward" else f"{row.measure} accuracy in percent"
+        unit = benchmark.budget.replace("-", " ")
+        name = f"{row.dataset or benchmark.env_id}, {row.limit:,.10g} {unit}: {what}"
+        tables.setdefault(name, []).append(row)
+    parts = []
+    for name, group in tables.items():
+        lines = [_line(HEADS), "|" + "---|" * len(HEADS), *(_line(_cells(row)) for row in group)]
+        parts.append("\n".join([f"{name}; p against {benchmark.baseline}", "", *lines]))
+    return "\n\n".join(parts)
+
+
+def _line(cells: Iterable[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _cells(row: Row) -> list[str]:
+    """Return a row's cells, under `HEADS`; what is not known is empty."""
+    digits = 4 if row.measure == "reward" else 2
+    known = row.to_dict()
+    low, high = row.interval
+
+    def number(name: str, form: str) -> str:
+        return "" if known[name] is None else format(known[name], form)
+
+    return [
+        row.agent,
+        str(len(row.values)),
+        f"{row.mean:.{digits}f}"
+        + (" ± " if known["deviation"] is not None else "")
+        + number("deviation", f".{digits}f"),
+        f"{low:.{digits}f} to {high:.{digits}f}" if known["deviation"] is not None else "",
+        number("p_welch", ".2g"),
+        number("p_mann_whitney", ".2g"),
+        "" if row.optimum is None else f"{row.optimum} of {len(row.values)}",
+        number("evaluations", ".0f"),
+    ]

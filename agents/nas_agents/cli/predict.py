@@ -1,0 +1,102 @@
+"""``nas-gym predict``: classes and probabilities of images, by a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option
+
+from nas_agents.cli.common import DEVICE, EXIT_FAILED, Json, Module, complain, print_json, say
+
+if TYPE_CHECKING:
+    from nas_gym.models import Model
+
+MODEL = Argument(help="A model folder, or a run folder that has one.")
+IMAGES_AT_ONCE = 256
+
+
+def predict(
+    model: Annotated[Path, MODEL],
+    images: Annotated[list[Path], Argument(help="Images, and folders of images at any depth.")],
+    top: Annotated[int, Option(help="Print the most probable classes, this number of them.")] = 1,
+    device: Annotated[str, DEVICE] = "auto",
+    module: Module = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Classify images by a trained model; print the class and its probability.
+
+    Images are cropped around their centre and scaled to the model's size, as in the training. One
+    that cannot be read is reported on standard error, and the others are classified; the exit code
+    is then 1.
+    """
+    from nas_agents.catalogue.environments import import_module
+    from nas_agents.search.reading import model_folder
+    from nas_gym.errors import require
+    from nas_gym.models import load_model
+
+    require(top >= 1, f"top: expected at least 1, got {top}")
+    for each in module:
+        import_module(each)
+    loaded = load_model(model_folder(model), device)
+    paths = iter(_found(images))
+    results, failed = [], False
+    while chunk := list(islice(paths, IMAGES_AT_ONCE)):
+        for record in _classified(loaded, chunk, top):
+            results.append(record)
+            if "error" in record:
+                failed = True
+                complain(record["error"])
+            elif not as_json:
+                likely = "  ".join(f"{name} {share:.2%}" for name, share in record["top"].items())
+                say(f"{record['file']}  {likely}")
+    if as_json:
+        print_json(results)
+    if failed:
+        raise Exit(EXIT_FAILED)
+
+
+def _found(images: Sequence[Path]) -> Iterator[Path]:
+    """Return the images that were named, and those in folders that were.
+
+    Raises:
+        InvalidSettings: a path does not exist, or a folder has no image.
+    """
+    from nas_gym.data.files import SUFFIXES, image_files
+    from nas_gym.errors import require
+
+    found: list[Path] = []
+    for path in images:
+        require(path.exists(), f"images: {path} does not exist")
+        listed = image_files(path) if path.is_dir() else [path]
+        ends = ", ".join(SUFFIXES)
+        require(bool(listed), f"images: {path} has no image; names of images end in {ends}")
+        found += listed
+    return iter(found)
+
+
+def _classified(model: Model, paths: Sequence[Path], top: int) -> Iterator[dict[str, Any]]:
+    """Yield a record of each image, in their order: its classes, or why it cannot be read."""
+    import torch
+
+    from nas_gym.data import InvalidDataset
+    from nas_gym.models import read_images
+
+    read: list[Any] = []
+    for path in paths:
+        try:
+            read.append(read_images([path], model.image_shape))
+        except InvalidDataset as error:
+            read.append(str(error).removeprefix("dataset: "))
+    tensors = [each for each in read if not isinstance(each, str)]
+    rows = iter(model.predict(torch.cat(tensors)).probabilities.tolist() if tensors else [])
+    for path, each in zip(paths, read, strict=True):
+        if isinstance(each, str):
+            yield {"file": str(path), "error": each}
+            continue
+        ranked = sorted(zip(next(rows), model.classes, strict=True), key=lambda pair: -pair[0])
+        likely = {name: share for share, name in ranked[:top]}
+        best, share = next(iter(likely.items()))
+        yield {"file": str(path), "class": best, "probability": share, "top": likely}

@@ -1,0 +1,109 @@
+"""Statistics of a benchmark, its files, and its command."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from nas_agents.bench.results import Group, best_reward, mean_of, p_values
+from nas_agents.bench.searching import environment
+from nas_agents.bench.settings import Benchmark
+from nas_agents.cli.main import app
+
+BENCH = "nas_gym/DigitsBench-v0"
+
+
+def test_mean_and_interval() -> None:
+    mean, deviation, (low, high) = mean_of(np.array([94.0, 93.0, 95.0]))
+    assert (mean, deviation) == (94.0, 1.0)
+    # 4.3027: Student's t of two degrees of freedom
+    assert (94 - low, high - 94) == pytest.approx((4.3027 / math.sqrt(3),) * 2, abs=1e-4)
+    alone = mean_of(np.array([0.5]))
+    assert alone[0] == 0.5
+    assert math.isnan(alone[1])
+
+
+def test_p_values() -> None:
+    welch, mann_whitney = p_values(np.array([91.0, 92.0, 93.0]), np.array([94.0, 93.0, 95.0]))
+    assert welch == pytest.approx(0.0705, abs=1e-4)
+    assert mann_whitney == pytest.approx(0.1212, abs=1e-4)  # normal approximation, with a tie
+    assert all(map(math.isnan, p_values(np.array([1.0]), np.array([1.0, 2.0]))))
+    same = np.full(3, 0.5)
+    assert p_values(same, same)[1] == 1.0  # without a warning
+
+
+def test_what_was_found_within_an_expense() -> None:
+    [search] = Benchmark(
+        env_id=BENCH, agents={"random": {"agent": "random"}}, seeds=1, baseline="random"
+    ).searches()
+    records = (
+        {"best": [[1.0, 1, 0.2, 0.2, 0.3], [5.0, 5, 0.6, 0.6, 0.5]]},
+        {"best": [[3.0, 3, 0.4, 0.4, None]]},
+    )
+    group = Group(search, "random", records, "test")
+    np.testing.assert_array_equal(group.values(5), [50, np.nan])
+    np.testing.assert_array_equal(group.values(4), [30, np.nan])
+    np.testing.assert_array_equal(group.rewards(2), [0.2, -math.inf])
+
+
+def test_the_best_reward_is_known_of_a_recorded_benchmark() -> None:
+    table = environment(BENCH, "{}").memory.evaluator
+    assert best_reward(environment(BENCH, "{}")) == table.accuracy.max()  # type: ignore[attr-defined]
+    cubed = environment(BENCH, '{"reward": "nas"}')
+    choices = np.array(list(np.ndindex((5,) * 6)))[::500]
+    found = cubed.memory.evaluate_choices(cubed.search_space, choices)
+    assert best_reward(cubed) >= max(cubed.reward(found[n]) for n in range(len(choices)))
+
+
+def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    command = ["bench", BENCH, "--out", str(tmp_path), "--seeds", "3", "--workers", "1"]
+    command += ["--evaluations", "30", "--evaluations", "10", "--agent", "random", "--agent"]
+    command += ['small={"agent": "regularized-evolution", "population": 5, "sample": 2}']
+    command += ["--agent", "local-search", "--baseline", "small"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{BENCH}, 30 evaluations: test accuracy in percent; p against small"
+    assert lines[4].startswith("| random | 3 | ")
+    assert " of 3 | 30 |" in lines[4]
+    assert (tmp_path / "results.md").read_text() == result.stdout
+
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert [(row["agent"], row["limit"]) for row in rows[:4]] == [
+        *(("random", 30), ("small", 30), ("local-search", 30)),
+        ("random", 10),
+    ]
+    baseline = rows[1]
+    assert baseline["p_welch"] is None
+    assert 0 <= rows[0]["p_welch"] <= 1
+    assert all(len(row["values"]) == 3 and row["mean"] > 10 for row in rows)
+
+    curves = (tmp_path / "curves.svg").read_bytes()
+    ElementTree.fromstring(curves)
+    again = CliRunner().invoke(app, [*command, "--json"])
+    assert json.loads(again.stdout) == rows
+    assert (tmp_path / "curves.svg").read_bytes() == curves
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--agent", "random", "--agent", "random"], "random: it is there twice"),
+        (["--agent", "random=3"], "expected {.agent.: NAME"),
+        (["--evaluations", "3", "--simulated-seconds", "4"], "give one of them"),
+        (["--evaluations", "0"], "limits.0: expected a number greater than 0"),
+    ],
+)
+def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:
+    result = CliRunner().invoke(app, ["bench", BENCH, "--out", str(tmp_path), *options])
+    assert result.exit_code == 2
+    assert re.search(message, result.stderr)
+    assert len(result.stderr.splitlines()) == 1
