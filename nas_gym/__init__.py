@@ -41,6 +41,9 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.enas.micro_search_space import (
         ENASMicroSearchSpace as ENASMicroSearchSpace,
     )
+    from nas_gym.families.enas_recurrent.search_space import (
+        ENASRecurrentSearchSpace as ENASRecurrentSearchSpace,
+    )
     from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
     from nas_gym.families.mobile.architecture import MobileArchitecture as MobileArchitecture
     from nas_gym.families.mobile.ofa import OFASearchSpace as OFASearchSpace
@@ -54,6 +57,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.nasbench201.search_space import (
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
+    from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
     from nas_gym.models import InvalidModel as InvalidModel
     from nas_gym.models import Model as Model

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ class InvalidDataset(NASGymError):
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Images, labels and the fixed split, as NumPy arrays."""
+
+    task: ClassVar[str] = "nas_gym.training.images:ImageClassification"
 
     name: str
     images: Images

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-from nas_gym.data import load_dataset
+from nas_gym.data import Dataset, load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
@@ -18,7 +18,8 @@ from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Seed, Size, require_known, settings
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings, TrainingSettings
+from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
@@ -43,6 +44,21 @@ class Images:
     device: str = "auto"
     """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
 
+    def load(self) -> Dataset:
+        """Return the data set; `InvalidDataset` if it cannot be had."""
+        return load_dataset(self.dataset, self.image_size, self.split_seed)
+
+
+class DataArguments(Protocol):
+    """Arguments that name the data that children are trained on; another task has its own."""
+
+    @property
+    def device(self) -> str:
+        """Device on which children are trained."""
+
+    def load(self) -> Data:
+        """Return the data set."""
+
 
 @dataclass(frozen=True)
 class EvaluatorKind:
@@ -54,8 +70,8 @@ class EvaluatorKind:
     """Makes both from each taker's arguments; the stack is closed with the environment."""
     about: str
     """A paragraph on its evaluations, for the pages."""
-    settings_type: type[TrainingSettings] = TrainingSettings
-    """Settings of the training, where anything is trained."""
+    settings_type: type[LearningSettings] | None = None
+    """Settings of the training; default: the environment's ``training_settings_type``."""
 
 
 class FamilyEnv(NASEnv):
@@ -71,7 +87,7 @@ class FamilyEnv(NASEnv):
         render_mode: As in `NASEnv`.
         limits: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
-            of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
+            of ``data_type``, the network's settings, the training's and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
@@ -82,6 +98,9 @@ class FamilyEnv(NASEnv):
 
     search_space_type: ClassVar[type[SearchSpace]]
     network_settings_type: ClassVar[type[NetworkSettings]]
+    training_settings_type: ClassVar[type[LearningSettings]] = TrainingSettings
+    data_type: ClassVar[Callable[..., DataArguments]] = Images
+    """The arguments that name the data."""
     evaluators: ClassVar[tuple[str, ...]] = ("trained",)
     """Names in `EVALUATORS`, the default first."""
     defaults: ClassVar[dict[str, Any]] = {}
@@ -169,14 +188,14 @@ class FamilyEnv(NASEnv):
     @classmethod
     def split_arguments(
         cls, given: Mapping[str, Any], evaluator: str = "trained"
-    ) -> tuple[dict[str, Any], TrainingSettings]:
+    ) -> tuple[dict[str, Any], Any]:
         """Return the search space's arguments, and the settings of network and training.
 
         Raises:
             InvalidSettings: a name or a value is not valid.
         """
         by_taker = cls.arguments_by_taker(given, evaluator)
-        for taker in ("images", "workers and store"):
+        for taker in ("data", "workers and store"):
             for name in by_taker.get(taker, ()):
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
@@ -207,32 +226,36 @@ def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
     training = {fields_of.get(name, name): value for name, value in given["training"].items()}
     network = env.network_settings_type(**given["network"])
-    return EVALUATORS[evaluator].settings_type(network=network, **training)
+    settings_type = EVALUATORS[evaluator].settings_type or env.training_settings_type
+    return settings_type(network=network, **training)
 
 
 def _takers(others: Takers, env: type[FamilyEnv]) -> Takers:
-    network = env.network_settings_type
-    takers = {"search space": env.search_space_type, "images": Images, "network": network}
+    data, network = env.data_type, env.network_settings_type
+    takers: Takers = {"search space": env.search_space_type, "data": data, "network": network}
     return {**takers, **others}
+
+
+def _trained_takers(env: type[FamilyEnv]) -> Takers:
+    return _takers({"training": env.training_settings_type, "workers and store": Composition}, env)
 
 
 def _made(
     env: type[FamilyEnv], given: ByTaker, evaluator: str
 ) -> tuple[SearchSpace, Any, Any, str]:
-    """Return the search space, the images, the settings of the training, and the device."""
+    """Return the search space, the data, the settings of the training, and the device."""
     search_space = env.search_space_type(**given["search space"])
-    training, images = _training(env, given, evaluator), Images(**given["images"])
-    dataset = load_dataset(images.dataset, images.image_size, images.split_seed)
-    return search_space, dataset, training, images.device
+    training, data = _training(env, given, evaluator), env.data_type(**given["data"])
+    return search_space, data.load(), training, data.device
 
 
 def _trained(
     env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     around = Composition(**given["workers and store"])
-    search_space, images, training, device = _made(env, given, "trained")
+    search_space, data, training, device = _made(env, given, "trained")
     kind = search_space.architecture_type
-    trainer = Trainer(images, training, device, architecture_type=kind)
+    trainer = Trainer(data, training, device, architecture_type=kind)
     return search_space, stack.enter_context(composed(trainer, around))
 
 
@@ -252,7 +275,7 @@ def _surrogate(
 
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
-        partial(_takers, {"training": TrainingSettings, "workers and store": Composition}),
+        _trained_takers,
         _trained,
         "A network that was trained before under the same settings is answered from memory;\n"
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"

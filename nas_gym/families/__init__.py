@@ -19,6 +19,8 @@ BUILT_IN = (
     "mobile",
     "nasbench101",
     "nasbench201",
+    "nascell",
+    "enas_recurrent",
 )
 """The folders of the families, in the order in which users see them."""
 

@@ -42,8 +42,8 @@ from nas_agents.search.settings import (
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
 from nas_gym import Evaluator, NASEnv, Objectives
-from nas_gym.data.dataset import Dataset
 from nas_gym.rewards import objectives_of
+from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -54,7 +54,7 @@ def search(
     on_episode: Callable[[Progress], None] = lambda progress: None,
     on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
-    on_dataset: Callable[[Dataset], None] = lambda dataset: None,
+    on_dataset: Callable[[Data], None] = lambda dataset: None,
     on_notice: Callable[[str], None] = lambda notice: None,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
@@ -198,12 +198,12 @@ def _record(
 
 def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `InvalidRunFolder` if children would be trained otherwise than before."""
-    images, read_now = before.get("data"), now.get("data")
-    if isinstance(images, dict) and read_now and images.get("digest") != read_now["digest"]:
+    data, read_now = before.get("data"), now.get("data")
+    if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
+        counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]
         raise InvalidRunFolder(
-            f"run: {run} cannot be resumed: the images changed since it began (there were "
-            f"{images.get('images')}, there are {read_now['images']}); restore them, or start "
-            "another run"
+            f"run: {run} cannot be resumed: the data changed since it began "
+            f"({' before, '.join(counts)}); restore them, or start another run"
         )
     if before.get("fingerprint", now["fingerprint"]) != now["fingerprint"]:
         raise InvalidRunFolder(

@@ -674,5 +674,5 @@ def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: 
 
     Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "dog" / "7.png")
     loading._loaded.cache_clear()
-    with pytest.raises(InvalidRunFolder, match=r"images changed .* were 12, there are 13"):
+    with pytest.raises(InvalidRunFolder, match=r"the data changed .*12 images before, 13 images"):
         search(settings, run, resume=True)
