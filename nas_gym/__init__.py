@@ -41,7 +41,15 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.enas.micro_search_space import (
         ENASMicroSearchSpace as ENASMicroSearchSpace,
     )
+    from nas_gym.families.enas_recurrent.search_space import (
+        ENASRecurrentSearchSpace as ENASRecurrentSearchSpace,
+    )
     from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
+    from nas_gym.families.mobile.architecture import MobileArchitecture as MobileArchitecture
+    from nas_gym.families.mobile.ofa import OFASearchSpace as OFASearchSpace
+    from nas_gym.families.mobile.proxylessnas import (
+        ProxylessNASSearchSpace as ProxylessNASSearchSpace,
+    )
     from nas_gym.families.nas.search_space import NASSearchSpace as NASSearchSpace
     from nas_gym.families.nasbench101.search_space import (
         NASBench101SearchSpace as NASBench101SearchSpace,
@@ -49,6 +57,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.nasbench201.search_space import (
         NASBench201SearchSpace as NASBench201SearchSpace,
     )
+    from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
     from nas_gym.models import InvalidModel as InvalidModel
     from nas_gym.models import Model as Model
@@ -75,6 +84,7 @@ _LAZY = {
     "data": ("Dataset", "InvalidDataset", "load_dataset"),
     "env": ("NASEnv",),
     "errors": ("InvalidSettings", "NASGymError"),
+    "families.mobile.architecture": ("MobileArchitecture",),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
     "models": ("InvalidModel", "Model", "load_model"),
     "objectives": ("Objectives",),

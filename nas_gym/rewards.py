@@ -130,11 +130,42 @@ class TuNASReward(CostReward):
         return accuracy + self.beta * abs(ratio - 1)
 
 
+@settings
+class PerplexityReward:
+    """C / (PERPLEXITY ^ power), for language models.
+
+    Source: NAS, Zoph & Le 2017, section 4.2, has c = 80 and the power 2; ENAS's released code
+    (google-research/enas_lm) has 80 and 1. The perplexity of a character is 2 to the power of its
+    bits.
+
+    Raises:
+        InvalidSettings: a value is out of its range.
+    """
+
+    c: Above0 = 80.0
+    power: Above0 = 1.0
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        if evaluation.status != "ok":
+            return 0.0
+        value, metric = evaluation.value, evaluation.metric
+        if value is None or metric not in ("perplexity", "bits_per_character"):
+            raise InvalidSettings(
+                f"reward: these children are measured by {metric}, not perplexity"
+            )
+        try:
+            perplexity = value if metric == "perplexity" else 2**value
+            return float(self.c / perplexity**self.power)
+        except OverflowError:
+            return 0.0
+
+
 REWARDS: dict[str, Reward] = {"accuracy": accuracy, "nas": best_of_last_five_cubed}
 """Rewards by name."""
-PARAMETRIC: dict[str, type[CostReward]] = {
+PARAMETRIC: dict[str, type[CostReward | PerplexityReward]] = {
     "mnasnet": MnasNetReward,
     "mnasnet-hard": MnasNetHardReward,
+    "perplexity": PerplexityReward,
     "proxylessnas": ProxylessNASReward,
     "tunas": TuNASReward,
 }

@@ -41,14 +41,19 @@ from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator, nested
 
 _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
+_RECURRENT = {"epochs": 1, "data_fraction": 0.02, "units": 4, "vocabulary": 50, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/DigitsBench-v0": {},
     "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
     "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
+    "nas_gym/ENASRecurrent-v0": {**_RECURRENT, "nodes": 2},
     "nas_gym/MnasNet-v0": {**_TRAINED, "width": 0.1, "head_filters": 8, "halvings": 3},
     "nas_gym/NAS-v0": {**_TRAINED, "layers": 2, "filter_scale": 0.1},
     "nas_gym/NASBench101-v0": {**_TRAINED, "cells": 1, "filters": 5},
     "nas_gym/NASBench201-v0": {**_TRAINED, "cells": 1, "filters": 2},
+    "nas_gym/NASCell-v0": {**_RECURRENT, "base": 2},
+    "nas_gym/OFA-v0": {**_TRAINED, "width": 0.05},
+    "nas_gym/ProxylessNAS-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""
@@ -67,6 +72,8 @@ EVALUATION_FIELDS = {
     "status",
     "accuracy",
     "curve",
+    "metric",
+    "value",
     "seconds",
     "seed",
     "fingerprint",

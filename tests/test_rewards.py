@@ -1,6 +1,7 @@
 """Rewards: what each makes of an evaluation."""
 
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -215,7 +216,7 @@ def test_the_papers_rewards(name: str, ratio: float, expected: float) -> None:
     assert reward(evaluation(0.5, latency=0.08 * ratio)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", rewards.PARAMETRIC)
+@pytest.mark.parametrize("name", [name for name in rewards.PARAMETRIC if name != "perplexity"])
 @pytest.mark.parametrize("cost", ["multiply_adds", "parameters", "peak_activation_bytes"])
 def test_every_cost_can_have_a_target(name: str, cost: str) -> None:
     reward = rewards.reward_by_name({"name": name, "target": 1000, "cost": cost})
@@ -239,3 +240,16 @@ def test_objectives_of_rewards() -> None:
     assert objectives is not None
     assert objectives.names == ("accuracy", "-parameters")
     assert rewards.objectives_of(objectives) is objectives
+
+
+def test_perplexity_is_of_language_models() -> None:
+    """NAS: 80 / ppl^2 (section 4.2); ENAS's released code: 80 / ppl."""
+    nas = rewards.reward_by_name({"name": "perplexity", "c": 80, "power": 2})
+    enas = rewards.reward_by_name("perplexity")
+    words = replace(evaluation(0.025), metric="perplexity", value=40.0)
+    assert nas(words) == pytest.approx(0.05)
+    assert enas(words) == 2
+    assert enas(replace(words, metric="bits_per_character", value=3.0)) == 10
+    assert enas(replace(words, status="diverged", value=None)) == 0
+    with pytest.raises(InvalidSettings, match="measured by accuracy, not perplexity"):
+        enas(evaluation(0.5))

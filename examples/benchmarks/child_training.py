@@ -43,7 +43,7 @@ from nas_gym.families.nasnet import network as cell_network
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
-from nas_gym.training import network_trainer as training
+from nas_gym.training import images as training
 
 ROUNDS = 3
 CHILD = nas_gym.published("NASNet-A")
@@ -78,7 +78,7 @@ def ours(kind: str) -> float:
         epochs = trainer.fit(trainer.build(CHILD))
         next(epochs)
         started = time.perf_counter()
-        done = sum(trainer.steps_per_epoch * trainer.batch_size for _ in epochs)
+        done = sum(trainer.task.steps_per_epoch * trainer.task.batch_size for _ in epochs)
         return done / (time.perf_counter() - started)
 
 
@@ -101,7 +101,7 @@ def bare(kind: str, batch: int = 64) -> float:
         for _ in range(3):
             started = time.perf_counter()
             network.train()
-            for _ in range(trainer.steps_per_epoch):
+            for _ in range(trainer.task.steps_per_epoch):
                 optimizer.zero_grad()
                 F.cross_entropy(network(images), labels).backward()
                 optimizer.step()
@@ -109,7 +109,7 @@ def bare(kind: str, batch: int = 64) -> float:
             with torch.no_grad():
                 network(others).argmax(dim=1)
             times.append(time.perf_counter() - started)
-        return batch * trainer.steps_per_epoch / statistics.median(times[1:])
+        return batch * trainer.task.steps_per_epoch / statistics.median(times[1:])
 
 
 class _Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):

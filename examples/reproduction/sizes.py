@@ -89,6 +89,7 @@ FIGURES: dict[str, list[Figure]] = {
         UNPUBLISHED,
         Figure("sequences of one block", "432", "Tan et al. 2019", one_block),
     ],
+    "nas_gym/OFA-v0": [Figure("sequences of choices", "2E+19", "Cai et al. 2020, section 3")],
     "nas_gym/NASBench101-v0": [
         UNPUBLISHED,
         Figure("cells up to isomorphism", "423,624", "Ying et al. 2019", nasbench101_cells),
@@ -97,6 +98,7 @@ FIGURES: dict[str, list[Figure]] = {
         Figure("sequences of choices", "15,625", "Dong & Yang 2020"),
         Figure("cells up to isomorphism", "6,466", "Dong & Yang 2020", different_keys),
     ],
+    "nas_gym/NASCell-v0": [Figure("sequences of choices", "6E+16", "Zoph & Le 2017")],
 }
 """By environment; one that is missing here has `UNPUBLISHED` alone."""
 NAMES = Figure("names in the tables", "423,624", "Ying et al. 2019", nasbench101_names)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
-from nas_gym.data import load_dataset
+from nas_gym.data import Dataset, load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
@@ -17,8 +17,9 @@ from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.settings import Size, require_known, settings
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.settings import Seed, Size, require_known, settings
+from nas_gym.training.settings import LearningSettings, TrainingSettings
+from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
@@ -38,8 +39,25 @@ class Images:
     """A name, an `.npz` file, or a folder of images by class."""
     image_size: Size | None = None
     """Height and width that images are scaled to; default: as they are."""
+    split_seed: Seed = 0
+    """Draws the validation and the test split, where the data set has none of its own."""
     device: str = "auto"
     """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
+
+    def load(self) -> Dataset:
+        """Return the data set; `InvalidDataset` if it cannot be had."""
+        return load_dataset(self.dataset, self.image_size, self.split_seed)
+
+
+class DataArguments(Protocol):
+    """Arguments that name the data that children are trained on; another task has its own."""
+
+    @property
+    def device(self) -> str:
+        """Device on which children are trained."""
+
+    def load(self) -> Data:
+        """Return the data set."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +70,8 @@ class EvaluatorKind:
     """Makes both from each taker's arguments; the stack is closed with the environment."""
     about: str
     """A paragraph on its evaluations, for the pages."""
-    settings_type: type[TrainingSettings] = TrainingSettings
-    """Settings of the training, where anything is trained."""
+    settings_type: type[LearningSettings] | None = None
+    """Settings of the training; default: the environment's ``training_settings_type``."""
 
 
 class FamilyEnv(NASEnv):
@@ -69,7 +87,7 @@ class FamilyEnv(NASEnv):
         render_mode: As in `NASEnv`.
         limits: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
-            of `Images`, the network's settings, `TrainingSettings` and `Composition`; where they
+            of ``data_type``, the network's settings, the training's and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
@@ -80,12 +98,19 @@ class FamilyEnv(NASEnv):
 
     search_space_type: ClassVar[type[SearchSpace]]
     network_settings_type: ClassVar[type[NetworkSettings]]
+    training_settings_type: ClassVar[type[LearningSettings]] = TrainingSettings
+    data_type: ClassVar[Callable[..., DataArguments]] = Images
+    """The arguments that name the data."""
     evaluators: ClassVar[tuple[str, ...]] = ("trained",)
     """Names in `EVALUATORS`, the default first."""
     defaults: ClassVar[dict[str, Any]] = {}
     """Arguments where these differ from the search space's own and from the settings' own."""
     sharing_defaults: ClassVar[dict[str, Any]] = {}
     """Arguments, with shared weights, where these differ from ``defaults``."""
+    surrogate: ClassVar[Callable[..., Evaluator]]
+    """Makes the evaluator "surrogate" of a search space; a static method."""
+    surrogate_defaults: ClassVar[dict[str, Any]] = {}
+    """Arguments with a surrogate, in the place of ``defaults``."""
 
     def __init__(
         self,
@@ -130,8 +155,11 @@ class FamilyEnv(NASEnv):
     @classmethod
     def _defaults(cls, evaluator: str) -> dict[str, Any]:
         """Return the class's own defaults with an evaluator."""
-        shared = {**cls.defaults, **cls.sharing_defaults}
-        return shared if evaluator == "weight-sharing" else cls.defaults
+        others = {
+            "weight-sharing": {**cls.defaults, **cls.sharing_defaults},
+            "surrogate": cls.surrogate_defaults,
+        }
+        return others.get(evaluator, cls.defaults)
 
     @classmethod
     def arguments_by_taker(
@@ -160,14 +188,14 @@ class FamilyEnv(NASEnv):
     @classmethod
     def split_arguments(
         cls, given: Mapping[str, Any], evaluator: str = "trained"
-    ) -> tuple[dict[str, Any], TrainingSettings]:
+    ) -> tuple[dict[str, Any], Any]:
         """Return the search space's arguments, and the settings of network and training.
 
         Raises:
             InvalidSettings: a name or a value is not valid.
         """
         by_taker = cls.arguments_by_taker(given, evaluator)
-        for taker in ("images", "workers and store"):
+        for taker in ("data", "workers and store"):
             for name in by_taker.get(taker, ()):
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
@@ -188,7 +216,8 @@ def _unknown(name: str, evaluator: str, known: list[str]) -> str:
 def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:
     """Return what a taker takes, under the names of the environment's arguments."""
     taken = arguments_of(taker)
-    taken.pop("network", None)
+    for given_by_us in ("network", "search_space"):
+        taken.pop(given_by_us, None)
     return {OTHER_NAMES.get(name, name): argument for name, argument in taken.items()}
 
 
@@ -197,31 +226,36 @@ def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
     training = {fields_of.get(name, name): value for name, value in given["training"].items()}
     network = env.network_settings_type(**given["network"])
-    return EVALUATORS[evaluator].settings_type(network=network, **training)
+    settings_type = EVALUATORS[evaluator].settings_type or env.training_settings_type
+    return settings_type(network=network, **training)
 
 
 def _takers(others: Takers, env: type[FamilyEnv]) -> Takers:
-    network = env.network_settings_type
-    takers = {"search space": env.search_space_type, "images": Images, "network": network}
+    data, network = env.data_type, env.network_settings_type
+    takers: Takers = {"search space": env.search_space_type, "data": data, "network": network}
     return {**takers, **others}
+
+
+def _trained_takers(env: type[FamilyEnv]) -> Takers:
+    return _takers({"training": env.training_settings_type, "workers and store": Composition}, env)
 
 
 def _made(
     env: type[FamilyEnv], given: ByTaker, evaluator: str
 ) -> tuple[SearchSpace, Any, Any, str]:
-    """Return the search space, the images, the settings of the training, and the device."""
+    """Return the search space, the data, the settings of the training, and the device."""
     search_space = env.search_space_type(**given["search space"])
-    training, images = _training(env, given, evaluator), Images(**given["images"])
-    return search_space, load_dataset(images.dataset, images.image_size), training, images.device
+    training, data = _training(env, given, evaluator), env.data_type(**given["data"])
+    return search_space, data.load(), training, data.device
 
 
 def _trained(
     env: type[FamilyEnv], given: ByTaker, stack: ExitStack
 ) -> tuple[SearchSpace, Evaluator]:
     around = Composition(**given["workers and store"])
-    search_space, images, training, device = _made(env, given, "trained")
+    search_space, data, training, device = _made(env, given, "trained")
     kind = search_space.architecture_type
-    trainer = Trainer(images, training, device, architecture_type=kind)
+    trainer = Trainer(data, training, device, architecture_type=kind)
     return search_space, stack.enter_context(composed(trainer, around))
 
 
@@ -232,9 +266,16 @@ def _sharing(
     return search_space, WeightSharing(search_space, *parts)
 
 
+def _surrogate(
+    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
+) -> tuple[SearchSpace, Evaluator]:
+    search_space = env.search_space_type(**given["search space"])
+    return search_space, env.surrogate(search_space, **given["surrogate"])
+
+
 EVALUATORS: dict[str, EvaluatorKind] = {
     "trained": EvaluatorKind(
-        partial(_takers, {"training": TrainingSettings, "workers and store": Composition}),
+        _trained_takers,
         _trained,
         "A network that was trained before under the same settings is answered from memory;\n"
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
@@ -249,6 +290,12 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "`nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: "
         "a\ncontroller has to call it, as the agent `enas` does.",
         WeightSharingSettings,
+    ),
+    "surrogate": EvaluatorKind(
+        lambda env: {"search space": env.search_space_type, "surrogate": env.surrogate},
+        _surrogate,
+        'With `evaluator="surrogate"`, a model that was fitted to trained networks says the\n'
+        "accuracy, and nothing is trained.",
     ),
 }
 """The evaluators that an environment can have, by name."""

@@ -128,7 +128,8 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
         for name, argument in {**alternative.arguments, **common}.items()
     ]
     if name == "trained":
-        chosen = f', dataset="digits", epochs={alternative.arguments["epochs"].default}'
+        of = {name: alternative.arguments[name].default for name in ("dataset", "epochs")}
+        chosen = f', dataset="{of["dataset"]}", epochs={of["epochs"]}'
     example = f'```python\ngym.make("{env_id}"{chosen})\n```\n\n'
     return f"{intro}{example}| Argument | Default | Meaning |\n|---|---|---|\n" + "\n".join(rows)
 

@@ -4,6 +4,7 @@ from nas_gym.evaluation.budget import Budget, Limits
 from nas_gym.evaluation.evaluation import Evaluation, Evaluations, Listed, Status
 from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
 from nas_gym.evaluation.memory import Memory, memory_of
+from nas_gym.evaluation.metric import Metric, shown
 
 __all__ = [
     "Budget",
@@ -13,7 +14,9 @@ __all__ = [
     "Limits",
     "Listed",
     "Memory",
+    "Metric",
     "RecordedEvaluator",
     "Status",
     "memory_of",
+    "shown",
 ]

@@ -32,9 +32,10 @@ class Evaluation:
 
     status: Status
     accuracy: float
-    """Validation accuracy after the last epoch trained, in [0, 1]; 0 unless "ok"."""
+    """Validation accuracy after the last epoch trained, in [0, 1]; 0 unless "ok". Where children
+    are measured by another metric, the score that `nas_gym.evaluation.Metric` makes of it."""
     curve: tuple[float, ...]
-    """Validation accuracy after each epoch that ended, in [0, 1]."""
+    """The same after each epoch that ended, in [0, 1]."""
     seconds: float
     """Wall-clock seconds that the evaluation took when it was made."""
     seed: int
@@ -44,7 +45,7 @@ class Evaluation:
     parameters: int | None = None
     """Trainable parameters, without an auxiliary head; None if the child could not be built."""
     multiply_adds: int | None = None
-    """Multiply-adds of inference on one image; None if the child could not be built."""
+    """Multiply-adds of inference on one image or word; None if the child could not be built."""
     latency: float | None = None
     """Seconds of inference on a batch, where measured; see `nas_gym.networks.LatencySettings`."""
     energy: float | None = None
@@ -55,6 +56,10 @@ class Evaluation:
     """The reason of a failure; or whose weights the child began with."""
     cached: bool = False
     """True if this answer repeats an earlier evaluation instead of training again."""
+    metric: str = "accuracy"
+    """Name of what the child was measured by: "accuracy", "perplexity", ..."""
+    value: float | None = None
+    """Value of a metric other than accuracy; None unless "ok"."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
@@ -84,7 +89,7 @@ class Listed(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        numbers = ("accuracy", "seconds", *COSTS)
+        numbers = ("accuracy", "value", "seconds", *COSTS)
         types = {**dict.fromkeys(numbers, np.float64), "status": np.str_, "cached": np.bool_}
         return {  # None becomes nan
             name: np.array([getattr(each, name) for each in self.made], dtype)

@@ -101,3 +101,21 @@ class RecordedEvaluator(Evaluator, Protocol):
 
     def evaluation(self, row: int) -> Evaluation:
         """Return the record of one row, with ``cached`` False; it agrees with the columns."""
+
+
+@runtime_checkable
+class ComputedEvaluator(Evaluator, Protocol):
+    """An evaluator that computes evaluations of N networks by array operations: a surrogate.
+
+    Environments ask for arrays. Equal sequences of choices are the same network.
+    """
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """Search space whose sequences of choices `columns_of` reads."""
+
+    def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the columns of N complete, valid sequences, (N, T): as `RecordedEvaluator`'s."""
+
+    def evaluation(self, columns: Mapping[str, NDArray[Any]], index: int) -> Evaluation:
+        """Return the evaluation in one row of columns, with ``cached`` False."""

@@ -16,7 +16,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations, Listed
-from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator
+from nas_gym.evaluation.evaluator import ComputedEvaluator, Evaluator, RecordedEvaluator
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import Choices, SearchSpace
 
@@ -49,6 +49,22 @@ class _Rows(Evaluations):
         return {**columns, "cached": self.cached}
 
 
+@dataclass(frozen=True)
+class _Computed(Evaluations):
+    """Evaluations that were computed as arrays."""
+
+    computed: ComputedEvaluator
+    made: dict[str, NDArray[Any]]  # (N,) each, with ``cached``
+
+    def __getitem__(self, index: int) -> Evaluation:
+        evaluation = self.computed.evaluation(self.made, index)
+        return repeated(evaluation) if self.made["cached"][index] else evaluation
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        return self.made
+
+
 @dataclass
 class Memory:
     """Remembers the evaluation of every network, and counts the budget.
@@ -72,6 +88,8 @@ class Memory:
         self._shortcuts: dict[tuple[SearchSpace, bytes], Finished] = {}  # by stage and choices
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
+        self.computed = evaluator if isinstance(evaluator, ComputedEvaluator) else None
+        self._seen: set[bytes] = set()  # the sequences of choices that were computed
         self.remembers = not getattr(evaluator, "changes", False)
         self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", lambda each: each)
         if self.recorded is not None:
@@ -88,7 +106,7 @@ class Memory:
             f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
             "pickle an environment without workers and store, or use copy.deepcopy",
         )
-        kept = ("evaluator", "budget", "known", "_paid")
+        kept = ("evaluator", "budget", "known", "_paid", "_seen")
         return {name: value for name, value in vars(self).items() if name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -116,6 +134,10 @@ class Memory:
             encode = self.recorded.search_space.encode
             found = self._look_up(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
+        if self.computed is not None:
+            encode = self.computed.search_space.encode
+            computed = self._compute(np.stack([encode(each) for each in architectures]))
+            return [computed[index] for index in range(len(architectures))]
         if not self.remembers:
             made = self.evaluator.evaluate(architectures)
             self.budget.asked += len(made)
@@ -194,7 +216,23 @@ class Memory:
         """Return the evaluations of N complete, valid sequences of choices, (N, T), as a batch."""
         if self.recorded is not None:
             return self._look_up(choices)
+        if self.computed is not None:
+            return self._compute(choices)
         return Listed(self.evaluate([stage.decode(sequence) for sequence in choices]))
+
+    def _compute(self, choices: NDArray[np.int64]) -> Evaluations:
+        """Evaluate sequences of choices, (N, T), by array operations."""
+        assert self.computed is not None
+        columns = self.computed.columns_of(choices)
+        cached = np.zeros(len(choices), dtype=np.bool_)
+        for index, sequence in enumerate(choices):
+            before = len(self._seen)
+            self._seen.add(sequence.tobytes())
+            cached[index] = len(self._seen) == before
+        self.budget.asked += len(choices)
+        self.budget.made += int((~cached).sum())
+        self.budget.seconds += float(columns["seconds"][~cached].sum())
+        return _Computed(self.computed, {**columns, "cached": cached})
 
     def _look_up(self, choices: NDArray[np.int64]) -> Evaluations:
         """Evaluate sequences of choices, (N, T), in a recorded benchmark."""
@@ -230,7 +268,7 @@ def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memor
         InvalidSettings: it is a recorded benchmark of another search space.
     """
     memory = evaluator if isinstance(evaluator, Memory) else Memory(evaluator)
-    recorded = memory.recorded
+    recorded = memory.recorded or memory.computed
     require(
         recorded is None or recorded.search_space.decisions == search_space.decisions,
         f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "

@@ -16,8 +16,11 @@ BUILT_IN = (
     "nasnet",
     "enas",
     "mnasnet",
+    "mobile",
     "nasbench101",
     "nasbench201",
+    "nascell",
+    "enas_recurrent",
 )
 """The folders of the families, in the order in which users see them."""
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,26 +25,39 @@ from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, UnknownKind
 from nas_gym.data.dataset import Dataset
+from nas_gym.data.text import TextDataset
 from nas_gym.errors import NASGymError
 from nas_gym.json_text import read_json_file, short_name
-from nas_gym.models.model import InvalidModel, Model, ModelFacts, Normalization
+from nas_gym.models.model import InvalidModel, Model, ModelFacts, Normalization, Trained
 from nas_gym.networks import build_network, default_settings
 from nas_gym.networks.devices import resolve_device
 from nas_gym.settings import from_mapping
 from nas_gym.training.final import FinalResult
+from nas_gym.training.task import Data
 
 WEIGHTS, ARCHITECTURE, FACTS = "weights.safetensors", "architecture.json", "model.json"
 _MOST_HEADER = 2**20
 """Bytes of names and shapes at the start of the weights' file, beside 1,024 for each tensor."""
 
 
-def model_of(result: FinalResult, dataset: Dataset) -> Model:
+def model_of(result: FinalResult, dataset: Data) -> Model | Trained:
     """Return the model that a final training on a data set made."""
+    data = {"name": dataset.name, "digest": dataset.digest, **dataset.summary()}
+    settings = asdict(result.settings)
+    common: dict[str, Any] = {
+        "network": settings.pop("network") or asdict(default_settings(result.architecture)),
+        "data": data,
+        "training": settings,
+        "metrics": result.metrics,
+        "versions": {"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},
+    }
+    if not isinstance(dataset, Dataset):
+        common |= {"vocabulary": dataset.vocabulary} if isinstance(dataset, TextDataset) else {}
+        return Trained(result.network, result.architecture, common)
+    assert result.statistics is not None
+    del data["classes"]
     height, width, channels = dataset.images.shape[1:]
     mean, deviation = (tuple((each / 255).tolist()) for each in result.statistics)
-    data = {"name": dataset.name, "digest": dataset.digest, **dataset.summary()}
-    del data["classes"]
-    settings = asdict(result.settings)
     facts = ModelFacts(
         classes=dataset.classes,
         image={  # type: ignore[arg-type]  # a mapping is validated
@@ -51,16 +65,12 @@ def model_of(result: FinalResult, dataset: Dataset) -> Model:
             "classes": len(dataset.classes),
         },
         normalization=Normalization(mean, deviation),
-        network=settings.pop("network") or asdict(default_settings(result.architecture)),
-        data=data,
-        training=settings,
-        metrics=result.metrics,
-        versions={"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},
+        **common,
     )
     return Model(result.network, result.architecture, facts).eval()
 
 
-def save_model(model: Model, folder: Path) -> None:
+def save_model(model: Model | Trained, folder: Path) -> None:
     """Write a model into an existing folder, its weights first.
 
     `nas_gym.files.replacing_folder` gives one that appears as a whole, or not at all.
@@ -69,10 +79,12 @@ def save_model(model: Model, folder: Path) -> None:
         OSError: a file cannot be written, on a full disk for instance.
     """
     state = model.network.state_dict()
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+    # A copy each, since tied weights would share theirs.
+    tensors = {name: tensor.cpu().clone().contiguous() for name, tensor in state.items()}
     (folder / WEIGHTS).write_bytes(save(tensors))
     model.architecture.save(folder / ARCHITECTURE)
-    text = json.dumps(asdict(model.facts), indent=2, allow_nan=False) + "\n"
+    facts = asdict(model.facts) if isinstance(model, Model) else model.facts
+    text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     (folder / FACTS).write_text(text, encoding="utf-8")
 
 
@@ -99,6 +111,11 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
         _require_regular(folder / name)
     with _naming(folder / FACTS):
         content = read_json_file(folder / FACTS, error=InvalidModel)
+        if isinstance(content, dict) and "classes" not in content and "network" in content:
+            raise InvalidModel(
+                "it is of no images; build its network with nas_gym.networks.build_network, and "
+                f"load {WEIGHTS} with safetensors"
+            )
         facts = from_mapping(ModelFacts, "content", content)
     with _naming(folder / ARCHITECTURE):
         architecture = Architecture.load(folder / ARCHITECTURE)

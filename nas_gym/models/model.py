@@ -69,6 +69,14 @@ class ModelFacts:
         require(channels == self.image.channels, "normalization: one number a channel is expected")
 
 
+class Trained(NamedTuple):
+    """A trained network of another task than images, and the facts about it."""
+
+    network: ChildNetwork
+    architecture: Architecture
+    facts: dict[str, Any]
+
+
 class Prediction(NamedTuple):
     """Classes of B images, and how probable they are."""
 

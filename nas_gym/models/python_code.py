@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from nas_gym.errors import InvalidSettings
 from nas_gym.models.model import Model
 from nas_gym.models.tracing import Block, trace
-from nas_gym.networks.costs import images_of
 
 LONGEST = 96
 """Characters of a statement from which on its parts get lines of their own."""
@@ -71,7 +70,7 @@ def write_python(model: Model, heading: str) -> tuple[str, dict[str, Tensor]]:
     Raises:
         InvalidSettings: the network computes something that cannot be written.
     """
-    images = images_of(model.image_shape, 2, torch.device("cpu"))
+    images = model.image_shape.batch(2, torch.device("cpu"))
     try:
         blocks = trace(model, images)
     except (TypeError, RuntimeError, fx.proxy.TraceError) as error:

@@ -6,7 +6,9 @@
 from nas_gym.networks.activations import peak_activation_bytes as peak_activation_bytes
 from nas_gym.networks.base import ChildNetwork as ChildNetwork
 from nas_gym.networks.base import ImageShape as ImageShape
+from nas_gym.networks.base import InputShape as InputShape
 from nas_gym.networks.base import NetworkSettings as NetworkSettings
+from nas_gym.networks.base import TokenShape as TokenShape
 from nas_gym.networks.base import build_network as build_network
 from nas_gym.networks.base import default_settings as default_settings
 from nas_gym.networks.costs import Cost as Cost

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nas_gym.networks.base import ImageShape
-from nas_gym.networks.costs import evaluating, images_of
+from nas_gym.networks.base import InputShape
+from nas_gym.networks.costs import evaluating
 
 IN_PLACE = (
     "batch_norm",
@@ -30,7 +30,7 @@ UNREAD = -1
 """Last use of what nothing reads, such as max pooling's indices: inference does not make it."""
 
 
-def peak_activation_bytes(network: nn.Module, image_shape: ImageShape) -> int:
+def peak_activation_bytes(network: nn.Module, input_shape: InputShape) -> int:
     """Return the most bytes of activations alive at a time, in inference on one image.
 
     An operation needs its inputs and its output at the same time, and a tensor lives until its last
@@ -39,7 +39,7 @@ def peak_activation_bytes(network: nn.Module, image_shape: ImageShape) -> int:
     al. 2020, https://arxiv.org/abs/2007.10319). The image counts, weights do not. The network runs
     once, on its device, and keeps its mode; bytes are those of its dtype.
     """
-    image = images_of(image_shape, 1, next(network.parameters()).device)
+    image = input_shape.batch(1, next(network.parameters()).device)
     trace = _Trace()
     for weights in (*network.parameters(), *network.buffers()):
         trace.weights.add(_storage(weights))

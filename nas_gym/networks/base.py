@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Protocol, cast
 
+import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ from nas_gym.family import family_of
 from nas_gym.networks.limits import size_limit
 from nas_gym.settings import Size, settings
 
+Classes = Annotated[int, Ge(1), Le(2**20)]
+
 
 @settings
 class ImageShape:
@@ -23,7 +26,30 @@ class ImageShape:
     channels: Size
     height: Size
     width: Size
-    classes: Annotated[int, Ge(1), Le(2**20)]
+    classes: Classes
+
+    def batch(self, number: int, device: torch.device) -> Tensor:
+        """Return black images, (number, C, H, W), channels last in memory."""
+        images = torch.zeros(number, self.channels, self.height, self.width, device=device)
+        return images.to(memory_format=torch.channels_last)
+
+
+@settings
+class TokenShape:
+    """Input and output of a language model: words or characters, of a vocabulary."""
+
+    vocabulary: Classes
+
+    def batch(self, number: int, device: torch.device) -> Tensor:
+        """Return one step of texts, (1, number) int64."""
+        return torch.zeros(1, number, dtype=torch.int64, device=device)
+
+
+class InputShape(Protocol):
+    """What a family's networks take, and how much they give; a task has one for its data."""
+
+    def batch(self, number: int, device: torch.device) -> Tensor:
+        """Return a number of inputs, whatever they contain."""
 
 
 @settings
@@ -36,6 +62,8 @@ class NetworkSettings:
 
 class ChildNetwork(nn.Module):
     """A network that a search builds: images (B, C, H, W) in, logits (B, classes) out.
+
+    Networks of another task take what its `InputShape` describes.
 
     In training mode, a network with an auxiliary head gives a pair: its logits, and the head's.
     """
@@ -56,8 +84,8 @@ class ChildNetwork(nn.Module):
 def network_builder(architecture_type: type[Architecture]) -> Callable[..., ChildNetwork]:
     """Return the ``network`` of a type's family.
 
-    It is called with (architecture, image_shape), or, if it has an attribute ``settings_type``, a
-    subclass of `NetworkSettings`, with (architecture, image_shape, settings).
+    It is called with (architecture, input_shape), or, if it has an attribute ``settings_type``, a
+    subclass of `NetworkSettings`, with (architecture, input_shape, settings).
 
     Raises:
         InvalidArchitecture: no family has a network for this type.
@@ -76,7 +104,7 @@ def default_settings(architecture: Architecture) -> NetworkSettings:
 
 
 def build_network(
-    architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
+    architecture: Architecture, input_shape: InputShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
     """Build the child network of an architecture, with weights from torch's global generator.
 
@@ -89,7 +117,7 @@ def build_network(
     """
     builder = network_builder(type(architecture))
     settings_type = getattr(builder, "settings_type", None)
-    build = partial(builder, architecture, image_shape)
+    build = partial(builder, architecture, input_shape)
     if settings_type is not None:
         settings = settings or settings_type()
         require(

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_gym.architecture import Architecture
-from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.base import ChildNetwork, InputShape, NetworkSettings, build_network
 from nas_gym.networks.limits import weightless
 
 
@@ -29,40 +29,34 @@ def count_parameters(network: nn.Module) -> int:
     return sum(each.numel() for name, each in named if not name.startswith("auxiliary_head."))
 
 
-def multiply_adds(network: nn.Module, image_shape: ImageShape) -> int:
+def multiply_adds(network: nn.Module, input_shape: InputShape) -> int:
     """Return the multiply-adds of convolutions and dense layers in inference on one image.
 
     The network runs once, on its device, and keeps its mode.
     """
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter, evaluating(network):
-        network(images_of(image_shape, 1, next(network.parameters()).device))
+        network(input_shape.batch(1, next(network.parameters()).device))
     return counter.get_total_flops() // 2
 
 
 def measure_cost(
-    architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
+    architecture: Architecture, input_shape: InputShape, settings: NetworkSettings | None = None
 ) -> Cost:
     """Return parameters and multiply-adds of an architecture, without drawing its weights.
 
     Arguments and errors are those of `nas_gym.networks.build_network`.
     """
-    network = weightless_network(architecture, image_shape, settings)
-    return Cost(count_parameters(network), multiply_adds(network, image_shape))
+    network = weightless_network(architecture, input_shape, settings)
+    return Cost(count_parameters(network), multiply_adds(network, input_shape))
 
 
 def weightless_network(
-    architecture: Architecture, image_shape: ImageShape, settings: NetworkSettings | None = None
+    architecture: Architecture, input_shape: InputShape, settings: NetworkSettings | None = None
 ) -> ChildNetwork:
     """Build a network as `build_network` does, on torch's meta device: shapes, but no numbers."""
     with weightless():
-        return build_network(architecture, image_shape, settings)
-
-
-def images_of(image_shape: ImageShape, number: int, device: torch.device) -> torch.Tensor:
-    """Return black images, (number, C, H, W)."""
-    shape = (number, image_shape.channels, image_shape.height, image_shape.width)
-    return torch.zeros(shape, device=device)
+        return build_network(architecture, input_shape, settings)
 
 
 @contextmanager

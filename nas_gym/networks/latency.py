@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_gym.architecture import Architecture
-from nas_gym.networks.base import ImageShape, NetworkSettings, build_network
-from nas_gym.networks.costs import evaluating, images_of, weightless_network
+from nas_gym.networks.base import InputShape, NetworkSettings, build_network
+from nas_gym.networks.costs import evaluating, weightless_network
 from nas_gym.networks.devices import cpu_threads, resolve_device, synchronize
 from nas_gym.networks.limits import require_memory
 from nas_gym.settings import Size, settings
@@ -50,7 +50,7 @@ class Latency:
 
 def measure_latency(
     subject: Architecture | nn.Module,
-    image_shape: ImageShape,
+    input_shape: InputShape,
     settings: LatencySettings | None = None,
     network_settings: NetworkSettings | None = None,
 ) -> Latency:
@@ -61,7 +61,7 @@ def measure_latency(
 
     Args:
         subject: A network, or an architecture, whose network is built on the CPU.
-        image_shape: Of the images.
+        input_shape: Of the inputs.
         settings: How to measure.
         network_settings: Of an architecture's network; default: those of its family.
 
@@ -74,13 +74,13 @@ def measure_latency(
     network = subject
     if isinstance(network, Architecture):
         # The largest state, beside its input of the same size, must fit.
-        weightless = weightless_network(network, image_shape, network_settings)
+        weightless = weightless_network(network, input_shape, network_settings)
         largest = _LargestTensor()  # type: ignore[no-untyped-call]
         with torch.no_grad(), evaluating(weightless), largest:
-            weightless(images_of(image_shape, settings.batch_size, torch.device("meta")))
+            weightless(input_shape.batch(settings.batch_size, torch.device("meta")))
         require_memory("latency", 2 * largest.num_bytes)
         with torch.random.fork_rng([]):
-            network = build_network(network, image_shape, network_settings)
+            network = build_network(network, input_shape, network_settings)
         network.to(memory_format=torch.channels_last)
     device = here = next(network.parameters()).device
     if settings.device is not None:
@@ -88,8 +88,7 @@ def measure_latency(
     if device != here:
         network = copy.deepcopy(network).to(device)
 
-    images = images_of(image_shape, settings.batch_size, device)
-    images = images.to(memory_format=torch.channels_last)
+    images = input_shape.batch(settings.batch_size, device)
     with cpu_threads(settings.threads), torch.inference_mode(), evaluating(network):
         for _ in range(settings.warmup):
             network(images)

@@ -65,6 +65,8 @@ EVALUATIONS = sa.Table(
     Column("worker", sa.Text, nullable=False),
     Column("time", _Time, nullable=False),
     Column("test_accuracy", sa.Double),
+    Column("metric", sa.Text, nullable=False),
+    Column("value", sa.Double),
     Column("peak_activation_bytes", sa.BigInteger),
     Column("energy", sa.Double),
 )
@@ -73,6 +75,8 @@ _SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer,
 
 MIGRATIONS: tuple[str, ...] = (
     "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
+    "ALTER TABLE evaluations ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
+    "ALTER TABLE evaluations ADD COLUMN value DOUBLE PRECISION",
     "ALTER TABLE evaluations ADD COLUMN peak_activation_bytes BIGINT",
     "ALTER TABLE evaluations ADD COLUMN energy DOUBLE PRECISION",
 )

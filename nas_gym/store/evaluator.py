@@ -153,15 +153,15 @@ def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evalua
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:
     """Return the mean of several evaluations of one architecture with different seeds.
 
-    Accuracy, curve, latency and energy are means (the curve's over the epochs that all have),
-    seconds are a sum. Status and message are those of the first evaluation that is not "ok", if
-    there is one; then the accuracy is 0. Everything else is the first evaluation's. The mean is
-    ``cached`` if all evaluations are.
+    Accuracy, value, curve, latency and energy are means (the curve's over the epochs that all
+    have), seconds are a sum. Status and message are those of the first evaluation that is not
+    "ok", if there is one; then the accuracy is 0. Everything else is the first evaluation's. The
+    mean is ``cached`` if all evaluations are.
     """
     first = next((each for each in repeats if each.status != "ok"), repeats[0])
 
-    def measured(cost: str) -> float | None:
-        values = [getattr(each, cost) for each in repeats if getattr(each, cost) is not None]
+    def measured(name: str) -> float | None:
+        values = [getattr(each, name) for each in repeats if getattr(each, name) is not None]
         return fmean(values) if values else None
 
     return replace(
@@ -173,5 +173,6 @@ def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:
         seconds=sum(each.seconds for each in repeats),
         latency=measured("latency"),
         energy=measured("energy"),
+        value=measured("value") if first.status == "ok" else None,
         cached=all(each.cached for each in repeats),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.networks.limits import TooLarge
 
 
@@ -38,9 +39,16 @@ class Attempt:
     parameters: int | None = None
     multiply_adds: int | None = None
     latency: float | None = None
+    metric: Metric = ACCURACY
+    value: float | None = None
     peak_activation_bytes: int | None = None
     curve: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
+
+    def add(self, value: float) -> None:
+        """Add the metric's value after an epoch."""
+        self.value = value
+        self.curve.append(self.metric.score(value))
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -62,4 +70,7 @@ class Attempt:
         facts = dict(vars(self), curve=tuple(self.curve), seed=seed, fingerprint=fingerprint)
         seconds = time.perf_counter() - facts.pop("started")
         accuracy = self.curve[-1] if self.status == "ok" else 0.0
+        facts["metric"] = self.metric.name
+        if self.metric == ACCURACY or self.status != "ok":
+            facts["value"] = None
         return Evaluation(**facts, accuracy=accuracy, seconds=seconds)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from nas_gym.architecture import Architecture
-from nas_gym.networks.devices import SMALL_IMAGES_BELOW, cpu_threads
+from nas_gym.networks.devices import cpu_threads
 
 
 def seed_from(text: str) -> int:
@@ -26,16 +26,15 @@ def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
 
 
 @contextmanager
-def isolated(seed: int, device: torch.device, height: int) -> Iterator[None]:
+def isolated(seed: int, device: torch.device, one_thread: bool) -> Iterator[None]:
     """Start torch's global generators from a seed within it; restore them afterwards.
 
-    Images of a small height, in pixels, are computed by one thread on a CPU: threads that wait for
-    each other after every short operation lose more than they gain, and lose much when another
-    process wants their core.
+    With ``one_thread``, a CPU computes by one: threads that wait for each other after every short
+    operation lose more than they gain, and lose much when another process wants their core.
     """
     cuda = [device.index or 0] if device.type == "cuda" else []
-    one_thread = device.type == "cpu" and height < SMALL_IMAGES_BELOW
-    threads = cpu_threads(1 if one_thread else torch.get_num_threads())
+    alone = one_thread and device.type == "cpu"
+    threads = cpu_threads(1 if alone else torch.get_num_threads())
     with torch.random.fork_rng(cuda), threads:
         torch.manual_seed(seed)
         yield

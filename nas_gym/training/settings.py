@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
+from nas_gym.cost_limits import CostLimits
 from nas_gym.data.batches import Augmentation
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
 from nas_gym.settings import Count, Keep, NonNegative, Seed, Share, nested, settings
-from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import EarlyStopping
 
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
@@ -21,8 +21,8 @@ BatchSize = Annotated[int, Ge(2), Le(2**20)]
 
 
 @settings
-class TrainingSettings:
-    """How a child is built and trained. Everything here can change its evaluation.
+class LearningSettings:
+    """How a child is built and trained, on any task. Everything here can change its evaluation.
 
     Cheaper estimates are settings too: fewer ``epochs``, a part of the data (``data_fraction``),
     fewer filters or cells (of ``network``), a child stopped by its curve (``early_stopping``), a
@@ -45,20 +45,8 @@ class TrainingSettings:
     momentum: Share = 0.9
     nesterov: bool = True
     weight_decay: NonNegative = 5e-4
-    label_smoothing: Share = 0.0
     gradient_clip: NonNegative = 0.0
     """The largest global norm of the gradient; 0 for no clipping."""
-    batch_norm_momentum: Share | None = None
-    """The weight of a batch in the running statistics; default: large enough that batches from
-    before the last quarter of the training keep under 1% of the weight, at least 0.1."""
-    crop_padding: Count | None = None
-    """Pixels of padding for random crops, at most the image's height and width; default: an eighth
-    of the height, 4 for CIFAR; but 0 for children on images below 16 pixels, whose short training
-    a shift would only slow down."""
-    flip: bool | None = None
-    """Mirror images at random; default: if the data set's classes allow it."""
-    cutout: Count = 0
-    """Side of a square that is blotted out, in pixels; 0 for none."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """"bfloat16" is autocast; "auto" takes bfloat16 where it is faster."""
     seed: Seed = 0
@@ -92,6 +80,24 @@ class TrainingSettings:
         limited = self.at_most is not None and self.at_most.latency is not None
         unmeasured = "at_most: latency: it is measured only with latency={}; give both"
         require(not limited or self.latency is not None, unmeasured)
+
+
+@settings
+class TrainingSettings(LearningSettings):
+    """How a child is built and trained on images; see `LearningSettings`, too."""
+
+    label_smoothing: Share = 0.0
+    batch_norm_momentum: Share | None = None
+    """The weight of a batch in the running statistics; default: large enough that batches from
+    before the last quarter of the training keep under 1% of the weight, at least 0.1."""
+    crop_padding: Count | None = None
+    """Pixels of padding for random crops, at most the image's height and width; default: an eighth
+    of the height, 4 for CIFAR; but 0 for children on images below 16 pixels, whose short training
+    a shift would only slow down."""
+    flip: bool | None = None
+    """Mirror images at random; default: if the data set's classes allow it."""
+    cutout: Count = 0
+    """Side of a square that is blotted out, in pixels; 0 for none."""
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
         """Return the augmentation of training images, for the final training or for children.

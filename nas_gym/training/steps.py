@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.networks import ChildNetwork
 from nas_gym.training.failures import Diverged
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings
 
 
 def batch_loss(
@@ -35,7 +35,7 @@ def batch_loss(
 
 
 def sgd(
-    parameters: Iterable[nn.Parameter], settings: TrainingSettings, rate: Any
+    parameters: Iterable[nn.Parameter], settings: LearningSettings, rate: Any
 ) -> torch.optim.SGD:
     """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
     momentum, weight_decay = settings.momentum, settings.weight_decay
@@ -110,45 +110,46 @@ class TrainingSteps:
     """SGD with momentum, its learning rate falling along a half cosine.
 
     The network is on the device, and in training mode at every step. With ``cuda_graphs``, the
-    graph reads learning rate and progress from tensors. ``autocast`` returns the context in which
-    the network computes.
+    graph reads learning rate and progress from tensors. ``loss`` is a `Task`'s; ``autocast``
+    returns the context in which the network computes.
     """
 
     def __init__(
         self,
         network: ChildNetwork,
-        settings: TrainingSettings,
+        loss: Callable[[ChildNetwork, Tensor, Tensor], Tensor],
+        settings: LearningSettings,
         device: torch.device,
         autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
-        self.network, self.settings, self._autocast = network, settings, autocast
+        self.network, self.settings, self._loss, self._autocast = network, settings, loss, autocast
         self._graph: GraphedStep | None = None
         self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
         rate = self._rate if settings.cuda_graphs else settings.learning_rate
         self.optimizer = sgd(network.parameters(), settings, rate)
 
-    def step(self, images: Tensor, labels: Tensor, progress: float) -> Tensor:
+    def step(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:
         """Train on a batch; return the loss, a tensor () that the next step may overwrite.
 
-        Images (B, C, H, W) always have the same shape; labels are (B,) int64. ``progress`` is the
-        elapsed share of the training, from 0 to 1.
+        Inputs, images (B, C, H, W) for instance, always have the same shape, and so do their
+        targets. ``progress`` is the elapsed share of the training, from 0 to 1.
         """
         rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
         if not self.settings.cuda_graphs:
             self.optimizer.param_groups[0]["lr"] = rate
             self.network.set_progress(progress)
-            return self._eager(images, labels)
+            return self._eager(inputs, targets)
         self._rate.fill_(rate)
         self._progress.fill_(progress)
         if self._graph is None:
             self.network.set_progress(self._progress)
-            self._graph = GraphedStep(self._eager, self.network, self.optimizer, images, labels)
-        return self._graph(images, labels)
+            self._graph = GraphedStep(self._eager, self.network, self.optimizer, inputs, targets)
+        return self._graph(inputs, targets)
 
-    def _eager(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _eager(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self._autocast():
-            loss = batch_loss(self.network, images, labels, self.settings.label_smoothing)[0]
+            loss = self._loss(self.network, inputs, targets)
         descend(loss, self.optimizer, self.settings.gradient_clip)
         self.optimizer.zero_grad()
         return loss.detach()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.dataset import Dataset
+from nas_gym.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.networks import (
     ChildNetwork,
@@ -18,21 +18,21 @@ from nas_gym.networks import (
     peak_activation_bytes,
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
-from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
-from nas_gym.training.failures import Attempt
+from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings, TrainingSettings
+from nas_gym.training.task import Data
 
 
 class Trainer(NetworkTrainer):
     """Evaluates children by training them on one data set, on one device.
 
     Args:
-        dataset: The images.
+        dataset: Images, texts, or data of one's own; see `nas_gym.training.task.Task`.
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long
@@ -47,8 +47,8 @@ class Trainer(NetworkTrainer):
 
     def __init__(
         self,
-        dataset: Dataset,
-        settings: TrainingSettings,
+        dataset: Data,
+        settings: LearningSettings,
         device: str = "auto",
         count_multiply_adds: bool = True,
         architecture_type: type[Architecture] | None = None,
@@ -141,7 +141,7 @@ class Trainer(NetworkTrainer):
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
                 file in it is damaged.
         """
-        child, seed = Attempt(), self.seed_of(architecture, repeat)
+        child, seed = Attempt(metric=self.task.metric), self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None
         weights = self._weights.weights(parent) if self._weights and parent else {}
@@ -150,8 +150,8 @@ class Trainer(NetworkTrainer):
             network = self._built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
-            for accuracy in self.fit(network):
-                child.curve.append(accuracy)
+            for value in self.fit(network):
+                child.add(value)
                 if self._rule and not calibrates and self._rule.stops(child.curve):
                     break
         if child.status != "ok":
@@ -170,23 +170,27 @@ class Trainer(NetworkTrainer):
         network = self.build(architecture.canonical())
         child.parameters = count_parameters(network)
         if self.count_multiply_adds:
-            child.multiply_adds = multiply_adds(network, self.image_shape)
+            child.multiply_adds = multiply_adds(network, self.task.input_shape)
         if self._counts_activations:
-            child.peak_activation_bytes = peak_activation_bytes(network, self.image_shape)
+            child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
-        limits = self.settings.at_most or CostLimits()
-        limits.check(child)  # before its latency, which takes longer
+        self._check_limits(child)  # before its latency, which takes longer
         if self.settings.latency is not None:
-            latency = measure_latency(network, self.image_shape, self.settings.latency)
+            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
             child.latency = latency.seconds
-            limits.check(child)
+            self._check_limits(child)
         return network
+
+    def _check_limits(self, child: Attempt) -> None:
+        """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""
+        if exceeded := (self.settings.at_most or CostLimits()).exceeded(vars(child)):
+            raise OverLimit(exceeded)
 
 
 def train_child(
     architecture: Architecture,
-    dataset: Dataset,
-    settings: TrainingSettings | None = None,
+    dataset: Data,
+    settings: LearningSettings | None = None,
     device: str = "auto",
 ) -> Evaluation:
     """Train one child and validate it; to train many on one data set, keep a `Trainer`."""

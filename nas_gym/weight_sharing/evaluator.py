@@ -32,6 +32,7 @@ from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import builder_digests
+from nas_gym.training.images import ImageClassification
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import TrainingSettings
@@ -59,6 +60,7 @@ class WeightSharing(DeviceTraining):
     """
 
     settings: WeightSharingSettings
+    task: ImageClassification
     changes: ClassVar[bool] = True  # see `nas_gym.evaluation.Evaluator`
     costs = ("parameters",)
 
@@ -72,11 +74,11 @@ class WeightSharing(DeviceTraining):
         settings = settings or WeightSharingSettings()
         super().__init__(dataset, settings, device)
         self.search_space = search_space
-        given = (self.image_shape, settings.network, settings.batch_statistics)
+        given = (self.task.input_shape, settings.network, settings.batch_statistics)
         with self._isolated_for("weights"):
             supernet = build_supernet(search_space, *given)
-            order = torch.randperm(len(self._validation), device=self.device)
-            self._minibatches = order.tensor_split(math.ceil(len(order) / self.batch_size))
+            order = torch.randperm(len(self.task.validation), device=self.device)
+            self._minibatches = order.tensor_split(math.ceil(len(order) / self.task.batch_size))
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
@@ -136,8 +138,8 @@ class WeightSharing(DeviceTraining):
             child.parameters = self.supernet.count_parameters(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
-            data, batches = self._validation, self._validation_batches()
-            child.curve = [accuracy_on(self.supernet, data, batches, self.autocast())]
+            data, batches = self.task.validation, self._validation_batches()
+            child.curve = [accuracy_on(self.supernet, data, batches, self.task.autocast())]
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     @contextmanager
@@ -156,7 +158,7 @@ class WeightSharing(DeviceTraining):
             InvalidArchitecture: one of them is not a child of the supernet.
         """
         started = time.perf_counter()
-        children = sample(self.steps_per_epoch)
+        children = sample(self.task.steps_per_epoch)
         if self._resumed is not None:
             self.epoch += 1
             return SharedEpoch(**self._resumed["history"][self.epoch - 1])
@@ -166,14 +168,14 @@ class WeightSharing(DeviceTraining):
         with self._isolated_for(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
             generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
             totals = torch.zeros(2, device=self.device)
-            steps = enumerate(zip(children, self.batches(generator), strict=True))
+            steps = enumerate(zip(children, self.task.batches(generator), strict=True))
             for step, (child, (images, labels)) in steps:
-                progress = (self.epoch + step / self.steps_per_epoch) / self.settings.epochs
+                progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
                 self.supernet.set_progress(min(1.0, progress))
                 self.supernet.set_architecture(child)
                 totals += self._step(images, labels)
         self.epoch += 1
-        loss, right = (totals / self.steps_per_epoch).tolist()
+        loss, right = (totals / self.task.steps_per_epoch).tolist()
         seconds = time.perf_counter() - started
         self.history.append(SharedEpoch(self.epoch, loss, right, rate, seconds))
         return self.history[-1]
@@ -181,7 +183,7 @@ class WeightSharing(DeviceTraining):
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
         smoothing = self.settings.label_smoothing
-        with self.autocast():
+        with self.task.autocast():
             loss, main, logits = batch_loss(self.supernet, images, labels, smoothing)
         descend(loss, self.optimizer, self.settings.gradient_clip)
         self._gradients.zero_()

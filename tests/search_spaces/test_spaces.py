@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from nas_gym import InvalidArchitecture, published
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
+from nas_gym.families.enas_recurrent.search_space import ENASRecurrentSearchSpace
 from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
 from nas_gym.families.nas.search_space import NASSearchSpace
 from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
+from nas_gym.families.nascell.search_space import NASCellSearchSpace
 from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import (
     Choices,
@@ -41,6 +43,10 @@ SEARCH_SPACES = {
     "NASBench101": NASBench101SearchSpace(),
     "NASBench201": NASBench201SearchSpace(),
     "MnasNet": MnasNetSearchSpace(),
+    "NASCell": NASCellSearchSpace(),
+    "base 2, more functions": NASCellSearchSpace(2, more_functions=True),
+    "ENASRecurrent": ENASRecurrentSearchSpace(),
+    "one recurrent node": ENASRecurrentSearchSpace(1),
     "conditional": LayersSearchSpace(),
     "custom": CustomSearchSpace(ConvNet),
 }

@@ -325,9 +325,9 @@ def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch)
 def test_a_store_of_the_first_version_gets_the_columns_of_later_ones(url: str) -> None:
     with Store(url) as store:
         first = store.add(CHILD, OK, "run")
-    later = ("test_accuracy", "energy", "peak_activation_bytes")
-    drop = [f"ALTER TABLE evaluations DROP COLUMN {name}" for name in later]
-    execute(url, *drop, "UPDATE evaluations_schema SET version = 1")
+    later = ("test_accuracy", "metric", "value", "peak_activation_bytes", "energy")
+    drops = [f"ALTER TABLE evaluations DROP COLUMN {name}" for name in later]
+    execute(url, *drops, "UPDATE evaluations_schema SET version = 1")
     tested = EvaluationWithTest(**vars(replace(OK, fingerprint="tested")), test_accuracy=0.25)
     with Store(url) as store:
         assert store.get(CHILD.key, "settings") == first

@@ -20,10 +20,11 @@ from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import ChildNetwork, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
-from nas_gym.training import network_trainer, steps
+from nas_gym.training import images, network_trainer
 from nas_gym.training import trainer as training
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.training.final import train_final
+from nas_gym.training.images import ImageClassification
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
@@ -33,6 +34,16 @@ from nas_gym.training.trainer import Trainer, train_child
 NETWORK = CellNetworkSettings(cells=1, filters=4)
 QUICK = TrainingSettings(NETWORK, epochs=1, batch_size=128)
 CONV, IDENTITY = "1x1 convolution", "identity"
+
+
+def classification(trainer: NetworkTrainer) -> ImageClassification:
+    assert isinstance(trainer.task, ImageClassification)
+    return trainer.task
+
+
+def training_steps(network: ChildNetwork, trainer: Trainer) -> TrainingSteps:
+    task = trainer.task
+    return TrainingSteps(network, task.loss, task.settings, task.device, task.autocast)
 
 
 def cell(*blocks: tuple[int, str, int, str]) -> Cell:
@@ -201,15 +212,16 @@ def test_schedules_hear_of_progress(digits: Dataset, monkeypatch: pytest.MonkeyP
 
 def test_a_batch_larger_than_the_data_is_cut(digits: Dataset) -> None:
     trainer = Trainer(digits, replace(QUICK, batch_size=5000), "cpu")
-    assert (trainer.batch_size, trainer.steps_per_epoch) == (1079, 1)
+    assert (trainer.task.batch_size, trainer.task.steps_per_epoch) == (1079, 1)
 
 
 def test_short_trainings_let_batch_norm_follow(digits: Dataset) -> None:
-    short = Trainer(digits, replace(QUICK, epochs=2, batch_size=64), "cpu")
+    trainer = Trainer(digits, replace(QUICK, epochs=2, batch_size=64), "cpu")
+    short = classification(trainer)
     assert short.batch_norm_momentum == pytest.approx(1 - 0.01 ** (1 / 8))
-    long = Trainer(digits, replace(QUICK, epochs=50, batch_size=64), "cpu")
+    long = classification(Trainer(digits, replace(QUICK, epochs=50, batch_size=64), "cpu"))
     assert long.batch_norm_momentum == 0.1
-    network = short.build(small())
+    network = trainer.build(small())
     norms = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert {norm.momentum for norm in norms} == {short.batch_norm_momentum}
 
@@ -245,7 +257,7 @@ def test_an_error_in_training_is_a_status(
     def broken(*arguments: object) -> Tensor:
         raise error
 
-    monkeypatch.setattr(steps, "batch_loss", broken)
+    monkeypatch.setattr(images, "batch_loss", broken)
     evaluation = train_child(small(), digits, QUICK, "cpu")
     assert evaluation.status == status
     assert type(error).__name__ in evaluation.message
@@ -269,7 +281,7 @@ def test_an_interrupt_is_no_status(digits: Dataset, monkeypatch: pytest.MonkeyPa
     def interrupted(*arguments: object) -> Tensor:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(steps, "batch_loss", interrupted)
+    monkeypatch.setattr(images, "batch_loss", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_child(small(), digits, QUICK, "cpu")
 
@@ -279,7 +291,7 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
     settings = replace(QUICK, epochs=4, batch_size=64)
     result = train_final(small(), digits, settings, "cpu", epochs.append)
     assert epochs == [1, 2, 3, 4]
-    assert NetworkTrainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
+    assert NetworkTrainer(digits, settings, "cpu", final=True).task.steps_per_epoch == 1438 // 64
     assert 0.6 < result.test_accuracy <= 1
     assert result.epochs == 4
     counts = np.bincount(digits.labels[digits.test])
@@ -296,7 +308,7 @@ def test_the_confusion_counts_classes_by_predictions(digits: Dataset) -> None:
         def forward(self, images: Tensor) -> Tensor:
             return functional.one_hot(torch.full((len(images),), 9), 10).float()
 
-    confusion = trainer.test_confusion(Nines())
+    confusion = classification(trainer).test_confusion(Nines())
     counts = np.bincount(digits.labels[digits.test])
     np.testing.assert_array_equal(confusion[:, 9], counts)
     assert confusion[:, :9].sum() == 0
@@ -335,12 +347,16 @@ def test_bad_settings(wrong: dict[str, Any]) -> None:
 def test_children_are_trained_on_a_part_of_the_data(digits: Dataset) -> None:
     settings = replace(QUICK, data_fraction=0.25, batch_size=64)
     trainer = Trainer(digits, settings, "cpu")
-    assert trainer.steps_per_epoch == 269 // 64  # of 1,079 images
-    shares = np.bincount(digits.labels[trainer._known]) / np.bincount(digits.labels[digits.train])
+    assert trainer.task.steps_per_epoch == 269 // 64  # of 1,079 images
+    shares = np.bincount(digits.labels[classification(trainer).known]) / np.bincount(
+        digits.labels[digits.train]
+    )
     assert shares == pytest.approx([0.25] * 10, abs=0.01)
-    assert set(trainer._known) < set(digits.train)
-    assert np.array_equal(trainer._known, Trainer(digits, settings, "cpu")._known)
-    assert NetworkTrainer(digits, settings, "cpu", final=True).steps_per_epoch == 1438 // 64
+    assert set(classification(trainer).known) < set(digits.train)
+    assert np.array_equal(
+        classification(trainer).known, classification(Trainer(digits, settings, "cpu")).known
+    )
+    assert NetworkTrainer(digits, settings, "cpu", final=True).task.steps_per_epoch == 1438 // 64
     assert trainer.evaluate_one(small()).status == "ok"
 
 
@@ -480,9 +496,9 @@ def test_graphs_train_as_without(keep: float, digits: Dataset) -> None:
         curves.append(evaluation.curve)
         with trainer.isolated(0):
             child = trainer.build(small()).train()
-            taken = TrainingSteps(child, trainer.settings, trainer.device, trainer.autocast)
+            taken = training_steps(child, trainer)
             chosen = torch.arange(64, device="cuda")
-            images, labels = trainer._train.batch(chosen)
+            images, labels = classification(trainer).training.batch(chosen)
             losses.append([taken.step(images, labels, i / 8).item() for i in range(8)])
     if keep == 1:
         assert losses[0] == pytest.approx(losses[1], rel=1e-2)
@@ -498,8 +514,10 @@ def test_the_capture_of_a_graph_leaves_no_trace(digits: Dataset) -> None:
         network = trainer.build(small()).train()
         before = {name: tensor.clone() for name, tensor in network.named_parameters()}
         random_state = torch.cuda.get_rng_state()
-        taken = TrainingSteps(network, trainer.settings, trainer.device, trainer.autocast)
-        images, labels = trainer._train.batch(torch.arange(trainer.batch_size, device="cuda"))
+        taken = training_steps(network, trainer)
+        images, labels = classification(trainer).training.batch(
+            torch.arange(trainer.task.batch_size, device="cuda")
+        )
         taken.step(images, labels, 0.0)
         assert torch.equal(torch.cuda.get_rng_state(), random_state)
     for name, tensor in network.named_parameters():

@@ -33,6 +33,7 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
+from nas_gym.training.images import ImageClassification
 from nas_gym.training.steps import flattened
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import Sample, WeightSharing
@@ -239,13 +240,14 @@ def test_drop_path_grows_for_its_epochs_and_no_longer(
 def test_a_part_of_the_data_is_what_a_trainer_takes(digits: Dataset) -> None:
     evaluator = shared(digits, replace(QUICK, data_fraction=0.5))
     trainer = Trainer(digits, evaluator.child_settings, "cpu")
-    assert len(evaluator._train) < len(digits.train)
-    assert (evaluator.batch_size, evaluator.steps_per_epoch) == (64, len(trainer._train) // 64)
-    assert trainer._validation is not None
+    ours, alone = evaluator.task, trainer.task
+    assert isinstance(alone, ImageClassification)
+    assert len(ours.training) < len(digits.train)
+    assert (ours.batch_size, ours.steps_per_epoch) == (64, len(alone.training) // 64)
     first = torch.arange(100)
     for there, here in (
-        (evaluator._train.batch(first), trainer._train.batch(first)),
-        (evaluator._validation.batch(first), trainer._validation.batch(first)),
+        (ours.training.batch(first), alone.training.batch(first)),
+        (ours.validation.batch(first), alone.validation.batch(first)),
     ):
         assert torch.equal(there[0], here[0])  # normalized by the same images
         assert torch.equal(there[1], here[1])

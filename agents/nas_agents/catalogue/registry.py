@@ -18,6 +18,8 @@ class AgentEntry:
     """``module:Class`` of a Stable-Baselines3 algorithm, or of a
     `nas_agents.strategies.Strategy`."""
     defaults: Callable[[Plan], Arguments] = lambda plan: {}  # the algorithm's own
+    ranked: bool = False
+    """True if it learns from ranks: `nas_agents.controllers.ranked_reward.VecRankedReward`."""
     continuous: bool = False
     """True if it acts through `nas_gym.wrappers.ContinuousAction`."""
     conditioned: bool = False
@@ -27,13 +29,13 @@ class AgentEntry:
 
 
 AGENTS = {
-    "ppo": AgentEntry("stable_baselines3:PPO", defaults.ppo),
+    "ppo": AgentEntry("stable_baselines3:PPO", defaults.ppo, ranked=True),
     "a2c": AgentEntry("stable_baselines3:A2C", defaults.a2c),
     "dqn": AgentEntry("stable_baselines3:DQN", defaults.dqn),
     "sac": AgentEntry("stable_baselines3:SAC", defaults.sac, continuous=True),
     "td3": AgentEntry("stable_baselines3:TD3", defaults.td3, continuous=True),
     "ddpg": AgentEntry("stable_baselines3:DDPG", defaults.td3, continuous=True),
-    "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", defaults.ppo),
+    "maskable-ppo": AgentEntry("sb3_contrib:MaskablePPO", defaults.ppo, ranked=True),
     "recurrent-ppo": AgentEntry("sb3_contrib:RecurrentPPO", defaults.recurrent_ppo),
     "trpo": AgentEntry("sb3_contrib:TRPO", defaults.trpo),
     "qr-dqn": AgentEntry("sb3_contrib:QRDQN", defaults.qr_dqn),

@@ -41,7 +41,8 @@ def compare(
     names = ["agent", "runs", "evaluations", "best", "best 5", "best 25"]
     several = not any(math.isnan(row.hypervolume) for row in rows)
     cells = [
-        [row.agent, row.runs, f"{row.evaluations:,}", *map(_cell, row.means, row.deviations)]
+        [row.agent, row.runs, f"{row.evaluations:,}"]
+        + [_cell(*each, row.metric) for each in zip(row.means, row.deviations, strict=True)]
         + [_cell(row.hypervolume, row.hypervolume_deviation)] * several
         for row in rows
     ]
@@ -50,9 +51,13 @@ def compare(
         print("none of these is random search: run it in the same environment with --agent random")
 
 
-def _cell(mean: float, deviation: float) -> str:
+def _cell(mean: float, deviation: float, metric: str = "accuracy") -> str:
+    from nas_gym.evaluation import shown
+
     if math.isnan(mean):
         return ""
+    if metric != "accuracy":
+        return shown(mean, metric)
     return f"{mean:.2%}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}")
 
 

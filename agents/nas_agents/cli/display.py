@@ -14,7 +14,9 @@ from nas_agents.search.progress import COMPARED, Progress
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
 from nas_gym.data.dataset import Dataset
+from nas_gym.evaluation import shown
 from nas_gym.rendering import write
+from nas_gym.training.task import Data
 
 LINES = 10
 """Number of lines that a search prints where there is no terminal."""
@@ -46,7 +48,7 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def dataset(self, dataset: Dataset) -> None:
+    def dataset(self, dataset: Data) -> None:
         """Show how a data set was read, so that a wrong reading is seen before the training."""
         for line in described(dataset):
             self.console.print(plain(line), markup=False, soft_wrap=True)
@@ -63,8 +65,8 @@ class Display:
         episodes = self.settings.episodes
         status = (
             f"{progress.episodes}{f'/{episodes}' if episodes else ''} children  "
-            f"best {progress.best_accuracy:.2%}  "
-            f"last {len(progress.recent)}: {progress.recent_accuracy:.2%}"
+            f"best {shown(progress.best_accuracy, progress.metric)}  "
+            f"last {len(progress.recent)}: {shown(progress.recent_accuracy, progress.metric)}"
             f"{_against_first(progress)}"
         )
         done = progress.episodes if episodes else progress.seconds
@@ -85,9 +87,11 @@ class Display:
             self.console.print(f"final training: {status}{about}", soft_wrap=True)
 
 
-def described(dataset: Dataset) -> list[str]:
+def described(dataset: Data) -> list[str]:
     """Return how a data set was read, in lines of text."""
     facts = dataset.summary()
+    if not isinstance(dataset, Dataset):
+        return [f"data: {dataset.name}", *(f"{name}: {value}" for name, value in facts.items())]
     counts = facts["classes"]
     height, width, channels = facts["shape"]
     train, validation, test = facts["split"]
@@ -107,6 +111,13 @@ def described(dataset: Dataset) -> list[str]:
     return lines
 
 
+def _named(split: str, score: float, metric: str) -> str:
+    """Return a score with the name of its split: "test accuracy 97.31%"."""
+    if metric == "accuracy":
+        return f"{split} accuracy {shown(score)}"
+    return f"{split}: {shown(score, metric)}"
+
+
 def _by_class(accuracies: Mapping[str, float], majority: float) -> str:
     """Return the worst classes' test accuracies, and the accuracy of the most frequent answer."""
     worst = sorted(accuracies, key=lambda name: accuracies[name])[:WORST]
@@ -116,7 +127,7 @@ def _by_class(accuracies: Mapping[str, float], majority: float) -> str:
 
 def _against_first(progress: Progress) -> str:
     """Return the comparison with the first children, once the last ones are others."""
-    if progress.episodes < 2 * COMPARED:
+    if progress.episodes < 2 * COMPARED or progress.metric != "accuracy":
         return ""
     change = 100 * (progress.recent_accuracy - progress.first_accuracy)
     return f" ({change:+.1f} points over the first {COMPARED})"
@@ -169,9 +180,11 @@ def describe(result: SearchResult) -> str:
     if final is not None:
         lines.append(
             f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
-            f"test accuracy {final['test_accuracy']:.2%}, {final['parameters']:,} parameters"
+            f"{_named('test', final['test_accuracy'], final['metric'])}, "
+            f"{final['parameters']:,} parameters"
         )
-        lines.append(_by_class(final["class_accuracies"], final["majority"]))
+        if final["class_accuracies"]:
+            lines.append(_by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
         epochs = summary["test_epochs"]
         after = "" if epochs is None else f" after {epochs} epochs"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +99,8 @@ def search(
     from nas_agents.cli.search_options import settings_from
     from nas_agents.search.run import search as run_search
 
+    if ":" in agent:  # never of a run folder: a module of one's own, beside which one works
+        sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
     with Display(settings) as display:
         result = run_search(

@@ -14,7 +14,7 @@ def show(
     architecture: Annotated[str, Argument(help="A JSON file, a run folder, or a name.")],
     cells: Annotated[int | None, Option(help="N, (normal) cells a stack.")] = None,
     filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
-    classes: Annotated[int | None, Option(help="Classes of the images; default: 10.")] = None,
+    classes: Annotated[int | None, Option(help="Classes of the images, or words.")] = None,
     stem: Annotated[str | None, Option(help="auto, cifar or imagenet.")] = None,
     stem_filters: Annotated[int | None, Option(help="Filters of the stem.")] = None,
     image_size: Annotated[
@@ -38,25 +38,25 @@ def show(
     from nas_agents.catalogue.environments import import_module
     from nas_agents.cli import shown
     from nas_agents.search.reading import load_architecture
-    from nas_gym.networks import ImageShape, LatencySettings
+    from nas_gym.networks import LatencySettings
     from nas_gym.settings import from_mapping
 
     for each in module:
         import_module(each)
     network = load_architecture(architecture)
-    own, own_images = shown.skeleton_of_run(Path(architecture))
+    own, own_shape = shown.skeleton_of_run(Path(architecture))
     given: dict[str, Any] = {"cells": cells, "filters": filters, "width": width, "stem": stem}
     given |= {"stem_filters": stem_filters, **assignments("--set", set_)}
     given = {name: value for name, value in given.items() if value is not None}
     settings = shown.network_settings(network, own | given)
     usual = 224 if stem == "imagenet" else 32
-    default = own_images or ImageShape(channels=3, height=usual, width=usual, classes=10)
-    images = shown.image_shape(channels, image_size, classes, default)
+    default = own_shape or shown.default_shape(network, usual)
+    shape = shown.input_shape(channels, image_size, classes, default)
     how = None
     if latency or latency_set:
         values = assignments("--latency-set", latency_set)
         how = from_mapping(LatencySettings, "--latency-set", values)
-    facts, text = shown.facts_and_text(network, images, settings, how)
+    facts, text = shown.facts_and_text(network, shape, settings, how)
     if picture is not None:
         shown.save_picture(network, picture)
         text += f"\ndrawn to {picture}"

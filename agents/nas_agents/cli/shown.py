@@ -12,18 +12,21 @@ from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.networks import (
     ImageShape,
+    InputShape,
     LatencySettings,
     NetworkSettings,
+    TokenShape,
     default_settings,
     measure_cost,
     measure_latency,
 )
+from nas_gym.networks.base import network_builder
 from nas_gym.rendering import draw, write
 
 
 def facts_and_text(
     architecture: Architecture,
-    images: ImageShape,
+    shape: InputShape,
     settings: NetworkSettings,
     latency: LatencySettings | None,
 ) -> tuple[dict[str, Any], str]:
@@ -31,14 +34,14 @@ def facts_and_text(
 
     The latency of inference is measured as ``latency`` says; None: it is not measured.
     """
-    cost = measure_cost(architecture, images, settings)
+    cost = measure_cost(architecture, shape, settings)
     facts: dict[str, Any] = {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
     lines = [
         write(architecture),
         f"{cost.parameters:,} parameters, {cost.multiply_adds:,} multiply-adds",
     ]
     if latency is not None:
-        measured = measure_latency(architecture, images, latency, settings)
+        measured = measure_latency(architecture, shape, latency, settings)
         facts |= {"latency": measured.seconds, "latency_spread": measured.spread}
         lines.append(
             f"latency: {1000 * measured.seconds:.3g} ms a batch of {latency.batch_size}, "
@@ -49,8 +52,8 @@ def facts_and_text(
     return facts, "\n".join(lines)
 
 
-def skeleton_of_run(run: Path) -> tuple[dict[str, Any], ImageShape | None]:
-    """Return the settings of a run's networks, and the shape of its images; none if it has none.
+def skeleton_of_run(run: Path) -> tuple[dict[str, Any], InputShape | None]:
+    """Return the settings of a run's networks, and the shape of its inputs; none if it has none.
 
     They are those of the final training, if the run has one, and of the children otherwise.
 
@@ -62,25 +65,40 @@ def skeleton_of_run(run: Path) -> tuple[dict[str, Any], ImageShape | None]:
         return {}, None  # it trained no network of its own
     training = record.get("final_training") or record["training"]
     try:
-        height, width, channels = record["data"]["shape"]
-        shape = ImageShape(channels, height, width, len(record["data"]["classes"]))
-        return dict(training["network"] or {}), shape
+        data, network = record["data"], dict(training["network"] or {})
+        if "vocabulary" in data:
+            return network, TokenShape(data["vocabulary"])
+        height, width, channels = data["shape"]
+        return network, ImageShape(channels, height, width, len(data["classes"]))
     except (InvalidSettings, KeyError, TypeError, ValueError) as error:
         raise broken(run / SETTINGS, f"says of no network how it is built: {error}") from error
 
 
-def image_shape(
-    channels: int | None, size: int | None, classes: int | None, default: ImageShape
-) -> ImageShape:
-    """Return the shape of the default images, but for what is given; images of a size are square.
+def default_shape(architecture: Architecture, size: int) -> InputShape:
+    """Return the shape of color images of a size in 10 classes; of 10,000 words for a language."""
+    if getattr(network_builder(type(architecture)), "shape_type", ImageShape) is TokenShape:
+        return TokenShape(10_000)
+    return ImageShape(channels=3, height=size, width=size, classes=10)
+
+
+def input_shape(
+    channels: int | None, size: int | None, classes: int | None, default: InputShape
+) -> InputShape:
+    """Return the default shape, but for what is given; images of a size are square.
 
     Raises:
-        InvalidSettings: a number is below 1.
+        InvalidSettings: a number is below 1, or is of images and the network takes words.
     """
-    for name, value in (("classes", classes), ("image_size", size), ("channels", channels)):
+    given = {"channels": channels, "image_size": size, "classes": classes}
+    for name, value in given.items():
         require(value is None or value >= 1, f"{name}: expected at least 1, got {value}")
-    given = {"channels": channels, "height": size, "width": size, "classes": classes}
-    return replace(default, **{name: each for name, each in given.items() if each is not None})
+    if isinstance(default, TokenShape):
+        of_images = [name for name in ("channels", "image_size") if given[name] is not None]
+        require(not of_images, f"{of_images}: this network takes words, not images; leave it out")
+        return default if classes is None else TokenShape(classes)
+    assert isinstance(default, ImageShape)
+    sides = {"channels": channels, "height": size, "width": size, "classes": classes}
+    return replace(default, **{name: each for name, each in sides.items() if each is not None})
 
 
 def network_settings(architecture: Architecture, given: Mapping[str, object]) -> NetworkSettings:

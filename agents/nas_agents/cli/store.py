@@ -90,10 +90,18 @@ def _count(status_and_number: tuple[str, int]) -> str:
 
 def _cells(record: Record) -> tuple[str, ...]:
     """Return a row of one evaluation."""
+    from nas_gym.evaluation import shown
+
     evaluation = record.evaluation
     parameters = "" if evaluation.parameters is None else f"{evaluation.parameters:,}"
     seconds = f"{evaluation.seconds:.1f}"
-    return f"{evaluation.accuracy:.2%}", record.key[:8], parameters, seconds, record.run
+    return (
+        shown(evaluation.accuracy, evaluation.metric),
+        record.key[:8],
+        parameters,
+        seconds,
+        record.run,
+    )
 
 
 def _opened(name: str, create: bool = False) -> Store:

@@ -46,6 +46,8 @@ class Found:
     """Mean share that the front dominates of all between the worst and the best values of the
     children of all these runs; NaN where there is one objective."""
     hypervolume_deviation: float
+    metric: str = "accuracy"
+    """Name of the metric of which accuracies are scores; see `nas_gym.evaluation.Metric`."""
 
 
 class Children(NamedTuple):
@@ -70,6 +72,16 @@ def children(run: Path) -> Children:
             keys.append(Architecture.from_json(record["architecture"]).key)
     accuracies = np.array([record["accuracy"] for record in records])
     return Children(accuracies, keys, vectors_of(records, file))
+
+
+def metric_of(run: Path) -> str:
+    """Return the name of the metric that a run's children are measured by.
+
+    Raises:
+        InvalidRunFolder: as `children`.
+    """
+    records, _ = read_episodes(run / EPISODES, {})
+    return str(records[0].get("metric", "accuracy")) if records else "accuracy"
 
 
 def best_of(
@@ -105,6 +117,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
     _check_environments(runs, settings)
+    metrics: dict[str, str] = {}
     searches: dict[str, dict[int, Children]] = defaultdict(dict)
     for run, name, each in zip(runs, _names(settings), settings, strict=True):
         require(
@@ -113,6 +126,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
             "leave one of them out",
         )
         searches[name][each["seed"]] = children(run)
+        metrics[name] = metric_of(run)
     shortest = min(len(each.keys) for found in searches.values() for each in found.values())
     number = shortest if evaluations is None else evaluations
     require(
@@ -129,7 +143,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         *means, share = best.mean(axis=0).tolist()
         *deviations, share_deviation = spread.tolist()
         row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
-        rows.append(Found(*row))
+        rows.append(Found(*row, metrics[agent]))
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
     return sorted(rows, key=lambda row: -(row.hypervolume if by_share else row.means[0]))
 

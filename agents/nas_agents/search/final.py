@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import MODEL, SETTINGS, SUMMARY
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_agents.search.summary import SearchResult
-from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.models.folder import model_of, save_model
-from nas_gym.models.model import Model
+from nas_gym.models.model import Model, Trained
 from nas_gym.settings import require_known
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import train_final
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings
+from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
+Settings = TypeVar("Settings", bound=LearningSettings)
 OnFinalEpoch = Callable[[int, int], None]
 
 
-def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> TrainingSettings:
+def final_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
     """Return the settings of the final training: a child's, for longer and in a wider network.
 
     Args:
@@ -43,7 +44,7 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
     if child is not None and child.width_setting in of_network:
         defaults[child.width_setting] = 2 * of_network[child.width_setting]
     whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
-    why = "a final training takes all images, to the end, with weights of its own"
+    why = "a final training takes all data, to the end, with weights of its own"
     for name, value in whole.items():
         other = given.get(name, value)
         require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
@@ -58,8 +59,8 @@ def final_settings(settings: TrainingSettings, given: Mapping[str, Any]) -> Trai
 class FinalTraining:
     """Trains the best architecture of a search to the end, and tests it once."""
 
-    settings: TrainingSettings
-    dataset: Dataset
+    settings: LearningSettings
+    dataset: Data
     device: str
 
     @classmethod
@@ -138,7 +139,7 @@ def finish(
 
 
 def _keep_model(
-    model: Model, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
+    model: Model | Trained, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
 ) -> None:
     """Replace the model of an earlier final training, which stands if there is no room for both.
 

@@ -56,7 +56,7 @@ class Finalists:
         means = {number: mean_of(evaluations) for number, evaluations in made.items()}
         standing = sorted(
             (number for number in means if means[number].status == "ok"),
-            key=lambda number: -env.reward(means[number]),
+            key=lambda number: -float(env.reward(means[number])),
         )
         if not standing:
             return None
@@ -88,7 +88,8 @@ def planned(
 
     Unless their number is given, they cost at most as many epochs as the final training, whose
     network is larger; tables with further trainings cost nothing. There are none where there is no
-    final training, or where not even two would cost so little.
+    final training, where not even two would cost so little, or where a front of several objectives
+    is searched for, which has no one best.
 
     Args:
         settings: The search's.

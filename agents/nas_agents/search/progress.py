@@ -17,7 +17,7 @@ from nas_gym.pareto import Front, Member
 
 FROM_EVALUATION = (
     *("accuracy", "status", "cached", "seconds"),
-    *(*COSTS, "message"),
+    *(*COSTS, "message", "metric", "value"),
 )
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 COMPARED = 10
@@ -81,6 +81,11 @@ class Progress:
     def first_accuracy(self) -> float:
         """Mean accuracy of the first ten children."""
         return sum(self.first) / len(self.first) if self.first else 0.0
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric of which accuracies here are scores; see `nas_gym.evaluation`."""
+        return str(self.best_evaluation.get("metric", "accuracy"))
 
     @property
     def failed(self) -> int:

@@ -34,7 +34,7 @@ EPISODE: dict[str, Kinds] = {
     **{"episode": (int,), "architecture": (str,), "accuracy": NUMBER},
     **{"reward": REWARD, "status": (str,), "cached": (bool,), "seconds": NUMBER},
     **dict.fromkeys(COSTS, PERHAPS),
-    **{"message": (str,), "elapsed": NUMBER},
+    **{"message": (str,), "elapsed": NUMBER, "metric": (str,), "value": PERHAPS},
 }
 """The fields of each line of ``episodes.jsonl``, and their types."""
 

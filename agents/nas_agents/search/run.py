@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,14 +35,15 @@ from nas_agents.search.settings import (
     LIMITS,
     SearchSettings,
     load_record,
+    require_extendable,
     require_known_classes,
     resumed_settings,
     with_lasting_paths,
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
 from nas_gym import Evaluator, NASEnv, Objectives
-from nas_gym.data.dataset import Dataset
 from nas_gym.rewards import objectives_of
+from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -53,7 +54,7 @@ def search(
     on_episode: Callable[[Progress], None] = lambda progress: None,
     on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
-    on_dataset: Callable[[Dataset], None] = lambda dataset: None,
+    on_dataset: Callable[[Data], None] = lambda dataset: None,
     on_notice: Callable[[str], None] = lambda notice: None,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
@@ -92,17 +93,17 @@ def search(
         check_children(settings, evaluator)
         check_limits(env)
         agent.check_reward(env.reward)
-        number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-        episodes = settings.episodes or planned_episodes(env, settings.simulated_seconds)
-        plan = Plan(env.decisions, episodes, settings.envs, number)
+        plan, longer = _plans(settings, earlier, before, env, len(folder.recorded))
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
+        require_extendable(arguments, plan.episodes, longer.episodes)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final)
+        record["planned_episodes"] = plan.episodes
         _check_fingerprint(path, before, record)
 
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
@@ -113,7 +114,7 @@ def search(
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
-                driver = make_driver(agent, around, plan, arguments, settings.seed, logs)
+                driver = make_driver(agent, around, longer, arguments, settings.seed, logs)
                 objectives = objectives_of(env.reward)
                 recorder = Recorder(folder, settings, on_episode, record, objectives)
                 for notice in (*driver.notices, *([costing] if costing else [])):
@@ -140,12 +141,34 @@ def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> 
     return {"training_seed": settings.seed, **arguments}
 
 
+def _plans(
+    settings: SearchSettings,
+    earlier: SearchSettings,
+    before: Mapping[str, Any],
+    env: NASEnv,
+    recorded: int,
+) -> tuple[Plan, Plan]:
+    """Return the plan that the agent's arguments follow from, and that of all its episodes.
+
+    The first is that of the search as it began; it goes on for longer where it is extended.
+    """
+    number = env.reward_dim if isinstance(env.reward, Objectives) else 1
+    first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
+    first = max(1, before.get("planned_episodes", first))
+    plan = Plan(env.decisions, first, settings.envs, number)
+    now = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+    return plan, replace(plan, episodes=max(first, now, recorded))
+
+
 def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:
     """Return the agent that a search takes which leaves the choice; a resumed one, the same."""
     chosen = before.get("chosen_agent")
     if chosen in CHOICES:  # a run folder may be a stranger's
         return str(chosen)
-    return suited_agent(env, settings.episodes, settings.envs, settings.workers or 1)
+    episodes = settings.episodes
+    if episodes is None and settings.simulated_seconds is not None:
+        episodes = planned_episodes(env, settings.simulated_seconds)
+    return suited_agent(env, episodes, settings.envs, settings.workers or 1)
 
 
 def _record(
@@ -175,12 +198,12 @@ def _record(
 
 def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Raise `InvalidRunFolder` if children would be trained otherwise than before."""
-    images, read_now = before.get("data"), now.get("data")
-    if isinstance(images, dict) and read_now and images.get("digest") != read_now["digest"]:
+    data, read_now = before.get("data"), now.get("data")
+    if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
+        counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]
         raise InvalidRunFolder(
-            f"run: {run} cannot be resumed: the images changed since it began (there were "
-            f"{images.get('images')}, there are {read_now['images']}); restore them, or start "
-            "another run"
+            f"run: {run} cannot be resumed: the data changed since it began "
+            f"({' before, '.join(counts)}); restore them, or start another run"
         )
     if before.get("fingerprint", now["fingerprint"]) != now["fingerprint"]:
         raise InvalidRunFolder(

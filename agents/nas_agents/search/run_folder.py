@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,21 @@ UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 
 
 def default_run_folder(env_id: str, agent: str) -> Path:
-    """Return ``runs/<environment>-<agent>-<time>`` in the working directory."""
+    """Make ``runs/<environment>-<agent>-<time>`` in the working directory, or ``...-2`` and on.
+
+    It is this search's alone, however many start in the same second.
+    """
     names = env_id.rpartition("/")[2], agent.rpartition(":")[2], time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / "-".join(names)
+    for number in count(1):
+        path = Path("runs") / "-".join((*names, *([str(number)] if number > 1 else [])))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # `RunFolder` says why
+        return path
+    raise AssertionError
 
 
 @contextmanager

@@ -76,9 +76,9 @@ class SearchSettings:
         )
 
 
-LIMITS = ("seconds", "simulated_seconds", "target_accuracy", "max_failures")
-"""Settings that end a search, and change nothing in it; the number of episodes is known to the
-agent."""
+LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+"""Settings that end a search, and change nothing in it: the agent knows the number of episodes that
+was planned at first."""
 CHANGEABLE = (
     *LIMITS,
     *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
@@ -90,7 +90,7 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    "fingerprint": TEXT,
+    **{"fingerprint": TEXT, "planned_episodes": (int,)},
 }
 """Types of what ``settings.json`` has beside the settings."""
 
@@ -221,6 +221,26 @@ def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]
     for name, value in made_with.items():
         doubt = is_class(name, value) or name == "tensorboard_log"
         require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
+
+
+def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int) -> None:
+    """Raise `InvalidSettings` if more episodes than were planned would change the first ones.
+
+    So they do where an agent explores for a share of the search. Another agent that depends on
+    their number is found out when it does not repeat what is recorded.
+
+    Args:
+        arguments: What the agent was made with.
+        planned: Number of episodes when the search began.
+        episodes: Number of episodes now.
+    """
+    share = arguments.get("exploration_fraction")
+    require(
+        share is None or episodes <= planned,
+        f"episodes: the agent explores for a share of the search ({share} of {planned:,} episodes),"
+        f" and would have explored otherwise in {episodes:,}; start another run, with --store to "
+        "use what was evaluated",
+    )
 
 
 def is_class(name: str, value: object) -> bool:

@@ -33,6 +33,7 @@ NEEDED_OF_BEST = {"key": (str,), "episode": (int, type(None)), "validation_accur
 NEEDED_OF_FINAL = {
     **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
     **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
+    **{"metric": (str,), "test_value": PERHAPS},
 }
 """The fields of ``summary.json`` that a resumed search and its display need."""
 
@@ -126,6 +127,8 @@ def _best(progress: Progress) -> dict[str, Any] | None:
         "key": progress.best_architecture.key,
         "reward": progress.best_reward,
         "validation_accuracy": progress.best_accuracy,
+        "metric": progress.metric,
+        "value": progress.best_evaluation["value"],
         **{cost: progress.best_evaluation[cost] for cost in COSTS},
     }
 

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from nas_gym.envs.family_env import FamilyEnv
-from nas_gym.families.mnasnet.network import MobileNetworkSettings
+from nas_gym.families.mnasnet.network import MnasNetSettings
 from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace
 
 
@@ -57,7 +57,7 @@ class MnasNetEnv(FamilyEnv):
     """
 
     search_space_type = MnasNetSearchSpace
-    network_settings_type = MobileNetworkSettings
+    network_settings_type = MnasNetSettings
     defaults: ClassVar[dict[str, Any]] = {
         "width": 0.25,
         "divisor": 1,

@@ -8,72 +8,30 @@ last of an inverted bottleneck or of a depthwise-separable convolution.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.families.mnasnet.search_space import IDENTITY, POOLING, MobileArchitecture, MobileLayer
-from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
+from nas_gym.families.mnasnet.search_space import (
+    IDENTITY,
+    POOLING,
+    MnasNetArchitecture,
+    MobileLayer,
+)
+from nas_gym.networks.base import ChildNetwork, ImageShape
 from nas_gym.networks.convolutions import AveragePool2d
+from nas_gym.networks.mobile import MobileNetworkSettings, SqueezeExcitation
 from nas_gym.networks.operations import conv, initialize
-from nas_gym.settings import Count, Scale, Share, Size, settings
+from nas_gym.settings import Size, settings
 
 EXPANSIONS = {"dconv": 1, "MBConv3": 3, "MBConv6": 6}
 
 
 @settings
-class MobileNetworkSettings(NetworkSettings):
-    """The skeleton around the blocks; the defaults are MnasNet's.
+class MnasNetSettings(MobileNetworkSettings):
+    """The skeleton around the blocks; the defaults are MnasNet's."""
 
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
-
-    width_setting = "width"
-
-    width: Scale = 1.0
-    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
-    divisor: Size = 8
-    """Filters at a width other than 1 are multiples of this."""
     head_filters: Size = 1280
     """Filters of the 1x1 convolution after the blocks, whatever the width."""
-    halvings: Count | None = None
-    """Most halvings of height and width; the first strides of 2 beyond it become 1. Default: down
-    to 3 pixels, which is 5 times (all) from 65 pixels on, 3 times for 32, once for 8."""
-    dropout: Share = 0.0
-    """The probability of dropping a feature before the classifier; 0.2 in MnasNet's final
-    training."""
-
-    def scaled(self, filters: int) -> int:
-        """Return the filters at this width, at least 0.9 times the exact product."""
-        if self.width == 1:
-            return filters
-        wanted, divisor = self.width * filters, self.divisor
-        rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
-        return rounded + divisor if rounded < 0.9 * wanted else rounded
-
-    def resolved_halvings(self, image_shape: ImageShape) -> int:
-        """Return the most halvings of images of this shape."""
-        if self.halvings is not None:
-            return self.halvings
-        # Down to a 3x3 kernel's size, as MobileNetV2 at the smallest resolution it has, 96.
-        size, times = min(image_shape.height, image_shape.width), 0
-        while (size := (size + 1) // 2) >= 3:
-            times += 1
-        return times
-
-
-class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate that depends on all channels: (B, C, H, W), unchanged."""
-
-    def __init__(self, channels: int, squeezed: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Linear(channels, squeezed)
-        self.excite = nn.Linear(squeezed, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gates = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
-        return x * gates[:, :, None, None]
 
 
 def _conv_bn_relu(
@@ -134,21 +92,17 @@ class LayerModule(nn.Module):
         return output if self.skip is None else output + self.skip(x)
 
 
-class MobileNetwork(ChildNetwork):
+class MnasNetNetwork(ChildNetwork):
     """Images (B, C, H, W) in, logits (B, classes) out."""
 
-    settings_type = MobileNetworkSettings
+    settings_type = MnasNetSettings
 
     def __init__(
-        self, architecture: MobileArchitecture, shape: ImageShape, settings: MobileNetworkSettings
+        self, architecture: MnasNetArchitecture, shape: ImageShape, settings: MnasNetSettings
     ) -> None:
         super().__init__()
         plan = architecture.layers()
-        strides = [2, *(layer.stride for layer in plan)]
-        spare = strides.count(2) - settings.resolved_halvings(shape)
-        for place, stride in enumerate(strides):
-            if stride == 2 and spare > 0:
-                strides[place], spare = 1, spare - 1
+        strides = settings.strides([2, *(layer.stride for layer in plan)], shape)
         width = settings.scaled(architecture.stem_filters)
         self.stem = nn.Sequential(*_conv_bn_relu(shape.channels, width, 3, strides[0]))
         self.layers = nn.Sequential()

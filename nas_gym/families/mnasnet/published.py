@@ -1,11 +1,16 @@
 """MnasNet's published networks, and MobileNetV2."""
 
-from nas_gym.families.mnasnet.search_space import IDENTITY, NO_SKIP, MobileArchitecture, MobileBlock
+from nas_gym.families.mnasnet.search_space import (
+    IDENTITY,
+    NO_SKIP,
+    MnasNetArchitecture,
+    MobileBlock,
+)
 
 _CONV_OPS = {"e1": "dconv", "e3": "MBConv3", "e6": "MBConv6"}
 
 
-def _mobile(stem_filters: int, *rows: str) -> MobileArchitecture:
+def _mobile(stem_filters: int, *rows: str) -> MnasNetArchitecture:
     """Return a mobile network of blocks, ``r2 k3 s2 e6 o24 se0.25 noskip``, as released code.
 
     That is: layers (repeats), kernel size, stride, expansion, filters (output), squeeze-excitation.
@@ -25,7 +30,7 @@ def _mobile(stem_filters: int, *rows: str) -> MobileArchitecture:
                 stride=int(stride[1:]),
             )
         )
-    return MobileArchitecture(tuple(parsed), stem_filters)
+    return MnasNetArchitecture(tuple(parsed), stem_filters)
 
 
 MNASNET_A1 = _mobile(

@@ -111,7 +111,7 @@ class MobileSketch:
 
 
 @dataclass(frozen=True)
-class MobileArchitecture(Architecture, kind="mobile"):
+class MnasNetArchitecture(Architecture, kind="mobile"):
     """A mobile network: a 3x3 convolution of stride 2, blocks, and a head.
 
     Raises:
@@ -144,7 +144,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
                 channels = block.filters
         return found
 
-    def canonical(self) -> MobileArchitecture:
+    def canonical(self) -> MnasNetArchitecture:
         """Return it without blocks of no layers, "no skip" where no layer can have an identity."""
         with_skip = {layer.place for layer in self.layers() if layer.skip_op != NO_SKIP}
         blocks = tuple(
@@ -152,7 +152,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
             for place, block in enumerate(self.blocks)
             if block.layers
         )
-        return MobileArchitecture(blocks, self.stem_filters)
+        return MnasNetArchitecture(blocks, self.stem_filters)
 
     def sketch(self) -> MobileSketch:
         blocks = tuple(asdict(block) for block in self.blocks)
@@ -162,7 +162,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return {"stem_filters": self.stem_filters, "blocks": [asdict(each) for each in self.blocks]}
 
     @classmethod
-    def from_body(cls, body: Mapping[str, Any]) -> MobileArchitecture:
+    def from_body(cls, body: Mapping[str, Any]) -> MnasNetArchitecture:
         expect_fields(body, ("stem_filters", "blocks"), "architecture")
         blocks = []
         for place, data in enumerate(expect_list(body["blocks"], "blocks")):
@@ -175,7 +175,7 @@ class MobileArchitecture(Architecture, kind="mobile"):
         return cls(tuple(blocks), body["stem_filters"])
 
 
-class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
+class MnasNetSearchSpace(SearchSpace[MnasNetArchitecture]):
     """Seven blocks of six decisions: 42, and 432^7 sequences of choices.
 
     MobileNetV2 itself is in it. MnasNet-A1 and MnasNet-B1 are not: the 112 filters of A1's block 5
@@ -185,7 +185,7 @@ class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
     The first and the last block have one layer in MobileNetV2; "-1" leaves them out.
     """
 
-    architecture_type = MobileArchitecture
+    architecture_type = MnasNetArchitecture
 
     def __init__(self) -> None:
         decisions = []
@@ -199,8 +199,8 @@ class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
             self._values += [CONV_OPS, (3, 5), (0.0, 0.25), SKIP_OPS, widths, depths]
         super().__init__("MnasNet", decisions)
 
-    def _decode(self, choices: list[int]) -> MobileArchitecture:
-        return MobileArchitecture(tuple(MobileBlock(**block) for block in self._decided(choices)))
+    def _decode(self, choices: list[int]) -> MnasNetArchitecture:
+        return MnasNetArchitecture(tuple(MobileBlock(**block) for block in self._decided(choices)))
 
     def sketch(self, prefix: Choices) -> MobileSketch:
         return MobileSketch(STEM_FILTERS, tuple(self._decided(prefix.tolist())), len(MOBILENETV2))
@@ -214,7 +214,7 @@ class MnasNetSearchSpace(SearchSpace[MobileArchitecture]):
             for start, (_, _, stride) in zip(starts, MOBILENETV2, strict=False)
         ]
 
-    def _encode(self, architecture: MobileArchitecture) -> list[int]:
+    def _encode(self, architecture: MnasNetArchitecture) -> list[int]:
         strides = tuple(block.stride for block in architecture.blocks)
         for name, found, expected in (
             ("stem_filters", architecture.stem_filters, STEM_FILTERS),

@@ -36,6 +36,7 @@ SHARED = ("nas_gym/ENASMicro-v0", {"evaluator": "weight-sharing"})
         (RECORDED, None, 1, 1, "lstm-ppo"),
         (RECORDED, 100, 1, 1, "model-based"),
         (SHARED, 60, 1, 1, "enas"),
+        (("nas_gym/MO-DigitsBench-v0", {}), 60, 1, 1, "nsga2"),
     ],
 )
 def test_the_number_of_children_chooses_the_agent(

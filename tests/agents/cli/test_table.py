@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -115,7 +116,8 @@ def test_a_search_of_a_recorded_benchmark_tells_the_best_ones_test_accuracy(
     summary = json.loads(result.stdout)
     best = Architecture.load(tmp_path / "run" / "best.json")
     table = digits_bench_table(training_seed=4)
-    assert summary["best"]["validation_accuracy"] == table.evaluate([best])[0].accuracy
+    trainings = [digits_bench_table(seed).evaluate([best])[0].accuracy for seed in range(3)]
+    assert summary["best"]["validation_accuracy"] == pytest.approx(np.mean(trainings))
     assert summary["test_accuracy"] == table.test_accuracy(best)
     assert summary["evaluations"]["seconds"] > 0
     assert "test" not in (tmp_path / "run" / "episodes.jsonl").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Agents learn: thresholds beside what random search scores on the same task.
 
-The fast agents only; ``examples/benchmarks/agents.py`` measures all of them.
+The fast agents only; `nas-gym bench` measures all of them.
 """
 
 from __future__ import annotations

@@ -179,6 +179,13 @@ def test_where_there_is_one_training_it_is_said(tmp_path: Path) -> None:
         search(SearchSettings(STUB_ID, finalists=3), tmp_path / "run")
 
 
+def test_a_front_has_no_finalists(tmp_path: Path) -> None:
+    settings = SearchSettings("nas_gym/MO-DigitsBench-v0", episodes=20)
+    assert search(settings, tmp_path / "run").summary["finalists"] is None
+    with pytest.raises(InvalidSettings, match="finalists: there are several objectives"):
+        search(replace(settings, finalists=3), tmp_path / "other")
+
+
 def test_the_command_shows_them(tmp_path: Path) -> None:
     words = ["search", DIGITS_BENCH, "--agent", "random", "--episodes", "50", "--finalists", "5"]
     shown = CliRunner().invoke(app, [*words, "--run", str(tmp_path / "run")])

@@ -274,7 +274,6 @@ def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
         "agent": "a2c",
         "seed": 1,
         "envs": 2,
-        "episodes": 30,
         "repeats": 2,
         "env_arguments": {"blocks": 3},
         "agent_arguments": {"n_epochs": 3},
@@ -285,6 +284,32 @@ def test_what_changes_the_sequence_cannot_be_changed(tmp_path: Path) -> None:
     result = search(replace(settings, max_failures=3, target_accuracy=0.9), run, resume=True)
     assert result.progress.episodes == 20
     assert json.loads((run / "settings.json").read_text())["max_failures"] == 3
+
+
+@pytest.mark.parametrize("agent", ["ppo", "sac", "regularized-evolution", "auto"])
+def test_a_finished_search_goes_on_with_more_episodes(agent: str, tmp_path: Path) -> None:
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    search(settings_for(whole, agent, episodes=25), whole)
+    first = search(settings_for(run, agent, episodes=12), run)
+    assert (first.stopped_by, first.progress.episodes) == ("episodes", 12)
+    for episodes in (20, 25):
+        result = search(settings_for(run, agent, episodes=episodes), run, resume=True)
+        assert result.summary["episodes"] == episodes
+    if agent != "sac":  # whose random start follows from the number that was planned at first
+        assert told(run) == told(whole)
+    assert max(trained(run).values()) == 1
+    assert load_settings(run).episodes == 25
+    fewer = search(settings_for(run, agent, episodes=5), run, resume=True)
+    assert fewer.summary["episodes"] == 25
+
+
+def test_more_episodes_are_refused_where_they_change_the_first_ones(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "dqn", episodes=6), run)
+    before = (run / "summary.json").read_bytes()
+    with pytest.raises(InvalidSettings, match=r"episodes: the agent explores for a share"):
+        search(settings_for(run, "dqn", episodes=7), run, resume=True)
+    assert (run / "summary.json").read_bytes() == before
 
 
 def test_children_that_would_be_trained_otherwise_are_refused(tmp_path: Path) -> None:
@@ -649,5 +674,5 @@ def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: 
 
     Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "dog" / "7.png")
     loading._loaded.cache_clear()
-    with pytest.raises(InvalidRunFolder, match=r"images changed .* were 12, there are 13"):
+    with pytest.raises(InvalidRunFolder, match=r"the data changed .*12 images before, 13 images"):
         search(settings, run, resume=True)

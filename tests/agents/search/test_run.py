@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO
+from typer.testing import CliRunner
 
+from nas_agents.cli.main import app
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import final_settings, finish
 from nas_agents.search.progress import Progress
@@ -52,6 +55,45 @@ def test_every_agent_searches(agent: str, tmp_path: Path) -> None:
     assert (result.run / "checkpoint" / "agent.zip").is_file() == (agent != "random")  # a strategy
     assert json.loads((result.run / "summary.json").read_text()) == result.summary
     assert json.loads((result.run / "settings.json").read_text())["agent"] == agent
+
+
+def test_searches_that_start_in_one_second_have_their_own_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("time.strftime", lambda form: "20260101-120000")
+    runs = [search(SearchSettings(STUB_ID, "random", episodes=1)).run for _ in range(3)]
+    assert [run.name for run in runs] == [
+        *("Stub-v0-random-20260101-120000", "Stub-v0-random-20260101-120000-2"),
+        "Stub-v0-random-20260101-120000-3",
+    ]
+    assert all(len(episodes_of(run)) == 1 for run in runs)
+
+
+MINE = """
+from stable_baselines3 import A2C
+
+class Mine(A2C):
+    pass
+"""
+
+
+def test_an_agent_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+    Path("mine_of_the_test.py").write_text(MINE)
+    agent = "mine_of_the_test:Mine"
+    words = ["search", STUB_ID, "--run", "run", "--resume", "--no-final"]
+    with pytest.raises(InvalidSettings, match="cannot be imported"):  # not by settings alone
+        search(SearchSettings(STUB_ID, agent, episodes=1), tmp_path / "other")
+    few = ["--episodes", "2", "--agent-set", "n_steps=10"]
+    result = CliRunner().invoke(app, [*words, *few, "--agent", agent])
+    assert result.exit_code == 0, result.output
+    assert len(episodes_of(Path("run"))) == 2
+    refused = CliRunner().invoke(app, [*words, "--episodes", "3"])
+    assert (refused.exit_code, "--agent: the run folder asks for" in refused.stderr) == (2, True)
 
 
 def test_the_same_seed_gives_the_same_episodes(tmp_path: Path) -> None:

@@ -16,20 +16,20 @@ from torch import nn
 from nas_gym import InvalidSettings, published
 from nas_gym.families.mnasnet.network import (
     LayerModule,
-    MobileNetwork,
-    MobileNetworkSettings,
+    MnasNetNetwork,
+    MnasNetSettings,
     PoolingSkip,
 )
 from nas_gym.families.mnasnet.search_space import (
+    MnasNetArchitecture,
     MnasNetSearchSpace,
-    MobileArchitecture,
     MobileBlock,
 )
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network, measure_cost
 
 IMAGENET = ImageShape(channels=3, height=224, width=224, classes=1000)
-SMALL = MobileNetworkSettings(width=0.25, divisor=1, head_filters=16)
+SMALL = MnasNetSettings(width=0.25, divisor=1, head_filters=16)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ SMALL = MobileNetworkSettings(width=0.25, divisor=1, head_filters=16)
     ],
 )
 def test_parameters_are_exact(name: str, width: float, parameters: int) -> None:
-    settings = MobileNetworkSettings(width=width)
+    settings = MnasNetSettings(width=width)
     assert measure_cost(published(name), IMAGENET, settings).parameters == parameters
 
 
@@ -57,12 +57,10 @@ def test_multiply_adds_are_the_published_ones(name: str, millions: int) -> None:
     assert round(measure_cost(published(name), IMAGENET).multiply_adds / 1e6) == millions
 
 
-def network(
-    architecture: Any, size: int = 32, settings: MobileNetworkSettings = SMALL
-) -> MobileNetwork:
+def network(architecture: Any, size: int = 32, settings: MnasNetSettings = SMALL) -> MnasNetNetwork:
     shape = ImageShape(channels=3, height=size, width=size, classes=5)
     built = build_network(architecture, shape, settings)
-    assert isinstance(built, MobileNetwork)
+    assert isinstance(built, MnasNetNetwork)
     return built
 
 
@@ -154,7 +152,7 @@ def test_the_first_strides_give_way() -> None:
 
 def layer(skip_op: str, filters: int, stride: int = 1, **changes: Any) -> LayerModule:
     block = MobileBlock("conv", 3, 0.0, skip_op, filters, layers=1, stride=stride)
-    architecture = MobileArchitecture((replace(block, **changes),), stem_filters=4)
+    architecture = MnasNetArchitecture((replace(block, **changes),), stem_filters=4)
     [plan] = architecture.layers()
     return LayerModule(plan, 4, filters, stride).eval()
 
@@ -200,7 +198,7 @@ def test_squeeze_and_excitation_scale_channels() -> None:
     [(1.0, 8, 18, 18), (0.75, 8, 24, 24), (0.5, 8, 24, 16), (1.4, 8, 40, 56), (0.25, 1, 18, 5)],
 )
 def test_widths_round(width: float, divisor: int, filters: int, scaled: int) -> None:
-    assert MobileNetworkSettings(width=width, divisor=divisor).scaled(filters) == scaled
+    assert MnasNetSettings(width=width, divisor=divisor).scaled(filters) == scaled
 
 
 @pytest.mark.parametrize(
@@ -216,9 +214,9 @@ def test_widths_round(width: float, divisor: int, filters: int, scaled: int) -> 
 )
 def test_bad_settings(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidSettings, match=says):
-        MobileNetworkSettings(**changes)
+        MnasNetSettings(**changes)
 
 
 def test_another_familys_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="expected MobileNetworkSettings"):
+    with pytest.raises(InvalidSettings, match="expected MnasNetSettings"):
         build_network(published("MnasNet-A1"), IMAGENET, CellNetworkSettings())

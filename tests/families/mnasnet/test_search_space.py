@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from nas_gym import Architecture, InvalidArchitecture, published
 from nas_gym.families.mnasnet.search_space import (
+    MnasNetArchitecture,
     MnasNetSearchSpace,
-    MobileArchitecture,
     MobileBlock,
 )
 from tests.helpers import sequences
@@ -23,9 +23,9 @@ SEARCH_SPACE = MnasNetSearchSpace()
 BLOCK = MobileBlock("MBConv3", 3, 0.25, "identity residual", filters=32, layers=1, stride=1)
 
 
-def mobile(name: str) -> MobileArchitecture:
+def mobile(name: str) -> MnasNetArchitecture:
     architecture = published(name)
-    assert isinstance(architecture, MobileArchitecture)
+    assert isinstance(architecture, MnasNetArchitecture)
     return architecture
 
 
@@ -85,7 +85,7 @@ def test_other_skeletons_are_not_in_it() -> None:
     with pytest.raises(InvalidArchitecture, match=r"stem_filters: 8 .* expected 32"):
         SEARCH_SPACE.encode(mobile("MnasNet-small"))
     with pytest.raises(InvalidArchitecture, match=r"strides: \(1,\) .* expected \(1, 2, 2, 2, 1"):
-        SEARCH_SPACE.encode(MobileArchitecture((BLOCK,)))
+        SEARCH_SPACE.encode(MnasNetArchitecture((BLOCK,)))
 
 
 @given(choices=sequences(SEARCH_SPACE))
@@ -103,7 +103,7 @@ def test_canonical_is_idempotent_and_has_the_same_layers(
     canonical = architecture.canonical()
     assert canonical.canonical() == canonical
 
-    def facts(one: MobileArchitecture) -> list[tuple[object, ...]]:
+    def facts(one: MnasNetArchitecture) -> list[tuple[object, ...]]:
         return [
             (replace(layer.block, skip_op="no skip"), layer.channels, layer.stride, layer.skip_op)
             for layer in one.layers()
@@ -147,7 +147,7 @@ def test_only_the_first_layer_of_a_block_changes_size_and_filters() -> None:
 
 
 def test_equal_blocks_in_one_network_are_told_apart() -> None:
-    architecture = MobileArchitecture((BLOCK, BLOCK), stem_filters=16)
+    architecture = MnasNetArchitecture((BLOCK, BLOCK), stem_filters=16)
     skips = [block.skip_op for block in architecture.canonical().blocks]
     assert skips == ["no skip", "identity residual"]
 
@@ -174,11 +174,11 @@ def test_mistakes_in_json_say_where(changes: dict[str, Any], says: str) -> None:
 
 def test_a_network_needs_a_layer_and_a_stem() -> None:
     with pytest.raises(InvalidArchitecture, match="layers in all: expected an integer from 1"):
-        MobileArchitecture((replace(BLOCK, layers=0),))
+        MnasNetArchitecture((replace(BLOCK, layers=0),))
     with pytest.raises(InvalidArchitecture, match=r"stem_filters: .* got 0"):
-        MobileArchitecture((BLOCK,), stem_filters=0)
+        MnasNetArchitecture((BLOCK,), stem_filters=0)
 
 
 def test_equal_values_have_one_json_text() -> None:
-    one, other = (MobileArchitecture((replace(BLOCK, se_ratio=zero),)) for zero in (0, 0.0))
+    one, other = (MnasNetArchitecture((replace(BLOCK, se_ratio=zero),)) for zero in (0, 0.0))
     assert one.to_json() == other.to_json()

@@ -1,0 +1,102 @@
+"""``nas_gym/OFA-v0`` and ``nas_gym/ProxylessNAS-v0``."""
+
+from typing import Any, ClassVar
+
+from nas_gym.envs.family_env import FamilyEnv
+from nas_gym.families.mobile.ofa import OFASearchSpace
+from nas_gym.families.mobile.proxylessnas import ProxylessNASSearchSpace
+from nas_gym.families.mobile.surrogate import ofa_surrogate
+from nas_gym.networks.mobile import MobileNetworkSettings
+
+_SMALL: dict[str, Any] = {
+    **{"width": 0.25, "divisor": 1, "halvings": 2},
+    **{"epochs": 2, "batch_size": 64},
+}
+
+
+class OFAEnv(FamilyEnv):
+    """
+    ## Description
+    An episode designs a network of Once-for-All's search space (Cai et al. 2020): MobileNetV3's
+    form, five stages of two to four layers, each layer with a kernel and an expansion of its own.
+
+    With `evaluator="surrogate"` nothing is trained: the authors' predictor says the accuracy on
+    ImageNet, and their table the latency on a Samsung Note 10, for the width 1.2 and five
+    resolutions. So a search for phones takes seconds.
+
+    ## Action Space
+    | Decision | Choices |
+    |---|---|
+    | `resolution` | with `resolutions`, and with the surrogate: pixels |
+    | `stage_s/depth` | `2`, `3`, `4` layers |
+    | `stage_s/layer_l/kernel` | `3`, `5`, `7` |
+    | `stage_s/layer_l/expansion` | `3`, `4`, `6` |
+
+    The decisions of a layer beyond the depth have one valid choice, the first.
+
+    ## Rewards
+    The surrogate's accuracy is that on images which were held out of ImageNet's training images,
+    and not ImageNet's top-1 accuracy. Its evaluations have `latency`, in seconds, `parameters` and
+    `multiply_adds`.
+
+    ## Arguments
+    `filter_width` multiplies the search space's filters, as in the paper, and rounds them to
+    multiples of 8; `width` scales the network that is trained. The defaults are sized for 8x8
+    images on a CPU. The paper's own for ImageNet: `width=1.0, halvings=5`.
+
+    ## References
+    - H. Cai, C. Gan, T. Wang, Z. Zhang, S. Han. Once-for-All: Train One Network and Specialize it
+      for Efficient Deployment. ICLR 2020. https://arxiv.org/abs/1908.09791
+
+    ## Version History
+    - v0: first version
+    """
+
+    search_space_type = OFASearchSpace
+    network_settings_type = MobileNetworkSettings
+    evaluators = ("trained", "surrogate")
+    surrogate = staticmethod(ofa_surrogate)
+    defaults: ClassVar[dict[str, Any]] = _SMALL
+    surrogate_defaults: ClassVar[dict[str, Any]] = {
+        "filter_width": 1.2,
+        "resolutions": (160, 176, 192, 208, 224),
+    }
+
+
+class ProxylessNASEnv(FamilyEnv):
+    """
+    ## Description
+    An episode designs a network of ProxylessNAS's search space (Cai et al. 2019): 21 layers, each
+    an inverted bottleneck of one of three kernels and two expansions, or left out. The finished
+    network is trained for a few epochs on real images; the reward is its validation accuracy, or
+    accuracy and speed together.
+
+    ## Action Space
+    | Action | Layer |
+    |---|---|
+    | 0, 1 | `3x3_MBConv3`, `3x3_MBConv6` |
+    | 2, 3 | `5x5_MBConv3`, `5x5_MBConv6` |
+    | 4, 5 | `7x7_MBConv3`, `7x7_MBConv6` |
+    | 6 | `zero`: left out; not in the first layer of a stage |
+
+    The layers come from the image to the classifier. A fixed layer with 16 filters is before them.
+
+    ## Rewards
+    The paper's own is `reward={"name": "proxylessnas", "target": T}` for a latency of T seconds; on
+    phones T was 0.08.
+
+    ## Arguments
+    The defaults are sized for 8x8 images on a CPU. The paper's own for ImageNet: `width=1.0,
+    halvings=5`.
+
+    ## References
+    - H. Cai, L. Zhu, S. Han. ProxylessNAS: Direct Neural Architecture Search on Target Task and
+      Hardware. ICLR 2019. https://arxiv.org/abs/1812.00332
+
+    ## Version History
+    - v0: first version
+    """
+
+    search_space_type = ProxylessNASSearchSpace
+    network_settings_type = MobileNetworkSettings
+    defaults: ClassVar[dict[str, Any]] = _SMALL

@@ -1,0 +1,140 @@
+"""`ImageClassification`: the task of a data set of images.
+
+The recipe is NASNet's for children (Zoph et al. 2018, appendix A): SGD with momentum, weight decay,
+a cosine learning rate of one period, random crops and mirror images. Data, augmentation, loss and
+accuracy stay on the device; Python waits for it at the end of an epoch only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nas_gym.data.batches import DeviceDataset, channel_statistics
+from nas_gym.data.dataset import Dataset, Indices, part_of
+from nas_gym.errors import require
+from nas_gym.networks import ChildNetwork, ImageShape
+from nas_gym.networks.devices import SMALL_IMAGES_BELOW, autocast_dtype
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import accuracy_on, batch_loss, confusion_on
+from nas_gym.training.task import Split, Task
+
+EVALUATION_PIXELS = 2**20
+"""Pixels of all images in a batch of validation: 1,024 images of 32x32."""
+
+
+class ImageClassification(Task):
+    """Images on a device, their augmented batches, and the precision in which networks compute.
+
+    Args:
+        dataset, device, final: As in `Task`.
+        settings: How networks are built and trained.
+
+    Raises:
+        InvalidSettings: the settings are another task's, or ``crop_padding`` is larger than the
+            images.
+    """
+
+    settings: TrainingSettings
+    input_shape: ImageShape
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: TrainingSettings,
+        device: torch.device,
+        final: bool = False,
+    ) -> None:
+        super().__init__(dataset, settings, device, final)
+        given = type(settings).__name__
+        is_right = isinstance(settings, TrainingSettings)
+        require(is_right, f"settings: images are trained with TrainingSettings, got {given}")
+        _, height, width, channels = dataset.images.shape
+        self.input_shape = ImageShape(channels, height, width, len(dataset.classes))
+        self.autocast_dtype = autocast_dtype(settings.precision, device, height)
+        self.one_thread = height < SMALL_IMAGES_BELOW
+        self._augmentation = settings.augmentation(dataset, final)
+        self.known = part_of(dataset.train, dataset.labels, settings.data_fraction)
+        if final:
+            self.known = np.concatenate([dataset.train, dataset.validation])
+        self.training = self._on_device(self.known, self._augmentation.padding)
+        self.validation = self._on_device(dataset.validation[: 0 if final else None])
+        self.batch_size = min(settings.batch_size, len(self.training))
+        self.steps_per_epoch = len(self.training) // self.batch_size
+
+    def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
+        return DeviceDataset(self.dataset, indices, self.known, self.device, padding)
+
+    @cached_property
+    def _test(self) -> DeviceDataset:
+        return self._on_device(self.dataset.test)
+
+    def digest_facts(self) -> dict[str, object]:
+        return {"augmentation": asdict(self._augmentation), "autocast": str(self.autocast_dtype)}
+
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels."""
+        order = torch.randperm(len(self.training), generator=generator, device=self.device)
+        for chosen in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
+            yield self.training.augmented_batch(chosen, self._augmentation, generator)
+
+    def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
+        return batch_loss(network, inputs, targets, self.settings.label_smoothing)[0]
+
+    def prepared(self, network: ChildNetwork) -> ChildNetwork:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = self.batch_norm_momentum
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    @property
+    def batch_norm_momentum(self) -> float:
+        """The weight of a batch in batch normalization's running statistics.
+
+        A short training moves the weights faster than the usual 0.1 lets the statistics follow.
+        """
+        if self.settings.batch_norm_momentum is not None:
+            return self.settings.batch_norm_momentum
+        quarter = self.settings.epochs * self.steps_per_epoch / 4
+        return float(max(0.1, 1 - 0.01 ** (1 / max(1.0, quarter))))
+
+    def value(self, network: ChildNetwork, split: Split) -> float:
+        data = self.validation if split == "validation" else self._test
+        if not len(data):
+            return float("nan")
+        return accuracy_on(network, data, self._whole(data), self.autocast())
+
+    def test(self, network: ChildNetwork) -> dict[str, Any]:
+        counts = self.test_confusion(network).cpu()
+        right, images = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
+        by_class = zip(self.dataset.classes, right, images, strict=True)
+        return {
+            "test_accuracy": sum(right) / sum(images),
+            "class_accuracies": {name: hits / number for name, hits, number in by_class if number},
+            "majority": self.dataset.majority,
+            "statistics": self.statistics,
+        }
+
+    def test_confusion(self, network: ChildNetwork) -> Tensor:
+        """Count the test images by class and predicted class: (C, C) int64."""
+        return confusion_on(network, self._test, self._whole(self._test), self.autocast())
+
+    @property
+    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
+
+        Images are normalized by them, those of the training.
+        """
+        return channel_statistics(self.dataset, self.known)
+
+    def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
+        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
+        images = torch.arange(len(data), device=self.device)
+        return list(images.split(max(self.batch_size, most)))

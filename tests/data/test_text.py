@@ -1,0 +1,78 @@
+"""Texts: Penn Treebank's form, a file, a folder, the vocabulary, the split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas_gym import InvalidDataset, InvalidSettings
+from nas_gym.data.text import TextDataset, load_text
+
+LINES = "the cat sat\nthe dog sat\n"
+
+
+def in_folder(
+    folder: Path, names: tuple[str, str, str] = ("train", "valid", "test")
+) -> TextDataset:
+    for name, text in zip(names, (LINES * 3, "the cat\n", "a dog\n"), strict=True):
+        (folder / f"ptb.{name}.txt").write_text(text)
+    return load_text(folder)
+
+
+def test_words_and_ends_of_lines_are_numbered_by_their_frequency(tmp_path: Path) -> None:
+    text = in_folder(tmp_path)
+    assert text.vocabulary == ("<unk>", "the", "sat", "<eos>", "cat", "dog")
+    assert text.train[:8].tolist() == [1, 4, 2, 3, 1, 5, 2, 3]
+    assert text.validation.tolist() == [1, 4, 3]
+    assert text.test.tolist() == [0, 5, 3]
+    assert text.summary() == {"level": "word", "vocabulary": 6, "split": [24, 3, 3]}
+
+
+def test_a_vocabulary_of_a_size_has_the_most_frequent_words(tmp_path: Path) -> None:
+    in_folder(tmp_path)
+    assert load_text(tmp_path, vocabulary=3).vocabulary == ("<unk>", "the", "sat")
+
+
+def test_ptb_is_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    in_folder(tmp_path)
+    assert load_text("ptb", vocabulary=4).train.max() == 3
+
+
+def test_a_file_is_cut_at_its_lines_and_read_by_character(tmp_path: Path) -> None:
+    file = tmp_path / "some.txt"
+    file.write_text(LINES * 20)
+    text = load_text(file, "character")
+    assert len(text.train) + len(text.validation) + len(text.test) == len(LINES) * 20
+    assert set(text.vocabulary) == set(LINES)
+    read = "".join(text.vocabulary[number] for number in text.validation)
+    assert read.endswith("sat\n")
+    assert read.startswith("the")
+
+
+def test_the_default_ships_with_python() -> None:
+    text = load_text(vocabulary=500)
+    assert len(text.vocabulary) == 500
+    assert len(text.train) > 50_000
+    assert np.mean(text.train == 0) < 0.4
+    assert text.digest == load_text(vocabulary=500).digest
+    assert text.digest != load_text(vocabulary=400).digest
+
+
+def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataset, match="valid choices: 'pydoc', 'ptb'"):
+        load_text("nothing")
+    with pytest.raises(InvalidDataset, match=r"0 files whose names end in train\.txt"):
+        load_text(tmp_path)
+    with pytest.raises(InvalidDataset, match=r"missing\.txt cannot be read"):
+        load_text(tmp_path / "missing.txt")
+    (tmp_path / "short.txt").write_text("word")
+    with pytest.raises(InvalidDataset, match="has 0 words in its validation part"):
+        load_text(tmp_path / "short.txt")
+    (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidDataset, match="UTF-8"):
+        load_text(tmp_path / "binary.txt")
+    with pytest.raises(InvalidSettings, match="level"):
+        load_text("pydoc", "sentence")  # type: ignore[arg-type]
