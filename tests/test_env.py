@@ -52,6 +52,8 @@ CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/NASBench101-v0": {**_TRAINED, "cells": 1, "filters": 5},
     "nas_gym/NASBench201-v0": {**_TRAINED, "cells": 1, "filters": 2},
     "nas_gym/NASCell-v0": {**_RECURRENT, "base": 2},
+    "nas_gym/OFA-v0": {**_TRAINED, "width": 0.05},
+    "nas_gym/ProxylessNAS-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""

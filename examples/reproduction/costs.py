@@ -24,6 +24,7 @@ from nas_gym.families.nasbench101.network import NASBench101Settings
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, NetworkSettings, measure_cost
+from nas_gym.networks.mobile import MobileNetworkSettings
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 MOBILE = ImageShape(channels=3, height=224, width=224, classes=1000)
@@ -110,6 +111,39 @@ TPU = "tensorflow/tpu, amoeba_net"
 ENAS = "Pham et al. 2018"
 TIMM = "timm, counted"
 MIDDLE = ImageShape(channels=3, height=299, width=299, classes=1000)
+
+RELEASED = {
+    "ProxylessNAS-CPU": (4_361_648, 439_243_864),
+    "ProxylessNAS-GPU": (7_119_848, 465_260_160),
+    "ProxylessNAS-Mobile": (4_080_512, 320_427_584),
+    "ProxylessNAS-Mobile-14": (6_857_568, 580_883_408),
+    "1080ti_gpu64@12ms_top1@72.6_finetune@25": (5_903_488, 164_964_352),
+    "1080ti_gpu64@22ms_top1@75.3_finetune@25": (5_186_720, 312_808_424),
+    "LG-G8_lat@11ms_top1@73.0_finetune@25": (4_965_160, 103_373_272),
+    "LG-G8_lat@24ms_top1@76.4_finetune@25": (5_809_576, 229_846_296),
+    "cpu_lat@10ms_top1@71.1_finetune@25": (4_158_272, 143_192_752),
+    "cpu_lat@15ms_top1@74.6_finetune@25": (4_875_704, 300_991_560),
+    "flops@389M_top1@79.1_finetune@75": (8_386_544, 389_487_856),
+    "flops@595M_top1@80.0_finetune@75": (9_135_928, 595_189_032),
+    "note10_lat@16ms_top1@75.5_finetune@25": (4_932_272, 162_464_384),
+    "note10_lat@30ms_top1@78.4_finetune@75": (7_465_896, 339_352_816),
+    "note10_lat@50ms_top1@79.7_finetune@75": (9_057_064, 554_390_264),
+    "note10_lat@8ms_top1@71.4_finetune@25": (3_761_168, 75_802_880),
+    "note8_lat@31ms_top1@72.8_finetune@25": (4_595_536, 100_520_248),
+    "note8_lat@65ms_top1@76.1_finetune@25": (5_296_672, 219_899_816),
+    "pixel1_lat@143ms_top1@80.1_finetune@75": (9_221_888, 641_756_192),
+    "pixel1_lat@28ms_top1@73.3_finetune@25": (5_196_680, 108_572_320),
+    "pixel1_lat@58ms_top1@76.9_finetune@75": (5_809_576, 229_846_296),
+    "pixel2_lat@25ms_top1@71.5_finetune@25": (4_137_152, 79_266_240),
+    "pixel2_lat@50ms_top1@74.7_finetune@25": (4_687_720, 165_999_448),
+    "s7edge_lat@29ms_top1@70.5_finetune@25": (3_830_224, 66_444_032),
+    "s7edge_lat@58ms_top1@74.7_finetune@25": (4_623_312, 144_701_952),
+    "tx2_gpu16@35ms_top1@70.3_finetune@25": (4_315_144, 121_204_736),
+    "tx2_gpu16@80ms_top1@75.4_finetune@25": (5_186_720, 312_808_424),
+    "v100_gpu64@11ms_top1@76.1_finetune@25": (6_195_512, 351_764_864),
+    "v100_gpu64@6ms_top1@73.0_finetune@25": (4_933_568, 179_272_800),
+}
+"""Parameters and multiply-adds of ProxylessNAS's and Once-for-All's released configurations."""
 
 ROWS = [
     cells("NASNet-A (6 @ 768)", "NASNet-A", CIFAR, f"{NASNET}, table 1", "3.3M"),
@@ -307,6 +341,10 @@ ROWS = [
     mobile("MnasNet-B1", TIMM, 7_115_728, width=1.4),
     mobile("MnasNet-small", TIMM, 2_030_264),
     mobile("MobileNetV2", "torchvision, counted", 3_504_872),
+    *(
+        Row(name, name, MOBILE, MobileNetworkSettings(), "han-cai/files, counted", *counts)
+        for name, counts in RELEASED.items()
+    ),
 ]
 
 

@@ -89,6 +89,7 @@ FIGURES: dict[str, list[Figure]] = {
         UNPUBLISHED,
         Figure("sequences of one block", "432", "Tan et al. 2019", one_block),
     ],
+    "nas_gym/OFA-v0": [Figure("sequences of choices", "2E+19", "Cai et al. 2020, section 3")],
     "nas_gym/NASBench101-v0": [
         UNPUBLISHED,
         Figure("cells up to isomorphism", "423,624", "Ying et al. 2019", nasbench101_cells),

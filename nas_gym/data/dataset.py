@@ -1,6 +1,6 @@
 """`Dataset`: images, labels, and the fixed split. No torch here.
 
-The split is stratified and follows from the data set alone, so every search sees the same one.
+The split is stratified and follows from the data set and a seed, so every search sees the same one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ VALIDATION_SHARE, VALIDATION_MOST = 0.25, 5000
 """Share of the training images that becomes the validation split, and the most images of it; NAS
 and NASNet take 5,000."""
 SPLIT_SEED = 0
+"""The seed of the split, unless another is given."""
 MOST_SHARED = 0.1
 """Share of a data set's own test images that may be training images, too."""
 
@@ -145,7 +146,7 @@ def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
     return indices if share == 1 else _stratified(indices, labels, share)[1]
 
 
-def split_of(name: str, source: Source) -> Dataset:
+def split_of(name: str, source: Source, seed: int = SPLIT_SEED) -> Dataset:
     """Return the data set with its split: its own parts, and fixed stratified ones for the others.
 
     Raises:
@@ -155,11 +156,11 @@ def split_of(name: str, source: Source) -> Dataset:
     _require_every_class(name, source, rest)
     shared = _shared_images(name, source)
     if not source.test_images:
-        rest, test = _stratified(rest, source.labels, TEST_SHARE)
+        rest, test = _stratified(rest, source.labels, TEST_SHARE, seed)
     train = rest
     if not source.validation_images:
         share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
-        train, validation = _stratified(rest, source.labels, share)
+        train, validation = _stratified(rest, source.labels, share, seed)
     facts = (source.images, source.labels, source.classes, source.flips)
     return Dataset(name, *facts, train, validation, test, source.skipped, shared)
 
@@ -206,9 +207,11 @@ def _shared_images(name: str, source: Source) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _stratified(indices: Indices, labels: Labels, share: float) -> tuple[Indices, Indices]:
+def _stratified(
+    indices: Indices, labels: Labels, share: float, seed: int = SPLIT_SEED
+) -> tuple[Indices, Indices]:
     """Return two parts of ``indices``; the second has ``share`` of every class, at least one."""
-    rng = np.random.default_rng(SPLIT_SEED)
+    rng = np.random.default_rng(seed)
     first, second = [], []
     for label in np.unique(labels[indices]):
         members = rng.permutation(indices[labels[indices] == label])

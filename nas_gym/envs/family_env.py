@@ -17,7 +17,7 @@ from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.settings import Size, require_known, settings
+from nas_gym.settings import Seed, Size, require_known, settings
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
@@ -39,12 +39,14 @@ class Images:
     """A name, an `.npz` file, or a folder of images by class."""
     image_size: Size | None = None
     """Height and width that images are scaled to; default: as they are."""
+    split_seed: Seed = 0
+    """Draws the validation and the test split, where the data set has none of its own."""
     device: str = "auto"
     """`"auto"`, `"cpu"`, `"cuda"`, `"cuda:N"` or `"mps"`."""
 
     def load(self) -> Dataset:
         """Return the data set; `InvalidDataset` if it cannot be had."""
-        return load_dataset(self.dataset, self.image_size)
+        return load_dataset(self.dataset, self.image_size, self.split_seed)
 
 
 class DataArguments(Protocol):

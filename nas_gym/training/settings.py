@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le, MinLen
 
+from nas_gym.cost_limits import CostLimits
 from nas_gym.data.batches import Augmentation
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
 from nas_gym.settings import Count, Keep, NonNegative, Seed, Share, nested, settings
-from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import EarlyStopping
 
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]

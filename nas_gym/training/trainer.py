@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.architecture import Architecture
+from nas_gym.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.networks import (
     ChildNetwork,
@@ -17,9 +18,8 @@ from nas_gym.networks import (
     peak_activation_bytes,
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
-from nas_gym.training.cost_limits import CostLimits
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
-from nas_gym.training.failures import Attempt
+from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
@@ -174,13 +174,17 @@ class Trainer(NetworkTrainer):
         if self._counts_activations:
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
-        limits = self.settings.at_most or CostLimits()
-        limits.check(child)  # before its latency, which takes longer
+        self._check_limits(child)  # before its latency, which takes longer
         if self.settings.latency is not None:
             latency = measure_latency(network, self.task.input_shape, self.settings.latency)
             child.latency = latency.seconds
-            limits.check(child)
+            self._check_limits(child)
         return network
+
+    def _check_limits(self, child: Attempt) -> None:
+        """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""
+        if exceeded := (self.settings.at_most or CostLimits()).exceeded(vars(child)):
+            raise OverLimit(exceeded)
 
 
 def train_child(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -71,6 +72,17 @@ def test_the_split_is_the_same_whenever_it_is_made() -> None:
     for part in ("train", "validation", "test"):
         np.testing.assert_array_equal(getattr(first, part), getattr(second, part))
     assert first.digest == second.digest
+
+
+def test_another_seed_draws_another_split() -> None:
+    fixed, other = load_dataset("digits"), load_dataset("digits", split_seed=1)
+    check_split(other)
+    assert [len(other.train), len(other.validation), len(other.test)] == [1079, 359, 359]
+    shared = np.intersect1d(fixed.test, other.test)
+    assert 40 < len(shared) < 110  # a fifth of 359, as of any two draws
+    assert load_dataset("digits", split_seed=0).digest == fixed.digest != other.digest
+    env = gym.make("nas_gym/NASNet-v0", split_seed=1).unwrapped
+    assert env.memory.evaluator.dataset.digest == other.digest  # type: ignore[attr-defined]
 
 
 def test_a_data_set_is_loaded_once() -> None:

@@ -93,15 +93,11 @@ def search(
         check_children(settings, evaluator)
         check_limits(env)
         agent.check_reward(env.reward)
-        number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-        first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
-        first = max(1, before.get("planned_episodes", first))
-        plan = Plan(env.decisions, first, settings.envs, number)
+        plan, longer = _plans(settings, earlier, before, env, len(folder.recorded))
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
-        episodes = settings.episodes or planned_episodes(env, settings.simulated_seconds)
-        require_extendable(arguments, plan.episodes, episodes)
+        require_extendable(arguments, plan.episodes, longer.episodes)
         check_workers(agent, evaluator, settings.workers or 1, settings.envs)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
@@ -118,7 +114,6 @@ def search(
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 logs = path / "tensorboard"
-                longer = replace(plan, episodes=max(plan.episodes, episodes))
                 driver = make_driver(agent, around, longer, arguments, settings.seed, logs)
                 objectives = objectives_of(env.reward)
                 recorder = Recorder(folder, settings, on_episode, record, objectives)
@@ -144,6 +139,25 @@ def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> 
     if isinstance(rule, Mapping):
         arguments["early_stopping"] = {"curves": str(run.resolve() / CURVES), **rule}
     return {"training_seed": settings.seed, **arguments}
+
+
+def _plans(
+    settings: SearchSettings,
+    earlier: SearchSettings,
+    before: Mapping[str, Any],
+    env: NASEnv,
+    recorded: int,
+) -> tuple[Plan, Plan]:
+    """Return the plan that the agent's arguments follow from, and that of all its episodes.
+
+    The first is that of the search as it began; it goes on for longer where it is extended.
+    """
+    number = env.reward_dim if isinstance(env.reward, Objectives) else 1
+    first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
+    first = max(1, before.get("planned_episodes", first))
+    plan = Plan(env.decisions, first, settings.envs, number)
+    now = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+    return plan, replace(plan, episodes=max(first, now, recorded))
 
 
 def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
+from nas_gym.cost_limits import CostLimits
 from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import read_npz
 from nas_gym.errors import require
@@ -32,6 +33,7 @@ from nas_gym.families.mobile.ofa import (
     STRIDES,
     OFASearchSpace,
 )
+from nas_gym.settings import from_mapping
 from nas_gym.tables.columns import InvalidTable
 
 FILE = "ofa_mbv3_w12.npz"
@@ -52,6 +54,7 @@ class OFASurrogate:
     Args:
         arrays: Those of the file.
         search_space: `OFASearchSpace` of width 1.2, with resolutions that were measured.
+        at_most: Limits of the costs; what exceeds one has the status "over_limit".
 
     Raises:
         InvalidSettings: the search space is another.
@@ -60,12 +63,19 @@ class OFASurrogate:
 
     costs = COLUMNS[1:]
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], search_space: OFASearchSpace) -> None:
+    def __init__(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        search_space: OFASearchSpace,
+        at_most: CostLimits | None = None,
+    ) -> None:
         width, resolutions = search_space.width, search_space.resolutions
         require(width == WIDTH, f"filter_width: the surrogate is for {WIDTH}, got {width}")
         known = bool(resolutions) and set(resolutions) <= set(RESOLUTIONS)
         require(known, f"resolutions: expected some of {RESOLUTIONS}, got {resolutions}")
-        self.search_space = search_space
+        self.search_space, self.at_most = search_space, at_most or CostLimits()
+        activations = self.at_most.peak_activation_bytes
+        require(activations is None, "at_most: the surrogate has no peak_activation_bytes")
         self._linear = [
             (np.ascontiguousarray(arrays[f"{n}_weight"].T), arrays[f"{n}_bias"]) for n in LINEAR
         ]
@@ -73,7 +83,7 @@ class OFASurrogate:
         self._base = np.array([table.base for table in tables])  # (R, 3)
         self._layers = np.stack([table.layers for table in tables])  # (R, 20, 9, 3)
         self._bins = np.array([(size - 112) // 16 for size in resolutions])  # (R,)
-        digest = hashlib.blake2b(digest_size=16)
+        digest = hashlib.blake2b(repr(self.at_most).encode(), digest_size=16)
         for name in sorted(arrays):
             digest.update(name.encode() + arrays[name].tobytes())
         self.fingerprint = digest.hexdigest()
@@ -89,7 +99,9 @@ class OFASurrogate:
         accuracy, latency, multiply_adds, parameters = (columns[n].item(index) for n in COLUMNS)
         counts = {"parameters": round(parameters), "multiply_adds": round(multiply_adds)}
         own = {"seconds": 0.0, "seed": 0, "fingerprint": self.fingerprint, "latency": latency}
-        return Evaluation("ok", accuracy, (), **own, **counts)
+        status = columns["status"].item(index)
+        message = "" if status == "ok" else self.at_most.exceeded({**own, **counts})
+        return Evaluation(status, accuracy, (), message=message, **own, **counts)
 
     def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the columns of N complete, valid sequences of choices, (N, T): (N,) each."""
@@ -106,12 +118,11 @@ class OFASurrogate:
         inputs[at, 120 + self._bins[resolution]] = 1
         layers = self._layers[resolution[:, None], np.arange(20), sizes @ (3, 1)]  # (N, 20, 3)
         costs = self._base[resolution] + (layers * there[:, :, None]).sum(axis=1)
-        return {
-            "accuracy": self._predicted(inputs)[:number],
-            "seconds": np.zeros(number),
-            "status": np.full(number, "ok"),
-            **dict(zip(COLUMNS[1:], costs.T, strict=True)),
-        }
+        columns = dict(zip(COLUMNS, (self._predicted(inputs)[:number], *costs.T), strict=True))
+        over = self.at_most.exceeded_by(columns)
+        columns["accuracy"][over] = 0
+        status = np.where(over, "over_limit", "ok")
+        return {**columns, "seconds": np.zeros(number), "status": status}
 
     def _predicted(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the accuracies of networks by their one-hot codes, (M, 128): (M,)."""
@@ -198,21 +209,27 @@ class _Costs:
         self.base[2] += CLASSES
 
 
-def ofa_surrogate(search_space: OFASearchSpace, training_seed: int = 0) -> OFASurrogate:
+def ofa_surrogate(
+    search_space: OFASearchSpace,
+    at_most: Mapping[str, float] | None = None,
+    training_seed: int = 0,
+) -> OFASurrogate:
     """Return the surrogate of the file in the folder ``NAS_GYM_DATA``.
 
     Args:
         search_space: Its search space.
+        at_most: limits of the costs, such as `{"latency": 0.03}`; what exceeds one is worth 0.
         training_seed: no effect: nothing is trained.
 
     Raises:
         InvalidSettings: the search space is another.
         InvalidTable: the file is missing or broken.
     """
+    limits = None if at_most is None else from_mapping(CostLimits, "at_most", at_most)
     path: Path = data_folder() / FILE
     if not path.is_file():
         raise InvalidTable(
             f"table: there is no {path}; put Once-for-All's predictor and latencies there, or "
             "point NAS_GYM_DATA to the folder where they are"
         )
-    return OFASurrogate(read_npz(path, "table", InvalidTable), search_space)
+    return OFASurrogate(read_npz(path, "table", InvalidTable), search_space, limits)

@@ -110,6 +110,25 @@ def test_its_search_space_is_its_own(surrogate: OFASurrogate) -> None:
     assert gym.make("nas_gym/OFA-v0", evaluator="surrogate", reward=tunas)
 
 
+@needs_file
+def test_what_is_over_a_limit_is_worth_0() -> None:
+    limits = {"latency": 0.03, "weight_bytes": 4 * 8e6}
+    free, limited = (ofa_surrogate(SPACE, at_most) for at_most in (None, limits))
+    rng = np.random.default_rng(0)
+    choices = np.stack([SPACE.sample(rng) for _ in range(200)])
+    columns, bounded = free.columns_of(choices), limited.columns_of(choices)
+    over = (columns["latency"] > 0.03) | (columns["parameters"] > 8e6)
+    assert 0 < over.sum() < 200
+    np.testing.assert_array_equal(bounded["status"] == "over_limit", over)
+    np.testing.assert_array_equal(bounded["accuracy"], np.where(over, 0, columns["accuracy"]))
+    evaluation = limited.evaluation(bounded, int(over.argmax()))
+    assert (evaluation.status, evaluation.accuracy) == ("over_limit", 0.0)
+    assert "are allowed" in evaluation.message
+    assert limited.fingerprint != free.fingerprint
+    with pytest.raises(InvalidSettings, match="at_most: 'size' is not known"):
+        ofa_surrogate(SPACE, {"size": 3})
+
+
 def test_a_missing_file_is_named(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
     with pytest.raises(InvalidTable, match=f"there is no .*{FILE}"):
