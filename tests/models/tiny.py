@@ -21,6 +21,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "enas-macro": {"filters": 4},
     "enas-micro": {"cells": 1, "filters": 4},
     "mnasnet": {"width": 0.1},
+    "once-for-all": {"width": 0.1},
+    "proxylessnas": {"width": 0.1},
     "nasbench101": {"cells": 1, "filters": 8},
     "nasbench201": {"cells": 1, "filters": 4},
 }
@@ -32,10 +34,12 @@ SMALL_SPACES: dict[str, dict[str, Any]] = {
     "enas-micro": {"blocks": 1},
 }
 """Arguments of search spaces of fewer decisions."""
+LANGUAGE = ("nascell", "enas_recurrent")
+"""Families whose networks take no images."""
 FAMILIES = {
     family.name: family
     for family in nas_gym.registered_families()
-    if family.network is not None and family.architecture.startswith("nas_gym.")
+    if family.architecture.startswith("nas_gym.") and family.name not in LANGUAGE
 }
 STATISTICS = ((0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
 SHAPE = ImageShape(channels=3, height=16, width=12, classes=4)
