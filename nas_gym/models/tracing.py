@@ -33,7 +33,7 @@ class Block:
 
 
 def trace(model: nn.Module, images: Tensor) -> dict[str, Block]:
-    """Return the graphs of a model, under "", and of the blocks it calls, by their paths.
+    """Return the graphs of a model, under "", and of the blocks whose outputs it uses, by paths.
 
     A block is the outermost module that is neither a layer or container of `torch.nn` nor a
     `ChildNetwork`. A layer is one node, ``call_module``; so is a block in the model's graph.
@@ -57,7 +57,8 @@ def trace(model: nn.Module, images: Tensor) -> dict[str, Block]:
         for node in reversed(each.graph.nodes):
             if not node.users and node.op not in ("placeholder", "output"):
                 each.graph.erase_node(node)
-    return blocks
+    called = {node.target for node in blocks[""].graph.nodes if node.op == "call_module"}
+    return {path: each for path, each in blocks.items() if path == "" or path in called}
 
 
 def graph_module(model: nn.Module, images: Tensor) -> fx.GraphModule:

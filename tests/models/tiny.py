@@ -21,6 +21,8 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "enas-macro": {"filters": 4},
     "enas-micro": {"cells": 1, "filters": 4},
     "mnasnet": {"width": 0.1},
+    "once-for-all": {"width": 0.1},
+    "proxylessnas": {"width": 0.1},
     "nasbench101": {"cells": 1, "filters": 8},
     "nasbench201": {"cells": 1, "filters": 4},
 }
