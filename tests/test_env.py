@@ -81,6 +81,7 @@ EVALUATION_FIELDS = {
     "multiply_adds",
     "latency",
     "peak_activation_bytes",
+    "energy",
     "message",
     "cached",
 }

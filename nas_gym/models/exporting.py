@@ -88,7 +88,7 @@ def _require_close(difference: float, tolerance: float, then: str) -> None:
 def _onnx(model: Model, folder: Path, images: Tensor) -> tuple[tuple[Path, ...], Run]:
     onnxruntime = _needed("onnx", "onnxscript", "onnxruntime")
     batch = {"images": {0: torch.export.Dim("batch")}}
-    with _quiet():
+    with quiet():
         program: Any = torch.onnx.export(
             model,
             (images,),
@@ -109,7 +109,7 @@ def _onnx(model: Model, folder: Path, images: Tensor) -> tuple[tuple[Path, ...],
 def _torch_export(model: Model, folder: Path, images: Tensor) -> tuple[tuple[Path, ...], Run]:
     shapes = {"images": {0: torch.export.Dim("batch")}}
     path = folder / "model.pt2"
-    with _quiet():
+    with quiet():
         program = torch.export.export(model, (images,), dynamic_shapes=shapes)
         extra = {"classes.json": json.dumps(model.classes)}
         with replacing(path) as part:
@@ -149,7 +149,7 @@ def _needed(*names: str) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep exporters' remarks about themselves from the user."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

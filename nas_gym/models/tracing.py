@@ -60,6 +60,12 @@ def trace(model: nn.Module, images: Tensor) -> dict[str, Block]:
     return blocks
 
 
+def graph_module(model: nn.Module, images: Tensor) -> fx.GraphModule:
+    """Return a module that computes what a model does on images of this shape, without blocks."""
+    with torch.no_grad():
+        return fx.GraphModule(model, _Tracer({"images": images}, blocks_apart=False).trace(model))
+
+
 class _Proxy(fx.Proxy):
     """A value that is known, too."""
 

@@ -35,8 +35,11 @@ SMALL_SPACES: dict[str, dict[str, Any]] = {
 FAMILIES = {
     family.name: family
     for family in nas_gym.registered_families()
-    if family.network is not None and family.architecture.startswith("nas_gym.")
+    if family.network is not None
+    and family.architecture.startswith("nas_gym.")
+    and not hasattr(family.part("network"), "shape_type")  # of texts
 }
+"""The families whose networks take images."""
 STATISTICS = ((0.5, 0.4, 0.3), (0.2, 0.3, 0.25))
 SHAPE = ImageShape(channels=3, height=16, width=12, classes=4)
 

@@ -46,7 +46,8 @@ class Row:
     optimum: int | None
     """Number of searches that found a network of the best reward of all; None if not known."""
     evaluations: float
-    """Of different networks, or of all with ``pay_repeats``, on average, by the largest limit."""
+    """Of different networks, or of all with ``pay_repeats``, on average; NaN below the largest
+    limit."""
     last_fifth: float
     """Mean reward of the last fifth of all networks that a search asked for, on average."""
     cpu_seconds: float
@@ -131,6 +132,7 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
     tests = (math.nan, math.nan)
     if group is not baseline:
         tests = p_values(values, baseline.values(limit))
+    whole = limit == group.search.limit
     found = int((group.rewards(limit) >= optimum - CLOSE).sum())
     return Row(
         group.search.dataset,
@@ -141,7 +143,7 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
         *mean_of(values),
         *tests,
         None if math.isnan(optimum) else found,
-        float(np.mean([each["evaluations"] for each in group.records])),
+        float(np.mean([each["evaluations"] for each in group.records])) if whole else math.nan,
         float(np.mean([each["last_fifth"] for each in group.records])),
         float(np.mean([each["cpu_seconds"] for each in group.records])),
     )

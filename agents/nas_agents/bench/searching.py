@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 import nas_gym
 from nas_agents.bench.settings import Search
 from nas_agents.catalogue.agents import Agent, find_agent
+from nas_agents.catalogue.automatic import AUTO, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.asynchronous import within
@@ -72,15 +73,19 @@ def plan_of(search: Search) -> Plan:
 
 
 def resolved(search: Search) -> Search:
-    """Return the search with all arguments that the catalogue's agent is made with.
+    """Return the search with its agent's name and with all arguments that the agent is made with.
 
     Raises:
         NASGymError: its environment or its agent cannot be made.
     """
-    agent = find_agent(search.agent)
+    plan, name = plan_of(search), search.agent
+    if name == AUTO:
+        name = suited_agent(environment_of(search), plan.episodes, envs=1, workers=1)
+    agent = find_agent(name)
     needs = agent.entry.env_arguments
     require(not needs, f"agent: {search.agent!r} needs an environment of {dict(needs)}")
-    return replace(search, agent_arguments=agent.arguments(plan_of(search), search.agent_arguments))
+    arguments = agent.arguments(plan, search.agent_arguments)
+    return replace(search, agent=name, agent_arguments=arguments)
 
 
 class BudgetSpent(Exception):

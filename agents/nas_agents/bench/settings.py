@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.automatic import AUTO
 from nas_gym.errors import choices_hint, require
 from nas_gym.settings import Above0, Count, Positive, settings
 
@@ -57,7 +58,8 @@ class Benchmark:
         for label, made in self.agents.items():
             name = made.get("agent")
             require(isinstance(name, str), f"agents: {label} has no text as its 'agent'")
-            find_agent(str(name))
+            if name != AUTO:
+                find_agent(str(name))
 
     def searches(self) -> list[Search]:
         """Return all searches: seed after seed, so that those of an early stop are balanced."""

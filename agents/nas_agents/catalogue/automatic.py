@@ -4,7 +4,7 @@ Best validation accuracy after a number of children in NAS-Bench-201 (CIFAR-10, 
 cell has 0.8489), mean of ten seeds, 100 to 109, and standard deviation between them (`nas-gym
 bench nas_gym/NASBench201-Recorded-v0 --set epochs=12 --first-seed 100 --seeds 10 --evaluations 60
 --evaluations 150 ...`; evolution's first three by searches of 500, since longer ones have a larger
-population; five seeds of `lstm-ppo`):
+population; five seeds of `lstm-ppo`; `ppo` before it learned from ranks):
 
 | agent | 60 | 150 | 500 | 2,000 |
 |---|---|---|---|---|

@@ -137,17 +137,18 @@ def _best(summary: Mapping[str, Any]) -> list[str]:
     """Return which architecture is the best, by which evaluations."""
     best, held = summary["best"], summary["finalists"]
     child = "chosen by the agent" if best["episode"] is None else f"child {best['episode']}"
-    line = (
-        f"best: {best['key'][:8]}, {child}, validation accuracy {best['validation_accuracy']:.2%}"
-    )
+    metric = best.get("metric", "accuracy")
+    measured = _named("validation", best["validation_accuracy"], metric)
+    line = f"best: {best['key'][:8]}, {child}, {measured}"
     if held is None:
         return [line]
     standing = held["standing"]
     single = max(standing, key=lambda row: (row["accuracies"][0], -row["episode"]))
     return [
         f"{line} (mean of {held['seeds'] + 1} trainings, best of {len(standing)} finalists)",
-        f"best single evaluation: child {single['episode']}, {single['accuracies'][0]:.2%}, and "
-        f"{single['validation_accuracy']:.2%} by its mean",
+        f"best single evaluation: child {single['episode']}, "
+        f"{shown(single['accuracies'][0], metric)}, and "
+        f"{shown(single['validation_accuracy'], metric)} by its mean",
     ]
 
 

@@ -1,0 +1,65 @@
+"""INT8 by torch's own quantization: every family, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from nas_agents.cli.main import app
+from nas_gym import InvalidSettings
+from nas_gym.data.dataset import Dataset
+from nas_gym.models import save_model
+from nas_gym.models.int8 import export_int8
+from nas_gym.networks import ImageShape
+from tests.models.tiny import SHAPE, SMALLEST, architecture_of, images, smallest, tiny_model
+
+
+def dataset_for(classes: tuple[str, ...], labels: list[str]) -> Dataset:
+    """A data set of random images, with labels by name."""
+    pixels = images(len(labels)).permute(0, 2, 3, 1).numpy()
+    numbers = np.array([classes.index(label) for label in labels])
+    train, validation, test = np.split(np.arange(len(labels)), [8, len(labels) - 1])
+    return Dataset("random", pixels, numbers, classes, False, train, validation, test)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+@pytest.mark.parametrize("family", SMALLEST)
+def test_every_family_is_quantized(family: str, tmp_path: Path) -> None:
+    model = smallest(family)
+    dataset = dataset_for(model.classes, model.predict(images(24)).classes)
+    quantized = export_int8(model, dataset, tmp_path)
+    assert (quantized.images, quantized.accuracy) == (15, 1.0)
+    loaded = torch.jit.load(tmp_path / "model_int8.pt")
+    found = loaded(images(24) / 255).argmax(dim=1).numpy() == dataset.labels
+    assert quantized.int8_accuracy == pytest.approx(found[8:-1].mean())
+    names = " ".join(str(node) for node in loaded.inlined_graph.nodes())
+    assert "quantized::conv2d" in names
+
+
+def test_another_data_set_is_refused(tmp_path: Path) -> None:
+    model = smallest("nasbench201")
+    other = dataset_for(("a", "b"), ["a", "b"] * 6)
+    with pytest.raises(InvalidSettings, match=r"has 2 classes.* trained on 4 classes"):
+        export_int8(model, other, tmp_path)
+    assert SHAPE.classes == 4
+
+
+def test_the_command_takes_the_data_set_of_the_training(tmp_path: Path) -> None:
+    model = tiny_model(architecture_of("nasbench201"), ImageShape(1, 8, 8, 10), cells=1, filters=4)
+    object.__setattr__(model.facts, "classes", tuple("0123456789"))
+    model.facts.data["name"] = "digits"
+    (tmp_path / "model").mkdir()
+    save_model(model, tmp_path / "model")
+    command = ["export", str(tmp_path), "--format", "int8", "--out", str(tmp_path / "out")]
+    (record,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert record["images"] == 359
+    assert 0 <= record["int8_accuracy"] <= 1
+    model.facts.data["name"] = str(tmp_path)  # a path in a file is not followed
+    save_model(model, tmp_path / "model")
+    result = CliRunner().invoke(app, command)
+    assert (result.exit_code, "int8 needs the data set" in result.stderr) == (2, True)
