@@ -96,11 +96,12 @@ def test_resuming_from_the_command_line(tmp_path: Path) -> None:
     assert again.exit_code == 0, again.stderr
     assert "this search was finished before" in again.stdout
     assert nas_gym(*begun, "--resume").exit_code == 0  # as it began, but for what is left out
-    longer = nas_gym("--resume", "--run", run, "--episodes", "6")
-    assert longer.exit_code == 2
-    assert "--episodes: a resumed search goes on as it began, with 5, not 6" in longer.stderr
+    other = nas_gym("--resume", "--run", run, "--seed", "4")
+    assert other.exit_code == 2
+    assert "--seed: a resumed search goes on as it began, with 3, not 4" in other.stderr
+    assert nas_gym("--resume", "--run", run, "--episodes", "6").exit_code == 0
     summary = json.loads(nas_gym("--resume", "--run", run, "--max-failures", "2", "--json").stdout)
-    assert summary["episodes"] == 5
+    assert summary["episodes"] == 6
     assert json.loads((tmp_path / "run" / "settings.json").read_text())["seed"] == 3
 
 
