@@ -17,7 +17,7 @@ from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import SUMMARY
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.summary import summary_of
+from nas_agents.search.summary import same_best, summary_of
 from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
 from nas_gym.errors import require
 from nas_gym.rendering import draw
@@ -90,6 +90,7 @@ def drive(
     env: NASEnv,
     evaluator: Evaluator,
     decide: Callable[[], dict[str, Any] | None] | None,
+    before: Mapping[str, Any] | None,
 ) -> tuple[Progress, dict[str, Any]]:
     """Let the agent search; return the progress and the summary of its search.
 
@@ -99,6 +100,8 @@ def drive(
         env: The environment with workers and store.
         evaluator: What evaluates its children, without them.
         decide: Chooses among finalists at the end, if there are any, and returns their results.
+        before: The summary of the search before it went on; its final training stands if it was
+            that of the architecture which is still the best.
     """
     try:
         driver.run(recorder)
@@ -119,6 +122,9 @@ def drive(
         except KeyboardInterrupt:
             stopped_by = "interrupted"
     summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward, held)
+    if before is not None and before["final"] is not None and same_best(before, summary):
+        done = ("final", "final_failure", "test_accuracy")
+        summary |= {name: before[name] for name in done}
     if not recorder.replaying:
         best = recorder.progress.best_architecture
         if best is not None:

@@ -106,8 +106,9 @@ def search(
         record["planned_episodes"] = plan.episodes
         _check_fingerprint(path, before, record)
 
+        done = read_summary(path)
         as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
-        ended = _ended(folder, final, finalists, record) if as_before else None
+        ended = _ended(folder, done, final, finalists, record) if as_before else None
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 on_dataset(evaluator.dataset)
@@ -123,7 +124,7 @@ def search(
                 if finalists is not None:
                     again = evaluated_again(settings, of_env, evaluator, around)
                     decide = partial(finalists.decide, recorder, around, again)
-                ended = drive(driver, recorder, around, evaluator, decide)
+                ended = drive(driver, recorder, around, evaluator, decide, done)
         return finish(*ended, final, folder, record, on_final_epoch)
 
 
@@ -215,12 +216,12 @@ def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, A
 
 def _ended(
     folder: RunFolder,
+    summary: dict[str, Any] | None,
     final: FinalTraining | None,
     finalists: Finalists | None,
     record: Mapping[str, Any],
 ) -> tuple[Progress, dict[str, Any]] | None:
     """Return the progress and the summary of a search that an earlier process ended, if one did."""
-    summary = read_summary(folder.path)
     if summary is None or summary["stopped_by"] == "interrupted":
         return None
     if summary["episodes"] != len(folder.recorded):  # it went on since

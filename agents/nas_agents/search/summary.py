@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -100,6 +101,11 @@ def read_summary(run: Path) -> dict[str, Any] | None:
     if wrong:
         raise broken(file, wrong)
     return summary
+
+
+def same_best(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return True if two summaries have the same best architecture."""
+    return bool(one["best"] and other["best"]) and one["best"]["key"] == other["best"]["key"]
 
 
 def read_best(run: Path) -> Architecture | None:

@@ -33,6 +33,7 @@ from nas_agents.search.recorder import NotReproduced
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings, load_settings
+from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import InvalidSettings
 from nas_gym.data import loading
 from nas_gym.models import load_model
@@ -301,6 +302,29 @@ def test_a_finished_search_goes_on_with_more_episodes(agent: str, tmp_path: Path
     assert load_settings(run).episodes == 25
     fewer = search(settings_for(run, agent, episodes=5), run, resume=True)
     assert fewer.summary["episodes"] == 25
+
+
+def test_a_final_training_stands_where_more_episodes_find_nothing_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RandomSearch, "propose", lambda *_: np.ones(6, np.int64))
+    only = {"epochs": 1, "filters": 2, "cells": 1}
+    settings = SearchSettings(
+        *("nas_gym/NASBench201-v0", "random"),
+        episodes=1,
+        env_arguments={**only, "data_fraction": 0.1},
+        final_arguments={"epochs": 1, "filters": 2},
+        finalists=0,
+    )
+    run = tmp_path / "run"
+    before = search(settings, run).summary
+    result = search(replace(settings, episodes=2), run, resume=True)
+    assert result.final is None
+    assert result.summary["episodes"] == 2
+    assert before["final"] is not None
+    for name in ("final", "test_accuracy"):
+        assert result.summary[name] == before[name]
+    assert json.loads((run / "summary.json").read_text()) == result.summary
 
 
 def test_more_episodes_are_refused_where_they_change_the_first_ones(tmp_path: Path) -> None:
