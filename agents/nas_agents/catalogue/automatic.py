@@ -16,9 +16,9 @@ population; five seeds of `lstm-ppo`; `ppo` before it learned from ranks):
 | `regularized-evolution` | 0.8398 (0.0053) | 0.8450 (0.0038) | 0.8483 (0.0009) | 0.8489 (0.0000) |
 
 The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from seed 100
-on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo`, ten of
-evolution (`python examples/benchmarks/controller.py --first-seed 100 --seeds 5 --episodes 500
---agents lstm-ppo`; for the others, `--environments 1`):
+on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo` before it
+learned from ranks, ten of evolution (`python examples/benchmarks/controller.py --first-seed 100
+--seeds 5 --episodes 500 --agents lstm-ppo`; for the others, `--environments 1`):
 
 | agent | 60 | 150 | 500 | 2,000 |
 |---|---|---|---|---|
