@@ -170,13 +170,19 @@ def _write_file(file: Path, content: Content, outside: Path) -> None:
         file.touch()
         file.chmod(0)
     elif content in (LINK, LINK_TO_FOLDER):
-        file.unlink(missing_ok=True)
+        _remove(file)
         file.symlink_to(outside / "victim" if content == LINK else outside)
     elif content == HARD_LINK:
-        file.unlink(missing_ok=True)
+        _remove(file)
         os.link(outside / "victim", file)
     elif isinstance(content, bytes):
         file.write_bytes(content)
+
+
+def _remove(file: Path) -> None:
+    if file.is_dir() and not file.is_symlink():
+        shutil.rmtree(file)
+    file.unlink(missing_ok=True)
 
 
 def digests(folder: Path) -> dict[str, str]:
