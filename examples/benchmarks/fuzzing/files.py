@@ -240,7 +240,9 @@ def run_folder(rng: random.Random, samples: Samples) -> Files:
     elif how < 0.16:
         files[name] = rng.choice((*SPECIAL_CONTENTS, b""))
     elif how < 0.24:
-        files[f"run/{rng.choice(STRANGE)}"] = rng.choice((LINK, HARD_LINK, LINK_TO_FOLDER, LOCKED))
+        strange = f"run/{rng.choice(STRANGE)}"
+        files = {each: files[each] for each in files if not each.startswith(f"{strange}/")}
+        files[strange] = rng.choice((LINK, HARD_LINK, LINK_TO_FOLDER, LOCKED))
     elif how < 0.36:
         settings = json.loads(files["run/settings.json"])
         settings.update([rng.choice(SETTINGS)])
