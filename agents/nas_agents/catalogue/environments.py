@@ -33,7 +33,9 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     """
     known = [each for family in registered_families() for each in family.environments]
     where, hint = f"environment: {env_id!r}", choices_hint(env_id, known)
-    require(env_id in gym.registry or env_id.count(":") == 1, f"{where} is not known; {hint}")
+    module, _, rest = env_id.partition(":")
+    named = bool(module) and bool(rest) and ":" not in rest
+    require(env_id in gym.registry or named, f"{where} is not known; {hint}")
     mode = arguments.get("render_mode")  # Gymnasium itself fails of what is no text
     require(
         mode is None or isinstance(mode, str), f"render_mode: expected a text, got {short(mode)}"

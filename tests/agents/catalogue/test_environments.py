@@ -32,9 +32,10 @@ def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.Monke
         make_environment("own/Layer-v0", {})
 
 
-def test_an_id_has_one_colon_at_most() -> None:
-    with pytest.raises(InvalidSettings, match="'a:b:c' is not known"):
-        make_environment("a:b:c", {})
+@pytest.mark.parametrize("env_id", ["a:b:c", ":", ":a", "a:"])
+def test_an_id_has_one_colon_at_most_between_two_names(env_id: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"'{env_id}' is not known"):
+        make_environment(env_id, {})
 
 
 def test_a_module_that_cannot_be_imported() -> None:
