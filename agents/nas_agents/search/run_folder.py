@@ -161,11 +161,6 @@ class RunFolder:
         with self._written(), replacing_folder(self.path / name) as part:
             yield part
 
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-        with self._written():
-            (self.path / name).unlink(missing_ok=True)
-
     def discard(self) -> None:
         """Remove what was made in a folder in which no run was started, and then the folder."""
         for name in {LOCK, EPISODES, CURVES, DATABASE} - self._found:
