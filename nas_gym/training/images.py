@@ -44,6 +44,7 @@ class ImageClassification(Task):
 
     settings: TrainingSettings
     input_shape: ImageShape
+    fuses = True
 
     def __init__(
         self,
@@ -84,6 +85,13 @@ class ImageClassification(Task):
         order = torch.randperm(len(self.training), generator=generator, device=self.device)
         for chosen in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
             yield self.training.augmented_batch(chosen, self._augmentation, generator)
+
+    def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return images (B, K C, H, W) and labels (K, B)."""
+        if len(batches) == 1:
+            return batches[0]
+        images, labels = zip(*batches, strict=True)
+        return torch.cat(images, dim=1), torch.stack(labels)
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
         return batch_loss(network, inputs, targets, self.settings.label_smoothing)[0]

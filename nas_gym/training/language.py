@@ -8,7 +8,7 @@ the other, and each window begins with the states that the one before it ended w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
@@ -22,11 +22,12 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
+from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.settings import BatchSize, LearningSettings
-from nas_gym.training.steps import descend, sgd
+from nas_gym.training.steps import descend, parameter_groups, sgd
 from nas_gym.training.task import Split, Task
 
 TEST_BATCH, EVALUATION_STEPS = 10, 70
@@ -62,7 +63,7 @@ class LanguageSettings(LearningSettings):
 
 
 class LanguageModelling(Task):
-    """A text on a device, as B parallel streams.
+    """A text on a device, as B parallel streams; all members of a fused network read the same.
 
     Args:
         dataset, device, final: As in `Task`.
@@ -72,6 +73,8 @@ class LanguageModelling(Task):
         InvalidSettings: the settings are another task's, ``cuda_graphs`` is set, or a part of the
             text is too short for the batch.
     """
+
+    fuses = True
 
     def __init__(
         self,
@@ -112,8 +115,10 @@ class LanguageModelling(Task):
         inputs, targets = columns[:-1], columns[1:]
         return zip(inputs.split(steps), targets.split(steps), strict=True)
 
-    def train(self, network: ChildNetwork) -> Iterator[Tensor]:
-        assert isinstance(network, LanguageModel)
+    def train(
+        self, network: ChildNetwork, seeds: Sequence[int] | None = None
+    ) -> Iterator[Tensor]:
+        assert isinstance(network, (LanguageModel, Fused))
         options, done = self.options, 0
         optimizer = self._optimizer(network)
         average: list[Tensor] = []
@@ -121,14 +126,16 @@ class LanguageModelling(Task):
             network.train()
             states, total = None, torch.zeros((), device=self.device)
             for words, targets in self._windows(self._stream, options.bptt):
-                optimizer.param_groups[0]["lr"] = self._rate(done)
+                for group in optimizer.param_groups:
+                    group["lr"] = self._rate(done)
                 with self.autocast():
                     output = network.run(words, states)
                     main, loss = self._losses(output, targets)
-                descend(loss, optimizer, options.gradient_clip)
+                descend(loss, optimizer, options.gradient_clip, network)
                 optimizer.zero_grad()
+                network.zero_grad()
                 states = [tuple(part.detach() for part in state) for state in output.states]
-                total += main.detach()
+                total = total + main.detach()
                 done += 1
                 if options.average_after is not None and epoch >= options.average_after:
                     _average(average, network, done - options.average_after * self.steps_per_epoch)
@@ -138,9 +145,9 @@ class LanguageModelling(Task):
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         options = self.options
         if options.optimizer == "sgd":
-            return sgd(network.parameters(), options, options.learning_rate)
+            return sgd(parameter_groups(network), options, options.learning_rate)
         return torch.optim.Adam(
-            network.parameters(),
+            parameter_groups(network),
             options.learning_rate,
             weight_decay=options.weight_decay,
             fused=True,
@@ -153,13 +160,19 @@ class LanguageModelling(Task):
         return self.options.learning_rate * factor
 
     def _losses(self, output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy, and the loss that is made small."""
-        options = self.options
-        main = loss = F.cross_entropy(output.logits.flatten(0, 1), targets.flatten())
+        """Return the mean cross-entropy, and the loss that is made small: () or (K,) each."""
+        options, of_one = self.options, (0, -2, -1)  # dimensions but that of the members
+        members = output.logits.movedim(1, 0) if output.logits.ndim == 4 else output.logits[None]
+        logits = members.flatten(1, 2).transpose(1, 2)  # (K, V, T B)
+        all_targets = targets.flatten().expand(len(logits), -1)
+        main = F.cross_entropy(logits, all_targets, reduction="none").mean(dim=1)
+        main = loss = main if output.logits.ndim == 4 else main[0]
         if options.activation_regularization:
-            loss = loss + options.activation_regularization * output.dropped.square().mean()
+            squares = output.dropped.square().mean(dim=of_one)
+            loss = loss + options.activation_regularization * squares
         if options.slowness and len(output.raw) > 1:
-            loss = loss + options.slowness * output.raw.diff(dim=0).square().mean()
+            squares = output.raw.diff(dim=0).square().mean(dim=of_one)
+            loss = loss + options.slowness * squares
         return main, loss
 
     def value(self, network: ChildNetwork, split: Split) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.networks import ChildNetwork
+from nas_gym.networks.fused import Fused
 from nas_gym.training.failures import Diverged
 from nas_gym.training.settings import LearningSettings
 
@@ -22,32 +23,62 @@ def batch_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
+    Of a `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
+
     Returns:
-        The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
+        The loss with the auxiliary head's weighted one, the loss without it, and logits
+        (B, classes), those of K members side by side.
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-    main = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    main = loss = cross_entropy(logits, labels, label_smoothing)
     for each in auxiliary:
-        head_loss = F.cross_entropy(each, labels, label_smoothing=label_smoothing)
+        head_loss = cross_entropy(each, labels, label_smoothing)
         loss = main + network.auxiliary_weight * head_loss
     return loss, main, logits
 
 
-def sgd(
-    parameters: Iterable[nn.Parameter], settings: LearningSettings, rate: Any
-) -> torch.optim.SGD:
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return the mean over a batch, (): logits (B, classes), labels (B,) int64.
+
+    Of K members: logits (B, K classes) and labels (K, B) in, (K,) out.
+    """
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    apart = logits.unflatten(1, (len(labels), -1)).transpose(1, 2)
+    losses = F.cross_entropy(apart, labels.T, reduction="none", label_smoothing=label_smoothing)
+    return losses.mean(dim=0)
+
+
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Return an optimizer's groups of parameters, one for each network that is trained."""
+    members = network if isinstance(network, Fused) else (network,)
+    return [{"params": list(member.parameters())} for member in members]
+
+
+def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.SGD:
     """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
     momentum, weight_decay = settings.momentum, settings.weight_decay
     nesterov = settings.nesterov and momentum > 0
     return torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
-    """Take a step down the loss's gradient, clipped to a global norm; 0 for no clipping."""
-    loss.backward()
+def descend(
+    loss: Tensor,
+    optimizer: torch.optim.Optimizer,
+    gradient_clip: float,
+    network: nn.Module | None = None,
+) -> None:
+    """Take a step down the gradient of a loss, () or one of each member of a fused ``network``.
+
+    Each network's gradient is clipped to a global norm; 0 for no clipping.
+    """
+    loss.sum().backward()
+    if isinstance(network, Fused):
+        network.share_gradients()
     if gradient_clip:
-        nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], gradient_clip)
+        for group in optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], gradient_clip)
     optimizer.step()
 
 
@@ -127,17 +158,18 @@ class TrainingSteps:
         self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
         rate = self._rate if settings.cuda_graphs else settings.learning_rate
-        self.optimizer = sgd(network.parameters(), settings, rate)
+        self.optimizer = sgd(parameter_groups(network), settings, rate)
 
     def step(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:
-        """Train on a batch; return the loss, a tensor () that the next step may overwrite.
+        """Train on a batch; return the loss, () or (K,), which the next step may overwrite.
 
         Inputs, images (B, C, H, W) for instance, always have the same shape, and so do their
         targets. ``progress`` is the elapsed share of the training, from 0 to 1.
         """
         rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
         if not self.settings.cuda_graphs:
-            self.optimizer.param_groups[0]["lr"] = rate
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
             self.network.set_progress(progress)
             return self._eager(inputs, targets)
         self._rate.fill_(rate)
@@ -150,8 +182,9 @@ class TrainingSteps:
     def _eager(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self._autocast():
             loss = self._loss(self.network, inputs, targets)
-        descend(loss, self.optimizer, self.settings.gradient_clip)
+        descend(loss, self.optimizer, self.settings.gradient_clip, self.network)
         self.optimizer.zero_grad()
+        self.network.zero_grad()
         return loss.detach()
 
 

@@ -10,9 +10,9 @@ imported when it is needed, or the class. Images are classified
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -66,6 +66,8 @@ class Task(ABC):
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None
     """The type that networks compute in; default: float32."""
+    fuses: ClassVar[bool] = False
+    """True for a task that trains a `Fused` network as it trains each member."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 
@@ -78,6 +80,12 @@ class Task(ABC):
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""
         raise NotImplementedError
+
+    def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return the batches of K networks as the batch of a `Fused` one."""
+        if len(batches) > 1:
+            raise NotImplementedError
+        return batches[0]
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of a batch, (), which training makes small."""
@@ -95,17 +103,25 @@ class Task(ABC):
         """Return a network that was built, on the device and ready to be trained."""
         return network.to(self.device)
 
-    def train(self, network: ChildNetwork) -> Iterator[Tensor]:
-        """Train a network, epoch by epoch; yield the sum of the losses of each, ()."""
+    def train(
+        self, network: ChildNetwork, seeds: Sequence[int] | None = None
+    ) -> Iterator[Tensor]:
+        """Train a network, epoch by epoch; yield the sum of the losses of each, ().
+
+        ``seeds`` are those of the members of a `Fused` network, whose losses are (K,); default: the
+        seed of torch's global generator.
+        """
         num_steps = self.settings.epochs * self.steps_per_epoch
-        generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
+        seeds = [torch.initial_seed()] if seeds is None else seeds
+        generators = [torch.Generator(self.device).manual_seed(seed) for seed in seeds]
         steps = TrainingSteps(network, self.loss, self.settings, self.device, self.autocast)
         for epoch in range(self.settings.epochs):
             network.train()
             total = torch.zeros((), device=self.device)
-            batches = enumerate(self.batches(generator), start=epoch * self.steps_per_epoch)
+            together = map(self.side_by_side, zip(*map(self.batches, generators), strict=True))
+            batches = enumerate(together, start=epoch * self.steps_per_epoch)
             for step, (inputs, targets) in batches:
-                total += steps.step(inputs, targets, step / num_steps)
+                total = total + steps.step(inputs, targets, step / num_steps)
             yield total
 
     def test(self, network: ChildNetwork) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.task import Data
+from nas_gym.training.together import Trained, train_together
 
 
 class Trainer(NetworkTrainer):
@@ -71,6 +73,11 @@ class Trainer(NetworkTrainer):
         return {**self.__dict__, "_builders": self._builder_digests()}
 
     @property
+    def fused(self) -> int:
+        """Number of repeats of a child that `evaluate_repeats` takes at a time, at most."""
+        return int(self.settings.fused)
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
         measured = {
@@ -101,8 +108,8 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
-        for added in ("count_activations", "at_most"):
-            if not settings[added]:
+        for added, unset in (("count_activations", False), ("at_most", None), ("fused", 1)):
+            if settings[added] == unset:
                 del settings[added]
         network = type(self.settings.network).__name__
         return self.digest(builders=self._builder_digests(), settings=settings, network=network)
@@ -129,6 +136,25 @@ class Trainer(NetworkTrainer):
         """
         return self.train_one(architecture, repeat)[0]
 
+    def evaluate_repeats(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Evaluation]:
+        """Train and validate one architecture under several seeds, as one network if that can be.
+
+        ``fused`` of the settings is their number, at most.
+        """
+        return [evaluation for evaluation, _ in self.train_repeats(architecture, repeats)]
+
+    def train_repeats(self, architecture: Architecture, repeats: Sequence[int]) -> list[Trained]:
+        """Return the evaluation of each repeat, and its network unless it failed.
+
+        Those that cannot be trained together, or fail together, are trained one after the other.
+        """
+        if len(repeats) > 1:
+            with suppress(Exception):
+                return train_together(self, architecture, repeats)
+        return [self.train_one(architecture, repeat) for repeat in repeats]
+
     def train_one(
         self, architecture: Architecture, repeat: int = 0
     ) -> tuple[Evaluation, ChildNetwork | None]:
@@ -147,7 +173,7 @@ class Trainer(NetworkTrainer):
         weights = self._weights.weights(parent) if self._weights and parent else {}
         network = None
         with self.isolated(seed), child.recorded():
-            network = self._built(child, architecture)
+            network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
             for value in self.fit(network):
@@ -165,7 +191,7 @@ class Trainer(NetworkTrainer):
                 self._weights.save(architecture, network)
         return child.evaluation(seed, self.fingerprint), network
 
-    def _built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
+    def built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
         """Build and measure the network of a child, recorded in ``child``."""
         network = self.build(architecture.canonical())
         child.parameters = count_parameters(network)
