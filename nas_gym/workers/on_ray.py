@@ -93,9 +93,13 @@ class RayWorkers(Pool):
         try:
             _knock(address or "local")
             self._ray.init(address=address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray's own errors have no type in common
+            self._ray.shutdown()  # what it had started
+            where, why = address or "local", (str(error).splitlines() or [repr(error)])[0]
             raise InvalidSettings(
-                f"address: there is no Ray cluster at {address!r} ({error}); start one with "
+                f"address: Ray cannot start on this machine ({why}); use workers without it"
+                if where == "local"
+                else f"address: there is no Ray cluster at {where!r} ({why}); start one with "
                 "`ray start --head`, or use 'local'"
             ) from error
         return True
