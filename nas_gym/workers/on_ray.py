@@ -66,6 +66,7 @@ class RayWorkers(Pool):
         max_restarts: Annotated[int, Ge(-1), Le(LARGEST)] = -1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
+        require(address != "", "address: it is empty; write 'auto', 'local' or ray://host:port")
         super().__init__(evaluator, cost)
         gpus = _gpus_for(evaluator, num_gpus)
         self.timeout = timeout

@@ -42,3 +42,8 @@ def test_ray_that_does_not_start(
     with pytest.raises(InvalidSettings, match=says):
         on_ray.RayWorkers(ScriptedEvaluator(), address)
     assert ray.ended == 1
+
+
+def test_an_empty_address_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="address: it is empty"):
+        on_ray.RayWorkers(ScriptedEvaluator(), "")
