@@ -45,7 +45,7 @@ class Design:
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             hint = choices_hint(render_mode, modes)
-            raise InvalidSettings(f"render_mode: {render_mode!r} is not known; {hint}")
+            raise InvalidSettings(f"render_mode: {short(render_mode)} is not known; {hint}")
         self.render_mode = render_mode
         self.search_space = self._stage = search_space
         self.memory = memory_of(evaluator, search_space)

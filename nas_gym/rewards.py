@@ -189,7 +189,7 @@ def reward_by_name(reward: str | Mapping[str, Any] | AnyReward) -> AnyReward:
         raise InvalidSettings(f"reward: {short(name)} is not known; {choices_hint(name, known)}")
     if name in PARAMETRIC:
         return from_mapping(PARAMETRIC[name], f"reward {name!r}", parameters)
-    require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")
+    require(not parameters, f"reward {name!r}: it takes no parameters, got {short(parameters)}")
     return REWARDS[name]
 
 

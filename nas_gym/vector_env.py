@@ -365,4 +365,4 @@ def _mode(mode: str | AutoresetMode) -> AutoresetMode:
         return AutoresetMode(mode)
     except ValueError:
         hint = choices_hint(mode, [each.value for each in AutoresetMode])
-        raise InvalidSettings(f"autoreset_mode: {mode!r} is not one; {hint}") from None
+        raise InvalidSettings(f"autoreset_mode: {short(mode)} is not one; {hint}") from None

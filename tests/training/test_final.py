@@ -20,14 +20,14 @@ from nas_gym.data.text import load_text
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.language_model import LanguageModelSettings
-from nas_gym.training import language, loop
+from nas_gym.training import language
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.final import FinalResult, train_final
 from nas_gym.training.language import LanguageSettings
 from nas_gym.training.loop import WeightAverage
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import LearningSettings, TrainingSettings
-from nas_gym.training.steps import make_optimizer, schedule
+from nas_gym.training.steps import TrainingSteps, make_optimizer, schedule
 from nas_gym.training.testing import Answers, calibration_error
 from tests.training.test_trainer import small
 
@@ -35,12 +35,22 @@ NETWORK = CellNetworkSettings(cells=1, filters=2)
 PLAIN = TrainingSettings(NETWORK, epochs=3, batch_size=32)
 EVERYTHING = TrainingSettings(
     replace(NETWORK, auxiliary_head=True, drop_path_keep=0.5, dropout=0.2),
-    **{"epochs": 3, "batch_size": 32, "optimizer": "adamw", "learning_rate": 0.01},
-    **{"warmup_epochs": 1, "ema_decay": 0.9, "label_smoothing": 0.1, "cutout": 2},
+    epochs=3,
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=0.01,
+    warmup_epochs=1,
+    ema_decay=0.9,
+    label_smoothing=0.1,
+    cutout=2,
 )
 WORDS = LanguageSettings(
     LanguageModelSettings(units=4), epochs=3, batch_size=200, bptt=10, average_after=1
 )
+
+
+Step = tuple[Any, str, int]
+"""A module or class, the name of its function that takes a step, and the number of a step."""
 
 
 class Stopped(Exception):
@@ -77,18 +87,16 @@ def stop_at_step(patch: pytest.MonkeyPatch, module: Any, name: str, number: int)
 
 
 def same_after_stops(
-    architecture: Architecture, data: Any, settings: LearningSettings, path: Path, step: int
+    architecture: Architecture, data: Any, settings: LearningSettings, path: Path, step: Step
 ) -> None:
     """Check that a training stopped at epochs' ends and in the middle of one ends all the same."""
     whole = train_final(architecture, data, settings, "cpu")
-    is_text = isinstance(settings, LanguageSettings)
     for epoch in (1, 2, 3):
         with pytest.raises(Stopped):
             train_final(architecture, data, settings, "cpu", stop_after(epoch), path)
         if epoch == 1:
-            where = (language, "descend") if is_text else (loop.TrainingSteps, "step")
             with pytest.MonkeyPatch.context() as patch:
-                stop_at_step(patch, *where, step)
+                stop_at_step(patch, *step)
                 with pytest.raises(Stopped):
                     train_final(architecture, data, settings, "cpu", checkpoint=path)
     torch.manual_seed(99)
@@ -105,13 +113,21 @@ def same_after_stops(
 
 @pytest.mark.parametrize("settings", [PLAIN, EVERYTHING], ids=["plain", "everything"])
 def test_it_goes_on_to_the_bit(settings: TrainingSettings, digits: Dataset, tmp_path: Path) -> None:
-    same_after_stops(small(), digits, settings, tmp_path / "checkpoint.pt", step=3)
+    same_after_stops(
+        small(), digits, settings, tmp_path / "checkpoint.pt", (TrainingSteps, "step", 3)
+    )
 
 
 def test_of_a_text_it_goes_on_to_the_bit(tmp_path: Path) -> None:
     text = load_text("pydoc", "word", 50)
     short = replace(text, train=text.train[:5000], validation=text.validation[:1000])
-    same_after_stops(published("ENAS-Recurrent"), short, WORDS, tmp_path / "checkpoint.pt", step=2)
+    same_after_stops(
+        published("ENAS-Recurrent"),
+        short,
+        WORDS,
+        tmp_path / "checkpoint.pt",
+        (language, "descend", 2),
+    )
 
 
 def test_a_checkpoint_of_another_training_is_refused(digits: Dataset, tmp_path: Path) -> None:
@@ -133,7 +149,8 @@ def test_a_checkpoint_of_another_training_is_refused(digits: Dataset, tmp_path: 
 def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(
     digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, kept = tmp_path / "checkpoint.pt", []
+    path = tmp_path / "checkpoint.pt"
+    kept: list[bytes] = []
     write = Path.write_bytes
 
     def full(file: Path, data: Any) -> int:
@@ -194,15 +211,15 @@ def test_the_schedule_rises_and_falls() -> None:
 def test_the_average_is_what_is_evaluated_and_stays() -> None:
     layer = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
     average = WeightAverage(layer)
-    first = layer[0].weight.item()  # type: ignore[union-attr, operator]
+    first = layer[0].weight.item()  # type: ignore[operator]
     with torch.no_grad():
-        layer[0].weight.fill_(first + 1)  # type: ignore[union-attr, operator]
-        layer[1].running_mean.fill_(2.0)  # type: ignore[union-attr, operator]
+        layer[0].weight.fill_(first + 1)  # type: ignore[operator]
+        layer[1].running_mean.fill_(2.0)  # type: ignore[operator]
     average.update(0.25)
     with average.applied():
-        assert layer[0].weight.item() == pytest.approx(first + 0.25)  # type: ignore[union-attr, operator]
-        assert layer[1].running_mean.item() == 0.5  # type: ignore[union-attr, operator]
-    assert layer[0].weight.item() == first + 1  # type: ignore[union-attr, operator]
+        assert layer[0].weight.item() == pytest.approx(first + 0.25)  # type: ignore[operator]
+        assert layer[1].running_mean.item() == 0.5  # type: ignore[operator]
+    assert layer[0].weight.item() == first + 1  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "lion"])
@@ -213,7 +230,7 @@ def test_each_optimizer_goes_downhill(name: Any) -> None:
     settings = LearningSettings(optimizer=name, weight_decay=0.0)
     optimizer = make_optimizer([weight], settings, 0.01)
     for _ in range(20):
-        weight.square().sum().backward()  # type: ignore[no-untyped-call]
+        weight.square().sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     assert abs(weight.item()) < 0.9

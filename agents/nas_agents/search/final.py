@@ -13,6 +13,7 @@ from nas_agents.search.settings import same_json
 from nas_agents.search.summary import SearchResult
 from nas_gym import Architecture
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.models.training import train_model
 from nas_gym.settings import require_known
 from nas_gym.training.checkpoint import OtherTraining
@@ -49,7 +50,7 @@ def final_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
     why = "a final training takes all data, to the end, with weights of its own"
     for name, value in whole.items():
         other = given.get(name, value)
-        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
+        require(other == value, f"{name}: it is {value!r} here, got {short(other)}; {why}")
     given = {**defaults, **given, **whole}
     require_known(given, (*of_network, *asdict(settings)), "final: ")
     network = {name: value for name, value in given.items() if name in of_network}

@@ -34,6 +34,8 @@ from nas_gym.files import (
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
 FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
+FOLDERS = ("checkpoint", "model", "tensorboard")
+"""Its folders."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""
 
@@ -178,10 +180,18 @@ class RunFolder:
             )
 
     def _refuse_other_kinds(self) -> None:
-        """Raise `OSError` for a folder in the place of a file that is replaced later."""
+        """Raise `OSError` for a folder in a file's place, a file in a folder's, or a locked folder.
+
+        All are written later, when much may have been computed.
+        """
         for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES):
             if (self.path / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
+        for folder in (self.path / name for name in FOLDERS):
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, f"{folder.name} is not a folder")
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, f"{folder.name} is locked")
 
     def _locked(self) -> FileLock:
         """Return the lock on the folder, which ends with the process, however that ends."""

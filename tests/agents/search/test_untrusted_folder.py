@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_a_pipe_does_not_hang(name: str, tmp_path: Path) -> None:
     os.mkfifo(run / name)
     with pytest.raises(NASGymError):
         search(settings_for(run, "random", episodes=2), run, resume=True)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "model", "tensorboard"])
+def test_a_file_in_the_place_of_a_folder(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "random", episodes=2), run)
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).touch()
+    before = content(run)
+    with pytest.raises(InvalidRunFolder, match="cannot be written"):
+        search(settings_for(run, "random", episodes=4), run, resume=True)
+    assert content(run) == before
 
 
 def test_a_line_of_json_nested_too_deep(tmp_path: Path) -> None:
