@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from nas_gym.networks.base import ChildNetwork
 from nas_gym.networks.costs import evaluating
 from nas_gym.networks.language_model import LanguageModel, Output
-from nas_gym.networks.recurrent import Generators, RecurrentCell, State, random_mask
 from nas_gym.networks.operations import DropPath
+from nas_gym.networks.recurrent import Generators, RecurrentCell, State, random_mask
 
 
 class CannotFuse(ValueError):
@@ -65,14 +65,17 @@ class Fused(ChildNetwork):
     Args:
         members: The networks, on one device.
         generators: The random numbers of each, for its dropout.
+        seeds: The seed of each one's training.
 
     Raises:
         CannotFuse: a layer with weights has no fused form.
     """
 
-    def __init__(self, members: Sequence[ChildNetwork], generators: Generators) -> None:
+    def __init__(
+        self, members: Sequence[ChildNetwork], generators: Generators, seeds: Sequence[int]
+    ) -> None:
         super().__init__()
-        self.members = tuple(members)
+        self.members, self.seeds = tuple(members), tuple(seeds)
         self.network = copy.deepcopy(members[0])
         self.auxiliary_weight = members[0].auxiliary_weight
         self._parts: list[tuple[nn.Parameter, list[nn.Parameter]]] = []
@@ -93,7 +96,7 @@ class Fused(ChildNetwork):
         return len(self.members)
 
     def _join(self, leading: bool) -> None:
-        """Lay the members' parameters and buffers side by side, and make the members' parts of it."""
+        """Lay parameters and buffers side by side, and make those of the members parts of it."""
         join: Any = torch.stack if leading else torch.cat
         for kind in ("named_parameters", "named_buffers"):
             sides = [dict(getattr(member, kind)()) for member in self.members]
@@ -146,7 +149,7 @@ class Fused(ChildNetwork):
                     raise CannotFuse("the network computes something else as a fused one")
 
     def share_gradients(self) -> None:
-        """Give each member its part of the gradients; they are no copies."""
+        """Hand each member its part of the gradients, which the fused network then has no more."""
         for joined, parts in self._parts:
             if joined.grad is None:  # a layer whose output nothing reads
                 continue
@@ -154,6 +157,7 @@ class Fused(ChildNetwork):
             split = joined.grad.unbind() if leading else joined.grad.chunk(len(parts))
             for part, gradient in zip(parts, split, strict=True):
                 part.grad = gradient
+            joined.grad = None
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         return cast("Tensor | tuple[Tensor, Tensor]", self.network(x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,10 @@ def train_together(
             members.append(trainer.built(child, architecture))
             generators.append(global_generator(trainer.device))
     with trainer.isolated(seeds[0]):
-        fused = Fused(members, generators)
+        fused = Fused(members, generators, seeds)
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
         failures: list[Diverged | None] = [None] * len(seeds)
-        for losses in trainer.task.train(fused, seeds):
+        for losses in _epochs(trainer, fused):
             for place, (child, member) in enumerate(zip(children, members, strict=True)):
                 try:
                     if failures[place] is None:
@@ -57,6 +57,16 @@ def train_together(
             if all(failures):
                 break
     return _trained(trainer, seeds, children, members, failures)
+
+
+def _epochs(trainer: Trainer, fused: Fused) -> Iterator[Tensor]:
+    """Train for all epochs; yield each one's sums of losses, (K,), with the weights to evaluate."""
+    loop = trainer.task.loop(fused)
+    while loop.epoch < trainer.settings.epochs:
+        losses = loop.train_epoch()
+        with loop.evaluating():
+            yield losses
+    loop.finish()
 
 
 def _value(trainer: Trainer, member: ChildNetwork, loss: Tensor) -> float:

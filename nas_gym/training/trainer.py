@@ -108,8 +108,15 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
-        for added, unset in (("count_activations", False), ("at_most", None), ("fused", 1)):
-            if settings[added] == unset:
+        for added in (
+            "count_activations",
+            "at_most",
+            "optimizer",
+            "warmup_epochs",
+            "ema_decay",
+            "fused",
+        ):
+            if settings[added] == getattr(LearningSettings, added):
                 del settings[added]
         network = type(self.settings.network).__name__
         return self.digest(builders=self._builder_digests(), settings=settings, network=network)

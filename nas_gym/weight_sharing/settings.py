@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.settings import NonNegative, settings
 from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
 
-_OF_A_CHILD = ("early_stopping", "inherit_weights", "cuda_graphs", "batch_norm_momentum", "latency")
+_OF_A_CHILD = (
+    *("early_stopping", "inherit_weights", "cuda_graphs", "batch_norm_momentum", "latency"),
+    *("optimizer", "warmup_epochs", "ema_decay"),
+)
 
 
 @settings
@@ -22,7 +26,8 @@ class WeightSharingSettings(TrainingSettings):
 
     The shared weights are trained on the ``data_fraction`` of the training images. Fields that say
     how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
-    ``cuda_graphs``, ``batch_norm_momentum``, ``latency``.
+    ``cuda_graphs``, ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``,
+    ``ema_decay``.
 
     Raises:
         InvalidSettings: a value is out of its range, or a field is refused.
@@ -53,7 +58,7 @@ class WeightSharingSettings(TrainingSettings):
             given, unset = getattr(self, name), getattr(TrainingSettings, name)
             require(
                 given == unset,
-                f"{name}: expected {unset!r}, got {given!r}: {name} is of children trained by "
+                f"{name}: expected {unset!r}, got {short(given)}: {name} is of children trained by "
                 'themselves, and these share weights; leave it out, or use evaluator="trained"',
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def model(trainer: Trainer, name: str = "NASCell") -> LanguageModel:
 
 def test_windows_cover_the_text_and_follow_each_other(text: TextDataset) -> None:
     task = task_of(Trainer(text, SETTINGS, "cpu"))
-    windows = list(task._windows(task._stream, 5))
+    windows = list(task.windows(task.stream, 5))
     assert len(windows) == task.steps_per_epoch
     inputs, targets = (torch.cat(parts) for parts in zip(*windows, strict=True))
     rows = len(text.train) // 4
@@ -131,9 +132,9 @@ def test_losses_that_regularize_activations(text: TextDataset) -> None:
     settings = replace(SETTINGS, activation_regularization=2.0, slowness=3.0)
     task = task_of(Trainer(text, settings, "cpu"))
     network = model(Trainer(text, settings, "cpu"))
-    words, targets = next(iter(task._windows(task._stream, 5)))
+    words, targets = next(iter(task.windows(task.stream, 5)))
     output = network.run(words)
-    main, loss = task._losses(output, targets)
+    main, loss = task.losses(output, targets)
     steps = (output.raw[1:] - output.raw[:-1]).pow(2).mean()
     torch.testing.assert_close(loss, main + 2 * output.dropped.pow(2).mean() + 3 * steps)
 
@@ -145,8 +146,8 @@ def test_averaged_weights_are_the_mean_of_the_steps_after_the_start(
     trainer, seen = Trainer(text, settings, "cpu"), []
     descend = steps.descend
 
-    def noted(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
-        descend(loss, optimizer, clip)
+    def noted(loss: Tensor, optimizer: torch.optim.Optimizer, *given: Any) -> None:
+        descend(loss, optimizer, *given)
         seen.append(network.decoder.weight.detach().clone())
 
     monkeypatch.setattr(language, "descend", noted)

@@ -94,10 +94,7 @@ class MacroLayerModule(nn.Module):
     def forward(self, outputs: list[Tensor]) -> Tensor:
         output: Tensor = self.operation(outputs[-1])
         kept = [outputs[source] for source in self.skips]
-        if self.adds:
-            joined = sum(kept, output)
-        else:
-            joined = concatenate([*kept, output], self.members)
+        joined = sum(kept, output) if self.adds else concatenate([*kept, output], self.members)
         result: Tensor = self.join(joined)
         return result
 
