@@ -54,6 +54,7 @@ CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/NASCell-v0": {**_RECURRENT, "base": 2},
     "nas_gym/OFA-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/ProxylessNAS-v0": {**_TRAINED, "width": 0.05},
+    "nas_gym/TuNAS-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""
