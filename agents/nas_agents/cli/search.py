@@ -94,7 +94,7 @@ def search(
     final_set: Annotated[list[str], pairs("A setting of the final training.")] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Search for an architecture, train the best one to the end, and test it once."""
+    """Search for an architecture, train the best one, and test it."""
     from nas_agents.cli.display import Display, describe
     from nas_agents.cli.search_options import settings_from
     from nas_agents.search.run import search as run_search

@@ -14,9 +14,10 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
+from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.catalogue.registry import AUTO
 from nas_agents.search.callbacks import Callback, Callbacks, Start
 from nas_agents.search.drivers import check_workers, drive, make_driver
 from nas_agents.search.evaluators import (

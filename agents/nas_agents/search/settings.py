@@ -9,8 +9,7 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.arguments import CLASSES
-from nas_agents.catalogue.automatic import AUTO
+from nas_agents.catalogue.registry import AUTO, CLASSES
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
