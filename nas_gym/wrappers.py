@@ -11,7 +11,7 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, Observation
+from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.vector_env import checked_actions
 
@@ -148,42 +148,6 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
     def _mask(self) -> tuple[NDArray[np.int8], ...]:
         """Return the mask as `MultiDiscrete.sample` takes it."""
         return tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
-
-
-class OneHotObservation(
-    gym.ObservationWrapper[NDArray[np.float32], Any, Observation], RecordConstructorArgs
-):
-    """Observations are one flat vector of zeros and ones, float32: each entry's one-hot code.
-
-    Example:
-        >>> import gymnasium as gym
-        >>> from nas_gym.wrappers import OneHotObservation
-        >>> env = OneHotObservation(gym.make("nas_gym/NASBench201-v0"))
-        >>> observation, info = env.reset(seed=0)
-        >>> observation.shape, observation[:7].tolist()
-        ((36,), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
-
-    Raises:
-        InvalidSettings: the observation is not `MultiDiscrete` with one axis.
-    """
-
-    def __init__(self, env: AnyEnv) -> None:
-        RecordConstructorArgs.__init__(self)
-        super().__init__(env)
-        inner = env.observation_space
-        if not isinstance(inner, spaces.MultiDiscrete) or inner.nvec.ndim != 1:
-            raise InvalidSettings(
-                f"OneHotObservation: expected MultiDiscrete observations, got {inner}"
-            )
-        sizes = inner.nvec.astype(np.int64)
-        self._starts = np.cumsum(sizes) - sizes  # (T,): where each entry's code begins
-        self.observation_space = spaces.Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
-
-    def observation(self, observation: Observation) -> NDArray[np.float32]:
-        """Return the one-hot codes, one after the other."""
-        codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
-        codes[self._starts + observation] = 1.0
-        return codes
 
 
 def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:

@@ -61,8 +61,9 @@ class LockStepSearch:
         seed: int,
         logs: Path,
     ) -> None:
-        number, mode = plan.environments, AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        parts = (env.search_space, env.memory, plan.environments, env.reward)
+        mode = AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._checkpoint)
         log = str(logs) if importlib.util.find_spec("tensorboard") else None
         self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
