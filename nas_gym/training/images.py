@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas_gym.data.batches import DeviceDataset, channel_statistics
+from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW, autocast_dtype
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import accuracy_on, batch_loss, confusion_on
+from nas_gym.training.steps import accuracy_on, batch_loss
 from nas_gym.training.task import Split, Task
+from nas_gym.training.testing import answers_of
 
 EVALUATION_PIXELS = 2**20
 """Pixels of all images in a batch of validation: 1,024 images of 32x32."""
@@ -70,7 +70,7 @@ class ImageClassification(Task):
         self.steps_per_epoch = len(self.training) // self.batch_size
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
-        return DeviceDataset(self.dataset, indices, self.known, self.device, padding)
+        return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
 
     @cached_property
     def _test(self) -> DeviceDataset:
@@ -82,7 +82,8 @@ class ImageClassification(Task):
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels."""
         order = torch.randperm(len(self.training), generator=generator, device=self.device)
-        for chosen in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
+        order = order[: self.steps_per_epoch * self.batch_size].to(self.training.source)
+        for chosen in order.split(self.batch_size):
             yield self.training.augmented_batch(chosen, self._augmentation, generator)
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -112,22 +113,13 @@ class ImageClassification(Task):
         return accuracy_on(network, data, self._whole(data), self.autocast())
 
     def test(self, network: ChildNetwork) -> dict[str, Any]:
-        counts = self.test_confusion(network).cpu()
-        right, images = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
-        by_class = zip(self.dataset.classes, right, images, strict=True)
-        return {
-            "test_accuracy": sum(right) / sum(images),
-            "class_accuracies": {name: hits / number for name, hits, number in by_class if number},
-            "majority": self.dataset.majority,
-            "statistics": self.statistics,
-        }
+        with self.autocast():
+            answers = answers_of(network, self._test, self._whole(self._test))
+        measured = answers.metrics(self.dataset.classes)
+        return {**measured, "majority": self.dataset.majority, "statistics": self.statistics}
 
-    def test_confusion(self, network: ChildNetwork) -> Tensor:
-        """Count the test images by class and predicted class: (C, C) int64."""
-        return confusion_on(network, self._test, self._whole(self._test), self.autocast())
-
-    @property
-    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    @cached_property
+    def statistics(self) -> Statistics:
         """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
 
         Images are normalized by them, those of the training.
