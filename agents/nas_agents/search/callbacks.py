@@ -12,7 +12,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from nas_agents.search.progress import Progress
-from nas_gym import Architecture, Evaluation, Evaluator, SearchSpace
+from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.search_spaces import Choices
 from nas_gym.training.task import Data
 
@@ -29,9 +29,8 @@ class Start:
     """The run folder."""
     settings: Mapping[str, Any]
     """The content of ``settings.json``."""
-    search_space: SearchSpace
-    evaluator: Evaluator
-    """Evaluates the children, without workers and store around it."""
+    env: NASEnv
+    """Its search space, its reward, and what evaluates its children, without workers and store."""
 
 
 @dataclass(frozen=True)
