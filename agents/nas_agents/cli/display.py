@@ -43,8 +43,7 @@ class Display(Callback):
         self.shown, self.first_ended = 0, 0.0
 
     def __enter__(self) -> Display:
-        self.bars.start()
-        return self
+        return self  # the bars start after the reading of images, which has a bar of its own
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
@@ -53,6 +52,7 @@ class Display(Callback):
         """Show how a data set was read, so that a wrong reading is seen before the training."""
         for line in described(dataset):
             self.console.print(plain(line), markup=False, soft_wrap=True)
+        self.bars.start()
 
     def on_notice(self, line: str) -> None:
         """Show what the user should know before the search begins."""
@@ -60,6 +60,7 @@ class Display(Callback):
 
     def on_child(self, child: Child) -> None:
         """Show that a child was trained."""
+        self.bars.start()
         progress = child.progress
         self.shown += 1
         if self.shown == 1 and progress.resumed:
@@ -79,6 +80,7 @@ class Display(Callback):
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
         """Show that an epoch of the final training is done."""
+        self.bars.start()
         status = f"epoch {epoch}/{epochs}"
         self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
         if epoch == 1:
