@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -176,7 +177,9 @@ class _LogWriter(KVWriter):
             {
                 name: float(value)
                 for name, value in key_values.items()
-                if isinstance(value, Real) and "tensorboard" not in (key_excluded[name] or ())
+                if isinstance(value, Real)
+                and math.isfinite(value)
+                and "tensorboard" not in (key_excluded[name] or ())
             }
         )
 
