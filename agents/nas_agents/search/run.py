@@ -115,7 +115,7 @@ def search(
                 recorder = Recorder(folder, settings, callback, record, objectives)
                 for notice in (*driver.notices, *([costing] if costing else [])):
                     callback.on_notice(notice)
-                callback.on_start(Start(path, record, env.search_space, evaluator))
+                callback.on_start(Start(path, record, env))
                 decide = None
                 if finalists is not None:
                     again = evaluated_again(settings, of_env, evaluator, around)
