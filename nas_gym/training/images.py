@@ -22,8 +22,9 @@ from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW, autocast_dtype
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import accuracy_on, batch_loss, confusion_on
+from nas_gym.training.steps import accuracy_on, batch_loss
 from nas_gym.training.task import Split, Task
+from nas_gym.training.testing import answers_of
 
 EVALUATION_PIXELS = 2**20
 """Pixels of all images in a batch of validation: 1,024 images of 32x32."""
@@ -112,19 +113,10 @@ class ImageClassification(Task):
         return accuracy_on(network, data, self._whole(data), self.autocast())
 
     def test(self, network: ChildNetwork) -> dict[str, Any]:
-        counts = self.test_confusion(network).cpu()
-        right, images = counts.diagonal().tolist(), counts.sum(dim=1).tolist()
-        by_class = zip(self.dataset.classes, right, images, strict=True)
-        return {
-            "test_accuracy": sum(right) / sum(images),
-            "class_accuracies": {name: hits / number for name, hits, number in by_class if number},
-            "majority": self.dataset.majority,
-            "statistics": self.statistics,
-        }
-
-    def test_confusion(self, network: ChildNetwork) -> Tensor:
-        """Count the test images by class and predicted class: (C, C) int64."""
-        return confusion_on(network, self._test, self._whole(self._test), self.autocast())
+        with self.autocast():
+            answers = answers_of(network, self._test, self._whole(self._test))
+        measured = answers.metrics(self.dataset.classes)
+        return {**measured, "majority": self.dataset.majority, "statistics": self.statistics}
 
     @cached_property
     def statistics(self) -> Statistics:

@@ -40,8 +40,16 @@ class LearningSettings:
     """NASNet's children are trained for 20 epochs."""
     batch_size: BatchSize = 128
     """Images per step; at most all training images."""
+    optimizer: Literal["sgd", "adam", "adamw", "lion"] = "sgd"
+    """"adamw" decays weights apart from the gradient; "lion" needs ``nas-gym[lion]``. The default
+    ``learning_rate`` is SGD's: 0.001 suits "adam" and "adamw", 0.0001 "lion"."""
     learning_rate: NonNegative = 0.1
-    """At the start; it falls along a half cosine to 0."""
+    """At its highest; it falls along a half cosine to 0."""
+    warmup_epochs: Count = 0
+    """Epochs, fewer than all, in which the learning rate rises from 0 first."""
+    ema_decay: Share = 0.0
+    """With 0.9999 for instance, weights and batch normalization's statistics are averaged over the
+    steps, their average keeping this share at each, and the average is what is evaluated."""
     momentum: Share = 0.9
     nesterov: bool = True
     weight_decay: NonNegative = 5e-4
@@ -80,6 +88,10 @@ class LearningSettings:
         limited = self.at_most is not None and self.at_most.latency is not None
         unmeasured = "at_most: latency: it is measured only with latency={}; give both"
         require(not limited or self.latency is not None, unmeasured)
+        fewer = f"warmup_epochs: expected fewer than the {self.epochs} epochs"
+        require(self.warmup_epochs < self.epochs, f"{fewer}, got {self.warmup_epochs}")
+        graphed = not self.cuda_graphs or self.optimizer == "sgd"
+        require(graphed, f"cuda_graphs: only sgd has them, not {self.optimizer}; leave one out")
 
 
 @settings

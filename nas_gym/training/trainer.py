@@ -101,8 +101,8 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
-        for added in ("count_activations", "at_most"):
-            if not settings[added]:
+        for added in ("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"):
+            if settings[added] == getattr(LearningSettings, added):
                 del settings[added]
         network = type(self.settings.network).__name__
         return self.digest(builders=self._builder_digests(), settings=settings, network=network)

@@ -11,13 +11,14 @@ from nas_agents.search.reading import MODEL, SETTINGS, SUMMARY
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_agents.search.summary import SearchResult
+from nas_gym import Architecture
 from nas_gym.errors import require
 from nas_gym.json_text import short
-from nas_gym.models.folder import model_of, save_model
-from nas_gym.models.model import Model, Trained
+from nas_gym.models.training import train_model
 from nas_gym.settings import require_known
+from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.failures import Diverged
-from nas_gym.training.final import train_final
+from nas_gym.training.final import FinalResult
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
@@ -25,6 +26,7 @@ from nas_gym.weight_sharing.evaluator import WeightSharing
 
 Settings = TypeVar("Settings", bound=LearningSettings)
 OnFinalEpoch = Callable[[int, int], None]
+CHECKPOINT = "checkpoint/final.pt"
 
 
 def final_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
@@ -117,12 +119,8 @@ def finish(
     if best is not None and final is not None and final.is_left(summary):
         settings = final.settings
         try:
-            result = train_final(
-                *(best, final.dataset, settings, final.device),
-                on_epoch=lambda epoch: on_epoch(epoch, settings.epochs),
-            )
-            without = {**summary, "final": None, "test_accuracy": None}
-            _keep_model(model_of(result, final.dataset), without, folder, record)
+            result = _trained(best, final, summary, folder, on_epoch)
+            folder.write(SETTINGS, record)
             kept = {**result.metrics, "training": asdict(settings)}
             summary = {**summary, "final": kept, "final_failure": ""}
             summary["test_accuracy"] = result.test_accuracy
@@ -135,22 +133,37 @@ def finish(
         if not (stopped_by == "interrupted" and summary["final"]):
             summary |= {"stopped_by": stopped_by, "seconds": progress.seconds}
             folder.write(SUMMARY, summary)
+        if result is not None:
+            (folder.path / CHECKPOINT).unlink(missing_ok=True)
     before = progress.resumed == progress.episodes > 0
     return SearchResult(folder.path, stopped_by, progress, result, summary, before)
 
 
-def _keep_model(
-    model: Model | Trained, without: Mapping[str, Any], folder: RunFolder, record: Mapping[str, Any]
-) -> None:
-    """Replace the model of an earlier final training, which stands if there is no room for both.
+def _trained(
+    best: Architecture,
+    final: FinalTraining,
+    summary: Mapping[str, Any],
+    folder: RunFolder,
+    on_epoch: OnFinalEpoch,
+) -> FinalResult:
+    """Train the best architecture to the end, from a checkpoint if it is of this training.
 
-    Args:
-        model: The new one.
-        without: The summary without a final training, which holds if the process dies meanwhile.
-        folder: The run's folder.
-        record: The content of ``settings.json``.
+    The new model replaces that of an earlier final training, which stands if there is no room for
+    both. The summary says meanwhile that there was none, should the process die.
     """
-    with folder.replacing_folder(MODEL) as part:
-        save_model(model, part)
-        folder.write(SUMMARY, without)
-    folder.write(SETTINGS, record)
+    without = {**summary, "final": None, "test_accuracy": None}
+
+    def train() -> FinalResult:
+        return train_model(
+            *(best, final.dataset, final.settings, folder.path / MODEL, final.device),
+            on_epoch=lambda epoch: on_epoch(epoch, final.settings.epochs),
+            checkpoint=folder.path / CHECKPOINT,
+            before_replacing=lambda: folder.write(SUMMARY, without),
+        )
+
+    with folder.written():
+        try:
+            return train()
+        except OtherTraining:
+            (folder.path / CHECKPOINT).unlink()
+            return train()

@@ -18,8 +18,10 @@ from nas_agents.search.reading import (
     BEST,
     EPISODE,
     EPISODES,
+    REPORT,
     SETTINGS,
     SUMMARY,
+    UPDATES,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -29,11 +31,10 @@ from nas_gym.files import (
     refuse_links_within,
     remove_parts,
     replacing,
-    replacing_folder,
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
-FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
+FILES = ("best.png", "front.png", REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
 FOLDERS = ("checkpoint", "model", "tensorboard")
 """Its folders."""
@@ -79,13 +80,15 @@ class RunFolder:
     | ``settings.json`` | what was asked for |
     | ``evaluations.db`` | every evaluation: see `nas_gym.store.store` |
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
+    | ``updates.jsonl`` | one line an update of the agent, with what it logs |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
-    | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
+    | ``checkpoint/`` | agents, but strategies; shared weights; the final training, until it ends |
+    | ``report.html`` | the report: see `nas_agents.report` |
+    | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
 
     A process that dies leaves all of them whole: files are replaced as one, and a line of
@@ -109,7 +112,7 @@ class RunFolder:
         self._episodes: int | None = None
         if not resume:
             self._refuse_another_run()
-        with self._written():
+        with self.written():
             path.mkdir(parents=True, exist_ok=True)
             refuse_links_within(path)  # a stranger's: they would have other files written
             self._refuse_other_kinds()
@@ -126,7 +129,7 @@ class RunFolder:
 
     def start(self) -> None:
         """Begin the run, or go on with it: now episodes can be added."""
-        with self._written():
+        with self.written():
             (self.path / "checkpoint").mkdir(exist_ok=True)
             remove_parts(self.path)
             remove_parts(self.path / "checkpoint")
@@ -138,7 +141,7 @@ class RunFolder:
         """Append one line to ``episodes.jsonl``, or nothing at all."""
         assert self._episodes is not None
         line = json.dumps(record).encode() + b"\n"
-        with self._written():
+        with self.written():
             size = os.fstat(self._episodes).st_size
             try:
                 while line:
@@ -147,6 +150,15 @@ class RunFolder:
                 os.ftruncate(self._episodes, size)
                 raise
 
+    def add_update(self, record: dict[str, Any]) -> None:
+        """Append one line to ``updates.jsonl``."""
+        with self.written():
+            file = open_appending(self.path / UPDATES)
+            try:
+                os.write(file, json.dumps(record).encode() + b"\n")
+            finally:
+                os.close(file)
+
     def write(self, name: str, data: object) -> None:
         """Write a JSON file; a reader never sees half of it."""
         text = json.dumps(data, indent=2) + "\n"
@@ -154,14 +166,8 @@ class RunFolder:
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
-        with self._written(), replacing(self.path / name) as part:
+        with self.written(), replacing(self.path / name) as part:
             write(part)
-
-    @contextmanager
-    def replacing_folder(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder, which takes the place of the one with this name at the end."""
-        with self._written(), replacing_folder(self.path / name) as part:
-            yield part
 
     def discard(self) -> None:
         """Remove what was made in a folder in which no run was started, and then the folder."""
@@ -211,7 +217,7 @@ class RunFolder:
         return lock
 
     @contextmanager
-    def _written(self) -> Iterator[None]:
+    def written(self) -> Iterator[None]:
         """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
         try:
             yield

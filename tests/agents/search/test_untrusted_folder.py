@@ -147,7 +147,7 @@ def test_a_resume_that_a_corrupt_store_ends_changes_nothing(
     """The store fails at the first child that is new: the record of the run still stands."""
     run = tmp_path / "run"
     interrupt = kill_after(4, by=KeyboardInterrupt)
-    assert search(settings_for(run, agent), run, interrupt).stopped_by == "interrupted"
+    assert search(settings_for(run, agent), run, callbacks=interrupt).stopped_by == "interrupted"
     before, get = content(run), Store.get
 
     def corrupt(store: Store, key: str, fingerprint: str, repeat: int, run: str) -> Record | None:
@@ -260,7 +260,7 @@ def test_a_final_training_that_failed_is_exit_code_1(
     def failing(*_: object, **__: object) -> None:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr("nas_agents.search.final.train_final", failing)
+    monkeypatch.setattr("nas_agents.search.final.train_model", failing)
     small = ["--set", "filters=2", "--set", "blocks=1", "--set", "epochs=1"]
     small += ["--set", "data_fraction=0.1", "--agent", "random", "--episodes", "1"]
     result = nas_gym("search", "nas_gym/NASNet-v0", *small, "--run", str(tmp_path / "run"))
