@@ -67,7 +67,8 @@ def ratios(policy: PolicyGradient, monkeypatch: pytest.MonkeyPatch) -> list[NDAr
         agent.policy.set_training_mode(False)
         with torch.no_grad():
             if isinstance(agent, Reinforce):
-                drawn = torch.cat([each for step in agent.steps if (each := step.log_probs) is not None])
+                kept = [step.log_probs for step in agent.steps if step.log_probs is not None]
+                drawn = torch.cat(kept)
                 now = agent._evaluate_steps()[2]
             else:
                 buffer = agent.rollout_buffer
