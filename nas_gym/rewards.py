@@ -118,7 +118,7 @@ class ProxylessNASReward(MnasNetReward):
 
 @settings
 class TuNASReward(CostReward):
-    """ACC + beta x |COST / T - 1|, TuNAS's absolute reward; negative where it is far off.
+    """``ACC + beta x |COST / T - 1|``, TuNAS's absolute reward; negative where it is far off.
 
     Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
     the released code. It keeps the cost near the target, not only below it.
@@ -189,7 +189,7 @@ def reward_by_name(reward: str | Mapping[str, Any] | AnyReward) -> AnyReward:
         raise InvalidSettings(f"reward: {short(name)} is not known; {choices_hint(name, known)}")
     if name in PARAMETRIC:
         return from_mapping(PARAMETRIC[name], f"reward {name!r}", parameters)
-    require(not parameters, f"reward {name!r}: it takes no parameters, got {parameters}")
+    require(not parameters, f"reward {name!r}: it takes no parameters, got {short(parameters)}")
     return REWARDS[name]
 
 

@@ -10,6 +10,7 @@ import pytest
 from examples.benchmarks import fuzz
 from examples.benchmarks.fuzzing.files import LINK, LOCKED, Samples
 from examples.benchmarks.fuzzing.inputs import Input, make_input
+from examples.benchmarks.fuzzing.samples import make_samples
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits processes as Linux does")
 PATIENCE = 300.0
@@ -18,7 +19,7 @@ PATIENCE = 300.0
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    return fuzz.make_samples(tmp_path_factory.mktemp("samples"), searches=1)
+    return make_samples(tmp_path_factory.mktemp("samples"), searches=1)
 
 
 def test_malformed_inputs_end_in_one_line(samples: Samples, tmp_path: Path) -> None:

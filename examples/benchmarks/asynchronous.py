@@ -31,6 +31,7 @@ import torch
 from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
+from nas_agents.search.callbacks import Callback, Child
 from nas_agents.search.drivers import make_driver
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
@@ -130,6 +131,16 @@ class Ended(SimpleQueue[Any]):
         return super().get(block, timeout)
 
 
+class Rewards(Callback):
+    """Appends each child's reward to a list."""
+
+    def __init__(self, rewards: list[float]) -> None:
+        self.rewards = rewards
+
+    def on_child(self, child: Child) -> None:
+        self.rewards.append(child.reward)
+
+
 def environment(problem: str, seed: int) -> NASEnv:
     """Return one of the two problems."""
     if problem == "landscape":
@@ -149,15 +160,12 @@ def searched(
     rewards: list[float] = []
     with TemporaryDirectory() as folder:
         run = RunFolder(Path(folder) / "run")
-        driver: Any = make_driver(
-            agent, cluster is not None, around, plan, agent.arguments(plan), seed, Path(folder)
-        )
+        made_with = agent.arguments(plan)
+        driver: Any = make_driver(agent, cluster is not None, around, plan, made_with, seed)
         if cluster is not None:
             driver.ended = Ended()
             driver.ended.cluster = cluster
-        driver.run(
-            Recorder(run, settings, lambda progress: rewards.append(progress.recent[-1]), {})
-        )
+        driver.run(Recorder(run, settings, Rewards(rewards), {}))
         run.close()
     return rewards
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nas_gym.data.loading import data_folder
 from nas_gym.errors import choices_hint
+from nas_gym.json_text import short
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.index import RowIndex
 from nas_gym.tables.table import Table, table_of
@@ -40,7 +41,7 @@ def require_recorded(name: str, value: object, valid: tuple[object, ...]) -> Non
     """Raise `InvalidTable` for an argument for which nothing is recorded."""
     if value not in valid:
         hint = choices_hint(value, [str(option) for option in valid])
-        raise InvalidTable(f"{name}: nothing is recorded for {value!r}; {hint}")
+        raise InvalidTable(f"{name}: nothing is recorded for {short(value)}; {hint}")
 
 
 def find_table(path: str | Path | None, *names: str, or_else: str = "") -> Path:

@@ -205,7 +205,7 @@ def confusion_on(
     """
     network.eval()
     counts: Tensor | None = None
-    finite = torch.ones((), dtype=torch.bool, device=data.images.device)
+    finite = torch.ones((), dtype=torch.bool, device=data.device)
     with torch.inference_mode(), autocast:
         for chosen in batches:
             images, labels = data.batch(chosen)

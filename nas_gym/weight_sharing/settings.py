@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.settings import NonNegative, settings
 from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
 
@@ -53,7 +54,7 @@ class WeightSharingSettings(TrainingSettings):
             given, unset = getattr(self, name), getattr(TrainingSettings, name)
             require(
                 given == unset,
-                f"{name}: expected {unset!r}, got {given!r}: {name} is of children trained by "
+                f"{name}: expected {unset!r}, got {short(given)}: {name} is of children trained by "
                 'themselves, and these share weights; leave it out, or use evaluator="trained"',
             )
 

@@ -66,6 +66,7 @@ class RayWorkers(Pool):
         max_restarts: Annotated[int, Ge(-1), Le(LARGEST)] = -1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
+        require(address != "", "address: it is empty; write 'auto', 'local' or ray://host:port")
         super().__init__(evaluator, cost)
         gpus = _gpus_for(evaluator, num_gpus)
         self.timeout = timeout
@@ -93,9 +94,13 @@ class RayWorkers(Pool):
         try:
             _knock(address or "local")
             self._ray.init(address=address or "local", **options)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray's own errors have no type in common
+            self._ray.shutdown()  # what it had started
+            where, why = address or "local", (str(error).splitlines() or [repr(error)])[0]
             raise InvalidSettings(
-                f"address: there is no Ray cluster at {address!r} ({error}); start one with "
+                f"address: Ray cannot start on this machine ({why}); use workers without it"
+                if where == "local"
+                else f"address: there is no Ray cluster at {where!r} ({why}); start one with "
                 "`ray start --head`, or use 'local'"
             ) from error
         return True

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
-from nas_gym.store import database
+from nas_gym.store import database, schema
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import EvaluationWithTest, Store
 from tests.helpers import nested, random_architecture
@@ -123,7 +123,7 @@ def test_a_message_that_no_database_holds_is_made_readable(store: Store) -> None
 
 
 def test_every_field_of_an_evaluation_has_a_column() -> None:
-    columns = {column.name for column in database.EVALUATIONS.columns}
+    columns = {column.name for column in schema.EVALUATIONS.columns}
     assert {field.name for field in fields(Evaluation)} - {"cached"} <= columns
 
 

@@ -75,9 +75,9 @@ def test_the_docstrings_example() -> None:
     assert (result.failed, result.attempted) == (0, 5)
 
 
-def test_the_readmes_example() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    snippets = [part.partition("```")[0] for part in readme.split("```python\n")]
+def test_the_pages_example() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recorded.md").read_text(encoding="utf-8")
+    snippets = [part.partition("```")[0] for part in page.split("```python\n")]
     [snippet] = [each for each in snippets if "from_frame" in each]
     found: dict[str, Any] = {}
     exec(snippet, found)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from nas_agents.cli.common import plain, progress_bars
+from nas_agents.search.callbacks import Callback, Child
 from nas_agents.search.progress import COMPARED, Progress
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
@@ -26,7 +27,7 @@ WORST = 3
 """Number of classes whose test accuracy is printed; ``summary.json`` has all."""
 
 
-class Display:
+class Display(Callback):
     """Children trained, the best so far, the last ones' accuracy, and the time left.
 
     Everything goes to standard error; standard output is for results.
@@ -42,23 +43,25 @@ class Display:
         self.shown, self.first_ended = 0, 0.0
 
     def __enter__(self) -> Display:
-        self.bars.start()
-        return self
+        return self  # the bars start after the reading of images, which has a bar of its own
 
     def __exit__(self, *_: object) -> None:
         self.bars.stop()
 
-    def dataset(self, dataset: Data) -> None:
+    def on_dataset(self, dataset: Data) -> None:
         """Show how a data set was read, so that a wrong reading is seen before the training."""
         for line in described(dataset):
             self.console.print(plain(line), markup=False, soft_wrap=True)
+        self.bars.start()
 
-    def notice(self, line: str) -> None:
+    def on_notice(self, line: str) -> None:
         """Show what the user should know before the search begins."""
         self.console.print(plain(line), markup=False, soft_wrap=True)
 
-    def episode(self, progress: Progress) -> None:
+    def on_child(self, child: Child) -> None:
         """Show that a child was trained."""
+        self.bars.start()
+        progress = child.progress
         self.shown += 1
         if self.shown == 1 and progress.resumed:
             self.console.print(f"resumed after {progress.resumed} children", soft_wrap=True)
@@ -75,8 +78,9 @@ class Display:
         if self.bars.disable and (progress.episodes % every == 0 or self.shown == 1):
             self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
 
-    def final_epoch(self, epoch: int, epochs: int) -> None:
+    def on_final_epoch(self, epoch: int, epochs: int) -> None:
         """Show that an epoch of the final training is done."""
+        self.bars.start()
         status = f"epoch {epoch}/{epochs}"
         self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
         if epoch == 1:

@@ -70,7 +70,6 @@ class PolicyGradient(Strategy):
         """Those from which nothing was learned yet."""
         self._drawn: list[tuple[Choices, Episode]] = []
         """Those to propose next."""
-        self._callback: BaseCallback | None = None
         maskable = isinstance(self.policy, MaskableActorCriticPolicy)
         self._masked: bool = getattr(agent, "use_masking", maskable)
         self.batch = self._episodes_of_an_update()
@@ -87,10 +86,10 @@ class PolicyGradient(Strategy):
         buffer.reset()
         return episodes * self.agent.n_envs
 
-    def begin(self, steps: int, callback: BaseCallback, log_name: str) -> None:
-        """Prepare for ``steps`` decisions in all; ``callback`` is called before each update."""
-        agent = self.agent
-        _, self._callback = agent._setup_learn(steps, callback, tb_log_name=log_name)
+    def begin(self, steps: int, callback: BaseCallback | None = None) -> None:
+        """Prepare for ``steps`` decisions in all; ``callback`` may add outputs to the logger."""
+        _, made = self.agent._setup_learn(steps, callback)
+        made.on_training_start(locals(), globals())
 
     def propose(self) -> Choices:
         """Return an architecture that the policy draws."""
@@ -208,10 +207,8 @@ class PolicyGradient(Strategy):
             self._fill(columns)
         agent.num_timesteps += columns["rewards"].size
         agent._update_current_progress_remaining(agent.num_timesteps, agent._total_timesteps)
-        if self._callback is not None:
-            self._callback.on_step()
-            agent.dump_logs(agent.num_timesteps // columns["rewards"].size)
         agent.train()
+        agent.dump_logs(agent.num_timesteps // columns["rewards"].size)
 
     def _fill(self, columns: Episode) -> None:
         """Make the episodes, (m, T, ...) each, the algorithm's rollout, of (n_steps, n_envs)."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.settings import Share, validated
 
 FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
@@ -78,7 +79,7 @@ class BaselinePPO(MaskablePPO):
         self.baseline = MovingAverage(baseline_decay)
         for name, value in FIXED.items():
             given = keywords.setdefault(name, value)
-            why = f"got {given!r}; a moving average takes the value head's place"
+            why = f"got {short(given)}; a moving average takes the value head's place"
             require(given == value, f"{name}: it is {value!r} here, {why}")
         own: dict[str, Any] = {"rollout_buffer_class": BaselineBuffer}
         own["rollout_buffer_kwargs"] = {"baseline": self.baseline}

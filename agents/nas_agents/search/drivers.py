@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +75,6 @@ def make_driver(
     plan: Plan,
     arguments: Mapping[str, Any],
     seed: int,
-    logs: Path,
 ) -> Driver:
     """Make what drives an agent in an environment.
 
@@ -88,16 +86,14 @@ def make_driver(
         plan: The plan of the search.
         arguments: The agent's arguments.
         seed: The seed of the agent's draws.
-        logs: The folder of its TensorBoard logs.
 
     Raises:
         InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
     if asynchronous and agent.strategy is not None:
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
-    return (PolicySearch if asynchronous else LockStepSearch)(
-        agent, env, plan, arguments, seed, logs
-    )
+    driver = PolicySearch if asynchronous else LockStepSearch
+    return driver(agent, env, plan, arguments, seed)
 
 
 def drive(

@@ -12,6 +12,7 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_agents.search.summary import SearchResult
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.models.folder import model_of, save_model
 from nas_gym.models.model import Model, Trained
 from nas_gym.settings import require_known
@@ -47,7 +48,7 @@ def final_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
     why = "a final training takes all data, to the end, with weights of its own"
     for name, value in whole.items():
         other = given.get(name, value)
-        require(other == value, f"{name}: it is {value!r} here, got {other!r}; {why}")
+        require(other == value, f"{name}: it is {value!r} here, got {short(other)}; {why}")
     given = {**defaults, **given, **whole}
     require_known(given, (*of_network, *asdict(settings)), "final: ")
     network = {name: value for name, value in given.items() if name in of_network}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from gymnasium.vector import AutoresetMode
@@ -15,8 +13,9 @@ from nas_agents.catalogue.automatic import too_few_updates
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.controllers.asynchronous import PolicyGradient
 from nas_agents.search.asynchronous import AsynchronousSearch
+from nas_agents.search.callbacks import PassLogsOn
 from nas_agents.search.lock_step import CHECKPOINT
-from nas_agents.search.recorder import ProgressLog, Recorder
+from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
 from nas_gym import NASEnv
 from nas_gym.sb3 import NASVecEnv
@@ -36,12 +35,10 @@ class PolicySearch(AsynchronousSearch):
         plan: Plan,
         arguments: Mapping[str, Any],
         seed: int,
-        logs: Path,
     ) -> None:
         number, mode = plan.environments, AutoresetMode.SAME_STEP
         vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
-        log = str(logs) if importlib.util.find_spec("tensorboard") else None
-        made = agent.make(NASVecEnv(vector), arguments, seed, log)
+        made = agent.make(NASVecEnv(vector), arguments, seed)
         self.agent = cast(OnPolicyAlgorithm, made)
         self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)
         super().__init__(self.policy, env)
@@ -51,7 +48,7 @@ class PolicySearch(AsynchronousSearch):
 
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
-        self.policy.begin(self.steps, ProgressLog(recorder.progress), type(self.agent).__name__)
+        self.policy.begin(self.steps, PassLogsOn(recorder))
         super().run(recorder)
 
     def save(self, folder: RunFolder) -> None:

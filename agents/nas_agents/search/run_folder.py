@@ -18,8 +18,10 @@ from nas_agents.search.reading import (
     BEST,
     EPISODE,
     EPISODES,
+    REPORT,
     SETTINGS,
     SUMMARY,
+    UPDATES,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -33,8 +35,10 @@ from nas_gym.files import (
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
-FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
+FILES = ("best.png", "front.png", REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
+FOLDERS = ("checkpoint", "model", "tensorboard")
+"""Its folders."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""
 
@@ -77,13 +81,15 @@ class RunFolder:
     | ``settings.json`` | what was asked for |
     | ``evaluations.db`` | every evaluation: see `nas_gym.store.store` |
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
+    | ``updates.jsonl`` | one line an update of the agent, with what it logs |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
-    | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
+    | ``report.html`` | the report: see `nas_agents.report` |
+    | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
 
     A process that dies leaves all of them whole: files are replaced as one, and a line of
@@ -145,6 +151,15 @@ class RunFolder:
                 os.ftruncate(self._episodes, size)
                 raise
 
+    def add_update(self, record: dict[str, Any]) -> None:
+        """Append one line to ``updates.jsonl``."""
+        with self._written():
+            file = open_appending(self.path / UPDATES)
+            try:
+                os.write(file, json.dumps(record).encode() + b"\n")
+            finally:
+                os.close(file)
+
     def write(self, name: str, data: object) -> None:
         """Write a JSON file; a reader never sees half of it."""
         text = json.dumps(data, indent=2) + "\n"
@@ -185,10 +200,18 @@ class RunFolder:
             )
 
     def _refuse_other_kinds(self) -> None:
-        """Raise `OSError` for a folder in the place of a file that is replaced later."""
+        """Raise `OSError` for a folder in a file's place, a file in a folder's, or a locked folder.
+
+        All are written later, when much may have been computed.
+        """
         for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES):
             if (self.path / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
+        for folder in (self.path / name for name in FOLDERS):
+            if folder.exists() and not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, f"{folder.name} is not a folder")
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, f"{folder.name} is locked")
 
     def _locked(self) -> FileLock:
         """Return the lock on the folder, which ends with the process, however that ends."""

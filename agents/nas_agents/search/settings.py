@@ -264,6 +264,6 @@ def same_json(one: object, other: object) -> bool:
 def _require_same(option: str, before: object, now: object) -> None:
     require(
         same_json(before, now),
-        f"{option}: a resumed search goes on as it began, with {before!r}, not {now!r}; "
+        f"{option}: a resumed search goes on as it began, with {short(before)}, not {short(now)}; "
         "leave it out, or start another run",
     )

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
 from nas_gym.errors import require
+from nas_gym.json_text import short
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -52,7 +53,7 @@ def expected_best(rewards: ArrayLike, evaluations: int) -> float:
     Raises:
         InvalidSettings: nothing is drawn.
     """
-    require(evaluations >= 1, f"evaluations: expected 1 or more, got {evaluations!r}")
+    require(evaluations >= 1, f"evaluations: expected 1 or more, got {short(evaluations)}")
     ascending = np.sort(np.asarray(rewards, dtype=np.float64))
     none_above = (np.arange(len(ascending) + 1) / len(ascending)) ** evaluations
     return float(ascending @ np.diff(none_above))

@@ -245,7 +245,7 @@ CALLS = [
     "gym.make_vec('{env}', num_envs={v}, {name}={w})",
     "gym.make_vec('{env}', num_envs=2, vectorization_mode='vector_entry_point', {name}={v})",
     "Architecture.from_json({v})",
-    "Architecture.from_json(open('a.json', 'rb').read().decode('utf-8', 'replace'))",
+    "Architecture.from_json(text('a.json'))",
     "Architecture.load('a.json')",
     "Architecture.load({v})",
     "Architecture.from_dict({v})",

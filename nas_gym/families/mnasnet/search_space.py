@@ -230,8 +230,8 @@ class MnasNetSearchSpace(SearchSpace[MnasNetArchitecture]):
                 values, value = self._values[len(choices)], getattr(block, field)
                 if value not in values:
                     raise InvalidArchitecture(
-                        f"blocks[{place}].{field}: {value!r} is not in the MnasNet search space; "
-                        f"{choices_hint(value, map(str, values))}"
+                        f"blocks[{place}].{field}: {short(value)} is not in the MnasNet search "
+                        f"space; {choices_hint(value, map(str, values))}"
                     )
                 choices.append(values.index(value))
         return choices

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -113,3 +114,46 @@ def test_text_from_outside_is_neither_markup_nor_codes(
 ) -> None:
     output("[/red] :smile: \x1b[31m\udc80 é")
     assert r"[/red] :smile: \x1b[31m\udc80 é" in capsys.readouterr().out
+
+
+WRONG = ("", "x", "-1", "1e999", "nan", "9" * 400, "[/red]", "\udc80", "x" * 300)
+"""Values that some option or other does not take."""
+
+
+def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each command that does something, with the words that name it."""
+    if hasattr(command, "commands"):
+        yield (*words,), command
+        for name, under in command.commands.items():
+            yield from leaves(under, (*words, name))
+    else:
+        yield words, command
+
+
+def mistakes(command: Any) -> Iterator[list[str]]:
+    """Yield what can be typed after a command: each option with each wrong value, and others."""
+    yield from ([], ["--nothing"], ["--nothing=1"], ["-z"], ["--"], ["--="], ["x"] * 20)
+    for option in (o for each in command.params for o in (*each.opts, *each.secondary_opts)):
+        if option.startswith("-") and option != "--help":
+            yield from ([option], [f"{option}x"], [f"{option}="], [option, option])
+            yield from ([option, value] for value in WRONG)
+            yield from (["a", "b", "c", f"{option}={value}"] for value in WRONG)
+
+
+def test_whatever_is_typed_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    program = typer.main.get_command(app)
+    for _, command in leaves(program):
+        if not hasattr(command, "commands"):
+            command.callback = lambda **_: None
+    seen = set()
+    for words, command in leaves(program):
+        for typed in mistakes(command):
+            with pytest.raises(SystemExit) as end:
+                program.main([*words, *typed])
+            output, errors = capsys.readouterr()
+            if not end.value.code:
+                continue
+            assert (end.value.code, output, errors.count("\n")) == (2, "", 1), (words, typed)
+            assert errors.startswith("nas-gym: error: "), errors
+            seen.add(errors)
+    assert len(seen) > 300

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
@@ -31,13 +30,8 @@ def made(name: str, environments: int = 1, seed: int = 0, **given: Any) -> Polic
     arguments = agent.arguments(Plan(LENGTH, 1000, environments), given)
     algorithm: Any = agent.make(NASVecEnv(vector), arguments, seed)
     policy = PolicyGradient(SPACE, algorithm, agent.entry.ranked)
-    policy.begin(1000 * LENGTH, _Nothing(), name)
+    policy.begin(1000 * LENGTH)
     return policy
-
-
-class _Nothing(BaseCallback):
-    def _on_step(self) -> bool:
-        return True
 
 
 def reward_of(choices: NDArray[np.int64]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -110,6 +111,18 @@ def test_a_pipe_does_not_hang(name: str, tmp_path: Path) -> None:
         search(settings_for(run, "random", episodes=2), run, resume=True)
 
 
+@pytest.mark.parametrize("name", ["checkpoint", "model", "tensorboard"])
+def test_a_file_in_the_place_of_a_folder(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, "random", episodes=2), run)
+    shutil.rmtree(run / name, ignore_errors=True)
+    (run / name).touch()
+    before = content(run)
+    with pytest.raises(InvalidRunFolder, match="cannot be written"):
+        search(settings_for(run, "random", episodes=4), run, resume=True)
+    assert content(run) == before
+
+
 def test_a_line_of_json_nested_too_deep(tmp_path: Path) -> None:
     (tmp_path / "episodes.jsonl").write_text("[" * 3000 + "]" * 3000 + "\n")
     with pytest.raises(InvalidRunFolder, match=r"line 1 of .* is not JSON: nested"):
@@ -134,7 +147,7 @@ def test_a_resume_that_a_corrupt_store_ends_changes_nothing(
     """The store fails at the first child that is new: the record of the run still stands."""
     run = tmp_path / "run"
     interrupt = kill_after(4, by=KeyboardInterrupt)
-    assert search(settings_for(run, agent), run, interrupt).stopped_by == "interrupted"
+    assert search(settings_for(run, agent), run, callbacks=interrupt).stopped_by == "interrupted"
     before, get = content(run), Store.get
 
     def corrupt(store: Store, key: str, fingerprint: str, repeat: int, run: str) -> Record | None:

@@ -1,0 +1,49 @@
+"""A Ray that does not start is one line, whatever Ray raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nas_gym.errors import InvalidSettings
+from nas_gym.workers import on_ray
+from tests.evaluation.scripted import ScriptedEvaluator
+
+
+class BrokenRay:
+    """Ray on a machine where it cannot start."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **_: Any) -> None:
+        raise Exception("The node timed out.\nMany more lines.")  # as Ray does
+
+    def shutdown(self) -> None:
+        self.ended += 1
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        (None, r"Ray cannot start on this machine \(The node timed out\.\); use workers without"),
+        ("auto", r"no Ray cluster at 'auto' \(The node timed out\.\); start one with"),
+    ],
+)
+def test_ray_that_does_not_start(
+    address: str | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = BrokenRay()
+    monkeypatch.setattr(on_ray, "_ray", lambda: ray)
+    with pytest.raises(InvalidSettings, match=says):
+        on_ray.RayWorkers(ScriptedEvaluator(), address)
+    assert ray.ended == 1
+
+
+def test_an_empty_address_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="address: it is empty"):
+        on_ray.RayWorkers(ScriptedEvaluator(), "")
