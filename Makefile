@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-cluster lint clean
+.PHONY: search test test-cluster lint docs clean
 
 # Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
@@ -20,6 +20,9 @@ lint: $(INSTALLED)  ## check style, types and layers
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+docs: $(INSTALLED)  ## build the site in build/site; a warning or a broken link is an error
+	OMP_NUM_THREADS=1 $(VENV)/bin/sphinx-build -W --keep-going -q docs build/site
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation import Budget, Evaluator, Limits, Memory, memory_of
+from nas_gym.evaluation import Budget, Evaluator, Finished, Limits, Memory, memory_of
 from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
 from nas_gym.rendering import Window, draw, picture_size, write
@@ -133,6 +133,9 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         self._observation = np.zeros(self.decisions, dtype=self.observation_space.dtype)
         self._step = 0
         self._started = False
+        self.finished: Finished | None = None
+        """Architecture and `Evaluation` of the episode that ended last; ``info`` has the latter
+        without ``seconds`` and ``cached``, so that it is the same in every run."""
         self._rules = search_space.rules(self._choices, 0)
         self._window: Window | None = None
         self._close_evaluator: Callable[[], None] | None = None
@@ -178,12 +181,13 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         """Make one decision; the last one triggers evaluation of the network.
 
         Raises:
-            gymnasium.error.InvalidAction: the action is no integer.
+            gymnasium.error.InvalidAction: the action is not in the action space. One that is in
+                it, and masked, stands for a valid one instead.
             gymnasium.error.ResetNeeded: no episode is under way.
         """
         if not self._started:
             raise gym.error.ResetNeeded("call reset() first; it starts a new network")
-        choice, invalid = self._rules.resolve(checked_action(action))
+        choice, invalid = self._rules.resolve(checked_action(action, len(self._rules.mask)))
         if self.exhausted:
             info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
             info["budget_exhausted"] = True
@@ -199,8 +203,9 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         reward, terminated = self._no_reward(), step == self.decisions
         if terminated:
             self._started = False
-            info["architecture"], evaluation = self.memory.finish(self._stage, self._choices)
-            info["evaluation"] = evaluation.to_dict()
+            self.finished = self.memory.finish(self._stage, self._choices)
+            info["architecture"], evaluation = self.finished
+            info["evaluation"] = evaluation.outcome()
             reward = self.reward(evaluation)
             if not isinstance(self.reward, Objectives):
                 reward = float(reward)
@@ -263,14 +268,14 @@ class PartialArchitectures(spaces.MultiDiscrete):
         super().__init__(sizes, dtype=np.min_scalar_type(below).name)
 
 
-def checked_action(action: Any) -> int:
-    """Return an action as a Python integer, or raise `InvalidAction` if it is none of 64 bits."""
-    if type(action) is int and abs(action) < 2**63:  # by far the fastest
-        return action
+def checked_action(action: Any, number: int) -> int:
+    """Return an action as a Python integer from 0 to ``number`` - 1, or raise `InvalidAction`."""
     with suppress(TypeError):
-        if -(2**63) <= (number := operator.index(action)) < 2**63:
-            return number
-    raise gym.error.InvalidAction(f"action: expected an integer, got {short(action)}")
+        if 0 <= (index := operator.index(action)) < number:
+            return index
+    raise gym.error.InvalidAction(
+        f"action: expected an integer from 0 to {number - 1}, got {short(action)}"
+    )
 
 
 def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:

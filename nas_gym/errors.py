@@ -19,6 +19,10 @@ class InvalidSettings(NASGymError):
     """A setting has a value that nothing can be done with."""
 
 
+class UnknownArgument(InvalidSettings, TypeError):
+    """An environment has no argument of this name; a `TypeError`, as Python has it, too."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `InvalidSettings` with ``message`` unless ``condition`` holds."""
     if not condition:

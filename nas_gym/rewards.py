@@ -118,7 +118,7 @@ class ProxylessNASReward(MnasNetReward):
 
 @settings
 class TuNASReward(CostReward):
-    """ACC + beta x |COST / T - 1|, TuNAS's absolute reward; negative where it is far off.
+    """``ACC + beta x |COST / T - 1|``, TuNAS's absolute reward; negative where it is far off.
 
     Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
     the released code. It keeps the cost near the target, not only below it.

@@ -133,8 +133,9 @@ class NASVecEnv(DummyVecEnv):
     """`NASVectorEnv` as a `VecEnv`, which answers as a `DummyVecEnv` of monitored environments.
 
     The last decision's ``infos`` have, for each of the N episodes, what `NASEnv` and SB3's
-    `Monitor` say at the end: ``architecture``, ``evaluation``, ``episode`` (``r``, which is not
-    rounded, ``l``, ``t``) and ``terminal_observation``. Those of the other decisions are empty:
+    `Monitor` say at the end: ``architecture``, ``evaluation`` (here with ``seconds`` and
+    ``cached``), ``episode`` (``r``, which is not rounded, ``l``, ``t``) and
+    ``terminal_observation``. Those of the other decisions are empty:
     masks come from ``env_method("action_masks")``. Where the budget has limits, they have
     ``budget_exhausted`` too, and an episode that is truncated has neither of the first three.
 
@@ -352,7 +353,8 @@ class VecWholeArchitecture(VecEnvWrapper):
         return self._inner.reset()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
-        self._actions = checked_actions(actions, self._start.shape)
+        sizes = self._inner.venv.search_space.num_choices
+        self._actions = checked_actions(actions, self._start.shape, sizes)
 
     def step_wait(self) -> VecEnvStepReturn:
         venv = self._inner.venv

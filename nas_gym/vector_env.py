@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from nas_gym.env import Design, NASEnv, PartialArchitectures, checked_prefix
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation import Evaluation, Evaluations, Evaluator, Limits, Listed, Memory
+from nas_gym.evaluation import (
+    NOT_REPEATED,
+    Evaluation,
+    Evaluations,
+    Evaluator,
+    Limits,
+    Listed,
+    Memory,
+)
 from nas_gym.family import resolve
 from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
@@ -55,9 +63,10 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
 
     Every step's ``info`` has ``action_mask``, (N, A) int8, and ``invalid_action``, (N,) bool. The
     last decision's has arrays in the place of `NASEnv`'s text and record: ``choices``, (N, T)
-    int64, ``accuracy``, ``seconds``, ``status``, ``cached``, and what else the evaluator knows
-    (``parameters``, ``multiply_adds``; nan where unknown), (N,) each. As Gymnasium has it, a key
-    ``_name`` says for which of the N episodes ``name`` holds: for all that were evaluated.
+    int64, ``accuracy``, ``status``, and what else the evaluator knows (``parameters``,
+    ``multiply_adds``; nan where unknown), (N,) each. As Gymnasium has it, a key ``_name`` says for
+    which of the N episodes ``name`` holds: for all that were evaluated. The ``columns`` of
+    ``finished`` have ``seconds`` and ``cached``, too, which differ from one run to the next.
 
     Args:
         search_space: The decisions, and the architecture that they mean.
@@ -198,7 +207,12 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     def step(
         self, actions: NDArray[np.int64]
     ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], Info]:
-        """Make one decision in each episode; the last one triggers evaluation of the networks."""
+        """Make one decision in each episode; the last one triggers evaluation of the networks.
+
+        Raises:
+            gymnasium.error.InvalidAction: the actions are not in the action space.
+            gymnasium.error.ResetNeeded: no episodes are under way.
+        """
         if not self._started or (self._ended and self.autoreset_mode is AutoresetMode.DISABLED):
             raise gym.error.ResetNeeded("call reset() first; it starts new networks")
         rewards = np.zeros(self._rewards_shape, dtype=self._rewards_dtype)
@@ -208,7 +222,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             self._start()
             return self._observations.copy(), rewards, terminated, truncated, self._info()
 
-        actions = checked_actions(actions, (self.num_envs,))
+        actions = checked_actions(actions, (self.num_envs,), self.search_space.num_actions)
         results: Info = {}
         if self.exhausted:
             invalid = truncated.copy()
@@ -243,7 +257,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         finished = self.evaluate(self._stage, self._choices)
         if not finished.evaluated[-1]:
             self._observations[~finished.evaluated, -1] = 0  # these ended before
-        results = {"choices": finished.choices, **finished.columns}
+        repeated = {n: each for n, each in finished.columns.items() if n not in NOT_REPEATED}
+        results = {"choices": finished.choices, **repeated}
         holds = {f"_{name}": finished.evaluated for name in results}
         return finished.rewards, finished.evaluated.copy(), results | holds
 
@@ -301,14 +316,26 @@ def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
     return np.concatenate([column, np.zeros(rest, dtype=column.dtype)])
 
 
-def checked_actions(actions: Any, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Return actions as integers of this shape, or raise `InvalidAction` if they are none."""
+def checked_actions(
+    actions: Any, shape: tuple[int, ...], number: int | Sequence[int]
+) -> NDArray[np.int64]:
+    """Return actions as integers of this shape from 0 to ``number`` - 1.
+
+    Raises:
+        gymnasium.error.InvalidAction: they are something else.
+    """
     array = as_array(actions)
     if array.shape != shape or array.dtype.kind not in "iub":
         raise gym.error.InvalidAction(
             f"expected integers of shape {shape}, got shape {array.shape} of {array.dtype}"
         )
-    return array.astype(np.int64, copy=False)
+    integers = array.astype(np.int64, copy=False)
+    if (outside := integers.view(np.uint64) >= np.asarray(number, np.uint64)).any():  # or below 0
+        most = np.broadcast_to(number, shape)[outside][0] - 1
+        raise gym.error.InvalidAction(
+            f"action: expected integers from 0 to {most}, got {array[outside][0]}"
+        )
+    return integers
 
 
 def check_num_envs(name: str, num_envs: object) -> None:

@@ -95,8 +95,7 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
 
     The action is `MultiDiscrete`, the choices of all T decisions. Where an earlier choice rules a
     later one out, it is resolved as the environment does, and ``info["invalid_action"]`` says so;
-    all actions are allowed, so the masks are all true. ``info["evaluation"]`` has no ``cached``,
-    since all that a first step returns has to follow from the seed and the action alone.
+    all actions are allowed, so the masks are all true.
 
     Example:
         >>> import gymnasium as gym
@@ -134,17 +133,16 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         """Make all T decisions.
 
         Raises:
-            gymnasium.error.InvalidAction: the action is not T integers.
+            gymnasium.error.InvalidAction: the action is not in the action space.
         """
         invalid, total = False, 0.0
-        for choice in checked_actions(action, (len(self._sizes),)).tolist():
+        for choice in checked_actions(action, (len(self._sizes),), self._sizes).tolist():
             observation, reward, terminated, truncated, info = self.env.step(choice)
             invalid |= info["invalid_action"]
             total += float(reward)
             if truncated:
                 break
         info = {**info, "action_mask": self._mask(), "invalid_action": invalid}
-        info.get("evaluation", {}).pop("cached", None)
         return observation, total, terminated, truncated, info
 
     def _mask(self) -> tuple[NDArray[np.int8], ...]:

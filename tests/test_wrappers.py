@@ -106,7 +106,7 @@ def test_a_whole_architecture_is_the_episode_of_its_choices(name: str, seed: int
     np.testing.assert_array_equal(observation, steps[-1][0])
     assert (reward, terminated, truncated) == (steps[-1][1], True, False)
     assert info["architecture"] == steps[-1][4]["architecture"]
-    assert {**info["evaluation"], "cached": False} == steps[-1][4]["evaluation"]
+    assert info["evaluation"] == steps[-1][4]["evaluation"]
     assert info["invalid_action"] is any(step[4]["invalid_action"] for step in steps)
     if name == "NASNet":
         assert not info["invalid_action"]

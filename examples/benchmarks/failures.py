@@ -25,7 +25,7 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from nas_agents.search.progress import Progress
+from nas_agents.search.callbacks import Callback, Child
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import (
@@ -92,10 +92,12 @@ def make_env(training_seed: int = 0) -> NASEnv:
     return NASEnv(NASNetSearchSpace(2), FailingTrainer(load_dataset("digits"), training, "cpu"))
 
 
-def show(progress: Progress) -> None:
-    """Print the progress now and then."""
-    if progress.episodes % 100 == 0:
-        print(f"{progress.seconds:6.0f} s  {progress.episodes} children", flush=True)
+class Shown(Callback):
+    """Prints every hundredth child."""
+
+    def on_child(self, child: Child) -> None:
+        if child.number % 100 == 0:
+            print(f"{child.progress.seconds:6.0f} s  {child.number} children", flush=True)
 
 
 def report(run: Path, summary: dict[str, Any]) -> bool:
@@ -147,7 +149,7 @@ def main() -> None:
         final=False,
     )
     with tempfile.TemporaryDirectory() as folder:
-        result = search(settings, Path(folder) / "run", show)
+        result = search(settings, Path(folder) / "run", callbacks=[Shown()])
         print(f"stopped by: {result.stopped_by}, after {result.progress.seconds:.0f} s")
         if not report(result.run, result.summary):
             raise SystemExit(1)

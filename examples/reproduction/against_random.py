@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nas_agents.catalogue.presets import with_preset
+from nas_agents.search.callbacks import Callback, Child
 from nas_agents.search.comparison import TOPS, best_of, children
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
@@ -90,17 +91,23 @@ EXPERIMENTS = {
 }
 
 
+class Shown(Callback):
+    """Prints every twentieth child."""
+
+    def on_child(self, child: Child) -> None:
+        at = child.progress
+        if child.number % 20 == 0:
+            print(
+                f"{child.number} children, {at.recent_accuracy:.2%}, {at.seconds:.0f} s", flush=True
+            )
+
+
 def one_search(name: str, agent: str, seed: int, folder: Path) -> None:
     """Make a search, or the missing part of it."""
     run = folder / name / f"{agent}-{seed}"
     settings = EXPERIMENTS[name].settings(agent, seed)
 
-    def show(progress: Any) -> None:
-        if progress.episodes % 20 == 0:
-            recent, seconds = progress.recent_accuracy, progress.seconds
-            print(f"{run}: {progress.episodes} children, {recent:.2%}, {seconds:.0f} s", flush=True)
-
-    search(settings, run, on_episode=show, resume=True)
+    search(settings, run, resume=True, callbacks=[Shown()])
 
 
 def report(name: str, folder: Path) -> None:

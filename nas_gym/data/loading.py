@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nas_gym.data.dataset import SPLIT_SEED, Dataset, InvalidDataset, Source, split_of
-from nas_gym.data.files import channels_last, read_folder, read_npz, require_room
+from nas_gym.data.files import channels_last, read_npz, require_room
+from nas_gym.data.folder import read_folder
 from nas_gym.errors import choices_hint
 from nas_gym.json_text import short_name
 from nas_gym.settings import Seed, Size, validated
@@ -30,6 +31,8 @@ _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
 }
 """torchvision's class, its arguments for the training and the test part, and ``flips``."""
 
+FOLDER_SIZE = 32
+"""Height and width of images from files, unless another is asked for."""
 NAMES = ("digits", *_TORCHVISION)
 """The data sets that are known by name."""
 
@@ -73,7 +76,7 @@ def _loaded(dataset: str, image_size: int | None, split_seed: int) -> Dataset:
     elif dataset.endswith(".npz"):
         source = read_npz(path)
     elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        source = read_folder(path, image_size or 32)
+        source = read_folder(path).read(image_size or FOLDER_SIZE)
     else:
         name = short_name(dataset)
         raise InvalidDataset(

@@ -12,7 +12,7 @@ from nas_gym.data import Dataset, load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
 from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
@@ -91,8 +91,9 @@ class FamilyEnv(NASEnv):
             share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
-        InvalidSettings, InvalidDataset: an argument is not known or not valid, or the data set or
-            the device cannot be had.
+        UnknownArgument: an argument is not known.
+        InvalidSettings, InvalidDataset: an argument is not valid, or the data set or the device
+            cannot be had.
         StoreError: the store cannot be opened.
     """
 
@@ -176,7 +177,7 @@ class FamilyEnv(NASEnv):
         values = {**cls._defaults(evaluator), **given}
         for name in values:
             if name not in known:
-                raise InvalidSettings(_unknown(name, evaluator, known))
+                raise UnknownArgument(_unknown(name, evaluator, known))
             both = [taker for taker, names in taken.items() if name in names]
             require(
                 len(both) == 1,
@@ -208,7 +209,7 @@ def _unknown(name: str, evaluator: str, known: list[str]) -> str:
             "the environment's own generator)"
         )
     return (
-        f"{name!r} is not an argument of this environment with evaluator={evaluator!r}; "
+        f"unexpected keyword argument {name!r} with evaluator={evaluator!r}; "
         f"{choices_hint(name, known)}"
     )
 

@@ -60,6 +60,7 @@ _PAGE = """\
 The space is `Discrete(A)`, the index of a choice; A = {A} by default. `action_masks()` (bool)
 and `info["action_mask"]` (int8) say which actions are valid. An invalid action a becomes valid
 choice number (a modulo the number of valid choices), and `info["invalid_action"]` is true then.
+An action outside the space raises `gymnasium.error.InvalidAction`.
 
 ## Observation Space
 `MultiDiscrete` of T entries, the partial architecture; T = {T} by default. Entry t is 0

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nas_gym.env import NASEnv
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import UnknownArgument, choices_hint, require
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import require_known
@@ -17,8 +17,8 @@ from nas_gym.tables import Table
 BUDGETS = {"evaluations": "made", "simulated-seconds": "seconds"}
 """Fields of `nas_gym.evaluation.Limits`, by what a budget counts."""
 ABOUT = """\
-What is recorded is looked up, and nothing is trained: `seconds`, in `info` and in the budget, are
-those of the recorded training. What was looked up before is paid for once."""
+What is recorded is looked up, and nothing is trained: the budget's `seconds` are those of the
+recorded training. What was looked up before is paid for once."""
 
 
 class RecordedEnv(NASEnv):
@@ -36,7 +36,8 @@ class RecordedEnv(NASEnv):
         **arguments: Of ``recorded``.
 
     Raises:
-        InvalidSettings: an argument is not known or not valid.
+        UnknownArgument: an argument is not known.
+        InvalidSettings: an argument is not valid.
         InvalidTable: the benchmark cannot be had, or has not recorded this.
     """
 
@@ -58,8 +59,8 @@ class RecordedEnv(NASEnv):
         known = self.arguments()
         for name in arguments:
             if name not in known:
-                raise InvalidSettings(
-                    f"{name!r} is not an argument of this environment, whose children are "
+                raise UnknownArgument(
+                    f"unexpected keyword argument {name!r} of an environment whose children are "
                     f"recorded; {choices_hint(name, known)}"
                 )
         if "training_seed" not in inspect.signature(self.recorded).parameters:

@@ -24,6 +24,8 @@ Status = Literal[
 
 COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
 """Costs that an `Evaluation` has, where they were measured."""
+NOT_REPEATED = ("seconds", "cached")
+"""Fields of an `Evaluation` that say how it was made; they differ from one run to the next."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain JSON data."""
         return {**vars(self), "curve": list(self.curve)}
+
+    def outcome(self) -> dict[str, Any]:
+        """Return the record without `NOT_REPEATED`: the same for the same network and seed."""
+        return {name: value for name, value in self.to_dict().items() if name not in NOT_REPEATED}
 
 
 class Evaluations(ABC):

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.files import read_image
+from nas_gym.data.decoding import read_image
 from nas_gym.errors import NASGymError, require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.settings import Above0, nested, settings

@@ -1,7 +1,7 @@
 """Every evaluation ever made, in SQLite or PostgreSQL. No torch here.
 
 A `Store` keeps evaluations by architecture, settings and repeat; a `StoredEvaluator` answers from
-it, and writes into it what is new; ``database`` opens the file or the server, with its schema.
+it, and writes into it what is new; ``database`` opens the file or the server with its ``schema``.
 """
 
 from nas_gym.store.database import StoreError

@@ -1,8 +1,4 @@
-"""Opens a store's database: SQLite or PostgreSQL, its schema, and clear errors. No torch here.
-
-The schema has a version, and a list of steps from each version to the next, in SQL that both
-dialects read. For one table, that is less than a migration framework would ask for.
-"""
+"""Opens a store's database, SQLite or PostgreSQL, with the newest schema, and clear errors."""
 
 from __future__ import annotations
 
@@ -10,77 +6,23 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, exc
+from sqlalchemy import Connection, exc
 
-from nas_gym.errors import InvalidSettings, NASGymError, choices_hint, require
+from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.json_text import short, short_name
+from nas_gym.store.explanations import explain, is_gone
+from nas_gym.store.schema import MIGRATIONS, SCHEMA, metadata
+from nas_gym.store.urls import parse_url, secrets, without_passwords
 
 _Result = TypeVar("_Result")
 
 
-class _Time(sa.TypeDecorator[datetime]):
-    """A time whose text nobody has checked: one that is none comes back as it is."""
-
-    impl, cache_ok, python_type = sa.DateTime, True, datetime
-
-    def result_processor(self, dialect: Any, coltype: Any) -> Any:
-        parse = super().result_processor(dialect, coltype)
-
-        def parsed(value: Any) -> Any:
-            try:
-                return parse(value) if parse else value
-            except (ValueError, TypeError):
-                return value
-
-        return parsed
-
-
-metadata = sa.MetaData()
-EVALUATIONS = sa.Table(
-    "evaluations",
-    metadata,
-    Column("key", sa.Text, primary_key=True),
-    Column("fingerprint", sa.Text, primary_key=True),
-    Column("repeat", sa.Integer, primary_key=True),
-    Column("scope", sa.Text, primary_key=True),
-    Column("status", sa.Text, nullable=False),
-    Column("accuracy", sa.Double, nullable=False),
-    Column("curve", sa.Text, nullable=False),
-    Column("seconds", sa.Double, nullable=False),
-    Column("seed", sa.BigInteger, nullable=False),
-    Column("parameters", sa.BigInteger),
-    Column("multiply_adds", sa.BigInteger),
-    Column("latency", sa.Double),
-    Column("message", sa.Text, nullable=False),
-    Column("architecture", sa.Text, nullable=False),
-    Column("run", sa.Text, nullable=False),
-    Column("worker", sa.Text, nullable=False),
-    Column("time", _Time, nullable=False),
-    Column("test_accuracy", sa.Double),
-    Column("metric", sa.Text, nullable=False),
-    Column("value", sa.Double),
-    Column("peak_activation_bytes", sa.BigInteger),
-    Column("energy", sa.Double),
-)
-"""One row an evaluation; see `nas_gym.store.store`."""
-_SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
-
-MIGRATIONS: tuple[str, ...] = (
-    "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
-    "ALTER TABLE evaluations ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
-    "ALTER TABLE evaluations ADD COLUMN value DOUBLE PRECISION",
-    "ALTER TABLE evaluations ADD COLUMN peak_activation_bytes BIGINT",
-    "ALTER TABLE evaluations ADD COLUMN energy DOUBLE PRECISION",
-)
-"""One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
 _MIGRATION_LOCK = 7_202_611
 """Number of PostgreSQL's advisory lock under which the schema is made and changed; arbitrary."""
 
@@ -147,7 +89,7 @@ class Database:
                     self._require_unchanged()
                     return result
                 except exc.DBAPIError as error:
-                    if not _is_gone(error) or time.monotonic() > deadline:
+                    if not is_gone(error) or time.monotonic() > deadline:
                         raise
                 time.sleep(min(1.0, self.patience / 10))
 
@@ -243,16 +185,16 @@ class Database:
             version = self._version(connection)  # another may have been faster
             if version is None:
                 metadata.create_all(connection, checkfirst=False)
-                connection.execute(_SCHEMA.insert().values(version=newest))
+                connection.execute(SCHEMA.insert().values(version=newest))
                 return
             for statement in MIGRATIONS[version - 1 :]:
                 connection.exec_driver_sql(statement)
-            connection.execute(_SCHEMA.update().values(version=newest))
+            connection.execute(SCHEMA.update().values(version=newest))
 
     def _version(self, connection: Connection) -> int | None:
         """Return the version of the schema; None where there is none, and one may be made."""
         newest, tables = 1 + len(MIGRATIONS), sa.inspect(connection).get_table_names()
-        if _SCHEMA.name not in tables:
+        if SCHEMA.name not in tables:
             if self.only_read:
                 raise StoreError(f"store: {self.name} holds no store; check the name")
             if tables and self.is_sqlite:  # a server's database may hold others beside it
@@ -261,7 +203,7 @@ class Database:
                     f"{short(sorted(tables))}); name another file"
                 )
             return None
-        versions = list(connection.scalars(sa.select(_SCHEMA.c.version)))
+        versions = list(connection.scalars(sa.select(SCHEMA.c.version)))
         if len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
             raise StoreError(
                 f"store: {self.name} does not say its version: evaluations_schema holds "
@@ -288,25 +230,9 @@ class Database:
             raise
         except (exc.SQLAlchemyError, ValueError, TypeError, OverflowError) as error:
             reason = explain(error)
-            for secret in _secrets(self.url):
+            for secret in secrets(self.url):
                 reason = reason.replace(secret, "***")
             raise StoreError(f"store: {self.name} {reason}") from error
-
-
-_SECRET_OPTIONS = ("password", "sslpassword", "passfile")
-
-
-def _secrets(url: sa.URL) -> list[str]:
-    """Return the passwords in a URL."""
-    options = [url.normalized_query.get(name, ()) for name in _SECRET_OPTIONS]
-    return [secret for secret in (str(url.password or ""), *chain(*options)) if secret]
-
-
-def without_passwords(url: sa.URL) -> str:
-    """Return a URL as it may be written down, with *** for each password in it."""
-    hidden = {name: "***" for name in _SECRET_OPTIONS if name in url.query}
-    shown = url.update_query_dict(hidden).render_as_string(hide_password=True)
-    return shown.replace("%2A%2A%2A", "***")
 
 
 def _in_use(file: str) -> bool:
@@ -318,84 +244,3 @@ def _state(file: str) -> tuple[int, ...]:
     """Return what changes when a file is written, or is about to be."""
     status = os.stat(file)
     return status.st_ino, status.st_size, status.st_mtime_ns, _in_use(file)
-
-
-def parse_url(url: str | Path) -> sa.URL:
-    """Return the URL of a store's database; `InvalidSettings` says why there can be no store."""
-    require(
-        isinstance(url, (str, Path)) and str(url) != "" and "\0" not in str(url),
-        f"store: expected a file or an URL, got {short(url)}",
-    )
-    if isinstance(url, Path) or "://" not in url:
-        parsed = sa.URL.create("sqlite", database=os.path.expanduser(url))
-    else:
-        try:
-            parsed = sa.make_url(url)
-            if "@" in (parsed.host or ""):
-                raise ValueError("a part of the password would be taken for the host")
-        except (exc.ArgumentError, ValueError) as error:
-            raise InvalidSettings(
-                f"store: {url.partition('://')[0]}://... is no URL that can be read; expected "
-                "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE, in a password %40 "
-                "for @"
-            ) from error
-    backend = parsed.get_backend_name()
-    if backend in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")
-    if backend != "sqlite":
-        hint = choices_hint(backend, ("sqlite", "postgresql"))
-        raise InvalidSettings(f"store: {backend!r} is no database for a store; {hint}")
-    require(
-        parsed.database not in (None, "", ":memory:") and not parsed.query,
-        "store: a store needs a file; expected its name, or sqlite:///FILE without options",
-    )
-    return parsed.set(drivername="sqlite")
-
-
-_KEPT = "what was recorded before is kept"
-_EXPLANATIONS = (
-    (("database or disk is full", "53100"), f"has no space left: free some; {_KEPT}"),
-    (("database is locked", "55P03"), "is locked by another process: wait for it, or end it"),
-    (
-        ("malformed", "not a database", "decode", "parse datetime", "XX001", "XX002"),
-        "is corrupt, or no database: put a copy in its place, save what can be read with "
-        "`sqlite3 FILE .recover`, or name another store",
-    ),
-    (("readonly database", "25006"), "cannot be written: check its permissions, or copy it"),
-    (
-        ("unable to open database file",),
-        "cannot be opened: check that its folder exists, and its permissions",
-    ),
-    (
-        ("disk I/O error",),
-        f"cannot be read or written: check its disk (a network's will not do); {_KEPT}",
-    ),
-    (("already exists",), "has a table of this name already, of something else: name another"),
-    (
-        ("no such column", "no such table", "no column named", "42703", "42P01"),
-        "has tables of something else: name another store",
-    ),
-    (("53300",), "has too many connections: close some, or raise its max_connections"),
-    (("42501",), "does not grant what is needed: give this user the rights on its schema"),
-)
-"""Parts of a database's message, or PostgreSQL's codes of errors, and the text for users."""
-
-
-def explain(error: Exception) -> str:
-    """Return what happened and the remedy, then the database's own words."""
-    cause = getattr(error, "orig", None) or error
-    words = " ".join(str(cause).split())
-    text = f"{getattr(cause, 'sqlstate', '')} {words}"
-    for signs, explanation in _EXPLANATIONS:
-        if any(sign in text for sign in signs):
-            return f"{explanation} ({words})"
-    if isinstance(error, exc.DBAPIError) and _is_gone(error):
-        return f"cannot be reached: check the URL, and that the server runs ({words})"
-    return f"failed ({words})"
-
-
-def _is_gone(error: exc.DBAPIError) -> bool:
-    """Return whether a PostgreSQL server cannot be reached, went away, or is starting up."""
-    state = getattr(error.orig, "sqlstate", "")  # None where there is no connection to have one
-    gone = state is None or error.connection_invalidated or state.startswith(("08", "57P"))
-    return gone and isinstance(error, (exc.InterfaceError, exc.OperationalError))

@@ -33,7 +33,8 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError, require
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.json_text import read_json_text, short_name
-from nas_gym.store.database import EVALUATIONS, Database, StoreError
+from nas_gym.store.database import Database, StoreError
+from nas_gym.store.schema import EVALUATIONS
 
 LASTING: frozenset[Status] = frozenset({"ok", "diverged", "unbuildable"})
 """Statuses that follow from the architecture and the settings alone, and so answer every run. The

@@ -73,17 +73,17 @@ class Table:
         A row is one training. What is not in the frame is answered too, by an `Evaluation` of the
         status "unrecorded", which is worth 0 under every reward of nas_gym.
 
-        | column | holds |
-        |---|---|
-        | the decisions' names | the choice's label; or its number, unless labels are numbers |
-        | ``architecture`` | or this, in their place: its JSON (`Architecture.to_json`) |
-        | ``accuracy`` | validation accuracy in [0, 1] |
-        | ``epochs`` | optional: after how many epochs; an architecture may have rows of several |
-        | ``seed`` | optional: which of several trainings; without it they count as they stand |
-        | ``seconds`` | optional: those of the training, which simulated budgets count |
-        | ``test_accuracy`` | optional, for analysis: no agent sees it |
-        | ``parameters``, ``multiply_adds``, ``latency``, ``energy`` | optional: costs |
-        | ``status`` | optional: "ok", or of a training that failed, "diverged" for instance |
+        Columns:
+
+        - the decisions' names: the choice's label; or its number, unless labels are numbers
+        - ``architecture``: or this, in their place: its JSON (`Architecture.to_json`)
+        - ``accuracy``: validation accuracy in [0, 1]
+        - ``epochs``: optional: after how many epochs; an architecture may have rows of several
+        - ``seed``: optional: which of several trainings; without it they count as they stand
+        - ``seconds``: optional: those of the training, which simulated budgets count
+        - ``test_accuracy``: optional, for analysis: no agent sees it
+        - ``parameters``, ``multiply_adds``, ``latency``, ``energy``: optional: costs
+        - ``status``: optional: "ok", or of a training that failed, "diverged" for instance
 
         >>> from nas_gym import CustomArchitecture, CustomSearchSpace, Decision, NASEnv, Table
         >>> class Nets(CustomArchitecture, kind="nets"):

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas_gym.data.batches import DeviceDataset, channel_statistics
+from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
@@ -71,7 +70,7 @@ class ImageClassification(Task):
         self.steps_per_epoch = len(self.training) // self.batch_size
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
-        return DeviceDataset(self.dataset, indices, self.known, self.device, padding)
+        return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
 
     @cached_property
     def _test(self) -> DeviceDataset:
@@ -83,7 +82,8 @@ class ImageClassification(Task):
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels."""
         order = torch.randperm(len(self.training), generator=generator, device=self.device)
-        for chosen in order[: self.steps_per_epoch * self.batch_size].split(self.batch_size):
+        order = order[: self.steps_per_epoch * self.batch_size].to(self.training.source)
+        for chosen in order.split(self.batch_size):
             yield self.training.augmented_batch(chosen, self._augmentation, generator)
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -118,8 +118,8 @@ class ImageClassification(Task):
         measured = answers.metrics(self.dataset.classes)
         return {**measured, "majority": self.dataset.majority, "statistics": self.statistics}
 
-    @property
-    def statistics(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    @cached_property
+    def statistics(self) -> Statistics:
         """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
 
         Images are normalized by them, those of the training.

@@ -237,8 +237,8 @@ def accuracy_on(
         Diverged: its logits are not finite.
     """
     network.eval()
-    right = torch.zeros((), dtype=torch.int64, device=data.images.device)
-    finite = torch.ones((), dtype=torch.bool, device=data.images.device)
+    right = torch.zeros((), dtype=torch.int64, device=data.device)
+    finite = torch.ones((), dtype=torch.bool, device=data.device)
     with torch.inference_mode(), autocast:
         for chosen in batches:
             images, labels = data.batch(chosen)

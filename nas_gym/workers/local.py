@@ -17,6 +17,7 @@ import torch
 from annotated_types import Ge, Le
 from pebble import ProcessExpired, ProcessPool
 
+from nas_gym.data.decoding import available_cpus
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.settings import Positive, validated
@@ -73,7 +74,7 @@ class LocalWorkers(Pool):
     ) -> None:
         super().__init__(evaluator, cost)
         self.timeout = timeout
-        self.threads = threads or max(1, _usable_cores() // workers)
+        self.threads = threads or max(1, available_cpus() // workers)
         gpus = _gpus_for(evaluator, workers, children_per_gpu)
         self._share = Share(evaluator)
         self.start([_Process((self._share, self.threads, gpu), timeout) for gpu in gpus])
@@ -101,13 +102,6 @@ def _gpus_for(
         "ask for fewer workers or for more children per GPU",
     )
     return [names[number % len(names)] for number in range(workers)]
-
-
-def _usable_cores() -> int:
-    """Return the number of cores that this process may use: at most the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _how_it_ended(exit_code: int) -> str:

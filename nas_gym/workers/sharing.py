@@ -12,6 +12,7 @@ import pickle
 import sys
 import tempfile
 import weakref
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,14 @@ from nas_gym.errors import InvalidSettings
 
 
 class Pickler(pickle.Pickler):
-    """Pickles numpy's larger arrays as tensors, and any CUDA device as the process's own."""
+    """Pickles numpy's larger arrays as tensors, and any CUDA device as the process's own.
+
+    Of a map of a whole file, as of decoded images, the path is pickled.
+    """
 
     def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, np.memmap) and isinstance(value.base, mmap):
+            return np.memmap, (value.filename, value.dtype, "r", value.offset, value.shape)
         if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= 4096:
             return torch.Tensor.numpy, (torch.from_numpy(np.require(value, None, ["C", "W"])),)
         if isinstance(value, torch.device) and value.type == "cuda":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_agents.search.callbacks import Callback
+from nas_agents.search.progress import Progress
 from nas_gym import Architecture, Evaluation, NASBench201SearchSpace, NASEnv, NASNetSearchSpace
 from nas_gym.search_spaces import CellArchitecture
 
@@ -21,6 +23,18 @@ RECORDED_FILE = Path(os.environ.get("NAS_GYM_DATA", "~/.cache/nas_gym")).expandu
     "nasbench201_cifar10.npz"
 )
 WANTED = "3x3 convolution"
+
+
+class Calls(Callback):
+    """Calls functions, given by the methods' names: ``Calls(on_notice=print)``."""
+
+    def __init__(self, **functions: Callable[..., object]) -> None:
+        vars(self).update(functions)
+
+
+def each_child(function: Callable[[Progress], object]) -> list[Callback]:
+    """What calls a function with the progress after each child."""
+    return [Calls(on_child=lambda child: function(child.progress))]
 
 
 class ShareOfConvolutions:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_gym.data.batches import Augmentation, DeviceDataset
+from nas_gym.data.batches import Augmentation, DeviceDataset, channel_statistics
 from nas_gym.data.dataset import Dataset
 
 SIZE = 6
@@ -34,7 +34,8 @@ def make_dataset(number: int = 40, channels: int = 3) -> Dataset:
 
 
 def on_device(dataset: Dataset, padding: int = 0) -> DeviceDataset:
-    return DeviceDataset(dataset, dataset.train, dataset.train, CPU, padding)
+    statistics = channel_statistics(dataset, dataset.train)
+    return DeviceDataset(dataset, dataset.train, statistics, CPU, padding)
 
 
 def pixels(dataset: Dataset, images: Tensor) -> np.ndarray:
@@ -74,7 +75,8 @@ def test_batches_are_the_images_themselves(padding: int) -> None:
 
 def test_indices_choose_and_renumber() -> None:
     dataset = make_dataset()
-    data = DeviceDataset(dataset, dataset.validation, dataset.train, CPU, padding=2)
+    statistics = channel_statistics(dataset, dataset.train)
+    data = DeviceDataset(dataset, dataset.validation, statistics, CPU, padding=2)
     assert len(data) == 20
     images, labels = data.batch(torch.tensor([1]))
     np.testing.assert_array_equal(pixels(dataset, images)[0], dataset.images[21])

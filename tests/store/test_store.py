@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
-from nas_gym.store import database
+from nas_gym.store import database, schema
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import EvaluationWithTest, Store
 from tests.helpers import nested, random_architecture
@@ -123,7 +123,7 @@ def test_a_message_that_no_database_holds_is_made_readable(store: Store) -> None
 
 
 def test_every_field_of_an_evaluation_has_a_column() -> None:
-    columns = {column.name for column in database.EVALUATIONS.columns}
+    columns = {column.name for column in schema.EVALUATIONS.columns}
     assert {field.name for field in fields(Evaluation)} - {"cached"} <= columns
 
 
@@ -303,7 +303,7 @@ def test_pandas_reads_it_in_one_line(store: Store) -> None:
 def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         first = store.add(CHILD, OK, "run")
-    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
     steps = (*built_in, note, "UPDATE evaluations SET note = 'old'")
     newest = 1 + len(steps)
     monkeypatch.setattr(database, "MIGRATIONS", steps)
@@ -342,7 +342,7 @@ def test_a_store_of_the_first_version_gets_the_columns_of_later_ones(url: str) -
 def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         store.add(CHILD, OK, "run")
-    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
     steps = (*built_in, note, "UPDATE nowhere SET note = 'old'")
     monkeypatch.setattr(database, "MIGRATIONS", steps)
     with pytest.raises(StoreError, match="nowhere"):

@@ -282,9 +282,10 @@ def test_an_environment_evaluates_the_same_network_anew(digits: Dataset) -> None
     for _ in range(4):
         env.reset()
         for _ in range(env.decisions):
-            _, reward, terminated, _, info = env.step(0)
+            _, reward, terminated, *_ = env.step(0)
         assert terminated
-        assert info["evaluation"]["cached"] is False
+        assert env.finished is not None
+        assert env.finished.evaluation.cached is False
         rewards.append(reward)
     assert rewards[3] == rewards[0]  # of the same minibatch, under the same weights
     evaluator.train_epoch(sampler())
@@ -317,7 +318,7 @@ def test_the_registered_environments_share_weights_if_asked(env_id: str) -> None
         ({"evaluator": "shared"}, "'trained', 'weight-sharing'"),
         ({"evaluator": "weight-sharing", "form": "released_final"}, "form"),
         ({"evaluator": "weight-sharing", "periods": 3}, "did you mean 'period'"),
-        ({"period": 3}, "'period' is not an argument"),
+        ({"period": 3}, "unexpected keyword argument 'period'"),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:

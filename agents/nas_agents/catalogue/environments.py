@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from nas_gym import NASEnv, SearchSpace
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
 from nas_gym.family import registered_families, resolve
 from nas_gym.json_text import short
 
@@ -42,6 +42,8 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     )
     try:
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
+    except UnknownArgument as error:  # to whose message Gymnasium has added all arguments
+        raise error.__cause__ or error from None
     except TypeError as error:
         raise InvalidSettings(f"{where} does not take these arguments: {error}") from error
     except (ImportError, gym.error.Error) as error:

@@ -15,6 +15,7 @@ from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
 from nas_agents.cli.table import app as table_app
+from nas_agents.cli.train import train
 
 app = typer.Typer(
     help="Neural-network architecture design as a Gymnasium environment.",
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (envs, presets, show, search, predict, export, compare, bench):
+for command in (envs, presets, show, search, train, predict, export, compare, bench):
     app.command()(command)
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")

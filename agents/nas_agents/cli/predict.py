@@ -64,7 +64,8 @@ def _found(images: Sequence[Path]) -> Iterator[Path]:
     Raises:
         InvalidSettings: a path does not exist, or a folder has no image.
     """
-    from nas_gym.data.files import SUFFIXES, image_files
+    from nas_gym.data.decoding import SUFFIXES
+    from nas_gym.data.folder import image_files
     from nas_gym.errors import require
 
     found: list[Path] = []

@@ -103,10 +103,7 @@ def search(
         sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
     with Display(settings) as display:
-        result = run_search(
-            *(settings, run, display.episode, display.final_epoch, resume),
-            *(display.dataset, display.notice),
-        )
+        result = run_search(settings, run, resume, [display])
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":

@@ -23,6 +23,7 @@ class Proposal(NamedTuple):
     """An architecture that a strategy proposed, and whose reward it does not know yet."""
 
     choices: Choices  # (T,), as they were proposed
+    taken: Choices  # (T,), with valid ones in the place of others
     architecture: Architecture
 
 
@@ -84,8 +85,8 @@ class AsynchronousSearch:
             stage = self.env.search_space.stage(self.proposals)
             self.proposals += 1
             choices = self.strategy.propose()
-            architecture = stage.decode(within(stage, choices))
-            self.under_way[self.proposals] = Proposal(choices, architecture)
+            taken = within(stage, choices)
+            self.under_way[self.proposals] = Proposal(choices, taken, stage.decode(taken))
         return range(first, self.proposals + 1)
 
     def _submit(self, number: int) -> None:
@@ -94,10 +95,10 @@ class AsynchronousSearch:
 
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
         """Hand the reward of a child to the strategy, and to the recorder."""
-        choices, architecture = self.under_way.pop(number)
+        choices, taken, architecture = self.under_way.pop(number)
         reward: Any = np.asarray(self.env.reward(evaluation)).tolist()  # a number, or a list
         places = {"proposal": number, "proposals": self.proposals}
-        recorder.add(architecture.to_json(), reward, evaluation.to_dict(), places)
+        recorder.add(architecture.to_json(), taken, reward, evaluation.to_dict(), places)
         self.strategy.observe(choices, reward)
 
     def choose(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,7 +63,7 @@ def check_workers(agent: Agent, evaluator: object, workers: int, environments: i
 
 
 def make_driver(
-    agent: Agent, env: NASEnv, plan: Plan, arguments: Mapping[str, Any], seed: int, logs: Path
+    agent: Agent, env: NASEnv, plan: Plan, arguments: Mapping[str, Any], seed: int
 ) -> Driver:
     """Make what drives an agent in ``plan.environments`` of an environment.
 
@@ -74,14 +73,13 @@ def make_driver(
         plan: The plan of the search.
         arguments: The agent's arguments.
         seed: The seed of the agent's draws.
-        logs: The folder of its TensorBoard logs.
 
     Raises:
         InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
     if proposes(agent, env.memory.evaluator, plan.environments):
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
-    return LockStepSearch(agent, env, plan, arguments, seed, logs)
+    return LockStepSearch(agent, env, plan, arguments, seed)
 
 
 def drive(

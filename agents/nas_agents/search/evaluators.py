@@ -13,7 +13,7 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
-from nas_gym.store.database import without_passwords
+from nas_gym.store.urls import without_passwords
 
 OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
 """Settings that mean something where children are trained, and nowhere else."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,8 +18,9 @@ from nas_agents.catalogue.automatic import too_few_updates
 from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
+from nas_agents.search.callbacks import PassLogsOn
 from nas_agents.search.reading import SHARED_WEIGHTS, broken
-from nas_agents.search.recorder import ProgressLog, Recorder, RecordingVecEnv, SearchOver
+from nas_agents.search.recorder import Recorder, RecordingVecEnv, SearchOver
 from nas_agents.search.run_folder import RunFolder
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.sb3 import NASVecEnv
@@ -59,13 +58,11 @@ class LockStepSearch:
         plan: Plan,
         arguments: Mapping[str, Any],
         seed: int,
-        logs: Path,
     ) -> None:
         number, mode = plan.environments, AutoresetMode.SAME_STEP
         vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._checkpoint)
-        log = str(logs) if importlib.util.find_spec("tensorboard") else None
-        self.agent = agent.make(self.envs, arguments, seed, log, wrap=True)
+        self.agent = agent.make(self.envs, arguments, seed, wrap=True)
         self.steps = plan.episodes * plan.decisions
         notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
         self.notices = [notice] if notice else []
@@ -83,10 +80,10 @@ class LockStepSearch:
         if self._shared is not None:
             _restore(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
-        callbacks = [*self._callbacks, ProgressLog(recorder.progress)]
+        callbacks = [*self._callbacks, PassLogsOn(recorder)]
         try:
             with suppress(SearchOver):
-                self.agent.learn(self.steps, callback=callbacks)
+                self.agent.learn(self.steps, callback=callbacks, log_interval=1)
         finally:
             if self._diverged:
                 recorder.stopped_by = "diverged"

@@ -15,6 +15,7 @@ from nas_gym.evaluation.evaluation import COSTS, Status
 from nas_gym.json_text import UnreadableText, read_json_file, read_json_text, read_text_file
 
 SETTINGS, SUMMARY, EPISODES, BEST = "settings.json", "summary.json", "episodes.jsonl", "best.json"
+UPDATES, REPORT = "updates.jsonl", "report.html"
 MODEL, FACTS = "model", "model.json"
 SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
 REMEDIES = {
@@ -31,7 +32,7 @@ PERHAPS: Kinds = (*NUMBER, type(None))
 REWARD: Kinds = (*NUMBER, list)
 """A list holds numbers, one at least."""
 EPISODE: dict[str, Kinds] = {
-    **{"episode": (int,), "architecture": (str,), "accuracy": NUMBER},
+    **{"episode": (int,), "architecture": (str,), "choices": (list,), "accuracy": NUMBER},
     **{"reward": REWARD, "status": (str,), "cached": (bool,), "seconds": NUMBER},
     **dict.fromkeys(COSTS, PERHAPS),
     **{"message": (str,), "elapsed": NUMBER, "metric": (str,), "value": PERHAPS},

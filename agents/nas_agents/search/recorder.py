@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from stable_baselines3.common.callbacks import BaseCallback
+import numpy as np
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from nas_agents.search.progress import FROM_EVALUATION, Progress, StopReason, reached
+from nas_agents.search.callbacks import Callback, Child, Update, entropy_of
+from nas_agents.search.progress import FROM_EVALUATION, Progress, StopReason, first_of, reached
 from nas_agents.search.reading import BEST, SETTINGS
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
-from nas_gym import Architecture
+from nas_gym import Architecture, Evaluation
 from nas_gym.errors import NASGymError
 from nas_gym.objectives import Objectives
 from nas_gym.pareto import Front
+from nas_gym.search_spaces import Choices
 
 
 class NotReproduced(NASGymError):
@@ -38,7 +41,7 @@ class Recorder:
     Args:
         folder: The run's folder.
         limits: The limits that end the search.
-        on_episode: Called after each child that no earlier process recorded.
+        callback: Called after each child, and each update, that no earlier process recorded.
         record: The content of ``settings.json``.
         objectives: The objectives whose front is kept, if there are several.
     """
@@ -47,11 +50,11 @@ class Recorder:
         self,
         folder: RunFolder,
         limits: SearchSettings,
-        on_episode: Callable[[Progress], None],
+        callback: Callback,
         record: Mapping[str, Any],
         objectives: Objectives | None = None,
     ) -> None:
-        self.folder, self.limits, self.on_episode = folder, limits, on_episode
+        self.folder, self.limits, self.callback = folder, limits, callback
         self.progress = Progress(front=Front(objectives) if objectives else None)
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
@@ -59,6 +62,8 @@ class Recorder:
         self.writes = False
         """True once the folder is written to."""
         self._record = record
+        self._rewards: list[float] = []  # of the children since the last update
+        self._updates = 0
         if not folder.resumed:
             self.start()
 
@@ -89,6 +94,7 @@ class Recorder:
     def add(
         self,
         architecture: str,
+        choices: Choices,
         reward: Any,
         evaluation: Mapping[str, Any],
         more: Mapping[str, Any] | None = None,
@@ -97,6 +103,7 @@ class Recorder:
 
         Args:
             architecture: The architecture as canonical JSON.
+            choices: The choices that mean it, (T,) int64.
             reward: The agent's reward: a number, or the list of a vector reward.
             evaluation: The record of an `Evaluation`.
             more: Further fields of its line in ``episodes.jsonl``.
@@ -109,7 +116,7 @@ class Recorder:
         record = {
             "episode": progress.episodes + 1,
             **(more or {}),
-            **{"architecture": architecture, "reward": reward},
+            **{"architecture": architecture, "choices": choices.tolist(), "reward": reward},
             **{name: evaluation[name] for name in FROM_EVALUATION},
             "elapsed": progress.seconds,
         }
@@ -118,11 +125,32 @@ class Recorder:
         else:
             record = self._earlier(record)
             progress.resumed += 1
-        if progress.add(record) and new:
+        is_best = progress.add(record)
+        if is_best and new:
             self._write_best()
         self.stopped_by = self.stopped_by or reached(self.limits, progress)
+        self._rewards.append(first_of(reward))
         if new:
-            self.on_episode(progress)
+            made = Evaluation(**{**evaluation, "curve": tuple(evaluation["curve"])})
+            design, number = Architecture.from_json(architecture), progress.episodes
+            child = Child(number, design, choices, reward, made, is_best, progress)
+            self.callback.on_child(child)
+
+    def update(self, logs: Mapping[str, float]) -> None:
+        """Record an update of the agent, with what it logs, if children were evaluated since.
+
+        Raises:
+            InvalidRunFolder: it cannot be written.
+        """
+        rewards, self._rewards = self._rewards, []
+        if not rewards:
+            return
+        self._updates += 1
+        if self.writes:
+            reward, children = sum(rewards) / len(rewards), self.progress.episodes
+            update = Update(self._updates, children, reward, entropy_of(logs), dict(logs))
+            self.folder.add_update(asdict(update))
+            self.callback.on_update(update)
 
     def choose(
         self,
@@ -181,21 +209,9 @@ class RecordingVecEnv(VecEnvWrapper):
                 if done:
                     architecture, reward = info["architecture"], info["episode"]["r"]
                     self.designed.append(architecture)
-                    self.recorder.add(architecture, reward, info["evaluation"])
+                    choices = info["terminal_observation"].astype(np.int64) - 1
+                    self.recorder.add(architecture, choices, reward, info["evaluation"])
             if self.recorder.over:
                 raise SearchOver
             self.on_step()
         return observations, rewards, dones, infos
-
-
-class ProgressLog(BaseCallback):
-    """Adds the progress of the search to the agent's own logs."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self.progress = progress
-
-    def _on_step(self) -> bool:
-        self.logger.record("search/best_accuracy", self.progress.best_accuracy)
-        self.logger.record("search/recent_accuracy", self.progress.recent_accuracy)
-        return True

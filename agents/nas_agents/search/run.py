@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -17,6 +17,7 @@ from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.search.callbacks import Callback, Callbacks, Start
 from nas_agents.search.drivers import check_workers, drive, make_driver
 from nas_agents.search.evaluators import (
     check_children,
@@ -25,7 +26,7 @@ from nas_agents.search.evaluators import (
     lasting_store,
     planned_episodes,
 )
-from nas_agents.search.final import FinalTraining, OnFinalEpoch, finish
+from nas_agents.search.final import FinalTraining, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
@@ -41,9 +42,8 @@ from nas_agents.search.settings import (
     with_lasting_paths,
 )
 from nas_agents.search.summary import SearchResult, read_best, read_summary
-from nas_gym import Evaluator, NASEnv, Objectives
+from nas_gym import Evaluator, NASEnv, Objectives, SearchSpace
 from nas_gym.rewards import objectives_of
-from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -51,11 +51,8 @@ from nas_gym.weight_sharing.evaluator import WeightSharing
 def search(
     settings: SearchSettings,
     run: Path | None = None,
-    on_episode: Callable[[Progress], None] = lambda progress: None,
-    on_final_epoch: OnFinalEpoch = lambda epoch, epochs: None,
     resume: bool = False,
-    on_dataset: Callable[[Data], None] = lambda dataset: None,
-    on_notice: Callable[[str], None] = lambda notice: None,
+    callbacks: Sequence[Callback] = (),
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
 
@@ -68,11 +65,8 @@ def search(
     Args:
         settings: What to search, with what, for how long.
         run: The run folder; default: `default_run_folder`.
-        on_episode: Called after each child that no earlier process recorded.
-        on_final_epoch: Called with (epochs done, epochs in all) during the final training.
         resume: Go on with the run in ``run``, if there is one.
-        on_dataset: Called with the data set before a child is trained on it.
-        on_notice: Called, before the search begins, with a line on what it will do.
+        callbacks: Watch the search, in this order.
 
     Raises:
         NASGymError: something in the settings is wrong, which shows before anything is trained; or
@@ -80,6 +74,7 @@ def search(
             what is recorded. What was recorded is kept.
     """
     path = run or default_run_folder(settings.env_id, settings.agent)
+    callback = Callbacks(callbacks)
     with ExitStack() as stack:
         folder = stack.enter_context(opened(path, resume))
         earlier, before = load_record(path) if folder.resumed else (settings, {})
@@ -102,7 +97,7 @@ def search(
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
-        record = _record(settings, name, agent, arguments, evaluator, final)
+        record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
         record["planned_episodes"] = plan.episodes
         _check_fingerprint(path, before, record)
 
@@ -111,21 +106,23 @@ def search(
         ended = _ended(folder, done, final, finalists, record) if as_before else None
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
-                on_dataset(evaluator.dataset)
+                callback.on_dataset(evaluator.dataset)
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
-                logs = path / "tensorboard"
-                driver = make_driver(agent, around, longer, arguments, settings.seed, logs)
+                driver = make_driver(agent, around, longer, arguments, settings.seed)
                 objectives = objectives_of(env.reward)
-                recorder = Recorder(folder, settings, on_episode, record, objectives)
+                recorder = Recorder(folder, settings, callback, record, objectives)
                 for notice in (*driver.notices, *([costing] if costing else [])):
-                    on_notice(notice)
+                    callback.on_notice(notice)
+                callback.on_start(Start(path, record, env.search_space, evaluator))
                 decide = None
                 if finalists is not None:
                     again = evaluated_again(settings, of_env, evaluator, around)
                     decide = partial(finalists.decide, recorder, around, again)
                 ended = drive(driver, recorder, around, evaluator, decide, done)
-        return finish(*ended, final, folder, record, on_final_epoch)
+        result = finish(*ended, final, folder, record, callback.on_final_epoch)
+    callback.on_end(result)  # the folder is whole, and free for others
+    return result
 
 
 def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> dict[str, Any]:
@@ -179,14 +176,17 @@ def _record(
     arguments: Mapping[str, Any],
     evaluator: Evaluator,
     final: FinalTraining | None,
+    search_space: SearchSpace,
 ) -> dict[str, Any]:
     """Return the content of ``settings.json``: what was asked for, and what followed from it."""
+    decisions = {each.name: each.choices for each in search_space.decisions}
     record = {
         **{"nas_gym": nas_gym.__version__, "torch": torch.__version__, "run": name},
         **asdict(settings),
         "store": lasting_store(settings.store),
         "chosen_agent": agent.name,
         "agent_made_with": arguments,
+        "decisions": decisions,
         "fingerprint": getattr(evaluator, "fingerprint", None),
     }
     if isinstance(evaluator, Trainer | WeightSharing):

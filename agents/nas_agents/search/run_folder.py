@@ -18,8 +18,10 @@ from nas_agents.search.reading import (
     BEST,
     EPISODE,
     EPISODES,
+    REPORT,
     SETTINGS,
     SUMMARY,
+    UPDATES,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -32,7 +34,7 @@ from nas_gym.files import (
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
-FILES = ("best.png", "front.png", CURVES, DATABASE, LOCK)
+FILES = ("best.png", "front.png", REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
 FOLDERS = ("checkpoint", "model", "tensorboard")
 """Its folders."""
@@ -78,13 +80,15 @@ class RunFolder:
     | ``settings.json`` | what was asked for |
     | ``evaluations.db`` | every evaluation: see `nas_gym.store.store` |
     | ``episodes.jsonl`` | one line an episode, in the agent's order |
+    | ``updates.jsonl`` | one line an update of the agent, with what it logs |
     | ``curves.jsonl`` | what early stopping has learned, where that is asked for |
     | ``best.json``, ``best.png`` | the best architecture so far, and its picture |
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
     | ``checkpoint/`` | agents, but strategies; shared weights; the final training, until it ends |
-    | ``tensorboard/`` | the agent's logs; a resumed search writes them again, from the beginning |
+    | ``report.html`` | the report: see `nas_agents.report` |
+    | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
 
     A process that dies leaves all of them whole: files are replaced as one, and a line of
@@ -145,6 +149,15 @@ class RunFolder:
             except OSError:
                 os.ftruncate(self._episodes, size)
                 raise
+
+    def add_update(self, record: dict[str, Any]) -> None:
+        """Append one line to ``updates.jsonl``."""
+        with self.written():
+            file = open_appending(self.path / UPDATES)
+            try:
+                os.write(file, json.dumps(record).encode() + b"\n")
+            finally:
+                os.close(file)
 
     def write(self, name: str, data: object) -> None:
         """Write a JSON file; a reader never sees half of it."""

@@ -17,7 +17,7 @@ from nas_agents.search.settings import SearchSettings, load_record
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 from tests.agents.search.test_run import episodes_of
-from tests.agents.stubs import CHILDREN_ID, STUB_ID
+from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls
 from tests.helpers import StubEvaluator
 
 RECORDED: tuple[str, dict[str, str]] = ("nas_gym/DigitsBench-v0", {})
@@ -103,10 +103,8 @@ def test_a_search_says_it_before_it_begins(tmp_path: Path) -> None:
     said: list[str] = []
     settings = SearchSettings(STUB_ID, "ppo", episodes=10)
 
-    def stop(progress: object) -> None:
-        said.append("child")
-
-    search(settings, tmp_path / "run", stop, on_notice=said.append)
+    called = Calls(on_notice=said.append, on_child=lambda child: said.append("child"))
+    search(settings, tmp_path / "run", callbacks=[called])
     assert [line[:3] for line in said[:2]] == ["PPO", "chi"]
 
 

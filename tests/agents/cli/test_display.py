@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def test_many_classes_are_counted() -> None:
 def test_names_of_classes_are_no_markup() -> None:
     display = Display(SearchSettings("nas_gym/NASNet-v0"))
     display.console = Console(file=io.StringIO())
-    display.dataset(split_of("pets", source(("[/red]", "d\x1b[1mog"))))
+    display.on_dataset(split_of("pets", source(("[/red]", "d\x1b[1mog"))))
     shown = display.console.file.getvalue()  # type: ignore[attr-defined]
     assert "classes: [/red] 5, d\\x1b[1mog 5" in shown
 
@@ -52,7 +53,7 @@ def test_the_last_ten_are_compared_with_the_first_ten(capsys: pytest.CaptureFixt
         outcome = {"status": "diverged", "message": "", "cached": False}
         times = {"seconds": 1.0, "elapsed": 1.0}
         progress.add({"accuracy": accuracy, "reward": accuracy, **outcome, **times})
-        display.episode(progress)
+        display.on_child(SimpleNamespace(progress=progress))  # type: ignore[arg-type]
         lines[child] = capsys.readouterr().err.strip()
     assert lines[18].endswith("last 10: 65.00%")
     assert lines[20].endswith("last 10: 70.00% (+20.0 points over the first 10)")

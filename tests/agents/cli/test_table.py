@@ -63,7 +63,7 @@ def test_an_interrupted_build_says_how_to_go_on(
     ("arguments", "message"),
     [
         (["--set", "filters=4"], "was begun with other settings"),
-        (["--set", "width=4"], "'width' is not an argument"),
+        (["--set", "width=4"], "unexpected keyword argument 'width'"),
         (["--workers", "0"], "workers: expected "),
         (["--dataset", "digit"], "did you mean 'digits'"),
     ],

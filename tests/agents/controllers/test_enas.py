@@ -35,6 +35,7 @@ from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing import evaluator as weight_sharing
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
+from tests.agents.stubs import each_child
 
 MACRO = ENASMacroSearchSpace(layers=3)  # six decisions
 T = len(MACRO.decisions)
@@ -362,7 +363,7 @@ def test_a_resumed_search_does_not_train_the_shared_weights_again(
     whole = search(settings, tmp_path / "whole")
     steps, evaluations = calls["_step"], calls["accuracy_on"]
     with pytest.raises(KeyError):
-        search(settings, tmp_path / "run", on_episode=killed_after(8))
+        search(settings, tmp_path / "run", callbacks=each_child(killed_after(8)))
     calls.clear()
     resumed = search(settings, tmp_path / "run", resume=True)
     there, here = (

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from nas_agents.search.asynchronous import AsynchronousSearch
+from nas_agents.search.callbacks import Callback
 from nas_agents.search.recorder import NotReproduced, Recorder
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import RunFolder
@@ -189,7 +190,8 @@ def test_a_search_space_that_grows_bounds_proposals(tmp_path: Path) -> None:
     search_space = NASSearchSpace(layers=3, depth_schedule=[1, 1, 2])
     env = NASEnv(search_space, StubEvaluator())
     folder = RunFolder(tmp_path / "run")
-    recorder = Recorder(folder, SearchSettings("an id", episodes=5), lambda progress: None, {})
+    limits = SearchSettings("an id", episodes=5)
+    recorder = Recorder(folder, limits, Callback(), {})
     AsynchronousSearch(LastChoices(search_space), env).run(recorder)
     folder.close()
     depths = [len(json.loads(e["architecture"])["layers"]) for e in episodes_of(folder.path)]

@@ -23,7 +23,7 @@ from nas_gym import Architecture, InvalidSettings
 from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from tests.agents.search.test_resume import Killed, settings_for, trained
 from tests.agents.search.test_run import episodes_of
-from tests.agents.stubs import STUB_ID, Children
+from tests.agents.stubs import STUB_ID, Calls, Children
 
 DIGITS_BENCH = "nas_gym/DigitsBench-v0"
 TINY = {"blocks": 1, "filters": 2, "epochs": 1, "operations": ["identity", "1x1 convolution"]}
@@ -160,7 +160,7 @@ def test_they_cost_no_more_epochs_than_the_final_training(
 def test_a_table_with_several_trainings_has_finalists(tmp_path: Path) -> None:
     said: list[str] = []
     settings = SearchSettings(DIGITS_BENCH, "random", episodes=200, seed=1)
-    result = search(settings, tmp_path / "run", on_notice=said.append)
+    result = search(settings, tmp_path / "run", callbacks=[Calls(on_notice=said.append)])
     assert said == ["finalists: the best 10 by the mean of 3 recorded trainings"]
     standing = held(result)["standing"]
     tables = [digits_bench_table(seed) for seed in (1, 2, 3)]
@@ -173,7 +173,7 @@ def test_where_there_is_one_training_it_is_said(tmp_path: Path) -> None:
     said: list[str] = []
     settings = SearchSettings(DIGITS_BENCH, "random", episodes=5)
     settings = replace(settings, env_arguments={"training_seed": None})
-    search(settings, tmp_path / "mean", on_notice=said.append)
+    search(settings, tmp_path / "mean", callbacks=[Calls(on_notice=said.append)])
     assert said[0].startswith("no finalists: the evaluator (Table) has no second")
     with pytest.raises(InvalidSettings, match=r"the evaluator .* leave --finalists out"):
         search(SearchSettings(STUB_ID, finalists=3), tmp_path / "run")

@@ -16,6 +16,7 @@ from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
 from nas_gym.pareto import non_dominated
 from tests.agents.search.test_run import episodes_of
+from tests.agents.stubs import each_child
 
 MO = "nas_gym/MO-DigitsBench-v0"
 OBJECTIVES = {"accuracy": 0.1, "-parameters": 1e6}
@@ -58,7 +59,7 @@ def test_a_resumed_search_has_the_same_front(agent: str, envs: int, tmp_path: Pa
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     search(settings(agent, episodes=24, envs=envs), whole)
     with pytest.raises(ZeroDivisionError):
-        search(settings(agent, episodes=24, envs=envs), parts, on_episode=_fail_at(9))
+        search(settings(agent, episodes=24, envs=envs), parts, callbacks=each_child(_fail_at(9)))
     search(settings(agent, episodes=24, envs=envs), parts, resume=True)
     fronts = [json.loads((run / "summary.json").read_text())["front"] for run in (whole, parts)]
     assert fronts[0] == fronts[1]

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
@@ -26,6 +25,7 @@ from typer.testing import CliRunner
 from nas_agents.cli.main import app
 from nas_agents.cli.search_options import settings_from
 from nas_agents.search import lock_step
+from nas_agents.search.callbacks import Callback
 from nas_agents.search.comparison import compare
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import InvalidRunFolder
@@ -41,7 +41,7 @@ from nas_gym.networks import count_parameters
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Store
 from tests.agents.search.test_run import episodes_of
-from tests.agents.stubs import CHILDREN_ID, STUB_ID
+from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls, each_child
 
 TIMES = ("elapsed", "seconds")
 
@@ -50,12 +50,12 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing is tidied up after it that a killed process would not leave."""
 
 
-def kill_after(episodes: int, by: type[BaseException] = Killed) -> Callable[[Progress], None]:
-    def on_episode(progress: Progress) -> None:
+def kill_after(episodes: int, by: type[BaseException] = Killed) -> list[Callback]:
+    def kill(progress: Progress) -> None:
         if progress.episodes == episodes:
             raise by
 
-    return on_episode
+    return each_child(kill)
 
 
 def told(run: Path) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def killed(settings: SearchSettings, run: Path, *after: int) -> None:
     """A search that is killed after each of these episodes, and resumed in between."""
     for episodes in after:
         with pytest.raises(Killed):
-            search(settings, run, kill_after(episodes), resume=True)
+            search(settings, run, True, kill_after(episodes))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,8 @@ def test_what_is_recorded_is_taken_over_and_not_rewritten(tmp_path: Path) -> Non
     killed(settings_for(run), run, 8)
     before = (run / "episodes.jsonl").read_bytes()
     seen: list[int] = []
-    search(settings_for(run), run, lambda progress: seen.append(progress.episodes), resume=True)
+    watching = each_child(lambda progress: seen.append(progress.episodes))
+    search(settings_for(run), run, True, watching)
     assert (run / "episodes.jsonl").read_bytes().startswith(before)
     assert seen == list(range(9, 21))
 
@@ -377,13 +378,14 @@ def test_only_the_final_training_is_left(tmp_path: Path) -> None:
     episodes = (run / "episodes.jsonl").read_bytes()
     with_final = replace(settings, final=True, final_arguments={"epochs": 1})
     epochs: list[tuple[int, int]] = []
-    result = search(with_final, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
+    shown = [Calls(on_final_epoch=lambda *epoch: epochs.append(epoch))]
+    result = search(with_final, run, resume=True, callbacks=shown)
     assert epochs == [(1, 1)]
     assert result.finished_before
     assert 0 < result.summary["test_accuracy"] <= 1
     assert load_model(run / "model").facts.metrics["test_accuracy"] > 0
     assert (run / "episodes.jsonl").read_bytes() == episodes
-    again = search(with_final, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
+    again = search(with_final, run, resume=True, callbacks=shown)
     assert epochs == [(1, 1)]
     assert again.summary == result.summary
 
@@ -426,8 +428,9 @@ def test_a_final_training_asked_for_otherwise_is_done_again(tmp_path: Path) -> N
     settings = finally_trained(run, {"epochs": 1})
     assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (1, 4)
     epochs: list[tuple[int, int]] = []
+    shown = [Calls(on_final_epoch=lambda *epoch: epochs.append(epoch))]
     wider = replace(settings, final_arguments={"epochs": 2, "filters": 3})
-    result = search(wider, run, on_final_epoch=lambda *e: epochs.append(e), resume=True)
+    result = search(wider, run, resume=True, callbacks=shown)
     assert epochs == [(1, 2), (2, 2)]
     assert result.finished_before
     assert json.loads((run / "summary.json").read_text()) == result.summary
@@ -473,7 +476,8 @@ def test_a_final_training_stands_until_another_one_has_ended(
         raise KeyboardInterrupt
 
     longer = replace(settings, final_arguments={"epochs": 2})
-    assert search(longer, run, on_final_epoch=interrupt, resume=True).stopped_by == "interrupted"
+    stopped = [Calls(on_final_epoch=interrupt)]
+    assert search(longer, run, resume=True, callbacks=stopped).stopped_by == "interrupted"
     assert [(run / name).read_bytes() for name in FINAL_FILES] == before
 
     diverging = replace(settings, final_arguments={"epochs": 1, "learning_rate": 1e30})
@@ -508,7 +512,7 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
     interrupt = kill_after(5, by=KeyboardInterrupt)
-    assert search(settings_for(run), run, interrupt).stopped_by == "interrupted"
+    assert search(settings_for(run), run, callbacks=interrupt).stopped_by == "interrupted"
     assert search(settings_for(run), run, resume=True).stopped_by == "episodes"
     assert told(run) == told(whole)
 
@@ -649,8 +653,8 @@ def test_sigkill(tmp_path: Path) -> None:
         env_arguments={"blocks": 1, "filters": 2, "epochs": 1},
         final=False,
     )
-    resumed = search(settings, run, later, resume=True)
-    whole = search(settings, tmp_path / "whole", later)
+    resumed = search(settings, run, True, later)
+    whole = search(settings, tmp_path / "whole", callbacks=later)
     assert told(run) == told(whole.run)
     assert resumed.summary["best"] == whole.summary["best"]
     with Store(run / "evaluations.db") as store:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.search.evaluators import evaluated_by
-from nas_agents.search.final import final_settings, finish
+from nas_agents.search.final import finish
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
@@ -33,8 +33,9 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import load_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
+from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
-from tests.agents.stubs import STUB_ID
+from tests.agents.stubs import STUB_ID, Calls, each_child
 
 
 def episodes_of(run: Path) -> list[dict[str, Any]]:
@@ -116,7 +117,11 @@ def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
         final_arguments={"epochs": 2, "filters": 6},
     )
     epochs: list[tuple[int, int]] = []
-    result = search(settings, tmp_path / "run", on_final_epoch=lambda *epoch: epochs.append(epoch))
+    result = search(
+        settings,
+        tmp_path / "run",
+        callbacks=[Calls(on_final_epoch=lambda *epoch: epochs.append(epoch))],
+    )
     assert epochs == [(1, 2), (2, 2)]
     assert result.progress.statuses == {"ok": 3}
     assert result.final is not None
@@ -194,7 +199,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     settings = SearchSettings(STUB_ID, "ppo", episodes=50)
-    result = search(settings, tmp_path / "run", on_episode=interrupt)
+    result = search(settings, tmp_path / "run", callbacks=each_child(interrupt))
     assert result.stopped_by == "interrupted"
     assert len(episodes_of(result.run)) == 5
     assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
@@ -309,7 +314,7 @@ def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> No
             raise ConnectionError("the power is gone")
 
     with pytest.raises(ConnectionError):
-        search(begun(14), part, on_episode=fall)
+        search(begun(14), part, callbacks=each_child(fall))
     search(begun(14), part, resume=True)
     results = [
         [(line["architecture"], line["reward"]) for line in episodes_of(run)]

@@ -147,7 +147,7 @@ def test_a_resume_that_a_corrupt_store_ends_changes_nothing(
     """The store fails at the first child that is new: the record of the run still stands."""
     run = tmp_path / "run"
     interrupt = kill_after(4, by=KeyboardInterrupt)
-    assert search(settings_for(run, agent), run, interrupt).stopped_by == "interrupted"
+    assert search(settings_for(run, agent), run, callbacks=interrupt).stopped_by == "interrupted"
     before, get = content(run), Store.get
 
     def corrupt(store: Store, key: str, fingerprint: str, repeat: int, run: str) -> Record | None:

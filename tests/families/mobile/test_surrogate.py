@@ -93,7 +93,10 @@ def test_single_and_vector_environments_agree_and_count_alike() -> None:
             _, reward, _, _, last = single.step(action)
         assert reward == rewards[index]
         assert last["evaluation"]["latency"] == info["latency"][index]
-        assert last["evaluation"]["cached"] == info["cached"][index] == (index == 2)
+        assert single.finished is not None
+        assert many.finished is not None
+        cached = many.finished.columns["cached"][index]
+        assert single.finished.evaluation.cached == cached == (index == 2)
     assert single.budget == many.budget
     assert (many.budget.asked, many.budget.made) == (3, 2)
 

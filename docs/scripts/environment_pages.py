@@ -1,0 +1,44 @@
+"""Write a page for each environment: its class's docstring, and a drawing of a network."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import numpy as np
+
+import nas_gym
+from nas_gym.rendering import draw
+from nas_gym.search_spaces import Choices, SearchSpace
+
+
+def write(docs: Path) -> None:
+    """Write `environments/<name>.md` and `environments/<name>.png` for each id."""
+    folder = docs / "environments"
+    folder.mkdir(exist_ok=True)
+    for family in nas_gym.registered_families():
+        for env_id, reference in family.environments.items():
+            name = env_id.removeprefix("nas_gym/")
+            env_type = _object(reference)
+            draw(*_example(_object(family.search_space)())).save(folder / f"{name}.png")
+            (folder / f"{name}.md").write_text(_page(env_id, name, env_type), encoding="utf-8")
+
+
+def _page(env_id: str, name: str, env_type: type) -> str:
+    alt = f"A network that random choices design in {env_id}"
+    return f"# {env_id}\n\n![{alt}]({name}.png)\n\n{inspect.getdoc(env_type)}\n"
+
+
+def _example(search_space: SearchSpace) -> tuple[SearchSpace, Choices]:
+    """Return a search space with a finished sequence of random choices."""
+    rng, choices = np.random.default_rng(1), np.zeros(0, dtype=np.int64)
+    for _ in search_space.decisions:
+        valid = np.flatnonzero(search_space.valid_choices(choices))
+        choices = np.append(choices, rng.choice(valid))
+    return search_space, choices
+
+
+def _object(reference: str) -> type:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

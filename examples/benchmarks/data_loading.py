@@ -1,0 +1,229 @@
+"""How long do images take, and how much memory? Prints ratios against bare decoding.
+
+    python examples/benchmarks/data_loading.py                   # 10,000 photographs' worth of JPEG
+    python examples/benchmarks/data_loading.py --images 2000
+    python examples/benchmarks/data_loading.py --mode large      # 20,000 of 224 pixels, 4 GB
+
+It makes a folder of JPEG files of 256 to 512 pixels a side. Every figure is of a process of its own:
+
+- bare: Pillow opens, decodes and scales each file, as many threads as there are CPUs;
+- first start: `load_dataset` of a folder that no cache knows;
+- second start: the same again, from the cache;
+- memory: peak resident memory of loading, and of an `ImageClassification` on the CPU with a batch
+  of each split, less that of the same process with a folder of 40 images, over the bytes of the
+  images as they are kept.
+
+With ``--mode large``, the process may have 4 GB in all: a memory control group counts what it holds
+where one can be made (as root), and its peak is printed; elsewhere its heap is limited, and its
+peak resident memory is printed. It loads the folder and trains a step on every image.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+LIMIT = 4 * 10**9
+"""Bytes that the process of the large data set may have."""
+CLASSES = 4
+FEW = 40
+"""Images of the data set whose memory is the baseline."""
+
+
+def make_folder(folder: Path, number: int) -> None:
+    """Write JPEG files of 256 to 512 pixels a side: smooth shapes with the grain of a camera."""
+    from PIL import Image
+
+    for label in range(CLASSES):
+        (folder / str(label)).mkdir(parents=True)
+
+    def write(place: int) -> None:
+        rng = np.random.default_rng(place)
+        width, height = (int(side) for side in rng.integers(256, 513, size=2))
+        shapes = Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8))
+        pixels = np.asarray(shapes.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
+        grain = rng.integers(-12, 13, size=pixels.shape)
+        image = Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8))
+        image.save(folder / str(place % CLASSES) / f"{place}.jpg", quality=90)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(number)))
+
+
+def bare(folder: Path, size: int) -> None:
+    """Decode and scale every file with Pillow alone, on all CPUs."""
+    from PIL import Image
+
+    from nas_gym.data.decoding import available_cpus
+
+    def decode(path: Path) -> None:
+        with Image.open(path) as image:
+            image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+
+    with ThreadPoolExecutor(available_cpus()) as pool:
+        for _ in pool.map(decode, sorted(folder.rglob("*.jpg"))):
+            pass
+
+
+def load(folder: Path, size: int) -> None:
+    """Load the folder."""
+    from nas_gym import load_dataset
+
+    assert len(load_dataset(folder, size).images)
+
+
+def use(folder: Path, size: int) -> None:
+    """Load the folder, and take a batch of each split."""
+    import torch
+
+    from nas_gym import TrainingSettings, load_dataset
+    from nas_gym.training.images import ImageClassification
+
+    dataset, settings = load_dataset(folder, size), TrainingSettings(batch_size=32)
+    task = ImageClassification(dataset, settings, torch.device("cpu"))
+    for _ in task.batches(torch.Generator().manual_seed(0)):
+        pass
+    task.validation.batch(torch.arange(32 if len(task.validation) > 32 else 2))
+
+
+def train(folder: Path, size: int) -> None:
+    """Load the folder, and train a small network for an epoch."""
+    import torch
+    from torch import nn
+
+    from nas_gym import TrainingSettings, load_dataset
+    from nas_gym.training.images import ImageClassification
+
+    dataset, settings = load_dataset(folder, size), TrainingSettings(batch_size=64)
+    task = ImageClassification(dataset, settings, torch.device("cpu"))
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 8, 8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, CLASSES),
+    )
+    optimizer = torch.optim.SGD(network.parameters(), 0.01)
+    for images, labels in task.batches(torch.Generator().manual_seed(0)):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(images), labels).backward()
+        optimizer.step()
+
+
+def group_of_memory() -> Path | None:
+    """Return a new control group with the limit, or None where none can be made."""
+    for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        folder = Path("/sys/fs/cgroup", root, f"nas_gym-{os.getpid()}")
+        with suppress(OSError):
+            folder.mkdir()
+            try:
+                (folder / limit).write_text(str(LIMIT))
+            except OSError:
+                folder.rmdir()
+                continue
+            return folder
+    return None
+
+
+def measured(
+    step: Callable[[Path, int], None],
+    folder: Path,
+    size: int,
+    cache: Path,
+    group: Path | None = None,
+) -> tuple[float, int]:
+    """Return the seconds and the peak of resident bytes of a step in a process of its own."""
+    command = [sys.executable, __file__, "--step", step.__name__, str(folder), str(size)]
+    environment = {**os.environ, "NAS_GYM_CACHE": str(cache)}
+    limited = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"] if group else []
+    done = subprocess.run(
+        [*limited, *command], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    )
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak
+
+
+def run_step(name: str, folder: Path, size: int, limited: bool) -> None:
+    """Do one step in this process, and print its seconds and the peak of resident bytes."""
+    if limited:
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+    if name in ("use", "train"):
+        import nas_gym.training.images  # noqa: F401  what its import takes is no part of the time
+    started = time.perf_counter()
+    {"bare": bare, "load": load, "use": use, "train": train}[name](folder, size)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps([seconds, peak]))
+
+
+def compare(work: Path, number: int, size: int) -> None:
+    """Print the time of both starts and the memory, over bare decoding and the images' bytes."""
+    folder, few = work / "images", work / "few"
+    make_folder(folder, number)
+    make_folder(few, FEW)
+    once, _ = measured(bare, folder, size, work / "none")
+    first, first_peak = measured(load, folder, size, work / "cache")
+    second, _ = measured(load, folder, size, work / "cache")
+    _, load_base = measured(load, few, size, work / "cache")
+    _, used_peak = measured(use, folder, size, work / "cache")
+    _, use_base = measured(use, few, size, work / "cache")
+    kept = number * size * size * 3
+    print(f"{number:,} JPEG files to {size}x{size}: {kept / 1e6:,.0f} MB as they are kept")
+    print(f"bare decoding on all CPUs    {once:7.2f} s  {1000 * once / number:.2f} ms an image")
+    print(f"first start                  {first:7.2f} s  {first / once:.2f} of bare (at most 1.5)")
+    print(f"second start                 {second:7.2f} s  (at most 2 s for 10,000)")
+    print(f"memory of the first loading  {(first_peak - load_base) / kept:7.2f} of the images")
+    print(f"memory of loading and use    {(used_peak - use_base) / kept:7.2f} of the images (1.3)")
+
+
+def large(work: Path, number: int, size: int) -> None:
+    """Print that a data set of that size is loaded and trained on in 4 GB."""
+    folder, cache = work / "images", work / "cache"
+    make_folder(folder, number)
+    group = group_of_memory()
+    how = "in a control group of 4 GB" if group else "with a heap of at most 4 GB"
+    print(f"{number:,} images of {size} pixels, {number * size * size * 3 / 1e9:.2f} GB, {how}")
+    for name in ("first", "second"):
+        seconds, peak = measured(train, folder, size, cache, group)
+        print(f"{name} start and an epoch: {seconds:.0f} s, at most {peak / 1e9:.2f} GB resident")
+    if group:
+        for name in ("memory.max_usage_in_bytes", "memory.peak"):
+            with suppress(OSError):
+                print(f"{name}: {int((group / name).read_text()) / 1e9:.2f} GB, files included")
+        group.rmdir()
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mode", choices=["ratios", "large"], default="ratios")
+    parser.add_argument("--images", type=int, help="default: 10,000, and 20,000 for large")
+    parser.add_argument("--size", type=int, help="pixels; default: 32, and 224 for large")
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--limited", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        name, folder, size = options.step
+        run_step(name, Path(folder), int(size), options.limited)
+        return
+    is_large = options.mode == "large"
+    with tempfile.TemporaryDirectory(prefix="nas_gym-") as made:
+        run = large if is_large else compare
+        images = options.images or (20_000 if is_large else 10_000)
+        run(Path(made), images, options.size or (224 if is_large else 32))
+
+
+if __name__ == "__main__":
+    main()

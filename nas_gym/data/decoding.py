@@ -1,0 +1,161 @@
+"""Image files to pixels: one at a time, or many in parallel. No torch here."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from nas_gym.data.dataset import Images, InvalidDataset
+from nas_gym.data.npz import open_regular
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats of images that are read."""
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+MOST_GREY = 2**16 - 1
+"""The white of an image of 16 bits."""
+AHEAD = 64
+"""Images that are decoded before they are asked for."""
+_T, _R = TypeVar("_T"), TypeVar("_R")
+_reading = threading.local()  # .path: the image that this thread decodes, for Pillow's warnings
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def read_image(path: Path, size: tuple[int, int], channels: int = 3) -> Images:
+    """Return an image, cropped around its centre and scaled: (height, width, channels) uint8.
+
+    Of an animation, it is the first frame. A JPEG much larger than ``size`` is decoded at a smaller
+    scale, of at least twice the size, as Pillow's ``thumbnail`` does.
+
+    Args:
+        path: A regular file in one of `FORMATS`.
+        size: Height and width; the crop is the largest part of the image in their proportion.
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        InvalidDataset: the image cannot be read; the message names it.
+    """
+    with _warnings_with_paths():
+        return _decoded(path, size, channels)[0]
+
+
+def read_images(
+    paths: Sequence[Path], size: tuple[int, int], skipped: Counter[str]
+) -> Iterator[Images]:
+    """Yield images as RGB, in their order: (height, width, 3) uint8; threads decode them.
+
+    Args:
+        paths: As in `read_image`.
+        size: As in `read_image`.
+        skipped: Counts animations, by suffix.
+
+    Raises:
+        InvalidDataset: an image cannot be read; the message names it.
+    """
+    decoded = _in_threads(lambda path: _decoded(path, size, 3), paths)
+    shown = _with_progress(decoded, len(paths))
+    with _warnings_with_paths():
+        for path, (pixels, is_animated) in zip(paths, shown, strict=True):
+            if is_animated:
+                skipped[f"{path.suffix.lower()}: all but the first frame"] += 1
+            yield pixels
+
+
+def _in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """Yield the results in order; threads are at most `AHEAD` items ahead of the reader.
+
+    Pillow lets other threads run while it decodes and scales.
+    """
+    pool = ThreadPoolExecutor(available_cpus())
+    pending: deque[Future[_R]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _with_progress(images: Iterable[_T], number: int) -> Iterable[_T]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(images, "reading images", number, console=console, transient=True, disable=hidden)
+
+
+@contextmanager
+def _warnings_with_paths() -> Iterator[None]:
+    """Repeat warnings at the end with the path of their image; one of a bomb is an error.
+
+    It holds for all threads: filters of warnings are the process's.
+    """
+    from PIL.Image import DecompressionBombWarning
+
+    caught: list[str] = []
+
+    def note(message: Warning | str, *_: object, **__: object) -> None:
+        caught.append(f"dataset: the image {getattr(_reading, 'path', 'unknown')}: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.simplefilter("error", DecompressionBombWarning)
+        warnings.showwarning = note
+        yield
+    for line in caught:
+        warnings.warn(line, stacklevel=4)
+
+
+def _decoded(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, bool]:
+    """Return an image as `read_image` does, and whether it is an animation."""
+    from PIL import Image, ImageOps
+
+    _reading.path = path
+    try:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+            if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+                raise ValueError(f"mode {image.mode} has no known range; save 8 or 16 bits")
+            is_animated = getattr(image, "n_frames", 1) > 1
+            image.draft(None, (2 * max(size), 2 * max(size)))
+            upright = _in_colors(ImageOps.exif_transpose(image))
+            seen = upright if channels == 3 else upright.convert("L")
+            fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
+    except Exception as error:  # a broken image can raise anything
+        raise InvalidDataset(
+            f"dataset: the image {path} cannot be read ({error}); mend or remove it"
+        ) from error
+    return np.asarray(fitted).reshape(*size, channels), is_animated
+
+
+def _in_colors(image: Image) -> Image:
+    """Return an image as RGB, with 8 bits of each; what is transparent becomes white."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # 16 bits
+        grey = np.asarray(image).clip(0, MOST_GREY) * (255 / MOST_GREY)
+        return Image.fromarray(grey.round().astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
