@@ -56,6 +56,15 @@ class FinalDisplay(Callback):
         """Show what the user should know before the work begins."""
         self.console.print(plain(line), markup=False, soft_wrap=True)
 
+    def on_trial(self, number: int, accuracy: float | None, settings: Mapping[str, Any]) -> None:
+        """Show a trial of the tuning; one without an accuracy was stopped."""
+        worth = "stopped" if accuracy is None else f"validation accuracy {accuracy:.2%}"
+        values = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in settings.items()
+        )
+        self.console.print(f"trial {number}: {worth}; {values}", soft_wrap=True)
+
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
         """Show that an epoch of the final training is done."""
         self.bars.start()

@@ -40,6 +40,7 @@ def train(
     filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
     seed: Annotated[int | None, Option(help="Of weights, order and augmentation.")] = None,
     set_: Annotated[list[str], pairs("A setting of training or network.", "--set")] = [],  # noqa: B006
+    tune: Annotated[int, Option(help="Try this number of settings first, by Optuna; 0: none.")] = 0,
     device: Annotated[str | None, DEVICE] = None,
     out: Annotated[
         Path | None, Option(help="The model folder; new, unless --resume is given.")
@@ -69,7 +70,7 @@ def train(
     missing = without(final.settings, preset) if preset else []
     if missing:
         complain(f"preset {preset}: networks of this family have no {', '.join(missing)}")
-    result = _trained(subject, final, folder)
+    result, final = _trained(subject, final, folder, tune)
     facts = {"model": str(folder), "architecture": subject.key, **result.metrics}
     print_result({**facts, "training": asdict(final.settings)}, _described(result, folder), as_json)
 
@@ -81,6 +82,7 @@ def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
         InvalidSettings: it has, or a checkpoint, and --resume is not given; or it holds other
             files.
     """
+    from nas_agents.search.tuning import JOURNAL
     from nas_gym.errors import require
     from nas_gym.models.training import CHECKPOINT
 
@@ -94,33 +96,40 @@ def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
         "model.json" not in held,
         f"out: {out} holds a model already, and none is overwritten; name another folder",
     )
-    goes_on = resume or CHECKPOINT not in held
+    begun = {CHECKPOINT, JOURNAL}
+    goes_on = resume or not held & begun
     require(goes_on, f"out: {out} holds a training that was begun; give --resume, or another --out")
-    others = sorted(each for each in held - {CHECKPOINT} if not each.startswith("."))
+    others = sorted(each for each in held - begun if not each.startswith((".", JOURNAL)))
     require(not others, f"out: {out} holds other files ({', '.join(others[:3])}); name another one")
     return out
 
 
-def _trained(subject: Architecture, final: FinalTraining, folder: Path) -> FinalResult:
-    """Train and save the model; Ctrl-C, a full disk and a failure end in one line.
+def _trained(
+    subject: Architecture, final: FinalTraining, folder: Path, trials: int
+) -> tuple[FinalResult, FinalTraining]:
+    """Tune, train and save the model; Ctrl-C, a full disk and a failure end in one line.
 
     Raises:
         InvalidSettings: the folder cannot be written.
     """
     from nas_agents.cli.display import FinalDisplay
+    from nas_agents.search.tuning import tuned
     from nas_gym.errors import InvalidSettings
     from nas_gym.models.training import train_model
     from nas_gym.training.failures import Diverged
 
     again = f"go on with the same command, --out {folder} and --resume"
-    epochs = final.settings.epochs
     try:
         with FinalDisplay() as display:
             display.on_dataset(final.dataset)
-            return train_model(
+            if trials:
+                final = tuned(subject, final, trials, folder, display.on_trial)
+            epochs = final.settings.epochs
+            result = train_model(
                 *(subject, final.dataset, final.settings, folder, final.device),
                 on_epoch=lambda epoch: display.on_final_epoch(epoch, epochs),
             )
+            return result, final
     except KeyboardInterrupt:
         complain(f"interrupted; what whole epochs trained is kept: {again}")
         raise Exit(EXIT_INTERRUPTED) from None
