@@ -143,9 +143,8 @@ class DeviceDataset:
         pixels, labels = images[self._places[chosen]], self.labels[chosen]
         if self.source == self.device:
             return pixels, labels
-        pixels, labels = pixels.pin_memory(), labels.pin_memory()
-        moved = pixels.to(self.device, non_blocking=True)
-        return moved, labels.to(self.device, non_blocking=True)
+        sent = [each.pin_memory().to(self.device, non_blocking=True) for each in (pixels, labels)]
+        return sent[0], sent[1]
 
     def _cropped(self, pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Return of images (B, H, W, C) with their padding the rows (B, H) and columns (B, W)."""
