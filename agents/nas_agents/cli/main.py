@@ -11,6 +11,7 @@ from nas_agents.cli.errors import OneLineErrors
 from nas_agents.cli.export import export
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
+from nas_agents.cli.report import report
 from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (envs, presets, show, search, predict, export, compare, bench):
+for command in (envs, presets, show, search, predict, export, compare, report, bench):
     app.command()(command)
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")
