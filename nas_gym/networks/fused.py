@@ -29,13 +29,13 @@ class CannotFuse(ValueError):
 class FusedLinear(nn.Module):
     """Dense layers of K members: (B, K C) in, (B, K F) out."""
 
-    def __init__(self, weight: nn.Parameter, bias: nn.Parameter | None, members: int) -> None:
+    def __init__(self, linear: nn.Linear, members: int) -> None:
         super().__init__()
-        self.weight, self.bias, self.members = weight, bias, members
+        self.weight, self.bias, self.members = linear.weight, linear.bias, members
 
     def forward(self, x: Tensor) -> Tensor:
         states = x.unflatten(1, (self.members, -1)).transpose(0, 1)
-        outputs = states @ self.weight.unflatten(0, (self.members, -1)).mT
+        outputs: Tensor = states @ self.weight.unflatten(0, (self.members, -1)).mT
         if self.bias is not None:
             outputs = outputs + self.bias.view(self.members, 1, -1)
         return outputs.transpose(0, 1).flatten(1)
@@ -122,7 +122,7 @@ class Fused(ChildNetwork):
         elif isinstance(module, nn.BatchNorm2d):
             module.num_features *= members
         elif isinstance(module, nn.Linear):
-            self.network.set_submodule(name, FusedLinear(module.weight, module.bias, members))
+            self.network.set_submodule(name, FusedLinear(module, members))
         elif isinstance(module, nn.Dropout):
             self.network.set_submodule(name, FusedDropout(module.p, generators))
         elif [*module.parameters(recurse=False)]:

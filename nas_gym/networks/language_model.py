@@ -127,14 +127,15 @@ class LanguageModel(ChildNetwork):
         weight = self._known_words()
         if weight.ndim == 2:
             return F.embedding(words, weight)
-        side_by_side = F.embedding(words, weight.movedim(0, 1).flatten(1))
-        return side_by_side.unflatten(2, (len(weight), -1)).movedim(2, 1)
+        side_by_side: Tensor = F.embedding(words, weight.movedim(0, 1).flatten(1))
+        vectors: Tensor = side_by_side.unflatten(2, (len(weight), -1))
+        return vectors.movedim(2, 1)
 
     def _decoded(self, outputs: Tensor) -> Tensor:
         weight, bias = self.decoder.weight, self.decoder.bias
         if weight.ndim == 2:
             return F.linear(outputs, weight, bias)
-        logits = outputs @ weight.mT
+        logits: Tensor = outputs @ weight.mT
         return logits if bias is None else logits + bias.unsqueeze(-2)
 
     def _mask(self, shape: tuple[int, ...], dropout: float) -> Tensor | None:

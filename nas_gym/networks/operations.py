@@ -213,7 +213,8 @@ class DropPath(nn.Module):
         for row, generator in zip(kept, self.generators, strict=True):
             row.bernoulli_(keep, generator=generator)
         factors = kept.div_(keep).T[:, :, None, None, None]
-        return (x.unflatten(1, (members, -1)) * factors).flatten(1, 2)
+        dropped: Tensor = x.unflatten(1, (members, -1)) * factors
+        return dropped.flatten(1, 2)
 
 
 def initialize(network: nn.Module) -> None:

@@ -178,9 +178,8 @@ def _beginning(evaluator: Any) -> Callable[[Architecture, list[int]], list[Futur
         return partial(submit_repeats)
     if submit := getattr(evaluator, "submit", None):
         return lambda architecture, repeats: [submit(architecture, each) for each in repeats]
-    evaluate_one = getattr(evaluator, "evaluate_one", None)
     require(
-        evaluate_one is not None,
+        hasattr(evaluator, "evaluate_one"),
         f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
         "benchmark needs no store, another evaluator needs evaluate_one or submit",
     )
@@ -193,7 +192,7 @@ def _beginning(evaluator: Any) -> Callable[[Architecture, list[int]], list[Futur
             if len(group) > 1:
                 made += evaluator.evaluate_repeats(architecture, group)
             else:
-                made.append(evaluate_one(architecture, group[0]))
+                made.append(evaluator.evaluate_one(architecture, group[0]))
         return [resolved(each) for each in made]
 
     return begin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,11 +21,16 @@ from nas_gym.training.settings import LearningSettings
 
 
 def batch_loss(
-    network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
+    network: ChildNetwork,
+    images: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
-    Of a `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
+    Labels may also be shares of the classes, (B, classes); ``class_weights`` are (classes,). Of a
+    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
 
     Returns:
         The loss with the auxiliary head's weighted one, the loss without it, and logits
@@ -32,23 +38,18 @@ def batch_loss(
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-    main = loss = cross_entropy(logits, labels, label_smoothing)
+    members = len(network) if isinstance(network, Fused) else 1
+
+    def cross_entropy(logits: Tensor) -> Tensor:
+        mean = partial(F.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+        if members == 1:
+            return mean(logits, labels)
+        return torch.stack([*map(mean, logits.chunk(members, dim=1), labels)])
+
+    main = loss = cross_entropy(logits)
     for each in auxiliary:
-        head_loss = cross_entropy(each, labels, label_smoothing)
-        loss = main + network.auxiliary_weight * head_loss
+        loss = main + network.auxiliary_weight * cross_entropy(each)
     return loss, main, logits
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Return the mean over a batch, (): logits (B, classes), labels (B,) int64.
-
-    Of K members: logits (B, K classes) and labels (K, B) in, (K,) out.
-    """
-    if labels.ndim == 1:
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    apart = logits.unflatten(1, (len(labels), -1)).transpose(1, 2)
-    losses = F.cross_entropy(apart, labels.T, reduction="none", label_smoothing=label_smoothing)
-    return losses.mean(dim=0)
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:

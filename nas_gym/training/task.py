@@ -68,6 +68,8 @@ class Task(ABC):
     """The type that networks compute in; default: float32."""
     fuses: ClassVar[bool] = False
     """True for a task that trains a `Fused` network as it trains each member."""
+    notes: tuple[str, ...] = ()
+    """How training was chosen, and why, in lines of text."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 

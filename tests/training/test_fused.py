@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -89,12 +89,17 @@ CHILD = SPACE.decode(SPACE.sample(np.random.default_rng(1)))
 
 
 def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
-    fused = Fused.__init__
-    monkeypatch.setattr(Fused, "__init__", lambda *given: (made.append(1), fused(*given))[1])
+    made: list[int] = []
+    check = Fused.check
+
+    def noted(self: Fused, inputs: Tensor) -> None:
+        made.append(len(self))
+        check(self, inputs)
+
+    monkeypatch.setattr(Fused, "check", noted)
     trainer = Trainer(DIGITS, SETTINGS, "cpu")
     together = trainer.evaluate_repeats(CHILD, [0, 1, 2])
-    assert made == [1]
+    assert made == [3]
     for repeat, evaluation in enumerate(together):
         alone = trainer.evaluate_one(CHILD, repeat)
         assert evaluation.status == "ok"
@@ -127,7 +132,7 @@ def test_a_member_that_diverges_leaves_the_others_as_they_are(
         network: Any = build(self, architecture)
         if next(numbers) == 1:
             torch.nn.init.constant_(network.classifier.bias, float("nan"))
-        return network
+        return cast(ChildNetwork, network)
 
     trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
     expected = trainer.evaluate_repeats(CHILD, [0, 1, 2])
@@ -153,7 +158,7 @@ def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     def own(self: Trainer, architecture: Any) -> ChildNetwork:
         network: Any = build(self, architecture)
         network.stem.append(Rolled())
-        return network  # type: ignore[no-any-return]
+        return cast(ChildNetwork, network)
 
     monkeypatch.setattr(Trainer, "build", own)
     trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")

@@ -17,7 +17,7 @@ from nas_agents.search.settings import (
 )
 from nas_gym.errors import require
 
-_NOT_SETTINGS = {"run", "resume", "as_json"}
+_NOT_SETTINGS = {"run", "resume", "callback", "as_json"}
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
