@@ -5,6 +5,7 @@ One cluster of two nodes serves all tests; it is real, and takes some seconds to
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
 from nas_gym.data.dataset import resplit
 from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings
@@ -143,3 +146,22 @@ def test_what_cannot_be_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InvalidSettings, match=r"pip install 'nas-gym\[ray\]'"):
         RayWorkers(evaluator)
+
+
+def test_a_policy_keeps_the_actors_busy(cluster: Any, tmp_path: Path) -> None:
+    tiny = {"dataset": "digits", "cells": 1, "filters": 2, "epochs": 1, "data_fraction": 0.1}
+    settings = SearchSettings(
+        *("nas_gym/NASBench201-v0", "nasnet"),
+        episodes=8,
+        env_arguments=tiny,
+        agent_arguments={"n_steps": 12, "batch_size": 12},
+        ray=cluster.address,
+        workers=2,
+        final=False,
+        finalists=0,
+    )
+    result = search(settings, tmp_path / "run")
+    assert (result.stopped_by, result.progress.statuses) == ("episodes", {"ok": 8})
+    lines = (tmp_path / "run/episodes.jsonl").read_text().splitlines()
+    under_way = [json.loads(line)["proposals"] - n for n, line in enumerate(lines)]
+    assert under_way == [2] * 7 + [1]

@@ -97,7 +97,7 @@ def search(
     ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Search for an architecture, train the best one to the end, and test it once."""
+    """Search for an architecture, train the best one, and test it."""
     from nas_agents.callbacks import made, standard_callbacks
     from nas_agents.cli.display import Display, describe
     from nas_agents.cli.search_options import settings_from

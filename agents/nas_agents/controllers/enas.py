@@ -123,14 +123,14 @@ class ENAS(Reinforce):
             _, _, log_probs, entropy = self._evaluate_steps()
         if not self.full_entropy:
             entropy = -log_probs.exp() * log_probs
-        num_envs = len(self._steps[0].rewards)
+        num_envs = len(self.steps[0].rewards)
         bonus = self.entropy_reward * entropy.cpu().numpy().reshape(-1, num_envs)  # (S, N)
 
         bonus_so_far = np.zeros_like(bonus[0])
-        for number, step in enumerate(self._steps):
+        for number, step in enumerate(self.steps):
             bonus_so_far += bonus[number]
             rewards = step.rewards + np.where(step.dones, bonus_so_far, 0)
-            self._steps[number] = step._replace(rewards=rewards)
+            self.steps[number] = step._replace(rewards=rewards)
             bonus_so_far[step.dones] = 0
 
     def penalty(

@@ -18,6 +18,7 @@ class Step(NamedTuple):
     masks: NDArray[np.bool_] | None  # (N, A)
     rewards: NDArray[np.float32]  # (N,)
     dones: NDArray[np.bool_]  # (N,)
+    log_probs: Tensor | None = None  # (N,) when they were drawn, if the policy has changed since
 
 
 @dataclass

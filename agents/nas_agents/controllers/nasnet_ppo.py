@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO
-from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
+from sb3_contrib.common.maskable.buffers import MaskableRolloutBuffer
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
 
 from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
@@ -23,6 +23,33 @@ from nas_gym.settings import Share, validated
 
 FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
 """Arguments of MaskablePPO that follow from the baseline."""
+
+
+class BaselineBuffer(MaskableRolloutBuffer):
+    """Gives every decision of an episode the advantage R - b.
+
+    Args:
+        *arguments, **keywords: As in `MaskableRolloutBuffer`.
+        baseline: b.
+    """
+
+    def __init__(self, *arguments: Any, baseline: MovingAverage, **keywords: Any) -> None:
+        self.baseline = baseline
+        super().__init__(*arguments, **keywords)
+
+    def compute_returns_and_advantage(self, last_values: Tensor, dones: NDArray[np.bool_]) -> None:
+        """Set returns and advantages; raise `InvalidSettings` if an episode has not ended."""
+        starts = self.episode_starts.astype(np.bool_)
+        ends = np.concatenate([starts[1:], dones[None]])
+        returns, finished, first = episode_returns(self.rewards, ends)
+        require(
+            bool(finished.all()),
+            f"n_steps: a rollout of {self.buffer_size} steps ends within an episode; take a "
+            "multiple of the number of decisions",
+        )
+        advantages = returns - self.baseline.update(returns[first])
+        self.returns = returns.astype(np.float32)
+        self.advantages = advantages.astype(np.float32)
 
 
 class BaselinePPO(MaskablePPO):
@@ -54,27 +81,10 @@ class BaselinePPO(MaskablePPO):
             given = keywords.setdefault(name, value)
             why = f"got {short(given)}; a moving average takes the value head's place"
             require(given == value, f"{name}: it is {value!r} here, {why}")
-        super().__init__(*arguments, **{"normalize_advantage": False, **keywords})
+        own: dict[str, Any] = {"rollout_buffer_class": BaselineBuffer}
+        own["rollout_buffer_kwargs"] = {"baseline": self.baseline}
+        super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **own})
 
-    def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, *arguments: Any
-    ) -> bool:
-        """Collect a rollout as MaskablePPO does, then replace its advantages."""
-        if not super().collect_rollouts(env, callback, rollout_buffer, *arguments):
-            return False
-
-        assert isinstance(self._last_episode_starts, np.ndarray)
-        starts = rollout_buffer.episode_starts.astype(np.bool_)
-        dones = np.concatenate([starts[1:], self._last_episode_starts[None]])
-        returns, finished, first = episode_returns(rollout_buffer.rewards, dones)
-        require(
-            bool(finished.all()),
-            f"n_steps: a rollout of {self.n_steps} steps ends within an episode; take a "
-            "multiple of the number of decisions",
-        )
-
-        advantages = returns - self.baseline.update(returns[first])
-        rollout_buffer.returns = returns.astype(np.float32)
-        rollout_buffer.advantages = advantages.astype(np.float32)
+    def train(self) -> None:
         self.logger.record("train/baseline", self.baseline.value)
-        return True
+        super().train()

@@ -1,4 +1,4 @@
-"""`VecRankedReward`: a reward becomes its rank among all so far, as a normal score."""
+"""Rewards as normal scores of their ranks among all so far."""
 
 from __future__ import annotations
 
@@ -11,6 +11,21 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 TAIL = 0.01
 """Share of the ranks at either end that have one score."""
+
+
+class Ranks:
+    """Ranks each reward among all so far."""
+
+    def __init__(self) -> None:
+        self.rewards: list[float] = []
+        """All so far, in order."""
+
+    def score(self, reward: float) -> float:
+        """Return the normal score of a new reward among all; equal ones have their mean rank."""
+        insort(self.rewards, reward)
+        before = bisect_left(self.rewards, reward) + bisect_right(self.rewards, reward)
+        share = before / (2 * len(self.rewards))
+        return float(ndtri(np.clip(share, TAIL, 1 - TAIL)))
 
 
 class VecRankedReward(VecEnvWrapper):
@@ -26,7 +41,7 @@ class VecRankedReward(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv) -> None:
         super().__init__(venv)
-        self._sorted: list[float] = []
+        self.ranks = Ranks()
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
@@ -36,12 +51,5 @@ class VecRankedReward(VecEnvWrapper):
         rewards = rewards.copy()
         for index in np.flatnonzero(dones).tolist():
             if not infos[index].get("TimeLimit.truncated", False):
-                rewards[index] = self._score(float(rewards[index]))
+                rewards[index] = self.ranks.score(float(rewards[index]))
         return observations, rewards, dones, infos
-
-    def _score(self, reward: float) -> float:
-        """Return the normal score of a new reward among all; equal ones have their mean rank."""
-        insort(self._sorted, reward)
-        before = bisect_left(self._sorted, reward) + bisect_right(self._sorted, reward)
-        share = before / (2 * len(self._sorted))
-        return float(ndtri(np.clip(share, TAIL, 1 - TAIL)))

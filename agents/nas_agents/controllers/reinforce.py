@@ -5,7 +5,9 @@ and NAS-Bench-201 (Dong & Yang 2020): the gradient of a batch of m architectures
 
     1/m  sum_k  sum_t  grad log pi(a_t | a_1 .. a_{t-1})  (R_k - b),
 
-b being a moving average of the rewards. A Stable-Baselines3 algorithm.
+b being a moving average of the rewards. Decisions that an earlier policy mu drew (see
+`nas_agents.controllers.asynchronous`) have the weight min(1, pi / mu) of V-trace (Espeholt et al.
+2018, https://arxiv.org/abs/1802.01561). A Stable-Baselines3 algorithm.
 """
 
 from __future__ import annotations
@@ -99,8 +101,8 @@ class Reinforce(OnPolicyAlgorithm):
         self.set_random_seed(self.seed)
         arguments: Any = (self.observation_space, self.action_space, self.lr_schedule)
         self.policy = self.policy_class(*arguments, **self.policy_kwargs).to(self.device)
-        self._steps: list[Step] = []
-        self.rollout_buffer = None  # type: ignore[assignment]  # `_steps` takes its place
+        self.steps: list[Step] = []
+        self.rollout_buffer = None  # type: ignore[assignment]  # `steps` takes its place
 
     def learn(self, *arguments: Any, tb_log_name: str = "Reinforce", **keywords: Any) -> Reinforce:
         return super().learn(*arguments, tb_log_name=tb_log_name, **keywords)  # type: ignore[misc]
@@ -116,7 +118,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.policy.set_training_mode(False)
         stepwise = isinstance(self.action_space, spaces.Discrete)
         masked = self.use_masking and stepwise and is_masking_supported(env)
-        self._steps.clear()
+        self.steps.clear()
         num_ended = 0
 
         callback.on_rollout_start()
@@ -132,7 +134,7 @@ class Reinforce(OnPolicyAlgorithm):
             if not callback.on_step():
                 return False
             self._update_info_buffer(infos, dones)
-            self._steps.append(Step(observations, actions, masks, rewards, dones))
+            self.steps.append(Step(observations, actions, masks, rewards, dones))
             self._last_obs = new_obs  # type: ignore[assignment]
             num_ended += int(dones.sum())
         callback.update_locals(locals())
@@ -145,8 +147,8 @@ class Reinforce(OnPolicyAlgorithm):
         self._update_learning_rate(self.policy.optimizer)
 
         # R_k - b, for each step of the finished episodes
-        rewards = np.stack([step.rewards for step in self._steps])  # (S, N)
-        dones = np.stack([step.dones for step in self._steps])
+        rewards = np.stack([step.rewards for step in self.steps])  # (S, N)
+        dones = np.stack([step.dones for step in self.steps])
         returns, finished, first = episode_returns(rewards, dones)
         episodes = returns[finished & first]  # (m,)
         baseline = self.baseline.update(episodes)
@@ -157,6 +159,9 @@ class Reinforce(OnPolicyAlgorithm):
 
         # Minus the objective whose gradient stands above
         weights = torch.from_numpy(-advantages / len(episodes)).to(log_probs)
+        drawn = [step.log_probs for step in self.steps if step.log_probs is not None]
+        if drawn:
+            weights = weights * (log_probs.detach() - torch.cat(drawn)).exp().clamp(max=1)
         policy_loss = log_probs @ weights
         entropy_loss = -(entropy @ ended.to(entropy)) / len(episodes)
         penalty_loss = self.penalty(observations, actions, log_probs, ended) / len(episodes)
@@ -167,7 +172,7 @@ class Reinforce(OnPolicyAlgorithm):
         if self.max_grad_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
         self.policy.optimizer.step()
-        self._steps.clear()
+        self.steps.clear()
 
         self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
@@ -179,9 +184,9 @@ class Reinforce(OnPolicyAlgorithm):
 
     def _evaluate_steps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the rollout's observations, actions, log-probabilities and entropies, (S * N,)."""
-        observations = torch.cat([step.observations for step in self._steps])
-        actions = torch.cat([step.actions for step in self._steps])
-        parts = [step.masks for step in self._steps if step.masks is not None]
+        observations = torch.cat([step.observations for step in self.steps])
+        actions = torch.cat([step.actions for step in self.steps])
+        parts = [step.masks for step in self.steps if step.masks is not None]
         masks = np.concatenate(parts) if parts else None
         evaluated = self.policy.evaluate_actions(observations, actions, action_masks=masks)
         return observations, actions, *evaluated[1:]

@@ -47,7 +47,8 @@ class AsynchronousSearch:
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
         """By the proposal's number."""
-        self._ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
+        self.ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
+        """The children that ended, and were not observed yet."""
 
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
@@ -60,7 +61,7 @@ class AsynchronousSearch:
             wanted = self.proposals + workers - len(self.under_way)
             for number in self._propose(wanted if limit is None else min(wanted, limit)):
                 self._submit(number)
-            number, future = self._ended.get()
+            number, future = self.ended.get()
             self._observe(number, future.result(), recorder)
 
     def _replay(self, recorder: Recorder) -> None:
@@ -91,7 +92,7 @@ class AsynchronousSearch:
 
     def _submit(self, number: int) -> None:
         future = self.env.memory.submit(self.under_way[number].architecture)
-        future.add_done_callback(lambda ended: self._ended.put((number, ended)))
+        future.add_done_callback(lambda ended: self.ended.put((number, ended)))
 
     def _observe(self, number: int, evaluation: Evaluation, recorder: Recorder) -> None:
         """Hand the reward of a child to the strategy, and to the recorder."""

@@ -9,9 +9,11 @@ import numpy as np
 
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.defaults import Plan
+from nas_agents.controllers.asynchronous import learns_asynchronously
 from nas_agents.search.asynchronous import AsynchronousSearch
 from nas_agents.search.front import FRONT_PICTURE, draw_front
 from nas_agents.search.lock_step import LockStepSearch
+from nas_agents.search.policy_search import PolicySearch
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import SUMMARY
 from nas_agents.search.recorder import Recorder
@@ -43,32 +45,43 @@ class Driver(Protocol):
         """Save the agent, if it can be saved, in the run's folder."""
 
 
-def proposes(agent: Agent, evaluator: object, environments: int) -> bool:
-    """Return True if an agent searches asynchronously, by whole architectures.
+def is_asynchronous(
+    agent: Agent, evaluator: object, environments: int, workers: int, before: Mapping[str, Any]
+) -> bool:
+    """Return True for a search in which no worker waits for another.
 
-    A strategy does so, unless its proposals are to be evaluated several at a time in lock-step, or
-    by shared weights, which are trained between the episodes.
+    Strategies and policy gradients can search so, unless shared weights are trained between the
+    episodes. They do where there are more workers than networks that are designed at a time, or one
+    network at a time; a resumed search, as it began.
+
+    Raises:
+        InvalidSettings: the agent cannot, and there are more workers than networks at a time.
     """
-    shared = isinstance(evaluator, WeightSharing)
-    return agent.strategy is not None and environments == 1 and not shared
-
-
-def check_workers(agent: Agent, evaluator: object, workers: int, environments: int) -> None:
-    """Raise `InvalidSettings` if a search in lock-step has more workers than networks at a time."""
+    learns = learns_asynchronously(agent.algorithm) and not agent.entry.conditioned
+    able = (agent.strategy is not None or learns) and not isinstance(evaluator, WeightSharing)
+    wanted = before.get("asynchronous", environments == 1 or workers > environments)
     require(
-        workers <= environments or proposes(agent, evaluator, environments),
+        workers <= environments or (able and wanted),
         f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
         f"{workers} workers would not all have one; give --envs {2 * workers}, for instance",
     )
+    return able and bool(wanted)
 
 
 def make_driver(
-    agent: Agent, env: NASEnv, plan: Plan, arguments: Mapping[str, Any], seed: int
+    agent: Agent,
+    asynchronous: bool,
+    env: NASEnv,
+    plan: Plan,
+    arguments: Mapping[str, Any],
+    seed: int,
 ) -> Driver:
-    """Make what drives an agent in ``plan.environments`` of an environment.
+    """Make what drives an agent in an environment.
 
     Args:
         agent: The agent.
+        asynchronous: Let no worker wait for another; otherwise there are ``plan.environments``
+            episodes in lock-step.
         env: The environment.
         plan: The plan of the search.
         arguments: The agent's arguments.
@@ -77,9 +90,10 @@ def make_driver(
     Raises:
         InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
-    if proposes(agent, env.memory.evaluator, plan.environments):
+    if asynchronous and agent.strategy is not None:
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
-    return LockStepSearch(agent, env, plan, arguments, seed)
+    driver = PolicySearch if asynchronous else LockStepSearch
+    return driver(agent, env, plan, arguments, seed)
 
 
 def drive(

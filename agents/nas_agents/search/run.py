@@ -14,11 +14,12 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
+from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.catalogue.registry import AUTO
 from nas_agents.search.callbacks import Callback, Callbacks, Start
-from nas_agents.search.drivers import check_workers, drive, make_driver
+from nas_agents.search.drivers import drive, is_asynchronous, make_driver
 from nas_agents.search.evaluators import (
     check_children,
     check_limits,
@@ -93,12 +94,13 @@ def search(
         arguments = before.get("agent_made_with") or asked
         require_known_classes(arguments, asked)
         require_extendable(arguments, plan.episodes, longer.episodes)
-        check_workers(agent, evaluator, settings.workers or 1, settings.envs)
+        at_a_time = (settings.envs, settings.workers or 1)
+        asynchronous = is_asynchronous(agent, evaluator, *at_a_time, before)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
-        record["planned_episodes"] = plan.episodes
+        record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
         _check_fingerprint(path, before, record)
 
         done = read_summary(path)
@@ -107,9 +109,12 @@ def search(
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 callback.on_dataset(evaluator.dataset)
+                for note in evaluator.task.notes:
+                    callback.on_notice(note)
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
-                driver = make_driver(agent, around, longer, arguments, settings.seed)
+                of = (around, longer, arguments, settings.seed)
+                driver = make_driver(agent, asynchronous, *of)
                 objectives = objectives_of(env.reward)
                 recorder = Recorder(folder, settings, callback, record, objectives)
                 for notice in (*driver.notices, *([costing] if costing else [])):

@@ -9,8 +9,7 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.arguments import CLASSES
-from nas_agents.catalogue.automatic import AUTO
+from nas_agents.catalogue.registry import AUTO, CLASSES
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
@@ -40,7 +39,8 @@ class SearchSettings:
     """Stop when this number of children failed in a row: the settings are wrong then."""
     envs: Positive = 1
     """Number of networks that are designed, and then evaluated, at a time. The search ends after
-    the batch in which a limit is reached."""
+    the batch in which a limit is reached. With more workers than that, each gets a network of its
+    own as soon as it has none (see ``docs/cluster.md``)."""
     seed: Seed = 0
     """The seed of the agent's draws and of the children's training."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class SearchSettings:
     """Where evaluations are kept: a file or a database's URL; default: in the run folder."""
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainingSettings` and of the network's settings, for the final training; the
-    others are those of `nas_agents.search.final.final_settings`."""
+    others are those of `nas_gym.training.presets.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
     finalists: Count | None = None
@@ -90,7 +90,7 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    **{"fingerprint": TEXT, "planned_episodes": (int,)},
+    **{"fingerprint": TEXT, "planned_episodes": (int,), "asynchronous": (bool,)},
 }
 """Types of what ``settings.json`` has beside the settings."""
 

@@ -233,7 +233,7 @@ def test_the_entropy_is_part_of_the_last_reward(full: bool) -> None:
     class Spy(ENAS):
         def _add_entropy(self) -> None:
             super()._add_entropy()
-            rewards.extend(step.rewards for step in self._steps)
+            rewards.extend(step.rewards for step in self.steps)
 
     agent = Spy(
         "MlpPolicy", macro_env(2), 0.0, 4, entropy_reward=1e4, full_entropy=full, seed=1,

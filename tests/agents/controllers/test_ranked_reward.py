@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from nas_agents.controllers.ranked_reward import VecRankedReward
+from nas_agents.controllers.ranked_reward import Ranks, VecRankedReward
 from nas_gym import NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 from tests.helpers import LayersSearchSpace, RecordedStub
@@ -24,21 +24,21 @@ def ranked(num_envs: int = 1, **arguments: Any) -> VecRankedReward:
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30, unique=True))
 def test_a_better_reward_has_a_higher_score_whatever_the_scale(rewards: list[float]) -> None:
-    scores, others = ranked(), ranked()
+    scores, others = Ranks(), Ranks()
     for reward in rewards:
-        scores._score(reward)
+        scores.score(reward)
     order = {reward: place for place, reward in enumerate(sorted(rewards))}
     for reward in rewards:  # of ranks alone
-        others._score(float(order[reward]))
+        others.score(float(order[reward]))
     for best in (2.0, 3.0):
-        assert scores._score(best) == others._score(1000 * best)
-    assert scores._score(-1.0) < 0 < scores._score(4.0)
+        assert scores.score(best) == others.score(1000 * best)
+    assert scores.score(-1.0) < 0 < scores.score(4.0)
 
 
 def test_equal_rewards_have_their_mean_rank() -> None:
-    env = ranked()
-    assert [env._score(0.5) for _ in range(3)] == pytest.approx([0.0] * 3)
-    assert env._score(0.9) == pytest.approx(ndtri(7 / 8))
+    ranks = Ranks()
+    assert [ranks.score(0.5) for _ in range(3)] == pytest.approx([0.0] * 3)
+    assert ranks.score(0.9) == pytest.approx(ndtri(7 / 8))
 
 
 def test_only_the_end_of_an_episode_is_scored_and_the_reward_remains() -> None:
@@ -66,4 +66,4 @@ def test_a_truncated_episode_has_no_rank() -> None:
         _, rewards, dones, _ = env.step(np.array([0, 1]))
     assert dones.all()
     assert rewards.tolist() == [0.0, 0.0]  # the only reward is its own median; the other has none
-    assert len(env._sorted) == 1
+    assert len(env.ranks.rewards) == 1

@@ -1,0 +1,56 @@
+"""Drives an on-policy Stable-Baselines3 agent asynchronously, as a strategy is driven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from nas_agents.catalogue.agents import Agent
+from nas_agents.catalogue.automatic import too_few_updates
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.controllers.asynchronous import PolicyGradient
+from nas_agents.search.asynchronous import AsynchronousSearch
+from nas_agents.search.callbacks import PassLogsOn
+from nas_agents.search.lock_step import CHECKPOINT
+from nas_agents.search.recorder import Recorder
+from nas_agents.search.run_folder import RunFolder
+from nas_gym import NASEnv
+from nas_gym.sb3 import NASVecEnv
+from nas_gym.vector_env import NASVectorEnv
+
+
+class PolicySearch(AsynchronousSearch):
+    """Every worker trains a child of the policy's, which learns as they return.
+
+    For the arguments, and what is raised, see `nas_agents.search.drivers.make_driver`.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        env: NASEnv,
+        plan: Plan,
+        arguments: Mapping[str, Any],
+        seed: int,
+    ) -> None:
+        number, mode = plan.environments, AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        made = agent.make(NASVecEnv(vector), arguments, seed)
+        self.agent = cast(OnPolicyAlgorithm, made)
+        self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)
+        super().__init__(self.policy, env)
+        self.steps = plan.episodes * plan.decisions
+        notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
+        self.notices = [notice] if notice else []
+
+    def run(self, recorder: Recorder) -> None:
+        """See `nas_agents.search.drivers.Driver.run`."""
+        self.policy.begin(self.steps, PassLogsOn(recorder))
+        super().run(recorder)
+
+    def save(self, folder: RunFolder) -> None:
+        """See `nas_agents.search.drivers.Driver.save`."""
+        folder.replace(CHECKPOINT, self.agent.save)

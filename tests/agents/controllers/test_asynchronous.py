@@ -1,0 +1,149 @@
+"""Policies that learn from architectures drawn by an earlier policy, in any order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from nas_agents.catalogue.agents import find_agent
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.registry import AGENTS
+from nas_agents.controllers.asynchronous import PolicyGradient, learns_asynchronously
+from nas_agents.controllers.reinforce import Reinforce
+from nas_gym import NASNetSearchSpace, NASVectorEnv
+from nas_gym.sb3 import NASVecEnv
+from tests.agents.stubs import ShareOfConvolutions
+
+SPACE = NASNetSearchSpace(2)
+LENGTH = len(SPACE.decisions)
+NAMES = ("ppo", "a2c", "trpo", "maskable-ppo", "recurrent-ppo", "reinforce", "nas", "nasnet")
+
+
+def made(name: str, environments: int = 1, seed: int = 0, **given: Any) -> PolicyGradient:
+    """An agent that learns asynchronously."""
+    vector = NASVectorEnv(SPACE, ShareOfConvolutions(), environments, autoreset_mode="SameStep")
+    agent = find_agent(name)
+    arguments = agent.arguments(Plan(LENGTH, 1000, environments), given)
+    algorithm: Any = agent.make(NASVecEnv(vector), arguments, seed)
+    policy = PolicyGradient(SPACE, algorithm, agent.entry.ranked)
+    policy.begin(1000 * LENGTH)
+    return policy
+
+
+def reward_of(choices: NDArray[np.int64]) -> float:
+    [evaluation] = ShareOfConvolutions().evaluate([SPACE.decode(choices)])
+    return evaluation.accuracy
+
+
+def play(policy: PolicyGradient, number: int, under_way: int, seed: int = 0) -> list[float]:
+    """Propose and observe in random order; the rewards, in that order."""
+    rng, waiting, rewards = np.random.default_rng(seed), [], []
+    for _ in range(number):
+        waiting.append(policy.propose())
+        if len(waiting) == under_way:
+            choices = waiting.pop(rng.integers(under_way))
+            rewards.append(reward_of(choices))
+            policy.observe(choices, rewards[-1])
+    return rewards
+
+
+def ratios(policy: PolicyGradient, monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
+    """Before each update, pi / mu of all decisions that it learns from."""
+    agent: Any = policy.agent
+    found: list[NDArray[np.float32]] = []
+    train = agent.train
+
+    def watched() -> None:
+        agent.policy.set_training_mode(False)
+        with torch.no_grad():
+            if isinstance(agent, Reinforce):
+                kept = [step.log_probs for step in agent.steps if step.log_probs is not None]
+                drawn = torch.cat(kept)
+                now = agent._evaluate_steps()[2]
+            else:
+                buffer = agent.rollout_buffer
+                drawn = torch.from_numpy(buffer.log_probs.flatten())
+                observations = torch.from_numpy(buffer.observations.reshape(-1, LENGTH))
+                actions = torch.from_numpy(buffer.actions.flatten())
+                masks = {}
+                if hasattr(buffer, "action_masks"):
+                    masks["action_masks"] = buffer.action_masks.reshape(len(actions), -1)
+                now = agent.policy.evaluate_actions(observations, actions, **masks)[1]
+        found.append((now - drawn).exp().numpy())
+        train()
+
+    monkeypatch.setattr(agent, "train", watched)
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "recurrent-ppo"])
+def test_decisions_keep_the_probability_with_which_they_were_drawn(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = made(name, environments=2 if name == "ppo" else 1, learning_rate=0.01)
+    found = ratios(policy, monkeypatch)
+    play(policy, 2 * policy.batch, under_way=1)
+    assert len(found) == 2
+    for each in found:
+        assert each == pytest.approx(1.0, abs=1e-4)
+    play(policy, 3 * policy.batch, under_way=policy.batch + 1)
+    assert found[-1] != pytest.approx(1.0, abs=1e-2)
+    assert found[-1].size == policy.batch * LENGTH
+
+
+def test_an_lstm_keeps_its_states() -> None:
+    policy = made("recurrent-ppo", n_epochs=1, policy_kwargs={"lstm_hidden_size": 8})
+    agent: Any = policy.agent
+    rollouts = []
+    train = agent.train
+
+    def watched() -> None:
+        rollouts.append(agent.rollout_buffer.log_probs.copy())
+        train()
+
+    agent.train = watched
+    play(policy, 2 * policy.batch + 3, under_way=4)
+    assert len(rollouts) == 2
+    buffer = agent.rollout_buffer  # flat, after training
+    states = buffer.hidden_states_pi.reshape(policy.batch, LENGTH, -1)
+    assert (states[:, 0] == 0).all()
+    assert (states[:, 1:] != 0).any(axis=2).all()
+    assert (rollouts[0] < 0).any()
+
+
+@pytest.mark.parametrize("name", ["ppo", "reinforce", "lstm-ppo", "a2c"])
+def test_a_policy_learns_from_others_returned_late(name: str) -> None:
+    """Random architectures have 1/13 on average; so have the first ones here."""
+    policy = made(name, **{"learning_rate": 0.01} if name != "reinforce" else {"n_episodes": 10})
+    rewards = play(policy, 400, under_way=20)
+    assert np.mean(rewards[:40]) < 0.15
+    assert np.mean(rewards[-40:]) > 0.3
+    assert not policy.returned or len(policy.returned) < policy.batch
+    assert sum(map(len, policy.under_way.values())) == 19
+
+
+def test_equal_proposals_are_each_learned_from() -> None:
+    policy = made("reinforce", n_episodes=2)
+    first, second = policy.propose(), policy.propose()
+    policy.under_way = {first.tobytes(): [each for [each] in policy.under_way.values()]}
+    for _ in (first, second):
+        policy.observe(first, 0.5)
+    assert policy.under_way == {}
+    assert policy.agent._n_updates == 1
+
+
+def test_steps_of_a_rollout_are_whole_episodes() -> None:
+    policy = made("maskable-ppo", n_steps=3 * LENGTH + 2, batch_size=30)
+    assert policy.batch == 3
+    play(policy, 3, under_way=1)
+    assert policy.agent._n_updates == policy.agent.n_epochs  # type: ignore[attr-defined]
+    assert made("ppo", n_steps=2, batch_size=2).batch == 1
+
+
+def test_agents_that_collect_their_rollouts_otherwise_are_in_lock_step() -> None:
+    able = {name for name in AGENTS if learns_asynchronously(find_agent(name).algorithm)}
+    assert able == {*NAMES, "lstm-ppo", "conditioned-ppo", "enas"}
