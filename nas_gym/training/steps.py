@@ -146,6 +146,7 @@ class GraphedStep:
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         momenta = {key: state["momentum_buffer"].clone() for key, state in _momenta(optimizer)}
         random_state = torch.cuda.get_rng_state(device)
+        own = {generator: generator.get_state() for generator in _generators(network)}
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):
@@ -153,7 +154,9 @@ class GraphedStep:
                 step(self._images, self._labels)
         torch.cuda.current_stream(device).wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
+        for generator in own:
+            self.graph.register_generator_state(generator)
+        with torch.cuda.device(device), torch.cuda.graph(self.graph):  # the network's, not another
             self._loss = step(self._images, self._labels)
         with torch.no_grad():
             for name, tensor in network.state_dict().items():
@@ -162,6 +165,8 @@ class GraphedStep:
                 kept = momenta.get(key)
                 state["momentum_buffer"].copy_(0 if kept is None else kept)
         torch.cuda.set_rng_state(random_state, device)
+        for generator, state in own.items():
+            generator.set_state(state)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train on a batch; return its loss, a tensor that the next step overwrites."""
@@ -169,6 +174,12 @@ class GraphedStep:
         self._labels.copy_(labels)
         self.graph.replay()
         return self._loss
+
+
+def _generators(network: nn.Module) -> set[torch.Generator]:
+    """Return the generators of the random numbers in a network beside torch's global one."""
+    held = (getattr(module, "generators", ()) for module in network.modules())
+    return {generator for each in held for generator in each if generator is not None}
 
 
 def _momenta(optimizer: torch.optim.Optimizer) -> list[tuple[Any, dict[str, Any]]]:

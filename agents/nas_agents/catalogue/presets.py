@@ -44,6 +44,9 @@ class Preset:
     multiply_adds: float
     """Of a child's inference on one image: the mean of 100 random architectures, which
     ``nas-gym presets --count`` measures again."""
+    kernel_calls: int | None = None
+    """Of a training step on a GPU: the mean of 20 random architectures, by
+    `nas_gym.networks.kernel_calls.training_calls`; None where they were not counted."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +71,16 @@ class Preset:
             training /= self.episodes
             training += self.multiply_adds * self.env_arguments["batch_size"]
         return training / rate
+
+    def launch_seconds(self, seconds_a_call: float) -> float | None:
+        """Estimate the seconds that a child's training takes to launch its kernels, one by one.
+
+        None where the kernel calls of a step were not counted.
+        """
+        if self.kernel_calls is None:
+            return None
+        steps = self.images // self.env_arguments["batch_size"] * self.env_arguments["epochs"]
+        return float(steps * self.kernel_calls * seconds_a_call)
 
 
 _ENAS_PAPER = {"epochs": 310, "weight_decay": 1e-4, "lowest_learning_rate": 0.001}
@@ -131,6 +144,7 @@ PRESETS = {
         envs=8,
         images=45_000,
         multiply_adds=1.397e9,
+        kernel_calls=156,
         env_arguments={
             **{"dataset": "cifar10", "layers": 20, "depth_schedule": [6, 2, 1600]},
             **{"filter_scale": 1.0, "epochs": 50, "learning_rate": 0.1, "weight_decay": 1e-4},
@@ -165,6 +179,7 @@ PRESETS = {
         envs=20,
         images=45_000,
         multiply_adds=1.987e8,
+        kernel_calls=1_333,
         env_arguments={
             **{"dataset": "cifar10", "blocks": 5, "cells": 2, "filters": 32, "epochs": 20},
             "batch_size": 32,  # ours, as the learning rate: those of the final training

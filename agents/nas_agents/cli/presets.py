@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 RATE = 5e12
 """Multiply-adds a second that an accelerator is assumed to sustain in training."""
 
+LAUNCH = 5e-6
+"""Seconds that a GPU is assumed to take to launch a kernel, without CUDA graphs."""
+
 
 def presets(
     rate: Annotated[
@@ -26,7 +29,8 @@ def presets(
 ) -> None:
     """List the papers' searches, and estimate what they cost.
 
-    A child's training is estimated as three forward passes of each image in each epoch, at --rate.
+    A child's training is estimated as three forward passes of each image in each epoch, at --rate,
+    and as the launches of its kernels, 5 microseconds each; the larger counts.
     """
     from nas_agents.catalogue.presets import PRESETS
     from nas_gym.errors import require
@@ -39,11 +43,15 @@ def presets(
     for row in rows:
         cost = row["published_cost"]
         say(f"{row['preset']}: {row['about']}" + (f" (published: {cost})" if cost else ""))
-    heads = ("preset", "children", "multiply-adds", "a child*", "in all*", "measured")
+    heads = (
+        *("preset", "children", "multiply-adds", "arithmetic*", "launches*", "a child*", "in all*"),
+        "measured",
+    )
     print_table(heads, map(_cells, rows))
     say(
-        f"* estimated: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
-        "small networks, such as ENAS's, reach a small part of an accelerator's rate"
+        f"* guesses: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
+        f"{LAUNCH * 1e6:g} microseconds a kernel call, where they were counted; the larger counts. "
+        "Small networks, such as ENAS's, reach a small part of an accelerator's rate"
     )
 
 
@@ -51,7 +59,8 @@ def _row(name: str, preset: Preset, rate: float, count: bool) -> dict[str, Any]:
     """Return a preset's facts, as ``--json`` prints them."""
     from nas_agents.catalogue.presets import counted_multiply_adds
 
-    seconds = preset.child_seconds(rate)
+    arithmetic, launches = preset.child_seconds(rate), preset.launch_seconds(LAUNCH)
+    seconds = arithmetic and max(arithmetic, launches or 0.0)
     return {
         "preset": name,
         "about": preset.about,
@@ -59,6 +68,8 @@ def _row(name: str, preset: Preset, rate: float, count: bool) -> dict[str, Any]:
         "at_a_time": preset.envs,
         "published_at_a_time": preset.workers,
         "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
+        "arithmetic_seconds": arithmetic,
+        "launch_seconds": launches,
         "estimated_child_seconds": seconds,
         "estimated_device_days": seconds and preset.episodes * seconds / 86_400,
         "published_cost": preset.published_cost,
@@ -70,7 +81,9 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
     """Return a preset's row of the table."""
     child, days = row["estimated_child_seconds"], row["estimated_device_days"]
     multiply_adds, measured = row["multiply_adds"], row["measured_seconds"]
+    arithmetic, launches = row["arithmetic_seconds"], row["launch_seconds"]
     times = (
+        *("" if each is None else f"{_rounded(each)} s" for each in (arithmetic, launches)),
         "" if child is None else f"{_rounded(child)} s",
         "" if days is None else f"{_rounded(days)} device days",
         "" if measured is None else f"{measured:.0f} s",

@@ -120,7 +120,13 @@ def test_the_presets_are_listed_with_their_costs() -> None:
     assert set(rows) == set(PRESETS)
     row = rows["nasnet-paper"]
     expected = 3 * row["multiply_adds"] * 45_000 * 20 / 1e12
-    assert row["estimated_child_seconds"] == pytest.approx(expected)
+    assert row["estimated_child_seconds"] == row["arithmetic_seconds"] == pytest.approx(expected)
+    launches = 1_406 * 20 * (PRESETS["nasnet-paper"].kernel_calls or 0) * 5e-6
+    assert row["launch_seconds"] == pytest.approx(launches)
+    fast = json.loads(CliRunner().invoke(app, ["presets", "--json"]).stdout)
+    assert {row["preset"]: row for row in fast}["nasnet-paper"][
+        "estimated_child_seconds"
+    ] == pytest.approx(launches)
     assert row["estimated_device_days"] == pytest.approx(20_000 * expected / 86_400)
     table = CliRunner().invoke(app, ["presets"])
     assert table.exit_code == 0

@@ -1,0 +1,226 @@
+"""Child training on a GPU: one table and one JSON. ``gpu.sh`` runs it; it needs torch alone.
+
+- images a second of a tiny (8x8, N = 1, 8 filters), a CIFAR (32x32, N = 2, 16 filters) and a
+  paper-size child (N = 2, 32 filters, batch 32): plain PyTorch with a DataLoader, then each step of
+  tuning on top of those before it;
+- children an hour, 1, 2, 4 and 8 trained as one fused network, and by 1, 2 and 4 processes;
+- share of the time of a step in which the GPU runs kernels, by the profiler;
+- a search of 60 children, end to end.
+
+Images are random: nothing here depends on what they show. A line that fails says why, and the
+others go on; no line begins after 330 seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.data import DataLoader, TensorDataset
+
+import nas_gym
+from nas_gym import Trainer, TrainingSettings
+from nas_gym.data.dataset import Dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import ImageShape, build_network
+from nas_gym.networks.devices import hardware_name, synchronize
+from nas_gym.workers import LocalWorkers
+
+CHILD = nas_gym.published("NASNet-A")
+SECONDS = 330
+KINDS = {"tiny": (8, 1, 8, 64), "cifar": (32, 2, 16, 128), "paper": (32, 2, 32, 32)}
+"""Pixels of a side, N, F and the batch size of each kind of child."""
+STEPS: list[tuple[str, dict[str, Any]]] = [
+    ("data on the device, float32", {"precision": "float32"}),
+    ("+ the precision of the device", {}),
+    ("+ CUDA graphs", {"cuda_graphs": True}),
+]
+
+
+class Lines:
+    """The measured figures, by name; each line is printed when it is there."""
+
+    def __init__(self, dry: bool) -> None:
+        self.dry, self.started = dry, time.perf_counter()
+        self.figures: dict[str, float | str] = {}
+
+    def measure(self, name: str, unit: str, figure: Callable[[], float]) -> None:
+        """Measure a line, unless the time is over."""
+        if time.perf_counter() - self.started > SECONDS:
+            value: float | str = "left out: the time is over"
+        else:
+            try:
+                value = round(figure(), 3)
+            except Exception as error:  # the other lines are worth having
+                value = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
+        self.figures[f"{name} ({unit})"] = value
+        print(f"{name:<55} {value} {unit if isinstance(value, float) else ''}", flush=True)
+
+
+def dataset_of(kind: str, dry: bool) -> Dataset:
+    """Return random images of a kind's size: 60 steps of training, and a batch of validation."""
+    size, _, _, batch = KINDS[kind]
+    size, batch = (8, 16) if dry else (size, batch)
+    train = batch * (1 if dry else 60)
+    total, rng = train + 2 * batch, np.random.default_rng(0)
+    parts = np.split(np.arange(total), [train, train + batch])
+    images = rng.integers(0, 256, (total, size, size, 3), dtype=np.uint8)
+    names = tuple("abcdefghij")
+    return Dataset("random", images, rng.integers(0, 10, total), names, True, *parts)
+
+
+def settings_of(kind: str, dry: bool, **changes: Any) -> TrainingSettings:
+    """Return the training settings of a kind, for two epochs."""
+    _, cells, filters, batch = KINDS[kind]
+    if dry:
+        cells, filters, batch = 1, 4, 16
+    network = CellNetworkSettings(cells=cells, filters=filters)
+    return replace(TrainingSettings(network, epochs=2, batch_size=batch), **changes)
+
+
+def images_a_second(kind: str, device: str, dry: bool, **changes: Any) -> float:
+    """Images a second of `Trainer`; the first epoch warms up, and captures the graph."""
+    trainer = Trainer(dataset_of(kind, dry), settings_of(kind, dry, **changes), device)
+    with trainer.isolated(0):
+        epochs = trainer.fit(trainer.build(CHILD))
+        next(epochs)
+        started = time.perf_counter()
+        list(epochs)
+    return trainer.task.steps_per_epoch * trainer.task.batch_size / (time.perf_counter() - started)
+
+
+def plain_images_a_second(kind: str, device: str, dry: bool) -> float:
+    """Images a second of plain PyTorch: a DataLoader, contiguous float32, torch's SGD."""
+    data, settings = dataset_of(kind, dry), settings_of(kind, dry)
+    size = data.images.shape[1]
+    network = build_network(CHILD, ImageShape(3, size, size, 10), settings.network).to(device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    pixels = torch.from_numpy(data.images[data.train]).permute(0, 3, 1, 2).float().div(255)
+    both = TensorDataset(pixels.contiguous(), torch.from_numpy(data.labels[data.train]))
+    loader = DataLoader(both, settings.batch_size, shuffle=True, drop_last=True)
+    for _ in range(2):  # the first epoch warms up
+        started, number = time.perf_counter(), 0
+        for images, labels in loader:
+            optimizer.zero_grad()
+            logits: Any = network(images.to(device))
+            F.cross_entropy(logits, labels.to(device)).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            number += len(images)
+        synchronize(torch.device(device))
+    return number / (time.perf_counter() - started)
+
+
+def fused_children_an_hour(fused: int, device: str, dry: bool) -> float:
+    """Tiny children an hour, ``fused`` of them as one network; the first group warms up."""
+    settings = settings_of("tiny", dry, fused=fused)
+    trainer = Trainer(dataset_of("tiny", dry), settings, device)
+    trainer.evaluate_repeats(CHILD, range(fused))
+    started = time.perf_counter()
+    made = trainer.evaluate_repeats(CHILD, range(fused, 2 * fused))
+    assert all(evaluation.status == "ok" for evaluation in made), made[0].message
+    return 3600 * fused / (time.perf_counter() - started)
+
+
+def children_an_hour(workers: int, device: str, dry: bool) -> float:
+    """Paper-size children an hour of processes on one GPU; one child of each warms up."""
+    trainer = Trainer(dataset_of("paper", dry), settings_of("paper", dry), device)
+    with LocalWorkers(trainer, workers, children_per_gpu=workers) as pool:
+        for number in (workers, 2 * workers):
+            started = time.perf_counter()
+            made = [pool.submit(CHILD, repeat).result for repeat in range(number)]
+            assert all(result().status == "ok" for result in made)
+    return 3600 * 2 * workers / (time.perf_counter() - started)
+
+
+def busy_share(kind: str, device: str, dry: bool, **changes: Any) -> float:
+    """Share of the time in which kernels run, in [0, 1]; on a CPU, that of its operations."""
+    activities = [ProfilerActivity.CPU]
+    if device != "cpu":
+        activities.append(ProfilerActivity.CUDA)
+    trainer = Trainer(dataset_of(kind, dry), settings_of(kind, dry, **changes), device)
+    with trainer.isolated(0):
+        loop = trainer.task.loop(trainer.build(CHILD))
+        loop.train_epoch()
+        synchronize(trainer.device)
+        with profile(activities=activities) as profiler:
+            started = time.perf_counter()
+            loop.train_epoch()
+            synchronize(trainer.device)
+            seconds = time.perf_counter() - started
+    times = (
+        event.self_cpu_time_total if device == "cpu" else event.self_device_time_total
+        for event in profiler.key_averages()
+    )
+    return sum(times) / 1e6 / seconds
+
+
+def search_seconds(device: str, dry: bool) -> float:
+    """Seconds of a random search of 60 tiny children on the digits, end to end."""
+    from nas_agents.search.run import search  # noqa: PLC0415
+    from nas_agents.search.settings import SearchSettings  # noqa: PLC0415
+
+    arguments = {"dataset": "digits", "cells": 1, "filters": 8, "epochs": 1, "device": device}
+    settings = SearchSettings(
+        env_id="nas_gym/NASNet-v0",
+        agent="random",
+        episodes=2 if dry else 60,
+        env_arguments=arguments,
+        final=False,
+    )
+    with TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        search(settings, Path(folder) / "run")
+        return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure every line, and write the JSON."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dry", action="store_true", help="the smallest sizes, on the CPU")
+    parser.add_argument("out", nargs="?", type=Path, default=Path("gpu.json"))
+    given = parser.parse_args()
+    dry, device = given.dry, "cpu" if given.dry else "cuda"
+    lines = Lines(dry)
+    for kind in KINDS:
+        rate = "images a second"
+        lines.measure(
+            f"{kind}: plain PyTorch", rate, lambda k=kind: plain_images_a_second(k, device, dry)
+        )
+        for title, changes in STEPS:
+            used = {} if dry else changes
+            lines.measure(
+                f"{kind}: {title}",
+                rate,
+                lambda k=kind, c=used: images_a_second(k, device, dry, **c),
+            )
+        lines.measure(f"{kind}: kernels run", "share", lambda k=kind: busy_share(k, device, dry))
+    for fused in (1, 2, 4, 8):
+        lines.measure(
+            f"tiny: fused={fused}",
+            "children an hour",
+            lambda f=fused: fused_children_an_hour(f, device, dry),
+        )
+    for workers in (1,) if dry else (1, 2, 4):
+        lines.measure(
+            f"paper: {workers} processes",
+            "children an hour",
+            lambda w=workers: children_an_hour(w, device, dry),
+        )
+    lines.measure("a search of 60 children", "seconds", lambda: search_seconds(device, dry))
+    facts = {"hardware": hardware_name(torch.device(device)), "torch": torch.__version__}
+    given.out.write_text(json.dumps({**facts, "dry": dry, "figures": lines.figures}, indent=2))
+    print(f"written to {given.out}")
+
+
+if __name__ == "__main__":
+    main()
