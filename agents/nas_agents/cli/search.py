@@ -80,6 +80,9 @@ def search(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the run in --run, if it was started.")
     ] = False,
+    verify: Annotated[
+        bool, Option("--verify", help="Resume, but repeat and check all episodes from the first.")
+    ] = False,
     final: Annotated[
         bool, Option(help="Train the best to the end and test it, or not.")
     ] = DEFAULT.final,
@@ -103,7 +106,7 @@ def search(
         sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
     with Display(settings) as display:
-        result = run_search(settings, run, resume, [display])
+        result = run_search(settings, run, resume or verify, [display], verify)
     print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":

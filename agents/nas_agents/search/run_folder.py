@@ -87,7 +87,7 @@ class RunFolder:
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | the agent, unless it is a strategy; weights that children share |
+    | ``checkpoint/`` | the state of the search; the agent as SB3 saves it; shared weights |
     | ``report.html`` | the report: see `nas_agents.report` |
     | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
