@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nas_agents.search.checkpoint import Checkpoints
-from nas_agents.search.reading import EPISODES, Kinds, check_lines
+from nas_agents.search.reading import Kinds
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.state import Plain, restore, state_of
@@ -55,7 +55,6 @@ class AsynchronousSearch:
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
         self.checkpoints = Checkpoints(recorder, self.env, self.state, self.restore)
-        check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
         self.checkpoints.restore()
         self._replay(recorder)
         for number in () if recorder.over else self.under_way:

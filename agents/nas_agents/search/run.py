@@ -17,6 +17,7 @@ from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.search.asynchronous import PLACES
 from nas_agents.search.callbacks import Callback, Callbacks, Start
 from nas_agents.search.checkpoint import differences, machine
 from nas_agents.search.drivers import drive, is_asynchronous, make_driver
@@ -30,7 +31,7 @@ from nas_agents.search.evaluators import (
 from nas_agents.search.final import FinalTraining, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
 from nas_agents.search.progress import UNFINISHED, Progress
-from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
+from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
 from nas_agents.search.settings import (
@@ -105,7 +106,7 @@ def search(
         record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
         record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
         record["machine"] = machine()
-        _check_fingerprint(path, before, record)
+        _check_record(folder, before, record)
 
         done = read_summary(path)
         as_before = not verify and all(
@@ -207,8 +208,11 @@ def _record(
     return record
 
 
-def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `InvalidRunFolder` if children would be trained otherwise than before."""
+def _check_record(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `InvalidRunFolder` if a line is broken, or children would be trained otherwise."""
+    run = folder.path
+    if now["asynchronous"]:
+        check_lines(run / EPISODES, folder.recorded, PLACES)
     data, read_now = before.get("data"), now.get("data")
     if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
         counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]
