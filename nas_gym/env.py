@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -11,20 +11,19 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings, choices_hint
-from nas_gym.evaluation import Budget, Evaluator, Finished, Limits, Memory, memory_of
+from nas_gym.evaluation import NUMBERS, Budget, Evaluator, Finished, Limits, Memory, memory_of
 from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
+from nas_gym.observations import OBSERVATION_SPACES, Observation, ObservationSpace
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import AnyReward, accuracy, check_costs, reward_by_name
-from nas_gym.search_spaces import Choices, Decision, Mask, SearchSpace
+from nas_gym.search_spaces import Choices, Mask, SearchSpace
 from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
 
-Observation = NDArray[np.integer[Any]]
-"""(T,) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
+Info = dict[str, Any]
 
 
 class Design:
@@ -40,8 +39,13 @@ class Design:
         evaluator: Evaluator | Memory,
         reward: str | Mapping[str, Any] | AnyReward,
         render_mode: str | None,
+        observation: str,
+        info: str,
     ) -> None:
         """Take the parts, or raise `InvalidSettings` if one does not suit the others."""
+        require_known([observation], OBSERVATION_SPACES, "observation: ")
+        require_known([info], ("records", "numbers"), "info: ")
+        self.observation, self.info = observation, info
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             hint = choices_hint(render_mode, modes)
@@ -105,6 +109,11 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
             truncates its episode with reward 0, also where another environment spent what was left
             of a memory that they share. ``info["budget_exhausted"]`` says, at reset and step,
             whether it is reached: see `nas_gym.sb3.StopOnBudget`.
+        observation: "choices", (T,) integers, or "one-hot", one flat float32 vector of zeros and
+            ones: each decision's one-hot code, one after the other.
+        info: "records": the last step's ``info`` has the ``architecture`` as JSON and the record of
+            its ``evaluation``. "numbers": it has ``accuracy`` and what else is known of `NUMBERS`
+            instead, since some libraries stack what they find there.
 
     Raises:
         InvalidSettings: no reward or render mode has that name, the reward needs a cost that is not
@@ -117,6 +126,8 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         "render_fps": 4,
     }
 
+    observation_space: ObservationSpace
+
     def __init__(
         self,
         search_space: SearchSpace,
@@ -124,13 +135,15 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         reward: str | Mapping[str, Any] | AnyReward = accuracy,
         render_mode: str | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
+        observation: str = "choices",
+        info: str = "records",
     ) -> None:
-        self.compose(search_space, evaluator, reward, render_mode)
+        self.compose(search_space, evaluator, reward, render_mode, observation, info)
         self.limits = Limits.of(limits)
-        self.observation_space: PartialArchitectures = PartialArchitectures(search_space.decisions)
+        self.observation_space = OBSERVATION_SPACES[observation](search_space.decisions)
         self.action_space = spaces.Discrete(search_space.num_actions)
         self._choices: Choices = np.zeros(self.decisions, dtype=np.int64)
-        self._observation = np.zeros(self.decisions, dtype=self.observation_space.dtype)
+        self._partial = np.zeros(self.decisions, dtype=np.int64)  # 0 = undecided
         self._step = 0
         self._started = False
         self.finished: Finished | None = None
@@ -164,10 +177,10 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
 
         self._stage = stage
         self._step = len(prefix)
-        self._observation.fill(0)
+        self._partial.fill(0)
         if options:
             self._choices[: self._step] = prefix
-            self._observation[: self._step] = np.add(prefix, 1)
+            self._partial[: self._step] = np.add(prefix, 1)
         self._rules = stage.rules(self._choices, self._step)
         self._started = True
         if self.render_mode == "human":
@@ -175,7 +188,7 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         info: dict[str, Any] = {"action_mask": self._rules.mask_int8.copy()}
         if self.limits is not None:
             info["budget_exhausted"] = self.exhausted
-        return self._observation.copy(), info
+        return self.observation_space.encode(self._partial), info
 
     def step(self, action: int | np.int64) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
         """Make one decision; the last one triggers evaluation of the network.
@@ -191,11 +204,17 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if self.exhausted:
             info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
             info["budget_exhausted"] = True
-            return self._observation.copy(), self._no_reward(), False, True, info
+            return (
+                self.observation_space.encode(self._partial),
+                self._no_reward(),
+                False,
+                True,
+                info,
+            )
 
         step = self._step
         self._choices[step] = choice
-        self._observation[step] = choice + 1
+        self._partial[step] = choice + 1
         self._step = step = step + 1
         self._rules = rules = self._stage.rules(self._choices, step)
         info = {"action_mask": rules.mask_int8.copy(), "invalid_action": invalid}
@@ -204,16 +223,23 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if terminated:
             self._started = False
             self.finished = self.memory.finish(self._stage, self._choices)
-            info["architecture"], evaluation = self.finished
-            info["evaluation"] = evaluation.outcome()
-            reward = self.reward(evaluation)
+            info |= self._results(self.finished)
+            reward = self.reward(self.finished.evaluation)
             if not isinstance(self.reward, Objectives):
                 reward = float(reward)
         if self.limits is not None:
             info["budget_exhausted"] = self.exhausted
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), reward, terminated, False, info
+        return self.observation_space.encode(self._partial), reward, terminated, False, info
+
+    def _results(self, finished: Finished) -> Info:
+        """Return what ``info`` has of a finished network."""
+        architecture, evaluation = finished
+        if self.info == "records":
+            return {"architecture": architecture, "evaluation": evaluation.outcome()}
+        numbers = {name: getattr(evaluation, name) for name in NUMBERS}
+        return {name: number for name, number in numbers.items() if number is not None}
 
     def _no_reward(self) -> Any:
         """Return the reward of every decision but the last."""
@@ -251,21 +277,6 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         memo[id(self)] = copied
         vars(copied).update(deepcopy(self.__getstate__(), memo))
         return copied
-
-
-class PartialArchitectures(spaces.MultiDiscrete):
-    """The partial architectures of a search space, (T,): 0 = not decided yet, c + 1 = choice c.
-
-    The dtype is the smallest signed integer type that holds the sum of the sizes, since
-    Stable-Baselines3 adds the sizes up in the observations' own type. A policy may read the
-    ``decisions``.
-    """
-
-    def __init__(self, decisions: Sequence[Decision]) -> None:
-        self.decisions = tuple(decisions)
-        sizes = [len(decision.choices) + 1 for decision in decisions]
-        below = -sum(sizes) - 1  # a signed type that holds -n - 1 holds n
-        super().__init__(sizes, dtype=np.min_scalar_type(below).name)
 
 
 def checked_action(action: Any, number: int) -> int:

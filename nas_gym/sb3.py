@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
@@ -24,11 +22,11 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 from nas_gym.env import NASEnv
+from nas_gym.episode import Episode
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.search_spaces import Mask, resolve_actions
+from nas_gym.search_spaces import resolve_actions
 from nas_gym.settings import require_known
 from nas_gym.vector_env import (
-    OWN_ARGUMENTS,
     NASVectorEnv,
     Results,
     check_num_envs,
@@ -125,7 +123,7 @@ def _sibling(env: NASEnv) -> NASEnv:
     """Return another environment of the same kind, which shares memory and budget."""
     sibling = copy.copy(env)
     parts = (env.search_space, env.memory, env.reward, env.render_mode, env.limits)
-    NASEnv.__init__(sibling, *parts)
+    NASEnv.__init__(sibling, *parts, env.observation, env.info)
     return sibling
 
 
@@ -146,7 +144,7 @@ class NASVecEnv(DummyVecEnv):
         monitor_kwargs: ``info_keywords`` and ``override_existing``, as in `Monitor`.
 
     Raises:
-        InvalidSettings: it has another autoreset mode, or an argument is not known.
+        InvalidSettings: it has another autoreset mode or ``info``, or an argument is not known.
     """
 
     envs: list[Monitor[Any, Any]]  # type: ignore[assignment]
@@ -161,12 +159,13 @@ class NASVecEnv(DummyVecEnv):
         require(isinstance(venv, NASVectorEnv), f"venv: expected a NASVectorEnv, got {venv}")
         same_step = venv.autoreset_mode is AutoresetMode.SAME_STEP
         require(same_step, "autoreset_mode: Stable-Baselines3 needs 'SameStep'")
+        require(venv.info == "records", "info: Stable-Baselines3's VecEnv has 'records'")
         monitoring = monitor_kwargs or {}
         require_known(monitoring, ("info_keywords", "override_existing"))
 
         def monitored(index: int) -> AnyEnv:
             file = None if monitor_dir is None else str(Path(monitor_dir, str(start_index + index)))
-            return Monitor(_Episode(venv, index), file, **monitoring)
+            return Monitor(Episode(venv, index), file, **monitoring)
 
         self.venv = venv
         super().__init__([partial(monitored, index) for index in range(venv.num_envs)])
@@ -252,49 +251,6 @@ class NASVecEnv(DummyVecEnv):
         return [masks[index] for index in self._get_indices(indices)]
 
 
-class _Episode(gym.Env[Any, Any]):
-    """One of N episodes in lock-step, as a single environment to read from."""
-
-    metadata = NASEnv.metadata
-
-    def __init__(self, venv: NASVectorEnv, index: int) -> None:
-        self._venv, self._index = venv, index
-        self.observation_space = venv.single_observation_space
-        self.action_space = venv.single_action_space
-
-    @property
-    def render_mode(self) -> str | None:  # type: ignore[override]
-        return self._venv.render_mode
-
-    @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """The specification of a single environment with the same arguments."""
-        if (spec := self._venv.spec) is None:
-            return None
-        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
-        return replace(spec, kwargs={n: v for n, v in spec.kwargs.items() if n not in own})
-
-    def action_masks(self) -> Mask:
-        """Return the mask of the actions that are valid now, (A,) bool."""
-        mask: Mask = self._venv.action_masks()[self._index]
-        return mask
-
-    def render(self) -> Any:
-        rendered = self._venv.render()
-        return None if rendered is None else rendered[self._index]
-
-    def reset(self, **options: Any) -> Any:
-        raise InvalidSettings("the N episodes are in lock-step; call reset() of the VecEnv")
-
-    def step(self, action: Any) -> Any:
-        raise InvalidSettings("the N episodes are in lock-step; call step() of the VecEnv")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._venv, name)
-
-
 class VecContinuousAction(VecEnvWrapper):
     """`nas_gym.wrappers.ContinuousAction` for N episodes at once.
 
@@ -348,13 +304,14 @@ class VecWholeArchitecture(VecEnvWrapper):
         self._inner = venv
         self._masks = np.ones((venv.num_envs, sum(sizes)), dtype=np.bool_)
         self._start = venv.reset()
+        self._shape = (venv.num_envs, venv.venv.decisions)
 
     def reset(self) -> NDArray[Any]:
         return self._inner.reset()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
         sizes = self._inner.venv.search_space.num_choices
-        self._actions = checked_actions(actions, self._start.shape, sizes)
+        self._actions = checked_actions(actions, self._shape, sizes)
 
     def step_wait(self) -> VecEnvStepReturn:
         venv = self._inner.venv
@@ -364,8 +321,9 @@ class VecWholeArchitecture(VecEnvWrapper):
             masks = stage.action_masks(choices[:, :step])
             choices[:, step], _ = resolve_actions(masks, choices[:, step])
         finished = venv.evaluate(stage, choices)
-        observations = (finished.choices + 1).astype(self._start.dtype)
-        observations[~finished.evaluated, -1] = 0
+        partial = finished.choices + 1
+        partial[~finished.evaluated, -1] = 0
+        observations = venv.single_observation_space.encode(partial)
         infos = self._inner.final_infos(finished, finished.evaluated, observations)
         ended = np.ones(self.num_envs, dtype=np.bool_)
         return self._start.copy(), finished.rewards.astype(np.float32), ended, infos

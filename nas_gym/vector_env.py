@@ -13,7 +13,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import Design, NASEnv, PartialArchitectures, checked_prefix
+from nas_gym.env import Design, Info, NASEnv, checked_prefix
+from nas_gym.episode import OWN_ARGUMENTS, Episode
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import (
     NOT_REPEATED,
@@ -27,19 +28,17 @@ from nas_gym.evaluation import (
 from nas_gym.family import resolve
 from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
+from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace
 from nas_gym.registration import NAMELESS
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
 
-Observations = NDArray[np.integer[Any]]
-"""(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c."""
-Info = dict[str, Any]
+Observations = NDArray[Any]
+"""(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c; or (N, S) codes."""
 
 MOST_ENVS = 2**20
 """The largest N: a million episodes of NASNet take half a gigabyte."""
-OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
-"""Arguments of `NASVectorEnv` that are not those of the environment."""
 
 
 class Results(NamedTuple):
@@ -81,6 +80,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         limits: The budget, as in `NASEnv`. The episodes whose networks are beyond it are truncated
             with reward 0, and so is every later one in its first step. All N networks of a batch
             begin before its seconds count.
+        observation: As in `NASEnv`.
+        info: "records", or "numbers": without ``status``, the one array of texts.
 
     Raises:
         InvalidSettings: an argument is not valid, or the evaluator is a recorded benchmark of
@@ -93,6 +94,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         "autoreset_mode": AutoresetMode.NEXT_STEP,
     }
 
+    single_observation_space: ObservationSpace
+
     def __init__(
         self,
         search_space: SearchSpace,
@@ -102,21 +105,23 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         limits: Limits | Mapping[str, Any] | None = None,
+        observation: str = "choices",
+        info: str = "records",
     ) -> None:
         check_num_envs("num_envs", num_envs)
-        self.compose(search_space, evaluator, reward, render_mode)
+        self.compose(search_space, evaluator, reward, render_mode, observation, info)
         self.num_envs = num_envs
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.limits = Limits.of(limits)
 
-        self.single_observation_space = PartialArchitectures(search_space.decisions)
+        self.single_observation_space = OBSERVATION_SPACES[observation](search_space.decisions)
         self.single_action_space = spaces.Discrete(search_space.num_actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._choices = np.zeros((self.decisions, num_envs), dtype=np.int64).T  # (N, T)
-        self._observations = np.zeros(self._choices.shape, self.single_observation_space.dtype)
+        self._partial = np.zeros(self._choices.shape, dtype=np.int64)  # (N, T), 0 = undecided
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._rewards_shape: tuple[int, ...] = (num_envs,)
         self._rewards_dtype: type[np.floating[Any]] = np.float64
@@ -146,7 +151,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             f"{env}: a class with a step() or reset() of its own has no vector form; make it with "
             'vectorization_mode="sync"',
         )
-        arguments = {"limits": env.limits, **arguments}
+        own = {"limits": env.limits, "observation": env.observation, "info": env.info}
+        arguments = {**own, **arguments}
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env
@@ -186,7 +192,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self._start()
         for actions in prefixes.T:
             self._decide(actions)
-        return self._observations.copy(), self._info()
+        return self._observations(), self._info()
 
     def _prefixes(self, options: Info) -> NDArray[np.int64]:
         """Return the choices with which the episodes start, (N, T')."""
@@ -202,7 +208,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
 
     def _start(self) -> None:
         """Begin the episodes: nothing is decided."""
-        self._observations.fill(0)
+        self._partial.fill(0)
         self._step = 0
         self._started = True
         self._ended = False
@@ -225,7 +231,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         truncated = np.zeros(self.num_envs, dtype=np.bool_)
         if self._ended:  # in the last step
             self._start()
-            return self._observations.copy(), rewards, terminated, truncated, self._info()
+            return self._observations(), rewards, terminated, truncated, self._info()
 
         actions = checked_actions(actions, (self.num_envs,), self.search_space.num_actions)
         results: Info = {}
@@ -240,19 +246,22 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
                 np.logical_not(terminated, out=truncated)
 
         info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
-        observations: Observations = self._observations.copy()
+        observations = self._observations()
         if self._ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
             final = {"final_obs": observations, "final_info": info}
             holds = {"_final_obs": self._all, "_final_info": self._all}
             self._start()
-            observations, info = self._observations.copy(), {**self._info(), **final, **holds}
+            observations, info = self._observations(), {**self._info(), **final, **holds}
         return observations, rewards, terminated, truncated, info
+
+    def _observations(self) -> Observations:
+        return self.single_observation_space.encode(self._partial)
 
     def _decide(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Make the decision that the actions, (N,), mean; return which were invalid."""
         choices, invalid = resolve_actions(self._masks, actions)
         self._choices[:, self._step] = choices
-        self._observations[:, self._step] = choices.astype(self._observations.dtype) + 1
+        self._partial[:, self._step] = choices + 1
         self._step += 1
         self._masks = self._stage.action_masks(self._choices[:, : self._step])
         return invalid
@@ -261,9 +270,10 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         """Evaluate the networks; return rewards, who was evaluated, and entries of ``info``."""
         finished = self.evaluate(self._stage, self._choices)
         if not finished.evaluated[-1]:
-            self._observations[~finished.evaluated, -1] = 0  # these ended before
-        repeated = {n: each for n, each in finished.columns.items() if n not in NOT_REPEATED}
-        results = {"choices": finished.choices, **repeated}
+            self._partial[~finished.evaluated, -1] = 0  # these ended before
+        left_out = (*NOT_REPEATED, "status") if self.info == "numbers" else NOT_REPEATED
+        columns = {n: each for n, each in finished.columns.items() if n not in left_out}
+        results = {"choices": finished.choices, **columns}
         holds = {f"_{name}": finished.evaluated for name in results}
         return finished.rewards, finished.evaluated.copy(), results | holds
 
@@ -301,6 +311,29 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             info["budget_exhausted"] = np.full(self.num_envs, self.exhausted)
             info["_budget_exhausted"] = self._all
         return info
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Return the results of a method of each episode, or the attributes of that name.
+
+        Most attributes, the memory and the budget among them, are shared by the N episodes.
+        """
+        found = self.get_attr(name)
+        return tuple(each(*args, **kwargs) if callable(each) else each for each in found)
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """Return an attribute of each episode."""
+        return tuple(getattr(Episode(self, index), name) for index in range(self.num_envs))
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute, which the N episodes share.
+
+        Raises:
+            InvalidSettings: ``values`` is a list or a tuple, and not N times the same value.
+        """
+        each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
+        same = len(each) == self.num_envs and all(value is each[0] for value in each)
+        require(same, f"{name}: the {self.num_envs} episodes share it; give one value for all")
+        setattr(self, name, each[0])
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the workers and the store that the single environment opened."""
@@ -367,6 +400,11 @@ def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVect
     """
     own = {name: arguments.pop(name) for name in OWN_ARGUMENTS if name in arguments}
     check_num_envs("num_envs", num_envs)
+    require(
+        arguments.pop("max_episode_steps", None) is None,
+        "max_episode_steps: an episode in lock-step ends with its last decision, and not before; "
+        'leave it out, or make it with vectorization_mode="sync"',
+    )
     env = resolve(entry_point)(**arguments)
     try:
         return NASVectorEnv.of(env, num_envs, **own)

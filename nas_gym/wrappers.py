@@ -11,8 +11,9 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from nas_gym.env import NASEnv, Observation
+from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.settings import require_known
 from nas_gym.vector_env import checked_actions
 
 Info = dict[str, Any]
@@ -150,40 +151,56 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         return tuple(np.ones(size, dtype=np.int8) for size in self._sizes)
 
 
-class OneHotObservation(
-    gym.ObservationWrapper[NDArray[np.float32], Any, Observation], RecordConstructorArgs
-):
-    """Observations are one flat vector of zeros and ones, float32: each entry's one-hot code.
+class MaskInObservation(gym.ObservationWrapper[Info, Any, Any], RecordConstructorArgs):
+    """Observations are a dict of the observation and the mask, as a library looks for them.
+
+    | preset | observation | mask | type of the mask |
+    |---|---|---|---|
+    | "rllib" | ``observations`` | ``action_mask`` | float32 |
+    | "torchrl" | ``observation`` | ``action_mask`` | bool |
+    | "tianshou" | ``obs`` | ``mask`` | bool |
+    | "pettingzoo" | ``observation`` | ``action_mask`` | int8 |
+
+    The mask is (S,), 1 for each valid action; on top of `WholeArchitecture` and `ContinuousAction`,
+    (S,) for the choices of all decisions.
 
     Example:
         >>> import gymnasium as gym
-        >>> from nas_gym.wrappers import OneHotObservation
-        >>> env = OneHotObservation(gym.make("nas_gym/NASBench201-v0"))
-        >>> observation, info = env.reset(seed=0)
-        >>> observation.shape, observation[:7].tolist()
-        ((36,), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+        >>> from nas_gym.wrappers import MaskInObservation
+        >>> env = MaskInObservation(gym.make("nas_gym/DigitsBench-v0"), "pettingzoo")
+        >>> env.reset(seed=0)[0]["action_mask"].tolist()
+        [1, 1, 1, 1, 1]
 
     Raises:
-        InvalidSettings: the observation is not `MultiDiscrete` with one axis.
+        InvalidSettings: the preset is not known, or the environment has no ``action_masks()``.
     """
 
-    def __init__(self, env: AnyEnv) -> None:
-        RecordConstructorArgs.__init__(self)
+    def __init__(self, env: AnyEnv, preset: str) -> None:
+        RecordConstructorArgs.__init__(self, preset=preset)
         super().__init__(env)
-        inner = env.observation_space
-        if not isinstance(inner, spaces.MultiDiscrete) or inner.nvec.ndim != 1:
-            raise InvalidSettings(
-                f"OneHotObservation: expected MultiDiscrete observations, got {inner}"
-            )
-        sizes = inner.nvec.astype(np.int64)
-        self._starts = np.cumsum(sizes) - sizes  # (T,): where each entry's code begins
-        self.observation_space = spaces.Box(0.0, 1.0, (int(sizes.sum()),), np.float32)
+        require_known([preset], MASK_PRESETS, "preset: ")
+        has_masks = env.has_wrapper_attr("action_masks")
+        require(has_masks, f"MaskInObservation: {env} has no action_masks()")
+        self._observation_key, self._mask_key, self._dtype = MASK_PRESETS[preset]
+        shape = env.get_wrapper_attr("action_masks")().shape
+        mask_space = spaces.Box(0, 1, shape, self._dtype)
+        self.observation_space = spaces.Dict(
+            {self._observation_key: env.observation_space, self._mask_key: mask_space}
+        )
 
-    def observation(self, observation: Observation) -> NDArray[np.float32]:
-        """Return the one-hot codes, one after the other."""
-        codes = np.zeros(self.observation_space.shape or (), dtype=np.float32)
-        codes[self._starts + observation] = 1.0
-        return codes
+    def observation(self, observation: Any) -> Info:
+        """Return both as a dict."""
+        mask = self.get_wrapper_attr("action_masks")().astype(self._dtype)
+        return {self._observation_key: observation, self._mask_key: mask}
+
+
+MASK_PRESETS: dict[str, tuple[str, str, Any]] = {
+    "rllib": ("observations", "action_mask", np.float32),
+    "torchrl": ("observation", "action_mask", np.bool_),
+    "tianshou": ("obs", "mask", np.bool_),
+    "pettingzoo": ("observation", "action_mask", np.int8),
+}
+"""Keys of the observation and the mask, and the mask's type, by what `MaskInObservation` has."""
 
 
 def _innermost(wrapper: AnyEnv, env: AnyEnv) -> NASEnv:

@@ -30,13 +30,13 @@ from nas_gym import (
     rewards,
 )
 from nas_gym.architecture import InvalidArchitecture
-from nas_gym.env import PartialArchitectures
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
-from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluation import NUMBERS, Evaluation, Status
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.family import registered_families
+from nas_gym.observations import PartialArchitectures
 from nas_gym.search_spaces import Mask
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator, nested
 
@@ -54,6 +54,7 @@ CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/NASCell-v0": {**_RECURRENT, "base": 2},
     "nas_gym/OFA-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/ProxylessNAS-v0": {**_TRAINED, "width": 0.05},
+    "nas_gym/TuNAS-v0": {**_TRAINED, "width": 0.05},
     "nas_gym/NASNet-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
 }
 """Arguments under which an episode takes a second."""
@@ -291,6 +292,43 @@ def test_the_end_tells_the_architecture_and_its_evaluation() -> None:
     assert info["evaluation"] == expected.outcome()
     assert env.finished == (info["architecture"], expected)
     assert reward == expected.accuracy
+
+
+@two_search_spaces
+def test_one_hot_codes_say_what_the_choices_do(search_space: SearchSpace) -> None:
+    env, single = stub_env(search_space, observation="one-hot"), stub_env(search_space)
+    sizes = [number + 1 for number in search_space.num_choices]
+    codes, plain = env.reset(seed=0)[0], single.reset(seed=0)[0]
+    for step in range(len(sizes) + 1):
+        assert codes.dtype == np.float32
+        parts = np.split(codes, np.cumsum(sizes)[:-1])
+        assert [part.sum() for part in parts] == [1] * len(sizes)
+        assert [int(part.argmax()) for part in parts] == plain.tolist()
+        if step < len(sizes):
+            codes, plain = env.step(1)[0], single.step(1)[0]
+    check_env(env, skip_render_check=True)
+
+
+def test_info_of_numbers_has_no_texts_and_records() -> None:
+    env, single = stub_env(info="numbers"), stub_env()
+    for each in (env, single):
+        each.reset(seed=0)
+    for _ in range(20):
+        info, told = env.step(0)[-1], single.step(0)[-1]
+    assert set(info) == {*told, *NUMBERS[:1], "parameters", "multiply_adds"} - {
+        "architecture",
+        "evaluation",
+    }
+    for name in ("accuracy", "parameters", "multiply_adds"):
+        assert info[name] == told["evaluation"][name]
+    check_env(env, skip_render_check=True)
+
+
+@pytest.mark.parametrize("name", ["observation", "info"])
+def test_forms_that_are_not_known_are_refused(name: str) -> None:
+    wrong: dict[str, Any] = {name: "x"}
+    with pytest.raises(InvalidSettings, match=f"{name}: 'x' is not known; valid choices: "):
+        stub_env(**wrong)
 
 
 def test_a_known_network_is_not_evaluated_again() -> None:

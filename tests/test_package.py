@@ -15,6 +15,11 @@ def test_importing_nas_gym_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_the_command_line_imports_torch_only_when_a_command_needs_it() -> None:
+    code = "import nas_agents.cli.main, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_every_public_name_is_there_after_the_import() -> None:
     code = "import nas_gym; [getattr(nas_gym, name) for name in nas_gym.__all__]"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -36,7 +36,7 @@ from nas_gym.sb3 import (
     make_vec_env,
 )
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.wrappers import ContinuousAction, OneHotObservation, WholeArchitecture
+from nas_gym.wrappers import ContinuousAction, WholeArchitecture
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 from tests.test_env import CHEAP
 
@@ -167,7 +167,7 @@ def test_what_the_episodes_share_is_set_for_all_of_them() -> None:
     assert [info["episode"]["r"] for info in infos] == [1e-7 / 3] * 3
     assert env.get_attr("get_episode_rewards")[0]() == [1e-7 / 3]
     for name, arguments in (("step", (0,)), ("reset", ())):
-        with pytest.raises(NASGymError, match=rf"lock-step; call {name}\(\) of the VecEnv"):
+        with pytest.raises(NASGymError, match=rf"lock-step; call their environment's {name}\(\)"):
             env.get_attr("unwrapped")[0].get_wrapper_attr(name)(*arguments)
     env.close()
     with pytest.warns(UserWarning, match="assumes it is `rgb_array`"):
@@ -341,7 +341,6 @@ def test_monitor_files_are_those_of_stable_baselines3(tmp_path: Path, vec_env_cl
         (None, True),
         (ContinuousAction, True),
         (WholeArchitecture, True),
-        (OneHotObservation, False),
         (lambda env: ContinuousAction(WholeArchitecture(env)), False),
     ],
 )
@@ -512,6 +511,29 @@ def test_the_architecture_is_of_the_stage_that_its_episode_was_in() -> None:
             texts = [info["architecture"] for info in infos if "architecture" in info]
             depths += [text.count("filter_height") for text in texts]
         assert depths == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("wrapper_class", [None, ContinuousAction, WholeArchitecture])
+def test_one_hot_codes_in_any_vec_env(wrapper_class: Any) -> None:
+    given: dict[str, Any] = {"env_kwargs": {"observation": "one-hot"}}
+    given["wrapper_class"] = wrapper_class
+    kinds = (None, DummyVecEnv)
+    made = [make_vec_env("nas_gym/DigitsBench-v0", 2, **given, vec_env_cls=kind) for kind in kinds]
+    made[0].action_space.seed(0)
+    ours, theirs = (np.asarray(env.reset()) for env in made)
+    for _ in range(7):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.shape == (2, 36)
+        assert ours.dtype == theirs.dtype == np.float32
+        actions = np.stack([made[0].action_space.sample() for _ in range(2)])
+        mine, their = (env.step(actions) for env in made)
+        ours, theirs = np.asarray(mine[0]), np.asarray(their[0])
+        for info, other in zip(mine[3], their[3], strict=True):
+            if "terminal_observation" in info:
+                last = other["terminal_observation"]
+                np.testing.assert_array_equal(info["terminal_observation"], last)
+    with pytest.raises(NASGymError, match="info: Stable-Baselines3's VecEnv has 'records'"):
+        make_vec_env("nas_gym/DigitsBench-v0", env_kwargs={"info": "numbers"})
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)

@@ -617,3 +617,62 @@ def test_a_family_registers_its_environments(monkeypatch: pytest.MonkeyPatch) ->
     nas_gym.register_family(replace(family, environments={}))
     with pytest.raises(gym.error.Error):
         gym.make("own/Layers-v0")
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_one_hot_codes_and_numbers_of_every_registered_environment(name: str) -> None:
+    given: dict[str, Any] = {**CHEAP[name], "observation": "one-hot", "info": "numbers"}
+    single, env = gym.make(name, **given), gym.make_vec(name, 2, **given)
+    inner = env.unwrapped
+    assert isinstance(inner, NASVectorEnv)
+    inner.memory = Memory(StubEvaluator())
+    assert isinstance(env.single_observation_space, gym.spaces.Box)
+    assert env.single_observation_space == single.observation_space
+    observations, _ = env.reset(seed=0)
+    assert observations.shape == (2, sum(inner.search_space.num_choices) + inner.decisions)
+    for step in range(inner.decisions):
+        assert observations.sum() == 2 * inner.decisions
+        assert observations in env.observation_space
+        if step == 0:
+            np.testing.assert_array_equal(observations[0], single.reset(seed=0)[0])
+            np.testing.assert_array_equal(env.step(np.zeros(2, int))[0][0], single.step(0)[0])
+        else:
+            observations, *_, info = env.step(np.zeros(2, dtype=np.int64))
+    assert all(column.dtype.kind in "biuf" for column in info.values())
+    assert (info["accuracy"] > 0).all()
+
+
+def test_it_answers_as_gymnasiums_own_vector_environment() -> None:
+    single = partial(NASEnv, SEARCH_SPACES["conditional"], StubEvaluator())
+    ours, theirs = vector_env("conditional"), SyncVectorEnv([single] * 3)
+    for env in (ours, theirs):
+        env.reset(seed=0)
+        env.step(np.array([0, 1, 2]))
+    for name in ("action_masks", "decisions", "render_mode", "spec"):
+        np.testing.assert_equal(ours.call(name), theirs.call(name))
+    assert ours.get_attr("action_space") == theirs.get_attr("action_space")
+    assert len(ours.get_attr("memory")) == 3
+    with pytest.raises(AttributeError):
+        ours.get_attr("nothing")
+    for env in (ours, theirs):
+        env.set_attr("own", 3)
+        env.set_attr("own", [4, 4, 4])
+        assert env.get_attr("own") == (4, 4, 4)
+    with pytest.raises(NASGymError, match="own: the 3 episodes share it; give one value"):
+        ours.set_attr("own", [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_episode_steps": 3}, "max_episode_steps: an episode in lock-step ends with"),
+        ({"wrappers": [gym.wrappers.FlattenObservation]}, "with the wrappers argument"),
+        ({"vector_kwargs": {"autoreset_mode": "SameStep"}}, "only through kwargs"),
+    ],
+)
+def test_what_lock_step_has_not_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises((NASGymError, gym.error.Error), match=message):
+        gym.make_vec("nas_gym/DigitsBench-v0", 2, **arguments)
+    if "wrappers" in arguments:
+        made = gym.make_vec("nas_gym/DigitsBench-v0", 2, vectorization_mode="sync", **arguments)
+        assert isinstance(made.single_observation_space, gym.spaces.Box)

@@ -27,7 +27,8 @@ def write(docs: Path) -> None:
 
 def _page(env_id: str, name: str, env_type: type) -> str:
     alt = f"A network that random choices design in {env_id}"
-    return f"# {env_id}\n\n![{alt}]({name}.png)\n\n{inspect.getdoc(env_type)}\n"
+    about, heading, rest = (inspect.getdoc(env_type) or "").partition("\n## Action Space")
+    return f"# {env_id}\n\n{about}\n![{alt}]({name}.png)\n{heading}{rest}\n"
 
 
 def _example(search_space: SearchSpace) -> tuple[SearchSpace, Choices]:

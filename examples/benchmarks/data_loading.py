@@ -4,7 +4,7 @@
     python examples/benchmarks/data_loading.py --images 2000
     python examples/benchmarks/data_loading.py --mode large      # 20,000 of 224 pixels, 4 GB
 
-It makes a folder of JPEG files of 256 to 512 pixels a side. Every figure is of a process of its own:
+It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of its own process:
 
 - bare: Pillow opens, decodes and scales each file, as many threads as there are CPUs;
 - first start: `load_dataset` of a folder that no cache knows;
@@ -34,6 +34,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from nas_gym import TrainingSettings, load_dataset
+from nas_gym.data.decoding import available_cpus
+from nas_gym.training.images import ImageClassification
 
 LIMIT = 4 * 10**9
 """Bytes that the process of the large data set may have."""
@@ -44,8 +51,6 @@ FEW = 40
 
 def make_folder(folder: Path, number: int) -> None:
     """Write JPEG files of 256 to 512 pixels a side: smooth shapes with the grain of a camera."""
-    from PIL import Image
-
     for label in range(CLASSES):
         (folder / str(label)).mkdir(parents=True)
 
@@ -64,9 +69,6 @@ def make_folder(folder: Path, number: int) -> None:
 
 def bare(folder: Path, size: int) -> None:
     """Decode and scale every file with Pillow alone, on all CPUs."""
-    from PIL import Image
-
-    from nas_gym.data.decoding import available_cpus
 
     def decode(path: Path) -> None:
         with Image.open(path) as image:
@@ -79,18 +81,11 @@ def bare(folder: Path, size: int) -> None:
 
 def load(folder: Path, size: int) -> None:
     """Load the folder."""
-    from nas_gym import load_dataset
-
     assert len(load_dataset(folder, size).images)
 
 
 def use(folder: Path, size: int) -> None:
     """Load the folder, and take a batch of each split."""
-    import torch
-
-    from nas_gym import TrainingSettings, load_dataset
-    from nas_gym.training.images import ImageClassification
-
     dataset, settings = load_dataset(folder, size), TrainingSettings(batch_size=32)
     task = ImageClassification(dataset, settings, torch.device("cpu"))
     for _ in task.batches(torch.Generator().manual_seed(0)):
@@ -100,20 +95,11 @@ def use(folder: Path, size: int) -> None:
 
 def train(folder: Path, size: int) -> None:
     """Load the folder, and train a small network for an epoch."""
-    import torch
-    from torch import nn
-
-    from nas_gym import TrainingSettings, load_dataset
-    from nas_gym.training.images import ImageClassification
-
     dataset, settings = load_dataset(folder, size), TrainingSettings(batch_size=64)
     task = ImageClassification(dataset, settings, torch.device("cpu"))
     network = nn.Sequential(
-        nn.Conv2d(3, 8, 8, 8),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(8, CLASSES),
+        *(nn.Conv2d(3, 8, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1)),
+        *(nn.Flatten(), nn.Linear(8, CLASSES)),
     )
     optimizer = torch.optim.SGD(network.parameters(), 0.01)
     for images, labels in task.batches(torch.Generator().manual_seed(0)):
@@ -138,19 +124,16 @@ def group_of_memory() -> Path | None:
 
 
 def measured(
-    step: Callable[[Path, int], None],
-    folder: Path,
-    size: int,
-    cache: Path,
-    group: Path | None = None,
+    step: Callable[[Path, int], None], folder: Path, size: int, cache: Path, *within: str
 ) -> tuple[float, int]:
-    """Return the seconds and the peak of resident bytes of a step in a process of its own."""
+    """Return the seconds and the peak of resident bytes of a step in a process of its own.
+
+    ``within`` is the option that limits the process, or the command that does.
+    """
     command = [sys.executable, __file__, "--step", step.__name__, str(folder), str(size)]
+    command = [*command, *within] if within == ("--limited",) else [*within, *command]
     environment = {**os.environ, "NAS_GYM_CACHE": str(cache)}
-    limited = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"] if group else []
-    done = subprocess.run(
-        [*limited, *command], env=environment, stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
 
@@ -159,8 +142,6 @@ def run_step(name: str, folder: Path, size: int, limited: bool) -> None:
     """Do one step in this process, and print its seconds and the peak of resident bytes."""
     if limited:
         resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
-    if name in ("use", "train"):
-        import nas_gym.training.images  # noqa: F401  what its import takes is no part of the time
     started = time.perf_counter()
     {"bare": bare, "load": load, "use": use, "train": train}[name](folder, size)
     seconds = time.perf_counter() - started
@@ -194,9 +175,12 @@ def large(work: Path, number: int, size: int) -> None:
     make_folder(folder, number)
     group = group_of_memory()
     how = "in a control group of 4 GB" if group else "with a heap of at most 4 GB"
+    within = ["--limited"]
+    if group:
+        within = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
     print(f"{number:,} images of {size} pixels, {number * size * size * 3 / 1e9:.2f} GB, {how}")
     for name in ("first", "second"):
-        seconds, peak = measured(train, folder, size, cache, group)
+        seconds, peak = measured(train, folder, size, cache, *within)
         print(f"{name} start and an epoch: {seconds:.0f} s, at most {peak / 1e9:.2f} GB resident")
     if group:
         for name in ("memory.max_usage_in_bytes", "memory.peak"):

@@ -4,9 +4,9 @@
 
 A search of PPO over NASNet's 50 decisions, whose children are trained on digits. The first figure
 is the share of its time that goes into what a resumption needs: the store, ``episodes.jsonl``,
-``best.json`` and checkpoints. Then the same run is resumed from its last checkpoint, as after a kill
-in the last moment, and once more from its beginning (``--verify``): seconds of each, the loading of
-the data included.
+``best.json`` and checkpoints. Then the same run is resumed from its last checkpoint, as after a
+kill in the last moment, and once more from its beginning (``--verify``): seconds of each, with the
+loading of the data.
 """
 
 from __future__ import annotations

@@ -144,6 +144,12 @@ RELEASED = {
     "v100_gpu64@6ms_top1@73.0_finetune@25": (4_933_568, 179_272_800),
 }
 """Parameters and multiply-adds of ProxylessNAS's and Once-for-All's released configurations."""
+COMPARED = {
+    "MobileNetV2 (TuNAS)": (3_504_872, 300_774_272),
+    "MnasNet-B1 (TuNAS)": (4_383_312, 314_415_872),
+    "ProxylessNAS-Mobile (TuNAS)": (4_080_512, 320_427_584),
+}
+"""The same of the networks with which TuNAS is compared."""
 
 ROWS = [
     cells("NASNet-A (6 @ 768)", "NASNet-A", CIFAR, f"{NASNET}, table 1", "3.3M"),
@@ -342,8 +348,9 @@ ROWS = [
     mobile("MnasNet-small", TIMM, 2_030_264),
     mobile("MobileNetV2", "torchvision, counted", 3_504_872),
     *(
-        Row(name, name, MOBILE, MobileNetworkSettings(), "han-cai/files, counted", *counts)
-        for name, counts in RELEASED.items()
+        Row(name, name, MOBILE, MobileNetworkSettings(), f"{where}, counted", *counts)
+        for where, networks in (("han-cai/files", RELEASED), ("tunas", COMPARED))
+        for name, counts in networks.items()
     ),
 ]
 

@@ -92,7 +92,7 @@ def _most_bytes() -> int:
 def _key(paths: Sequence[Path], shape: tuple[int, ...]) -> str:
     state = hashlib.blake2b(repr((FORM, PIL.__version__, shape)).encode(), digest_size=16)
     for path in paths:
-        with suppress(OSError):  # whoever decodes it says what is wrong
+        with suppress(OSError, ValueError):  # whoever decodes it says what is wrong
             status = os.stat(path)
             facts = (os.path.abspath(path), status.st_size, status.st_mtime_ns)
             state.update(repr(facts).encode("utf-8", "surrogateescape"))
@@ -134,7 +134,7 @@ def _written(
         with open(part / PIXELS, "xb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
-            for pixels in read_images(paths, shape[1:3], skipped):
+            for pixels in read_images(paths, (shape[1], shape[2]), skipped):
                 file.write(pixels.data)
                 state.update(pixels.data)
         facts = {"checksum": state.hexdigest(), "skipped": skipped}
@@ -167,6 +167,6 @@ def _in_memory(paths: Sequence[Path], shape: tuple[int, ...], skipped: Counter[s
             "a larger NAS_GYM_CACHE_GB, or a folder on a larger disk (NAS_GYM_CACHE)"
         )
     images = np.empty(shape, np.uint8)
-    for place, pixels in enumerate(read_images(paths, shape[1:3], skipped)):
+    for place, pixels in enumerate(read_images(paths, (shape[1], shape[2]), skipped)):
         images[place] = pixels
     return images

@@ -6,6 +6,7 @@ The split is stratified and follows from the data set and a seed, so every searc
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -56,6 +57,8 @@ class Dataset:
     """Files that were not read, by kind, as in "2 .gif"."""
     shared: tuple[str, ...] = ()
     """Images that stand in two of the data set's own splits, as in "2 of the 100 test images"."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """By subject, such as "split": how it was chosen, and why."""
 
     @property
     def majority(self) -> float:
@@ -74,6 +77,7 @@ class Dataset:
             "classes": dict(zip(self.classes, counts, strict=True)),
             "skipped": list(self.skipped),
             "shared": list(self.shared),
+            "chosen": dict(self.chosen),
             "majority": self.majority,
         }
 
@@ -101,6 +105,8 @@ class Source:
     flips: bool = True
     skipped: tuple[str, ...] = ()
     """Files that were not read, by kind, as in "2 .gif"."""
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    """As in `Dataset`."""
 
     def parts(self) -> tuple[Indices, Indices, Indices]:
         """Return the indices of the source's own training, validation and test images."""
@@ -135,7 +141,8 @@ def resplit(dataset: Dataset, train: int, validation: int, test: int) -> Dataset
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     order = shuffled[np.argsort(place, kind="stable")].astype(np.int64)
     first, second, third, _ = (np.sort(part) for part in np.split(order, np.cumsum(parts)))
-    return replace(dataset, train=first, validation=second, test=third)
+    chosen = {**dataset.chosen, "split": "as it was asked for, of equal shares of every class"}
+    return replace(dataset, train=first, validation=second, test=third, chosen=chosen)
 
 
 def part_of(indices: Indices, labels: Labels, share: float) -> Indices:
@@ -162,7 +169,25 @@ def split_of(name: str, source: Source, seed: int = SPLIT_SEED) -> Dataset:
         share = min(VALIDATION_SHARE, VALIDATION_MOST / len(rest))
         train, validation = _stratified(rest, source.labels, share, seed)
     facts = (source.images, source.labels, source.classes, source.flips)
-    return Dataset(name, *facts, train, validation, test, source.skipped, shared)
+    chosen = {**source.chosen, "split": _how_split(source, seed)}
+    return Dataset(name, *facts, train, validation, test, source.skipped, shared, chosen)
+
+
+def _how_split(source: Source, seed: int) -> str:
+    """Return where the validation and the test split are from, and why."""
+    drawn = []
+    if not source.test_images:
+        drawn.append(f"{TEST_SHARE:.0%} of each class to test")
+    if not source.validation_images:
+        rest = "training images" if source.test_images else "rest"
+        drawn.append(
+            f"{VALIDATION_SHARE:.0%} of the {rest}, at most {VALIDATION_MOST:,}, to validate"
+        )
+    if not drawn:
+        return "the data set's own"
+    others = ["validation"] * bool(source.validation_images) + ["test"] * bool(source.test_images)
+    own = f"; its {others[0]} split is its own" if others else ", since it has no split of its own"
+    return f"{' and '.join(drawn)}, drawn with split_seed={seed}{own}"
 
 
 def _require_every_class(name: str, source: Source, train: Indices) -> None:

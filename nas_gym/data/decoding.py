@@ -27,7 +27,8 @@ MOST_GREY = 2**16 - 1
 """The white of an image of 16 bits."""
 AHEAD = 64
 """Images that are decoded before they are asked for."""
-_T, _R = TypeVar("_T"), TypeVar("_R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _reading = threading.local()  # .path: the image that this thread decodes, for Pillow's warnings
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_gym.data.cache import decoded_images
-from nas_gym.data.dataset import InvalidDataset, Labels, Source
+from nas_gym.data.cache import available_memory, cache_folder, decoded_images
+from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.data.decoding import SUFFIXES
 from nas_gym.data.files import VALIDATION_NAMES, part_names, part_sizes
 
@@ -35,9 +35,23 @@ class Listing:
         """Decode the images, or take them from the cache; see `decoded_images`."""
         skipped = self.skipped.copy()
         images = decoded_images(self.paths, image_size, skipped)
+        chosen = {"size": f"{image_size}x{image_size}", "memory": _where(images)}
         unread = tuple(f"{number} {kind}" for kind, number in sorted(skipped.items()) if number)
         own = (self.validation_images, self.test_images)
-        return Source(images, self.labels, self.classes, *own, skipped=unread)
+        return Source(images, self.labels, self.classes, *own, skipped=unread, chosen=chosen)
+
+
+def _where(images: Images) -> str:
+    """Return where decoded images are, and why."""
+    size, free = f"{images.nbytes / 1e9:.2f} GB", available_memory()
+    if not isinstance(images, np.memmap):
+        return f"{size} in memory, since the cache in {cache_folder()} has no room"
+    if images.nbytes <= free / 2:
+        return f"{size}, mapped from the cache in {cache_folder()}"
+    return (
+        f"{size}, of {free / 1e9:.2f} GB that are free: batches are read from the cache in "
+        f"{cache_folder()}"
+    )
 
 
 def read_folder(folder: Path) -> Listing:

@@ -14,7 +14,8 @@ import numpy as np
 
 from nas_gym.data.dataset import SPLIT_SEED, Dataset, InvalidDataset, Source, split_of
 from nas_gym.data.files import channels_last, read_npz, require_room
-from nas_gym.data.folder import read_folder
+from nas_gym.data.folder import Listing, read_folder
+from nas_gym.data.table import read_table
 from nas_gym.errors import choices_hint
 from nas_gym.json_text import short_name
 from nas_gym.settings import Seed, Size, validated
@@ -31,7 +32,7 @@ _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
 }
 """torchvision's class, its arguments for the training and the test part, and ``flips``."""
 
-FOLDER_SIZE = 32
+FILES_SIZE = 32
 """Height and width of images from files, unless another is asked for."""
 NAMES = ("digits", *_TORCHVISION)
 """The data sets that are known by name."""
@@ -46,16 +47,18 @@ def data_folder() -> Path:
 def load_dataset(
     dataset: str | Path, image_size: Size | None = None, split_seed: Seed = SPLIT_SEED
 ) -> Dataset:
-    """Load a data set by name, from an ``.npz`` file, or from a folder of images.
+    """Load a data set by name, from an ``.npz`` file, or from image files in folders or a list.
 
     Args:
         dataset: One of `NAMES`; or the path of an ``.npz`` with ``x_train`` (n, height, width[,
             channels]) uint8, ``y_train`` (n,) integers from 0 on and, where it has splits of its
             own, ``x_val``, ``y_val``, ``x_test`` and ``y_test``; or of a folder with one
             sub-folder of images a class, or with ``train/`` and perhaps ``val/`` and ``test/``
-            that hold such sub-folders. ``val`` may also be ``valid`` or ``validation``.
+            that hold such sub-folders. ``val`` may also be ``valid`` or ``validation``. Or of a
+            ``.csv`` of paths and labels; see `nas_gym.data.table.read_table`. Image files are kept
+            decoded in a cache; see `nas_gym.data.cache`.
         image_size: Height and width to which images are scaled; default: as they are, and 32 for
-            a folder of images.
+            image files.
         split_seed: Draws the parts that the data set does not have itself. Whoever has settled
             anything with a test accuracy in view takes another one for the test that counts.
 
@@ -76,16 +79,25 @@ def _loaded(dataset: str, image_size: int | None, split_seed: int) -> Dataset:
     elif dataset.endswith(".npz"):
         source = read_npz(path)
     elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        source = read_folder(path).read(image_size or FOLDER_SIZE)
+        source = _from_files(read_folder(path), image_size)
+    elif dataset.endswith((".csv", ".tsv")):
+        source = _from_files(read_table(path), image_size)
     else:
         name = short_name(dataset)
         raise InvalidDataset(
-            f"dataset: {name!r} is no data set's name, no .npz file and no folder; "
-            f"{choices_hint(name, NAMES)}, a path ending in .npz, or a folder of images"
+            f"dataset: {name!r} is no data set's name, no .npz or .csv file and no folder; "
+            f"{choices_hint(name, NAMES)}, a path ending in .npz or .csv, or a folder of images"
         )
     if image_size is not None and source.images.shape[1:3] != (image_size, image_size):
         source = _resized(source, image_size)
     return split_of(dataset, source, split_seed)
+
+
+def _from_files(listing: Listing, image_size: int | None) -> Source:
+    source, why = listing.read(image_size or FILES_SIZE), "as it was asked for"
+    if image_size is None:
+        why = "the default for image files, which is fast; image_size takes another"
+    return replace(source, chosen={**source.chosen, "size": f"{source.chosen['size']}, {why}"})
 
 
 def _digits() -> Source:

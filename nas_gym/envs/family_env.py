@@ -86,6 +86,8 @@ class FamilyEnv(NASEnv):
         reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
         limits: As in `NASEnv`.
+        observation: As in `NASEnv`.
+        info: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of ``data_type``, the network's settings, the training's and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.
@@ -119,6 +121,8 @@ class FamilyEnv(NASEnv):
         reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
         limits: Mapping[str, Any] | None = None,
+        observation: str = "choices",
+        info: str = "records",
         **arguments: Any,
     ) -> None:
         name = self.evaluators[0] if evaluator is None else evaluator
@@ -126,7 +130,7 @@ class FamilyEnv(NASEnv):
         given = self.arguments_by_taker(arguments, name)
         with ExitStack() as stack:
             search_space, made = EVALUATORS[name].make(type(self), given, stack)
-            super().__init__(search_space, made, reward, render_mode, limits)
+            super().__init__(search_space, made, reward, render_mode, limits, observation, info)
             self._close_evaluator = stack.pop_all().close
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

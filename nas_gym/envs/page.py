@@ -64,7 +64,8 @@ An action outside the space raises `gymnasium.error.InvalidAction`.
 
 ## Observation Space
 `MultiDiscrete` of T entries, the partial architecture; T = {T} by default. Entry t is 0
-while decision t is not made, and c + 1 after choice c; it has k + 1 values for k choices.\
+while decision t is not made, and c + 1 after choice c; it has k + 1 values for k choices.
+With `observation="one-hot"` it is a flat `Box` of their one-hot codes, float32.\
 {Observation Space}
 
 ## Starting State
@@ -98,7 +99,8 @@ where the budget of `limits` is spent.{Episode End}
 | `invalid_action` | after a step | true if the action was invalid |
 | `budget_exhausted` | with `limits` | true once the budget is spent |
 | `architecture` | at the end | the architecture as JSON |
-| `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |\
+| `evaluation` | at the end | a dict: `accuracy`, `status`, `curve`, `parameters`, ... |
+| `accuracy`, ... | at the end, in the place of both, with `info="numbers"` | a number |\
 {Information}
 
 ## Arguments
@@ -120,6 +122,8 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
         "evaluator": Argument(names[0], "one of " + ", ".join(f'`"{each}"`' for each in names)),
         "reward": Argument("accuracy", "see above"),
         "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
+        "observation": Argument("choices", 'or `"one-hot"`: a flat float32 vector'),
+        "info": Argument("records", 'or `"numbers"`: no texts and records at the end'),
         "limits": Argument(None, 'the budget: `{"asked": n}`, `{"made": n}` or `{"seconds": s}`'),
     }
     if name == "recorded":  # and nothing else

@@ -31,6 +31,8 @@ class RecordedEnv(NASEnv):
         reward: As in `NASEnv`.
         render_mode: As in `NASEnv`.
         limits: As in `NASEnv`.
+        observation: As in `NASEnv`.
+        info: As in `NASEnv`.
         budget: `"evaluations"` or `"simulated-seconds"`: what `limit` counts.
         limit: The budget, in the place of `limits`; default: none.
         **arguments: Of ``recorded``.
@@ -51,6 +53,8 @@ class RecordedEnv(NASEnv):
         reward: str | Mapping[str, Any] | AnyReward = "accuracy",
         render_mode: str | None = None,
         limits: Mapping[str, Any] | None = None,
+        observation: str = "choices",
+        info: str = "records",
         budget: str = "evaluations",
         limit: float | None = None,
         **arguments: Any,
@@ -71,7 +75,8 @@ class RecordedEnv(NASEnv):
             limits = {BUDGETS[budget]: limit}
         else:
             require(budget == "evaluations", f"limit: how many {budget}? name a number")
-        super().__init__(self.default_search_space(), table, reward, render_mode, limits)
+        parts = (self.default_search_space(), table, reward, render_mode, limits)
+        super().__init__(*parts, observation, info)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

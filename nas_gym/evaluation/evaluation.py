@@ -24,6 +24,8 @@ Status = Literal[
 
 COSTS = ("latency", "energy", "multiply_adds", "parameters", "peak_activation_bytes")
 """Costs that an `Evaluation` has, where they were measured."""
+NUMBERS = ("accuracy", "value", *COSTS)
+"""Fields of an `Evaluation` that say what the child is worth and costs, in numbers."""
 NOT_REPEATED = ("seconds", "cached")
 """Fields of an `Evaluation` that say how it was made; they differ from one run to the next."""
 
@@ -95,8 +97,8 @@ class Listed(Evaluations):
 
     @cached_property
     def columns(self) -> dict[str, NDArray[Any]]:
-        numbers = ("accuracy", "value", "seconds", *COSTS)
-        types = {**dict.fromkeys(numbers, np.float64), "status": np.str_, "cached": np.bool_}
+        numbers = dict.fromkeys((*NUMBERS, "seconds"), np.float64)
+        types = {**numbers, "status": np.str_, "cached": np.bool_}
         return {  # None becomes nan
             name: np.array([getattr(each, name) for each in self.made], dtype)
             for name, dtype in types.items()

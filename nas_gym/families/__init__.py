@@ -17,6 +17,7 @@ BUILT_IN = (
     "enas",
     "mnasnet",
     "mobile",
+    "tunas",
     "nasbench101",
     "nasbench201",
     "nascell",

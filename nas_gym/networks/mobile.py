@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.networks.base import ImageShape, NetworkSettings
+from nas_gym.networks.operations import conv
+from nas_gym.search_spaces.filters import divisible
 from nas_gym.settings import Count, Scale, Share, Size, settings
 
 
@@ -37,9 +39,7 @@ class MobileNetworkSettings(NetworkSettings):
         """Return the filters at this width, at least 0.9 times the exact product."""
         if self.width == 1:
             return filters
-        wanted, divisor = self.width * filters, self.divisor
-        rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
-        return rounded + divisor if rounded < 0.9 * wanted else rounded
+        return divisible(self.width * filters, self.divisor)
 
     def strides(self, wanted: Sequence[int], image_shape: ImageShape) -> list[int]:
         """Return the strides of a network's layers, of which the first ones too many are 1."""
@@ -59,6 +59,19 @@ class MobileNetworkSettings(NetworkSettings):
         while (size := (size + 1) // 2) >= 3:
             times += 1
         return times
+
+
+def conv_bn(
+    channels: int,
+    filters: int,
+    size: int = 1,
+    stride: int = 1,
+    groups: int = 1,
+    activation: type[nn.Module] | None = None,
+) -> list[nn.Module]:
+    """Return convolution, batch normalization and, if wanted, an activation."""
+    layers = [conv(channels, filters, size, stride, groups=groups), nn.BatchNorm2d(filters)]
+    return layers if activation is None else [*layers, activation()]
 
 
 class SqueezeExcitation(nn.Module):

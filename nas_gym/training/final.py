@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.networks import ChildNetwork, count_parameters
+from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings
@@ -39,6 +42,14 @@ class FinalResult:
     metric: str = "accuracy"
     test_value: float | None = None
     """Value of a metric other than accuracy on the test split."""
+    top5_accuracy: float | None = None
+    """Share of test images whose class is among the five most probable ones, where there are more
+    classes."""
+    confusion: list[list[int]] | None = None
+    """Number of test images by class (row) and predicted class (column)."""
+    calibration_error: float | None = None
+    """Expected calibration error on the test split, in [0, 1]: how far the probability of the
+    predicted class is from the share of right answers."""
     statistics: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
     """Mean and standard deviation of each channel by which images are normalized, (C,) of 0-255;
     None for a task without images."""
@@ -46,8 +57,9 @@ class FinalResult:
     @property
     def metrics(self) -> dict[str, Any]:
         """What was measured, as plain JSON data."""
-        names = ("test_accuracy", "class_accuracies", "majority", "parameters", "epochs", "seconds")
-        return {name: getattr(self, name) for name in (*names, "metric", "test_value")}
+        no_metrics = ("network", "architecture", "settings", "statistics")
+        names = (each.name for each in fields(self) if each.name not in no_metrics)
+        return {name: getattr(self, name) for name in names}
 
 
 def train_final(
@@ -56,22 +68,39 @@ def train_final(
     settings: LearningSettings,
     device: str = "auto",
     on_epoch: Callable[[int], None] = lambda epoch: None,
+    checkpoint: Path | None = None,
 ) -> FinalResult:
     """Train an architecture on the training and validation splits together, and test it once.
 
     Settings that make children cheaper do not apply: it is trained as it was chosen, on all data,
-    for all epochs, from random weights. ``on_epoch`` is called after each epoch with the number of
-    finished ones.
+    for all epochs, from random weights.
+
+    Args:
+        architecture: The architecture.
+        dataset: The data set.
+        settings: How it is built and trained.
+        device: "auto" takes CUDA, then MPS, then the CPU.
+        on_epoch: Called after each epoch with the number of finished ones.
+        checkpoint: A file that is written after each epoch; where it exists, the training goes on
+            from it, and ends as one that was never interrupted: on one machine, to the bit.
 
     Raises:
         Diverged: the loss or the logits are no longer finite.
+        InvalidSettings: the checkpoint is of another training (`OtherTraining`), or damaged.
+        OSError: the checkpoint cannot be written; the one of the epoch before stands.
     """
     started = time.perf_counter()
     trainer = NetworkTrainer(dataset, settings, device, final=True)
     with trainer.isolated(child_seed(settings.seed, architecture)):
         network = trainer.build(architecture)
-        for epoch, _ in enumerate(trainer.fit(network), start=1):
-            on_epoch(epoch)
+        loop = trainer.task.loop(network)
+        kept = None if checkpoint is None else Checkpoint(checkpoint, _key(trainer, architecture))
+        if kept is not None:
+            started -= kept.restore(loop)
+        for _ in trainer.go_on(loop):
+            if kept is not None:
+                kept.save(loop, time.perf_counter() - started)
+            on_epoch(loop.epoch)
         tested = trainer.task.test(network)
     return FinalResult(
         network=network,
@@ -82,4 +111,13 @@ def train_final(
         seconds=time.perf_counter() - started,
         metric=trainer.task.metric.name,
         **tested,
+    )
+
+
+def _key(trainer: NetworkTrainer, architecture: Architecture) -> str:
+    """Return the digest of all that a training follows from on one machine."""
+    return trainer.digest(
+        architecture=architecture.to_dict(),
+        settings=asdict(trainer.settings),
+        torch=str(torch.__version__),
     )

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from nas_gym.data.text import Stream, TextDataset
@@ -25,8 +24,9 @@ from nas_gym.networks import ChildNetwork, TokenShape
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
+from nas_gym.training.loop import TrainingLoop, WeightAverage
 from nas_gym.training.settings import BatchSize, LearningSettings
-from nas_gym.training.steps import descend, sgd
+from nas_gym.training.steps import descend, make_optimizer, schedule
 from nas_gym.training.task import Split, Task
 
 TEST_BATCH, EVALUATION_STEPS = 10, 70
@@ -50,7 +50,6 @@ class LanguageSettings(LearningSettings):
     gradient_clip: NonNegative = 0.25
     bptt: Annotated[int, Ge(1), Le(10_000)] = 35
     """Steps of a window, through which gradients flow."""
-    optimizer: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["constant", "cosine"] = "constant"
     """The learning rate over the training: as it is, or along a half cosine to 0."""
     activation_regularization: NonNegative = 0.0
@@ -58,7 +57,13 @@ class LanguageSettings(LearningSettings):
     slowness: NonNegative = 0.0
     """Beta, the weight of the squared differences of outputs from one step to the next."""
     average_after: Count | None = None
-    """Number of epochs after which weights are averaged (averaged SGD); default: never."""
+    """Number of epochs after which weights are averaged (averaged SGD); default: never. The other
+    average, by ``ema_decay``, excludes it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = self.average_after is not None and self.ema_decay > 0
+        require(not both, "ema_decay: average_after is set, another average; leave one out")
 
 
 class LanguageModelling(Task):
@@ -95,8 +100,8 @@ class LanguageModelling(Task):
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
         self.batch_size = settings.batch_size
-        self._stream = self._columns(self.known, settings.batch_size)
-        self.steps_per_epoch = math.ceil((len(self._stream) - 1) / settings.bptt)
+        self.stream = self._columns(self.known, settings.batch_size)
+        self.steps_per_epoch = math.ceil((len(self.stream) - 1) / settings.bptt)
 
     def _columns(self, stream: Stream, batch: int) -> Tensor:
         """Return a stream as ``batch`` columns, (n, batch) int64; a rest is left out."""
@@ -107,52 +112,24 @@ class LanguageModelling(Task):
         return columns.to(self.device)
 
     @staticmethod
-    def _windows(columns: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def windows(columns: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (T, B) words and those that follow each of them."""
         inputs, targets = columns[:-1], columns[1:]
         return zip(inputs.split(steps), targets.split(steps), strict=True)
 
-    def train(self, network: ChildNetwork) -> Iterator[Tensor]:
+    def loop(self, network: ChildNetwork) -> TrainingLoop:
         assert isinstance(network, LanguageModel)
-        options, done = self.options, 0
-        optimizer = self._optimizer(network)
-        average: list[Tensor] = []
-        for epoch in range(options.epochs):
-            network.train()
-            states, total = None, torch.zeros((), device=self.device)
-            for words, targets in self._windows(self._stream, options.bptt):
-                optimizer.param_groups[0]["lr"] = self._rate(done)
-                with self.autocast():
-                    output = network.run(words, states)
-                    main, loss = self._losses(output, targets)
-                descend(loss, optimizer, options.gradient_clip)
-                optimizer.zero_grad()
-                states = [tuple(part.detach() for part in state) for state in output.states]
-                total += main.detach()
-                done += 1
-                if options.average_after is not None and epoch >= options.average_after:
-                    _average(average, network, done - options.average_after * self.steps_per_epoch)
-            with _swapped(network, average, back=epoch + 1 < options.epochs):
-                yield total
+        return LanguageLoop(self, network)
 
-    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        options = self.options
-        if options.optimizer == "sgd":
-            return sgd(network.parameters(), options, options.learning_rate)
-        return torch.optim.Adam(
-            network.parameters(),
-            options.learning_rate,
-            weight_decay=options.weight_decay,
-            fused=True,
-        )
-
-    def _rate(self, done: int) -> float:
+    def rate(self, done: int) -> float:
         """Return the learning rate after a number of steps."""
         share = done / (self.options.epochs * self.steps_per_epoch)
-        factor = 0.5 * (1 + math.cos(math.pi * share)) if self.options.schedule == "cosine" else 1.0
-        return self.options.learning_rate * factor
+        warmup = self.options.warmup_epochs / self.options.epochs
+        if self.options.schedule == "constant":
+            return self.options.learning_rate * min(1.0, share / warmup if warmup else 1.0)
+        return self.options.learning_rate * schedule(share, warmup)
 
-    def _losses(self, output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def losses(self, output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy, and the loss that is made small."""
         options = self.options
         main = loss = F.cross_entropy(output.logits.flatten(0, 1), targets.flatten())
@@ -181,7 +158,7 @@ class LanguageModelling(Task):
         network.eval()
         states, total = None, torch.zeros((), device=self.device, dtype=torch.float64)
         with torch.inference_mode(), self.autocast():
-            for words, targets in self._windows(columns, EVALUATION_STEPS):
+            for words, targets in self.windows(columns, EVALUATION_STEPS):
                 output = network.run(words, states)
                 logits = output.logits.flatten(0, 1).float()
                 total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
@@ -204,23 +181,42 @@ class LanguageModelling(Task):
         return {**super().test(network), "majority": majority}
 
 
-def _average(average: list[Tensor], network: nn.Module, number: int) -> None:
-    """Take the weights after a step, the ``number``-th of those averaged, into their average."""
-    weights = [parameter.detach() for parameter in network.parameters()]
-    if not average:
-        average += [weight.clone() for weight in weights]
-    for mean, weight in zip(average, weights, strict=True):
-        mean.lerp_(weight, 1 / number)
+class LanguageLoop(TrainingLoop):
+    """The loop of a text, window by window; averaged SGD or an exponential average of weights."""
 
+    network: LanguageModel
 
-@contextmanager
-def _swapped(network: nn.Module, average: list[Tensor], back: bool) -> Iterator[None]:
-    """Give a network its averaged weights within it, if there are some, and afterwards its own."""
-    own = [parameter.detach().clone() for parameter in network.parameters()] if average else []
-    with torch.no_grad():
-        for parameter, mean in zip(network.parameters(), average, strict=False):
-            parameter.copy_(mean)
-    yield
-    with torch.no_grad():
-        for parameter, weight in zip(network.parameters(), own if back else (), strict=False):
-            parameter.copy_(weight)
+    def __init__(self, task: LanguageModelling, network: LanguageModel) -> None:
+        super().__init__(network, task.device)
+        self.task, self.options = task, task.options
+        self.optimizer = make_optimizer(
+            network.parameters(), self.options, self.options.learning_rate
+        )
+
+    def run_epoch(self) -> Tensor:
+        task, options = self.task, self.options
+        states, total = None, torch.zeros((), device=self.device)
+        windows = task.windows(task.stream, options.bptt)
+        for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
+            self.optimizer.param_groups[0]["lr"] = task.rate(done)
+            with task.autocast():
+                output = self.network.run(words, states)
+                main, loss = task.losses(output, targets)
+            descend(loss, self.optimizer, options.gradient_clip)
+            self.optimizer.zero_grad()
+            states = [tuple(part.detach() for part in state) for state in output.states]
+            total += main.detach()
+            self._average(done)
+        return total
+
+    def _average(self, step: int) -> None:
+        """Take the weights after a step, counted from 0, into their average, if there is one."""
+        after, decay = self.options.average_after, self.options.ema_decay
+        if decay:
+            share = 1 - min(decay, (1 + step) / (10 + step))
+        elif after is None or self.epoch < after:
+            return
+        else:
+            share = 1 / (step + 1 - after * self.task.steps_per_epoch)
+        self.average = self.average or WeightAverage(self.network)
+        self.average.update(share)

@@ -14,6 +14,7 @@ from nas_gym.networks import ChildNetwork, build_network
 from nas_gym.networks.devices import keep_freed_memory, resolve_device
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import digest
+from nas_gym.training.loop import TrainingLoop
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.task import Data, Task
@@ -79,10 +80,18 @@ class NetworkTrainer(DeviceTraining):
         Raises:
             Diverged: the loss of an epoch is not finite, or the outputs after it are not.
         """
-        for epoch, loss in enumerate(self.task.train(network), start=1):
-            if not math.isfinite(loss.item()):
-                raise Diverged(f"the loss is {loss.item()} in epoch {epoch}")
-            yield self.task.value(network, "validation")
+        yield from self.go_on(self.task.loop(network))
+
+    def go_on(self, loop: TrainingLoop) -> Iterator[float]:
+        """Train a network to the end from where its loop is, as `fit` does."""
+        while loop.epoch < self.settings.epochs:
+            loss = loop.train_epoch().item()
+            if not math.isfinite(loss):
+                raise Diverged(f"the loss is {loss} in epoch {loop.epoch}")
+            with loop.evaluating():
+                value = self.task.value(loop.network, "validation")
+            yield value
+        loop.finish()
 
     def test_accuracy(self, network: ChildNetwork) -> float:
         """Return the score on the test split, in [0, 1]: for a final network, once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,25 +13,34 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_gym.data.batches import DeviceDataset
+from nas_gym.errors import InvalidSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.training.failures import Diverged
 from nas_gym.training.settings import LearningSettings
 
 
 def batch_loss(
-    network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
+    network: ChildNetwork,
+    images: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
+
+    Labels may also be shares of the classes, (B, K); ``class_weights`` are (K,).
 
     Returns:
         The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-    main = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    cross_entropy = partial(
+        F.cross_entropy, target=labels, weight=class_weights, label_smoothing=label_smoothing
+    )
+    main = loss = cross_entropy(logits)
     for each in auxiliary:
-        head_loss = F.cross_entropy(each, labels, label_smoothing=label_smoothing)
-        loss = main + network.auxiliary_weight * head_loss
+        loss = main + network.auxiliary_weight * cross_entropy(each)
     return loss, main, logits
 
 
@@ -41,6 +51,39 @@ def sgd(
     momentum, weight_decay = settings.momentum, settings.weight_decay
     nesterov = settings.nesterov and momentum > 0
     return torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
+
+
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], settings: LearningSettings, rate: Any
+) -> torch.optim.Optimizer:
+    """Return the settings' optimizer; its rate is a number, or a tensor for SGD.
+
+    Raises:
+        InvalidSettings: the package that has it is not installed.
+    """
+    if settings.optimizer == "sgd":
+        return sgd(parameters, settings, rate)
+    kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}.get(settings.optimizer)
+    if kind is not None:
+        return kind(parameters, rate, weight_decay=settings.weight_decay, fused=True)  # type: ignore[no-any-return]
+    try:
+        from pytorch_optimizer import Lion  # noqa: PLC0415  # an extra
+    except ImportError:
+        says = "optimizer: lion needs a package: pip install 'nas-gym[lion]'"
+        raise InvalidSettings(says) from None
+    return Lion(parameters, rate, weight_decay=settings.weight_decay)
+
+
+def schedule(progress: float, warmup: float) -> float:
+    """Return the share of the learning rate: a linear rise from 0, then a half cosine to 0.
+
+    Args:
+        progress: The elapsed share of the training, from 0 to 1.
+        warmup: The share of it that the rise takes.
+    """
+    if progress < warmup:
+        return progress / warmup
+    return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
@@ -64,7 +107,7 @@ class GraphedStep:
             Its learning rate and progress are tensors on the device: the capture makes constants
             of numbers.
         network: The network to train.
-        optimizer: SGD; its momentum is zero before its first step.
+        optimizer: SGD.
         images, labels: A batch of the shape of all batches.
     """
 
@@ -80,6 +123,7 @@ class GraphedStep:
         self._labels = labels.clone()
         device = images.device
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        momenta = {key: state["momentum_buffer"].clone() for key, state in _momenta(optimizer)}
         random_state = torch.cuda.get_rng_state(device)
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
@@ -93,9 +137,9 @@ class GraphedStep:
         with torch.no_grad():
             for name, tensor in network.state_dict().items():
                 tensor.copy_(before[name])
-            for state in optimizer.state.values():
-                if state.get("momentum_buffer") is not None:
-                    state["momentum_buffer"].zero_()
+            for key, state in _momenta(optimizer):
+                kept = momenta.get(key)
+                state["momentum_buffer"].copy_(0 if kept is None else kept)
         torch.cuda.set_rng_state(random_state, device)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -106,8 +150,14 @@ class GraphedStep:
         return self._loss
 
 
+def _momenta(optimizer: torch.optim.Optimizer) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the parameters that have a momentum, with their states."""
+    states = optimizer.state.items()
+    return [each for each in states if each[1].get("momentum_buffer") is not None]
+
+
 class TrainingSteps:
-    """SGD with momentum, its learning rate falling along a half cosine.
+    """Steps of the settings' optimizer, whose learning rate follows `schedule`.
 
     The network is on the device, and in training mode at every step. With ``cuda_graphs``, the
     graph reads learning rate and progress from tensors. ``loss`` is a `Task`'s; ``autocast``
@@ -127,7 +177,13 @@ class TrainingSteps:
         self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
         rate = self._rate if settings.cuda_graphs else settings.learning_rate
-        self.optimizer = sgd(network.parameters(), settings, rate)
+        self.optimizer = make_optimizer(network.parameters(), settings, rate)
+        self._warmup = settings.warmup_epochs / settings.epochs
+
+    def set_rate(self) -> None:
+        """Have the optimizer, whose state was restored, take its rate from these steps again."""
+        if self.settings.cuda_graphs:
+            self.optimizer.param_groups[0]["lr"] = self._rate
 
     def step(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:
         """Train on a batch; return the loss, a tensor () that the next step may overwrite.
@@ -135,7 +191,7 @@ class TrainingSteps:
         Inputs, images (B, C, H, W) for instance, always have the same shape, and so do their
         targets. ``progress`` is the elapsed share of the training, from 0 to 1.
         """
-        rate = 0.5 * self.settings.learning_rate * (1 + math.cos(math.pi * progress))
+        rate = self.settings.learning_rate * schedule(progress, self._warmup)
         if not self.settings.cuda_graphs:
             self.optimizer.param_groups[0]["lr"] = rate
             self.network.set_progress(progress)
@@ -183,20 +239,6 @@ def accuracy_on(
 ) -> float:
     """Return the share of images that a network classifies correctly, in [0, 1].
 
-    The arguments and errors are those of `confusion_on`.
-    """
-    confusion = confusion_on(network, data, batches, autocast)
-    return confusion.trace().item() / sum(map(len, batches))
-
-
-def confusion_on(
-    network: nn.Module,
-    data: DeviceDataset,
-    batches: Sequence[Tensor],
-    autocast: AbstractContextManager[object],
-) -> Tensor:
-    """Count images by class and predicted class: (classes, classes) int64, on the data's device.
-
     The network is put in evaluation mode, and computes in the context ``autocast``; ``batches`` are
     indices of images, (B,) int64 each.
 
@@ -204,19 +246,14 @@ def confusion_on(
         Diverged: its logits are not finite.
     """
     network.eval()
-    counts: Tensor | None = None
+    right = torch.zeros((), dtype=torch.int64, device=data.device)
     finite = torch.ones((), dtype=torch.bool, device=data.device)
     with torch.inference_mode(), autocast:
         for chosen in batches:
             images, labels = data.batch(chosen)
             logits = network(images)
             finite &= logits.isfinite().all()
-            classes = logits.shape[1]
-            if counts is None:
-                counts = torch.zeros(classes**2, dtype=torch.int64, device=logits.device)
-            pairs = labels * classes + logits.argmax(dim=1)
-            counts.index_add_(0, pairs, torch.ones_like(pairs))
+            right += (logits.argmax(dim=1) == labels).sum()
     if not finite:
         raise Diverged("the logits are not finite")
-    assert counts is not None
-    return counts.view(classes, classes)
+    return right.item() / sum(map(len, batches))

@@ -20,8 +20,8 @@ from torch import Tensor
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.family import Reference
 from nas_gym.networks import ChildNetwork, InputShape
+from nas_gym.training.loop import BatchLoop, TrainingLoop
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.steps import TrainingSteps
 
 Split = Literal["validation", "test"]
 
@@ -49,7 +49,7 @@ class Task(ABC):
     """One kind of data on a device, for training and evaluating networks.
 
     A subclass sets ``input_shape``, ``batch_size`` and ``steps_per_epoch`` when it is made, and
-    gives `value`, and `batches` and `loss`, or a `train` of its own.
+    gives `value`, and `batches` and `loss`, or a `loop` of its own.
 
     Args:
         dataset: The data.
@@ -66,6 +66,8 @@ class Task(ABC):
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None
     """The type that networks compute in; default: float32."""
+    notes: tuple[str, ...] = ()
+    """How training was chosen, and why, in lines of text."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 
@@ -95,18 +97,9 @@ class Task(ABC):
         """Return a network that was built, on the device and ready to be trained."""
         return network.to(self.device)
 
-    def train(self, network: ChildNetwork) -> Iterator[Tensor]:
-        """Train a network, epoch by epoch; yield the sum of the losses of each, ()."""
-        num_steps = self.settings.epochs * self.steps_per_epoch
-        generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
-        steps = TrainingSteps(network, self.loss, self.settings, self.device, self.autocast)
-        for epoch in range(self.settings.epochs):
-            network.train()
-            total = torch.zeros((), device=self.device)
-            batches = enumerate(self.batches(generator), start=epoch * self.steps_per_epoch)
-            for step, (inputs, targets) in batches:
-                total += steps.step(inputs, targets, step / num_steps)
-            yield total
+    def loop(self, network: ChildNetwork) -> TrainingLoop:
+        """Return the training of a network, which was prepared, before its first epoch."""
+        return BatchLoop(self, network)
 
     def test(self, network: ChildNetwork) -> dict[str, Any]:
         """Return the result on the test split, as fields of `nas_gym.training.final.FinalResult`.

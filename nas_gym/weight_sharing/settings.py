@@ -11,7 +11,10 @@ from nas_gym.json_text import short
 from nas_gym.settings import NonNegative, settings
 from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
 
-_OF_A_CHILD = ("early_stopping", "inherit_weights", "cuda_graphs", "batch_norm_momentum", "latency")
+_OF_A_CHILD = (
+    *("early_stopping", "inherit_weights", "cuda_graphs", "batch_norm_momentum", "latency"),
+    *("optimizer", "warmup_epochs", "ema_decay"),
+)
 
 
 @settings
@@ -23,7 +26,8 @@ class WeightSharingSettings(TrainingSettings):
 
     The shared weights are trained on the ``data_fraction`` of the training images. Fields that say
     how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
-    ``cuda_graphs``, ``batch_norm_momentum``, ``latency``.
+    ``cuda_graphs``, ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``,
+    ``ema_decay``.
 
     Raises:
         InvalidSettings: a value is out of its range, or a field is refused.

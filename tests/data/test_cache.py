@@ -274,6 +274,7 @@ def test_other_processes_map_the_same_file(tmp_path: Path) -> None:
     whole, part = share.load()
     share.close()
     assert isinstance(whole, np.memmap)
+    assert isinstance(images, np.memmap)
     assert whole.filename == images.filename
     np.testing.assert_array_equal(whole, images)
     np.testing.assert_array_equal(part, images[1:])

@@ -16,7 +16,8 @@ import torchvision.datasets
 from PIL import Image
 
 from nas_gym import InvalidSettings, NASGymError
-from nas_gym.data import loading
+from nas_gym.data import folder, loading
+from nas_gym.data.cache import cache_folder
 from nas_gym.data.dataset import Dataset, InvalidDataset
 from nas_gym.data.loading import NAMES, data_folder, load_dataset
 
@@ -397,8 +398,43 @@ def test_the_summary_says_what_was_read_and_what_was_not(tmp_path: Path) -> None
         "classes": {"cat": 5, "dog": 5, "owl": 15},
         "skipped": ["2 .gif", "1 .txt"],
         "shared": [],
+        "chosen": {
+            "size": "8x8, as it was asked for",
+            "memory": f"0.00 GB, mapped from the cache in {cache_folder()}",
+            "split": "20% of each class to test and 25% of the rest, at most 5,000, to validate, "
+            "drawn with split_seed=0, since it has no split of its own",
+        },
         "majority": 0.6,
     }
+
+
+@pytest.mark.parametrize(
+    ("parts", "says"),
+    [
+        ((), "20% of each class to test and 25% of the rest"),
+        (("train", "test"), "25% of the training images, .* its test split is its own"),
+        (("train", "val"), "20% of each class to test, .* its validation split is its own"),
+        (("train", "val", "test"), "^the data set's own$"),
+    ],
+)
+def test_the_summary_says_where_the_split_is_from(
+    parts: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    for shade, part in enumerate(parts or ("",)):
+        make_images(tmp_path / part, shade=shade)
+    assert re.search(says, load(str(tmp_path), 8).chosen["split"])
+
+
+def test_more_images_than_the_memory_has_are_read_in_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_images(tmp_path)
+    monkeypatch.setattr(folder, "available_memory", lambda: 10**7)
+    assert "mapped from" in load(str(tmp_path), 8).chosen["memory"]
+    monkeypatch.setattr(folder, "available_memory", lambda: 10 * 8 * 8 * 3)
+    assert "batches are read from the cache" in load(str(tmp_path), 8).chosen["memory"]
+    monkeypatch.setenv("NAS_GYM_CACHE_GB", "0")
+    assert "in memory, since the cache" in load(str(tmp_path), 8).chosen["memory"]
 
 
 def test_few_images_that_two_splits_share_are_named(tmp_path: Path) -> None:

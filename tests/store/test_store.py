@@ -303,7 +303,7 @@ def test_pandas_reads_it_in_one_line(store: Store) -> None:
 def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         first = store.add(CHILD, OK, "run")
-    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
     steps = (*built_in, note, "UPDATE evaluations SET note = 'old'")
     newest = 1 + len(steps)
     monkeypatch.setattr(database, "MIGRATIONS", steps)
@@ -342,7 +342,7 @@ def test_a_store_of_the_first_version_gets_the_columns_of_later_ones(url: str) -
 def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store(url) as store:
         store.add(CHILD, OK, "run")
-    built_in, note = database.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
+    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
     steps = (*built_in, note, "UPDATE nowhere SET note = 'old'")
     monkeypatch.setattr(database, "MIGRATIONS", steps)
     with pytest.raises(StoreError, match="nowhere"):

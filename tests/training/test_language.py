@@ -56,7 +56,7 @@ def model(trainer: Trainer, name: str = "NASCell") -> LanguageModel:
 
 def test_windows_cover_the_text_and_follow_each_other(text: TextDataset) -> None:
     task = task_of(Trainer(text, SETTINGS, "cpu"))
-    windows = list(task._windows(task._stream, 5))
+    windows = list(task.windows(task.stream, 5))
     assert len(windows) == task.steps_per_epoch
     inputs, targets = (torch.cat(parts) for parts in zip(*windows, strict=True))
     rows = len(text.train) // 4
@@ -131,9 +131,9 @@ def test_losses_that_regularize_activations(text: TextDataset) -> None:
     settings = replace(SETTINGS, activation_regularization=2.0, slowness=3.0)
     task = task_of(Trainer(text, settings, "cpu"))
     network = model(Trainer(text, settings, "cpu"))
-    words, targets = next(iter(task._windows(task._stream, 5)))
+    words, targets = next(iter(task.windows(task.stream, 5)))
     output = network.run(words)
-    main, loss = task._losses(output, targets)
+    main, loss = task.losses(output, targets)
     steps = (output.raw[1:] - output.raw[:-1]).pow(2).mean()
     torch.testing.assert_close(loss, main + 2 * output.dropped.pow(2).mean() + 3 * steps)
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
@@ -299,20 +298,6 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
     mean = np.average(list(result.class_accuracies.values()), weights=counts)
     assert mean == pytest.approx(result.test_accuracy)
     assert result.majority == pytest.approx(36 / 359)
-
-
-def test_the_confusion_counts_classes_by_predictions(digits: Dataset) -> None:
-    trainer = NetworkTrainer(digits, QUICK, "cpu")
-
-    class Nines(ChildNetwork):
-        def forward(self, images: Tensor) -> Tensor:
-            return functional.one_hot(torch.full((len(images),), 9), 10).float()
-
-    confusion = classification(trainer).test_confusion(Nines())
-    counts = np.bincount(digits.labels[digits.test])
-    np.testing.assert_array_equal(confusion[:, 9], counts)
-    assert confusion[:, :9].sum() == 0
-    assert trainer.test_accuracy(Nines()) == counts[9] / counts.sum()
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 import nas_gym
 from nas_agents.bench.settings import Search
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.automatic import AUTO, suited_agent
+from nas_agents.catalogue.automatic import suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.catalogue.registry import AUTO
 from nas_agents.search.asynchronous import within
 from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv, Table

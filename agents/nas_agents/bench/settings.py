@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from nas_agents.catalogue.agents import find_agent
-from nas_agents.catalogue.automatic import AUTO
+from nas_agents.catalogue.registry import AUTO
 from nas_gym.errors import choices_hint, require
 from nas_gym.settings import Above0, Count, Positive, settings
 
@@ -54,6 +53,8 @@ class Benchmark:
     def __post_init__(self) -> None:
         hint = choices_hint(self.baseline, self.agents)
         require(self.baseline in self.agents, f"baseline: {self.baseline!r} takes no part; {hint}")
+        from nas_agents.catalogue.agents import find_agent  # noqa: PLC0415 - `--help` needs no torch
+
         require(len(self.limits) > 0, "limits: name at least one budget")
         for label, made in self.agents.items():
             name = made.get("agent")

@@ -21,11 +21,10 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv
 
+from nas_agents.catalogue.registry import CLASSES
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.settings import LARGEST
 
-CLASSES = ("policy", "replay_buffer_class", "rollout_buffer_class")
-"""Arguments that name a class, as ``module.Class``."""
 TINY = 1e-12
 _CONFIG = ConfigDict(strict=True, arbitrary_types_allowed=True)
 COUNTS = (

@@ -38,11 +38,11 @@ from __future__ import annotations
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from nas_agents.catalogue.registry import AUTO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASEnv, Objectives
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
-AUTO = "auto"
 FEW, MANY, IN_PARALLEL = "model-based", "lstm-ppo", "regularized-evolution"
 SHARED, SEVERAL_OBJECTIVES = "enas", "nsga2"
 CHOICES = (FEW, MANY, IN_PARALLEL, SHARED, SEVERAL_OBJECTIVES)

@@ -9,6 +9,11 @@ from typing import Any
 from nas_agents.catalogue import defaults
 from nas_agents.catalogue.defaults import Arguments, Plan
 
+AUTO = "auto"
+"""Name of the agent that suits the budget; see `nas_agents.catalogue.automatic`."""
+CLASSES = ("policy", "replay_buffer_class", "rollout_buffer_class")
+"""Arguments that name a class, as ``module.Class``."""
+
 
 @dataclass(frozen=True)
 class AgentEntry:

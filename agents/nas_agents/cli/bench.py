@@ -64,7 +64,7 @@ def bench(
     ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Compare agents on a recorded benchmark, under equal budgets, with many seeds.
+    """Compare agents on a recorded benchmark, with many seeds.
 
     A search sees rewards alone. Its result is the network that was best in them: its test accuracy,
     where that is recorded, else its validation accuracy. Interrupt it at will: the same command

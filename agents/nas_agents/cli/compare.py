@@ -23,7 +23,7 @@ def compare(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Compare searches in one environment: random search beside the others.
+    """Compare searches in one environment.
 
     Validation accuracy of the best architecture, and means of the best 5 and 25 different ones:
     mean and deviation over searches that differ in their seeds alone. With several objectives, the

@@ -24,7 +24,7 @@ def export(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Export a trained model, and compare the outputs of what was written with the model's.
+    """Export a trained model, and check what was written.
 
     Each takes images (B, C, H, W), float in [0, 1], and gives logits (B, classes). To quantize a
     model to INT8 takes the data set of its training: images to calibrate, and to measure the

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+import nas_gym
 from nas_agents.cli.bench import bench
+from nas_agents.cli.common import say
 from nas_agents.cli.compare import compare
 from nas_agents.cli.envs import envs
 from nas_agents.cli.errors import OneLineErrors
 from nas_agents.cli.export import export
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
+from nas_agents.cli.report import report
 from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
 from nas_agents.cli.table import app as table_app
+from nas_agents.cli.train import train
 
 app = typer.Typer(
-    help="Neural-network architecture design as a Gymnasium environment.",
     cls=OneLineErrors,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would take a third of the time of `--help`
 )
-for command in (envs, presets, show, search, predict, export, compare, bench):
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and exit, if it was asked for."""
+    if asked:
+        say(f"nas-gym {nas_gym.__version__}")
+        raise typer.Exit
+
+
+VERSION = typer.Option(
+    "--version", help="Print the version.", is_eager=True, callback=print_version
+)
+
+
+def options(version: Annotated[bool, VERSION] = False) -> None:
+    """Neural-network architecture design as a Gymnasium environment.
+
+    A first search: nas-gym search nas_gym/NASNet-v0
+    """
+
+
+for command in (envs, presets, show, search, train, predict, export, compare, report, bench):
     app.command()(command)
+app.callback()(options)
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")
 

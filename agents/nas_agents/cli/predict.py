@@ -26,7 +26,7 @@ def predict(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Classify images by a trained model; print the class and its probability.
+    """Classify images by a trained model.
 
     Images are cropped around their centre and scaled to the model's size, as in the training. One
     that cannot be read is reported on standard error, and the others are classified; the exit code

@@ -24,7 +24,7 @@ def presets(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the papers' searches, and estimate what their training would cost.
+    """List the papers' searches, and estimate what they cost.
 
     A child's training is estimated as three forward passes of each image in each epoch, at --rate.
     """

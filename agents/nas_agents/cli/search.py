@@ -95,19 +95,28 @@ def search(
     set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
     agent_set: Annotated[list[str], pairs("An argument of the agent.")] = [],  # noqa: B006
     final_set: Annotated[list[str], pairs("A setting of the final training.")] = [],  # noqa: B006
+    callback: Annotated[
+        list[str], Option(metavar="MODULE:CLASS", help="Watches; nas_agents.callbacks:MLflow.")
+    ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Search for an architecture, train the best one to the end, and test it once."""
+    """Search for an architecture, train the best one, and test it."""
+    from nas_agents.callbacks import made, standard_callbacks
     from nas_agents.cli.display import Display, describe
     from nas_agents.cli.search_options import settings_from
+    from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
 
-    if ":" in agent:  # never of a run folder: a module of one's own, beside which one works
+    if ":" in agent or callback:  # a module of one's own, beside which one works
         sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
+    watching, report = [*standard_callbacks(), *map(made, callback)], Report()
     with Display(settings) as display:
-        result = run_search(settings, run, resume or verify, [display], verify)
-    print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
+        watched = [display, *watching, report]
+        result = run_search(settings, run, resume or verify, watched, verify)
+    print_result(
+        {"run": str(result.run), **result.summary}, f"{describe(result)}\n{report.said}", as_json
+    )
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

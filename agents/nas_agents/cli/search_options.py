@@ -17,7 +17,7 @@ from nas_agents.search.settings import (
 )
 from nas_gym.errors import require
 
-_NOT_SETTINGS = {"run", "resume", "verify", "as_json"}
+_NOT_SETTINGS = {"run", "resume", "verify", "callback", "as_json"}
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:

@@ -31,7 +31,7 @@ def show(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Draw an architecture; print its parameters, its multiply-adds and, if asked, its latency.
+    """Draw an architecture, and print its costs.
 
     The network of a run folder is that of its final training, but for what is given here.
     """

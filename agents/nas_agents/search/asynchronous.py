@@ -51,6 +51,7 @@ class AsynchronousSearch:
         """By the proposal's number."""
         self.ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
         """The children that ended, and were not observed yet."""
+        self._complete = False
 
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
@@ -65,9 +66,12 @@ class AsynchronousSearch:
             wanted = self.proposals + workers - len(self.under_way)
             for number in self._propose(wanted if limit is None else min(wanted, limit)):
                 self._submit(number)
+            self._complete = True
             number, future = self.ended.get()
+            self._complete = False
             self._observe(number, future.result(), recorder)
             self.checkpoints.save_if_due()
+        self._complete = True
 
     def _replay(self, recorder: Recorder) -> None:
         """Repeat what an earlier process recorded after its last checkpoint."""
@@ -125,7 +129,8 @@ class AsynchronousSearch:
 
     def save(self, folder: RunFolder) -> None:
         """See `nas_agents.search.drivers.Driver.save`."""
-        self.checkpoints.save()
+        if self._complete:  # and not interrupted while the strategy learns
+            self.checkpoints.save()
 
 
 def within(stage: SearchSpace, choices: Choices) -> Choices:

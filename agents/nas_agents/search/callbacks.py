@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -12,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter
 
 from nas_agents.search.progress import Progress
-from nas_gym import Architecture, Evaluation, Evaluator, SearchSpace
+from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.search_spaces import Choices
 from nas_gym.training.task import Data
 
@@ -29,9 +30,8 @@ class Start:
     """The run folder."""
     settings: Mapping[str, Any]
     """The content of ``settings.json``."""
-    search_space: SearchSpace
-    evaluator: Evaluator
-    """Evaluates the children, without workers and store around it."""
+    env: NASEnv
+    """Its search space, its reward, and what evaluates its children, without workers and store."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,9 @@ class _LogWriter(KVWriter):
             {
                 name: float(value)
                 for name, value in key_values.items()
-                if isinstance(value, Real) and "tensorboard" not in (key_excluded[name] or ())
+                if isinstance(value, Real)
+                and math.isfinite(value)
+                and "tensorboard" not in (key_excluded[name] or ())
             }
         )
 

@@ -16,7 +16,7 @@ from nas_agents.catalogue.registry import AGENTS
 from nas_agents.search.front import dominated_shares, vectors_of
 from nas_agents.search.reading import EPISODE, EPISODES, read_episodes, reading_line
 from nas_agents.search.settings import load_record
-from nas_agents.strategies.random_search import expected_best
+from nas_agents.strategies.random_search import expected_best, quantile_of_best
 from nas_gym import Architecture, Evaluator
 from nas_gym.errors import require
 from nas_gym.tables.index import ChoicesIndex
@@ -189,13 +189,13 @@ def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return names
 
 
-def random_best(evaluator: Evaluator, evaluations: int) -> float | None:
-    """Return the best validation accuracy of this number of random architectures, on average.
+def random_accuracies(evaluator: Evaluator) -> NDArray[np.float64] | None:
+    """Return the validation accuracies of random architectures, (n,).
 
-    Exact where a table has every sequence of choices; otherwise, from `SAMPLES` that are drawn.
-    None where the evaluator is no table: random search would have to train its children.
+    Those of every sequence of choices where a table has them all; otherwise, of `SAMPLES` that are
+    drawn. None where the evaluator is no table: random search would have to train its children.
     """
-    if not isinstance(evaluator, Table) or evaluations < 1:
+    if not isinstance(evaluator, Table):
         return None
     index, search_space = evaluator.index, evaluator.search_space
     if isinstance(index, ChoicesIndex) and not search_space.conditional:
@@ -203,4 +203,28 @@ def random_best(evaluator: Evaluator, evaluations: int) -> float | None:
     else:
         rng = np.random.default_rng(0)
         rows = evaluator.rows(np.stack([search_space.sample(rng) for _ in range(SAMPLES)]))
-    return expected_best(evaluator.accuracy[rows], evaluations)
+    accuracies: NDArray[np.float64] = evaluator.accuracy[rows].astype(np.float64)
+    return accuracies
+
+
+class Band(NamedTuple):
+    """Best validation accuracy of random searches after numbers of evaluations, (A,) each."""
+
+    evaluations: list[int]
+    mean: list[float]
+    low: list[float]
+    """One search in ten finds nothing better."""
+    high: list[float]
+    """One search in ten finds something better."""
+
+
+def random_band(accuracies: NDArray[np.float64], evaluations: Sequence[int]) -> Band:
+    """Return what random searches find that draw from these accuracies, with repeats."""
+    numbers = list(evaluations)
+    low, high = ([quantile_of_best(accuracies, n, q) for n in numbers] for q in (0.1, 0.9))
+    return Band(numbers, [expected_best(accuracies, n) for n in numbers], low, high)
+
+
+def spaced(most: int, points: int = 40) -> list[int]:
+    """Return whole numbers from 1 to ``most``, about evenly spaced by their ratios."""
+    return sorted(set(np.geomspace(1, most, points).round().astype(int).tolist())) if most else []

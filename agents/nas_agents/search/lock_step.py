@@ -64,8 +64,9 @@ class LockStepSearch:
         arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
-        number, mode = plan.environments, AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        parts = (env.search_space, env.memory, plan.environments, env.reward)
+        mode = AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
         self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)

@@ -38,8 +38,9 @@ class PolicySearch(AsynchronousSearch):
         arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
-        number, mode = plan.environments, AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        parts = (env.search_space, env.memory, plan.environments, env.reward)
+        mode = AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
         made = agent.make(NASVecEnv(vector), arguments, seed)
         self.agent = cast(OnPolicyAlgorithm, made)
         self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)

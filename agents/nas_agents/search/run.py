@@ -14,9 +14,10 @@ import torch
 
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
-from nas_agents.catalogue.automatic import AUTO, CHOICES, suited_agent
+from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.catalogue.registry import AUTO
 from nas_agents.search.asynchronous import PLACES
 from nas_agents.search.callbacks import Callback, Callbacks, Start
 from nas_agents.search.checkpoint import differences, machine
@@ -105,7 +106,6 @@ def search(
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
         record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
-        record["machine"] = machine()
         _check_record(folder, before, record)
 
         done = read_summary(path)
@@ -116,6 +116,8 @@ def search(
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 callback.on_dataset(evaluator.dataset)
+                for note in evaluator.task.notes:
+                    callback.on_notice(note)
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 of = (around, longer, arguments, settings.seed)
@@ -125,7 +127,7 @@ def search(
                 other = differences(before.get("machine", {}), record["machine"])
                 for notice in filter(None, (other, *driver.notices, costing)):
                     callback.on_notice(notice)
-                callback.on_start(Start(path, record, env.search_space, evaluator))
+                callback.on_start(Start(path, record, env))
                 decide = None
                 if finalists is not None:
                     again = evaluated_again(settings, of_env, evaluator, around)
@@ -193,6 +195,7 @@ def _record(
     decisions = {each.name: each.choices for each in search_space.decisions}
     record = {
         **{"nas_gym": nas_gym.__version__, "torch": torch.__version__, "run": name},
+        "machine": machine(),
         **asdict(settings),
         "store": lasting_store(settings.store),
         "chosen_agent": agent.name,

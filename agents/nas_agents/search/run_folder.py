@@ -31,7 +31,6 @@ from nas_gym.files import (
     refuse_links_within,
     remove_parts,
     replacing,
-    replacing_folder,
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
@@ -87,7 +86,7 @@ class RunFolder:
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | the state of the search; the agent as SB3 saves it; shared weights |
+    | ``checkpoint/`` | the search's state; SB3's agent; shared weights; the final training |
     | ``report.html`` | the report: see `nas_agents.report` |
     | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
@@ -113,7 +112,7 @@ class RunFolder:
         self._episodes: int | None = None
         if not resume:
             self._refuse_another_run()
-        with self._written():
+        with self.written():
             path.mkdir(parents=True, exist_ok=True)
             refuse_links_within(path)  # a stranger's: they would have other files written
             self._refuse_other_kinds()
@@ -130,7 +129,7 @@ class RunFolder:
 
     def start(self) -> None:
         """Begin the run, or go on with it: now episodes can be added."""
-        with self._written():
+        with self.written():
             (self.path / "checkpoint").mkdir(exist_ok=True)
             remove_parts(self.path)
             remove_parts(self.path / "checkpoint")
@@ -142,7 +141,7 @@ class RunFolder:
         """Append one line to ``episodes.jsonl``, or nothing at all."""
         assert self._episodes is not None
         line = json.dumps(record).encode() + b"\n"
-        with self._written():
+        with self.written():
             size = os.fstat(self._episodes).st_size
             try:
                 while line:
@@ -153,7 +152,7 @@ class RunFolder:
 
     def add_update(self, record: dict[str, Any]) -> None:
         """Append one line to ``updates.jsonl``."""
-        with self._written():
+        with self.written():
             file = open_appending(self.path / UPDATES)
             try:
                 os.write(file, json.dumps(record).encode() + b"\n")
@@ -167,14 +166,8 @@ class RunFolder:
 
     def replace(self, name: str, write: Callable[[Path], object]) -> None:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
-        with self._written(), replacing(self.path / name) as part:
+        with self.written(), replacing(self.path / name) as part:
             write(part)
-
-    @contextmanager
-    def replacing_folder(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder, which takes the place of the one with this name at the end."""
-        with self._written(), replacing_folder(self.path / name) as part:
-            yield part
 
     def discard(self) -> None:
         """Remove what was made in a folder in which no run was started, and then the folder."""
@@ -224,7 +217,7 @@ class RunFolder:
         return lock
 
     @contextmanager
-    def _written(self) -> Iterator[None]:
+    def written(self) -> Iterator[None]:
         """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
         try:
             yield

@@ -9,8 +9,7 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.arguments import CLASSES
-from nas_agents.catalogue.automatic import AUTO
+from nas_agents.catalogue.registry import AUTO, CLASSES
 from nas_agents.search.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
@@ -60,7 +59,7 @@ class SearchSettings:
     """Where evaluations are kept: a file or a database's URL; default: in the run folder."""
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainingSettings` and of the network's settings, for the final training; the
-    others are those of `nas_agents.search.final.final_settings`."""
+    others are those of `nas_gym.training.presets.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
     finalists: Count | None = None

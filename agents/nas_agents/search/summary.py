@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from nas_agents.search.comparison import random_best
+from nas_agents.search.comparison import random_accuracies, random_band, spaced
 from nas_agents.search.front import front_record
 from nas_agents.search.progress import Progress, StopReason
 from nas_agents.search.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
@@ -50,12 +50,15 @@ def summary_of(
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
-    search finds with as many evaluations, on average; null where it would have to train children,
-    or where the environment's reward is another. ``front`` is null where there is one objective.
+    search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
+    (`Band`); null where it would have to train children, or where the environment's reward is
+    another. ``front`` is null where there is one objective.
     ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
     has the mean of the evaluations.
     """
-    random = random_best(evaluator, progress.episodes) if reward is accuracy else None
+    number = progress.episodes
+    random = random_accuracies(evaluator) if reward is accuracy and number else None
+    band = None if random is None else random_band(random, spaced(number))
     return {
         "stopped_by": stopped_by,
         "episodes": progress.episodes,
@@ -70,7 +73,8 @@ def summary_of(
         "last_failure": progress.last_failure,
         "best": _best(progress),
         "front": None if progress.front is None else front_record(progress.front),
-        "random_search": random,
+        "random_search": None if band is None else band.mean[-1],
+        "random_band": None if band is None else band._asdict(),
         "finalists": finalists,
         "final": None,
         "final_failure": "",

@@ -57,3 +57,9 @@ def expected_best(rewards: ArrayLike, evaluations: int) -> float:
     ascending = np.sort(np.asarray(rewards, dtype=np.float64))
     none_above = (np.arange(len(ascending) + 1) / len(ascending)) ** evaluations
     return float(ascending @ np.diff(none_above))
+
+
+def quantile_of_best(rewards: ArrayLike, evaluations: int, quantile: float) -> float:
+    """Return a quantile of random search's best reward; see `expected_best`."""
+    of_one = quantile ** (1 / evaluations)  # the best is below x if each of them is
+    return float(np.quantile(np.asarray(rewards), of_one, method="inverted_cdf"))

@@ -260,7 +260,7 @@ CALLS = [
     "gym.make_vec('{bench}', num_envs=2).reset(options=dict(choices={v}))",
     "env = wrappers.WholeArchitecture(gym.make('{bench}')); env.reset(); env.step({v})",
     "env = wrappers.ContinuousAction(gym.make('{bench}')); env.reset(); env.step({v})",
-    "env = wrappers.OneHotObservation(gym.make('{bench}')); env.reset(); env.step({v})",
+    "env = gym.make('{bench}', observation='one-hot'); env.reset(); env.step({v})",
     "gym.make('{bench}', limits={v})",
     "gym.make('{bench}', limits=dict(made={v}))",
     "sb3.make_vec_env('{bench}', n_envs={v})",

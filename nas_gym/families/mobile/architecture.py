@@ -204,9 +204,3 @@ SPACES: dict[str, type[MobileArchitecture]] = {
     each.space: each for each in (ProxylessNASArchitecture, OFAArchitecture)
 }
 """Architectures by the names of the released networks' search spaces."""
-
-
-def divisible(number: float, divisor: int = 8) -> int:
-    """Return the nearest multiple of a divisor, one more where that is under 0.9 times a number."""
-    nearest = max(divisor, int(number + divisor / 2) // divisor * divisor)
-    return nearest + divisor if nearest < 0.9 * number else nearest

@@ -13,24 +13,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.families.mobile.architecture import MobileArchitecture, MobileLayer, divisible
+from nas_gym.families.mobile.architecture import MobileArchitecture, MobileLayer
 from nas_gym.families.mobile.ofa import HSWISH, SQUEEZED
 from nas_gym.networks.base import ChildNetwork, ImageShape
-from nas_gym.networks.mobile import MobileNetworkSettings, SqueezeExcitation
+from nas_gym.networks.mobile import MobileNetworkSettings, SqueezeExcitation, conv_bn
 from nas_gym.networks.operations import conv, initialize
-
-
-def conv_bn(
-    channels: int,
-    filters: int,
-    size: int = 1,
-    stride: int = 1,
-    groups: int = 1,
-    activation: type[nn.Module] | None = None,
-) -> list[nn.Module]:
-    """Return convolution, batch normalization and, if wanted, an activation."""
-    layers = [conv(channels, filters, size, stride, groups=groups), nn.BatchNorm2d(filters)]
-    return layers if activation is None else [*layers, activation()]
+from nas_gym.search_spaces.filters import divisible
 
 
 class InvertedBottleneck(nn.Module):

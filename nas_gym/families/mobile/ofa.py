@@ -12,10 +12,11 @@ from typing import Annotated
 from pydantic import Field
 
 from nas_gym.architecture import InvalidArchitecture
-from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture, divisible
+from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture
 from nas_gym.json_text import short
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision
+from nas_gym.search_spaces.filters import divisible
 from nas_gym.settings import Scale, Size, validated
 
 STEM, FIRST, STAGES, HEAD = 16, 16, (24, 40, 80, 112, 160), 1280

@@ -22,7 +22,6 @@ from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import read_npz
 from nas_gym.errors import require
 from nas_gym.evaluation import Evaluation
-from nas_gym.families.mobile.architecture import divisible
 from nas_gym.families.mobile.ofa import (
     FIRST,
     HEAD,
@@ -33,6 +32,7 @@ from nas_gym.families.mobile.ofa import (
     STRIDES,
     OFASearchSpace,
 )
+from nas_gym.search_spaces.filters import divisible
 from nas_gym.settings import from_mapping
 from nas_gym.tables.columns import InvalidTable
 

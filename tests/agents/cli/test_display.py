@@ -28,6 +28,8 @@ def test_a_data_set_is_described_before_the_training() -> None:
         "data: pets, 10 images of 1x1x1; 6 to train, 2 to validate, 2 to test; "
         "always the most frequent class: 50.00%",
         "classes: cat 5, dog 5",
+        "split: 20% of each class to test and 25% of the rest, at most 5,000, to validate, drawn "
+        "with split_seed=0, since it has no split of its own",
         "skipped: 2 .gif, 1 .txt",
     ]
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
+from nas_gym import __version__
 from nas_gym.architecture import published
 
 TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1"]
@@ -22,6 +23,13 @@ ENV = "nas_gym/NASNet-v0"
 
 def nas_gym(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
+
+
+def test_help_and_version() -> None:
+    result = nas_gym("--help")
+    assert "nas-gym search nas_gym/NASNet-v0" in result.stdout
+    assert "..." not in result.stdout.partition("Commands:")[2]
+    assert nas_gym("--version").stdout == f"nas-gym {__version__}\n"
 
 
 def test_envs() -> None:

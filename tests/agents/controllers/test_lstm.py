@@ -30,9 +30,9 @@ from nas_gym import (
     NASVectorEnv,
     SearchSpace,
 )
-from nas_gym.env import PartialArchitectures
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
+from nas_gym.observations import PartialArchitectures
 from nas_gym.sb3 import NASVecEnv, VecWholeArchitecture
 from nas_gym.search_spaces import CustomArchitecture, Decision
 from tests.helpers import ConvNet, LayersSearchSpace, StubEvaluator

@@ -59,7 +59,7 @@ def test_events_are_those_of_the_record(agent: str, tmp_path: Path) -> None:
         )
         assert child.evaluation.accuracy == line["accuracy"]
         assert child.choices.tolist() == line["choices"]
-        assert start.search_space.decode(child.choices) == child.architecture
+        assert start.env.search_space.decode(child.choices) == child.architecture
     rewards = [child.reward for child in children]
     bests = [reward > max(rewards[:n], default=-1) for n, reward in enumerate(rewards)]
     assert [child.is_best for child in children] == bests

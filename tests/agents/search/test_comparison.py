@@ -12,7 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.search.comparison import best_of, children, compare, random_best
+from nas_agents.search.comparison import (
+    best_of,
+    children,
+    compare,
+    random_accuracies,
+    random_band,
+    spaced,
+)
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
@@ -182,9 +189,21 @@ def test_random_search_in_a_table_is_exact() -> None:
     row_of = np.arange(5**6) % 4
     recorded = table(search_space, ChoicesIndex(search_space, row_of), [0.1, 0.2, 0.3, 0.4, 0.0])
     shares = np.bincount(row_of) / len(row_of)
-    assert random_best(recorded, 1) == pytest.approx(shares @ [0.1, 0.2, 0.3, 0.4])
-    assert random_best(recorded, 40) == pytest.approx(0.4, abs=1e-4)
-    assert random_best(StubEvaluator(), 10) is None
+    accuracies = random_accuracies(recorded)
+    assert accuracies is not None
+    assert random_accuracies(StubEvaluator()) is None
+    band = random_band(accuracies, [1, 4, 40])
+    assert band.mean[0] == pytest.approx(shares @ [0.1, 0.2, 0.3, 0.4])
+    assert band.mean[2] == pytest.approx(0.4, abs=1e-4)
+    drawn = np.random.default_rng(0).choice(accuracies, size=(20_000, 4)).max(axis=1)
+    assert [band.low[1], band.high[1]] == np.quantile(drawn, [0.1, 0.9]).tolist()
+    assert band.mean[1] == pytest.approx(drawn.mean(), abs=0.005)
+
+
+def test_numbers_of_evaluations_are_spaced_by_ratios() -> None:
+    assert (spaced(0), spaced(1), spaced(5)) == ([], [1], [1, 2, 3, 4, 5])
+    many = spaced(10_000)
+    assert (many[0], many[-1], len(many) <= 40) == (1, 10_000, True)
 
 
 def test_random_search_under_masks_is_drawn() -> None:
@@ -200,9 +219,9 @@ def test_random_search_under_masks_is_drawn() -> None:
     accuracies = [0.1 * n for n in range(search_space.num_choices[0] + 1)]
     draws = [search_space.sample(np.random.default_rng(n))[0] for n in range(2_000)]
     expected = np.mean([accuracies[draw] for draw in draws])
-    assert random_best(table(search_space, Index(), accuracies), 1) == pytest.approx(
-        expected, abs=0.01
-    )
+    drawn = random_accuracies(table(search_space, Index(), accuracies))
+    assert drawn is not None
+    assert drawn.mean() == pytest.approx(expected, abs=0.01)
 
 
 def test_a_recorded_search_tells_of_random_search(tmp_path: Path) -> None:

@@ -525,7 +525,8 @@ def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
     result = search(settings, run, resume=True)
     assert result.stopped_by == "seconds"
     assert result.progress.episodes == 5
-    longer = replace(settings, seconds=2000.0, target_accuracy=0.25)
+    reached = max(episode["accuracy"] for episode in lines)
+    longer = replace(settings, seconds=2000.0, target_accuracy=reached)
     further = search(longer, run, resume=True)
     assert further.stopped_by == "target_accuracy"  # reached by what was recorded
     assert further.progress.episodes == 5

@@ -52,7 +52,7 @@ def test_a_resume_that_fails_changes_nothing(tmp_path: Path) -> None:
     file.write_text("".join([*lines, '{"cut sho']))
     before = content(run)
     with pytest.raises(NotReproduced, match="episode 5"):
-        search(settings_for(run, episodes=8, max_failures=4), run, resume=True)
+        search(settings_for(run, episodes=8, max_failures=4), run, resume=True, verify=True)
     assert content(run) == before
     assert "summary.json" in before
 
@@ -260,7 +260,7 @@ def test_a_final_training_that_failed_is_exit_code_1(
     def failing(*_: object, **__: object) -> None:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr("nas_agents.search.final.train_final", failing)
+    monkeypatch.setattr("nas_agents.search.final.train_model", failing)
     small = ["--set", "filters=2", "--set", "blocks=1", "--set", "epochs=1"]
     small += ["--set", "data_fraction=0.1", "--agent", "random", "--episodes", "1"]
     result = nas_gym("search", "nas_gym/NASNet-v0", *small, "--run", str(tmp_path / "run"))

@@ -23,7 +23,7 @@ from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASSearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, StopOnBudget
 from nas_gym.search_spaces import Choices
-from nas_gym.wrappers import OneHotObservation, WholeArchitecture
+from nas_gym.wrappers import WholeArchitecture
 from tests.agents.strategies.test_base import STRATEGIES
 from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator
 
@@ -49,8 +49,8 @@ class Diary(Strategy):
         self.heard.append((choices.tolist(), reward))
 
 
-def single() -> NASEnv:
-    return NASEnv(LayersSearchSpace(), StubEvaluator())
+def single(**arguments: Any) -> NASEnv:
+    return NASEnv(LayersSearchSpace(), StubEvaluator(), **arguments)
 
 
 def whole() -> gym.Env[Any, Any]:
@@ -70,7 +70,7 @@ ENVIRONMENTS: dict[str, Callable[[], Any]] = {
     "dummy": lambda: DummyVecEnv([single] * 3),
     "whole": whole,
     "whole, three": lambda: DummyVecEnv([whole] * 3),
-    "one-hot": lambda: OneHotObservation(single()),
+    "one-hot": lambda: single(observation="one-hot"),
 }
 
 

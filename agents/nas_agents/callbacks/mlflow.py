@@ -1,0 +1,61 @@
+"""MLflow (https://mlflow.org): settings, scalars, and the results as artifacts."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from nas_agents.callbacks.scalars import ScalarCallback
+from nas_agents.search.callbacks import Start
+from nas_agents.search.progress import UNFINISHED
+from nas_agents.search.reading import BEST, SETTINGS, SUMMARY
+from nas_agents.search.summary import SearchResult
+
+ARTIFACTS = (SETTINGS, SUMMARY, BEST, "best.png")
+LONGEST = 500
+"""Characters of a parameter's value."""
+
+
+class MLflow(ScalarCallback):
+    """Logs a search to MLflow, where ``MLFLOW_TRACKING_URI`` says (extra ``mlflow``).
+
+    Inside ``with mlflow.start_run():`` it logs to that run, and otherwise to one of its own.
+
+    Args:
+        **run: Arguments of ``mlflow.start_run``; the run's name is the run folder's by default.
+    """
+
+    def __init__(self, **run: Any) -> None:
+        self.run = run
+
+    def on_start(self, start: Start) -> None:
+        import mlflow  # noqa: PLC0415
+
+        super().on_start(start)
+        self.own = mlflow.active_run() is None
+        if self.own:
+            mlflow.start_run(**{"run_name": start.run.resolve().name, **self.run})
+        texts = {
+            name: value if isinstance(value, str) else json.dumps(value)
+            for name, value in start.settings.items()
+        }
+        mlflow.log_params({name: text[:LONGEST] for name, text in texts.items()})
+
+    def write(self, scalars: dict[str, float], step: int) -> None:
+        import mlflow  # noqa: PLC0415
+
+        valid = {re.sub(r"[^-/\w.: ]", "_", name): value for name, value in scalars.items()}
+        mlflow.log_metrics(valid, step=step)
+
+    def on_end(self, result: SearchResult) -> None:
+        import mlflow  # noqa: PLC0415
+
+        super().on_end(result)
+        if not self.started:
+            return
+        for name in ARTIFACTS:
+            if (result.run / name).is_file():
+                mlflow.log_artifact(str(result.run / name))
+        if self.own:
+            mlflow.end_run("KILLED" if result.stopped_by in UNFINISHED else "FINISHED")

@@ -1,0 +1,157 @@
+"""`TrainingLoop`: the training of one network, whose state between two epochs can be kept."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from nas_gym.networks import ChildNetwork
+from nas_gym.training.steps import TrainingSteps
+
+if TYPE_CHECKING:
+    from nas_gym.training.task import Task
+
+
+class WeightAverage:
+    """A running average of a network's weights, and of its batch normalization's statistics."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        self.tensors = [tensor.clone() for tensor in self._own()]
+
+    def _own(self) -> list[Tensor]:
+        state = (*self.network.parameters(), *self.network.buffers())
+        return [tensor.detach() for tensor in state if tensor.is_floating_point()]
+
+    def update(self, share: float) -> None:
+        """Take the network's weights, as they are now, into the average with a share of it."""
+        for mean, weight in zip(self.tensors, self._own(), strict=True):
+            mean.lerp_(weight, share)
+
+    def restore(self, tensors: list[Tensor]) -> None:
+        """Set the average."""
+        for tensor, value in zip(self.tensors, tensors, strict=True):
+            tensor.copy_(value)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Give the network the average within it, and afterwards its own weights again."""
+        own = [weight.clone() for weight in self._own()]
+        self.apply()
+        try:
+            yield
+        finally:
+            for weight, value in zip(self._own(), own, strict=True):
+                weight.copy_(value)
+
+    def apply(self) -> None:
+        """Give the network the average."""
+        for weight, mean in zip(self._own(), self.tensors, strict=True):
+            weight.copy_(mean)
+
+
+class TrainingLoop(ABC):
+    """Trains a network epoch by epoch, with random numbers that follow from torch's seed.
+
+    A subclass trains one epoch in `run_epoch`, has ``optimizer``, and may keep an ``average`` of
+    the weights: then that is what is evaluated, and what stays at the end.
+
+    Args:
+        network: The network, on the device.
+        device: Where it is trained.
+    """
+
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, network: ChildNetwork, device: torch.device) -> None:
+        self.network, self.device = network, device
+        self.epoch = 0
+        """Number of finished epochs."""
+        self.generator = torch.Generator(device).manual_seed(torch.initial_seed())
+        self.average: WeightAverage | None = None
+
+    @abstractmethod
+    def run_epoch(self) -> Tensor:
+        """Train for an epoch, in training mode; return the sum of its batches' losses, ()."""
+
+    def train_epoch(self) -> Tensor:
+        """Train for the next epoch; return the sum of its batches' losses, ()."""
+        self.network.train()
+        total = self.run_epoch()
+        self.epoch += 1
+        return total
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Give the network the weights within it that are to be evaluated."""
+        if self.average is None:
+            yield
+        else:
+            with self.average.applied():
+                yield
+
+    def finish(self) -> None:
+        """Give the network the weights that stay."""
+        if self.average is not None:
+            self.average.apply()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes, torch's global random numbers included."""
+        on_cuda = self.device.type == "cuda"
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.tensors,
+            "generator": self.generator.get_state(),
+            "random": torch.get_rng_state(),
+            "cuda_random": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore a state of `state_dict`; the training goes on from it to the bit."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if state["average"] is not None:
+            self.average = self.average or WeightAverage(self.network)
+            self.average.restore(state["average"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["random"])
+        if state["cuda_random"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random"], self.device)
+        self.epoch = state["epoch"]
+
+
+class BatchLoop(TrainingLoop):
+    """The loop of a task that has batches and a loss.
+
+    With ``ema_decay``, the average is exponential: it keeps that share of itself at each step, and
+    less in the first ones, (1 + step) / (10 + step), as TensorFlow's.
+    """
+
+    def __init__(self, task: Task, network: ChildNetwork) -> None:
+        super().__init__(network, task.device)
+        self.task, self.settings = task, task.settings
+        self.steps = TrainingSteps(network, task.loss, task.settings, task.device, task.autocast)
+        self.optimizer = self.steps.optimizer
+        if self.settings.ema_decay:
+            self.average = WeightAverage(network)
+
+    def run_epoch(self) -> Tensor:
+        total = torch.zeros((), device=self.device)
+        each, decay = self.task.steps_per_epoch, self.settings.ema_decay
+        batches = enumerate(self.task.batches(self.generator), start=self.epoch * each)
+        for step, (inputs, targets) in batches:
+            total += self.steps.step(inputs, targets, step / (self.settings.epochs * each))
+            if self.average is not None:
+                self.average.update(1 - min(decay, (1 + step) / (10 + step)))
+        return total
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.steps.set_rate()
