@@ -98,7 +98,12 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    **{"fingerprint": TEXT, "planned_episodes": (int,), "asynchronous": (bool,)},
+    **{
+        "fingerprint": TEXT,
+        "planned_episodes": (int,),
+        "asynchronous": (bool,),
+        "machine": (dict,),
+    },
 }
 """Types of what ``settings.json`` has beside the settings."""
 

@@ -52,7 +52,7 @@ def test_a_resume_that_fails_changes_nothing(tmp_path: Path) -> None:
     file.write_text("".join([*lines, '{"cut sho']))
     before = content(run)
     with pytest.raises(NotReproduced, match="episode 5"):
-        search(settings_for(run, episodes=8, max_failures=4), run, resume=True)
+        search(settings_for(run, episodes=8, max_failures=4), run, resume=True, verify=True)
     assert content(run) == before
     assert "summary.json" in before
 
