@@ -76,7 +76,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.workers import LocalWorkers as LocalWorkers
     from nas_gym.workers import RayWorkers as RayWorkers
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = ("envs", "pareto", "rewards", "sb3", "wrappers")
 """The modules that are public by themselves."""

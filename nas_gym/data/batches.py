@@ -7,8 +7,7 @@ image is touched by Python, and nothing waits for the device.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_gym.data.augmentation import Augmentation, drawn_from
 from nas_gym.data.dataset import Dataset, Images, Indices
 
 Statistics: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -24,18 +24,6 @@ DEVICE_SHARE = 0.5
 """Share of a GPU's free memory that images may take; networks need the rest."""
 PART_BYTES = 2**22
 """Bytes of the images that are copied or counted at a time."""
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes of training images."""
-
-    padding: int
-    """Black pixels around the image; a window of the image's size is cropped at random."""
-    flip: bool
-    """Whether half of the images are mirrored."""
-    cutout: int
-    """Side of a random square set to the mean (DeVries & Taylor 2017), in pixels; 0 for none."""
 
 
 class DeviceDataset:
@@ -63,6 +51,7 @@ class DeviceDataset:
     ) -> None:
         height, width = dataset.images.shape[1:3]
         self.height, self.width, self.padding, self.device = height, width, padding, device
+        self.classes = len(dataset.classes)
         mean, deviation = statistics
         self._scale = torch.from_numpy((1 / deviation).astype(np.float32)).to(device)
         self._shift = torch.from_numpy((-mean / deviation).astype(np.float32)).to(device)
@@ -96,10 +85,39 @@ class DeviceDataset:
         pixels, labels = self._pixels(chosen)
         return self._normalized(pixels), labels
 
+    def augmented_batches(
+        self, order: Tensor, size: int, augmentation: Augmentation, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the images of indices (n,), ``size`` at a time, as `augmented_batch` does."""
+        batches = order.to(self.source).split(size)
+        seeds: Sequence[int] = [0] * len(batches)
+        if augmentation.draws_globally:
+            drawn = (len(batches),)
+            seeds = torch.randint(2**62, drawn, generator=generator, device=self.device).tolist()
+        for chosen, seed in zip(batches, seeds, strict=True):
+            yield self.augmented_batch(chosen, augmentation, generator, seed)
+
     def augmented_batch(
+        self,
+        chosen: Tensor,
+        augmentation: Augmentation,
+        generator: torch.Generator,
+        seed: int = 0,
+    ) -> tuple[Tensor, Tensor]:
+        """Return the images as `batch` does, changed at random.
+
+        Draws are from the generator, and from ``seed`` where torchvision changes images. Labels are
+        (B, classes) float32, shares of the classes, if the augmentation mixes images.
+        """
+        if not augmentation.draws_globally:
+            return self._augmented(chosen, augmentation, generator)
+        with drawn_from(seed):
+            images, labels = self._augmented(chosen, augmentation, generator)
+            return augmentation.mix(images, labels, self.classes)
+
+    def _augmented(
         self, chosen: Tensor, augmentation: Augmentation, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Return the images as `batch` does, cropped, mirrored and cut out at random."""
         pixels, labels = self._pixels(chosen)
         # Every image's draws at once: row and column of the crop, mirror, row and column of cutout.
         draws = torch.rand((5, len(chosen), 1), generator=generator, device=self.device)
@@ -109,7 +127,7 @@ class DeviceDataset:
             columns = torch.where(draws[2] < 0.5, columns.flip(1), columns)
         if self.padding or augmentation.flip:
             pixels = self._cropped(pixels, rows + offsets[0], columns + offsets[1])
-        images = self._normalized(pixels)
+        images = self._normalized(augmentation.change(pixels))
         if augmentation.cutout:
             half = augmentation.cutout / 2
             near_row = (self._rows - draws[3] * self.height).abs() < half

@@ -8,12 +8,12 @@ accuracy stay on the device; Python waits for it at the end of an epoch only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics
@@ -26,6 +26,8 @@ from nas_gym.training.steps import accuracy_on, batch_loss
 from nas_gym.training.task import Split, Task
 from nas_gym.training.testing import answers_of
 
+UNLIKE = 3
+"""Ratio of the largest class to the smallest from which on `class_balance` is suggested."""
 EVALUATION_PIXELS = 2**20
 """Pixels of all images in a batch of validation: 1,024 images of 32x32."""
 
@@ -68,6 +70,7 @@ class ImageClassification(Task):
         self.validation = self._on_device(dataset.validation[: 0 if final else None])
         self.batch_size = min(settings.batch_size, len(self.training))
         self.steps_per_epoch = len(self.training) // self.batch_size
+        self.notes = self._notes()
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
@@ -76,18 +79,69 @@ class ImageClassification(Task):
     def _test(self) -> DeviceDataset:
         return self._on_device(self.dataset.test)
 
+    def _notes(self) -> tuple[str, ...]:
+        settings, counts = self.settings, self._class_sizes[self._class_sizes > 0]
+        notes = [f"augmentation: {self._augmentation}"]
+        if settings.crop_padding is None and settings.flip is None:
+            notes[0] += "; by default, from the images' height and the classes' kind"
+        if settings.class_balance is None and counts.max() >= UNLIKE * counts.min():
+            notes.append(
+                f"classes: the largest has {counts.max() / counts.min():.0f} times the images of "
+                "the smallest; class_balance=weights or sampling counts them alike"
+            )
+        if self.training.source != self.device:
+            notes.append("memory: the device has no room for the images; batches are sent to it")
+        return tuple(notes)
+
     def digest_facts(self) -> dict[str, object]:
-        return {"augmentation": asdict(self._augmentation), "autocast": str(self.autocast_dtype)}
+        return {"augmentation": self._augmentation.facts, "autocast": str(self.autocast_dtype)}
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels."""
-        order = torch.randperm(len(self.training), generator=generator, device=self.device)
-        order = order[: self.steps_per_epoch * self.batch_size].to(self.training.source)
-        for chosen in order.split(self.batch_size):
-            yield self.training.augmented_batch(chosen, self._augmentation, generator)
+        """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels.
+
+        With mixup or CutMix, labels are (B, classes) float32, shares of the classes.
+        """
+        order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
+        size, augmentation = self.batch_size, self._augmentation
+        return self.training.augmented_batches(order, size, augmentation, generator)
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of an epoch's training images, (n,)."""
+        number, device = len(self.training), self.device
+        if self.settings.class_balance != "sampling":
+            return torch.randperm(number, generator=generator, device=device)
+        # A class, then one of its images, each with equal chances.
+        by_class, counts = self._by_class
+        places = torch.rand(2, number, generator=generator, device=device)
+        classes = (places[0] * len(counts)).long().clamp_(max=len(counts) - 1)
+        of_class = counts[classes]
+        starts = (counts.cumsum(0) - counts)[classes]
+        return by_class[starts + (places[1] * of_class).long().minimum(of_class - 1)]
+
+    @cached_property
+    def _by_class(self) -> tuple[Tensor, Tensor]:
+        """Indices of the training images in the order of their classes, and those' sizes."""
+        order = np.argsort(self.dataset.labels[self.known], kind="stable")
+        sizes = self._class_sizes[self._class_sizes > 0]
+        return torch.from_numpy(order).to(self.device), torch.from_numpy(sizes).to(self.device)
+
+    @cached_property
+    def _class_sizes(self) -> NDArray[np.int64]:
+        """Numbers of training images of each class, (classes,)."""
+        return np.bincount(self.dataset.labels[self.known], minlength=self.input_shape.classes)
+
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """Weights of the classes in the loss, (classes,), 1 on average over the training images."""
+        if self.settings.class_balance != "weights":
+            return None
+        sizes = self._class_sizes
+        weights = sizes.sum() / (len(sizes) * np.maximum(sizes, 1))
+        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
-        return batch_loss(network, inputs, targets, self.settings.label_smoothing)[0]
+        smoothing = self.settings.label_smoothing
+        return batch_loss(network, inputs, targets, smoothing, self.class_weights)[0]
 
     def prepared(self, network: ChildNetwork) -> ChildNetwork:
         for module in network.modules():

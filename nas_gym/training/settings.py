@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Interval, Le, MinLen
 
 from nas_gym.cost_limits import CostLimits
-from nas_gym.data.batches import Augmentation
+from nas_gym.data.augmentation import Augmentation
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
@@ -110,19 +110,41 @@ class TrainingSettings(LearningSettings):
     """Mirror images at random; default: if the data set's classes allow it."""
     cutout: Count = 0
     """Side of a square that is blotted out, in pixels; 0 for none."""
+    resized_crop: Keep | None = None
+    """Crop a random part of the image, at least this share of its area (0.08 for ImageNet), and
+    scale it to the image's size, instead of crops with padding; default: not at all."""
+    rand_augment: Annotated[int, Interval(ge=0, le=16)] = 0
+    """Number of RandAugment's operations on each image; 0 for none. Images have 1 or 3 channels."""
+    rand_augment_magnitude: Annotated[int, Interval(ge=0, le=30)] = 9
+    """Strength of RandAugment's operations."""
+    mixup: NonNegative = 0.0
+    """Alpha of mixup, which mixes pairs of images and of labels; 0 for none."""
+    cutmix: NonNegative = 0.0
+    """Alpha of CutMix, which puts a part of one image into another; 0 for none. With both, each
+    batch has one of them, by chance."""
+    class_balance: Literal["weights", "sampling"] | None = None
+    """Where classes have unlike numbers of images: weight each in the loss by the inverse of its
+    share, or draw images such that all classes are equally frequent; default: neither."""
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
         """Return the augmentation of training images, for the final training or for children.
 
         Raises:
-            InvalidSettings: ``crop_padding`` is larger than the images.
+            InvalidSettings: ``crop_padding`` is larger than the images, or they cannot have one of
+                the changes.
         """
-        padding, (height, width) = self.crop_padding, dataset.images.shape[1:3]
+        padding, (height, width, channels) = self.crop_padding, dataset.images.shape[1:]
+        both = "crop_padding: resized_crop takes its place; leave one of them out"
+        require(not (padding and self.resized_crop), both)
+        takes = f"rand_augment: images have 1 or 3 channels, and these have {channels}"
+        require(not self.rand_augment or channels in (1, 3), takes)
         if padding is None:
-            padding = height // 8 if final or height >= SMALL_IMAGES_BELOW else 0
+            has_crops = final or height >= SMALL_IMAGES_BELOW
+            padding = height // 8 if has_crops and not self.resized_crop else 0
         most = f"at most {min(height, width)} pixels for images of {height}x{width}"
         require(
             padding <= max(1, min(height, width)), f"crop_padding: expected {most}, got {padding}"
         )
         flip = dataset.flips if self.flip is None else self.flip
-        return Augmentation(padding, flip, self.cutout)
+        ours = (self.resized_crop, self.rand_augment, self.rand_augment_magnitude)
+        return Augmentation(padding, flip, self.cutout, *ours, self.mixup, self.cutmix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,19 +20,27 @@ from nas_gym.training.settings import LearningSettings
 
 
 def batch_loss(
-    network: ChildNetwork, images: Tensor, labels: Tensor, label_smoothing: float = 0.0
+    network: ChildNetwork,
+    images: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
+
+    Labels may also be shares of the classes, (B, K); ``class_weights`` are (K,).
 
     Returns:
         The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-    main = loss = F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    cross_entropy = partial(
+        F.cross_entropy, target=labels, weight=class_weights, label_smoothing=label_smoothing
+    )
+    main = loss = cross_entropy(logits)
     for each in auxiliary:
-        head_loss = F.cross_entropy(each, labels, label_smoothing=label_smoothing)
-        loss = main + network.auxiliary_weight * head_loss
+        loss = main + network.auxiliary_weight * cross_entropy(each)
     return loss, main, logits
 
 

@@ -66,6 +66,8 @@ class Task(ABC):
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None
     """The type that networks compute in; default: float32."""
+    notes: tuple[str, ...] = ()
+    """How training was chosen, and why, in lines of text."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 

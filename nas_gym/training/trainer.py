@@ -27,6 +27,13 @@ from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.task import Data
 
+ADDED = (
+    *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
+    *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
+    "class_balance",
+)
+"""Settings that are no part of a fingerprint where they are as they are by default."""
+
 
 class Trainer(NetworkTrainer):
     """Evaluates children by training them on one data set, on one device.
@@ -101,8 +108,8 @@ class Trainer(NetworkTrainer):
             del settings["latency"]
         else:
             settings["latency"]["hardware"] = hardware_name(self._latency_device)
-        for added in ("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"):
-            if settings[added] == getattr(LearningSettings, added):
+        for added in ADDED:
+            if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]
         network = type(self.settings.network).__name__
         return self.digest(builders=self._builder_digests(), settings=settings, network=network)

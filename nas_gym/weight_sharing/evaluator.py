@@ -182,12 +182,13 @@ class WeightSharing(DeviceTraining):
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
-        smoothing = self.settings.label_smoothing
+        smoothing, weights = self.settings.label_smoothing, self.task.class_weights
         with self.task.autocast():
-            loss, main, logits = batch_loss(self.supernet, images, labels, smoothing)
+            loss, main, logits = batch_loss(self.supernet, images, labels, smoothing, weights)
         descend(loss, self.optimizer, self.settings.gradient_clip)
         self._gradients.zero_()
-        right = (logits.argmax(dim=1) == labels).float().mean()
+        most = labels if labels.ndim == 1 else labels.argmax(dim=1)
+        right = (logits.argmax(dim=1) == most).float().mean()
         return torch.stack((main.detach().float(), right))
 
     def _validation_batches(self) -> Sequence[Tensor]:

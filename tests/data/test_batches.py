@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas_gym.data.batches import Augmentation, DeviceDataset, channel_statistics
+from nas_gym.data.augmentation import Augmentation
+from nas_gym.data.batches import DeviceDataset, channel_statistics
 from nas_gym.data.dataset import Dataset
 
 SIZE = 6

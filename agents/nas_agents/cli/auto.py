@@ -21,7 +21,7 @@ def auto(
     run: Annotated[Path | None, Option(help="The run folder; new.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find a network for data of your own, train it and export it, in a given time.
+    """Make a model of your data in a given time.
 
     Rules choose the image size, the search space, the children and the final training by the data
     and by the speed of this machine, and each choice is printed: see docs/train.md.

@@ -16,6 +16,7 @@ from nas_agents.cli.errors import OneLineErrors
 from nas_agents.cli.export import export
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
+from nas_agents.cli.report import report
 from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
@@ -48,7 +49,10 @@ def options(version: Annotated[bool, VERSION] = False) -> None:
     """
 
 
-for command in (auto, envs, presets, show, search, train, predict, export, compare, bench):
+for command in (
+    *(auto, envs, presets, show, search, train, predict, export),
+    *(compare, report, bench),
+):
     app.command()(command)
 app.callback()(options)
 app.add_typer(table_app, name="table")

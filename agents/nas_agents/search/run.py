@@ -109,6 +109,8 @@ def search(
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
                 callback.on_dataset(evaluator.dataset)
+                for note in evaluator.task.notes:
+                    callback.on_notice(note)
             # Workers end before the final training, which may need their memory.
             with evaluated_by(settings, name, path / DATABASE, env) as around:
                 of = (around, longer, arguments, settings.seed)

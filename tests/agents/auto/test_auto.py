@@ -27,7 +27,7 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
     def measured(trainer: Any, _: object) -> float:
         network = trainer.settings.network
-        return seconds * network.cells * network.filters / 8
+        return float(seconds * network.cells * network.filters / 8)
 
     for module in ("plan", "running"):
         monkeypatch.setattr(f"nas_agents.auto.{module}.epoch_seconds", measured, raising=False)
