@@ -82,9 +82,9 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
 
 def _quantity(value: Any) -> str:
     """Return a number or a text as the page shows it."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
 def _confusion(counts: Any) -> Any:
@@ -133,6 +133,7 @@ def _best(runs: list[Run]) -> list[dict[str, Any]]:
             architecture = Architecture.from_json(line["architecture"])
         if architecture.key not in rows:
             row = {"run": run.name, "number": index + 1, "accuracy": run.accuracies[index]}
+            row["score"] = shown(row["accuracy"], run.metric)
             row |= {"line": line, "key": architecture.key, "picture": _picture(architecture)}
             rows[architecture.key] = row
         if len(rows) == BEST:

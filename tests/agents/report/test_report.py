@@ -138,6 +138,7 @@ def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
         ("episodes.jsonl", {"choices": [9] * 6}, "line 2 of .* has no 6 valid 'choices'"),
         ("episodes.jsonl", {"choices": [0]}, "line 2 of .* has no 6 valid 'choices'"),
         ("episodes.jsonl", {"architecture": "x"}, "line 2 of .* has no architecture"),
+        ("episodes.jsonl", {"parameters": 10**90}, "line 2 of .* beyond 1e.30 for 'parameters'"),
         ("updates.jsonl", {"logs": {"x": "y"}}, "line 2 of .* has logs that are no numbers"),
         ("updates.jsonl", {"reward": None}, "line 2 of .* has None for 'reward'"),
         ("settings.json", {"decisions": {"x": []}}, "has no 'decisions'"),
@@ -180,7 +181,7 @@ def test_a_browser_shows_sorts_and_hovers(run: Path) -> None:
         browser = started.chromium.launch(executable_path=browser_file, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 900})
         wrong: list[str] = []
-        page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+        page.on("console", lambda m: wrong.extend([m.text] * (m.type in ("error", "warning"))))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: wrong.append(request.url))
         file = (run / "report.html").as_uri()
