@@ -200,7 +200,8 @@ def choices_figure(run: Run) -> Any:
     drawn = _heat("choice", run.decisions[first], "share of each choice")
     drawn.height = 90 + 22 * max(map(len, run.decisions.values()))
     _add_rectangles(drawn, run, source)
-    select = Select(title="Decision", value=first, options=[*run.decisions])
+    options: Any = list(run.decisions)
+    select = Select(title="Decision", value=first, options=options)
     change = """range.factors = labels[select.value].slice().reverse()
                 source.data = tables[select.value]"""
     models = {"source": source, "range": drawn.y_range, "select": select}

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 from nas_agents.report import figures
 from nas_agents.report.children import Run, band_of
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
+from nas_agents.report.worst_images import read_worst_images
 from nas_agents.search.reading import EPISODES, reading_line
 from nas_gym import Architecture
 from nas_gym.evaluation import shown
@@ -77,7 +78,9 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
     if counts is not None:
         classes = _classes(run, final, len(counts))
         plots[names["confusion"]] = figures.confusion_figure(classes, counts)
-    return {**made, "names": names, "final": final, "facts": _facts(run), **_failures(run)}
+    worst = read_worst_images(run.path) if final else []
+    more = {"names": names, "final": final, "worst": worst, "facts": _facts(run)}
+    return {**made, **more, **_failures(run)}
 
 
 def _quantity(value: Any) -> str:

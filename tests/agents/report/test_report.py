@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -169,6 +170,29 @@ def test_the_command(copied: Path) -> None:
     assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
     with pytest.raises(InvalidSettings, match="name at least one"):
         write_report([], copied / "x.html")
+
+
+def test_the_worst_images_are_wrong_answers_of_the_final_model(tmp_path: Path) -> None:
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "batch_size": 500}
+    settings = SearchSettings(
+        "nas_gym/NASNet-v0", "random", 1, env_arguments=tiny, final_arguments={"epochs": 1}
+    )
+    result = search(settings, tmp_path / "run", callbacks=[Report()])
+    assert result.final is not None
+    worst = json.loads((result.run / "worst_images.json").read_text())
+    assert 0 < len(worst) <= 12
+    sure = [each["probability"] for each in worst]
+    assert sure == sorted(sure, reverse=True)
+    confusion = np.array(result.final.confusion)
+    for each in worst:
+        actual, predicted = int(each["class"]), int(each["predicted"])
+        assert actual != predicted
+        assert confusion[actual, predicted]
+    page = (result.run / "report.html").read_text()
+    assert Parsed(page).count("figure") == len(worst)
+    (result.run / "worst_images.json").write_text('[{"png": 3}]')
+    with pytest.raises(InvalidRunFolder, match=r"worst_images.json has no 'class'"):
+        page_of(result.run)
 
 
 @pytest.mark.browser
