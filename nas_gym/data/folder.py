@@ -54,7 +54,7 @@ def _where(images: Images) -> str:
     )
 
 
-def read_folder(folder: Path) -> Listing:
+def list_folder(folder: Path) -> Listing:
     """List a folder with one sub-folder a class, or with ``train``, ``val`` and ``test`` of them.
 
     A folder that holds nothing but one folder of classes stands for that one, as archives unpack.
