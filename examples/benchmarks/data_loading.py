@@ -1,6 +1,6 @@
 """How long do images take, and how much memory? Prints ratios against bare decoding.
 
-    python examples/benchmarks/data_loading.py                   # 10,000 photographs' worth of JPEG
+    python examples/benchmarks/data_loading.py                   # 10,000 JPEG files
     python examples/benchmarks/data_loading.py --images 2000
     python examples/benchmarks/data_loading.py --mode large      # 20,000 of 224 pixels, 4 GB
 
@@ -15,7 +15,8 @@ It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of i
 
 With ``--mode large``, the process may have 4 GB in all: a memory control group counts what it holds
 where one can be made (as root), and its peak is printed; elsewhere its heap is limited, and its
-peak resident memory is printed. It loads the folder, whose files are little larger than the images, and trains an epoch.
+peak resident memory is printed. It loads the folder, whose files are little larger than the images
+as they are kept, and trains an epoch.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,9 +135,10 @@ def _written(
         with open(part / PIXELS, "xb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
-            for pixels in read_images(paths, (shape[1], shape[2]), skipped):
-                file.write(pixels.data)
-                state.update(pixels.data)
+            with closing(read_images(paths, (shape[1], shape[2]), skipped)) as images:
+                for pixels in images:
+                    file.write(pixels.data)
+                    state.update(pixels.data)
         facts = {"checksum": state.hexdigest(), "skipped": skipped}
         (part / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     return npy.open_memmap(folder / PIXELS, mode="r"), dict(skipped)

@@ -429,7 +429,7 @@ def test_more_images_than_the_memory_has_are_read_in_batches(
 ) -> None:
     make_images(tmp_path)
     monkeypatch.setattr(folder, "available_memory", lambda: 10**7)
-    mapped = f"0.00 GB, mapped from the cache in {cache_folder()}"
+    mapped = f"0.0 MB, mapped from the cache in {cache_folder()}"
     assert load(str(tmp_path), 8).chosen["memory"] == mapped
     monkeypatch.setattr(folder, "available_memory", lambda: 10 * 8 * 8 * 3)
     assert "batches are read from the cache" in load(str(tmp_path), 8).chosen["memory"]
