@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 BUILD = Path(__file__).parents[1] / "build"
 sys.path.insert(0, str(Path(__file__).parent / "scripts"))
@@ -19,6 +21,8 @@ import house
 from sphinx.application import Sphinx
 
 import nas_gym
+
+Lines = list[str]
 
 project = "nas_gym"
 author = "The nas_gym developers"
@@ -54,7 +58,27 @@ napoleon_numpy_docstring = False
 suppress_warnings = ["myst.xref_missing_in_included"]
 
 
+def as_list_tables(app: Sphinx, *about: Any) -> None:
+    """Replace each table of a docstring, which is Markdown, by reStructuredText's list-table."""
+    lines: Lines = about[-1]
+    made: Lines = []
+    text = [line for line in lines if not line.lstrip().startswith("|-")]
+    for is_row, group in groupby(text, lambda line: line.lstrip().startswith("| ")):
+        rows = list(group)
+        if is_row:
+            indent = rows[0][: len(rows[0]) - len(rows[0].lstrip())]
+            made += ["", f"{indent}.. list-table::", f"{indent}   :header-rows: 1", ""]
+            for row in rows:
+                first, *others = (cell.strip() for cell in row.strip().strip("|").split(" | "))
+                made += [f"{indent}   * - {first}", *(f"{indent}     - {cell}" for cell in others)]
+            made.append("")
+        else:
+            made += rows
+    lines[:] = made
+
+
 def setup(app: Sphinx) -> None:
     """Write the pages of the environments and two pictures before the sources are read."""
+    app.connect("autodoc-process-docstring", as_list_tables)
     for module in (environment_pages, house):
         app.connect("builder-inited", lambda app, module=module: module.write(Path(app.srcdir)))

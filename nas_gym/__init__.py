@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.models import InvalidModel as InvalidModel
     from nas_gym.models import Model as Model
     from nas_gym.models import load_model as load_model
+    from nas_gym.models import train_model as train_model
     from nas_gym.objectives import Objectives as Objectives
     from nas_gym.search_spaces import CustomArchitecture as CustomArchitecture
     from nas_gym.search_spaces import CustomSearchSpace as CustomSearchSpace
@@ -75,7 +76,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.workers import LocalWorkers as LocalWorkers
     from nas_gym.workers import RayWorkers as RayWorkers
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = ("envs", "pareto", "rewards", "sb3", "wrappers")
 """The modules that are public by themselves."""
@@ -86,7 +87,7 @@ _LAZY = {
     "errors": ("InvalidSettings", "NASGymError"),
     "families.mobile.architecture": ("MobileArchitecture",),
     "evaluation": ("Budget", "Evaluation", "Evaluator", "Memory", "RecordedEvaluator"),
-    "models": ("InvalidModel", "Model", "load_model"),
+    "models": ("InvalidModel", "Model", "load_model", "train_model"),
     "objectives": ("Objectives",),
     "search_spaces": ("CustomArchitecture", "CustomSearchSpace", "Decision", "SearchSpace"),
     "store": ("Store",),

@@ -6,13 +6,14 @@ Fonseca et al. 2006, https://doi.org/10.1109/CEC.2006.1688440).
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nas_gym.errors import require
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.objectives import Objectives
 
 AT_A_TIME = 1000
@@ -26,14 +27,12 @@ def non_dominated(values: ArrayLike) -> NDArray[np.bool_]:
         values: (N, K), to be maximized.
 
     Raises:
-        InvalidSettings: the values are not finite.
+        InvalidSettings: the values are not finite, or moocore is not installed.
     """
     points = _points(values)
     if not len(points):
         return np.zeros(0, dtype=np.bool_)
-    import moocore  # noqa: PLC0415 (loads slowly)
-
-    return np.asarray(moocore.is_nondominated(points, maximise=True), dtype=np.bool_)
+    return np.asarray(_moocore().is_nondominated(points, maximise=True), dtype=np.bool_)
 
 
 def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
@@ -44,15 +43,26 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
         reference: (K,), the worst value of each objective.
 
     Raises:
-        InvalidSettings: the values are not finite.
+        InvalidSettings: the values are not finite, or moocore is not installed.
     """
     points, worst = _points(values), np.asarray(reference, dtype=np.float64)
     above = points[(points > worst).all(axis=1)] if len(points) else points
     if not len(above):
         return 0.0
-    import moocore  # noqa: PLC0415
+    return float(_moocore().hypervolume(above, ref=worst, maximise=True))
 
-    return float(moocore.hypervolume(above, ref=worst, maximise=True))
+
+def _moocore() -> Any:
+    """Return the module moocore, which loads slowly.
+
+    Raises:
+        InvalidSettings: it is not installed.
+    """
+    try:
+        return importlib.import_module("moocore")
+    except ImportError as error:
+        hint = 'pip install "nas-gym[multi-objective]"'
+        raise InvalidSettings(f"several objectives: fronts need moocore; {hint}") from error
 
 
 def _points(values: ArrayLike) -> NDArray[np.float64]:
@@ -87,6 +97,9 @@ class Front:
     """The rewards of all children, in order."""
     _members: list[Member] = field(default_factory=list)
     _limit: int = AT_A_TIME
+
+    def __post_init__(self) -> None:
+        _moocore()  # a search without it ends before it starts
 
     def add(self, member: Member) -> None:
         """Take a child into account; one that failed is on no front, and does not belong here."""

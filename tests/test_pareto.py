@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,3 +71,9 @@ def test_a_front_keeps_what_is_not_dominated(values: NDArray[np.float64]) -> Non
     )
     assert len(front.children) == len(values)
     assert all(values[member.episode].tolist() == list(member.reward) for member in members)
+
+
+def test_a_search_without_moocore_ends_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "moocore", None)
+    with pytest.raises(InvalidSettings, match=r'pip install "nas-gym\[multi-objective\]"'):
+        Front(Objectives.of({"accuracy": 0, "-parameters": 10}))

@@ -8,7 +8,8 @@
    budget are part of the time; NASNet's 50, and two conditional search spaces (13 decisions of
    one's own, NAS-Bench-101's 26), by an evaluator that costs nothing. An
    environment's first steps, in which most networks are new to it, are a line of their own.
-2. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
+2. 1,024 environments of each recorded id against as many CartPoles.
+3. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
 
 It needs nasbench201_cifar10.npz in NAS_GYM_DATA. The sides take turns, since machines are noisy;
 the median of the rounds' ratios is what counts.
@@ -48,6 +49,15 @@ from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5
+RECORDED: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("nas_gym/DigitsBench-v0", {}),
+    *(
+        ("nas_gym/NASBench201-Recorded-v0", {"dataset": dataset})
+        for dataset in ("cifar10", "cifar100", "ImageNet16-120")
+    ),
+    ("nas_gym/OFA-v0", {"evaluator": "surrogate"}),
+)
+"""Environments that look their children up, or compute them."""
 
 
 class Free:
@@ -183,6 +193,18 @@ def compare_speeds(seconds: float) -> None:
                 )
 
 
+def compare_recorded(seconds: float) -> None:
+    """Print the same of 1,024 environments of each recorded id."""
+    baseline = gym.make_vec("CartPole-v1", 1024, "vector_entry_point")
+    for env_id, arguments in RECORDED:
+        env = gym.make_vec(env_id, 1024, **arguments)
+        compare(
+            f"{env_id.removeprefix('nas_gym/')} {arguments.get('dataset', '')}",
+            lambda env=env: vector_speed(env, seconds),  # type: ignore[misc]
+            lambda: vector_speed(baseline, seconds),
+        )
+
+
 def warm_up(env: gym.Env[Any, Any]) -> None:
     """Plays random episodes."""
     rng = np.random.default_rng(1)
@@ -223,6 +245,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(f"gymnasium {gym.__version__}, numpy {np.__version__}, torch {torch.__version__}")
     compare_speeds(given.seconds)
+    compare_recorded(given.seconds)
     share_of_environment()
 
 

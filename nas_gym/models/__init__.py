@@ -12,3 +12,4 @@ from nas_gym.models.model import ModelFacts as ModelFacts
 from nas_gym.models.model import Normalization as Normalization
 from nas_gym.models.model import Prediction as Prediction
 from nas_gym.models.model import read_images as read_images
+from nas_gym.models.training import train_model as train_model

@@ -35,8 +35,7 @@ def train_model(
     Args:
         architecture: The architecture.
         dataset: The data set: it is trained on the training and the validation split.
-        settings: How it is built and trained, for instance with a
-            `nas_gym.training.presets.training_preset`.
+        settings: How it is built and trained; see `nas_gym.training.presets.final_settings`.
         folder: The model folder; see `nas_gym.load_model`.
         device: "auto" takes CUDA, then MPS, then the CPU.
         on_epoch: Called after each epoch with the number of finished ones.

@@ -11,7 +11,7 @@
 
 A `ConvNet` maps the names of its decisions to labels; one that does not exist under what was
 chosen before it, ``kernel_2`` in a network of depth 1, is not among them. A builder registered with
-`nas_gym.networks.build_network` makes a network of it; see ``examples/own_search_space.py``.
+`nas_gym.networks.build_network` makes a network of it; see ``examples/own_task.py``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import TextColumn
+from rich.progress import TaskID, TextColumn
+from typing_extensions import Self
 
 from nas_agents.cli.common import plain, progress_bars
 from nas_agents.search.callbacks import Callback, Child
@@ -27,22 +28,19 @@ WORST = 3
 """Number of classes whose test accuracy is printed; ``summary.json`` has all."""
 
 
-class Display(Callback):
-    """Children trained, the best so far, the last ones' accuracy, and the time left.
+class FinalDisplay(Callback):
+    """The final training: epochs done, and the time left.
 
     Everything goes to standard error; standard output is for results.
     """
 
-    def __init__(self, settings: SearchSettings) -> None:
-        self.settings = settings
+    def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.bars = progress_bars(self.console, TextColumn("{task.fields[status]}"))
-        total = float(settings.episodes or settings.seconds or 0) or None
-        self.search_bar = self.bars.add_task("search", total=total, status="starting")
-        self.final_bar = self.bars.add_task("final training", visible=False, status="")
-        self.shown, self.first_ended = 0, 0.0
+        self.final_bar: TaskID | None = None
+        self.first_epoch, self.first_ended = 0, 0.0
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         return self  # the bars start after the reading of images, which has a bar of its own
 
     def __exit__(self, *_: object) -> None:
@@ -55,8 +53,43 @@ class Display(Callback):
         self.bars.start()
 
     def on_notice(self, line: str) -> None:
-        """Show what the user should know before the search begins."""
+        """Show what the user should know before the work begins."""
         self.console.print(plain(line), markup=False, soft_wrap=True)
+
+    def on_trial(self, number: int, accuracy: float | None, settings: Mapping[str, Any]) -> None:
+        """Show a trial of the tuning; one without an accuracy was stopped."""
+        worth = "stopped" if accuracy is None else f"validation accuracy {accuracy:.2%}"
+        values = ", ".join(
+            f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in settings.items()
+        )
+        self.console.print(f"trial {number}: {worth}; {values}", soft_wrap=True)
+
+    def on_final_epoch(self, epoch: int, epochs: int) -> None:
+        """Show that an epoch of the final training is done."""
+        self.bars.start()
+        status = f"epoch {epoch}/{epochs}"
+        if self.final_bar is None:  # the first one also warms up: what is left follows the others
+            self.final_bar = self.bars.add_task("final training", status="")
+            self.first_epoch, self.first_ended = epoch, time.perf_counter()
+        self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status)
+        done = epoch - self.first_epoch
+        if self.bars.disable and (
+            done < 2 or epoch == epochs or epoch % max(1, epochs // LINES) == 0
+        ):
+            left = (time.perf_counter() - self.first_ended) / max(1, done) * (epochs - epoch)
+            about = f", about {left:.0f} s left" if done and epoch < epochs else ""
+            self.console.print(f"final training: {status}{about}", soft_wrap=True)
+
+
+class Display(FinalDisplay):
+    """Children trained, the best so far, the last ones' accuracy, and the time left."""
+
+    def __init__(self, settings: SearchSettings) -> None:
+        super().__init__()
+        self.settings, self.shown = settings, 0
+        total = float(settings.episodes or settings.seconds or 0) or None
+        self.search_bar = self.bars.add_task("search", total=total, status="starting")
 
     def on_child(self, child: Child) -> None:
         """Show that a child was trained."""
@@ -77,18 +110,6 @@ class Display(Callback):
         every = max(1, (episodes or LINES * 10) // LINES)
         if self.bars.disable and (progress.episodes % every == 0 or self.shown == 1):
             self.console.print(f"{progress.seconds:6.0f} s  {status}", soft_wrap=True)
-
-    def on_final_epoch(self, epoch: int, epochs: int) -> None:
-        """Show that an epoch of the final training is done."""
-        self.bars.start()
-        status = f"epoch {epoch}/{epochs}"
-        self.bars.update(self.final_bar, total=epochs, completed=epoch, status=status, visible=True)
-        if epoch == 1:
-            self.first_ended = time.perf_counter()  # it also warms up: what is left follows others
-        if self.bars.disable and (epoch in (1, 2, epochs) or epoch % max(1, epochs // LINES) == 0):
-            left = (time.perf_counter() - self.first_ended) / max(1, epoch - 1) * (epochs - epoch)
-            about = f", about {left:.0f} s left" if 1 < epoch < epochs else ""
-            self.console.print(f"final training: {status}{about}", soft_wrap=True)
 
 
 def described(dataset: Data) -> list[str]:
@@ -116,14 +137,14 @@ def described(dataset: Data) -> list[str]:
     return lines
 
 
-def _named(split: str, score: float, metric: str) -> str:
+def named(split: str, score: float, metric: str) -> str:
     """Return a score with the name of its split: "test accuracy 97.31%"."""
     if metric == "accuracy":
         return f"{split} accuracy {shown(score)}"
     return f"{split}: {shown(score, metric)}"
 
 
-def _by_class(accuracies: Mapping[str, float], majority: float) -> str:
+def by_class(accuracies: Mapping[str, float], majority: float) -> str:
     """Return the worst classes' test accuracies, and the accuracy of the most frequent answer."""
     worst = sorted(accuracies, key=lambda name: accuracies[name])[:WORST]
     named = ", ".join(f"{name} {accuracies[name]:.2%}" for name in worst)
@@ -143,7 +164,7 @@ def _best(summary: Mapping[str, Any]) -> list[str]:
     best, held = summary["best"], summary["finalists"]
     child = "chosen by the agent" if best["episode"] is None else f"child {best['episode']}"
     metric = best.get("metric", "accuracy")
-    measured = _named("validation", best["validation_accuracy"], metric)
+    measured = named("validation", best["validation_accuracy"], metric)
     line = f"best: {best['key'][:8]}, {child}, {measured}"
     if held is None:
         return [line]
@@ -186,11 +207,11 @@ def describe(result: SearchResult) -> str:
     if final is not None:
         lines.append(
             f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
-            f"{_named('test', final['test_accuracy'], final['metric'])}, "
+            f"{named('test', final['test_accuracy'], final['metric'])}, "
             f"{final['parameters']:,} parameters"
         )
         if final["class_accuracies"]:
-            lines.append(_by_class(final["class_accuracies"], final["majority"]))
+            lines.append(by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
         epochs = summary["test_epochs"]
         after = "" if epochs is None else f" after {epochs} epochs"

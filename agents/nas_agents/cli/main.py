@@ -15,10 +15,12 @@ from nas_agents.cli.errors import OneLineErrors
 from nas_agents.cli.export import export
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
+from nas_agents.cli.report import report
 from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
 from nas_agents.cli.table import app as table_app
+from nas_agents.cli.train import train
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -46,7 +48,7 @@ def options(version: Annotated[bool, VERSION] = False) -> None:
     """
 
 
-for command in (envs, presets, show, search, predict, export, compare, bench):
+for command in (envs, presets, show, search, train, predict, export, compare, report, bench):
     app.command()(command)
 app.callback()(options)
 app.add_typer(table_app, name="table")

@@ -101,15 +101,18 @@ def search(
     from nas_agents.callbacks import made, standard_callbacks
     from nas_agents.cli.display import Display, describe
     from nas_agents.cli.search_options import settings_from
+    from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
 
     if ":" in agent or callback:  # a module of one's own, beside which one works
         sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
-    watching = [*standard_callbacks(), *map(made, callback)]
+    watching, report = [*standard_callbacks(), *map(made, callback)], Report()
     with Display(settings) as display:
-        result = run_search(settings, run, resume, [display, *watching])
-    print_result({"run": str(result.run), **result.summary}, describe(result), as_json)
+        result = run_search(settings, run, resume, [display, *watching, report])
+    print_result(
+        {"run": str(result.run), **result.summary}, f"{describe(result)}\n{report.said}", as_json
+    )
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from nas_agents.search.progress import UNFINISHED, Progress
 from nas_agents.search.reading import MODEL, SETTINGS, SUMMARY
@@ -12,50 +12,18 @@ from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import same_json
 from nas_agents.search.summary import SearchResult
 from nas_gym import Architecture
-from nas_gym.errors import require
-from nas_gym.json_text import short
 from nas_gym.models.training import train_model
-from nas_gym.settings import require_known
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult
+from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
-Settings = TypeVar("Settings", bound=LearningSettings)
 OnFinalEpoch = Callable[[int, int], None]
 CHECKPOINT = "checkpoint/final.pt"
-
-
-def final_settings(settings: Settings, given: Mapping[str, Any]) -> Settings:
-    """Return the settings of the final training: a child's, for longer and in a wider network.
-
-    Args:
-        settings: A child's.
-        given: Fields of these settings, or of the network's, that the user gave. Otherwise the
-            final training takes ten times a child's epochs, at least 25, and twice its filters
-            (`NetworkSettings.width_setting`), and nothing that makes a child's estimate cheaper.
-
-    Raises:
-        InvalidSettings: a name or a value is not valid.
-    """
-    child = settings.network
-    of_network = asdict(child) if child else {}
-    defaults = {"epochs": max(25, 10 * settings.epochs)}
-    if child is not None and child.width_setting in of_network:
-        defaults[child.width_setting] = 2 * of_network[child.width_setting]
-    whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
-    why = "a final training takes all data, to the end, with weights of its own"
-    for name, value in whole.items():
-        other = given.get(name, value)
-        require(other == value, f"{name}: it is {value!r} here, got {short(other)}; {why}")
-    given = {**defaults, **given, **whole}
-    require_known(given, (*of_network, *asdict(settings)), "final: ")
-    network = {name: value for name, value in given.items() if name in of_network}
-    training = {name: value for name, value in given.items() if name not in of_network}
-    return replace(settings, **{"network": child and replace(child, **network), **training})
 
 
 @dataclass(frozen=True)
@@ -67,12 +35,15 @@ class FinalTraining:
     device: str
 
     @classmethod
-    def of(cls, evaluator: object, given: Mapping[str, Any]) -> FinalTraining | None:
+    def of(
+        cls, evaluator: object, given: Mapping[str, Any], preset: str | None = None
+    ) -> FinalTraining | None:
         """Return the final training on the data set and device of a search; None if it has none.
 
         Args:
             evaluator: What trains the search's children.
-            given: As in `final_settings`.
+            given: As in `final_settings`, as is ``preset``.
+            preset: Name of a schedule.
         """
         if isinstance(evaluator, WeightSharing):
             child = evaluator.child_settings
@@ -80,7 +51,7 @@ class FinalTraining:
             child = evaluator.settings
         else:
             return None
-        return cls(final_settings(child, given), evaluator.dataset, str(evaluator.device))
+        return cls(final_settings(child, given, preset), evaluator.dataset, str(evaluator.device))
 
     def is_outdated(self, summary: Mapping[str, Any]) -> bool:
         """Return True if the final training was done, but with other settings than these."""

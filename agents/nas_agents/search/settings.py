@@ -59,7 +59,7 @@ class SearchSettings:
     """Where evaluations are kept: a file or a database's URL; default: in the run folder."""
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `TrainingSettings` and of the network's settings, for the final training; the
-    others are those of `nas_agents.search.final.final_settings`."""
+    others are those of `nas_gym.training.presets.final_settings`."""
     final: bool = True
     """Train the best architecture to the end, and test it."""
     finalists: Count | None = None

@@ -16,7 +16,6 @@ from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset,
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
-from nas_agents.search.final import final_settings
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
@@ -24,6 +23,7 @@ from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.sb3 import NASVecEnv
+from nas_gym.training.presets import final_settings
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
 from tests.agents.search.test_run import episodes_of

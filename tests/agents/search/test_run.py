@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.search.evaluators import evaluated_by
-from nas_agents.search.final import final_settings, finish
+from nas_agents.search.final import finish
 from nas_agents.search.progress import Progress
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
@@ -33,6 +33,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import load_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
+from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
 from tests.agents.stubs import STUB_ID, Calls, each_child
 

@@ -1,0 +1,162 @@
+"""``nas-gym train``: an architecture is trained to the end, and its model folder written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument, Exit, Option
+
+from nas_agents.cli.common import (
+    DATASET,
+    DEVICE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    Json,
+    Module,
+    assignments,
+    complain,
+    pairs,
+    print_result,
+)
+
+if TYPE_CHECKING:
+    from nas_agents.search.final import FinalTraining
+    from nas_gym import Architecture
+    from nas_gym.training.final import FinalResult
+
+
+def train(
+    architecture: Annotated[str, Argument(help="A run folder, a JSON file, or a name.")],
+    dataset: Annotated[str | None, DATASET] = None,
+    image_size: Annotated[int | None, Option(help="Scale images to this size.")] = None,
+    preset: Annotated[
+        str | None, Option(help="A paper's schedule: nasnet, amoebanet, enas, darts, ...")
+    ] = None,
+    epochs: Annotated[int | None, Option(help="Epochs of the training.")] = None,
+    cells: Annotated[int | None, Option(help="N, (normal) cells a stack.")] = None,
+    filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
+    seed: Annotated[int | None, Option(help="Of weights, order and augmentation.")] = None,
+    set_: Annotated[list[str], pairs("A setting of training or network.", "--set")] = [],  # noqa: B006
+    tune: Annotated[int, Option(help="Try this number of settings first, by Optuna; 0: none.")] = 0,
+    device: Annotated[str | None, DEVICE] = None,
+    out: Annotated[
+        Path | None, Option(help="The model folder; new, unless --resume is given.")
+    ] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on from the checkpoint in --out.")] = False,
+    module: Module = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Train an architecture to the end, test it once, and write its model folder.
+
+    Without other settings, it is trained as a search trains its best: see docs/train.md. Each epoch
+    ends with a checkpoint, from which the same command with --resume goes on.
+    """
+    from nas_agents.catalogue.environments import import_module
+    from nas_agents.search.subject import subject_of
+    from nas_gym.training.presets import without
+
+    for each in module:
+        import_module(each)
+    folder = _model_folder(architecture, out, resume)
+    data = {"dataset": dataset, "image_size": image_size, "device": device}
+    own = {"epochs": epochs, "cells": cells, "filters": filters, "seed": seed}
+    given = {name: value for name, value in own.items() if value is not None}
+    given |= assignments("--set", set_)
+    data = {name: value for name, value in data.items() if value is not None}
+    subject, final = subject_of(architecture, data, given, preset)
+    missing = without(final.settings, preset) if preset else []
+    if missing:
+        complain(f"preset {preset}: networks of this family have no {', '.join(missing)}")
+    result, final = _trained(subject, final, folder, tune)
+    facts = {"model": str(folder), "architecture": subject.key, **result.metrics}
+    print_result({**facts, "training": asdict(final.settings)}, _described(result, folder), as_json)
+
+
+def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
+    """Return the folder of the model, which has none yet.
+
+    Raises:
+        InvalidSettings: it has, or a checkpoint, and --resume is not given; or it holds other
+            files.
+    """
+    from nas_agents.search.tuning import JOURNAL
+    from nas_gym.errors import require
+    from nas_gym.models.training import CHECKPOINT
+
+    require(out is not None or not resume, "resume: say which training, by --out DIR")
+    if out is None:
+        stem = Path(name).stem or "model"
+        return Path("models") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    held = {each.name for each in out.iterdir()} if out.is_dir() else set()
+    require(not out.exists() or out.is_dir(), f"out: {out} is no folder; name another one")
+    require(
+        "model.json" not in held,
+        f"out: {out} holds a model already, and none is overwritten; name another folder",
+    )
+    begun = {CHECKPOINT, JOURNAL}
+    goes_on = resume or not held & begun
+    require(goes_on, f"out: {out} holds a training that was begun; give --resume, or another --out")
+    others = sorted(each for each in held - begun if not each.startswith((".", JOURNAL)))
+    require(not others, f"out: {out} holds other files ({', '.join(others[:3])}); name another one")
+    return out
+
+
+def _trained(
+    subject: Architecture, final: FinalTraining, folder: Path, trials: int
+) -> tuple[FinalResult, FinalTraining]:
+    """Tune, train and save the model; Ctrl-C, a full disk and a failure end in one line.
+
+    Raises:
+        InvalidSettings: the folder cannot be written.
+    """
+    from nas_agents.cli.display import FinalDisplay
+    from nas_agents.search.tuning import tuned
+    from nas_gym.errors import InvalidSettings
+    from nas_gym.models.training import train_model
+    from nas_gym.training.failures import Diverged
+
+    again = f"go on with the same command, --out {folder} and --resume"
+    try:
+        with FinalDisplay() as display:
+            display.on_dataset(final.dataset)
+            if trials:
+                final = tuned(subject, final, trials, folder, display.on_trial)
+            epochs = final.settings.epochs
+            result = train_model(
+                *(subject, final.dataset, final.settings, folder, final.device),
+                on_epoch=lambda epoch: display.on_final_epoch(epoch, epochs),
+            )
+            return result, final
+    except KeyboardInterrupt:
+        complain(f"interrupted; what whole epochs trained is kept: {again}")
+        raise Exit(EXIT_INTERRUPTED) from None
+    except OSError as error:
+        raise InvalidSettings(
+            f"out: {folder} cannot be written ({error.strerror or error}); the checkpoint of the "
+            f"last epoch is kept: make room, and {again}"
+        ) from error
+    except (Diverged, MemoryError, RuntimeError) as error:
+        complain(f"the training failed: {type(error).__name__}: {error}")
+        raise Exit(EXIT_FAILED) from None
+
+
+def _described(result: FinalResult, folder: Path) -> str:
+    from nas_agents.cli.display import by_class, named
+
+    lines = [
+        f"trained for {result.epochs} epochs in {result.seconds:.0f} s: "
+        f"{named('test', result.test_accuracy, result.metric)}, {result.parameters:,} parameters"
+    ]
+    if result.class_accuracies:
+        lines.append(by_class(result.class_accuracies, result.majority))
+    more: dict[str, Any] = {
+        "top-5 accuracy": result.top5_accuracy,
+        "expected calibration error": result.calibration_error,
+    }
+    measured = [f"{name} {value:.2%}" for name, value in more.items() if value is not None]
+    return "\n".join(
+        [*lines, *([f"  {', '.join(measured)}"] if measured else []), f"model: {folder}"]
+    )

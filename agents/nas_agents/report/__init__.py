@@ -1,0 +1,56 @@
+"""The report of a search: one HTML page with figures, written at its end and on demand.
+
+It shows what a run folder holds; nothing that is named there is imported, called or downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_agents.search.callbacks import Callback
+from nas_agents.search.reading import REPORT, InvalidRunFolder, has_run
+from nas_agents.search.summary import SearchResult
+from nas_gym.errors import NASGymError, require
+from nas_gym.files import replacing
+
+__all__ = ["Report", "write_report"]
+
+MISSING = "report: Bokeh draws it; pip install 'nas-gym[report]'"
+
+
+def write_report(runs: Sequence[Path], file: Path) -> None:
+    """Write the report of one run, or of several beside each other, to an HTML file.
+
+    Raises:
+        InvalidSettings: no run is given, or the extra ``report`` is not installed.
+        InvalidRunFolder: a folder holds no run, or a broken one; or the file cannot be written.
+    """
+    require(bool(runs), "runs: name at least one run folder")
+    require(importlib.util.find_spec("bokeh") is not None, MISSING)
+    from nas_agents.report.children import read_runs  # noqa: PLC0415  # an extra
+    from nas_agents.report.page import report_of  # noqa: PLC0415
+
+    page = report_of(read_runs(runs))
+    try:
+        with replacing(file) as part:
+            part.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InvalidRunFolder(f"report: {file} cannot be written ({error.strerror})") from error
+
+
+class Report(Callback):
+    """Writes ``report.html`` in the run folder at the end of a search, if it can."""
+
+    said = ""
+    """A line on where it is, or why there is none."""
+
+    def on_end(self, result: SearchResult) -> None:
+        if not has_run(result.run):
+            return
+        try:
+            write_report([result.run], result.run / REPORT)
+            self.said = f"report: {result.run / REPORT}"
+        except NASGymError as error:  # the search is done, and its result is what counts
+            self.said = f"no report: {error}"

@@ -1,0 +1,185 @@
+"""A run as the report needs it: arrays of its children, read from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_agents.search.comparison import Band, random_band, spaced
+from nas_agents.search.reading import (
+    EPISODE,
+    EPISODES,
+    NUMBER,
+    PERHAPS,
+    SETTINGS,
+    UPDATES,
+    broken,
+    broken_line,
+    read_episodes,
+    wrong_with,
+)
+from nas_agents.search.settings import load_record
+from nas_agents.search.summary import read_summary
+from nas_gym.evaluation.evaluation import COSTS
+
+UPDATE = {
+    **{"number": (int,), "children": (int,), "reward": NUMBER, "entropy": PERHAPS, "logs": (dict,)}
+}
+WINDOW = 50
+"""Number of children, the last ones, whose choices are counted."""
+POINTS = 60
+"""Number of moments at which they are counted."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A search, with its n children in order."""
+
+    path: Path
+    name: str
+    """The folder's name, or its path where several have the same."""
+    record: Mapping[str, Any]
+    """The content of ``settings.json``."""
+    summary: Mapping[str, Any] | None
+    """The content of ``summary.json``; None while the search is going on."""
+    lines: list[dict[str, Any]]
+    """The content of ``episodes.jsonl``, (n)."""
+    updates: list[dict[str, Any]]
+    """The content of ``updates.jsonl``."""
+    decisions: dict[str, list[str]]
+    """Labels of the choices of each of T decisions."""
+    choices: NDArray[np.int64]  # (n, T)
+
+    @property
+    def agent(self) -> str:
+        """Name of the agent that searched."""
+        return str(self.record.get("chosen_agent", self.record.get("agent", "")))
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric of which accuracies are scores."""
+        return str(self.lines[0]["metric"]) if self.lines else "accuracy"
+
+    @cached_property
+    def accuracies(self) -> NDArray[np.float64]:
+        """Validation accuracies, (n,); 0 for children that failed."""
+        return np.array([line["accuracy"] for line in self.lines], dtype=np.float64)
+
+    @cached_property
+    def trained(self) -> NDArray[np.bool_]:
+        """True for children that did not fail, (n,)."""
+        return np.array([line["status"] == "ok" for line in self.lines], dtype=np.bool_)
+
+    @cached_property
+    def costs(self) -> dict[str, NDArray[np.float64]]:
+        """Costs that were counted, (n,) each, nan where one was not."""
+        columns = {
+            name: np.array([line[name] for line in self.lines], dtype=np.float64) for name in COSTS
+        }
+        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+
+    @cached_property
+    def band(self) -> Band | None:
+        """What random searches find, where the search could know it."""
+        held = (self.summary or {}).get("random_band")
+        if held is None:
+            return None
+        wrong = wrong_with(held, dict.fromkeys(Band._fields, (list,)))
+        numbers = [] if wrong else [held[name] for name in Band._fields]
+        if len({len(column) for column in numbers}) != 1:
+            raise broken(self.path / "summary.json", "has no numbers for 'random_band'")
+        return Band(*numbers)
+
+    @cached_property
+    def moments(self) -> list[int]:
+        """Numbers of children after which choices are counted, at most `POINTS`."""
+        least = min(WINDOW, max(1, len(self.lines) // 4))
+        return sorted(set(np.linspace(least, len(self.lines), POINTS).round().astype(int).tolist()))
+
+    def shares(self, decision: int) -> NDArray[np.float64]:
+        """Return the share of each of k choices among the last children at `moments`, (M, k)."""
+        number = len(list(self.decisions.values())[decision])
+        width = self.moments[0]
+        made = self.choices[:, decision]
+        counts = [np.bincount(made[at - width : at], minlength=number) for at in self.moments]
+        return np.array(counts) / width
+
+
+def read_run(path: Path, name: str) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        InvalidRunFolder: the folder holds no run, or a broken one.
+    """
+    _, record = load_record(path)
+    lines, _ = read_episodes(path / EPISODES, EPISODE)
+    updates: list[dict[str, Any]] = []
+    if (path / UPDATES).exists():
+        updates, _ = read_episodes(path / UPDATES, UPDATE)
+        for number, each in enumerate(updates, 1):
+            if not all(type(value) in NUMBER for value in each["logs"].values()):
+                raise broken_line(path / UPDATES, number, "has logs that are no numbers")
+    decisions = _decisions(path, record)
+    choices = _choices(path, lines, decisions)
+    return Run(path, name, record, read_summary(path), lines, updates, decisions, choices)
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """Read the folders of runs, which get names of their own; see `read_run`."""
+    names = [path.resolve().name for path in paths]
+    return [
+        read_run(path, name if names.count(name) == 1 else str(path))
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def band_of(runs: list[Run]) -> tuple[Band, str] | None:
+    """Return what random searches find, and where that is known from; None if it is not.
+
+    It is known exactly where children are recorded in a table. Otherwise, random searches are drawn
+    from the children of those among the runs.
+    """
+    for run in runs:
+        if run.band is not None:
+            return run.band, "random search, from the table of all networks"
+    drawn = [run for run in runs if run.agent == "random" and len(run.lines)]
+    if not drawn:
+        return None
+    accuracies = np.concatenate([run.accuracies for run in drawn])
+    most = max(len(run.lines) for run in runs)
+    where = f"random search, drawn from {len(accuracies):,} random children"
+    return random_band(accuracies, spaced(most)), where
+
+
+def _decisions(path: Path, record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the decisions, from ``settings.json``."""
+    decisions: Any = record.get("decisions")
+    sound = isinstance(decisions, dict) and all(
+        isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels)
+        for labels in decisions.values()
+    )
+    if not sound or not decisions:
+        raise broken(path / SETTINGS, "has no 'decisions', each with its choices' labels")
+    found: dict[str, list[str]] = decisions
+    return found
+
+
+def _choices(
+    path: Path, lines: list[dict[str, Any]], decisions: Mapping[str, list[str]]
+) -> NDArray[np.int64]:
+    """Return the choices of all children, (n, T)."""
+    numbers = np.array([len(labels) for labels in decisions.values()])
+    rows = np.zeros((len(lines), len(numbers)), dtype=np.int64)
+    for number, line in enumerate(lines, start=1):
+        row = line["choices"]
+        sound = len(row) == len(numbers) and all(type(choice) is int for choice in row)
+        if not (sound and all(0 <= c < k for c, k in zip(row, numbers.tolist(), strict=True))):
+            raise broken_line(path / EPISODES, number, f"has no {len(numbers)} valid 'choices'")
+        rows[number - 1] = row
+    return rows

@@ -1,0 +1,292 @@
+"""The report's figures, drawn by Bokeh (https://bokeh.org)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from bokeh.layouts import column
+from bokeh.models import (
+    ColumnDataSource,
+    CustomJS,
+    HoverTool,
+    LinearColorMapper,
+    NumeralTickFormatter,
+)
+from bokeh.models.widgets import Select
+from bokeh.palettes import Category10_10, Viridis256
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from nas_agents.report.children import Run
+from nas_agents.report.importance import Importance
+from nas_agents.search.comparison import Band
+from nas_agents.search.progress import COMPARED, first_of
+
+WIDTH, HEIGHT = 900, 360
+TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
+UNITS = {"latency": "seconds", "energy": "joules"}
+DRAWN = 40
+"""Decisions drawn of the most important ones."""
+
+
+def plot(**more: Any) -> Any:
+    """Return an empty figure."""
+    drawn = figure(**{"width": WIDTH, "height": HEIGHT, "tools": TOOLS, **more})
+    drawn.toolbar.logo = None
+    return drawn
+
+
+def hide_on_click(drawn: Any, place: str) -> None:
+    """Let a click in the legend hide a line."""
+    drawn.legend.click_policy, drawn.legend.location = "hide", place
+    drawn.legend.background_fill_alpha = 0.6
+
+
+def in_percent(drawn: Any, run: Run) -> None:
+    """Write the axis of accuracies in percent."""
+    if run.metric == "accuracy":
+        drawn.yaxis.formatter = NumeralTickFormatter(format="0%")
+
+
+def colour_of(number: int) -> str:
+    """Return the colour of a run."""
+    return str(Category10_10[number % 10])
+
+
+def score_name(run: Run) -> str:
+    """Return the name of the axis of accuracies."""
+    return "validation accuracy" if run.metric == "accuracy" else f"score of {run.metric}"
+
+
+def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
+    """Return all children, the best so far, the mean of the last ten, and random search's best."""
+    drawn = plot(x_axis_label="evaluations", y_axis_label=score_name(runs[0]))
+    if band is not None:
+        (numbers, mean, low, high), where = band
+        drawn.varea(numbers, low, high, color="#999999", alpha=0.25, legend_label=where)
+        drawn.line(numbers, mean, color="#666666", line_dash="dashed", legend_label=where)
+    for number, run in enumerate(runs):
+        colour, accuracies = colour_of(number), np.where(run.trained, run.accuracies, 0.0)
+        counts = np.arange(1, len(accuracies) + 1)
+        sums = np.cumsum(np.concatenate([[0.0], run.accuracies]))
+        first = np.maximum(counts - COMPARED, 0)
+        source = ColumnDataSource(
+            {
+                "number": counts,
+                "accuracy": run.accuracies,
+                "best": np.maximum.accumulate(accuracies),
+                "recent": (sums[counts] - sums[first]) / (counts - first),
+                "status": [line["status"] for line in run.lines],
+                **run.costs,
+            }
+        )
+        points = drawn.scatter(
+            *("number", "accuracy"), source=source, size=5, alpha=0.4, color=colour,
+            name=f"children_{number}", legend_label=f"{run.name}: children",
+        )  # fmt: skip
+        lines = {"source": source, "color": colour, "line_width": 2}
+        drawn.step(*("number", "best"), mode="after", legend_label=f"{run.name}: best", **lines)
+        lines |= {"line_width": 1, "line_dash": "dotted"}
+        drawn.line(*("number", "recent"), legend_label=f"{run.name}: last {COMPARED}", **lines)
+        shown = ("number", "accuracy", "best", "recent", "status", *run.costs)
+        tips = [(name, f"@{name}") for name in shown]
+        drawn.add_tools(HoverTool(renderers=[points], tooltips=tips))
+    hide_on_click(drawn, "left")
+    drawn.add_layout(drawn.legend[0], "below")
+    in_percent(drawn, runs[0])
+    drawn.height += 26 * (1 + len(runs) * 3)
+    return drawn
+
+
+def learning_figure(runs: list[Run]) -> Any:
+    """Return the agents' mean reward by update, and below it the entropy.
+
+    An agent without updates has the mean reward of its last ten children, and where no entropy is
+    logged it is that of the choices among the last children.
+    """
+    rewards = plot(height=260, y_axis_label="mean reward")
+    entropies = plot(height=260, x_axis_label="evaluations", y_axis_label="entropy (nats)")
+    entropies.x_range = rewards.x_range
+    for number, run in enumerate(runs):
+        look = {"color": colour_of(number), "line_width": 2}
+        (at, means), (seen, entropy) = _rewards(run), _entropies(run)
+        kind = "by update" if run.updates else f"last {COMPARED} children"
+        rewards.line(at, means, legend_label=f"{run.name}, {kind}", **look)
+        entropies.line(seen, entropy[1], legend_label=f"{run.name}, {entropy[0]}", **look)
+    for each, place in ((rewards, "bottom_right"), (entropies, "top_right")):
+        each.add_tools(HoverTool(tooltips=[("evaluations", "$x{0}"), ("value", "$y")]))
+        hide_on_click(each, place)
+    return column(rewards, entropies)
+
+
+def _rewards(run: Run) -> tuple[list[int], list[float]]:
+    """Return numbers of children, and mean rewards there."""
+    if run.updates:
+        return [u["children"] for u in run.updates], [u["reward"] for u in run.updates]
+    values = np.array([first_of(line["reward"]) for line in run.lines])
+    at = [moment for moment in run.moments if moment >= COMPARED]
+    return at, [float(values[moment - COMPARED : moment].mean()) for moment in at]
+
+
+def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:
+    """Return numbers of children, of what the entropy is, and the entropies there."""
+    logged = [each for each in run.updates if each["entropy"] is not None]
+    if logged:
+        entropies = [each["entropy"] for each in logged]
+        return [each["children"] for each in logged], ("of the policy", entropies)
+    steps = range(len(run.decisions))
+    means = np.mean([_entropy(run.shares(step)) for step in steps], axis=0)
+    return run.moments, (f"of the last {run.moments[0]} children's choices", means)
+
+
+def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the entropies of M rows of shares, (M, k), as (M,)."""
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    means: NDArray[np.float64] = -(shares * logs).sum(axis=1)
+    return means
+
+
+def _heat(name: str, rows: list[str], title: str) -> Any:
+    """Return an empty heat map of shares, whose rectangles' centres are numbers of children."""
+    height = 90 + 20 * max(4, len(rows))
+    drawn = plot(y_range=rows[::-1], x_axis_label="evaluations", height=height, title=title)
+    named = [(name, "@y"), ("choice", "@label"), ("share", "@share{0%}")]
+    drawn.add_tools(HoverTool(tooltips=[("children up to", "@x"), *named]))
+    return drawn
+
+
+def by_share() -> dict[str, Any]:
+    """Return the colours of shares, from dark to bright."""
+    return {
+        "field": "share",
+        "transform": LinearColorMapper(palette=list(Viridis256), low=0.0, high=1.0),
+    }
+
+
+def preferences_figure(run: Run) -> Any:
+    """Return at each decision, over time, the share of the choice that is chosen most."""
+    names = list(run.decisions)
+    drawn = _heat("decision", names, "share of the choice made most often (hover: which one)")
+    rows: dict[str, list[Any]] = {"x": [], "y": [], "label": [], "share": []}
+    for step, (name, labels) in enumerate(run.decisions.items()):
+        shares = run.shares(step)
+        rows["x"] += run.moments
+        rows["y"] += [name] * len(run.moments)
+        rows["label"] += [labels[choice] for choice in shares.argmax(axis=1)]
+        rows["share"] += shares.max(axis=1).round(3).tolist()
+    _add_rectangles(drawn, run, ColumnDataSource(rows))
+    return drawn
+
+
+def _add_rectangles(drawn: Any, run: Run, source: ColumnDataSource) -> None:
+    width = (run.moments[-1] - run.moments[0]) / max(1, len(run.moments) - 1) or 1
+    drawn.rect("x", "y", width, 1, source=source, fill_color=by_share(), line_color=None)
+
+
+def choices_figure(run: Run) -> Any:
+    """Return the share of each choice over time at the decision that is chosen in a list."""
+    tables = {}
+    for step, (name, labels) in enumerate(run.decisions.items()):
+        shares = run.shares(step).T.round(3)  # (k, M)
+        tables[name] = {
+            "x": run.moments * len(labels),
+            "y": np.repeat(labels, len(run.moments)).tolist(),
+            "label": np.repeat(labels, len(run.moments)).tolist(),
+            "share": shares.ravel().tolist(),
+        }
+    first = next(iter(run.decisions))
+    source = ColumnDataSource(tables[first])
+    drawn = _heat("choice", run.decisions[first], "share of each choice")
+    drawn.height = 90 + 22 * max(map(len, run.decisions.values()))
+    _add_rectangles(drawn, run, source)
+    select = Select(
+        title="Decision", value=first, options=list[str | tuple[Any, str]](run.decisions)
+    )
+    change = """range.factors = labels[select.value].slice().reverse()
+                source.data = tables[select.value]"""
+    models = {"source": source, "range": drawn.y_range, "select": select}
+    data = {"tables": tables, "labels": run.decisions}
+    select.js_on_change("value", CustomJS(args={**models, **data}, code=change))
+    return column(select, drawn)
+
+
+def cost_figures(runs: list[Run]) -> dict[str, Any]:
+    """Return accuracy against each cost, with the front of each run, by the cost's name."""
+    figures = {}
+    for cost in dict.fromkeys(name for run in runs for name in run.costs):
+        label = cost.replace("_", " ") + (f" ({UNITS[cost]})" if cost in UNITS else "")
+        drawn = plot(x_axis_label=label, y_axis_label=score_name(runs[0]), x_axis_type="log")
+        for number, run in enumerate(runs):
+            if cost in run.costs:
+                _add_costs(drawn, run, cost, colour_of(number))
+        hide_on_click(drawn, "bottom_right")
+        form = "0.[0000]" if cost in UNITS else "0.[00]a"
+        drawn.xaxis.formatter = NumeralTickFormatter(format=form)
+        in_percent(drawn, runs[0])
+        figures[cost] = drawn
+    return figures
+
+
+def _add_costs(drawn: Any, run: Run, cost: str, colour: str) -> None:
+    """Draw a run's children by a cost, and their front."""
+    numbers = np.flatnonzero(run.trained & (run.costs[cost] > 0))
+    x, y = run.costs[cost][numbers], run.accuracies[numbers]
+    source = ColumnDataSource({"x": x, "y": y, "number": numbers + 1})
+    look = {"color": colour, "legend_label": run.name}
+    points = drawn.scatter("x", "y", source=source, size=6, alpha=0.4, **look)
+    front = front_of(x, y)
+    drawn.step(x[front], y[front], mode="after", line_width=2, **look)
+    tips = [("child", "@number"), (cost, "@x"), ("accuracy", "@y")]
+    drawn.add_tools(HoverTool(renderers=[points], tooltips=tips))
+
+
+def front_of(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the indices of points that no other beats in both, by rising cost."""
+    order = np.lexsort((-accuracies, costs))
+    best = np.maximum.accumulate(np.concatenate([[-np.inf], accuracies[order]]))
+    return order[accuracies[order] > best[:-1]]
+
+
+def importance_figure(importance: Importance) -> Any:
+    """Return the importance of decisions as bars, with their standard errors."""
+    rows = dict(list(importance.decisions.items())[:DRAWN])
+    names, values = list(rows), np.array(list(rows.values()))
+    drawn = plot(
+        y_range=names[::-1], height=90 + 20 * max(4, len(names)),
+        x_axis_label="drop of the explained share of variance when shuffled",
+    )  # fmt: skip
+    mean, error = values.T
+    source = ColumnDataSource(
+        {"name": names, "mean": mean, "low": mean - error, "high": mean + error, "error": error}
+    )
+    bars = drawn.hbar(y="name", right="mean", height=0.7, source=source)
+    drawn.segment("low", "name", "high", "name", source=source, color="black")
+    tips = [("decision", "@name"), ("importance", "@mean ± @error")]
+    drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips))
+    return drawn
+
+
+def confusion_figure(classes: list[str], counts: NDArray[np.int64]) -> Any:
+    """Return the confusion matrix: classes by predicted classes, (C, C)."""
+    number = len(classes)
+    rows = counts.sum(axis=1, keepdims=True)
+    source = ColumnDataSource(
+        {
+            "actual": np.repeat(classes, number).tolist(),
+            "predicted": classes * number,
+            "count": counts.ravel(),
+            "share": (counts / np.maximum(rows, 1)).ravel(),
+        }
+    )
+    side = max(400, min(900, 160 + 30 * number))
+    drawn = plot(
+        x_range=classes, y_range=classes[::-1], width=side, height=side,
+        x_axis_label="predicted class", y_axis_label="class",
+    )  # fmt: skip
+    drawn.rect("predicted", "actual", 1, 1, source=source, fill_color=by_share(), line_color=None)
+    drawn.xaxis.major_label_orientation = 1.0
+    tips = [("class", "@actual"), ("predicted", "@predicted")]
+    tips += [("images", "@count"), ("share", "@share{0%}")]
+    drawn.add_tools(HoverTool(tooltips=tips))
+    return drawn

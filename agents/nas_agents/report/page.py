@@ -1,0 +1,149 @@
+"""The report's page: one HTML file that opens without a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from bokeh.embed import components
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader
+
+from nas_agents.report import figures
+from nas_agents.report.children import Run, band_of
+from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
+from nas_agents.search.reading import EPISODES, reading_line
+from nas_gym import Architecture
+from nas_gym.evaluation import shown
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.rendering import draw
+
+BEST = 20
+"""Architectures in the table, of all runs."""
+FAILURES = 20
+"""Messages of failures, of each run."""
+PICTURE = 700
+"""Pixels of a drawing's longer side, at most."""
+
+
+def report_of(runs: list[Run]) -> str:
+    """Return the page of runs, as HTML."""
+    runs_with_children = [run for run in runs if run.lines]
+    plots: dict[str, Any] = {}
+    if runs_with_children:
+        band = band_of(runs_with_children)
+        plots["accuracy"] = figures.accuracy_figure(runs_with_children, band)
+        plots["learning"] = figures.learning_figure(runs_with_children)
+        plots |= {f"cost {n}": f for n, f in figures.cost_figures(runs_with_children).items()}
+    sections = [_section(run, number, plots) for number, run in enumerate(runs)]
+    script, divs = components(plots) if plots else ("", {})
+    templates = Environment(
+        loader=PackageLoader("nas_agents.report", ""), autoescape=True, trim_blocks=True
+    )
+    templates.filters |= {"score": shown, "quantity": _quantity}
+    return templates.get_template("page.html").render(
+        title=", ".join(run.name for run in runs),
+        bokeh=Resources("inline", components=["bokeh", "bokeh-widgets"]).render_js(),
+        script=script,
+        divs=divs,
+        runs=sections,
+        best=_best(runs),
+        costs=[cost for cost in COSTS if any(cost in run.costs for run in runs)],
+        several=len(runs) > 1,
+    )
+
+
+def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template needs of one run; figures are added to ``plots``."""
+    made: dict[str, Any] = {"run": run, "summary": run.summary, "effects": [], "predicted": None}
+    figures_of_run = ("preferences", "choices", "importance", "confusion")
+    names = {each: f"{each} {number}" for each in figures_of_run}
+    if run.lines:
+        plots[names["preferences"]] = figures.preferences_figure(run)
+        plots[names["choices"]] = figures.choices_figure(run)
+        rows, accuracies = distinct(run.choices[run.trained], run.accuracies[run.trained])
+        made["different"] = len(rows)
+        importance = importance_of(rows, accuracies, list(run.decisions))
+        if importance is not None:
+            made["predicted"] = importance.predicted
+            plots[names["importance"]] = figures.importance_figure(importance)
+        made["effects"] = standing_out(effects_of(rows, accuracies, run.decisions))
+    final = (run.summary or {}).get("final") or {}
+    counts = _confusion(final.get("confusion"))
+    if counts is not None:
+        classes = _classes(run, final, len(counts))
+        plots[names["confusion"]] = figures.confusion_figure(classes, counts)
+    return {**made, "names": names, "final": final, "facts": _facts(run), **_failures(run)}
+
+
+def _quantity(value: Any) -> str:
+    """Return a number or a text as the page shows it."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _confusion(counts: Any) -> Any:
+    """Return a square matrix of counts; None if it is none."""
+    try:
+        matrix = np.array(counts, dtype=np.int64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return matrix if matrix.ndim == 2 and 0 < matrix.shape[0] == matrix.shape[1] else None
+
+
+def _classes(run: Run, final: dict[str, Any], number: int) -> list[str]:
+    """Return different names of classes: the data's, or their numbers."""
+    data = run.record.get("data")
+    named = data.get("classes") if isinstance(data, dict) else None
+    names = [str(name) for name in named] if isinstance(named, dict) else []
+    return names if len(set(names)) == number else [str(each) for each in range(number)]
+
+
+def _failures(run: Run) -> dict[str, Any]:
+    """Return how children failed, by status, and with which messages."""
+    failed = [line for line in run.lines if line["status"] != "ok"]
+    statuses = Counter(line["status"] for line in failed)
+    messages = Counter((line["status"], line["message"][:300]) for line in failed)
+    return {"statuses": dict(statuses), "messages": messages.most_common(FAILURES)}
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Return the settings by name, those with many parts as JSON."""
+    hidden = ("decisions",)
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in run.record.items()
+        if name not in hidden and value not in (None, {}, [])
+    }
+
+
+def _best(runs: list[Run]) -> list[dict[str, Any]]:
+    """Return the best different architectures of all runs, the best first."""
+    trained = [(run, index) for run in runs for index in np.flatnonzero(run.trained).tolist()]
+    ranked = sorted(trained, key=lambda each: -each[0].accuracies[each[1]])
+    rows: dict[str, dict[str, Any]] = {}
+    for run, index in ranked:
+        line = run.lines[index]
+        with reading_line(run.path / EPISODES, index + 1):
+            architecture = Architecture.from_json(line["architecture"])
+        if architecture.key not in rows:
+            row = {"run": run.name, "number": index + 1, "accuracy": run.accuracies[index]}
+            row |= {"line": line, "key": architecture.key, "picture": _picture(architecture)}
+            rows[architecture.key] = row
+        if len(rows) == BEST:
+            break
+    return list(rows.values())
+
+
+def _picture(architecture: Architecture) -> str:
+    """Return the drawing of an architecture as the text of a PNG in base 64."""
+    picture = draw(architecture)
+    picture.thumbnail((PICTURE, PICTURE))
+    file = io.BytesIO()
+    picture.quantize(32).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()

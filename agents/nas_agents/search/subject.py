@@ -1,0 +1,97 @@
+"""What `nas-gym train` trains: an architecture, with the data and the settings of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from nas_agents.catalogue.environments import make_environment
+from nas_agents.search.final import FinalTraining
+from nas_agents.search.reading import has_run, load_architecture
+from nas_agents.search.settings import load_record
+from nas_gym import Architecture
+from nas_gym.data.loading import load_dataset
+from nas_gym.envs import environment_type
+from nas_gym.envs.composition import Composition
+from nas_gym.envs.family_env import FamilyEnv
+from nas_gym.errors import require
+from nas_gym.family import family_of
+from nas_gym.networks import default_settings
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.trainer import Trainer
+
+NOT_OF_DATA = (
+    *("evaluator", "reward", "limits", "render_mode", "early_stopping", "inherit_weights"),
+    *("latency", "at_most", "count_activations"),
+    *(field.name for field in fields(Composition)),
+)
+"""Arguments of a search's environment that a final training has no use for."""
+
+
+def subject_of(
+    name: str, data: Mapping[str, Any], given: Mapping[str, Any], preset: str | None = None
+) -> tuple[Architecture, FinalTraining]:
+    """Return an architecture and its final training.
+
+    That of a run has the run's data and settings, those of its own final training, and others are
+    trained as its family's environment trains children; see
+    `nas_gym.training.presets.final_settings`.
+
+    Args:
+        name: A run folder, a JSON file, or a published name.
+        data: The data set's name or path (``dataset``), ``image_size`` and ``device``, as far as
+            they were given.
+        given: Settings of training and network that were given.
+        preset: Name of a schedule.
+
+    Raises:
+        NASGymError: there is no such architecture, data set or setting.
+    """
+    architecture = load_architecture(name)
+    env_id, run = _environment(architecture), Path(name)
+    arguments: dict[str, Any] = {}
+    if has_run(run):
+        env_id, arguments, of_run = _of_run(run, env_id, "dataset" in data)
+        given = {**of_run, **given} if preset is None else given
+    if env_id is None:
+        dataset = load_dataset(data.get("dataset", "digits"), data.get("image_size"))
+        child = TrainingSettings(default_settings(architecture))
+        trainer = Trainer(dataset, child, data.get("device", "auto"))
+        final = FinalTraining.of(trainer, given, preset)
+    else:
+        with closing(make_environment(env_id, {**arguments, **data})) as env:
+            final = FinalTraining.of(env.memory.evaluator, given, preset)
+    assert final is not None
+    return architecture, final
+
+
+def _environment(architecture: Architecture) -> str | None:
+    """Return the id of the environment whose children, of this family, are trained."""
+    family = family_of(type(architecture))
+    for env_id in family.environments if family else ():
+        kind = environment_type(env_id)
+        if issubclass(kind, FamilyEnv) and "trained" in kind.evaluators:
+            return env_id
+    return None
+
+
+def _of_run(
+    run: Path, trained: str | None, has_data: bool
+) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    """Return the environment of a run, its arguments, and those of its final training."""
+    settings, _ = load_record(run)
+    arguments = {"training_seed": settings.seed, **settings.env_arguments}
+    env_id = settings.env_id.rpartition(":")[2]  # the module itself is imported by --module
+    kind = environment_type(env_id)
+    if not (issubclass(kind, FamilyEnv) and "trained" in kind.evaluators):
+        says = f"run: {run} trained no children ({env_id}); say on which data, by --dataset"
+        require(has_data, says)
+        return trained, {"training_seed": settings.seed}, dict(settings.final_arguments)
+    shares = arguments.get("evaluator") == "weight-sharing"
+    kept = {name: value for name, value in arguments.items() if name not in NOT_OF_DATA}
+    if shares:
+        kept["evaluator"] = "weight-sharing"
+    return env_id, kept, dict(settings.final_arguments)

@@ -1,0 +1,162 @@
+"""Tuning of a final training's settings by Optuna: TPE proposes, ASHA stops what falls behind.
+
+ASHA is asynchronous successive halving (Li et al. 2020, https://arxiv.org/abs/1810.05934), Optuna's
+`SuccessiveHalvingPruner`. A trial trains on the training split and is worth its accuracy on the
+validation split; the test split is never seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nas_agents.search.final import FinalTraining
+from nas_gym import Architecture
+from nas_gym.data.dataset import Dataset
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.files import refuse_links
+from nas_gym.training.failures import Diverged, is_out_of_memory
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.seeds import child_seed
+from nas_gym.training.settings import TrainingSettings
+
+JOURNAL = "tuning.log"
+SHARES = 27
+"""Steps at which trials are compared, in each the same share of a training; ASHA stops them after
+the third and the ninth, so that those of fewer epochs have no advantage."""
+BATCHES = (16, 32, 64, 128, 256)
+
+
+def tuned(
+    architecture: Architecture,
+    final: FinalTraining,
+    trials: int,
+    folder: Path,
+    on_trial: Callable[[int, float | None, Mapping[str, Any]], None] = lambda *_: None,
+) -> FinalTraining:
+    """Return a final training with the best settings of a number of trials.
+
+    Learning rate, weight decay, batch size, epochs (at most those of ``final``), and augmentation:
+    padding of crops, cutout, label smoothing. The first trial is that of the settings as they are,
+    which are returned unless another is better.
+
+    Args:
+        architecture: The architecture.
+        final: The final training.
+        trials: Number of trials, those of an interrupted call with this folder included.
+        folder: Where the trials are kept, in Optuna's journal ``tuning.log``.
+        on_trial: Called after each with its number, its accuracy (None if it was stopped or
+            failed), and its settings.
+
+    Raises:
+        InvalidSettings: Optuna is not installed, the data are no images, or the journal is damaged.
+        OSError: the journal cannot be written.
+    """
+    require(isinstance(final.dataset, Dataset), "tune: it tunes trainings on images alone")
+    optuna = _optuna()
+    folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder / JOURNAL)
+    seed = child_seed(final.settings.seed, architecture) % 2**32
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+    study = optuna.create_study(
+        study_name=f"{architecture.key}-{final.dataset.digest}",
+        storage=optuna.storages.JournalStorage(backend),
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=pruner,
+        direction="maximize",
+        load_if_exists=True,
+    )
+    if not study.trials:
+        study.enqueue_trial(_as_they_are(final))
+    known: Any = final.settings
+
+    def objective(trial: Any) -> float:
+        settings = replace(known, **_proposed(trial, final))
+        return _validated(architecture, final, settings, trial)
+
+    def report(study: Any, trial: Any) -> None:
+        whole = trial.state == optuna.trial.TrialState.COMPLETE
+        on_trial(trial.number + 1, trial.value if whole else None, trial.params)
+
+    ended = sum(trial.state.is_finished() for trial in study.trials)
+    failures = (Diverged, optuna.TrialPruned)
+    study.optimize(objective, max(0, trials - ended), callbacks=[report], catch=failures)
+    if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
+        return final  # each of them failed
+    return replace(final, settings=replace(known, **study.best_trial.params))
+
+
+def _optuna() -> Any:
+    try:
+        import optuna  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise InvalidSettings("tune: it needs Optuna: pip install 'nas-gym[optuna]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # lines of its own are not wanted
+    return optuna
+
+
+def _choices(final: FinalTraining) -> dict[str, list[Any]]:
+    """Return the choices of each setting that has some, with the settings as they are among them.
+
+    Padding and cutout are in pixels of the images.
+    """
+    settings: Any = final.settings
+    side = min(final.dataset.images.shape[1:3])  # type: ignore[attr-defined]
+    augmentation = settings.augmentation(final.dataset, final=True)
+    epochs = settings.epochs
+    least = settings.warmup_epochs + 1
+    known = {
+        "batch_size": [*BATCHES, settings.batch_size],
+        "epochs": [max(least, math.ceil(epochs / 4)), max(least, math.ceil(epochs / 2)), epochs],
+        "crop_padding": [0, max(1, side // 8), max(1, side // 4), augmentation.padding],
+        "cutout": [0, side // 4, side // 2, settings.cutout],
+        "label_smoothing": [0.0, 0.1, settings.label_smoothing],
+    }
+    return {name: sorted(set(values)) for name, values in known.items()}
+
+
+def _as_they_are(final: FinalTraining) -> dict[str, Any]:
+    """Return the settings as the parameters of a trial."""
+    settings: Any = final.settings
+    names = ("learning_rate", "weight_decay", *_choices(final))
+    asked = {name: getattr(settings, name) for name in names}
+    return asked | {"crop_padding": settings.augmentation(final.dataset, final=True).padding}
+
+
+def _proposed(trial: Any, final: FinalTraining) -> dict[str, Any]:
+    """Return the settings that a trial proposes."""
+    settings: Any = final.settings
+    rate, decay = settings.learning_rate, max(settings.weight_decay, 1e-5)
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", rate / 10, rate * 10, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", decay / 10, decay * 10, log=True),
+        **{name: trial.suggest_categorical(name, v) for name, v in _choices(final).items()},
+    }
+
+
+def _validated(
+    architecture: Architecture, final: FinalTraining, settings: TrainingSettings, trial: Any
+) -> float:
+    """Train on the training split, and return the accuracy on the validation split at the end.
+
+    Raises:
+        TrialPruned: it fell behind, or does not fit into the memory.
+    """
+    trainer = NetworkTrainer(final.dataset, settings, final.device)
+    accuracy = 0.0
+    try:
+        with trainer.isolated(child_seed(settings.seed, architecture)):
+            network = trainer.build(architecture)
+            for epoch, accuracy in enumerate(trainer.fit(network), start=1):
+                trial.report(accuracy, math.ceil(SHARES * epoch / settings.epochs))
+                if epoch < settings.epochs and trial.should_prune():
+                    raise _optuna().TrialPruned
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise _optuna().TrialPruned from error
+        raise
+    return accuracy

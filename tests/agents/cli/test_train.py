@@ -1,0 +1,142 @@
+"""``nas-gym train``: a model folder from an architecture, a run or a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from nas_agents.cli.main import app
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
+from nas_gym import load_model
+from nas_gym.training.presets import PRESETS
+from tests.training.test_trainer import small
+
+WEIGHTS = "weights.safetensors"
+TINY = ["--epochs", "2", "--cells", "1", "--filters", "2", "--device", "cpu"]
+
+
+def nas_gym(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty images of six classes, which differ in brightness."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 6
+    pixels = rng.integers(0, 60, (60, 8, 8, 1)) + 30 * labels[:, None, None, None]
+    path = tmp_path_factory.mktemp("images") / "images.npz"
+    np.savez(path, x_train=pixels.astype(np.uint8), y_train=labels)
+    return path
+
+
+@pytest.fixture
+def architecture(tmp_path: Path) -> Path:
+    small().save(tmp_path / "small.json")
+    return tmp_path / "small.json"
+
+
+def test_a_file_becomes_a_model(architecture: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models" / "one"
+    result = nas_gym("train", architecture, "--dataset", images, *TINY, "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert (facts["model"], facts["epochs"]) == (str(out), 2)
+    model = load_model(out)
+    assert model.architecture == small()
+    assert model.facts.metrics == {key: facts[key] for key in model.facts.metrics}
+    assert 0 <= facts["top5_accuracy"] <= 1
+    assert np.shape(facts["confusion"]) == (6, 6)
+    assert sorted(each.name for each in out.iterdir()) == [
+        *("architecture.json", "model.json", WEIGHTS)
+    ]
+    again = nas_gym("train", architecture, "--dataset", images, *TINY, "--out", out, "--resume")
+    assert again.exit_code == 2
+    assert "holds a model already" in again.stderr
+
+
+def test_it_goes_on_to_the_same_weights(
+    architecture: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ["train", architecture, "--dataset", images, *TINY, "--preset", "adamw"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert nas_gym(*command, "--out", whole).exit_code == 0
+
+    def interrupt(self: Any, epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nas_agents.cli.display.FinalDisplay.on_final_epoch", interrupt)
+        result = nas_gym(*command, "--out", stopped)
+    assert result.exit_code == 130
+    assert "go on with the same command" in result.stderr
+    refused = nas_gym(*command, "--out", stopped)
+    assert (refused.exit_code, "give --resume" in refused.stderr) == (2, True)
+    other = nas_gym(*command, "--out", stopped, "--resume", "--set", "momentum=0.5")
+    assert (other.exit_code, "is of another architecture" in other.stderr) == (2, True)
+    resumed = nas_gym(*command, "--out", stopped, "--resume")
+    assert resumed.exit_code == 0, resumed.output
+    assert (stopped / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+
+
+def test_of_a_run_it_is_the_searchs_own_final_training(images: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments={"blocks": 1, "filters": 2, "epochs": 1, "dataset": str(images)},
+        final_arguments={"epochs": 1},
+        workers=1,
+    )
+    search(settings, run)
+    result = nas_gym("train", run, "--out", tmp_path / "model", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "trained for 1 epochs" in result.stdout
+    made = (tmp_path / "model" / WEIGHTS).read_bytes()
+    assert made == (run / "model" / WEIGHTS).read_bytes()
+    digits = ["--dataset", "digits", "--image-size", "4", "--out", tmp_path / "digits"]
+    transferred = nas_gym("train", run, *digits, "--device", "cpu")
+    assert transferred.exit_code == 0, transferred.output
+    model = load_model(tmp_path / "digits")
+    assert (model.image_shape.height, len(model.classes)) == (4, 10)
+
+
+def test_a_full_disk_is_one_line(
+    architecture: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "model"
+    command = ["train", architecture, "--dataset", images, *TINY, "--out", out]
+    with monkeypatch.context() as patch:
+        patch.setattr("nas_gym.models.training.save_model", full)
+        result = nas_gym(*command)
+    assert result.exit_code == 2
+    last = result.stderr.strip().splitlines()[-1]
+    assert "cannot be written (No space left on device); the checkpoint" in last
+    assert [each.name for each in out.iterdir()] == ["checkpoint.pt"]
+    assert nas_gym(*command, "--resume").exit_code == 0
+    load_model(out)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_fit_families_of_images(preset: str, tmp_path: Path) -> None:
+    from nas_agents.search.subject import subject_of
+
+    for name in ("NASNet-A", "MnasNet-A1"):
+        _, final = subject_of(name, {"image_size": 16}, {}, preset)
+        assert final.settings.epochs == PRESETS[preset]["epochs"]
+        assert final.settings.learning_rate == PRESETS[preset]["learning_rate"]
+
+
+def test_what_a_family_does_not_have_is_said(tmp_path: Path) -> None:
+    result = nas_gym("train", "NASNet-A", "--preset", "dart", "--out", tmp_path / "model")
+    assert result.exit_code == 2
+    assert "preset: 'dart' is not known; did you mean 'darts'?" in result.stderr

@@ -1,0 +1,210 @@
+"""The report's page: what it holds, what it refuses, and that a browser shows it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nas_agents.cli.main import app
+from nas_agents.report import Report, write_report
+from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.search.run import search
+from nas_agents.search.settings import SearchSettings
+from nas_gym import InvalidSettings
+from tests.agents.stubs import STUB_ID
+
+pytest.importorskip("bokeh")
+EVIL = "</script><script>window.evil=1</script><b>x</b>"
+POINTS = """() => {
+    scrollTo(0, 0)
+    const view = [...Bokeh.index].find(each => each.model.type == "Figure")
+    return [...Array(9).keys()].map(n => {
+        const source = view.model.renderers.find(each => each.name == "children_0").data_source
+        const box = view.canvas_view.el.getBoundingClientRect()
+        return [box.x + view.frame.x_scale.compute(source.get_array("number")[n]),
+                box.y + view.frame.y_scale.compute(source.get_array("accuracy")[n])]
+    })
+}"""
+RECORDED = "nas_gym/DigitsBench-v0"
+
+
+class Parsed(HTMLParser):
+    """A page's tags with their attributes, the text of its table, and what it would load."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def count(self, tag: str, **having: str) -> int:
+        return sum(t == tag and having.items() <= a.items() for t, a in self.tags)
+
+    @property
+    def loaded(self) -> list[str]:
+        places = [a.get(name) for _, a in self.tags for name in ("src", "href")]
+        return [place for place in places if place and not place.startswith("data:")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search in a table, with updates; it is not to be changed."""
+    folder = tmp_path_factory.mktemp("report") / "one"
+    settings = SearchSettings(RECORDED, "reinforce", 60, finalists=0)
+    search(settings, folder, callbacks=[Report()])
+    return folder
+
+
+@pytest.fixture
+def copied(run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run, tmp_path / "copied"))
+
+
+def page_of(*runs: Path) -> str:
+    file = runs[0] / "report.html"
+    write_report(runs, file)
+    return file.read_text()
+
+
+def test_a_search_leaves_a_page_that_loads_nothing(run: Path) -> None:
+    page = (run / "report.html").read_text()
+    parsed = Parsed(page)
+    assert parsed.loaded == []
+    assert len(page) < 6_000_000
+    different = len({line["architecture"] for line in lines_of(run)})
+    assert parsed.count("img") == min(20, different)
+    for words in ("Accuracy over evaluations", "Learning of the agent", "What matters"):
+        assert words in page
+    assert "random search, from the table of all networks" in page
+    assert "of the policy" in page  # its entropy, which is logged
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "episodes.jsonl").read_text().splitlines()]
+
+
+def test_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
+    settings = SearchSettings(STUB_ID, "random", 30, final=False)
+    search(settings, tmp_path / "random")
+    search(SearchSettings(STUB_ID, "local-search", 30, final=False), tmp_path / "local")
+    page = page_of(tmp_path / "local", tmp_path / "random")
+    assert "random search, drawn from 30 random children" in page
+    assert page.count("<h2>What was chosen: ") == 2
+    assert page.count("of the last 7 children") >= 2  # without updates, the choices' entropy
+
+
+def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
+    settings = json.loads((copied / "settings.json").read_text())
+    names = list(settings["decisions"])
+    settings["decisions"] = {EVIL: settings["decisions"][names[0]]} | {
+        name: [EVIL, *settings["decisions"][name][1:]] for name in names[1:]
+    }
+    settings |= {"env_arguments": {"evil": EVIL}, "chosen_agent": EVIL}
+    (copied / "settings.json").write_text(json.dumps(settings))
+    failed = {"status": "crashed", "message": EVIL, "accuracy": 0.0, "metric": "accuracy"}
+    changed = [{**line, **(failed if n % 2 else {})} for n, line in enumerate(lines_of(copied))]
+    (copied / "episodes.jsonl").write_text("".join(json.dumps(each) + "\n" for each in changed))
+    summary = json.loads((copied / "summary.json").read_text())
+    confusion = {"confusion": [[3, 1], [0, 4]], "note": EVIL}
+    final = {"test_accuracy": 0.5, "class_accuracies": {}, "majority": 0.5, "parameters": 1}
+    final |= {"epochs": 1, "seconds": 1.0, "metric": "accuracy", "test_value": None, **confusion}
+    (copied / "summary.json").write_text(json.dumps({**summary, "final": final}))
+    page = page_of(copied.rename(copied.with_name("<i>x")))
+    assert "<script>window.evil" not in page
+    assert Parsed(page).count("b") == Parsed(page).count("i") == 0
+    assert "Failed: 30 crashed" in page
+    assert "Confusion matrix" in page
+
+
+def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
+    (copied / "summary.json").unlink()
+    (copied / "updates.jsonl").unlink()
+    assert "The search has not ended yet" in page_of(copied)
+    (copied / "episodes.jsonl").write_text("")
+    assert "No child was evaluated" in page_of(copied)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "says"),
+    [
+        ("episodes.jsonl", {"choices": [9] * 6}, "line 2 of .* has no 6 valid 'choices'"),
+        ("episodes.jsonl", {"choices": [0]}, "line 2 of .* has no 6 valid 'choices'"),
+        ("episodes.jsonl", {"architecture": "x"}, "line 2 of .* has no architecture"),
+        ("updates.jsonl", {"logs": {"x": "y"}}, "line 2 of .* has logs that are no numbers"),
+        ("updates.jsonl", {"reward": None}, "line 2 of .* has None for 'reward'"),
+        ("settings.json", {"decisions": {"x": []}}, "has no 'decisions'"),
+        ("summary.json", {"random_band": {"mean": []}}, "has no numbers for 'random_band'"),
+    ],
+)
+def test_what_is_broken_is_named(
+    file: str, change: dict[str, Any], says: str, copied: Path
+) -> None:
+    lines = (copied / file).read_text()
+    if file.endswith("jsonl"):
+        first, second, *others = lines.splitlines()
+        broken = {**json.loads(second), **change, "accuracy": 0.99}
+        text = "\n".join([first, json.dumps(broken), *others, ""])
+    else:
+        text = json.dumps({**json.loads(lines), **change})
+    (copied / file).write_text(text)
+    with pytest.raises(InvalidRunFolder, match=says):
+        page_of(copied)
+
+
+def test_the_command(copied: Path) -> None:
+    (copied / "report.html").unlink()
+    said = CliRunner().invoke(app, ["report", str(copied), "--json"])
+    assert json.loads(said.stdout) == {"report": str(copied / "report.html")}
+    assert (copied / "report.html").is_file()
+    nothing = CliRunner().invoke(app, ["report", str(copied.parent)])
+    assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
+    with pytest.raises(InvalidSettings, match="name at least one"):
+        write_report([], copied / "x.html")
+
+
+@pytest.mark.browser
+def test_a_browser_shows_sorts_and_hovers(run: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    browser_file = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser_file is None:
+        pytest.skip("no chromium on the path")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=browser_file, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1000, "height": 900})
+        wrong: list[str] = []
+        page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: wrong.append(request.url))
+        file = (run / "report.html").as_uri()
+        page.goto(file)
+        page.wait_for_function("window.Bokeh && Bokeh.documents.every(each => each.is_idle)")
+        assert page.locator(".bk-Figure").count() >= 6
+
+        heading = page.locator("#best th", has_text="parameters")
+        place = page.locator("#best th").all_inner_texts().index(heading.inner_text())
+        for direction in (-1, 1):  # the first click sorts from the largest
+            heading.click()
+            cells = page.locator(f"#best td:nth-child({place + 1})").all_inner_texts()
+            numbers = [direction * int(cell.replace(",", "")) for cell in cells]
+            assert numbers == sorted(numbers)
+
+        points = page.evaluate(POINTS)  # where the children are, in pixels
+        for x, y in points:
+            page.mouse.move(x, y)
+        tips = page.locator(".bk-tooltip-row-label")
+        tips.first.wait_for(state="visible")
+        assert any("accuracy" in each for each in tips.all_inner_texts())
+        select = page.locator("select").first
+        select.select_option(index=1)
+        title = select.evaluate("node => node.value")
+        assert title == list(json.loads((run / "settings.json").read_text())["decisions"])[1]
+        browser.close()
+    assert [each for each in wrong if each != file and not each.startswith("data:")] == []

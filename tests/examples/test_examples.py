@@ -1,0 +1,69 @@
+"""Every example runs at a small size; children are trained where the example is about training."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_gym.training.trainer import Trainer
+from tests.test_snippets import evaluated
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SMALL: dict[str, dict[str, Any]] = {
+    "agent_from_scratch": {},
+    "lstm_controller": {"networks": 4},
+    "own_reward": {"networks": 2},
+    "own_task": {},
+    "planning": {},
+    "random_agent": {"networks": 2},
+    "recorded_benchmark": {"seeds": 2, "evaluations": 20, "workers": 1},
+    "sb3_ppo": {"networks": 30},
+    "text": {"networks": 1},
+    "transfer": {"recorded": 20, "trained": 2},
+}
+SAYS = {
+    "own_reward": "ms",
+    "random_agent": "reduction cell",
+    "recorded_benchmark": "local-search",
+    "sb3_ppo": "best: ",
+    "text": "perplexity ",
+    "transfer": "after the table",
+}
+TRAINING = ("own_reward", "text")
+TINY_TEXT = {"vocabulary": None, "batch_size": 4, "units": 4, "bptt": 5, "device": "cpu"}
+
+
+def test_there_are_ten_and_each_is_tested() -> None:
+    assert sorted(SMALL) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+    assert len(SMALL) == 10
+
+
+@pytest.mark.parametrize("name", [name for name in SMALL if SMALL[name]])
+def test_an_example_runs(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = SMALL[name]
+    if name == "text":
+        (tmp_path / "text.txt").write_text("a b c\nb c a\n" * 60)
+        arguments = {**arguments, **TINY_TEXT, "text": "text.txt"}
+    if name not in TRAINING:
+        monkeypatch.setattr(Trainer, "evaluate_one", evaluated)
+    importlib.import_module(f"examples.{name}").main(**arguments)
+    assert SAYS.get(name, "%") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["agent_from_scratch", "planning"])
+def test_it_finds_better_networks_than_random_ones(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A random network of DigitsBench has 42% on average."""
+    importlib.import_module(f"examples.{name}").main()
+    last = [word for word in capsys.readouterr().out.split() if word.endswith("%")][-1]
+    assert float(last.rstrip("%")) > 65
