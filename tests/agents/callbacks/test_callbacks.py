@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from nas_agents.callbacks import MLflow, TensorBoard, WandB, made
+from nas_agents.catalogue.agents import MULTI_OBJECTIVE
+from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.main import app
 from nas_agents.search.callbacks import Callback
 from nas_agents.search.run import search
@@ -56,6 +58,21 @@ def test_tensorboard_has_scalars_random_search_drawings_and_choices(tmp_path: Pa
     assert len(shares) == 5
     assert sum(log.Scalars(name)[-1].value for name in shares) == pytest.approx(1)
     assert [each.step for each in log.Scalars(shares[0])] == [10, 20]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_every_agent_has_the_same_scalars(agent: str, tmp_path: Path) -> None:
+    entry, arguments, env = AGENTS[agent], {}, STUB_ID
+    if agent in MULTI_OBJECTIVE:
+        env = "nas_gym/MO-DigitsBench-v0"
+    if entry.env_arguments:  # weights that children share
+        env, arguments = "nas_gym/ENASMacro-v0", {"layers": 1, "filters": 2, "batch_size": 1500}
+    settings = SearchSettings(env, agent, 2, final=False, finalists=0, env_arguments=arguments)
+    search(settings, tmp_path / "run", callbacks=[TensorBoard()])
+    log = logged(tmp_path / "run" / "tensorboard")
+    assert set(log.Tags()["scalars"]) >= SCALARS
+    assert [each.step for each in log.Scalars("search/accuracy")] == [1, 2]
+    assert log.Images("best")
 
 
 def test_mlflow_has_the_same_scalars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
