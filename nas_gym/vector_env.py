@@ -95,6 +95,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     }
 
     single_observation_space: ObservationSpace
+    _single: NASEnv | None = None  # closed with this one
 
     def __init__(
         self,
@@ -127,7 +128,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self._rewards_dtype: type[np.floating[Any]] = np.float64
         if isinstance(self.reward, Objectives):
             self._rewards_shape, self._rewards_dtype = (num_envs, self.reward_dim), np.float32
-        self._single: NASEnv | None = None
         self.finished: Results | None = None
         """Results of the episodes that ended last."""
         self._start()
