@@ -220,6 +220,13 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
     assert "module: 'own_networks' cannot be imported" in failed.stderr
 
 
+def test_a_store_is_no_argument_of_the_environment() -> None:
+    url = "postgresql://me:hunter2@host/db"  # it would be written down with its password
+    with pytest.raises(InvalidSettings, match=r"store: .* give --store instead") as refused:
+        SearchSettings("nas_gym/NASNet-v0", episodes=1, env_arguments={"store": url})
+    assert "hunter2" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("fields", "option"),
     [
