@@ -141,6 +141,9 @@ def test_a_checkpoint_of_another_training_is_refused(digits: Dataset, tmp_path: 
     with pytest.raises(OtherTraining):
         train_final(small("identity"), digits, PLAIN, "cpu", checkpoint=path)
     assert path.read_bytes() == before
+    torch.save({"key": Path}, path)  # code, which is not run
+    with pytest.raises(InvalidSettings, match=r"cannot be read .* remove it to begin again"):
+        train_final(small(), digits, PLAIN, "cpu", checkpoint=path)
     path.write_bytes(before[:-100])
     with pytest.raises(InvalidSettings, match=r"cannot be read .* remove it to begin again"):
         train_final(small(), digits, PLAIN, "cpu", checkpoint=path)

@@ -46,7 +46,7 @@ LARGE = 96
 """Height from which images are large: there mobile networks halve it early."""
 SLOWER = 1.25
 """Factor by which a training beside others, with its validation, is slower than bare steps."""
-WORKERS_FROM = 180.0
+WORKERS_FROM = 300.0
 """Seconds from which on starting a process for each core pays."""
 PROBES, PROBE_STEPS, PROBE_SECONDS = 5, 6, 3.0
 

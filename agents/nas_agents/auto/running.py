@@ -21,13 +21,14 @@ from nas_agents.auto.plan import (
     make_plan,
 )
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.report import write_report
 from nas_agents.search.callbacks import Callback, Callbacks
 from nas_agents.search.reading import EPISODES, MODEL, REPORT, read_episodes
 from nas_agents.search.run import search
 from nas_agents.search.run_folder import default_run_folder
 from nas_agents.search.settings import SearchSettings
 from nas_agents.search.summary import SearchResult
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import InvalidSettings, NASGymError, require
 from nas_gym.models import Model, load_model
 from nas_gym.models.exporting import export_model
 from nas_gym.training.final import StopTraining
@@ -163,15 +164,18 @@ def run_auto(
 
 
 def _exported(run: Path) -> tuple[dict[str, str], list[str]]:
-    """Export the model as ONNX; return the files that were made, and what could not be."""
+    """Export the model, write the report; return the files that were made, and what was not."""
     files, notes = {"model": str(run / MODEL)}, []
     try:
         exported = export_model(load_model(run / MODEL), "onnx", run / "export")
         files["onnx"] = str(exported.files[0])
-    except InvalidSettings as error:
+    except NASGymError as error:
         notes.append(f"no ONNX: {error}")
-    if (run / REPORT).exists():
+    try:
+        write_report([run], run / REPORT)
         files["report"] = str(run / REPORT)
+    except NASGymError as error:
+        notes.append(f"no report: {error}")
     return files, notes
 
 

@@ -97,7 +97,8 @@ def test_images_and_labels_become_a_classifier(
     assert "stopped at the target accuracy" in classifier.result_.notes[-1]
     classifier.save(tmp_path / "saved")
     assert nas_gym.load_model(tmp_path / "saved").classes == ("bright", "dark")
-    assert Path(classifier.result_.files["onnx"]).is_file()
+    assert set(classifier.result_.files) == {"model", "onnx", "report"}
+    assert all(Path(each).exists() for each in classifier.result_.files.values())
     json.dumps(classifier.result_.facts())
     with pytest.raises(InvalidSettings, match=r"images: expected \(n, height, width"):
         classifier.predict(images.astype(float))
