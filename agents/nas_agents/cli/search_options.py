@@ -34,7 +34,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
     preset = values.pop("preset", None)
     if preset is not None:
         values = with_preset(preset, values)
-    run: Path | None = given.get("run")
+    run = Path(given["run"]) if given.get("run") else None  # a text in older versions of Typer
     if given.get("resume") or given.get("verify"):
         require(run is not None, "resume: say which run, by --run DIR")
         assert run is not None

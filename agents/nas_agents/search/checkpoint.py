@@ -14,6 +14,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.controllers.shared_weights import random_state, set_random_state
+from nas_agents.search.reading import EPISODES, reading_line
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.state import NotPlain, Plain, restore, state_of
 from nas_gym import Architecture, NASEnv
@@ -91,7 +92,10 @@ class Checkpoints:
         except Exception:  # of a file that anything may have been written to
             self._put(before)
             return
-        known = [Architecture.from_json(line["architecture"]) for line in earlier[:number]]
+        known = []
+        for line, record in enumerate(earlier[:number], start=1):
+            with reading_line(self.recorder.folder.path / EPISODES, line):
+                known.append(Architecture.from_json(record["architecture"]))
         self.env.memory.evaluate(known)  # by the store
         self.recorder.go_on_from(saved["record"])
         self._put(saved)
