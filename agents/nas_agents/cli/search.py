@@ -114,9 +114,9 @@ def search(
     with Display(settings) as display:
         watched = [display, *watching, report]
         result = run_search(settings, run, resume or verify, watched, verify)
-    print_result(
-        {"run": str(result.run), **result.summary}, f"{describe(result)}\n{report.said}", as_json
-    )
+    places = {"run": str(result.run), "report": report.file and str(report.file)}
+    text = "\n".join([describe(result), report.said])
+    print_result({**places, **result.summary}, text, as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

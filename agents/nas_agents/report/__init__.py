@@ -51,6 +51,8 @@ def _write(file: Path, text: str) -> None:
 class Report(Callback):
     """Writes ``report.html`` in the run folder at the end of a search, if it can."""
 
+    file: Path | None = None
+    """The report, once it is written."""
     said = ""
     """A line on where it is, or why there is none."""
 
@@ -62,10 +64,14 @@ class Report(Callback):
     def on_end(self, result: SearchResult) -> None:
         if not has_run(result.run):
             return
+        if result.stopped_by == "interrupted":  # whoever interrupts does not want to wait
+            self.said = f"no report yet: nas-gym report {result.run} writes it"
+            return
         try:
             if result.final is not None and isinstance(self.dataset, Dataset):
                 _write(result.run / FILE, json.dumps(worst_images(result.final, self.dataset)))
             write_report([result.run], result.run / REPORT)
-            self.said = f"report: {result.run / REPORT}"
+            self.file = result.run / REPORT
+            self.said = f"report: {self.file}"
         except NASGymError as error:  # the search is done, and its result is what counts
             self.said = f"no report: {error}"

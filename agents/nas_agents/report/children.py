@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,8 +146,11 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     """Return what random searches find, and where that is known from; None if it is not.
 
     It is known exactly where children are recorded in a table. Otherwise, random searches are drawn
-    from the children of those among the runs.
+    from the children of those among the runs. Runs in several environments have no band.
     """
+    names = ("env_id", "env_arguments", "repeats")
+    if len({json.dumps([run.record.get(name) for name in names]) for run in runs}) > 1:
+        return None
     for run in runs:
         if run.band is not None:
             return run.band, "random search, from the table of all networks"

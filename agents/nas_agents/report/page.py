@@ -72,7 +72,8 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
         if importance is not None:
             made["predicted"] = importance.predicted
             plots[names["importance"]] = figures.importance_figure(importance)
-        made["effects"] = standing_out(effects_of(rows, accuracies, run.decisions))
+        effects = effects_of(rows, accuracies, run.decisions)
+        made |= {"effects": standing_out(effects), "looked_at": len(effects)}
     final = (run.summary or {}).get("final") or {}
     counts = _confusion(final.get("confusion"))
     if counts is not None:

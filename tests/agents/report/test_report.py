@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.report import Report, write_report
+from nas_agents.report.children import band_of, read_runs
+from nas_agents.search.callbacks import Child
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
-from tests.agents.stubs import STUB_ID
+from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
 EVIL = "</script><script>window.evil=1</script><b>x</b>"
@@ -100,6 +102,25 @@ def test_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
     assert "random search, drawn from 30 random children" in page
     assert page.count("<h2>What was chosen: ") == 2
     assert page.count("of the last 7 children") >= 2  # without updates, the choices' entropy
+
+
+def test_runs_in_several_environments_have_no_band(run: Path, tmp_path: Path) -> None:
+    search(SearchSettings(STUB_ID, "random", 3, final=False), tmp_path / "other")
+    one, other = read_runs([run, tmp_path / "other"])
+    assert band_of([one]) is not None
+    assert band_of([other]) is not None
+    assert band_of([one, other]) is None
+
+
+def test_an_interrupted_search_does_not_wait_for_its_report(tmp_path: Path) -> None:
+    def interrupt(child: Child) -> None:
+        raise KeyboardInterrupt
+
+    report = Report()
+    settings = SearchSettings(STUB_ID, "random", 3, final=False)
+    search(settings, tmp_path / "run", callbacks=[Calls(on_child=interrupt), report])
+    assert report.said == f"no report yet: nas-gym report {tmp_path / 'run'} writes it"
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
