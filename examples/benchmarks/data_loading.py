@@ -14,10 +14,10 @@ It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of i
   of each split, less that of the same process with a folder of 40 images, over the bytes of the
   images as they are kept.
 
-With ``--mode large``, the process may have so many gigabytes: a memory control group counts all that
-it holds where one can be made (as root), and its peak is printed; elsewhere its heap is limited, and
-its peak resident memory is printed. It loads the folder, whose files are little larger than the images
-as they are kept, and trains an epoch.
+With ``--mode large``, the process may have so many gigabytes: a memory control group counts all
+that it holds where one can be made (as root), and its peak is printed; elsewhere its heap is
+limited, and its peak resident memory is printed. It loads the folder, whose files are little larger
+than the images as they are kept, and trains an epoch.
 """
 
 from __future__ import annotations
