@@ -157,6 +157,11 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env
 
+    @property
+    def decided(self) -> NDArray[np.int64]:
+        """The choices made so far in the episodes under way, (N, T')."""
+        return self._choices[:, : self._step].copy()
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the masks of the actions that are valid now, (N, A) bool."""
         if self._masks.ndim == 2:

@@ -1,6 +1,6 @@
 """How long do images take, and how much memory? Prints ratios against bare decoding.
 
-    python examples/benchmarks/data_loading.py                   # 10,000 photographs' worth of JPEG
+    python examples/benchmarks/data_loading.py                   # 10,000 JPEG files
     python examples/benchmarks/data_loading.py --images 2000
     python examples/benchmarks/data_loading.py --mode large      # 20,000 of 224 pixels, 4 GB
 
@@ -15,7 +15,8 @@ It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of i
 
 With ``--mode large``, the process may have 4 GB in all: a memory control group counts what it holds
 where one can be made (as root), and its peak is printed; elsewhere its heap is limited, and its
-peak resident memory is printed. It loads the folder and trains a step on every image.
+peak resident memory is printed. It loads the folder, whose files are little larger than the images
+as they are kept, and trains an epoch.
 """
 
 from __future__ import annotations
@@ -49,14 +50,14 @@ FEW = 40
 """Images of the data set whose memory is the baseline."""
 
 
-def make_folder(folder: Path, number: int) -> None:
-    """Write JPEG files of 256 to 512 pixels a side: smooth shapes with the grain of a camera."""
+def make_folder(folder: Path, number: int, sides: tuple[int, int] = (256, 512)) -> None:
+    """Write JPEG files with sides from a range: smooth shapes with the grain of a camera."""
     for label in range(CLASSES):
         (folder / str(label)).mkdir(parents=True)
 
     def write(place: int) -> None:
         rng = np.random.default_rng(place)
-        width, height = (int(side) for side in rng.integers(256, 513, size=2))
+        width, height = (int(side) for side in rng.integers(*sides, size=2, endpoint=True))
         shapes = Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8))
         pixels = np.asarray(shapes.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
         grain = rng.integers(-12, 13, size=pixels.shape)
@@ -172,7 +173,7 @@ def compare(work: Path, number: int, size: int) -> None:
 def large(work: Path, number: int, size: int) -> None:
     """Print that a data set of that size is loaded and trained on in 4 GB."""
     folder, cache = work / "images", work / "cache"
-    make_folder(folder, number)
+    make_folder(folder, number, (size, size + 32))
     group = group_of_memory()
     how = "in a control group of 4 GB" if group else "with a heap of at most 4 GB"
     within = ["--limited"]

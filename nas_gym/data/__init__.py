@@ -1,4 +1,4 @@
-"""Data sets by name, from an ``.npz`` or a folder; the fixed split; and batches on the device.
+"""Data sets by name or from a user's files; the fixed split; and batches on the device.
 
 `load_dataset` gives a `Dataset`: images, labels and the split as NumPy arrays. `DeviceDataset`, of
 ``nas_gym.data.batches``, holds it on a device for training; that module alone imports torch.

@@ -29,6 +29,8 @@ class State:
 class BlockModule(nn.Module):
     """One block: an operation on each of two hidden states, and their combination."""
 
+    members = 1
+
     def __init__(
         self,
         block: Block,
@@ -53,7 +55,7 @@ class BlockModule(nn.Module):
     def forward(self, states: list[Tensor]) -> Tensor:
         half1: Tensor = self.op1(states[self.hidden1])
         half2: Tensor = self.op2(states[self.hidden2])
-        return half1 + half2 if self.adds else concatenate((half1, half2))
+        return half1 + half2 if self.adds else concatenate((half1, half2), self.members)
 
 
 def match_state(state: State, filters: int, halvings: int) -> nn.Module:

@@ -31,7 +31,7 @@ class PointwiseConv2d(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (nn.Conv2d's name)
-        if not is_channels_last_on_cpu(input):
+        if self.groups > 1 or not is_channels_last_on_cpu(input):
             return super().forward(input)
         return F.linear(input.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
 

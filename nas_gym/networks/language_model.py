@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from nas_gym.errors import require
 from nas_gym.networks.base import ChildNetwork, NetworkSettings, TokenShape
-from nas_gym.networks.recurrent import RecurrentCell, State
+from nas_gym.networks.recurrent import Generators, RecurrentCell, State, random_mask
 from nas_gym.settings import NonNegative, Share, Size, settings
 
 
@@ -60,7 +60,7 @@ class LanguageModelSettings(NetworkSettings):
 
 
 class Output(NamedTuple):
-    """The output of a language model for T steps."""
+    """The output of a language model for T steps; of K members, (T, K, B, ...)."""
 
     logits: Tensor  # (T, B, V)
     states: list[State]  # one a layer
@@ -88,6 +88,8 @@ class LanguageModel(ChildNetwork):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.generators: Generators = (None,)
+        """Of each member of a fused network, whose parameters and states are (K, ...)."""
         width = settings.embedding or settings.units
         self.embedding = nn.Embedding(shape.vocabulary, width)
         sizes = [width, *[settings.units] * settings.layers]
@@ -109,7 +111,7 @@ class LanguageModel(ChildNetwork):
     def run(self, words: Tensor, states: list[State] | None = None) -> Output:
         """Return the outputs for words (T, B), from states on; default: from zeros."""
         settings, after = self.settings, []
-        vectors = F.embedding(words, self._known_words())
+        vectors = self._embedded(words)
         vectors = self._dropped(vectors, settings.dropout_input)
         for number, layer in enumerate(self.layers):
             if number:
@@ -118,20 +120,36 @@ class LanguageModel(ChildNetwork):
             vectors, state = layer(vectors, None if states is None else states[number], mask)
             after.append(state)
         dropped = self._dropped(vectors, settings.dropout_output)
-        return Output(self.decoder(dropped), after, vectors, dropped)
+        return Output(self._decoded(dropped), after, vectors, dropped)
+
+    def _embedded(self, words: Tensor) -> Tensor:
+        """Return words (T, B) as vectors (T, B, W); of K members, (T, K, B, W)."""
+        weight = self._known_words()
+        if weight.ndim == 2:
+            return F.embedding(words, weight)
+        side_by_side: Tensor = F.embedding(words, weight.movedim(0, 1).flatten(1))
+        vectors: Tensor = side_by_side.unflatten(2, (len(weight), -1))
+        return vectors.movedim(2, 1)
+
+    def _decoded(self, outputs: Tensor) -> Tensor:
+        weight, bias = self.decoder.weight, self.decoder.bias
+        if weight.ndim == 2:
+            return F.linear(outputs, weight, bias)
+        logits: Tensor = outputs @ weight.mT
+        return logits if bias is None else logits + bias.unsqueeze(-2)
 
     def _mask(self, shape: tuple[int, ...], dropout: float) -> Tensor | None:
         """Return a mask whose mean is 1; None outside of training, and without dropout."""
         if not self.training or dropout == 0:
             return None
-        return F.dropout(self.embedding.weight.new_ones(shape), dropout)
+        return random_mask(self.embedding.weight, shape, dropout, self.generators)
 
     def _known_words(self) -> Tensor:
         weight = self.embedding.weight
-        mask = self._mask((len(weight), 1), self.settings.dropout_embedding)
+        mask = self._mask((weight.shape[-2], 1), self.settings.dropout_embedding)
         return weight if mask is None else weight * mask
 
     def _dropped(self, vectors: Tensor, dropout: float) -> Tensor:
         """Return (T, B, K) vectors under dropout that is the same in every step."""
-        mask = self._mask(tuple(vectors.shape[1:]), dropout)
+        mask = self._mask(tuple(vectors.shape[-2:]), dropout)
         return vectors if mask is None else vectors * mask

@@ -62,13 +62,28 @@ class _Concatenation(torch.autograd.Function):
         return tuple(part.contiguous(memory_format=layout) for part in parts)
 
 
-def concatenate(states: Sequence[Tensor]) -> Tensor:
-    """Join states (B, C_i, H, W) along channels: (B, sum of C_i, H, W)."""
+def concatenate(states: Sequence[Tensor], members: int = 1) -> Tensor:
+    """Join states (B, C_i, H, W) along channels: (B, sum of C_i, H, W).
+
+    The channels of several ``members`` of a fused network stay together.
+    """
     if len(states) == 1:
         return states[0]
+    if members > 1:
+        apart = [state.permute(0, 2, 3, 1).unflatten(-1, (members, -1)) for state in states]
+        return torch.cat(apart, dim=-1).flatten(-2).permute(0, 3, 1, 2)
     if not torch.is_grad_enabled() or states[0].device.type != "cpu":
         return torch.cat(tuple(states), dim=1)
     return cast(Tensor, _Concatenation.apply(*states))
+
+
+def with_channels(state: Tensor, channels: int, members: int = 1) -> Tensor:
+    """Return a state's first channels, or the state and zeros: (B, members * channels, H, W)."""
+    added = channels - state.shape[1] // members
+    if members == 1:
+        return F.pad(state, (0, 0, 0, 0, 0, added)) if added else state
+    apart = state.permute(0, 2, 3, 1).unflatten(-1, (members, -1))
+    return F.pad(apart, (0, added)).flatten(-2).permute(0, 3, 1, 2) if added else state
 
 
 def relu_conv_bn(
@@ -158,6 +173,8 @@ class FactorizedReduction(nn.Module):
     are concatenated and normalized together.
     """
 
+    members = 1
+
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
         self.even = conv(channels, filters // 2, stride=2) if filters > 1 else None
@@ -166,7 +183,7 @@ class FactorizedReduction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         odd: Tensor = self.odd(F.pad(x, (-1, 1, -1, 1)))
-        joined = odd if self.even is None else concatenate((self.even(x), odd))
+        joined = odd if self.even is None else concatenate((self.even(x), odd), self.members)
         return cast(Tensor, self.norm(joined))
 
 
@@ -184,13 +201,20 @@ class DropPath(nn.Module):
         super().__init__()
         self.keep = keep
         self.progress: float | Tensor = 0.0
+        self.generators: Sequence[torch.Generator | None] = (None,)
+        """Of each member of a fused network; None for torch's global one."""
 
     def forward(self, x: Tensor) -> Tensor:
         keep = 1.0 - self.progress * (1.0 - self.keep)
         if not self.training or (not isinstance(keep, Tensor) and keep >= 1.0):
             return x
-        kept = torch.empty((x.shape[0], 1, 1, 1), dtype=x.dtype, device=x.device)
-        return x * kept.bernoulli_(keep).div_(keep)
+        members = len(self.generators)
+        kept = torch.empty((members, x.shape[0]), dtype=x.dtype, device=x.device)
+        for row, generator in zip(kept, self.generators, strict=True):
+            row.bernoulli_(keep, generator=generator)
+        factors = kept.div_(keep).T[:, :, None, None, None]
+        dropped: Tensor = x.unflatten(1, (members, -1)) * factors
+        return dropped.flatten(1, 2)
 
 
 def initialize(network: nn.Module) -> None:

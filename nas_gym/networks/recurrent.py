@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 State: TypeAlias = tuple[Tensor, ...]
 """The state of a cell, (B, H) each; the first is its output."""
+
+Generators: TypeAlias = Sequence[torch.Generator | None]
+"""Of the random numbers of each member of a network; None for torch's global one."""
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -37,11 +40,14 @@ class RecurrentCell(nn.Module):
         self.inputs, self.units, self.num_states = inputs, units, num_states
         self.weight_drop = 0.0
         """Dropout of single weights between states (Wan et al. 2013), drawn once a sequence."""
+        self.generators: Generators = (None,)
+        """Of each member of a fused network, whose parameters and states are (K, ...)."""
 
     def initial_state(self, batch: int) -> State:
         """Return the state before the first step, zeros."""
         weight = next(self.parameters())
-        return tuple(weight.new_zeros(batch, self.units) for _ in range(self.num_states))
+        shape = (*weight.shape[:-2], batch, self.units)
+        return tuple(weight.new_zeros(shape) for _ in range(self.num_states))
 
     def forward(
         self, inputs: Tensor, state: State | None = None, mask: Tensor | None = None
@@ -51,7 +57,7 @@ class RecurrentCell(nn.Module):
         ``mask``, (B, H), multiplies states where weights are applied to them: dropout that is the
         same in every step (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287).
         """
-        state = self.initial_state(inputs.shape[1]) if state is None else state
+        state = self.initial_state(inputs.shape[-2]) if state is None else state
         step, outputs = self.stepper(mask), []
         for projected in self.project(inputs).unbind():
             state = step(projected, state)
@@ -71,9 +77,20 @@ class RecurrentCell(nn.Module):
 
     def dropped(self, weight: Tensor) -> Tensor:
         """Return weights that are applied to states, in training under `weight_drop`."""
-        if not self.weight_drop:
+        if not self.weight_drop or not self.training:
             return weight
-        return nn.functional.dropout(weight, self.weight_drop, self.training)
+        return weight * random_mask(weight, weight.shape[-2:], self.weight_drop, self.generators)
+
+
+def random_mask(
+    like: Tensor, shape: Sequence[int], dropout: float, generators: Generators
+) -> Tensor:
+    """Return a mask of dropout whose mean is 1, ``shape``; of K generators, (K, *shape)."""
+    masks = like.new_empty((len(generators), *shape))
+    for mask, generator in zip(masks, generators, strict=True):
+        mask.bernoulli_(1 - dropout, generator=generator)
+    masks.div_(1 - dropout)
+    return masks if len(generators) > 1 else masks[0]
 
 
 def masked(state: Tensor, mask: Tensor | None) -> Tensor:

@@ -13,7 +13,15 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
-from nas_gym.evaluation.futures import InFlight, gather, repeated, resolved, then
+from nas_gym.evaluation.futures import (
+    InFlight,
+    gather,
+    promise,
+    repeated,
+    resolved,
+    settle,
+    then,
+)
 from nas_gym.settings import Repeats, validated
 from nas_gym.store.store import Record, Store
 
@@ -101,25 +109,48 @@ class StoredEvaluator:
         The future raises `StoreError` if the evaluation could not be written. Over an evaluator in
         this process, the evaluation is made before this returns.
         """
-        repeats = range(self.repeats * repeat, self.repeats * (repeat + 1))
-        futures = [self._submit_one(architecture, each) for each in repeats]
-        if self.repeats == 1:
-            return futures[0]
-        return gather(futures, lambda made: replace(mean_of(made), fingerprint=self.fingerprint))
+        return self.submit_repeats(architecture, [repeat])[0]
+
+    def submit_repeats(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Future[Evaluation]]:
+        """Ask for several evaluations, as `submit` does; they may be trained as one network."""
+        number = self.repeats
+        numbers = [number * repeat + each for repeat in repeats for each in range(number)]
+        futures = self._submit_all(architecture, numbers)
+        if number == 1:
+            return futures
+        means = (futures[at : at + number] for at in range(0, len(futures), number))
+        return [gather(each, self._mean) for each in means]
 
     def close(self) -> None:
         """End the evaluator's workers; the store stays open."""
         getattr(self.evaluator, "close", lambda: None)()
 
-    def _submit_one(self, architecture: Architecture, repeat: int) -> Future[Evaluation]:
-        key = architecture.key
+    def _mean(self, made: list[Evaluation]) -> Evaluation:
+        return replace(mean_of(made), fingerprint=self.fingerprint)
 
-        def begin() -> Future[Evaluation]:
+    def _submit_all(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Future[Evaluation]]:
+        key, missing = architecture.key, dict[int, Future[Evaluation]]()
+
+        def begin(repeat: int) -> Future[Evaluation]:
             if record := self.store.get(key, self._fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
-            return then(self._begin(architecture, repeat), partial(self._add, architecture, repeat))
+            missing[repeat] = promise()
+            return then(missing[repeat], partial(self._add, architecture, repeat))
 
-        return self._in_flight.join((key, repeat), begin)
+        futures = [self._in_flight.join((key, each), partial(begin, each)) for each in repeats]
+        try:
+            made = self._begin(architecture, list(missing)) if missing else []
+        except BaseException as error:
+            for future in missing.values():
+                future.set_exception(error)
+            raise
+        for future, source in zip(missing.values(), made, strict=True):
+            source.add_done_callback(partial(_pass_on, future))
+        return futures
 
     def _add(self, architecture: Architecture, repeat: int, made: Evaluation) -> Evaluation:
         """Write a new evaluation, and return what the store has from now on."""
@@ -137,17 +168,34 @@ class StoredEvaluator:
         return repeated(record.evaluation) if again else record.evaluation
 
 
-def _beginning(evaluator: object) -> Callable[[Architecture, int], Future[Evaluation]]:
-    """Return the function that begins one evaluation."""
+def _pass_on(future: Future[Evaluation], source: Future[Evaluation]) -> None:
+    settle(future, source.result)
+
+
+def _beginning(evaluator: Any) -> Callable[[Architecture, list[int]], list[Future[Evaluation]]]:
+    """Return the function that begins evaluations of an architecture, one for each repeat."""
+    if submit_repeats := getattr(evaluator, "submit_repeats", None):
+        return partial(submit_repeats)
     if submit := getattr(evaluator, "submit", None):
-        return partial(submit)
-    evaluate_one = getattr(evaluator, "evaluate_one", None)
+        return lambda architecture, repeats: [submit(architecture, each) for each in repeats]
     require(
-        evaluate_one is not None,
+        hasattr(evaluator, "evaluate_one"),
         f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
         "benchmark needs no store, another evaluator needs evaluate_one or submit",
     )
-    return lambda architecture, repeat: resolved(evaluate_one(architecture, repeat))  # type: ignore[misc]
+    together = getattr(evaluator, "fused", 1)
+
+    def begin(architecture: Architecture, repeats: list[int]) -> list[Future[Evaluation]]:
+        made: list[Evaluation] = []
+        for at in range(0, len(repeats), together):
+            group = repeats[at : at + together]
+            if len(group) > 1:
+                made += evaluator.evaluate_repeats(architecture, group)
+            else:
+                made.append(evaluator.evaluate_one(architecture, group[0]))
+        return [resolved(each) for each in made]
+
+    return begin
 
 
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:

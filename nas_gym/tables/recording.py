@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator
+from nas_gym.networks import ChildNetwork
 from nas_gym.search_spaces import Choices, SearchSpace
 from nas_gym.settings import Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
@@ -87,12 +89,22 @@ class RecordingTrainer(Trainer):
         return f"{super().fingerprint}/recorded"
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        self.count_multiply_adds = repeat == 0  # they are the same in every repeat
-        started = time.process_time()
-        evaluation, network = self.train_one(architecture, repeat)
-        if self.device.type == "cpu":
-            evaluation = replace(evaluation, seconds=time.process_time() - started)
+        return self.evaluate_repeats(architecture, [repeat])[0]
 
+    def evaluate_repeats(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Evaluation]:
+        self.count_multiply_adds = 0 in repeats  # they are the same in every repeat
+        started = time.process_time()
+        trained = self.train_repeats(architecture, repeats)
+        seconds = (time.process_time() - started) / len(trained)
+        return [self._tested(*each, seconds) for each in trained]
+
+    def _tested(
+        self, evaluation: Evaluation, network: ChildNetwork | None, seconds: float
+    ) -> EvaluationWithTest:
+        if self.device.type == "cpu":
+            evaluation = replace(evaluation, seconds=seconds)
         test_accuracy = None
         if network is not None:
             with suppress(Diverged):
@@ -201,11 +213,16 @@ class Recording:
         stored = StoredEvaluator(evaluator, self.store, self.out.name)
         # A random order, so that an unfinished record is a fair sample.
         order = np.random.default_rng(0).permutation(len(self.choices)).tolist()
-        children = [(repeat, row) for repeat in range(self.settings.seeds) for row in order]
+        seeds, together = range(self.settings.seeds), self.settings.training.fused
+        groups = [seeds[at : at + together] for at in range(0, len(seeds), together)]
         asked: dict[Future[Evaluation], tuple[int, int]] = {}
-        for repeat, row in (child for child in children if child not in self.done):
+        for group, row in product(groups, order):
+            missing = [repeat for repeat in group if (repeat, row) not in self.done]
+            if not missing:
+                continue
             architecture = self.search_space.decode(self.choices[row])
-            asked[stored.submit(architecture, repeat)] = repeat, row
+            futures = stored.submit_repeats(architecture, missing)
+            asked |= {future: (each, row) for future, each in zip(futures, missing, strict=True)}
             if len(asked) >= 2 * stored.workers:  # as many wait as are under way
                 yield from self._finish(asked)
         while asked:

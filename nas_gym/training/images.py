@@ -46,6 +46,7 @@ class ImageClassification(Task):
 
     settings: TrainingSettings
     input_shape: ImageShape
+    fuses = True
 
     def __init__(
         self,
@@ -138,6 +139,13 @@ class ImageClassification(Task):
         sizes = self._class_sizes
         weights = sizes.sum() / (len(sizes) * np.maximum(sizes, 1))
         return torch.from_numpy(weights.astype(np.float32)).to(self.device)
+
+    def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return images (B, K C, H, W) and labels (K, B)."""
+        if len(batches) == 1:
+            return batches[0]
+        images, labels = zip(*batches, strict=True)
+        return torch.cat(images, dim=1), torch.stack(labels)
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
         smoothing = self.settings.label_smoothing

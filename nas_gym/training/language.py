@@ -21,12 +21,13 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
+from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.loop import TrainingLoop, WeightAverage
 from nas_gym.training.settings import BatchSize, LearningSettings
-from nas_gym.training.steps import descend, make_optimizer, schedule
+from nas_gym.training.steps import descend, make_optimizer, parameter_groups, schedule
 from nas_gym.training.task import Split, Task
 
 TEST_BATCH, EVALUATION_STEPS = 10, 70
@@ -67,7 +68,7 @@ class LanguageSettings(LearningSettings):
 
 
 class LanguageModelling(Task):
-    """A text on a device, as B parallel streams.
+    """A text on a device, as B parallel streams; all members of a fused network read the same.
 
     Args:
         dataset, device, final: As in `Task`.
@@ -77,6 +78,8 @@ class LanguageModelling(Task):
         InvalidSettings: the settings are another task's, ``cuda_graphs`` is set, or a part of the
             text is too short for the batch.
     """
+
+    fuses = True
 
     def __init__(
         self,
@@ -118,7 +121,7 @@ class LanguageModelling(Task):
         return zip(inputs.split(steps), targets.split(steps), strict=True)
 
     def loop(self, network: ChildNetwork) -> TrainingLoop:
-        assert isinstance(network, LanguageModel)
+        assert isinstance(network, (LanguageModel, Fused))
         return LanguageLoop(self, network)
 
     def rate(self, done: int) -> float:
@@ -130,13 +133,19 @@ class LanguageModelling(Task):
         return self.options.learning_rate * schedule(share, warmup)
 
     def losses(self, output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy, and the loss that is made small."""
-        options = self.options
-        main = loss = F.cross_entropy(output.logits.flatten(0, 1), targets.flatten())
+        """Return the mean cross-entropy, and the loss that is made small: () or (K,) each."""
+        options, of_one = self.options, (0, -2, -1)  # dimensions but that of the members
+        members = output.logits.movedim(1, 0) if output.logits.ndim == 4 else output.logits[None]
+        logits = members.flatten(1, 2).transpose(1, 2)  # (K, V, T B)
+        all_targets = targets.flatten().expand(len(logits), -1)
+        main = F.cross_entropy(logits, all_targets, reduction="none").mean(dim=1)
+        main = loss = main if output.logits.ndim == 4 else main[0]
         if options.activation_regularization:
-            loss = loss + options.activation_regularization * output.dropped.square().mean()
+            squares = output.dropped.square().mean(dim=of_one)
+            loss = loss + options.activation_regularization * squares
         if options.slowness and len(output.raw) > 1:
-            loss = loss + options.slowness * output.raw.diff(dim=0).square().mean()
+            squares = output.raw.diff(dim=0).square().mean(dim=of_one)
+            loss = loss + options.slowness * squares
         return main, loss
 
     def value(self, network: ChildNetwork, split: Split) -> float:
@@ -184,13 +193,13 @@ class LanguageModelling(Task):
 class LanguageLoop(TrainingLoop):
     """The loop of a text, window by window; averaged SGD or an exponential average of weights."""
 
-    network: LanguageModel
+    network: LanguageModel | Fused
 
-    def __init__(self, task: LanguageModelling, network: LanguageModel) -> None:
+    def __init__(self, task: LanguageModelling, network: LanguageModel | Fused) -> None:
         super().__init__(network, task.device)
         self.task, self.options = task, task.options
         self.optimizer = make_optimizer(
-            network.parameters(), self.options, self.options.learning_rate
+            parameter_groups(network), self.options, self.options.learning_rate
         )
 
     def run_epoch(self) -> Tensor:
@@ -198,14 +207,15 @@ class LanguageLoop(TrainingLoop):
         states, total = None, torch.zeros((), device=self.device)
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
-            self.optimizer.param_groups[0]["lr"] = task.rate(done)
+            for group in self.optimizer.param_groups:
+                group["lr"] = task.rate(done)
             with task.autocast():
                 output = self.network.run(words, states)
                 main, loss = task.losses(output, targets)
-            descend(loss, self.optimizer, options.gradient_clip)
+            descend(loss, self.optimizer, options.gradient_clip, self.network)
             self.optimizer.zero_grad()
             states = [tuple(part.detach() for part in state) for state in output.states]
-            total += main.detach()
+            total = total + main.detach()
             self._average(done)
         return total
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.networks import ChildNetwork
+from nas_gym.networks.fused import Fused
 from nas_gym.training.steps import TrainingSteps
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class TrainingLoop(ABC):
 
     @abstractmethod
     def run_epoch(self) -> Tensor:
-        """Train for an epoch, in training mode; return the sum of its batches' losses, ()."""
+        """Train for an epoch, in training mode; return the sum of its batches' losses, ().
+
+        Of a `Fused` network of K members, the losses are (K,).
+        """
 
     def train_epoch(self) -> Tensor:
         """Train for the next epoch; return the sum of its batches' losses, ()."""
@@ -137,6 +141,11 @@ class BatchLoop(TrainingLoop):
     def __init__(self, task: Task, network: ChildNetwork) -> None:
         super().__init__(network, task.device)
         self.task, self.settings = task, task.settings
+        self.generators = [self.generator]
+        if isinstance(network, Fused):
+            self.generators = [
+                torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
+            ]
         self.steps = TrainingSteps(network, task.loss, task.settings, task.device, task.autocast)
         self.optimizer = self.steps.optimizer
         if self.settings.ema_decay:
@@ -145,9 +154,10 @@ class BatchLoop(TrainingLoop):
     def run_epoch(self) -> Tensor:
         total = torch.zeros((), device=self.device)
         each, decay = self.task.steps_per_epoch, self.settings.ema_decay
-        batches = enumerate(self.task.batches(self.generator), start=self.epoch * each)
+        of_members = zip(*map(self.task.batches, self.generators), strict=True)
+        batches = enumerate(map(self.task.side_by_side, of_members), start=self.epoch * each)
         for step, (inputs, targets) in batches:
-            total += self.steps.step(inputs, targets, step / (self.settings.epochs * each))
+            total = total + self.steps.step(inputs, targets, step / (self.settings.epochs * each))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total

@@ -25,6 +25,17 @@ def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
     return seed_from(f"{seed}/{architecture.key}" + (f"/{repeat}" if repeat else ""))
 
 
+def global_generator(device: torch.device) -> torch.Generator:
+    """Return a generator that goes on as torch's global one of a device would."""
+    if device.type == "cpu":
+        state = torch.get_rng_state()
+    else:
+        state = getattr(torch, device.type).get_rng_state(device)
+    generator = torch.Generator(device)
+    generator.set_state(state)
+    return generator
+
+
 @contextmanager
 def isolated(seed: int, device: torch.device, one_thread: bool) -> Iterator[None]:
     """Start torch's global generators from a seed within it; restore them afterwards.

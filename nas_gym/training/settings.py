@@ -12,7 +12,7 @@ from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
-from nas_gym.settings import Count, Keep, NonNegative, Seed, Share, nested, settings
+from nas_gym.settings import Count, Keep, NonNegative, Positive, Seed, Share, nested, settings
 from nas_gym.training.early_stopping import EarlyStopping
 
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
@@ -74,6 +74,10 @@ class LearningSettings:
     cuda_graphs: bool = False
     """Capture a step as a CUDA graph and replay it: faster for tiny children on a CUDA device,
     which otherwise wait for Python. Other devices refuse it."""
+    fused: Positive = 1
+    """Number of trainings of one child, each with its own seed, that are computed as one network:
+    of ``repeats``, finalists and recorded benchmarks. Faster where a network's kernels are short; a
+    result is that of a separate training up to rounding. 1 for none."""
     latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
     """How a child's latency is measured, before it is trained; default: not at all. A mapping of
     some of the settings, such as ``{}``, is accepted."""
@@ -88,6 +92,9 @@ class LearningSettings:
         limited = self.at_most is not None and self.at_most.latency is not None
         unmeasured = "at_most: latency: it is measured only with latency={}; give both"
         require(not limited or self.latency is not None, unmeasured)
+        for name in ("early_stopping", "inherit_weights"):
+            says = f"fused: trainings as one cannot have {name}; leave one of them out"
+            require(self.fused == 1 or getattr(self, name) is None, says)
         fewer = f"warmup_epochs: expected fewer than the {self.epochs} epochs"
         require(self.warmup_epochs < self.epochs, f"{fewer}, got {self.warmup_epochs}")
         graphed = not self.cuda_graphs or self.optimizer == "sgd"

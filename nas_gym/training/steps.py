@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from nas_gym.data.batches import DeviceDataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.networks import ChildNetwork
+from nas_gym.networks.fused import Fused
 from nas_gym.training.failures import Diverged
 from nas_gym.training.settings import LearningSettings
 
@@ -28,34 +29,43 @@ def batch_loss(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
-    Labels may also be shares of the classes, (B, K); ``class_weights`` are (K,).
+    Labels may also be shares of the classes, (B, classes); ``class_weights`` are (classes,). Of a
+    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
 
     Returns:
-        The loss with the auxiliary head's weighted one, the loss without it, and logits (B, K).
+        The loss with the auxiliary head's weighted one, the loss without it, and logits
+        (B, classes), those of K members side by side.
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
-    cross_entropy = partial(
-        F.cross_entropy, target=labels, weight=class_weights, label_smoothing=label_smoothing
-    )
+    members = len(network) if isinstance(network, Fused) else 1
+
+    def cross_entropy(logits: Tensor) -> Tensor:
+        mean = partial(F.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+        if members == 1:
+            return mean(logits, labels)
+        return torch.stack([*map(mean, logits.chunk(members, dim=1), labels)])
+
     main = loss = cross_entropy(logits)
     for each in auxiliary:
         loss = main + network.auxiliary_weight * cross_entropy(each)
     return loss, main, logits
 
 
-def sgd(
-    parameters: Iterable[nn.Parameter], settings: LearningSettings, rate: Any
-) -> torch.optim.SGD:
+def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
+    """Return an optimizer's groups of parameters, one for each network that is trained."""
+    members = network if isinstance(network, Fused) else (network,)
+    return [{"params": list(member.parameters())} for member in members]
+
+
+def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.SGD:
     """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
     momentum, weight_decay = settings.momentum, settings.weight_decay
     nesterov = settings.nesterov and momentum > 0
     return torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
 
 
-def make_optimizer(
-    parameters: Iterable[nn.Parameter], settings: LearningSettings, rate: Any
-) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.Optimizer:
     """Return the settings' optimizer; its rate is a number, or a tensor for SGD.
 
     Raises:
@@ -86,11 +96,22 @@ def schedule(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
-def descend(loss: Tensor, optimizer: torch.optim.Optimizer, gradient_clip: float) -> None:
-    """Take a step down the loss's gradient, clipped to a global norm; 0 for no clipping."""
-    loss.backward()
+def descend(
+    loss: Tensor,
+    optimizer: torch.optim.Optimizer,
+    gradient_clip: float,
+    network: nn.Module | None = None,
+) -> None:
+    """Take a step down the gradient of a loss, () or one of each member of a fused ``network``.
+
+    Each network's gradient is clipped to a global norm; 0 for no clipping.
+    """
+    loss.sum().backward()
+    if isinstance(network, Fused):
+        network.share_gradients()
     if gradient_clip:
-        nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], gradient_clip)
+        for group in optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], gradient_clip)
     optimizer.step()
 
 
@@ -177,23 +198,24 @@ class TrainingSteps:
         self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
         rate = self._rate if settings.cuda_graphs else settings.learning_rate
-        self.optimizer = make_optimizer(network.parameters(), settings, rate)
+        self.optimizer = make_optimizer(parameter_groups(network), settings, rate)
         self._warmup = settings.warmup_epochs / settings.epochs
 
     def set_rate(self) -> None:
         """Have the optimizer, whose state was restored, take its rate from these steps again."""
-        if self.settings.cuda_graphs:
-            self.optimizer.param_groups[0]["lr"] = self._rate
+        for group in self.optimizer.param_groups if self.settings.cuda_graphs else ():
+            group["lr"] = self._rate
 
     def step(self, inputs: Tensor, targets: Tensor, progress: float) -> Tensor:
-        """Train on a batch; return the loss, a tensor () that the next step may overwrite.
+        """Train on a batch; return the loss, () or (K,), which the next step may overwrite.
 
         Inputs, images (B, C, H, W) for instance, always have the same shape, and so do their
         targets. ``progress`` is the elapsed share of the training, from 0 to 1.
         """
         rate = self.settings.learning_rate * schedule(progress, self._warmup)
         if not self.settings.cuda_graphs:
-            self.optimizer.param_groups[0]["lr"] = rate
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
             self.network.set_progress(progress)
             return self._eager(inputs, targets)
         self._rate.fill_(rate)
@@ -206,7 +228,7 @@ class TrainingSteps:
     def _eager(self, inputs: Tensor, targets: Tensor) -> Tensor:
         with self._autocast():
             loss = self._loss(self.network, inputs, targets)
-        descend(loss, self.optimizer, self.settings.gradient_clip)
+        descend(loss, self.optimizer, self.settings.gradient_clip, self.network)
         self.optimizer.zero_grad()
         return loss.detach()
 

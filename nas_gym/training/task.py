@@ -10,9 +10,9 @@ imported when it is needed, or the class. Images are classified
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -66,6 +66,8 @@ class Task(ABC):
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None
     """The type that networks compute in; default: float32."""
+    fuses: ClassVar[bool] = False
+    """True for a task that trains a `Fused` network as it trains each member."""
     notes: tuple[str, ...] = ()
     """How training was chosen, and why, in lines of text."""
     one_thread: bool = False
@@ -80,6 +82,12 @@ class Task(ABC):
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""
         raise NotImplementedError
+
+    def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return the batches of K networks as the batch of a `Fused` one."""
+        if len(batches) > 1:
+            raise NotImplementedError
+        return batches[0]
 
     def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of a batch, (), which training makes small."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.task import Data
+from nas_gym.training.together import Trained, train_together
 
 ADDED = (
     *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
     *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
-    "class_balance",
+    *("class_balance", "fused"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
 
@@ -76,6 +78,11 @@ class Trainer(NetworkTrainer):
     def __getstate__(self) -> dict[str, Any]:
         # In another process, the builders' source may not be at hand.
         return {**self.__dict__, "_builders": self._builder_digests()}
+
+    @property
+    def fused(self) -> int:
+        """Number of repeats of a child that `evaluate_repeats` takes at a time, at most."""
+        return int(self.settings.fused)
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -136,6 +143,25 @@ class Trainer(NetworkTrainer):
         """
         return self.train_one(architecture, repeat)[0]
 
+    def evaluate_repeats(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Evaluation]:
+        """Train and validate one architecture under several seeds, as one network if that can be.
+
+        ``fused`` of the settings is their number, at most.
+        """
+        return [evaluation for evaluation, _ in self.train_repeats(architecture, repeats)]
+
+    def train_repeats(self, architecture: Architecture, repeats: Sequence[int]) -> list[Trained]:
+        """Return the evaluation of each repeat, and its network unless it failed.
+
+        Those that cannot be trained together, or fail together, are trained one after the other.
+        """
+        if len(repeats) > 1:
+            with suppress(Exception):
+                return train_together(self, architecture, repeats)
+        return [self.train_one(architecture, repeat) for repeat in repeats]
+
     def train_one(
         self, architecture: Architecture, repeat: int = 0
     ) -> tuple[Evaluation, ChildNetwork | None]:
@@ -154,7 +180,7 @@ class Trainer(NetworkTrainer):
         weights = self._weights.weights(parent) if self._weights and parent else {}
         network = None
         with self.isolated(seed), child.recorded():
-            network = self._built(child, architecture)
+            network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
             for value in self.fit(network):
@@ -172,7 +198,7 @@ class Trainer(NetworkTrainer):
                 self._weights.save(architecture, network)
         return child.evaluation(seed, self.fingerprint), network
 
-    def _built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
+    def built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
         """Build and measure the network of a child, recorded in ``child``."""
         network = self.build(architecture.canonical())
         child.parameters = count_parameters(network)

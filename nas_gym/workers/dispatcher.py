@@ -24,13 +24,13 @@ CHECK_SECONDS = 0.5
 class Dispatcher:
     """Workers, and the children that wait for them.
 
-    ``verdict`` returns the evaluation of a child whose worker raised an exception, or None to try
+    ``verdict`` returns the evaluations of a child whose worker raised an exception, or None to try
     the child again; ``learn`` is called with each child that succeeded, and its seconds.
     """
 
     def __init__(
         self,
-        verdict: Callable[[Child, BaseException], Evaluation | None],
+        verdict: Callable[[Child, BaseException], list[Evaluation] | None],
         learn: Callable[[Child, float], None],
     ) -> None:
         self.workers: list[Worker] = []
@@ -145,28 +145,29 @@ class Dispatcher:
         self._running.discard(child)
         error = future.exception()
         if error is not None:
-            evaluation, works = self._verdict(child, error), not isinstance(error, WorkerLost)
+            evaluations, works = self._verdict(child, error), not isinstance(error, WorkerLost)
         else:
-            evaluation, works = future.result()
+            evaluations, works = future.result()
             if not works:
                 worker.replace()
-            if evaluation.status == "ok":
-                self._learn(child, evaluation.seconds)
+            if evaluations[0].status == "ok":
+                self._learn(child, evaluations[0].seconds)
         if works:
             self._idle.append(worker)
         else:
             self._begin(worker)
-        if evaluation is None:
+        if evaluations is None:
             self._waiting.appendleft(child)
         self._assign()  # before the future is settled, so that the worker has no pause
-        if evaluation is not None:
-            child.future.set_result(evaluation)
+        for made, evaluation in zip(child.futures, evaluations or (), strict=False):
+            made.set_result(evaluation)
 
     def _give_up(self, error: BaseException) -> None:
         """Answer everything that was asked for with an exception."""
         for child in (*self._running, *self._waiting):
             if child.begin():
-                child.future.set_exception(error)
+                for future in child.futures:
+                    future.set_exception(error)
         self._running.clear()
         self._waiting.clear()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -30,18 +31,25 @@ def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluat
         raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
 
 
-def answer_for(evaluator: ChildEvaluator, architecture: bytes, repeat: int) -> Answer:
-    """Evaluate a child; an exception of any kind becomes a status."""
+def answer_for(evaluator: Any, architecture: bytes, repeats: Sequence[int]) -> Answer:
+    """Evaluate repeats of a child; an exception of any kind becomes a status."""
     child: Architecture = pickle.loads(architecture)
     started = time.perf_counter()
     try:
-        evaluation = evaluator.evaluate_one(child, repeat)
+        if len(repeats) > 1:
+            evaluations = evaluator.evaluate_repeats(child, repeats)
+        else:
+            evaluations = [evaluator.evaluate_one(child, repeats[0])]
     except BaseException as error:
         memory = isinstance(error, Exception) and is_out_of_memory(error)
         status: Status = "out_of_memory" if memory else "crashed"
         message = f"{type(error).__name__}: {error}"
-        evaluation = failed_evaluation(evaluator, child, repeat, status, started, message)
-    return evaluation, evaluation.status != "crashed" or _cuda_works()
+        evaluations = [
+            failed_evaluation(evaluator, child, repeat, status, started, message)
+            for repeat in repeats
+        ]
+    crashed = any(evaluation.status == "crashed" for evaluation in evaluations)
+    return evaluations, not crashed or _cuda_works()
 
 
 def _cuda_works() -> bool:

@@ -200,7 +200,7 @@ class _Actor(Worker):
     def evaluate(self, child: Child) -> Future[Answer]:
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        answer = self._actor.evaluate.remote(child.pickled, child.repeat).future()
+        answer = self._actor.evaluate.remote(child.pickled, child.repeats).future()
         return converted(answer, self._lost, self._finished)
 
     def _finished(self, _: Answer) -> None:
@@ -245,5 +245,5 @@ class _Evaluating:
         self.evaluator = made_ready(threads, lambda: ray.get(evaluator[0]))
         return str(ray.get_runtime_context().get_node_id())
 
-    def evaluate(self, architecture: bytes, repeat: int) -> Answer:
-        return answer_for(self.evaluator, architecture, repeat)
+    def evaluate(self, architecture: bytes, repeats: tuple[int, ...]) -> Answer:
+        return answer_for(self.evaluator, architecture, repeats)

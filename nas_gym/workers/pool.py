@@ -85,19 +85,35 @@ class Pool(ConcurrentEvaluator, ABC):
     def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
         """Ask for one evaluation; see `ConcurrentEvaluator.submit`. They start in order.
 
+        It raises what `submit_repeats` does.
+        """
+        return self._submit(architecture, (repeat,))[0]
+
+    def submit_repeats(
+        self, architecture: Architecture, repeats: Sequence[int]
+    ) -> list[Future[Evaluation]]:
+        """Ask for repeats of an evaluation; the evaluator's ``fused`` of them are one child.
+
         Raises:
             InvalidSettings: the workers are closed, or the architecture cannot be pickled.
             WorkersFailed: (here or from the future) the workers cannot be started, or none is left.
         """
+        most = getattr(self.evaluator, "fused", 1)
+        groups = (tuple(repeats[at : at + most]) for at in range(0, len(repeats), most))
+        return [future for group in groups for future in self._submit(architecture, group)]
+
+    def _submit(
+        self, architecture: Architecture, repeats: tuple[int, ...]
+    ) -> list[Future[Evaluation]]:
         try:
-            child = Child(architecture, repeat, self.pickled(architecture))
+            child = Child(architecture, repeats, self.pickled(architecture))
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InvalidSettings(
                 f"architecture: {type(architecture).__name__} cannot be sent to other processes "
                 f"({error}); define it at the top level of a module"
             ) from error
         self._dispatcher.add(child)
-        return child.future
+        return child.futures
 
     def pickled(self, architecture: Architecture) -> bytes:
         """Return the architecture as workers can read it."""

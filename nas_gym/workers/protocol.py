@@ -42,29 +42,32 @@ class WorkerLost(Exception):
 
 @dataclass(eq=False)
 class Child:
-    """An evaluation that was asked for."""
+    """Evaluations of one architecture that were asked for, one or several as one network."""
 
     architecture: Architecture
-    repeat: int
+    repeats: tuple[int, ...]
     pickled: bytes
     """The architecture as a worker gets it."""
-    future: Future[Evaluation] = field(default_factory=Future)
+    futures: list[Future[Evaluation]] = field(init=False)
     deaths: list[str] = field(default_factory=list)
     """Machines of its workers that died, perhaps by a cause outside."""
     started: float | None = None
     """Time of the first assignment to a worker, by `time.perf_counter`."""
 
+    def __post_init__(self) -> None:
+        self.futures = [Future() for _ in self.repeats]
+
     def begin(self) -> bool:
-        """Note the start; return whether anybody still wants the evaluation."""
+        """Note the start; return whether anybody still wants the evaluations."""
         if self.started is None:
-            if not self.future.set_running_or_notify_cancel():
+            if not all(future.set_running_or_notify_cancel() for future in self.futures):
                 return False
             self.started = time.perf_counter()
         return True
 
 
-Answer = tuple[Evaluation, bool]
-"""An evaluation, and whether the worker that made it can go on."""
+Answer = tuple[list[Evaluation], bool]
+"""An evaluation for each repeat, and whether the worker that made it can go on."""
 
 
 class Worker(ABC):

@@ -21,8 +21,8 @@ def verdict(
     child: Child,
     error: BaseException,
     suspicious: Callable[[Sequence[str]], int],
-) -> Evaluation | None:
-    """Return the evaluation of a child whose worker raised an error; None to try it again.
+) -> list[Evaluation] | None:
+    """Return the evaluations of a child whose worker raised an error; None to try it again.
 
     ``suspicious`` counts the deaths, of those on these machines, that the child may have caused.
     """
@@ -37,8 +37,10 @@ def verdict(
         status, message = error.status, str(error)
         message += "" if error.blame else f" ({deaths} times)"
     assert child.started is not None
-    asked = (child.architecture, child.repeat)
-    return failed_evaluation(evaluator, *asked, status, child.started, message)
+    how = (status, child.started, message)
+    return [
+        failed_evaluation(evaluator, child.architecture, repeat, *how) for repeat in child.repeats
+    ]
 
 
 class Starts:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -290,14 +290,36 @@ def test_a_batch_starts_longest_first(store: Store, workers: ManualWorkers) -> N
     stored = StoredEvaluator(workers, store, "run")
     submit = workers.submit
 
-    def submit_and_finish(architecture: Any, repeat: int = 0) -> Future[Evaluation]:
-        future = submit(architecture, repeat)
+    def submit_and_finish(architecture: Any, repeats: list[int]) -> list[Future[Evaluation]]:
+        futures = [submit(architecture, repeat) for repeat in repeats]
         workers.finish()
-        return future
+        return futures
 
     stored._begin = submit_and_finish
     assert stored.evaluate([A, B, C]) == [evaluation_of(each) for each in (A, B, C)]
     assert [architecture for architecture, _ in workers.asked] == [B, C, A]
+
+
+def test_repeats_that_are_missing_are_asked_for_together(store: Store) -> None:
+    class Together(Children):
+        fused = 3
+        groups: ClassVar[list[list[int]]] = []
+
+        def evaluate_repeats(
+            self, architecture: Architecture, repeats: Sequence[int]
+        ) -> list[Evaluation]:
+            self.groups.append(list(repeats))
+            return [evaluation_of(architecture, repeat) for repeat in repeats]
+
+    stored = StoredEvaluator(Together(), store, "run")
+    stored.submit(A, repeat=1)
+    futures = stored.submit_repeats(A, range(6))
+    assert [each.result().accuracy for each in futures] == [
+        evaluation_of(A, repeat).accuracy for repeat in range(6)
+    ]
+    assert Together.groups == [[0, 2, 3], [4, 5]]
+    assert StoredEvaluator(Together(), store, "two", repeats=3).submit(B).result().status == "ok"
+    assert Together.groups[2:] == [[0, 1, 2]]
 
 
 def test_it_is_an_evaluator_like_the_one_under_it(store: Store, workers: ManualWorkers) -> None:

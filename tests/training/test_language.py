@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,8 +146,8 @@ def test_averaged_weights_are_the_mean_of_the_steps_after_the_start(
     trainer, seen = Trainer(text, settings, "cpu"), []
     descend = steps.descend
 
-    def noted(loss: Tensor, optimizer: torch.optim.Optimizer, clip: float) -> None:
-        descend(loss, optimizer, clip)
+    def noted(loss: Tensor, optimizer: torch.optim.Optimizer, *given: Any) -> None:
+        descend(loss, optimizer, *given)
         seen.append(network.decoder.weight.detach().clone())
 
     monkeypatch.setattr(language, "descend", noted)

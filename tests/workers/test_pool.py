@@ -29,7 +29,7 @@ class IdealWorker(Worker):
         return done(None)
 
     def evaluate(self, child: Child) -> Future[Answer]:
-        return done(answer_for(ScriptedEvaluator(), child.pickled, child.repeat))
+        return done(answer_for(ScriptedEvaluator(), child.pickled, child.repeats))
 
     def check(self) -> None:
         pass

@@ -80,6 +80,9 @@ def search(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the run in --run, if it was started.")
     ] = False,
+    verify: Annotated[
+        bool, Option("--verify", help="Resume, but repeat and check all episodes from the first.")
+    ] = False,
     final: Annotated[
         bool, Option(help="Train the best to the end and test it, or not.")
     ] = DEFAULT.final,
@@ -109,7 +112,8 @@ def search(
     settings = settings_from(given_options(context))
     watching, report = [*standard_callbacks(), *map(made, callback)], Report()
     with Display(settings) as display:
-        result = run_search(settings, run, resume, [display, *watching, report])
+        watched = [display, *watching, report]
+        result = run_search(settings, run, resume or verify, watched, verify)
     print_result(
         {"run": str(result.run), **result.summary}, f"{describe(result)}\n{report.said}", as_json
     )

@@ -36,7 +36,7 @@ ROLLOUTS = tuple(
 """The ways to collect a rollout that `PolicyGradient` takes the place of."""
 STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
 Episode = dict[str, NDArray[Any]]
-"""The T decisions of an architecture, by the rollout buffer's names: ``observations`` (T, T),
+"""The T decisions of an architecture, by the rollout buffer's names: ``observations`` (T, ...),
 ``actions`` (T, 1), ``rewards``, ``values`` and ``log_probs`` (T,), and ``action_masks`` (T, A) or
 `STATES` (T, layers, H) where the policy has them."""
 
@@ -105,28 +105,27 @@ class PolicyGradient(Strategy):
         """Draw as many architectures as are proposed until the next update: a single one costs half
         as much. The search space may grow before (`SearchSpace.stage`).
         """
-        stage_at, first, space = (
-            self.search_space.stage,
-            self.proposed,
-            self.agent.observation_space,
-        )
+        stage_at, first = self.search_space.stage, self.proposed
+        space: Any = self.agent.observation_space
         stage, length = stage_at(first), len(self.search_space.decisions)
         same = (stage_at(first + more) == stage for more in range(self.batch))
         number = sum(takewhile(bool, same))
         self.policy.set_training_mode(False)
         choices = np.zeros((number, length), dtype=np.int64)
+        partial = np.zeros_like(choices)  # 0 = not decided yet
         columns: Episode = {
-            "observations": np.zeros((number, length, length), space.dtype),
+            "observations": np.zeros((number, length, *space.shape), space.dtype),
             "actions": np.zeros((number, length, 1), dtype=np.int64),
             "rewards": np.zeros((number, length), dtype=np.float32),
         }
         masks = np.ones((number, length, stage.num_actions), dtype=np.bool_)
         for step in range(length):
             masks[:, step] = stage.action_masks(choices[:, :step])
-            columns["observations"][:, step, :step] = choices[:, :step] + 1
+            columns["observations"][:, step] = space.encode(partial)
             actions = self._act(columns, masks[:, step], step)
             choices[:, step], _ = resolve_actions(masks[:, step], actions)
             columns["actions"][:, step, 0] = actions
+            partial[:, step] = choices[:, step] + 1
         if self._masked:
             columns["action_masks"] = masks
         if "log_probs" not in columns:

@@ -31,6 +31,7 @@ from nas_gym.evaluation.evaluation import COSTS
 UPDATE = {
     **{"number": (int,), "children": (int,), "reward": NUMBER, "entropy": PERHAPS, "logs": (dict,)}
 }
+LARGEST = 1e30
 WINDOW = 50
 """Number of children, the last ones, whose choices are counted."""
 POINTS = 60
@@ -125,6 +126,7 @@ def read_run(path: Path, name: str) -> Run:
         for number, each in enumerate(updates, 1):
             if not all(type(value) in NUMBER for value in each["logs"].values()):
                 raise broken_line(path / UPDATES, number, "has logs that are no numbers")
+            _require_moderate(path / UPDATES, number, each)
     decisions = _decisions(path, record)
     choices = _choices(path, lines, decisions)
     return Run(path, name, record, read_summary(path), lines, updates, decisions, choices)
@@ -157,6 +159,14 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     return random_band(accuracies, spaced(most)), where
 
 
+def _require_moderate(file: Path, number: int, line: Mapping[str, Any]) -> None:
+    """Raise `InvalidRunFolder` for a number that is too large to be drawn."""
+    for name, value in line.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, int | float) and abs(each) > LARGEST:
+                raise broken_line(file, number, f"has a number beyond {LARGEST:g} for {name!r}")
+
+
 def _decisions(path: Path, record: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the decisions, from ``settings.json``."""
     decisions: Any = record.get("decisions")
@@ -177,6 +187,7 @@ def _choices(
     numbers = np.array([len(labels) for labels in decisions.values()])
     rows = np.zeros((len(lines), len(numbers)), dtype=np.int64)
     for number, line in enumerate(lines, start=1):
+        _require_moderate(path / EPISODES, number, line)
         row = line["choices"]
         sound = len(row) == len(numbers) and all(type(choice) is int for choice in row)
         if not (sound and all(0 <= c < k for c, k in zip(row, numbers.tolist(), strict=True))):

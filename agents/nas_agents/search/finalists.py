@@ -8,7 +8,7 @@ the best mean had a test accuracy of 72.2%, that with the best single evaluation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -30,8 +30,8 @@ from nas_gym.training.trainer import Trainer
 
 MOST = 10
 """Number of finalists, unless another is given, or so many would cost too much."""
-Again = Callable[[Architecture, int], Future[Evaluation]]
-"""Asks for an evaluation of an architecture under the training seed of a number, 0 the search's."""
+Again = Callable[[Architecture, Sequence[int]], list[Future[Evaluation]]]
+"""Asks for evaluations of an architecture under the training seeds of numbers, 0 the search's."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Finalists:
         """
         candidates = _leaders(recorder, self.number)
         asked = {
-            number: [again(architecture, seed) for seed in range(self.seeds + 1)]
+            number: again(architecture, range(self.seeds + 1))
             for number, architecture in candidates.items()
         }
         made = {number: [each.result() for each in futures] for number, futures in asked.items()}
@@ -162,10 +162,12 @@ def evaluated_again(
         around: The environment with workers and store around that.
     """
     if not isinstance(evaluator, Table):
-        submit: Again = around.memory.evaluator.submit  # type: ignore[attr-defined]
+        submit: Again = around.memory.evaluator.submit_repeats  # type: ignore[attr-defined]
         return submit
     tables = _tables(settings, arguments, evaluator)
-    return lambda architecture, seed: resolved(tables[seed].evaluate([architecture])[0])
+    return lambda architecture, seeds: [
+        resolved(tables[seed].evaluate([architecture])[0]) for seed in seeds
+    ]
 
 
 def _tables(

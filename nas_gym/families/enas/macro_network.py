@@ -76,6 +76,8 @@ def operation(label: str, filters: int, form: str) -> nn.Module:
 class MacroLayerModule(nn.Module):
     """One layer: all outputs before it in, its own out; all of one shape, (B, filters, H, W)."""
 
+    members = 1
+
     def __init__(self, layer: MacroLayer, filters: int, form: str, first: bool) -> None:
         super().__init__()
         self.skips = layer.skips
@@ -92,8 +94,9 @@ class MacroLayerModule(nn.Module):
     def forward(self, outputs: list[Tensor]) -> Tensor:
         output: Tensor = self.operation(outputs[-1])
         kept = [outputs[source] for source in self.skips]
-        joined: Tensor = self.join(sum(kept, output) if self.adds else concatenate([*kept, output]))
-        return joined
+        joined = sum(kept, output) if self.adds else concatenate([*kept, output], self.members)
+        result: Tensor = self.join(joined)
+        return result
 
 
 class MacroStack(ChildNetwork):

@@ -114,6 +114,8 @@ CellBuilder = Callable[[CellPlace], StackedModule]
 class ENASCellModule(StackedModule):
     """One cell of the form "released_final", or else of the form "released_search"."""
 
+    members = 1
+
     def __init__(self, cell: Cell, place: CellPlace, final: bool) -> None:
         super().__init__()
         filters, halvings = place.filters, place.current.halvings
@@ -140,7 +142,7 @@ class ENASCellModule(StackedModule):
         for block in self.blocks:
             states.append(block(states))
         kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
-        output: Tensor = self.project(concatenate(kept))
+        output: Tensor = self.project(concatenate(kept, self.members))
         return output
 
 

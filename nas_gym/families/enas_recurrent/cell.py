@@ -53,7 +53,7 @@ class HighwayCell(RecurrentCell):
 
         def step(projected: Tensor, state: State) -> State:
             h = state[0]
-            candidate, gate = (projected + masked(h, mask) @ recurrent_kernel).chunk(2, 1)
+            candidate, gate = (projected + masked(h, mask) @ recurrent_kernel).chunk(2, -1)
             results: dict[int, Tensor] = {0: torch.lerp(h, candidate.tanh(), gate.sigmoid())}
             for source, nodes, kernel in plan:
                 both = masked(results[source], mask) @ kernel
@@ -67,13 +67,13 @@ class HighwayCell(RecurrentCell):
         kernels: list[Tensor] = [self.node_kernels[node - 1] for node in nodes]
         if len(kernels) == 1:
             return kernels[0]
-        halves = [kernel.chunk(2, 1) for kernel in kernels]
-        return torch.cat([half[part] for part in (0, 1) for half in halves], dim=1)
+        halves = [kernel.chunk(2, -1) for kernel in kernels]
+        return torch.cat([half[part] for part in (0, 1) for half in halves], dim=-1)
 
     def _add(self, results: dict[int, Tensor], source: int, nodes: list[int], both: Tensor) -> None:
         """Add the results of nodes that take ``source``, from its products, (B, 2kH)."""
-        candidates, gates = both.chunk(2, 1)
-        parts = (candidates.chunk(len(nodes), 1), gates.sigmoid().chunk(len(nodes), 1))
+        candidates, gates = both.chunk(2, -1)
+        parts = (candidates.chunk(len(nodes), -1), gates.sigmoid().chunk(len(nodes), -1))
         for node, candidate, gate in zip(nodes, *parts, strict=True):
             activate = ACTIVATIONS[self.architecture.nodes[node - 1][1]]
             results[node] = torch.lerp(results[source], activate(candidate), gate)

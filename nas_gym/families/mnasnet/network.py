@@ -9,7 +9,6 @@ last of an inverted bottleneck or of a depthwise-separable convolution.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nas_gym.families.mnasnet.search_space import (
     IDENTITY,
@@ -20,7 +19,7 @@ from nas_gym.families.mnasnet.search_space import (
 from nas_gym.networks.base import ChildNetwork, ImageShape
 from nas_gym.networks.convolutions import AveragePool2d
 from nas_gym.networks.mobile import MobileNetworkSettings, SqueezeExcitation
-from nas_gym.networks.operations import conv, initialize
+from nas_gym.networks.operations import conv, initialize, with_channels
 from nas_gym.settings import Size, settings
 
 EXPANSIONS = {"dconv": 1, "MBConv3": 3, "MBConv6": 6}
@@ -65,14 +64,15 @@ class PoolingSkip(nn.Module):
     filters that the layer adds are zeros, and of more input channels the last are dropped.
     """
 
+    members = 1
+
     def __init__(self, channels: int, filters: int, stride: int) -> None:
         super().__init__()
         self.pool = AveragePool2d(3, stride)
-        self.added = filters - channels
+        self.filters = filters
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled: Tensor = self.pool(x)
-        return F.pad(pooled, (0, 0, 0, 0, 0, self.added)) if self.added else pooled
+        return with_channels(self.pool(x), self.filters, self.members)
 
 
 class LayerModule(nn.Module):

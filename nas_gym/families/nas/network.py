@@ -42,6 +42,7 @@ class ChainNetwork(ChildNetwork):
     """Images (B, C, H, W) in, logits (B, classes) out."""
 
     settings_type = ChainNetworkSettings
+    members = 1
 
     def __init__(
         self,
@@ -70,8 +71,10 @@ class ChainNetwork(ChildNetwork):
     def forward(self, x: Tensor) -> Tensor:
         outputs = [x]
         for layer, inputs in zip(self.layers, self.inputs, strict=True):
-            outputs.append(layer(_joined([outputs[number] for number in inputs])))
-        logits: Tensor = self.classifier(_averages([outputs[n] for n in self.loose_ends]))
+            outputs.append(layer(_joined([outputs[number] for number in inputs], self.members)))
+        logits: Tensor = self.classifier(
+            _averages([outputs[n] for n in self.loose_ends], self.members)
+        )
         return logits
 
 
@@ -89,7 +92,7 @@ class SameConv2d(nn.Conv2d):
         if last[0] >= down and last[1] >= across:
             return super().forward(input)
         padded = F.pad(input, (across, across, down, down))
-        return F.conv2d(padded, self.weight, None, self.stride)
+        return F.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
 
 
 def _conv_bn_relu(layer: Convolution, channels: int, filters: int) -> nn.Sequential:
@@ -109,7 +112,7 @@ def _largest(states: Sequence[Tensor]) -> tuple[int, int]:
     return max(state.shape[2] for state in states), max(state.shape[3] for state in states)
 
 
-def _joined(states: Sequence[Tensor]) -> Tensor:
+def _joined(states: Sequence[Tensor], members: int) -> Tensor:
     """Pad and join states (B, C_i, H_i, W_i): (B, sum of C_i, largest H, largest W)."""
     height, width = _largest(states)
     padded = []
@@ -117,12 +120,15 @@ def _joined(states: Sequence[Tensor]) -> Tensor:
         down, across = height - state.shape[2], width - state.shape[3]
         sides = (across // 2, across - across // 2, down // 2, down - down // 2)
         padded.append(F.pad(state, sides) if any(sides) else state)
-    return concatenate(padded)
+    return concatenate(padded, members)
 
 
-def _averages(states: Sequence[Tensor]) -> Tensor:
+def _averages(states: Sequence[Tensor], members: int) -> Tensor:
     """Return the averages over all pixels of `_joined`, without joining: (B, sum of C_i)."""
     height, width = _largest(states)
     shares = [state.shape[2] * state.shape[3] / (height * width) for state in states]
-    averages = [s.mean(dim=(2, 3)) * share for s, share in zip(states, shares, strict=True)]
-    return torch.cat(averages, dim=1)
+    averages = [
+        (state.mean(dim=(2, 3)) * share).unflatten(1, (members, -1))
+        for state, share in zip(states, shares, strict=True)
+    ]
+    return torch.cat(averages, dim=2).flatten(1)

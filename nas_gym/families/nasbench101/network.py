@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nas_gym.families.nasbench101.search_space import MAX_VERTICES, NASBench101Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
-from nas_gym.networks.operations import concatenate, conv, initialize
+from nas_gym.networks.operations import concatenate, conv, initialize, with_channels
 from nas_gym.settings import Cells, Size, settings
 
 
@@ -66,6 +66,8 @@ class VertexCell(nn.Module):
     without its last channels. The output concatenates, and adds the input's projection.
     """
 
+    members = 1
+
     def __init__(self, cell: NASBench101Architecture, channels: int, filters: int) -> None:
         super().__init__()
         self.widths = vertex_channels(cell, channels, filters)
@@ -86,10 +88,12 @@ class VertexCell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         states = [x]
         for vertex, operation in enumerate(self.operations, start=1):
-            terms = [states[s][:, : self.widths[vertex]] for s in self.sources[vertex - 1]]
+            width = self.widths[vertex]
+            sources = self.sources[vertex - 1]
+            terms = [with_channels(states[source], width, self.members) for source in sources]
             states.append(operation(self._sum(terms, x, vertex)))
         feeding = [states[source] for source in self.sources[-1]]
-        return self._sum([concatenate(feeding)] if feeding else [], x, len(states))
+        return self._sum([concatenate(feeding, self.members)] if feeding else [], x, len(states))
 
     def _sum(self, terms: list[Tensor], x: Tensor, vertex: int) -> Tensor:
         """Return the sum of the terms, and of the projected input where an edge brings it."""

@@ -64,7 +64,7 @@ class TreeCell(RecurrentCell):
 
     def stepper(self, mask: Tensor | None) -> Callable[[Tensor, State], State]:
         kernel = self.dropped(self._by_group(self.recurrent_kernel))
-        bias = None if self.bias is None else self._by_group(self.bias)
+        bias = None if self.bias is None else self._by_group(self.bias).unsqueeze(-2)
 
         def step(projected: Tensor, state: State) -> State:
             h, c = state
@@ -77,12 +77,12 @@ class TreeCell(RecurrentCell):
     def _leaves(self, projected: Tensor, recurrent: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return each leaf before and after its activation, (B, H) each."""
         widths = [number * self.units for _, number in self._groups]
-        parts = zip(projected.split(widths, 1), recurrent.split(widths, 1), strict=True)
+        parts = zip(projected.split(widths, -1), recurrent.split(widths, -1), strict=True)
         made: list[tuple[Tensor, Tensor]] = []
         for ((combination, activation), number), (x, h) in zip(self._groups, parts, strict=True):
             before = COMBINATIONS[combination](x, h)
             after = ACTIVATIONS[activation](before)
-            made += zip(before.chunk(number, 1), after.chunk(number, 1), strict=True)
+            made += zip(before.chunk(number, -1), after.chunk(number, -1), strict=True)
         leaves = dict(zip(self._order, made, strict=True))
         return [leaves[leaf] for leaf in range(len(leaves))]
 

@@ -91,6 +91,8 @@ class CellModule(nn.Module):
         keep: The drop-path probability of this cell at the end of training.
     """
 
+    members = 1
+
     def __init__(
         self, cell: Cell, current: State, previous: State | None, step: Step, keep: float
     ) -> None:
@@ -121,7 +123,7 @@ class CellModule(nn.Module):
         for block in self.blocks:
             states.append(block(states))
         kept = [match(states[i]) for match, i in zip(self.match, self.concat, strict=True)]
-        return concatenate(kept)
+        return concatenate(kept, self.members)
 
 
 class AuxiliaryHead(nn.Module):

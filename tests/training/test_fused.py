@@ -1,0 +1,173 @@
+"""Several trainings as one: losses, accuracies and weights are those of separate trainings."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any, cast
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from nas_gym import InvalidSettings, NASEnv, NASNetSearchSpace, TrainingSettings, load_dataset
+from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks import ChildNetwork
+from nas_gym.networks.fused import CannotFuse, Fused
+from nas_gym.training.early_stopping import EarlyStopping
+from nas_gym.training.seeds import global_generator
+from nas_gym.training.together import train_together
+from nas_gym.training.trainer import Trainer
+from tests.test_env import CHEAP
+
+SEEDS = [1, 2]
+STEPS = 20
+TRAINED = [env_id for env_id in CHEAP if "Bench-v0" not in env_id]
+
+
+def steps_of(trainer: Trainer, network: ChildNetwork) -> Tensor:
+    """Return the losses of the first steps of a training, (STEPS,) or (STEPS, K)."""
+    losses: list[Tensor] = []
+    task: Any = trainer.task
+    loss = "losses" if hasattr(task, "losses") else "loss"
+    original = getattr(task, loss)
+
+    def recorded(*arguments: Any) -> Any:
+        if loss == "loss":
+            network, inputs, targets = arguments
+            arguments = (network, inputs.double(), targets)
+        made = original(*arguments)
+        losses.append((made[0] if isinstance(made, tuple) else made).detach().clone())
+        return made
+
+    setattr(task, loss, recorded)
+    loop = task.loop(network)
+    while loop.epoch < task.settings.epochs:
+        loop.train_epoch()
+    setattr(task, loss, original)
+    return torch.stack(losses[:STEPS])
+
+
+@pytest.mark.parametrize("env_id", TRAINED)
+def test_losses_are_those_of_separate_trainings(env_id: str) -> None:
+    # In float64: training by small batches amplifies float32's rounding, mobile networks' most.
+    few: dict[str, Any] = {"batch_size": 32, "data_fraction": 0.6, "dataset": "digits"}
+    if "units" in CHEAP[env_id]:
+        few = {"data_fraction": 0.045, "bptt": 3, "dropout_hidden": 0.2, "weight_drop": 0.2}
+        few["learning_rate"] = 1.0
+    env = gym.make(env_id, **{"learning_rate": 1e-4, **CHEAP[env_id], **few}).unwrapped
+    assert isinstance(env, NASEnv)
+    trainer: Any = env.memory.evaluator
+    architecture = env.search_space.decode(env.search_space.sample(np.random.default_rng(3)))
+    members, generators, separate = [], [], []
+    for seed in SEEDS:
+        with trainer.isolated(seed):
+            separate.append(steps_of(trainer, trainer.build(architecture).double()))
+        with trainer.isolated(seed):
+            members.append(trainer.build(architecture).double())
+            generators.append(global_generator(trainer.device))
+    together = steps_of(trainer, Fused(members, generators, SEEDS))
+    assert len(together) == STEPS
+    assert (together[0] != together[-1]).all()
+    torch.testing.assert_close(together, torch.stack(separate, dim=1), atol=1e-4, rtol=0)
+
+
+DIGITS = load_dataset("digits")
+SETTINGS = TrainingSettings(
+    CellNetworkSettings(cells=1, filters=4, auxiliary_head=True, dropout=0.2, drop_path_keep=0.7),
+    epochs=2,
+    batch_size=64,
+    learning_rate=1e-3,
+    gradient_clip=1.0,
+    data_fraction=0.3,
+    fused=3,
+)
+SPACE = NASNetSearchSpace(2)
+CHILD = SPACE.decode(SPACE.sample(np.random.default_rng(1)))
+
+
+def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    check = Fused.check
+
+    def noted(self: Fused, inputs: Tensor) -> None:
+        made.append(len(self))
+        check(self, inputs)
+
+    monkeypatch.setattr(Fused, "check", noted)
+    trainer = Trainer(DIGITS, SETTINGS, "cpu")
+    together = trainer.evaluate_repeats(CHILD, [0, 1, 2])
+    assert made == [3]
+    for repeat, evaluation in enumerate(together):
+        alone = trainer.evaluate_one(CHILD, repeat)
+        assert evaluation.status == "ok"
+        assert evaluation.seed == alone.seed
+        assert evaluation.parameters == alone.parameters
+        assert evaluation.fingerprint == alone.fingerprint
+        assert evaluation.curve == pytest.approx(alone.curve, abs=0.02)
+    assert len({evaluation.curve for evaluation in together}) == 3
+
+
+def test_members_have_the_weights_of_separate_trainings() -> None:
+    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
+    together = trainer.train_repeats(CHILD, [0, 1])
+    for repeat, (_, network) in enumerate(together):
+        _, alone = trainer.train_one(CHILD, repeat)
+        assert network is not None
+        assert alone is not None
+        expected = alone.state_dict()
+        for name, tensor in network.state_dict().items():
+            if tensor.is_floating_point():
+                torch.testing.assert_close(tensor, expected[name], atol=1e-3, rtol=1e-3)
+
+
+def test_a_member_that_diverges_leaves_the_others_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build, numbers = Trainer.build, itertools.count()
+
+    def broken(self: Trainer, architecture: Any) -> ChildNetwork:
+        network: Any = build(self, architecture)
+        if next(numbers) == 1:
+            torch.nn.init.constant_(network.classifier.bias, float("nan"))
+        return cast(ChildNetwork, network)
+
+    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
+    expected = trainer.evaluate_repeats(CHILD, [0, 1, 2])
+    monkeypatch.setattr(Trainer, "build", broken)
+    monkeypatch.setattr(Fused, "check", lambda *_: None)
+    made = trainer.evaluate_repeats(CHILD, [0, 1, 2])
+    assert [each.status for each in made] == ["ok", "diverged", "ok"]
+    assert [made[0].curve, made[2].curve] == [expected[0].curve, expected[2].curve]
+
+
+class Rolled(torch.nn.Module):
+    """Moves channels by half of them, and a fused network has more of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.roll(x.shape[1] // 2, dims=1)
+
+
+def test_a_network_that_is_another_one_when_fused_is_trained_separately(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    build = Trainer.build
+
+    def own(self: Trainer, architecture: Any) -> ChildNetwork:
+        network: Any = build(self, architecture)
+        network.stem.append(Rolled())
+        return cast(ChildNetwork, network)
+
+    monkeypatch.setattr(Trainer, "build", own)
+    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
+    with pytest.raises(CannotFuse, match="something else"):
+        train_together(trainer, CHILD, [0, 1])
+    made = trainer.evaluate_repeats(CHILD, [0, 1])
+    assert [each.curve for each in made] == [trainer.evaluate_one(CHILD, r).curve for r in (0, 1)]
+
+
+def test_what_depends_on_other_children_cannot_be_fused() -> None:
+    with pytest.raises(InvalidSettings, match="fused: trainings as one cannot have early_stopping"):
+        replace(SETTINGS, early_stopping=EarlyStopping())
