@@ -49,7 +49,7 @@ def make_env(training_seed: int = 0) -> NASEnv:
 
 def main() -> None:
     """Make the run, write its report, and open it."""
-    gym.register(ENV_ID, make_env)
+    gym.register(ENV_ID, make_env)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         run, file = Path(folder) / "run", Path(folder) / "report.html"
         search(SearchSettings(ENV_ID, "ppo", 1_000, final=False), run)
