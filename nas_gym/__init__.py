@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     )
     from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.families.tunas.search_space import TuNASSearchSpace as TuNASSearchSpace
     from nas_gym.models import InvalidModel as InvalidModel
     from nas_gym.models import Model as Model
     from nas_gym.models import load_model as load_model
