@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
+CLIENTS := .venv-clients
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-cluster lint docs clean
+.PHONY: search test test-cluster clients lint docs clean
 
 # Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
@@ -14,6 +15,9 @@ test: $(INSTALLED)  ## run the tests
 
 test-cluster: $(INSTALLED)  ## run the tests on a Ray cluster of this machine, one by one
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m cluster
+
+clients: $(CLIENTS)/.installed  ## train agents of other libraries, which need packages of their own
+	OMP_NUM_THREADS=1 $(CLIENTS)/bin/python -m pytest -m clients tests/clients
 
 lint: $(INSTALLED)  ## check style, types and layers
 	$(VENV)/bin/ruff check .
@@ -29,5 +33,10 @@ $(INSTALLED): pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
+$(CLIENTS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip install --quiet --editable ".[clients]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -53,9 +53,9 @@ logging.getLogger("traitlets").setLevel(logging.WARNING)
 
 default_role = "py:obj"  # `Name` in a docstring is a link where there is something of that name
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
-suppress_warnings = ["myst.xref_missing_in_included"]
 
 
 def as_list_tables(app: Sphinx, *about: Any) -> None:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     )
     from nas_gym.families.nascell.search_space import NASCellSearchSpace as NASCellSearchSpace
     from nas_gym.families.nasnet.search_space import NASNetSearchSpace as NASNetSearchSpace
+    from nas_gym.families.tunas.search_space import TuNASSearchSpace as TuNASSearchSpace
     from nas_gym.models import InvalidModel as InvalidModel
     from nas_gym.models import Model as Model
     from nas_gym.models import load_model as load_model
@@ -99,6 +100,10 @@ _LAZY = {
 }
 """Public names, imported when they are first used; the families' search spaces are added below."""
 
+_OF_AGENTS = ("AutoClassifier", "auto")
+"""Names of nas_agents, of the same distribution, under which its users look for them. Nothing of
+this package depends on them, so that they are not in ``__all__``."""
+
 register_built_in()
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _LAZY.items() for name in names}
 for _family in registered_families():
@@ -110,10 +115,12 @@ __all__ = ["Family", "register", "register_family", "registered_families", *_MOD
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _OF_AGENTS:
+        return getattr(importlib.import_module("nas_agents.auto"), name)
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_OF_AGENTS})

@@ -29,7 +29,7 @@ class PartialArchitectures(spaces.MultiDiscrete):
         below = -sum(sizes) - 1  # a signed type that holds -n - 1 holds n
         super().__init__(sizes, dtype=np.min_scalar_type(below).name)
 
-    def encode(self, partial: NDArray[np.int64]) -> Observation:
+    def encode(self, partial: NDArray[np.integer[Any]]) -> Observation:
         """Return observations, (..., T), of as many partial architectures; the caller's own."""
         return partial.astype(self.dtype)
 
@@ -47,7 +47,7 @@ class OneHotArchitectures(spaces.Box):
         self._values = np.concatenate([np.arange(size) for size in sizes])  # (S,): 1 for this
         super().__init__(0.0, 1.0, self._values.shape, np.float32)
 
-    def encode(self, partial: NDArray[np.int64]) -> Observation:
+    def encode(self, partial: NDArray[np.integer[Any]]) -> Observation:
         """Return the codes, (..., S), of partial architectures, (..., T); the caller's own."""
         codes: Observation = partial[..., self._entries] == self._values
         return codes.astype(np.float32)

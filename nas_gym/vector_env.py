@@ -28,7 +28,7 @@ from nas_gym.evaluation import (
 from nas_gym.family import resolve
 from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
-from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace
+from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace, PartialArchitectures
 from nas_gym.registration import NAMELESS
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
@@ -95,6 +95,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     }
 
     single_observation_space: ObservationSpace
+    _single: NASEnv | None = None  # closed with this one
 
     def __init__(
         self,
@@ -121,13 +122,13 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         self.action_space = batch_space(self.single_action_space, num_envs)
 
         self._choices = np.zeros((self.decisions, num_envs), dtype=np.int64).T  # (N, T)
-        self._partial = np.zeros(self._choices.shape, dtype=np.int64)  # (N, T), 0 = undecided
+        dtype = PartialArchitectures(search_space.decisions).dtype
+        self._partial = np.zeros(self._choices.shape, dtype)  # (N, T), 0 = undecided
         self._all = np.ones(num_envs, dtype=np.bool_)
         self._rewards_shape: tuple[int, ...] = (num_envs,)
         self._rewards_dtype: type[np.floating[Any]] = np.float64
         if isinstance(self.reward, Objectives):
             self._rewards_shape, self._rewards_dtype = (num_envs, self.reward_dim), np.float32
-        self._single: NASEnv | None = None
         self.finished: Results | None = None
         """Results of the episodes that ended last."""
         self._start()
@@ -156,6 +157,11 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         vector_env = cls(env.search_space, env.memory, num_envs, env.reward, **arguments)
         vector_env.spec, vector_env._single = env.spec, env
         return vector_env
+
+    @property
+    def decided(self) -> NDArray[np.int64]:
+        """The choices made so far in the episodes under way, (N, T')."""
+        return self._choices[:, : self._step].copy()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Return the masks of the actions that are valid now, (N, A) bool."""

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import nas_gym
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    root = Path(nas_gym.__file__).parents[1]
+    project = re.search(r'^version = "(.+)"$', (root / "pyproject.toml").read_text(), re.MULTILINE)
+    citation = re.search(r"^version: (.+)$", (root / "CITATION.cff").read_text(), re.MULTILINE)
+    assert project is not None
+    assert citation is not None
+    assert project[1] == citation[1] == nas_gym.__version__
 
 
 def test_importing_nas_gym_does_not_import_torch() -> None:

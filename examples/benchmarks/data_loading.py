@@ -1,8 +1,9 @@
 """How long do images take, and how much memory? Prints ratios against bare decoding.
 
-    python examples/benchmarks/data_loading.py                   # 10,000 photographs' worth of JPEG
+    python examples/benchmarks/data_loading.py                   # 10,000 JPEG files
     python examples/benchmarks/data_loading.py --images 2000
     python examples/benchmarks/data_loading.py --mode large      # 20,000 of 224 pixels, 4 GB
+    python examples/benchmarks/data_loading.py --mode large --images 4000 --gigabytes 0.9
 
 It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of its own process:
 
@@ -13,9 +14,10 @@ It makes a folder of JPEG files of 256 to 512 pixels a side. Each figure is of i
   of each split, less that of the same process with a folder of 40 images, over the bytes of the
   images as they are kept.
 
-With ``--mode large``, the process may have 4 GB in all: a memory control group counts what it holds
-where one can be made (as root), and its peak is printed; elsewhere its heap is limited, and its
-peak resident memory is printed. It loads the folder and trains a step on every image.
+With ``--mode large``, the process may have so many gigabytes: a memory control group counts all
+that it holds where one can be made (as root), and its peak is printed; elsewhere its heap is
+limited, and its peak resident memory is printed. It loads the folder, whose files are little larger
+than the images as they are kept, and trains an epoch.
 """
 
 from __future__ import annotations
@@ -42,21 +44,19 @@ from nas_gym import TrainingSettings, load_dataset
 from nas_gym.data.decoding import available_cpus
 from nas_gym.training.images import ImageClassification
 
-LIMIT = 4 * 10**9
-"""Bytes that the process of the large data set may have."""
 CLASSES = 4
 FEW = 40
 """Images of the data set whose memory is the baseline."""
 
 
-def make_folder(folder: Path, number: int) -> None:
-    """Write JPEG files of 256 to 512 pixels a side: smooth shapes with the grain of a camera."""
+def make_folder(folder: Path, number: int, sides: tuple[int, int] = (256, 512)) -> None:
+    """Write JPEG files with sides from a range: smooth shapes with the grain of a camera."""
     for label in range(CLASSES):
         (folder / str(label)).mkdir(parents=True)
 
     def write(place: int) -> None:
         rng = np.random.default_rng(place)
-        width, height = (int(side) for side in rng.integers(256, 513, size=2))
+        width, height = (int(side) for side in rng.integers(*sides, size=2, endpoint=True))
         shapes = Image.fromarray(rng.integers(256, size=(8, 8, 3), dtype=np.uint8))
         pixels = np.asarray(shapes.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
         grain = rng.integers(-12, 13, size=pixels.shape)
@@ -108,14 +108,14 @@ def train(folder: Path, size: int) -> None:
         optimizer.step()
 
 
-def group_of_memory() -> Path | None:
-    """Return a new control group with the limit, or None where none can be made."""
+def group_of_memory(most: int) -> Path | None:
+    """Return a new control group of at most so many bytes, or None where none can be made."""
     for root, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
         folder = Path("/sys/fs/cgroup", root, f"nas_gym-{os.getpid()}")
         with suppress(OSError):
             folder.mkdir()
             try:
-                (folder / limit).write_text(str(LIMIT))
+                (folder / limit).write_text(str(most))
             except OSError:
                 folder.rmdir()
                 continue
@@ -131,17 +131,17 @@ def measured(
     ``within`` is the option that limits the process, or the command that does.
     """
     command = [sys.executable, __file__, "--step", step.__name__, str(folder), str(size)]
-    command = [*command, *within] if within == ("--limited",) else [*within, *command]
+    command = [*command, *within] if within[:1] == ("--heap",) else [*within, *command]
     environment = {**os.environ, "NAS_GYM_CACHE": str(cache)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
 
 
-def run_step(name: str, folder: Path, size: int, limited: bool) -> None:
+def run_step(name: str, folder: Path, size: int, most: int | None) -> None:
     """Do one step in this process, and print its seconds and the peak of resident bytes."""
-    if limited:
-        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+    if most is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     started = time.perf_counter()
     {"bare": bare, "load": load, "use": use, "train": train}[name](folder, size)
     seconds = time.perf_counter() - started
@@ -169,16 +169,16 @@ def compare(work: Path, number: int, size: int) -> None:
     print(f"memory of loading and use    {(used_peak - use_base) / kept:7.2f} of the images (1.3)")
 
 
-def large(work: Path, number: int, size: int) -> None:
-    """Print that a data set of that size is loaded and trained on in 4 GB."""
+def large(work: Path, number: int, size: int, most: int) -> None:
+    """Print that a data set of that size is loaded and trained on in so many bytes."""
     folder, cache = work / "images", work / "cache"
-    make_folder(folder, number)
-    group = group_of_memory()
-    how = "in a control group of 4 GB" if group else "with a heap of at most 4 GB"
-    within = ["--limited"]
+    make_folder(folder, number, (size, size + 32))
+    group = group_of_memory(most)
+    how = f"{'a control group' if group else 'a heap'} of at most {most / 1e9:g} GB"
+    within = ["--heap", str(most)]
     if group:
         within = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh"]
-    print(f"{number:,} images of {size} pixels, {number * size * size * 3 / 1e9:.2f} GB, {how}")
+    print(f"{number:,} images of {size} pixels, {number * size * size * 3 / 1e9:.2f} GB, in {how}")
     for name in ("first", "second"):
         seconds, peak = measured(train, folder, size, cache, *within)
         print(f"{name} start and an epoch: {seconds:.0f} s, at most {peak / 1e9:.2f} GB resident")
@@ -196,17 +196,21 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="default: 10,000, and 20,000 for large")
     parser.add_argument("--size", type=int, help="pixels; default: 32, and 224 for large")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--limited", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--gigabytes", type=float, default=4.0, help="of large; default: 4")
+    parser.add_argument("--heap", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         name, folder, size = options.step
-        run_step(name, Path(folder), int(size), options.limited)
+        run_step(name, Path(folder), int(size), options.heap)
         return
     is_large = options.mode == "large"
     with tempfile.TemporaryDirectory(prefix="nas_gym-") as made:
-        run = large if is_large else compare
         images = options.images or (20_000 if is_large else 10_000)
-        run(Path(made), images, options.size or (224 if is_large else 32))
+        size = options.size or (224 if is_large else 32)
+        if is_large:
+            large(Path(made), images, size, int(options.gigabytes * 1e9))
+        else:
+            compare(Path(made), images, size)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Searches whose processes are killed with SIGKILL at random moments.
 
-    python examples/benchmarks/kills.py --kills 50
+    python examples/benchmarks/kills.py --kills 50 [--vary] [--agent ppo]
 
 PPO designs networks of digits, four at a time, with two workers. Again and again, the search
 itself, one of its workers, or a node of its Ray cluster is killed; a search that was killed is
@@ -10,6 +10,10 @@ killed, and three things are counted:
 - evaluations that were in the store at some kill, and are not there as they were in the end;
 - children whose training began again although their evaluation was in the store;
 - episodes that differ from the uninterrupted search's.
+
+With ``--vary``, each resume has one or two threads, and the processor's instructions or
+``ATEN_CPU_CAPABILITY=default``, at random: floats may differ then, and so may later episodes. Every
+search has to go on all the same, and nothing may be lost or made twice.
 
 Half of the kills are of searches with local workers, half of one on a Ray cluster of two nodes,
 which the program starts here. It needs the extra ``ray``, and some ten minutes on two cores.
@@ -85,6 +89,8 @@ class Search:
     run: Path
     episodes: int
     options: list[str]
+    vary: random.Random | None = None
+    """Draws the threads and the instructions of each process, if they vary."""
     process: subprocess.Popen[bytes] | None = None
     known: dict[str, Record] = field(default_factory=dict)
     """Contents of the store at some kill, by key."""
@@ -98,7 +104,14 @@ class Search:
             *("--set", f"log={self.log}", "--no-final", *self.options),
         ]
         with (self.run.parent / f"{self.run.name}.output").open("ab") as output:
-            self.process = subprocess.Popen(command, stdout=output, stderr=output)
+            environment = {**os.environ, **self._drawn()}
+            self.process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+
+    def _drawn(self) -> dict[str, str]:
+        if self.vary is None:
+            return {}
+        instructions = self.vary.choice([{}, {"ATEN_CPU_CAPABILITY": "default"}])
+        return {"OMP_NUM_THREADS": self.vary.choice("12"), **instructions}
 
     @property
     def log(self) -> Path:
@@ -242,9 +255,9 @@ def besiege(
     return done
 
 
-def uninterrupted(folder: Path, episodes: int) -> Search:
+def uninterrupted(folder: Path, episodes: int, agent: str) -> Search:
     """Run the same search without workers and without kills."""
-    search = Search(folder / "uninterrupted", episodes, [])
+    search = Search(folder / "uninterrupted", episodes, ["--agent", agent])
     besiege(search, {}, random.Random(0))
     return search
 
@@ -260,7 +273,7 @@ def report(name: str, search: Search, expected: Search, done: Counter[str]) -> b
         f"{search.lost} lost; {again} trained again; {len(told)} episodes, {differ} differ",
         flush=True,
     )
-    return not (search.lost or again or differ)
+    return not (search.lost or again or (differ and search.vary is None))
 
 
 def main() -> None:
@@ -272,6 +285,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=120, help="children of each search")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--pools", default="local,ray", help="what is killed, with commas")
+    parser.add_argument("--agent", default="ppo")
+    parser.add_argument("--vary", action="store_true", help="threads and instructions")
     given = parser.parse_args()
     paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # so that every process finds this module
@@ -279,18 +294,24 @@ def main() -> None:
     pools = {"local": with_local_workers, "ray": with_ray}
     chosen = given.pools.split(",")
     with tempfile.TemporaryDirectory() as folder:
-        expected = uninterrupted(Path(folder), given.episodes)
+        expected = uninterrupted(Path(folder), given.episodes, given.agent)
+        vary = random.Random(given.seed) if given.vary else None
         each = given.kills // len(chosen)
-        right = [pools[name](Path(folder), expected, each, generator) for name in chosen]
+        right = [pools[name](Path(folder), expected, each, generator, vary) for name in chosen]
     if not all(right):
         raise SystemExit(1)
 
 
 def with_local_workers(
-    folder: Path, expected: Search, number: int, generator: random.Random
+    folder: Path,
+    expected: Search,
+    number: int,
+    generator: random.Random,
+    vary: random.Random | None,
 ) -> bool:
     """Kills the search and its workers; whether all is as it should be."""
-    search = Search(folder / "local", expected.episodes, ["--workers", "2"])
+    options = [*expected.options, "--workers", "2"]
+    search = Search(folder / "local", expected.episodes, options, vary)
     kills: dict[str, tuple[int, Kill]] = {
         "search": (number - number // 2, kill_search),
         "worker": (number // 2, kill_worker),
@@ -298,12 +319,18 @@ def with_local_workers(
     return report("local workers", search, expected, besiege(search, kills, generator))
 
 
-def with_ray(folder: Path, expected: Search, number: int, generator: random.Random) -> bool:
+def with_ray(
+    folder: Path,
+    expected: Search,
+    number: int,
+    generator: random.Random,
+    vary: random.Random | None,
+) -> bool:
     """Repeat this on a Ray cluster, whose nodes are killed too."""
     cluster = RayCluster()
     try:
-        options = ["--ray", cluster.cluster.address, "--workers", "2"]
-        search = Search(folder / "ray", expected.episodes, options)
+        options = [*expected.options, "--ray", cluster.cluster.address, "--workers", "2"]
+        search = Search(folder / "ray", expected.episodes, options, vary)
         each = number // 3
         kills: dict[str, tuple[int, Kill]] = {
             "search": (each, kill_search),

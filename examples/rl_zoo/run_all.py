@@ -18,15 +18,11 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-UNLISTED = {"ppo_mask": FOLDER / "train_ppo_mask.py"}
-"""The programs that stand in for ``rl_zoo3.train`` where the Zoo does not list an algorithm."""
 
 
 def command(algo: str, given: argparse.Namespace, logs: Path) -> list[str]:
     """Return the command that trains one algorithm."""
-    program = [str(UNLISTED[algo])] if algo in UNLISTED else ["-m", "rl_zoo3.train"]
     options = {
-        "--gym-packages": "nas_gym",
         "--algo": algo,
         "--conf-file": str(FOLDER / f"{algo}.yml"),
         "--env": given.env,
@@ -37,7 +33,7 @@ def command(algo: str, given: argparse.Namespace, logs: Path) -> list[str]:
     }
     parts = [part for option in options.items() for part in option]
     env_kwargs = ["--env-kwargs", *given.env_kwargs] if given.env_kwargs else []
-    return [sys.executable, *program, *parts, *env_kwargs]
+    return [sys.executable, str(FOLDER / "zoo.py"), "train", *parts, *env_kwargs]
 
 
 def rewards(logs: Path) -> list[float]:

@@ -1,7 +1,8 @@
-"""Data sets by name, from an ``.npz`` or a folder; the fixed split; and batches on the device.
+"""Data sets by name or from a user's files; the fixed split; and batches on the device.
 
 `load_dataset` gives a `Dataset`: images, labels and the split as NumPy arrays. `DeviceDataset`, of
-``nas_gym.data.batches``, holds it on a device for training; that module alone imports torch.
+``nas_gym.data.batches``, holds it on a device for training; torch is imported there and in
+``nas_gym.data.augmentation`` alone.
 """
 
 from nas_gym.data.dataset import Dataset, InvalidDataset, resplit

@@ -11,10 +11,11 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from numpy.lib import format as npy
 from nas_gym.data.dataset import Images, InvalidDataset
 from nas_gym.data.decoding import read_images
 from nas_gym.errors import NASGymError, require
-from nas_gym.files import refuse_links_within, replacing_folder
+from nas_gym.files import PART, refuse_links_within, replacing_folder
 from nas_gym.json_text import read_json_file
 
 FORM = 1
@@ -134,9 +135,10 @@ def _written(
         with open(part / PIXELS, "xb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
-            for pixels in read_images(paths, (shape[1], shape[2]), skipped):
-                file.write(pixels.data)
-                state.update(pixels.data)
+            with closing(read_images(paths, (shape[1], shape[2]), skipped)) as images:
+                for pixels in images:
+                    file.write(pixels.data)
+                    state.update(pixels.data)
         facts = {"checksum": state.hexdigest(), "skipped": skipped}
         (part / FACTS).write_text(json.dumps(facts), encoding="utf-8")
     return npy.open_memmap(folder / PIXELS, mode="r"), dict(skipped)
@@ -153,9 +155,18 @@ def _make_room(cache: Path, needed: int) -> None:
 
 
 def _sizes(cache: Path) -> dict[Path, int]:
-    """Return the bytes of each folder in the cache."""
-    folders = (each for each in cache.iterdir() if each.is_dir() and not each.is_symlink())
-    return {each: sum(file.lstat().st_size for file in each.iterdir()) for each in folders}
+    """Return the bytes of each folder of the cache, and of those that were not completed.
+
+    Other folders are left alone: a user may point ``NAS_GYM_CACHE`` to a folder that holds more.
+    """
+    sizes = {}
+    for folder in cache.iterdir():
+        is_named_so = re.fullmatch(r"[0-9a-f]{32}", folder.name) or folder.name.startswith(PART)
+        if is_named_so and folder.is_dir() and not folder.is_symlink():
+            files = {file.name: file.lstat().st_size for file in folder.iterdir()}
+            if PIXELS in files and files.keys() <= {PIXELS, FACTS}:
+                sizes[folder] = sum(files.values())
+    return sizes
 
 
 def _in_memory(paths: Sequence[Path], shape: tuple[int, ...], skipped: Counter[str]) -> Images:

@@ -77,7 +77,7 @@ class Dataset:
             "classes": dict(zip(self.classes, counts, strict=True)),
             "skipped": list(self.skipped),
             "shared": list(self.shared),
-            "chosen": dict(self.chosen),
+            "chosen": {name: text for name, text in self.chosen.items() if name != "memory"},
             "majority": self.majority,
         }
 

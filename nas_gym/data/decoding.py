@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +59,7 @@ def read_image(path: Path, size: tuple[int, int], channels: int = 3) -> Images:
 
 def read_images(
     paths: Sequence[Path], size: tuple[int, int], skipped: Counter[str]
-) -> Iterator[Images]:
+) -> Generator[Images, None, None]:
     """Yield images as RGB, in their order: (height, width, 3) uint8; threads decode them.
 
     Args:

@@ -61,7 +61,8 @@ def read_npz(path: Path, flips: bool = True) -> Source:
             "a list of names, one for each label"
         )
     counts = part_sizes(parts, [len(part) for part in labels])
-    return Source(np.concatenate(images), joined, tuple(map(str, classes)), *counts, flips=flips)
+    pixels = np.concatenate(images) if len(images) > 1 else images[0]
+    return Source(pixels, joined, tuple(map(str, classes)), *counts, flips=flips)
 
 
 def part_names(names: Collection[str], where: str) -> list[str]:

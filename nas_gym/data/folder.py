@@ -43,18 +43,18 @@ class Listing:
 
 def _where(images: Images) -> str:
     """Return where decoded images are, and why."""
-    size, free = f"{images.nbytes / 1e9:.2f} GB", available_memory()
+    size, free = f"{images.nbytes / 1e6:,.1f} MB", available_memory()
     if not isinstance(images, np.memmap):
         return f"{size} in memory, since the cache in {cache_folder()} has no room"
     if images.nbytes <= free / 2:
         return f"{size}, mapped from the cache in {cache_folder()}"
     return (
-        f"{size}, of {free / 1e9:.2f} GB that are free: batches are read from the cache in "
+        f"{size}, of {free / 1e6:,.0f} MB that are free: batches are read from the cache in "
         f"{cache_folder()}"
     )
 
 
-def read_folder(folder: Path) -> Listing:
+def list_folder(folder: Path) -> Listing:
     """List a folder with one sub-folder a class, or with ``train``, ``val`` and ``test`` of them.
 
     A folder that holds nothing but one folder of classes stands for that one, as archives unpack.

@@ -14,8 +14,8 @@ import numpy as np
 
 from nas_gym.data.dataset import SPLIT_SEED, Dataset, InvalidDataset, Source, split_of
 from nas_gym.data.files import channels_last, read_npz, require_room
-from nas_gym.data.folder import Listing, read_folder
-from nas_gym.data.table import read_table
+from nas_gym.data.folder import Listing, list_folder
+from nas_gym.data.table import list_table
 from nas_gym.errors import choices_hint
 from nas_gym.json_text import short_name
 from nas_gym.settings import Seed, Size, validated
@@ -55,7 +55,7 @@ def load_dataset(
             own, ``x_val``, ``y_val``, ``x_test`` and ``y_test``; or of a folder with one
             sub-folder of images a class, or with ``train/`` and perhaps ``val/`` and ``test/``
             that hold such sub-folders. ``val`` may also be ``valid`` or ``validation``. Or of a
-            ``.csv`` of paths and labels; see `nas_gym.data.table.read_table`. Image files are kept
+            ``.csv`` of paths and labels; see `nas_gym.data.table.list_table`. Image files are kept
             decoded in a cache; see `nas_gym.data.cache`.
         image_size: Height and width to which images are scaled; default: as they are, and 32 for
             image files.
@@ -79,9 +79,9 @@ def _loaded(dataset: str, image_size: int | None, split_seed: int) -> Dataset:
     elif dataset.endswith(".npz"):
         source = read_npz(path)
     elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        source = _from_files(read_folder(path), image_size)
+        source = _from_files(list_folder(path), image_size)
     elif dataset.endswith((".csv", ".tsv")):
-        source = _from_files(read_table(path), image_size)
+        source = _from_files(list_table(path), image_size)
     else:
         name = short_name(dataset)
         raise InvalidDataset(

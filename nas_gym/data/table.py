@@ -30,7 +30,7 @@ PARTS = {
 }
 
 
-def read_table(path: Path) -> Listing:
+def list_table(path: Path) -> Listing:
     """List the images of a CSV with a header: columns of paths, labels and perhaps splits.
 
     Paths are relative to the file's folder. Commas, semicolons or tabs separate the columns, whose

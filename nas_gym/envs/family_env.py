@@ -36,7 +36,7 @@ class Images:
     """Images that children are trained on, and where."""
 
     dataset: str = "digits"
-    """A name, an `.npz` file, or a folder of images by class."""
+    """A name, an `.npz` file, a folder of images by class, or a `.csv` of paths and labels."""
     image_size: Size | None = None
     """Height and width that images are scaled to; default: as they are."""
     split_seed: Seed = 0

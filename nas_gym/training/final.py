@@ -21,6 +21,10 @@ from nas_gym.training.settings import LearningSettings
 from nas_gym.training.task import Data
 
 
+class StopTraining(Exception):
+    """Ends a final training after an epoch; see `train_final`."""
+
+
 @dataclass(frozen=True)
 class FinalResult:
     """A network trained to the end, and its result on the test split."""
@@ -80,7 +84,8 @@ def train_final(
         dataset: The data set.
         settings: How it is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
-        on_epoch: Called after each epoch with the number of finished ones.
+        on_epoch: Called after each epoch with the number of finished ones. Where it raises
+            `StopTraining`, the training ends there, and the network is tested as it is.
         checkpoint: A file that is written after each epoch; where it exists, the training goes on
             from it, and ends as one that was never interrupted: on one machine, to the bit.
 
@@ -100,14 +105,18 @@ def train_final(
         for _ in trainer.go_on(loop):
             if kept is not None:
                 kept.save(loop, time.perf_counter() - started)
-            on_epoch(loop.epoch)
+            try:
+                on_epoch(loop.epoch)
+            except StopTraining:
+                loop.finish()
+                break
         tested = trainer.task.test(network)
     return FinalResult(
         network=network,
         architecture=architecture,
         settings=settings,
         parameters=count_parameters(network),
-        epochs=settings.epochs,
+        epochs=loop.epoch,
         seconds=time.perf_counter() - started,
         metric=trainer.task.metric.name,
         **tested,

@@ -1,5 +1,8 @@
 """`DeviceDataset`: what batches are, and how augmented ones differ."""
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from torch import Tensor
 from nas_gym.data.augmentation import Augmentation
 from nas_gym.data.batches import DeviceDataset, channel_statistics
 from nas_gym.data.dataset import Dataset
+from nas_gym.workers.sharing import Share
 
 SIZE = 6
 CPU = torch.device("cpu")
@@ -186,6 +190,20 @@ def test_augmentation_leaves_the_stored_images_alone() -> None:
     augmented(data, torch.arange(20), flip=True, cutout=4)
     after, _ = data.batch(torch.arange(20))
     assert torch.equal(before, after)
+
+
+def test_mapped_images_are_copied_neither_here_nor_for_other_processes(tmp_path: Path) -> None:
+    made = make_dataset(4000)
+    np.save(tmp_path / "images.npy", made.images)
+    dataset = replace(made, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    parts = [on_device(dataset, padding=2), on_device(replace(dataset, train=made.validation))]
+    assert all(np.shares_memory(part._images, dataset.images) for part in parts)
+    share = Share([dataset, *parts])
+    assert os.stat(share.path).st_size < made.images.nbytes
+    _, *loaded = share.load()
+    share.close()
+    for part, again in zip(parts, loaded, strict=True):
+        assert torch.equal(part.batch(torch.tensor([5]))[0], again.batch(torch.tensor([5]))[0])
 
 
 def test_images_are_channels_last_in_memory() -> None:

@@ -239,6 +239,19 @@ def test_what_a_dead_process_left_is_removed_in_its_turn(
     assert not left.exists()
 
 
+def test_other_folders_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [cache_folder() / name for name in ("photos", "0" * 32, f"{PART}run", "1" * 32)]
+    for other in others:
+        other.mkdir(parents=True)
+        (other / PIXELS).write_bytes(bytes(10 * BYTES))
+        (other / "more").touch()
+        os.utime(other, (0, 0))
+    (others[0] / "more").unlink()
+    monkeypatch.setenv("NAS_GYM_CACHE_GB", f"{2 * BYTES / 1e9:.9f}")
+    read(pictures(tmp_path / "images"))
+    assert all((other / PIXELS).exists() for other in others)
+
+
 def test_more_than_cache_and_memory_hold_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

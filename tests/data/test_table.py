@@ -12,7 +12,7 @@ from PIL import Image
 
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.loading import load_dataset
-from nas_gym.data.table import read_table
+from nas_gym.data.table import list_table
 
 COLORS = {"cat": (200, 0), "dog": (0, 200)}
 """Red and green of each class; blue differs from image to image."""
@@ -56,12 +56,12 @@ def test_a_split_of_its_own_is_kept(tmp_path: Path) -> None:
     assert dataset.chosen["split"] == "the data set's own"
     for image, label in zip(dataset.images, dataset.labels, strict=True):
         assert (image[..., :2] == COLORS[dataset.classes[label]]).all()
-    names = [path.name for path in read_table(tmp_path / "labels.csv").paths]
+    names = [path.name for path in list_table(tmp_path / "labels.csv").paths]
     assert names[-4:] == ["6.png", "7.png", "14.png", "15.png"]
 
 
 def test_labels_that_are_numbers_are_sorted_as_such(tmp_path: Path) -> None:
-    assert read_table(listed(tmp_path, "path,label", "{path},{number}")).classes == ("9", "10")
+    assert list_table(listed(tmp_path, "path,label", "{path},{number}")).classes == ("9", "10")
 
 
 def test_a_path_may_be_absolute(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from nas_gym.networks import ChildNetwork
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.training import language
 from nas_gym.training.checkpoint import OtherTraining
-from nas_gym.training.final import FinalResult, train_final
+from nas_gym.training.final import FinalResult, StopTraining, train_final
 from nas_gym.training.language import LanguageSettings
 from nas_gym.training.loop import WeightAverage
 from nas_gym.training.network_trainer import NetworkTrainer
@@ -141,9 +141,25 @@ def test_a_checkpoint_of_another_training_is_refused(digits: Dataset, tmp_path: 
     with pytest.raises(OtherTraining):
         train_final(small("identity"), digits, PLAIN, "cpu", checkpoint=path)
     assert path.read_bytes() == before
+    torch.save({"key": Path}, path)  # code, which is not run
+    with pytest.raises(InvalidSettings, match=r"cannot be read .* remove it to begin again"):
+        train_final(small(), digits, PLAIN, "cpu", checkpoint=path)
     path.write_bytes(before[:-100])
     with pytest.raises(InvalidSettings, match=r"cannot be read .* remove it to begin again"):
         train_final(small(), digits, PLAIN, "cpu", checkpoint=path)
+
+
+def test_it_ends_where_it_is_asked_to(digits: Dataset) -> None:
+    def stop(epoch: int) -> None:
+        raise StopTraining
+
+    settings = replace(PLAIN, ema_decay=0.5)
+    result = train_final(small(), digits, settings, "cpu", stop)
+    assert result.epochs == 1
+    whole = train_final(small(), digits, replace(settings, epochs=1), "cpu")
+    assert weights(whole).keys() == weights(result).keys()
+    # Its learning rate had not fallen as that of a whole training has, and weights are averages.
+    assert not torch.equal(*(weights(each)["classifier.bias"] for each in (whole, result)))
 
 
 def test_a_full_disk_leaves_the_checkpoint_of_the_epoch_before(

@@ -28,17 +28,15 @@ HEAD = """\
 # {command}
 """
 TRAIN = (
-    "python {program} --gym-packages nas_gym --algo {algo} \\\n"
+    "python examples/rl_zoo/zoo.py train --algo {algo} \\\n"
     "#     --conf-file examples/rl_zoo/{algo}.yml --env nas_gym/NASNet-v0 --eval-freq -1"
 )
-UNLISTED = {"maskable-ppo": "examples/rl_zoo/train_ppo_mask.py"}
-"""Programs to run in place of the Zoo's own, where that does not list the algorithm."""
 
 
 def configuration(agent: str) -> str:
     """Return the YAML text of an agent: its arguments in each environment."""
     algo = ZOO_NAMES.get(agent, agent)
-    command = TRAIN.format(program=UNLISTED.get(agent, "-m rl_zoo3.train"), algo=algo)
+    command = TRAIN.format(algo=algo)
     name = AGENTS[agent].path.partition(":")[2]
     lines = [HEAD.format(agent=name, episodes=EPISODES, command=command)]
     for env_id, search_space in registered_search_spaces().items():

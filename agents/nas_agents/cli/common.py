@@ -23,7 +23,7 @@ Module = Annotated[
     list[str],
     typer.Option("--module", help="Import this module, which registers a family of your own."),
 ]
-DATASET = typer.Option(help="A name, an .npz file, or a folder of images.")
+DATASET = typer.Option(help="A name, an .npz file, a folder of images, or a .csv of them.")
 DEVICE = typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
 WIDTH = 110
 """Columns that a table may take wherever it is printed; a narrower terminal breaks its lines."""

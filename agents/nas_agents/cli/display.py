@@ -130,7 +130,7 @@ def described(dataset: Data) -> list[str]:
         f"always the most frequent class: {facts['majority']:.2%}",
         f"classes: {', '.join(named)}",
     ]
-    lines += [f"{subject}: {text}" for subject, text in facts["chosen"].items()]
+    lines += [f"{subject}: {text}" for subject, text in dataset.chosen.items()]
     if facts["skipped"]:
         lines.append(f"skipped: {', '.join(facts['skipped'])}")
     lines += facts["shared"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -20,6 +21,8 @@ from nas_gym.errors import NASGymError
 
 USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 """Click's exception for every mistake in a command line; newer versions of Typer hide it."""
+SECRET = re.compile(r"(?:(?<=:)(?!//)[^:@/]+(?=@)|(?<=password=)[^&]+)")
+"""A password in a URL, in its place or among its options."""
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 """What an output that takes no more fails with."""
 
@@ -77,15 +80,24 @@ def _failed_file(error: OSError, words: Sequence[str]) -> int:
 
 def report_bug(error: BaseException, words: Sequence[str]) -> int:
     """Write the traceback into a temporary file, and say where it is; return the exit code."""
-    summary = f"a bug in nas-gym: {type(error).__name__}: {error}"[:300]
-    lines = traceback.format_exception(error)
+    report = f"nas-gym {shlex.join(words)}\n\n{''.join(traceback.format_exception(error))}"
+    text = without_secrets(report, words)
+    summary = without_secrets(f"a bug in nas-gym: {type(error).__name__}: {error}", words)[:300]
     how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="nas-gym-", suffix=".txt", delete=False, **how
         ) as file:
-            file.write(f"nas-gym {shlex.join(words)}\n\n{''.join(lines)}")
+            file.write(text)
         complain(f"{summary}; please report it with {file.name}, which holds the traceback")
     except OSError as failure:
         complain(f"{summary}; its traceback cannot be written: {failure.strerror}")
     return EXIT_BUG
+
+
+def without_secrets(text: str, words: Sequence[str]) -> str:
+    """Return a text without the passwords of the URLs that the user typed."""
+    for word in words:
+        for secret in SECRET.findall(word) if "://" in word else ():
+            text = text.replace(secret, "***")
+    return text

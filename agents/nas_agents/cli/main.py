@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import nas_gym
+from nas_agents.cli.auto import auto
 from nas_agents.cli.bench import bench
 from nas_agents.cli.common import say
 from nas_agents.cli.compare import compare
@@ -48,7 +49,10 @@ def options(version: Annotated[bool, VERSION] = False) -> None:
     """
 
 
-for command in (envs, presets, show, search, train, predict, export, compare, report, bench):
+for command in (
+    *(auto, envs, presets, show, search, train, predict, export),
+    *(compare, report, bench),
+):
     app.command()(command)
 app.callback()(options)
 app.add_typer(table_app, name="table")

@@ -18,7 +18,7 @@ def report(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Write a page with figures: accuracy, learning, the best networks, costs, what matters.
+    """Write a page of figures about searches.
 
     It opens without a network. Random search beside the others, in the same environment, gives
     the band that they are compared with, where no table does.

@@ -80,6 +80,9 @@ def search(
     resume: Annotated[
         bool, Option("--resume", help="Go on with the run in --run, if it was started.")
     ] = False,
+    verify: Annotated[
+        bool, Option("--verify", help="Resume, but repeat and check all episodes from the first.")
+    ] = False,
     final: Annotated[
         bool, Option(help="Train the best to the end and test it, or not.")
     ] = DEFAULT.final,
@@ -109,10 +112,11 @@ def search(
     settings = settings_from(given_options(context))
     watching, report = [*standard_callbacks(), *map(made, callback)], Report()
     with Display(settings) as display:
-        result = run_search(settings, run, resume, [display, *watching, report])
-    print_result(
-        {"run": str(result.run), **result.summary}, f"{describe(result)}\n{report.said}", as_json
-    )
+        watched = [display, *watching, report]
+        result = run_search(settings, run, resume or verify, watched, verify)
+    places = {"run": str(result.run), "report": report.file and str(report.file)}
+    text = "\n".join([describe(result), report.said])
+    print_result({**places, **result.summary}, text, as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

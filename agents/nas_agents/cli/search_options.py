@@ -17,7 +17,7 @@ from nas_agents.search.settings import (
 )
 from nas_gym.errors import require
 
-_NOT_SETTINGS = {"run", "resume", "callback", "as_json"}
+_NOT_SETTINGS = {"run", "resume", "verify", "callback", "as_json"}
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
@@ -34,8 +34,8 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
     preset = values.pop("preset", None)
     if preset is not None:
         values = with_preset(preset, values)
-    run: Path | None = given.get("run")
-    if given.get("resume"):
+    run = Path(given["run"]) if given.get("run") else None  # a text in older versions of Typer
+    if given.get("resume") or given.get("verify"):
         require(run is not None, "resume: say which run, by --run DIR")
         assert run is not None
         if has_run(run) or "env_id" not in values:

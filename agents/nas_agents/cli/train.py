@@ -49,7 +49,7 @@ def train(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Train an architecture to the end, test it once, and write its model folder.
+    """Train an architecture to the end, and test it once.
 
     Without other settings, it is trained as a search trains its best: see docs/train.md. Each epoch
     ends with a checkpoint, from which the same command with --resume goes on.

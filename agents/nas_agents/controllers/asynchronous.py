@@ -1,10 +1,11 @@
 """Lets a policy learn from architectures whose rewards return in any order, long after drawing.
 
 Designing takes milliseconds and a child minutes, so each idle worker gets an architecture of the
-policy as it is now, and the policy learns from the next m that return, by the probabilities under
-which they were drawn: PPO's ratio (Schulman et al. 2017, https://arxiv.org/abs/1707.06347, equation
-7) is to these, as in IMPALA's actors (Espeholt et al. 2018, https://arxiv.org/abs/1802.01561);
-REINFORCE's and A2C's gradients have V-trace's weight min(1, pi / mu).
+policy as it is now, and the policy pi learns from the next m that return, which earlier policies mu
+drew. Advantages have V-trace's weight min(1, pi / mu) (Espeholt et al. 2018,
+https://arxiv.org/abs/1802.01561, section 4.1); PPO's clipped ratio is to pi before the update, and
+not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et al. 2022,
+https://arxiv.org/abs/2110.00641, section 3).
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
-from stable_baselines3 import A2C
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -36,7 +36,7 @@ ROLLOUTS = tuple(
 """The ways to collect a rollout that `PolicyGradient` takes the place of."""
 STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
 Episode = dict[str, NDArray[Any]]
-"""The T decisions of an architecture, by the rollout buffer's names: ``observations`` (T, T),
+"""The T decisions of an architecture, by the rollout buffer's names: ``observations`` (T, ...),
 ``actions`` (T, 1), ``rewards``, ``values`` and ``log_probs`` (T,), and ``action_masks`` (T, A) or
 `STATES` (T, layers, H) where the policy has them."""
 
@@ -105,28 +105,27 @@ class PolicyGradient(Strategy):
         """Draw as many architectures as are proposed until the next update: a single one costs half
         as much. The search space may grow before (`SearchSpace.stage`).
         """
-        stage_at, first, space = (
-            self.search_space.stage,
-            self.proposed,
-            self.agent.observation_space,
-        )
+        stage_at, first = self.search_space.stage, self.proposed
+        space: Any = self.agent.observation_space
         stage, length = stage_at(first), len(self.search_space.decisions)
         same = (stage_at(first + more) == stage for more in range(self.batch))
         number = sum(takewhile(bool, same))
         self.policy.set_training_mode(False)
         choices = np.zeros((number, length), dtype=np.int64)
+        partial = np.zeros_like(choices)  # 0 = not decided yet
         columns: Episode = {
-            "observations": np.zeros((number, length, length), space.dtype),
+            "observations": np.zeros((number, length, *space.shape), space.dtype),
             "actions": np.zeros((number, length, 1), dtype=np.int64),
             "rewards": np.zeros((number, length), dtype=np.float32),
         }
         masks = np.ones((number, length, stage.num_actions), dtype=np.bool_)
         for step in range(length):
             masks[:, step] = stage.action_masks(choices[:, :step])
-            columns["observations"][:, step, :step] = choices[:, :step] + 1
+            columns["observations"][:, step] = space.encode(partial)
             actions = self._act(columns, masks[:, step], step)
             choices[:, step], _ = resolve_actions(masks[:, step], actions)
             columns["actions"][:, step, 0] = actions
+            partial[:, step] = choices[:, step] + 1
         if self._masked:
             columns["action_masks"] = masks
         if "log_probs" not in columns:
@@ -224,20 +223,24 @@ class PolicyGradient(Strategy):
         buffer.pos, buffer.full = agent.n_steps, True
         ended = np.ones(agent.n_envs, dtype=np.bool_)
         buffer.compute_returns_and_advantage(torch.zeros(agent.n_envs), ended)
-        if isinstance(agent, A2C):
-            buffer.advantages = buffer.advantages * self._weights(buffer)
+        if not isinstance(agent, RecurrentPPO):  # whose states would have to be computed again
+            ratio = self._ratio(buffer)
+            buffer.advantages = buffer.advantages * np.minimum(ratio, 1)
+            buffer.log_probs = buffer.log_probs + np.log(ratio)
 
     @torch.no_grad()
-    def _weights(self, buffer: Any) -> NDArray[np.float32]:
-        """Return min(1, pi / mu) of a rollout's actions, (n_steps, n_envs)."""
+    def _ratio(self, buffer: Any) -> NDArray[np.float32]:
+        """Return pi / mu of a rollout's actions, (n_steps, n_envs)."""
         flat = {
             name: getattr(buffer, name).reshape(-1, *getattr(buffer, name).shape[2:])
-            for name in ("observations", "actions")
+            for name in ("observations", "actions", "action_masks")
+            if hasattr(buffer, name)
         }
         _, log_probs = self._evaluate(flat)
-        weights = np.exp(log_probs.reshape(buffer.log_probs.shape) - buffer.log_probs)
-        clipped: NDArray[np.float32] = np.minimum(weights, 1).astype(np.float32)
-        return clipped
+        ratio: NDArray[np.float32] = np.exp(
+            log_probs.reshape(buffer.log_probs.shape) - buffer.log_probs
+        )
+        return ratio
 
 
 def _steps(columns: Episode, device: torch.device) -> list[Step]:

@@ -6,14 +6,18 @@ It shows what a run folder holds; nothing that is named there is imported, calle
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_agents.report.worst_images import FILE, worst_images
 from nas_agents.search.callbacks import Callback
 from nas_agents.search.reading import REPORT, InvalidRunFolder, has_run
 from nas_agents.search.summary import SearchResult
+from nas_gym.data.dataset import Dataset
 from nas_gym.errors import NASGymError, require
 from nas_gym.files import replacing
+from nas_gym.training.task import Data
 
 __all__ = ["Report", "write_report"]
 
@@ -32,10 +36,14 @@ def write_report(runs: Sequence[Path], file: Path) -> None:
     from nas_agents.report.children import read_runs  # noqa: PLC0415  # an extra
     from nas_agents.report.page import report_of  # noqa: PLC0415
 
-    page = report_of(read_runs(runs))
+    _write(file, report_of(read_runs(runs)))
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file as a whole."""
     try:
         with replacing(file) as part:
-            part.write_text(page, encoding="utf-8")
+            part.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidRunFolder(f"report: {file} cannot be written ({error.strerror})") from error
 
@@ -43,14 +51,27 @@ def write_report(runs: Sequence[Path], file: Path) -> None:
 class Report(Callback):
     """Writes ``report.html`` in the run folder at the end of a search, if it can."""
 
+    file: Path | None = None
+    """The report, once it is written."""
     said = ""
     """A line on where it is, or why there is none."""
+
+    dataset: Data | None = None
+
+    def on_dataset(self, dataset: Data) -> None:
+        self.dataset = dataset
 
     def on_end(self, result: SearchResult) -> None:
         if not has_run(result.run):
             return
+        if result.stopped_by == "interrupted":  # whoever interrupts does not want to wait
+            self.said = f"no report yet: nas-gym report {result.run} writes it"
+            return
         try:
+            if result.final is not None and isinstance(self.dataset, Dataset):
+                _write(result.run / FILE, json.dumps(worst_images(result.final, self.dataset)))
             write_report([result.run], result.run / REPORT)
-            self.said = f"report: {result.run / REPORT}"
+            self.file = result.run / REPORT
+            self.said = f"report: {self.file}"
         except NASGymError as error:  # the search is done, and its result is what counts
             self.said = f"no report: {error}"

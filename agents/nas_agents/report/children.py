@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,7 @@ from nas_gym.evaluation.evaluation import COSTS
 UPDATE = {
     **{"number": (int,), "children": (int,), "reward": NUMBER, "entropy": PERHAPS, "logs": (dict,)}
 }
+LARGEST = 1e30
 WINDOW = 50
 """Number of children, the last ones, whose choices are counted."""
 POINTS = 60
@@ -125,6 +127,7 @@ def read_run(path: Path, name: str) -> Run:
         for number, each in enumerate(updates, 1):
             if not all(type(value) in NUMBER for value in each["logs"].values()):
                 raise broken_line(path / UPDATES, number, "has logs that are no numbers")
+            _require_moderate(path / UPDATES, number, each)
     decisions = _decisions(path, record)
     choices = _choices(path, lines, decisions)
     return Run(path, name, record, read_summary(path), lines, updates, decisions, choices)
@@ -143,8 +146,11 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     """Return what random searches find, and where that is known from; None if it is not.
 
     It is known exactly where children are recorded in a table. Otherwise, random searches are drawn
-    from the children of those among the runs.
+    from the children of those among the runs. Runs in several environments have no band.
     """
+    names = ("env_id", "env_arguments", "repeats")
+    if len({json.dumps([run.record.get(name) for name in names]) for run in runs}) > 1:
+        return None
     for run in runs:
         if run.band is not None:
             return run.band, "random search, from the table of all networks"
@@ -155,6 +161,14 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     most = max(len(run.lines) for run in runs)
     where = f"random search, drawn from {len(accuracies):,} random children"
     return random_band(accuracies, spaced(most)), where
+
+
+def _require_moderate(file: Path, number: int, line: Mapping[str, Any]) -> None:
+    """Raise `InvalidRunFolder` for a number that is too large to be drawn."""
+    for name, value in line.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, int | float) and abs(each) > LARGEST:
+                raise broken_line(file, number, f"has a number beyond {LARGEST:g} for {name!r}")
 
 
 def _decisions(path: Path, record: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -177,6 +191,7 @@ def _choices(
     numbers = np.array([len(labels) for labels in decisions.values()])
     rows = np.zeros((len(lines), len(numbers)), dtype=np.int64)
     for number, line in enumerate(lines, start=1):
+        _require_moderate(path / EPISODES, number, line)
         row = line["choices"]
         sound = len(row) == len(numbers) and all(type(choice) is int for choice in row)
         if not (sound and all(0 <= c < k for c, k in zip(row, numbers.tolist(), strict=True))):

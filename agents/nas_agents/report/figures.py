@@ -147,12 +147,12 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _heat(name: str, rows: list[str], title: str) -> Any:
+def _heat(tips: list[tuple[str, str]], rows: list[str], title: str) -> Any:
     """Return an empty heat map of shares, whose rectangles' centres are numbers of children."""
     height = 90 + 20 * max(4, len(rows))
     drawn = plot(y_range=rows[::-1], x_axis_label="evaluations", height=height, title=title)
-    named = [(name, "@y"), ("choice", "@label"), ("share", "@share{0%}")]
-    drawn.add_tools(HoverTool(tooltips=[("children up to", "@x"), *named]))
+    around = ("children up to", "@x"), ("share", "@share{0%}")
+    drawn.add_tools(HoverTool(tooltips=[around[0], *tips, around[1]]))
     return drawn
 
 
@@ -167,7 +167,8 @@ def by_share() -> dict[str, Any]:
 def preferences_figure(run: Run) -> Any:
     """Return at each decision, over time, the share of the choice that is chosen most."""
     names = list(run.decisions)
-    drawn = _heat("decision", names, "share of the choice made most often (hover: which one)")
+    title = "share of the choice made most often (hover: which one)"
+    drawn = _heat([("decision", "@y"), ("choice", "@label")], names, title)
     rows: dict[str, list[Any]] = {"x": [], "y": [], "label": [], "share": []}
     for step, (name, labels) in enumerate(run.decisions.items()):
         shares = run.shares(step)
@@ -184,30 +185,39 @@ def _add_rectangles(drawn: Any, run: Run, source: ColumnDataSource) -> None:
     drawn.rect("x", "y", width, 1, source=source, fill_color=by_share(), line_color=None)
 
 
+PICK = """
+const rows = shares[select.value], names = labels[select.value]
+range.factors = names.slice().reverse()
+source.data = {
+    x: rows.flatMap(() => moments),
+    y: rows.flatMap((row, number) => row.map(() => names[number])),
+    share: rows.flat(),
+}"""
+"""Shows another decision's choices, in JavaScript."""
+
+
 def choices_figure(run: Run) -> Any:
-    """Return the share of each choice over time at the decision that is chosen in a list."""
-    tables = {}
-    for step, (name, labels) in enumerate(run.decisions.items()):
-        shares = run.shares(step).T.round(3)  # (k, M)
-        tables[name] = {
-            "x": run.moments * len(labels),
-            "y": np.repeat(labels, len(run.moments)).tolist(),
-            "label": np.repeat(labels, len(run.moments)).tolist(),
-            "share": shares.ravel().tolist(),
-        }
+    """Return the share of each choice over time at the decision that is picked in a list."""
+    shares = {
+        name: run.shares(step).T.round(3).tolist()  # k lists of M numbers
+        for step, name in enumerate(run.decisions)
+    }
     first = next(iter(run.decisions))
-    source = ColumnDataSource(tables[first])
-    drawn = _heat("choice", run.decisions[first], "share of each choice")
+    source = ColumnDataSource()
+    drawn = _heat([("choice", "@y")], run.decisions[first], "share of each choice")
     drawn.height = 90 + 22 * max(map(len, run.decisions.values()))
     _add_rectangles(drawn, run, source)
     select = Select(
         title="Decision", value=first, options=list[str | tuple[Any, str]](run.decisions)
     )
-    change = """range.factors = labels[select.value].slice().reverse()
-                source.data = tables[select.value]"""
     models = {"source": source, "range": drawn.y_range, "select": select}
-    data = {"tables": tables, "labels": run.decisions}
-    select.js_on_change("value", CustomJS(args={**models, **data}, code=change))
+    data = {"shares": shares, "labels": run.decisions, "moments": run.moments}
+    select.js_on_change("value", CustomJS(args={**models, **data}, code=PICK))
+    source.data = {
+        "x": run.moments * len(shares[first]),
+        "y": np.repeat(run.decisions[first], len(run.moments)).tolist(),
+        "share": np.ravel(shares[first]).tolist(),
+    }
     return column(select, drawn)
 
 

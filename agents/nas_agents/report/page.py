@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader
 from nas_agents.report import figures
 from nas_agents.report.children import Run, band_of
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
+from nas_agents.report.worst_images import read_worst_images
 from nas_agents.search.reading import EPISODES, reading_line
 from nas_gym import Architecture
 from nas_gym.evaluation import shown
@@ -71,20 +72,23 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
         if importance is not None:
             made["predicted"] = importance.predicted
             plots[names["importance"]] = figures.importance_figure(importance)
-        made["effects"] = standing_out(effects_of(rows, accuracies, run.decisions))
+        effects = effects_of(rows, accuracies, run.decisions)
+        made |= {"effects": standing_out(effects), "looked_at": len(effects)}
     final = (run.summary or {}).get("final") or {}
     counts = _confusion(final.get("confusion"))
     if counts is not None:
         classes = _classes(run, final, len(counts))
         plots[names["confusion"]] = figures.confusion_figure(classes, counts)
-    return {**made, "names": names, "final": final, "facts": _facts(run), **_failures(run)}
+    worst = read_worst_images(run.path) if final else []
+    more = {"names": names, "final": final, "worst": worst, "facts": _facts(run)}
+    return {**made, **more, **_failures(run)}
 
 
 def _quantity(value: Any) -> str:
     """Return a number or a text as the page shows it."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
 def _confusion(counts: Any) -> Any:
@@ -133,6 +137,7 @@ def _best(runs: list[Run]) -> list[dict[str, Any]]:
             architecture = Architecture.from_json(line["architecture"])
         if architecture.key not in rows:
             row = {"run": run.name, "number": index + 1, "accuracy": run.accuracies[index]}
+            row["score"] = shown(row["accuracy"], run.metric)
             row |= {"line": line, "key": architecture.key, "picture": _picture(architecture)}
             rows[architecture.key] = row
         if len(rows) == BEST:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nas_agents.search.reading import EPISODES, Kinds, check_lines
-from nas_agents.search.recorder import NotReproduced, Recorder
+from nas_agents.search.checkpoint import Checkpoints
+from nas_agents.search.reading import Kinds
+from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.state import Plain, restore, state_of
 from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
 from nas_gym.search_spaces import Choices
@@ -33,8 +35,8 @@ class AsynchronousSearch:
     With one worker it is sequential: the seed settles all that happens. With several, the order in
     which children end settles what is proposed next, and depends on timings. It is recorded: an
     episode's line says which ``proposal`` it was, and how many ``proposals`` there were when it was
-    observed. A resumed search repeats just that, and trains those children again that were under
-    way.
+    observed. A resumed search goes on from its last checkpoint, repeats what is recorded after it,
+    and trains those children again that were under way.
 
     Args:
         strategy: Proposes the architectures.
@@ -49,9 +51,12 @@ class AsynchronousSearch:
         """By the proposal's number."""
         self.ended: SimpleQueue[tuple[int, Future[Evaluation]]] = SimpleQueue()
         """The children that ended, and were not observed yet."""
+        self._complete = False
 
     def run(self, recorder: Recorder) -> None:
         """See `nas_agents.search.drivers.Driver.run`."""
+        self.checkpoints = Checkpoints(recorder, self.env, self.state, self.restore)
+        self.checkpoints.restore()
         self._replay(recorder)
         for number in () if recorder.over else self.under_way:
             self._submit(number)
@@ -61,34 +66,51 @@ class AsynchronousSearch:
             wanted = self.proposals + workers - len(self.under_way)
             for number in self._propose(wanted if limit is None else min(wanted, limit)):
                 self._submit(number)
+            self._complete = True
             number, future = self.ended.get()
+            self._complete = False
             self._observe(number, future.result(), recorder)
+            self.checkpoints.save_if_due()
+        self._complete = True
 
     def _replay(self, recorder: Recorder) -> None:
-        """Repeat what an earlier process recorded."""
-        check_lines(recorder.folder.path / EPISODES, recorder.earlier, PLACES)
-        for episode in recorder.earlier:
+        """Repeat what an earlier process recorded after its last checkpoint."""
+        while recorder.replaying:
+            episode = recorder.earlier[recorder.progress.episodes]
             self._propose(up_to=episode["proposals"])
             number = episode["proposal"]
-            if number not in self.under_way:
-                raise NotReproduced(
-                    f"run: {recorder.folder.path} cannot be resumed: episode {episode['episode']} "
-                    f"is of proposal {number}, which is not under way there. episodes.jsonl was "
-                    "changed; start another run, with --store to use what was evaluated"
-                )
-            evaluation = self.env.memory.submit(self.under_way[number].architecture).result()
+            proposal = self.under_way.get(number)
+            if proposal is None or proposal.architecture.to_json() != episode["architecture"]:
+                recorder.go_on_after_all()
+                return
+            evaluation = self.env.memory.submit(proposal.architecture).result()
             self._observe(number, evaluation, recorder)
+
+    def state(self) -> Plain:
+        """Return the state between two children; raise `NotPlain` if it has no plain form."""
+        under_way = {number: each.choices.tolist() for number, each in self.under_way.items()}
+        strategy = state_of(self.strategy)
+        return {"proposals": self.proposals, "under_way": under_way, "strategy": strategy}
+
+    def restore(self, state: Plain) -> None:
+        """Restore a `state`."""
+        self.proposals, self.under_way = state["proposals"], {}
+        for number, choices in state["under_way"].items():
+            self._add(number, np.array(choices, dtype=np.int64))
+        restore(self.strategy, state["strategy"])
 
     def _propose(self, up_to: int) -> range:
         """Let the strategy propose until it has done so ``up_to`` times; return the new numbers."""
         first = self.proposals + 1
         while self.proposals < up_to:
-            stage = self.env.search_space.stage(self.proposals)
             self.proposals += 1
-            choices = self.strategy.propose()
-            taken = within(stage, choices)
-            self.under_way[self.proposals] = Proposal(choices, taken, stage.decode(taken))
+            self._add(self.proposals, self.strategy.propose())
         return range(first, self.proposals + 1)
+
+    def _add(self, number: int, choices: Choices) -> None:
+        stage = self.env.search_space.stage(number - 1)
+        taken = within(stage, choices)
+        self.under_way[number] = Proposal(choices, taken, stage.decode(taken))
 
     def _submit(self, number: int) -> None:
         future = self.env.memory.submit(self.under_way[number].architecture)
@@ -106,7 +128,9 @@ class AsynchronousSearch:
         """See `nas_agents.search.drivers.Driver.choose`."""
 
     def save(self, folder: RunFolder) -> None:
-        """Save nothing: a strategy follows from the rewards that are recorded."""
+        """See `nas_agents.search.drivers.Driver.save`."""
+        if self._complete:  # and not interrupted while the strategy learns
+            self.checkpoints.save()
 
 
 def within(stage: SearchSpace, choices: Choices) -> Choices:

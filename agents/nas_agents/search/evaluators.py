@@ -9,14 +9,11 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from nas_agents.catalogue.defaults import FOREVER
-from nas_agents.search.settings import SearchSettings
+from nas_agents.search.settings import OF_CHILDREN, SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
 from nas_gym.store.urls import without_passwords
-
-OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
-"""Settings that mean something where children are trained, and nowhere else."""
 
 
 def check_children(settings: SearchSettings, evaluator: object) -> None:

@@ -9,9 +9,11 @@ from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.automatic import too_few_updates
@@ -19,9 +21,11 @@ from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
 from nas_agents.search.callbacks import PassLogsOn
+from nas_agents.search.checkpoint import Checkpoints, agent_state, restore_agent
 from nas_agents.search.reading import SHARED_WEIGHTS, broken
 from nas_agents.search.recorder import Recorder, RecordingVecEnv, SearchOver
 from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.state import Plain, restore, state_of
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.vector_env import NASVectorEnv
@@ -43,9 +47,10 @@ class LockStepSearch:
     the agent draws (`TrainSharedWeights`), and the search ends with the one of the last ten that is
     best by all validation images, unless the agent does both by itself, as `ENAS` does.
 
-    The agent is saved from time to time, for the user; a resumed search does not need it. Weights
-    that children share are saved with it, and spare a resumed search their training: only those
-    from between two steps of the agent, which an interrupted epoch does not leave behind.
+    Checkpoints are written between two rollouts, of agents that have such a moment: others begin
+    again when the search is resumed. Weights that children share are saved from time to time, and
+    spare a resumed search their training: only those from between two steps of the agent, which an
+    interrupted epoch does not leave behind.
     A search whose shared weights diverge is over.
 
     For the arguments, and what is raised, see `nas_agents.search.drivers.make_driver`.
@@ -62,7 +67,8 @@ class LockStepSearch:
         parts = (env.search_space, env.memory, plan.environments, env.reward)
         mode = AutoresetMode.SAME_STEP
         vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
-        self.envs = RecordingVecEnv(NASVecEnv(vector), self._checkpoint)
+        self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
+        self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)
         self.steps = plan.episodes * plan.decisions
         notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
@@ -81,13 +87,36 @@ class LockStepSearch:
         if self._shared is not None:
             _restore(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
-        callbacks = [*self._callbacks, PassLogsOn(recorder)]
+        checkpoints = Checkpoints(recorder, self._env, self.state, self.restore)
+        callbacks = [*self._callbacks, PassLogsOn(recorder), _BetweenRollouts(checkpoints)]
         try:
             with suppress(SearchOver):
                 self.agent.learn(self.steps, callback=callbacks, log_interval=1)
         finally:
             if self._diverged:
                 recorder.stopped_by = "diverged"
+
+    def state(self) -> Plain:
+        """Return the state between two rollouts; raise `NotPlain` if it has no plain form."""
+        decided = self._vector.decided.tolist()
+        wrappers = [state_of(each, lenient=True) for each in self._wrappers()]
+        return {"agent": agent_state(self.agent), "decided": decided, "wrappers": wrappers}
+
+    def restore(self, state: Plain) -> None:
+        """Restore a `state`."""
+        self._vector.reset(options={"choices": np.array(state["decided"], dtype=np.int64)})
+        for wrapper, own in zip(self._wrappers(), state["wrappers"], strict=True):
+            restore(wrapper, own)
+        restore_agent(self.agent, state["agent"])
+
+    def _wrappers(self) -> list[VecEnvWrapper]:
+        """Return the agent's own wrappers around the environments."""
+        found, each = [], self.agent.get_env()
+        while each is not self.envs:
+            assert isinstance(each, VecEnvWrapper)
+            found.append(each)
+            each = each.venv
+        return found
 
     def choose(self) -> tuple[Architecture, Evaluation] | None:
         """See `nas_agents.search.drivers.Driver.choose`: the agent's own ``choose``, if any."""
@@ -115,8 +144,8 @@ class LockStepSearch:
         history = self._shared.history if self._shared is not None else []
         return bool(history) and not math.isfinite(history[-1].loss)
 
-    def _checkpoint(self) -> None:
-        """Save the agent, if a checkpoint is due.
+    def _after_step(self) -> None:
+        """Save shared weights, if that is due.
 
         Raises:
             SearchOver: the shared weights diverged, and the agent, as ARS, obeys no callback.
@@ -126,11 +155,30 @@ class LockStepSearch:
         started = time.perf_counter()
         recorder = self.envs.recorder
         assert recorder is not None
-        if started < self._due or not recorder.writes:
+        if self._shared is None or started < self._due or not recorder.writes:
             return
         self.save(recorder.folder)
         ended = time.perf_counter()
         self._due = ended + max(EVERY, (ended - started) / SHARE)
+
+
+class _BetweenRollouts(BaseCallback):
+    """Goes on from a checkpoint before the first rollout, and writes others before later ones."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        super().__init__()
+        self.checkpoints = checkpoints
+        self._begun = False
+
+    def _on_rollout_start(self) -> None:
+        if self._begun:
+            self.checkpoints.save_if_due()
+        else:
+            self._begun = True
+            self.checkpoints.restore()
+
+    def _on_step(self) -> bool:
+        return True
 
 
 def _restore(shared: WeightSharing, recorder: Recorder) -> None:

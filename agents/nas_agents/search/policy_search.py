@@ -14,9 +14,11 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.controllers.asynchronous import PolicyGradient
 from nas_agents.search.asynchronous import AsynchronousSearch
 from nas_agents.search.callbacks import PassLogsOn
+from nas_agents.search.checkpoint import agent_state, restore_agent
 from nas_agents.search.lock_step import CHECKPOINT
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import RunFolder
+from nas_agents.search.state import Plain
 from nas_gym import NASEnv
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.vector_env import NASVectorEnv
@@ -36,8 +38,9 @@ class PolicySearch(AsynchronousSearch):
         arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
-        number, mode = plan.environments, AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(env.search_space, env.memory, number, env.reward, autoreset_mode=mode)
+        parts = (env.search_space, env.memory, plan.environments, env.reward)
+        mode = AutoresetMode.SAME_STEP
+        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
         made = agent.make(NASVecEnv(vector), arguments, seed)
         self.agent = cast(OnPolicyAlgorithm, made)
         self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)
@@ -51,6 +54,16 @@ class PolicySearch(AsynchronousSearch):
         self.policy.begin(self.steps, PassLogsOn(recorder))
         super().run(recorder)
 
+    def state(self) -> Plain:
+        """Return the state of the search, with the agent's."""
+        return {**super().state(), "agent": agent_state(self.agent)}
+
+    def restore(self, state: Plain) -> None:
+        """Restore a `state`."""
+        super().restore(state)
+        restore_agent(self.agent, state["agent"])
+
     def save(self, folder: RunFolder) -> None:
         """See `nas_agents.search.drivers.Driver.save`."""
+        super().save(folder)
         folder.replace(CHECKPOINT, self.agent.save)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -13,7 +15,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from nas_agents.search.callbacks import Callback, Child, Update, entropy_of
 from nas_agents.search.progress import FROM_EVALUATION, Progress, StopReason, first_of, reached
-from nas_agents.search.reading import BEST, SETTINGS
+from nas_agents.search.reading import BEST, EPISODES, SETTINGS, reading_line
 from nas_agents.search.run_folder import RunFolder
 from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation
@@ -34,9 +36,10 @@ class SearchOver(Exception):
 class Recorder:
     """Writes every finished episode down, in order, and says when the search is over.
 
-    Episodes of an earlier process are taken over: the agent, which starts again, must propose the
-    same architectures and get the same rewards, until there is more than was recorded. Only then
-    is the folder written to.
+    Episodes of an earlier process are taken over. The agent goes on from its last checkpoint, or
+    starts again, and repeats those that came after. Where one comes out otherwise, all stand as
+    they are recorded, and what the agent does from then on comes after them. Until there is more
+    than was recorded, the folder is not written to.
 
     Args:
         folder: The run's folder.
@@ -44,6 +47,7 @@ class Recorder:
         callback: Called after each child, and each update, that no earlier process recorded.
         record: The content of ``settings.json``.
         objectives: The objectives whose front is kept, if there are several.
+        verify: Repeat all episodes from the beginning, and raise where one comes out otherwise.
     """
 
     def __init__(
@@ -53,8 +57,10 @@ class Recorder:
         callback: Callback,
         record: Mapping[str, Any],
         objectives: Objectives | None = None,
+        verify: bool = False,
     ) -> None:
         self.folder, self.limits, self.callback = folder, limits, callback
+        self.verify = verify
         self.progress = Progress(front=Front(objectives) if objectives else None)
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
@@ -64,6 +70,7 @@ class Recorder:
         self._record = record
         self._rewards: list[float] = []  # of the children since the last update
         self._updates = 0
+        self._digest = hashlib.sha256()
         if not folder.resumed:
             self.start()
 
@@ -109,9 +116,12 @@ class Recorder:
             more: Further fields of its line in ``episodes.jsonl``.
 
         Raises:
-            NotReproduced: an earlier process recorded another episode in its place.
+            NotReproduced: an earlier process recorded another episode in its place, and it is to be
+                verified.
             InvalidRunFolder: it cannot be written.
         """
+        if self.replaying:
+            self._compare({"architecture": architecture, "reward": reward})
         progress, new = self.progress, not self.replaying
         record = {
             "episode": progress.episodes + 1,
@@ -123,12 +133,11 @@ class Recorder:
         if new:
             self.start(record)
         else:
-            record = self._earlier(record)
+            record = self.earlier[progress.episodes]
             progress.resumed += 1
-        is_best = progress.add(record)
+        is_best = self._count(record)
         if is_best and new:
             self._write_best()
-        self.stopped_by = self.stopped_by or reached(self.limits, progress)
         self._rewards.append(first_of(reward))
         if new:
             made = Evaluation(**{**evaluation, "curve": tuple(evaluation["curve"])})
@@ -163,23 +172,77 @@ class Recorder:
         self.progress.choose(architecture, reward, evaluation, episode)
         self._write_best()
 
-    def _earlier(self, now: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the record of an episode by an earlier process, which must be this one."""
+    def _count(self, record: Mapping[str, Any]) -> bool:
+        """Add a line of ``episodes.jsonl`` to the progress; return True if it is the best."""
+        _add_to(self._digest, record)
+        is_best = self.progress.add(record)
+        self.stopped_by = self.stopped_by or reached(self.limits, self.progress)
+        return is_best
+
+    def place(self) -> dict[str, Any]:
+        """Return the place in the record, for a checkpoint."""
+        numbers = {"episodes": self.progress.episodes, "updates": self._updates}
+        return {**numbers, "rewards": list(self._rewards), "digest": self._digest.hexdigest()}
+
+    def fits(self, place: Mapping[str, Any]) -> bool:
+        """Return True if the record has the episodes that a checkpoint follows from."""
+        digest = hashlib.sha256()
+        for line in self.earlier[: place["episodes"]]:
+            _add_to(digest, line)
+        return bool(digest.hexdigest() == place["digest"])
+
+    def go_on_from(self, place: Mapping[str, Any]) -> None:
+        """Take over what is recorded up to a `place`."""
+        self._take_over(place["episodes"])
+        self._updates, self._rewards = place["updates"], list(place["rewards"])
+
+    def go_on_after_all(self) -> None:
+        """Take over all that is recorded: the agent has come to something else.
+
+        Raises:
+            NotReproduced: it was to be verified.
+        """
+        number = self.progress.episodes + 1
+        if self.verify:
+            raise NotReproduced(
+                f"run: episode {number} of {self.folder.path} has another architecture, or another "
+                "proposal, now. The agent, the environment or the machine is not the same, or "
+                f"{EPISODES} was changed. Nothing was changed; --resume goes on all the same"
+            )
+        self._take_over(len(self.earlier))
+        self.callback.on_notice(
+            f"episode {number} comes out otherwise than it is recorded, as with other threads or "
+            f"on another machine; the {len(self.earlier):,} recorded ones stand, and the search "
+            "goes on after them"
+        )
+
+    def _take_over(self, episodes: int) -> None:
+        for number in range(self.progress.episodes + 1, episodes + 1):
+            with reading_line(self.folder.path / EPISODES, number):
+                self._count(self.earlier[number - 1])
+            self.progress.resumed += 1
+
+    def _compare(self, now: Mapping[str, Any]) -> None:
+        """Compare the next episode with the recorded one in its place."""
         earlier = self.earlier[self.progress.episodes]
         for name in ("architecture", "reward"):
-            if earlier[name] != now[name]:
+            if self.verify and earlier[name] != now[name]:
                 raise NotReproduced(
-                    f"run: {self.folder.path} cannot be resumed: episode {now['episode']} has the "
+                    f"run: episode {self.progress.episodes + 1} of {self.folder.path} has the "
                     f"{name} {now[name]!r} now, and {earlier[name]!r} is recorded. The agent, the "
-                    "environment or the training is not the same, or depends on more than its "
-                    "seed. Nothing was changed; start another run, with --store to use what was "
-                    "evaluated"
+                    "environment or the machine is not the same, or the result depends on more "
+                    "than the seed. Nothing was changed; --resume goes on all the same"
                 )
-        return earlier
+        if any(earlier[name] != now[name] for name in ("architecture", "reward")):
+            self.go_on_after_all()
 
     def _write_best(self) -> None:
         if self.progress.best_architecture is not None:
             self.folder.write(BEST, self.progress.best_architecture.to_dict())
+
+
+def _add_to(digest: Any, line: Mapping[str, Any]) -> None:
+    digest.update(json.dumps([line["architecture"], line["reward"]]).encode())
 
 
 class RecordingVecEnv(VecEnvWrapper):

@@ -18,7 +18,9 @@ from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
+from nas_agents.search.asynchronous import PLACES
 from nas_agents.search.callbacks import Callback, Callbacks, Start
+from nas_agents.search.checkpoint import differences, machine
 from nas_agents.search.drivers import drive, is_asynchronous, make_driver
 from nas_agents.search.evaluators import (
     check_children,
@@ -30,7 +32,7 @@ from nas_agents.search.evaluators import (
 from nas_agents.search.final import FinalTraining, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
 from nas_agents.search.progress import UNFINISHED, Progress
-from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder
+from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.search.recorder import Recorder
 from nas_agents.search.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
 from nas_agents.search.settings import (
@@ -54,25 +56,28 @@ def search(
     run: Path | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
+    verify: bool = False,
 ) -> SearchResult:
     """Search, train the best architecture to the end, and leave a run folder.
 
     Ctrl-C (KeyboardInterrupt) ends the search after what it has recorded, without final training.
 
-    A search that is resumed starts its agent again from the seed, takes from the store what was
-    evaluated, checks that every episode is as it is recorded, and goes on from there. So it does
-    what one that was never interrupted does, whatever the algorithm.
+    A search that is resumed goes on from its last checkpoint, or from the seed where there is none,
+    and takes from the store what was evaluated after it. On the same machine, with as many threads,
+    it does what one that was never interrupted does, to the bit. Elsewhere floats may differ: what
+    is recorded stands, and the search goes on.
 
     Args:
         settings: What to search, with what, for how long.
         run: The run folder; default: `default_run_folder`.
         resume: Go on with the run in ``run``, if there is one.
         callbacks: Watch the search, in this order.
+        verify: Repeat all that is recorded from the seed, and raise where something differs.
 
     Raises:
         NASGymError: something in the settings is wrong, which shows before anything is trained; or
-            the run folder or the store cannot be written (any more), or a resumed agent does not do
-            what is recorded. What was recorded is kept.
+            the run folder or the store cannot be written (any more), or ``verify`` finds that the
+            agent does not do what is recorded. What was recorded is kept.
     """
     path = run or default_run_folder(settings.env_id, settings.agent)
     callback = Callbacks(callbacks)
@@ -101,10 +106,12 @@ def search(
         name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
         record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
         record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
-        _check_fingerprint(path, before, record)
+        _check_record(folder, before, record)
 
         done = read_summary(path)
-        as_before = all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS)
+        as_before = not verify and all(
+            getattr(settings, each) == getattr(earlier, each) for each in LIMITS
+        )
         ended = _ended(folder, done, final, finalists, record) if as_before else None
         if ended is None:
             if isinstance(evaluator, Trainer | WeightSharing):
@@ -116,8 +123,9 @@ def search(
                 of = (around, longer, arguments, settings.seed)
                 driver = make_driver(agent, asynchronous, *of)
                 objectives = objectives_of(env.reward)
-                recorder = Recorder(folder, settings, callback, record, objectives)
-                for notice in (*driver.notices, *([costing] if costing else [])):
+                recorder = Recorder(folder, settings, callback, record, objectives, verify)
+                other = differences(before.get("machine", {}), record["machine"])
+                for notice in filter(None, (other, *driver.notices, costing)):
                     callback.on_notice(notice)
                 callback.on_start(Start(path, record, env))
                 decide = None
@@ -187,6 +195,7 @@ def _record(
     decisions = {each.name: each.choices for each in search_space.decisions}
     record = {
         **{"nas_gym": nas_gym.__version__, "torch": torch.__version__, "run": name},
+        "machine": machine(),
         **asdict(settings),
         "store": lasting_store(settings.store),
         "chosen_agent": agent.name,
@@ -202,8 +211,11 @@ def _record(
     return record
 
 
-def _check_fingerprint(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise `InvalidRunFolder` if children would be trained otherwise than before."""
+def _check_record(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise `InvalidRunFolder` if a line is broken, or children would be trained otherwise."""
+    run = folder.path
+    if now["asynchronous"]:
+        check_lines(run / EPISODES, folder.recorded, PLACES)
     data, read_now = before.get("data"), now.get("data")
     if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
         counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]

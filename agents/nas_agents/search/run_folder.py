@@ -86,8 +86,8 @@ class RunFolder:
     | ``model/`` | the trained model after the final training: see `nas_gym.models` |
     | ``front.png`` | the Pareto front among all children, where there are several objectives |
     | ``summary.json`` | counts, best, test accuracy, times |
-    | ``checkpoint/`` | agents, but strategies; shared weights; the final training, until it ends |
-    | ``report.html`` | the report: see `nas_agents.report` |
+    | ``checkpoint/`` | the search's state; SB3's agent; shared weights; the final training |
+    | ``report.html``, ``worst_images.json`` | the report, and images in it: `nas_agents.report` |
     | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
 

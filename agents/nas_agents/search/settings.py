@@ -15,6 +15,10 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.json_text import short
 from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
+OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
+"""Settings that mean something where children are trained, and nowhere else; see
+`nas_gym.envs.composition`."""
+
 
 @settings
 class SearchSettings:
@@ -74,6 +78,10 @@ class SearchSettings:
             "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
             "--target-accuracy",
         )
+        for name in OF_CHILDREN if self.env_id.startswith("nas_gym/") else ():
+            option = f"--{name.replace('_', '-')}"
+            says = f"{name}: a search has a setting of its own for it; give {option} instead"
+            require(name not in self.env_arguments, says)
 
 
 LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
@@ -90,7 +98,12 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    **{"fingerprint": TEXT, "planned_episodes": (int,), "asynchronous": (bool,)},
+    **{
+        "fingerprint": TEXT,
+        "planned_episodes": (int,),
+        "asynchronous": (bool,),
+        "machine": (dict,),
+    },
 }
 """Types of what ``settings.json`` has beside the settings."""
 
@@ -205,7 +218,6 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
     for name, path in (
         ("early_stopping", curves),
         ("inherit_weights", saved.env_arguments.get("inherit_weights")),
-        ("store", saved.env_arguments.get("store")),
     ):
         require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
     for name, value in saved.agent_arguments.items():

@@ -8,6 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.search.final import FinalTraining
 from nas_agents.search.reading import has_run, load_architecture
@@ -72,10 +74,15 @@ def _environment(architecture: Architecture) -> str | None:
     """Return the id of the environment whose children, of this family, are trained."""
     family = family_of(type(architecture))
     for env_id in family.environments if family else ():
-        kind = environment_type(env_id)
-        if issubclass(kind, FamilyEnv) and "trained" in kind.evaluators:
+        if _trains(environment_type(env_id)):
             return env_id
     return None
+
+
+def _trains(environment: Any) -> bool:
+    """Return True for the class of an environment whose children can be trained."""
+    of_family = isinstance(environment, type) and issubclass(environment, FamilyEnv)
+    return of_family and "trained" in environment.evaluators
 
 
 def _of_run(
@@ -85,8 +92,9 @@ def _of_run(
     settings, _ = load_record(run)
     arguments = {"training_seed": settings.seed, **settings.env_arguments}
     env_id = settings.env_id.rpartition(":")[2]  # the module itself is imported by --module
-    kind = environment_type(env_id)
-    if not (issubclass(kind, FamilyEnv) and "trained" in kind.evaluators):
+    unknown = f"run: {run} is of {env_id}, which is not known here; --module NAME registers it"
+    require(env_id in gymnasium.registry, unknown)
+    if not _trains(environment_type(env_id)):
         says = f"run: {run} trained no children ({env_id}); say on which data, by --dataset"
         require(has_data, says)
         return trained, {"training_seed": settings.seed}, dict(settings.final_arguments)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -14,7 +16,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.common import print_table, say
-from nas_agents.cli.errors import OneLineErrors
+from nas_agents.cli.errors import OneLineErrors, report_bug
 from nas_agents.cli.main import app
 
 
@@ -75,6 +77,27 @@ def test_a_bug_is_one_line_and_a_file(
     text = file.read_text(encoding="utf-8")
     assert text.startswith("nas-gym fails\n")
     assert "Traceback (most recent call last)" in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@host/db",
+        "postgresql://me@host/db?password=hunter2&connect_timeout=1",
+        "store=postgresql+psycopg://me:hunter2@host:5432/db",
+    ],
+)
+def test_a_bug_s_report_has_no_password(url: str, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path))
+        errors = io.StringIO()
+        with contextlib.redirect_stderr(errors):
+            report_bug(ValueError(f"no answer from {url}"), ["search", "x", "--store", url])
+    [file] = tmp_path.iterdir()
+    text = errors.getvalue() + file.read_text(encoding="utf-8")
+    assert "hunter2" not in text
+    assert text.count("***") >= 3
+    assert "host" in text
 
 
 def test_a_bug_is_one_line_without_room_for_a_file(monkeypatch: pytest.MonkeyPatch) -> None:

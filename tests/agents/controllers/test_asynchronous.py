@@ -55,29 +55,45 @@ def ratios(policy: PolicyGradient, monkeypatch: pytest.MonkeyPatch) -> list[NDAr
     """Before each update, pi / mu of all decisions that it learns from."""
     agent: Any = policy.agent
     found: list[NDArray[np.float32]] = []
+    train, ratio = agent.train, policy._ratio
+
+    def watched_train() -> None:
+        kept = [step.log_probs for step in agent.steps if step.log_probs is not None]
+        with torch.no_grad():
+            found.append((agent._evaluate_steps()[2] - torch.cat(kept)).exp().numpy())
+        train()
+
+    def watched_ratio(buffer: Any) -> NDArray[np.float32]:
+        found.append(ratio(buffer))
+        return found[-1]
+
+    if isinstance(agent, Reinforce):
+        monkeypatch.setattr(agent, "train", watched_train)
+    else:
+        monkeypatch.setattr(policy, "_ratio", watched_ratio)
+    return found
+
+
+def test_the_clipped_ratio_is_to_the_policy_before_the_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy = made("maskable-ppo", learning_rate=0.01)
+    agent: Any = policy.agent
+    found, losses = ratios(policy, monkeypatch), []
     train = agent.train
 
     def watched() -> None:
-        agent.policy.set_training_mode(False)
-        with torch.no_grad():
-            if isinstance(agent, Reinforce):
-                kept = [step.log_probs for step in agent.steps if step.log_probs is not None]
-                drawn = torch.cat(kept)
-                now = agent._evaluate_steps()[2]
-            else:
-                buffer = agent.rollout_buffer
-                drawn = torch.from_numpy(buffer.log_probs.flatten())
-                observations = torch.from_numpy(buffer.observations.reshape(-1, LENGTH))
-                actions = torch.from_numpy(buffer.actions.flatten())
-                masks = {}
-                if hasattr(buffer, "action_masks"):
-                    masks["action_masks"] = buffer.action_masks.reshape(len(actions), -1)
-                now = agent.policy.evaluate_actions(observations, actions, **masks)[1]
-        found.append((now - drawn).exp().numpy())
+        buffer = agent.rollout_buffer
+        assert policy._ratio(buffer) == pytest.approx(1.0, abs=1e-3)
+        unweighted = buffer.returns - buffer.values
+        assert buffer.advantages == pytest.approx(unweighted * np.minimum(found[-2], 1), abs=1e-5)
+        losses.append(1)
         train()
 
     monkeypatch.setattr(agent, "train", watched)
-    return found
+    play(policy, 4 * policy.batch, under_way=policy.batch + 1)
+    assert len(losses) == 3
+    assert found[-2] != pytest.approx(1.0, abs=1e-2)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "recurrent-ppo"])
@@ -115,7 +131,7 @@ def test_an_lstm_keeps_its_states() -> None:
     assert (rollouts[0] < 0).any()
 
 
-@pytest.mark.parametrize("name", ["ppo", "reinforce", "lstm-ppo", "a2c"])
+@pytest.mark.parametrize("name", ["reinforce", "lstm-ppo", "a2c"])
 def test_a_policy_learns_from_others_returned_late(name: str) -> None:
     """Random architectures have 1/13 on average; so have the first ones here."""
     policy = made(name, **{"learning_rate": 0.01} if name != "reinforce" else {"n_episodes": 10})

@@ -8,16 +8,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.report import Report, write_report
+from nas_agents.report.children import band_of, read_runs
+from nas_agents.search.callbacks import Child
 from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
 from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
-from tests.agents.stubs import STUB_ID
+from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
 EVIL = "</script><script>window.evil=1</script><b>x</b>"
@@ -101,6 +104,25 @@ def test_runs_stand_beside_each_other(run: Path, tmp_path: Path) -> None:
     assert page.count("of the last 7 children") >= 2  # without updates, the choices' entropy
 
 
+def test_runs_in_several_environments_have_no_band(run: Path, tmp_path: Path) -> None:
+    search(SearchSettings(STUB_ID, "random", 3, final=False), tmp_path / "other")
+    one, other = read_runs([run, tmp_path / "other"])
+    assert band_of([one]) is not None
+    assert band_of([other]) is not None
+    assert band_of([one, other]) is None
+
+
+def test_an_interrupted_search_does_not_wait_for_its_report(tmp_path: Path) -> None:
+    def interrupt(child: Child) -> None:
+        raise KeyboardInterrupt
+
+    report = Report()
+    settings = SearchSettings(STUB_ID, "random", 3, final=False)
+    search(settings, tmp_path / "run", callbacks=[Calls(on_child=interrupt), report])
+    assert report.said == f"no report yet: nas-gym report {tmp_path / 'run'} writes it"
+    assert not (tmp_path / "run" / "report.html").exists()
+
+
 def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
     settings = json.loads((copied / "settings.json").read_text())
     names = list(settings["decisions"])
@@ -138,6 +160,7 @@ def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
         ("episodes.jsonl", {"choices": [9] * 6}, "line 2 of .* has no 6 valid 'choices'"),
         ("episodes.jsonl", {"choices": [0]}, "line 2 of .* has no 6 valid 'choices'"),
         ("episodes.jsonl", {"architecture": "x"}, "line 2 of .* has no architecture"),
+        ("episodes.jsonl", {"parameters": 10**90}, "line 2 of .* beyond 1e.30 for 'parameters'"),
         ("updates.jsonl", {"logs": {"x": "y"}}, "line 2 of .* has logs that are no numbers"),
         ("updates.jsonl", {"reward": None}, "line 2 of .* has None for 'reward'"),
         ("settings.json", {"decisions": {"x": []}}, "has no 'decisions'"),
@@ -170,6 +193,29 @@ def test_the_command(copied: Path) -> None:
         write_report([], copied / "x.html")
 
 
+def test_the_worst_images_are_wrong_answers_of_the_final_model(tmp_path: Path) -> None:
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "batch_size": 500}
+    settings = SearchSettings(
+        "nas_gym/NASNet-v0", "random", 1, env_arguments=tiny, final_arguments={"epochs": 1}
+    )
+    result = search(settings, tmp_path / "run", callbacks=[Report()])
+    assert result.final is not None
+    worst = json.loads((result.run / "worst_images.json").read_text())
+    assert 0 < len(worst) <= 12
+    sure = [each["probability"] for each in worst]
+    assert sure == sorted(sure, reverse=True)
+    confusion = np.array(result.final.confusion)
+    for each in worst:
+        actual, predicted = int(each["class"]), int(each["predicted"])
+        assert actual != predicted
+        assert confusion[actual, predicted]
+    page = (result.run / "report.html").read_text()
+    assert Parsed(page).count("figure") == len(worst)
+    (result.run / "worst_images.json").write_text('[{"png": 3}]')
+    with pytest.raises(InvalidRunFolder, match=r"worst_images.json has no 'class'"):
+        page_of(result.run)
+
+
 @pytest.mark.browser
 def test_a_browser_shows_sorts_and_hovers(run: Path) -> None:
     playwright = pytest.importorskip("playwright.sync_api")
@@ -180,7 +226,7 @@ def test_a_browser_shows_sorts_and_hovers(run: Path) -> None:
         browser = started.chromium.launch(executable_path=browser_file, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1000, "height": 900})
         wrong: list[str] = []
-        page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+        page.on("console", lambda m: wrong.extend([m.text] * (m.type in ("error", "warning"))))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: wrong.append(request.url))
         file = (run / "report.html").as_uri()

@@ -111,7 +111,7 @@ def test_resuming_from_the_command_line(tmp_path: Path) -> None:
         (["--episodes", "3"], "environment: name one"),
         (["--resume"], "resume: say which run"),
         ([CHILDREN_ID, "--workers", "0"], "workers: expected a number greater than"),
-        ([CHILDREN_ID, "--agent", "ppo", "--workers", "2"], "give --envs 4"),
+        ([CHILDREN_ID, "--agent", "dqn", "--workers", "2"], "give --envs 4"),
         ([CHILDREN_ID, "--child-timeout", "0"], "child_timeout: expected a number greater than 0"),
         ([CHILDREN_ID, "--repeats", "0"], "repeats"),
         ([CHILDREN_ID, "--max-failures", "0"], "max_failures"),

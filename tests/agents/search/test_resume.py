@@ -19,12 +19,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.cli.search_options import settings_from
-from nas_agents.search import lock_step
 from nas_agents.search.callbacks import Callback
 from nas_agents.search.comparison import compare
 from nas_agents.search.progress import Progress
@@ -165,8 +163,8 @@ def test_a_record_that_does_not_come_again_stops_the_search(tmp_path: Path) -> N
     lines = (run / "episodes.jsonl").read_text().splitlines(keepends=True)
     lines[4] = json.dumps({**json.loads(lines[4]), "reward": 0.125}) + "\n"
     (run / "episodes.jsonl").write_text("".join(lines))
-    with pytest.raises(NotReproduced, match=r"episode 5 has the reward .*0\.125 is recorded"):
-        search(settings_for(run), run, resume=True)
+    with pytest.raises(NotReproduced, match=r"episode 5 .* has the reward .*0\.125 is recorded"):
+        search(settings_for(run), run, resume=True, verify=True)
     assert (run / "episodes.jsonl").read_text() == "".join(lines)
 
 
@@ -527,7 +525,8 @@ def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
     result = search(settings, run, resume=True)
     assert result.stopped_by == "seconds"
     assert result.progress.episodes == 5
-    longer = replace(settings, seconds=2000.0, target_accuracy=0.25)
+    reached = max(episode["accuracy"] for episode in lines)
+    longer = replace(settings, seconds=2000.0, target_accuracy=reached)
     further = search(longer, run, resume=True)
     assert further.stopped_by == "target_accuracy"  # reached by what was recorded
     assert further.progress.episodes == 5
@@ -554,21 +553,6 @@ def test_a_run_has_one_process_at_a_time(tmp_path: Path) -> None:
         search(settings_for(run), run, resume=True)
     folder.close()
     assert search(settings_for(run), run, resume=True).progress.episodes == 20
-
-
-def test_the_agent_is_saved_from_time_to_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, run = tmp_path / "whole", tmp_path / "run"
-    search(settings_for(whole), whole)
-    with monkeypatch.context() as patch:
-        patch.setattr(lock_step, "EVERY", 0.0)
-        patch.setattr(lock_step, "SHARE", float("inf"))
-        killed(settings_for(run), run, 12)
-    saved = PPO.load(run / "checkpoint" / "agent.zip")
-    assert saved.num_timesteps == 11 * 20 - 1  # SB3 counts a step when it is done
-    search(settings_for(run), run, resume=True)
-    assert told(run) == told(whole)
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

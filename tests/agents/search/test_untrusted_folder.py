@@ -52,7 +52,7 @@ def test_a_resume_that_fails_changes_nothing(tmp_path: Path) -> None:
     file.write_text("".join([*lines, '{"cut sho']))
     before = content(run)
     with pytest.raises(NotReproduced, match="episode 5"):
-        search(settings_for(run, episodes=8, max_failures=4), run, resume=True)
+        search(settings_for(run, episodes=8, max_failures=4), run, resume=True, verify=True)
     assert content(run) == before
     assert "summary.json" in before
 
@@ -218,6 +218,13 @@ def test_runs_of_ones_own_environment_are_shown_and_compared(
     failed = nas_gym("show", str(run), "--module", "own_networks")
     assert failed.exit_code == 2
     assert "module: 'own_networks' cannot be imported" in failed.stderr
+
+
+def test_a_store_is_no_argument_of_the_environment() -> None:
+    url = "postgresql://me:hunter2@host/db"  # it would be written down with its password
+    with pytest.raises(InvalidSettings, match=r"store: .* give --store instead") as refused:
+        SearchSettings("nas_gym/NASNet-v0", episodes=1, env_arguments={"store": url})
+    assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

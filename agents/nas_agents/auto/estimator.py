@@ -1,0 +1,131 @@
+"""`AutoClassifier`: a scikit-learn estimator of images around `run_auto`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from nas_agents.auto.running import run_auto
+from nas_agents.search.callbacks import Callback
+from nas_agents.search.reading import MODEL
+from nas_agents.search.run_folder import default_run_folder
+from nas_gym.data.folder import image_files
+from nas_gym.errors import require
+from nas_gym.models import read_images
+
+
+class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classifies images by a network that was searched for and trained in a given time.
+
+    Images are arrays (n, height, width) or (n, height, width, channels) of uint8, tensors
+    (n, channels, height, width) as `nas_gym.Model` takes them, or paths of image files and folders.
+
+    Args:
+        minutes: Time of `fit`.
+        target_accuracy: Validation accuracy in (0, 1] at which the search stops; default: never.
+        device: "auto" takes CUDA, then MPS, then the CPU.
+        seed: Seed of the agent and of all trainings.
+        run: The run folder; default: a new one in ``runs/``.
+        callbacks: Watch the search; see `nas_agents.search.callbacks`.
+
+    After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the labels,
+    ``result_`` is the `nas_agents.auto.AutoResult`, and ``run_`` the run folder.
+    """
+
+    def __init__(
+        self,
+        minutes: float = 30.0,
+        target_accuracy: float | None = None,
+        device: str = "auto",
+        seed: int = 0,
+        run: str | Path | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self.minutes, self.target_accuracy, self.device = minutes, target_accuracy, device
+        self.seed, self.run, self.callbacks = seed, run, callbacks
+
+    def fit(self, X: Any, y: Any = None) -> AutoClassifier:  # noqa: N803  # scikit-learn's name
+        """Search and train.
+
+        Args:
+            X: A data set's name or path, as `nas_gym.load_dataset` takes it; or images.
+            y: Labels of the images, (n,); None where ``X`` is a data set.
+
+        Raises:
+            NASGymError: as `nas_agents.auto.run_auto`.
+        """
+        run = default_run_folder("auto", "search") if self.run is None else Path(self.run)
+        dataset, labels = str(X), None
+        if y is not None:
+            labels, numbers = np.unique(np.asarray(y), return_inverse=True)
+            dataset = str(run.with_name(f"{run.name}-images.npz"))
+            images = _pixels(X)
+            require(
+                len(images) == len(numbers), f"y: {len(numbers)} labels of {len(images)} images"
+            )
+            run.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(dataset, x_train=images, y_train=numbers, classes=labels.astype(str))
+        given = (self.minutes, self.target_accuracy, self.device, self.seed, run, self.callbacks)
+        self.result_ = run_auto(dataset, *given)
+        self.run_, self.model_ = run, self.result_.model
+        self.classes_ = np.array(self.model_.classes) if labels is None else labels
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """Return the probability of each class, in the order of ``classes_``: (n, classes)."""
+        check_is_fitted(self)
+        probabilities = self.model_.predict(self._tensors(X)).probabilities
+        return np.asarray(probabilities.numpy(), np.float32)
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the label of each image, (n,)."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+    def save(self, folder: str | Path) -> None:
+        """Copy the model folder, for `nas_gym.load_model` and ``nas-gym predict``."""
+        check_is_fitted(self)
+        shutil.copytree(self.run_ / MODEL, folder)
+
+    def _tensors(self, given: Any) -> Tensor:
+        if isinstance(given, Tensor):
+            return given
+        if isinstance(given, str | Path):
+            path = Path(given)
+            return read_images(
+                image_files(path) if path.is_dir() else [path], self.model_.image_shape
+            )
+        if len(given) and all(isinstance(each, str | Path) for each in given):
+            return read_images(list(given), self.model_.image_shape)
+        return torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
+
+
+def _pixels(images: Any) -> NDArray[np.uint8]:
+    """Return images as (n, height, width, channels) uint8."""
+    pixels = np.asarray(images)
+    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
+    expected = "images: expected (n, height, width[, channels]) of uint8"
+    found = f"{pixels.shape} of {pixels.dtype}"
+    require(pixels.ndim == 4 and pixels.dtype == np.uint8, f"{expected}, got {found}")
+    return pixels
+
+
+def auto(dataset: str | Path, minutes: float = 30.0, **settings: Any) -> AutoClassifier:
+    """Return an `AutoClassifier` that was fitted to a data set: a folder of images, for instance.
+
+    ``settings`` are the others of `AutoClassifier`.
+
+        >>> import nas_gym
+        >>> classifier = nas_gym.auto("photos", minutes=30)  # doctest: +SKIP
+        >>> classifier.predict("photos/cat/1.jpg")  # doctest: +SKIP
+    """
+    return AutoClassifier(minutes, **settings).fit(dataset)

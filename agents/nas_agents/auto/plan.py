@@ -1,0 +1,266 @@
+"""The rules by which `nas-gym auto` chooses: image size, search space, children, final training.
+
+Times are measured on this machine, with the data: a few steps of a network of each size.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nas_agents.catalogue.environments import make_environment
+from nas_gym import Architecture, NASEnv
+from nas_gym.data.decoding import available_cpus
+from nas_gym.data.folder import image_files
+from nas_gym.networks import measure_cost
+from nas_gym.networks.devices import cpu_threads, resolve_device, synchronize
+from nas_gym.training.loop import BatchLoop
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.presets import final_settings
+from nas_gym.training.settings import LearningSettings
+
+SEARCH, FINAL, RESERVE = 0.45, 0.4, 0.06
+"""Shares of the time: of the search with its finalists, of the final training, and what is left at
+the end for export and report, at least `LEAST_RESERVE` seconds. The rest is for reading, measuring
+and starting workers."""
+LEAST_RESERVE = 20.0
+FINALISTS = 0.2
+"""Share of the search's time for further trainings of its best children."""
+CHILDREN, CHILD_EPOCHS = 40, (3, 12)
+"""Number of children of the fewest epochs that a larger network must leave time for, and the fewest
+and the most epochs of a child."""
+FINAL_EPOCHS = (50, 300)
+"""Epochs of the final training that a larger network must leave time for, and the most epochs."""
+SIZES = (32, 48, 64, 96, 128)
+"""Heights and widths to which image files are scaled."""
+LARGE = 96
+"""Height from which images are large: there mobile networks halve it early."""
+SLOWER = 1.25
+"""Factor by which a training beside others, with its validation, is slower than bare steps."""
+WORKERS_FROM = 300.0
+"""Seconds from which on starting a process for each core pays."""
+PROBES, PROBE_STEPS, PROBE_SECONDS = 5, 6, 3.0
+
+Sizes = tuple[dict[str, Any], ...]
+SMALL_SPACE = "nas_gym/NASBench201-v0"
+LARGE_SPACE = "nas_gym/MnasNet-v0"
+SKELETONS: dict[str, Sizes] = {
+    SMALL_SPACE: tuple(
+        {"cells": cells, "filters": filters}
+        for cells, filters in ((1, 8), (1, 16), (2, 16), (3, 16), (3, 32), (5, 32), (5, 64))
+    ),
+    LARGE_SPACE: tuple(
+        {"width": width, "head_filters": head, "divisor": 8, "halvings": 5}
+        for width, head in ((0.25, 320), (0.5, 640), (0.75, 960), (1.0, 1280))
+    ),
+}
+"""Settings of networks by search space, the smallest first."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A size of networks, with the time that it takes."""
+
+    place: int
+    """Place in `SKELETONS` of the search space."""
+    epoch_seconds: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Subject and sizes of a search."""
+
+    env_id: str
+    data: dict[str, Any]
+    """Data set, image size and device, as arguments of the environment."""
+    child: Choice
+    workers: int | None
+    search_seconds: float
+    finalists: int
+    probe: Architecture
+    """A network of medium cost, by which times were measured."""
+    reasons: tuple[str, ...]
+    """What was chosen, and why, a line each."""
+
+    @property
+    def env_arguments(self) -> dict[str, Any]:
+        """Arguments of the search's environment."""
+        skeleton = SKELETONS[self.env_id][self.child.place]
+        return {**self.data, **skeleton, "epochs": self.child.epochs}
+
+    @property
+    def children(self) -> int:
+        """Expected number of children."""
+        each = self.child.epochs * self.child.epoch_seconds * SLOWER
+        return max(1, int(self.search_seconds * (1 - FINALISTS) * (self.workers or 1) / each))
+
+
+def image_size_of(dataset: str) -> tuple[int | None, str]:
+    """Return the size to which images are scaled, None for as they are, and why.
+
+    It is the largest of `SIZES` that is at most the median of the shorter sides of 200 images.
+    """
+    folder = Path(dataset).expanduser()
+    if not folder.is_dir():
+        return None, "image size: as in the data"
+    files = image_files(folder)
+    chosen = np.random.default_rng(0).permutation(len(files))[:200]
+    sides = [side for side in (_shorter_side(files[place]) for place in chosen) if side]
+    middle = int(median(sides)) if sides else SIZES[0]
+    size = max((each for each in SIZES if each <= middle), default=SIZES[0])
+    return size, f"image size: {size} pixels; half of the images have a shorter side of {middle}"
+
+
+def _shorter_side(path: Path) -> int | None:
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None  # the reading of the data names it
+
+
+def make_plan(
+    dataset: str, seconds: float, device: str, say: Callable[[str], None] = lambda _: None
+) -> Plan:
+    """Return the plan for a data set and a time.
+
+    Args:
+        dataset: A name, an ``.npz`` file, or a folder of images.
+        seconds: Time for everything.
+        device: "auto", "cpu", "cuda", ...
+        say: Called with each choice, a line of text, as soon as it is made.
+
+    Raises:
+        NASGymError: the data or the device cannot be had.
+    """
+    reasons: list[str] = []
+
+    def chosen(line: str) -> None:
+        reasons.append(line)
+        say(line)
+
+    size, why = image_size_of(dataset)
+    chosen(why)
+    on = resolve_device(device)
+    data = {"dataset": dataset, "image_size": size, "device": str(on)}
+    data = {name: value for name, value in data.items() if value is not None}
+    env_id = SMALL_SPACE if size is None or size < LARGE else LARGE_SPACE
+    kind = "large" if env_id == LARGE_SPACE else "small"
+    chosen(f"search space: {env_id}, for {kind} images")
+    cores = available_cpus() if on.type == "cpu" else 2
+    workers = cores if seconds >= WORKERS_FROM and cores > 1 else None
+    budget = SEARCH * seconds * (1 - FINALISTS) * (workers or 1)
+    with cpu_threads(1):
+        probe, child = _child(env_id, data, budget)
+    finalists = int(FINALISTS * SEARCH * seconds * (workers or 1) / _cost(child))
+    finalists = min(10, finalists) if finalists > 1 else 0
+    plan = Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, ())
+    skeleton = SKELETONS[env_id][child.place]
+    chosen(
+        f"children: networks of {_text(skeleton)}, {child.epochs} epochs of about "
+        f"{child.epoch_seconds:.2g} s each; time for about {plan.children} of them on "
+        f"{workers or 1} process{'es' if workers else ''}, and for {finalists} finalists"
+    )
+    return Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, tuple(reasons))
+
+
+def _cost(child: Choice) -> float:
+    """Return the seconds of a child's training."""
+    return child.epochs * child.epoch_seconds * SLOWER
+
+
+def _text(skeleton: Mapping[str, Any]) -> str:
+    shown = ("cells", "filters", "width")
+    return ", ".join(f"{name} {skeleton[name]}" for name in shown if name in skeleton)
+
+
+def _child(env_id: str, data: Mapping[str, Any], budget: float) -> tuple[Architecture, Choice]:
+    """Return a network of medium cost, and the size of children that suits a budget of seconds."""
+    fewest, most = CHILD_EPOCHS
+    probe: Architecture | None = None
+    best: Choice | None = None
+    for place, skeleton in enumerate(SKELETONS[env_id]):
+        with closing(make_environment(env_id, {**data, **skeleton})) as env:
+            trainer: Any = env.memory.evaluator
+            probe = probe or _medium(env, trainer)
+            seconds = epoch_seconds(trainer, probe)
+        if best is not None and CHILDREN * fewest * seconds * SLOWER > budget:
+            break
+        epochs = int(budget / (CHILDREN * seconds * SLOWER))
+        best = Choice(place, seconds, max(1, min(most, epochs)))
+        if CHILDREN * fewest * seconds * SLOWER > budget:
+            break
+    assert probe is not None
+    assert best is not None
+    return probe, best
+
+
+def _medium(env: NASEnv, trainer: NetworkTrainer) -> Architecture:
+    """Return the one of five random networks whose multiply-adds are in the middle."""
+    rng = np.random.default_rng(0)
+    space, shape = env.search_space, trainer.task.input_shape
+    sampled = [space.decode(space.sample(rng)) for _ in range(PROBES)]
+    network = trainer.settings.network
+    return sorted(sampled, key=lambda a: measure_cost(a, shape, network).multiply_adds)[PROBES // 2]
+
+
+def final_choice(
+    plan: Plan, architecture: Architecture, child: LearningSettings, dataset: Any, seconds: float
+) -> tuple[dict[str, Any], Choice]:
+    """Return the arguments of the final training that takes a number of seconds.
+
+    It is the largest network, from the children's on, with time for `FINAL_EPOCHS`.
+
+    Args:
+        plan: The plan of the search.
+        architecture: The best architecture.
+        child: Settings of the children.
+        dataset: The data set.
+        seconds: Time of the final training.
+    """
+    fewest, most = FINAL_EPOCHS
+    best: Choice | None = None
+    for place in range(plan.child.place, len(SKELETONS[plan.env_id])):
+        given = {**SKELETONS[plan.env_id][place], "epochs": 1}
+        settings = final_settings(child, given)
+        trainer = NetworkTrainer(dataset, settings, plan.data["device"], final=True)
+        each = epoch_seconds(trainer, architecture)
+        if best is not None and fewest * each * SLOWER > seconds:
+            break
+        best = Choice(place, each, max(1, min(most, int(seconds / (each * SLOWER)))))
+    assert best is not None
+    return {**SKELETONS[plan.env_id][best.place], "epochs": best.epochs}, best
+
+
+def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:
+    """Estimate the seconds of an epoch of a network's training by a few steps."""
+    task = trainer.task
+    with trainer.isolated(0):
+        loop = task.loop(trainer.build(architecture))
+        assert isinstance(loop, BatchLoop)
+        loop.network.train()
+        started, taken = 0.0, 0
+        for inputs, targets in islice(task.batches(loop.generator), PROBE_STEPS + 1):
+            loop.steps.step(inputs, targets, 0.0)
+            synchronize(trainer.device)
+            if not started:
+                started = time.perf_counter()  # the first step also warms up
+                continue
+            taken += 1
+            if time.perf_counter() - started > PROBE_SECONDS:
+                break
+        if not taken:  # one batch is all there is
+            started = time.perf_counter()
+            loop.train_epoch().item()
+            return time.perf_counter() - started
+    return (time.perf_counter() - started) / taken * task.steps_per_epoch

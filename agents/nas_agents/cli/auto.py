@@ -1,0 +1,48 @@
+"""``nas-gym auto``: from data to a model, in a given time, by rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Exit, Option
+
+from nas_agents.cli.common import DEVICE, EXIT_INTERRUPTED, Json, complain, print_result
+
+
+def auto(
+    dataset: Annotated[str, Argument(help="A folder of images, an .npz file, or a name.")],
+    minutes: Annotated[float, Option(help="Time for everything.")] = 30.0,
+    target_accuracy: Annotated[
+        float | None, Option(help="Stop the search at this validation accuracy.")
+    ] = None,
+    device: Annotated[str, DEVICE] = "auto",
+    seed: Annotated[int, Option(help="Of the agent and of all trainings.")] = 0,
+    run: Annotated[Path | None, Option(help="The run folder; new.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a model of your data in a given time.
+
+    Rules choose the image size, the search space, the children and the final training by the data
+    and by the speed of this machine, and each choice is printed: see docs/train.md.
+    """
+    from nas_agents.auto import run_auto
+    from nas_agents.cli.display import Display
+    from nas_agents.search.settings import SearchSettings
+
+    shown = SearchSettings("auto", episodes=None, seconds=60 * max(minutes, 0.01))
+    try:
+        with Display(shown) as display:
+            result = run_auto(dataset, minutes, target_accuracy, device, seed, run, [display])
+    except KeyboardInterrupt:
+        complain("interrupted; the run folder has what was done")
+        raise Exit(EXIT_INTERRUPTED) from None
+    facts = result.facts()
+    lines = [
+        f"{facts['children']} children, {facts['epochs']} epochs of final training, "
+        f"{result.seconds:.0f} s in all",
+        f"test accuracy {facts['test_accuracy']:.2%}, {facts['parameters']:,} parameters",
+        *(f"{name}: {path}" for name, path in result.files.items()),
+        *result.notes,
+    ]
+    print_result(facts, "\n".join(lines), as_json)

@@ -1,0 +1,110 @@
+"""From data to a model in a given time: the rules, and all of it once."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import nas_gym
+from nas_agents.auto import plan as planning
+from nas_agents.auto.plan import CHILDREN, SKELETONS, SMALL_SPACE, epoch_seconds, make_plan
+from nas_agents.auto.running import _UntilDeadline
+from nas_agents.catalogue.environments import make_environment
+from nas_agents.cli.main import app
+from nas_gym.errors import InvalidSettings
+from nas_gym.training.final import StopTraining
+
+
+def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have an epoch of the smallest network take a time, and of others as their cells' filters."""
+
+    def measured(trainer: Any, _: object) -> float:
+        network = trainer.settings.network
+        return float(seconds * network.cells * network.filters / 8)
+
+    for module in ("plan", "running"):
+        monkeypatch.setattr(f"nas_agents.auto.{module}.epoch_seconds", measured, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"), [((20, 20, 20), 32), ((40, 70, 90), 64), ((500, 40, 300), 128)]
+)
+def test_the_size_of_images_follows_their_median(
+    sides: tuple[int, ...], size: int, tmp_path: Path
+) -> None:
+    for number, side in enumerate(sides):
+        Image.new("RGB", (side, 2 * side)).save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert planning.image_size_of(str(tmp_path))[0] == size
+    assert planning.image_size_of("digits")[0] is None
+
+
+def test_more_time_is_larger_networks_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_speed(monkeypatch, 1.0)
+    monkeypatch.setattr(planning, "available_cpus", lambda: 2)
+    said: list[str] = []
+    plans = [make_plan("digits", 60 * m, "cpu", said.append) for m in (1, 30, 3000)]
+    assert [plan.env_id for plan in plans] == [SMALL_SPACE] * 3
+    assert [plan.workers for plan in plans] == [None, 2, 2]
+    assert [plan.child.place for plan in plans] == [0, 3, 6]
+    assert plans[0].child.epochs == 1
+    assert plans[-1].child.epochs == 12
+    for plan in plans[1:]:
+        assert plan.children >= CHILDREN
+        assert 2 <= plan.finalists <= 10
+        assert plan.env_arguments["filters"] == SKELETONS[SMALL_SPACE][plan.child.place]["filters"]
+    assert tuple(said[:3]) == plans[0].reasons
+
+
+def test_an_epoch_is_measured_by_a_few_steps() -> None:
+    env = make_environment(SMALL_SPACE, {"dataset": "digits", "device": "cpu"})
+    trainer: Any = env.memory.evaluator
+    architecture = env.search_space.decode([0] * 6)
+    assert 0 < epoch_seconds(trainer, architecture) < 60
+
+
+def test_a_late_final_training_ends_after_an_epoch() -> None:
+    _UntilDeadline(time.monotonic() - 1).on_final_epoch(1, 5)  # one epoch is the least
+    with pytest.raises(StopTraining):
+        _UntilDeadline(time.monotonic() - 1).on_final_epoch(2, 5)
+    _UntilDeadline(time.monotonic() + 100).on_final_epoch(2, 5)
+    _UntilDeadline(time.monotonic() - 1).on_final_epoch(5, 5)
+
+
+def test_images_and_labels_become_a_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_speed(monkeypatch, 20.0)
+    rng = np.random.default_rng(0)
+    labels = np.array(["dark", "bright"])[np.arange(40) % 2]
+    images = rng.integers(0, 100, (40, 8, 8)) + 150 * (labels == "bright")[:, None, None]
+    images = images.astype(np.uint8)
+    classifier = nas_gym.AutoClassifier(0.5, target_accuracy=0.01, device="cpu", run=tmp_path / "a")
+    assert classifier.get_params()["minutes"] == 0.5
+    classifier.fit(images, labels)
+    assert list(classifier.classes_) == ["bright", "dark"]
+    assert classifier.predict_proba(images).shape == (40, 2)
+    assert set(classifier.predict(images)) <= {"bright", "dark"}
+    assert classifier.score(images, labels) == np.mean(classifier.predict(images) == labels)
+    assert classifier.result_.summary["stopped_by"] == "target_accuracy"
+    assert "stopped at the target accuracy" in classifier.result_.notes[-1]
+    classifier.save(tmp_path / "saved")
+    assert nas_gym.load_model(tmp_path / "saved").classes == ("bright", "dark")
+    assert set(classifier.result_.files) == {"model", "onnx", "report"}
+    assert all(Path(each).exists() for each in classifier.result_.files.values())
+    json.dumps(classifier.result_.facts())
+    with pytest.raises(InvalidSettings, match=r"images: expected \(n, height, width"):
+        classifier.predict(images.astype(float))
+
+
+def test_too_little_time_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["auto", "digits", "--minutes", "0.1"])
+    assert result.exit_code == 2
+    assert "minutes: expected at least 0.5, got 0.1" in result.stderr
