@@ -26,7 +26,7 @@ from nas_gym.evaluation import Metric
 from nas_gym.networks import ChildNetwork
 from nas_gym.settings import settings
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.task import Split, Task
+from nas_gym.training.tasks.task import Split, Task
 
 
 @settings

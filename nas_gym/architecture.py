@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from nas_gym.errors import NASGymError, choices_hint, require
 from nas_gym.family import family_of_kind, full_name, registered_families
-from nas_gym.json_text import read_json_file, read_json_text, short, short_name
+from nas_gym.outside.json_text import read_json_file, read_json_text, short, short_name
 
 VERSION = 1
 """Version of the JSON form; a reader accepts this one and earlier ones."""

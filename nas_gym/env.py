@@ -14,9 +14,9 @@ from gymnasium import spaces
 
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation import NUMBERS, Budget, Evaluator, Finished, Limits, Memory, memory_of
-from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
 from nas_gym.observations import OBSERVATION_SPACES, Observation, ObservationSpace
+from nas_gym.outside.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import AnyReward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Mask, SearchSpace

@@ -12,7 +12,7 @@ from pydantic import FiniteFloat
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.settings import settings
 
 WORST = {

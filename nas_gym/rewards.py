@@ -14,8 +14,8 @@ from pydantic import FiniteFloat
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import Evaluation, Evaluations
-from nas_gym.json_text import short
 from nas_gym.objectives import Objectives, lacks
+from nas_gym.outside.json_text import short
 from nas_gym.settings import Above0, from_mapping, settings
 
 Reward: TypeAlias = Callable[[Evaluation], float]

@@ -26,9 +26,9 @@ from nas_gym.evaluation import (
     Memory,
 )
 from nas_gym.family import resolve
-from nas_gym.json_text import short
 from nas_gym.objectives import Objectives
 from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace, PartialArchitectures
+from nas_gym.outside.json_text import short
 from nas_gym.registration import NAMELESS
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions

@@ -31,11 +31,11 @@ import torch
 from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.search.callbacks import Callback, Child
-from nas_agents.search.drivers import make_driver
-from nas_agents.search.recorder import Recorder
-from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import SearchSettings
+from nas_agents.drivers.driver import make_driver
+from nas_agents.runs.callbacks import Callback, Child
+from nas_agents.runs.recorder import Recorder
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, Evaluator, NASEnv, NASNetSearchSpace
 from nas_gym.families.nasbench201.table import nasbench201_table
 

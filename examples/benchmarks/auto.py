@@ -27,8 +27,8 @@ from torchvision import models
 
 from nas_gym import TrainingSettings, load_dataset
 from nas_gym.data.dataset import Dataset
-from nas_gym.training.images import ImageClassification
 from nas_gym.training.steps import sgd
+from nas_gym.training.tasks.images import ImageClassification
 
 CLASSES = ("airplane", "automobile", "bird", "cat")
 MODES = ("RGB", "RGB", "RGB", "L", "P", "RGBA")

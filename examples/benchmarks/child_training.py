@@ -43,7 +43,7 @@ from nas_gym.families.nasnet import network as cell_network
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
-from nas_gym.training import images as training
+from nas_gym.training.tasks import images as training
 
 ROUNDS = 3
 CHILD = nas_gym.published("NASNet-A")

@@ -42,7 +42,7 @@ from torch import nn
 
 from nas_gym import TrainingSettings, load_dataset
 from nas_gym.data.decoding import available_cpus
-from nas_gym.training.images import ImageClassification
+from nas_gym.training.tasks.images import ImageClassification
 
 CLASSES = 4
 FEW = 40

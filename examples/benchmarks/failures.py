@@ -25,9 +25,9 @@ from typing import Any
 import gymnasium as gym
 import torch
 
-from nas_agents.search.callbacks import Callback, Child
+from nas_agents.runs.callbacks import Callback, Child
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import (
     Architecture,
     Evaluation,

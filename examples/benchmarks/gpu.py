@@ -166,8 +166,8 @@ def busy_share(kind: str, device: str, dry: bool, **changes: Any) -> float:
 
 def search_seconds(device: str, dry: bool) -> float:
     """Seconds of a random search of 60 tiny children on the digits, end to end."""
+    from nas_agents.runs.settings import SearchSettings  # noqa: PLC0415
     from nas_agents.search.run import search  # noqa: PLC0415
-    from nas_agents.search.settings import SearchSettings  # noqa: PLC0415
 
     arguments = {"dataset": "digits", "cells": 1, "filters": 8, "epochs": 1, "device": device}
     settings = SearchSettings(

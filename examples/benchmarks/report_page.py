@@ -19,8 +19,8 @@ import gymnasium as gym
 from playwright.sync_api import sync_playwright
 
 from nas_agents.report import write_report
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace
 
 ENV_ID = "benchmarks/Free-v0"

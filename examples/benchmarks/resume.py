@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from nas_agents.search.checkpoint import Checkpoints
+from nas_agents.drivers.checkpoint import Checkpoints
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import SearchSettings
 from nas_gym.store.store import Store
 
 PARTS: list[tuple[type, str]] = [

@@ -30,10 +30,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from nas_agents.catalogue.presets import with_preset
-from nas_agents.search.callbacks import Callback, Child
-from nas_agents.search.comparison import TOPS, best_of, children
+from nas_agents.runs.callbacks import Callback, Child
+from nas_agents.runs.comparison import TOPS, best_of, children
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import NASGymError
 
 

@@ -26,8 +26,8 @@ from numpy.lib import format as npy
 from nas_gym.data.dataset import Images, InvalidDataset
 from nas_gym.data.decoding import read_images
 from nas_gym.errors import NASGymError, require
-from nas_gym.files import PART, refuse_links_within, replacing_folder
-from nas_gym.json_text import read_json_file
+from nas_gym.outside.files import PART, refuse_links_within, replacing_folder
+from nas_gym.outside.json_text import read_json_file
 
 FORM = 1
 """Version of the decoding: raised whenever it gives other pixels for the same file."""

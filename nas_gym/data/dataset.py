@@ -39,7 +39,7 @@ class InvalidDataset(NASGymError):
 class Dataset:
     """Images, labels and the fixed split, as NumPy arrays."""
 
-    task: ClassVar[str] = "nas_gym.training.images:ImageClassification"
+    task: ClassVar[str] = "nas_gym.training.tasks.images:ImageClassification"
 
     name: str
     images: Images

@@ -17,7 +17,7 @@ from nas_gym.data.files import channels_last, read_npz, require_room
 from nas_gym.data.folder import Listing, list_folder
 from nas_gym.data.table import list_table
 from nas_gym.errors import choices_hint
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 from nas_gym.settings import Seed, Size, validated
 
 _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {

@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from nas_gym.errors import NASGymError
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 
 ALWAYS_READ = 2**30
 """Bytes of arrays that any file may hold."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import open_regular
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 from nas_gym.settings import Size, validated
 
 Level = Literal["word", "character"]
@@ -35,7 +35,7 @@ MOST_BYTES = 2**31
 class TextDataset:
     """Three streams of words, or of characters, as numbers of a vocabulary."""
 
-    task: ClassVar[str] = "nas_gym.training.language:LanguageModelling"
+    task: ClassVar[str] = "nas_gym.training.tasks.language:LanguageModelling"
 
     name: str
     level: Level

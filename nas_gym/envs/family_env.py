@@ -19,7 +19,7 @@ from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import Seed, Size, require_known, settings
 from nas_gym.training.settings import LearningSettings, TrainingSettings
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings

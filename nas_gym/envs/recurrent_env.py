@@ -8,7 +8,7 @@ from nas_gym.data.text import Level, TextDataset, load_text
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.settings import Size, settings
-from nas_gym.training.language import LanguageSettings
+from nas_gym.training.tasks.language import LanguageSettings
 
 
 @settings

@@ -17,10 +17,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.files import replacing
 from nas_gym.models.model import Model
 from nas_gym.models.plain import plain
 from nas_gym.models.python_code import write_python
+from nas_gym.outside.files import replacing
 from nas_gym.rendering import write
 
 COMPARED_PIXELS = 2**21

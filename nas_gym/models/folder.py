@@ -27,13 +27,13 @@ from nas_gym.architecture import Architecture, UnknownKind
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.text import TextDataset
 from nas_gym.errors import NASGymError
-from nas_gym.json_text import read_json_file, short_name
 from nas_gym.models.model import InvalidModel, Model, ModelFacts, Normalization, Trained
 from nas_gym.networks import build_network, default_settings
 from nas_gym.networks.devices import resolve_device
+from nas_gym.outside.json_text import read_json_file, short_name
 from nas_gym.settings import from_mapping
 from nas_gym.training.final import FinalResult
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 
 WEIGHTS, ARCHITECTURE, FACTS = "weights.safetensors", "architecture.json", "model.json"
 _MOST_HEADER = 2**20
@@ -73,7 +73,7 @@ def model_of(result: FinalResult, dataset: Data) -> Model | Trained:
 def save_model(model: Model | Trained, folder: Path) -> None:
     """Write a model into an existing folder, its weights first.
 
-    `nas_gym.files.replacing_folder` gives one that appears as a whole, or not at all.
+    `nas_gym.outside.files.replacing_folder` gives one that appears as a whole, or not at all.
 
     Raises:
         OSError: a file cannot be written, on a full disk for instance.

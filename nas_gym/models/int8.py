@@ -17,11 +17,11 @@ from torch import Tensor, fx, nn
 
 from nas_gym.data.dataset import Dataset, Indices
 from nas_gym.errors import require
-from nas_gym.files import replacing
 from nas_gym.models.exporting import Run, quiet
 from nas_gym.models.model import Model
 from nas_gym.models.plain import plain
 from nas_gym.models.tracing import graph_module
+from nas_gym.outside.files import replacing
 
 CALIBRATION_IMAGES = 512
 """Training images, at random, that set the ranges of activations."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
-from nas_gym.files import replacing_folder
 from nas_gym.models.folder import model_of, save_model
+from nas_gym.outside.files import replacing_folder
 from nas_gym.training.final import FinalResult, train_final
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 
 CHECKPOINT = "checkpoint.pt"
 

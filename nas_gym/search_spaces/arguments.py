@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from nas_gym.architecture import MOST_LAYERS
 from nas_gym.errors import choices_hint, require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 _Item = TypeVar("_Item")
 

@@ -25,7 +25,7 @@ from nas_gym.architecture import (
     expect_list,
     expect_mapping,
 )
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 
 @dataclass(frozen=True, kw_only=True)

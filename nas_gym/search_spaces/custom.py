@@ -28,7 +28,7 @@ from nas_gym.architecture import (
     expect_mapping,
 )
 from nas_gym.errors import choices_hint
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 from nas_gym.search_spaces.base import DecisionsSketch, SearchSpace
 from nas_gym.search_spaces.conditions import Decision, exists
 from nas_gym.settings import validated

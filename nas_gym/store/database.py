@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, exc
 
 from nas_gym.errors import InvalidSettings, NASGymError
-from nas_gym.json_text import short, short_name
+from nas_gym.outside.json_text import short, short_name
 from nas_gym.store.explanations import explain, is_gone
 from nas_gym.store.schema import MIGRATIONS, SCHEMA, metadata
 from nas_gym.store.urls import parse_url, secrets, without_passwords

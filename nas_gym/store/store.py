@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError, require
 from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.json_text import read_json_text, short_name
+from nas_gym.outside.json_text import read_json_text, short_name
 from nas_gym.store.database import Database, StoreError
 from nas_gym.store.schema import EVALUATIONS
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 
 def parse_url(url: str | Path) -> sa.URL:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.errors import NASGymError
-from nas_gym.json_text import read_json_text
+from nas_gym.outside.json_text import read_json_text
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import LARGEST, Seed, validated
 from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays

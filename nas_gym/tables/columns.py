@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas_gym.data.npz import array_names, read_npz
 from nas_gym.errors import NASGymError
-from nas_gym.files import replacing
+from nas_gym.outside.files import replacing
 
 
 class InvalidTable(NASGymError):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError, choices_hint
 from nas_gym.evaluation.evaluation import Status
-from nas_gym.json_text import read_json_text, read_text_file, short, short_name
+from nas_gym.outside.json_text import read_json_text, read_text_file, short, short_name
 from nas_gym.search_spaces import Decision, SearchSpace
 from nas_gym.tables.columns import Column, InvalidTable, require_names
 

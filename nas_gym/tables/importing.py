@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import array_names
 from nas_gym.family import registered_families
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 from nas_gym.tables.columns import InvalidTable, write_arrays
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.data.npz import open_regular
-from nas_gym.json_text import short_name
+from nas_gym.outside.json_text import short_name
 from nas_gym.tables.columns import InvalidTable
 
 MOST_BYTES = 2**28

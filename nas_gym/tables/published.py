@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nas_gym.data.loading import data_folder
 from nas_gym.errors import choices_hint
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.index import RowIndex
 from nas_gym.tables.table import Table, table_of

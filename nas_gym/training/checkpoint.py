@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from nas_gym.errors import InvalidSettings
-from nas_gym.files import refuse_links, replacing
-from nas_gym.json_text import short_name
+from nas_gym.outside.files import refuse_links, replacing
+from nas_gym.outside.json_text import short_name
 from nas_gym.training.loop import TrainingLoop
 
 

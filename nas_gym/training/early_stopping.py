@@ -29,7 +29,7 @@ from annotated_types import Interval
 from numpy.typing import NDArray
 
 from nas_gym.errors import InvalidSettings
-from nas_gym.files import open_appending
+from nas_gym.outside.files import open_appending
 from nas_gym.settings import settings
 
 Chance = Annotated[float, Interval(gt=0, lt=1)]

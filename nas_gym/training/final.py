@@ -18,7 +18,7 @@ from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 
 
 class StopTraining(Exception):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings
-from nas_gym.files import PART, replacing
+from nas_gym.outside.files import PART, replacing
 
 
 class WeightFolder:

@@ -15,7 +15,7 @@ from nas_gym.networks.fused import Fused
 from nas_gym.training.steps import TrainingSteps
 
 if TYPE_CHECKING:
-    from nas_gym.training.task import Task
+    from nas_gym.training.tasks.task import Task
 
 
 class WeightAverage:

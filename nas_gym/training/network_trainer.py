@@ -17,7 +17,7 @@ from nas_gym.training.fingerprint import digest
 from nas_gym.training.loop import TrainingLoop
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.task import Data, Task
+from nas_gym.training.tasks.task import Data, Task
 
 
 class DeviceTraining:

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from nas_gym.errors import require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.settings import require_known
 from nas_gym.training.settings import LearningSettings
 

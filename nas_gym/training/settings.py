@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Interval, Le, MinLen
 
-from nas_gym.cost_limits import CostLimits
 from nas_gym.data.augmentation import Augmentation
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import require
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
 from nas_gym.settings import Count, Keep, NonNegative, Positive, Seed, Share, nested, settings

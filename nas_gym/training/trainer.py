@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.cost_limits import CostLimits
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.networks import (
     ChildNetwork,
@@ -26,7 +26,7 @@ from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 from nas_gym.training.together import Trained, train_together
 
 ADDED = (
@@ -41,7 +41,7 @@ class Trainer(NetworkTrainer):
     """Evaluates children by training them on one data set, on one device.
 
     Args:
-        dataset: Images, texts, or data of one's own; see `nas_gym.training.task.Task`.
+        dataset: Images, texts, or data of one's own; see `nas_gym.training.tasks.task.Task`.
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long

@@ -32,11 +32,11 @@ from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import builder_digests
-from nas_gym.training.images import ImageClassification
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import accuracy_on, batch_loss, descend, flattened, sgd
+from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
 

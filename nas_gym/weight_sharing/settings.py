@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nas_gym.errors import require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.settings import NonNegative, settings
 from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
 

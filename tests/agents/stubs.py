@@ -11,8 +11,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.search.callbacks import Callback
-from nas_agents.search.progress import Progress
+from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.progress import Progress
 from nas_gym import Architecture, Evaluation, NASBench201SearchSpace, NASEnv, NASNetSearchSpace
 from nas_gym.search_spaces import CellArchitecture
 

@@ -17,7 +17,7 @@ from nas_gym import InvalidSettings
 from nas_gym.data import cache
 from nas_gym.data.cache import FACTS, PIXELS, cache_folder, decoded_images
 from nas_gym.data.dataset import Images, InvalidDataset
-from nas_gym.files import PART
+from nas_gym.outside.files import PART
 from nas_gym.workers.sharing import Share
 
 SIZE = 6

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nas_gym import InvalidModel, InvalidSettings, load_model
-from nas_gym.files import replacing_folder
 from nas_gym.models import Model, save_model
+from nas_gym.outside.files import replacing_folder
 from tests.models.tiny import FAMILIES, SMALLEST, images, smallest
 
 

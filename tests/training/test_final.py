@@ -20,15 +20,15 @@ from nas_gym.data.text import load_text
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.language_model import LanguageModelSettings
-from nas_gym.training import language
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.final import FinalResult, StopTraining, train_final
-from nas_gym.training.language import LanguageSettings
 from nas_gym.training.loop import WeightAverage
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.steps import TrainingSteps, make_optimizer, schedule
-from nas_gym.training.testing import Answers, calibration_error
+from nas_gym.training.tasks import language
+from nas_gym.training.tasks.language import LanguageSettings
+from nas_gym.training.tasks.testing import Answers, calibration_error
 from tests.training.test_trainer import small
 
 NETWORK = CellNetworkSettings(cells=1, filters=2)

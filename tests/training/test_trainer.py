@@ -19,15 +19,16 @@ from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import ChildNetwork, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
-from nas_gym.training import images, network_trainer
+from nas_gym.training import network_trainer
 from nas_gym.training import trainer as training
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.training.final import train_final
-from nas_gym.training.images import ImageClassification
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import TrainingSteps
+from nas_gym.training.tasks import images
+from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer, train_child
 
 NETWORK = CellNetworkSettings(cells=1, filters=4)

@@ -33,8 +33,8 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
-from nas_gym.training.images import ImageClassification
 from nas_gym.training.steps import flattened
+from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import Sample, WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 import torch
 
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym.data.dataset import resplit
 from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings

@@ -15,9 +15,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nas_agents.auto.running import run_auto
-from nas_agents.search.callbacks import Callback
-from nas_agents.search.reading import MODEL
-from nas_agents.search.run_folder import default_run_folder
+from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.reading import MODEL
+from nas_agents.runs.run_folder import default_run_folder
 from nas_gym.data.folder import image_files
 from nas_gym.errors import require
 from nas_gym.models import read_images
@@ -35,7 +35,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: "auto" takes CUDA, then MPS, then the CPU.
         seed: Seed of the agent and of all trainings.
         run: The run folder; default: a new one in ``runs/``.
-        callbacks: Watch the search; see `nas_agents.search.callbacks`.
+        callbacks: Watch the search; see `nas_agents.runs.callbacks`.
 
     After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the labels,
     ``result_`` is the `nas_agents.auto.AutoResult`, and ``run_`` the run folder.

@@ -22,12 +22,12 @@ from nas_agents.auto.plan import (
 )
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.report import write_report
-from nas_agents.search.callbacks import Callback, Callbacks
-from nas_agents.search.reading import EPISODES, MODEL, REPORT, read_episodes
+from nas_agents.runs.callbacks import Callback, Callbacks
+from nas_agents.runs.reading import EPISODES, MODEL, REPORT, read_episodes
+from nas_agents.runs.run_folder import default_run_folder
+from nas_agents.runs.settings import SearchSettings
+from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import default_run_folder
-from nas_agents.search.settings import SearchSettings
-from nas_agents.search.summary import SearchResult
 from nas_gym.errors import InvalidSettings, NASGymError, require
 from nas_gym.models import Model, load_model
 from nas_gym.models.exporting import export_model

@@ -14,7 +14,7 @@ import numpy as np
 from nas_agents.bench.results import Floats, Group, mean_of
 from nas_agents.bench.settings import Benchmark
 from nas_gym.errors import InvalidSettings
-from nas_gym.files import replacing
+from nas_gym.outside.files import replacing
 
 POINTS = 60
 """Places on the horizontal axis."""

@@ -17,8 +17,8 @@ from pebble import ProcessPool
 from nas_agents.bench.searching import check_search, fingerprint, resolved, run_search
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym.errors import NASGymError
-from nas_gym.files import open_appending
-from nas_gym.json_text import UnreadableText, read_json_text, read_text_file
+from nas_gym.outside.files import open_appending
+from nas_gym.outside.json_text import UnreadableText, read_json_text, read_text_file
 
 SEARCHES, LOCK = "searches.jsonl", "lock"
 MOST_BYTES = 2**33

@@ -23,7 +23,7 @@ from nas_agents.catalogue.automatic import suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
-from nas_agents.search.asynchronous import within
+from nas_agents.drivers.asynchronous import within
 from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv, Table
 from nas_gym.envs.composition import trains_children

@@ -10,7 +10,7 @@ import importlib.util
 from nas_agents.callbacks.mlflow import MLflow
 from nas_agents.callbacks.tensorboard import TensorBoard
 from nas_agents.callbacks.wandb import WandB
-from nas_agents.search.callbacks import Callback
+from nas_agents.runs.callbacks import Callback
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.family import resolve
 
@@ -30,7 +30,7 @@ def made(name: str) -> Callback:
     """
     found = resolve(name)
     ours = isinstance(found, type) and issubclass(found, Callback)
-    require(ours, f"callback: {name!r} is no subclass of nas_agents.search.callbacks.Callback")
+    require(ours, f"callback: {name!r} is no subclass of nas_agents.runs.callbacks.Callback")
     try:
         return found()  # type: ignore[no-any-return]
     except TypeError as error:

@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 from nas_agents.callbacks.scalars import ScalarCallback
-from nas_agents.search.callbacks import Start
-from nas_agents.search.progress import UNFINISHED
-from nas_agents.search.reading import BEST, SETTINGS, SUMMARY
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.callbacks import Start
+from nas_agents.runs.progress import UNFINISHED
+from nas_agents.runs.reading import BEST, SETTINGS, SUMMARY
+from nas_agents.runs.summary import SearchResult
 
 ARTIFACTS = (SETTINGS, SUMMARY, BEST, "best.png")
 LONGEST = 500

@@ -6,10 +6,10 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nas_agents.search.callbacks import Callback, Child, Start, Update
-from nas_agents.search.comparison import random_accuracies, random_band
-from nas_agents.search.progress import first_of
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.callbacks import Callback, Child, Start, Update
+from nas_agents.runs.comparison import random_accuracies, random_band
+from nas_agents.runs.progress import first_of
+from nas_agents.runs.summary import SearchResult
 from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.rewards import accuracy
 from nas_gym.search_spaces import Decision

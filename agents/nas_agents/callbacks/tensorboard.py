@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nas_agents.callbacks.scalars import ScalarCallback, names_of
-from nas_agents.search.callbacks import Child, Start
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.callbacks import Child, Start
+from nas_agents.runs.summary import SearchResult
 from nas_gym.rendering import draw, write
 
 if TYPE_CHECKING:

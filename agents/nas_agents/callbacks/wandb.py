@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from nas_agents.callbacks.scalars import ScalarCallback
-from nas_agents.search.callbacks import Child, Start
-from nas_agents.search.progress import UNFINISHED
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.callbacks import Child, Start
+from nas_agents.runs.progress import UNFINISHED
+from nas_agents.runs.summary import SearchResult
 from nas_gym.rendering import draw
 
 

@@ -11,7 +11,7 @@ import gymnasium as gym
 from nas_gym import NASEnv, SearchSpace
 from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
 from nas_gym.family import registered_families, resolve
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:

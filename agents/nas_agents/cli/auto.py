@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Exit, Option
 
-from nas_agents.cli.common import DEVICE, EXIT_INTERRUPTED, Json, complain, print_result
+from nas_agents.cli.terminal.common import DEVICE, EXIT_INTERRUPTED, Json, complain, print_result
 
 
 def auto(
@@ -27,8 +27,8 @@ def auto(
     and by the speed of this machine, and each choice is printed: see docs/train.md.
     """
     from nas_agents.auto import run_auto
-    from nas_agents.cli.display import Display
-    from nas_agents.search.settings import SearchSettings
+    from nas_agents.cli.terminal.display import Display
+    from nas_agents.runs.settings import SearchSettings
 
     shown = SearchSettings("auto", episodes=None, seconds=60 * max(minutes, 0.01))
     try:

@@ -12,7 +12,7 @@ from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
-from nas_agents.cli.common import (
+from nas_agents.cli.terminal.common import (
     EXIT_INTERRUPTED,
     Json,
     assignments,
@@ -23,7 +23,7 @@ from nas_agents.cli.common import (
     say,
 )
 from nas_gym.errors import InvalidSettings
-from nas_gym.files import replacing
+from nas_gym.outside.files import replacing
 
 if TYPE_CHECKING:
     from nas_agents.bench.results import Row

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import Json, Module, print_json, print_table
+from nas_agents.cli.terminal.common import Json, Module, print_json, print_table
 
 if TYPE_CHECKING:
-    from nas_agents.search.comparison import Found
+    from nas_agents.runs.comparison import Found
 
 
 def compare(
@@ -30,7 +30,7 @@ def compare(
     share that the front dominates of all between the worst and the best children of these runs.
     """
     from nas_agents.catalogue.environments import import_module
-    from nas_agents.search.comparison import compare as found_by
+    from nas_agents.runs.comparison import compare as found_by
 
     for each in module:
         import_module(each)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from nas_agents.cli.common import Json, print_json, print_table
+from nas_agents.cli.terminal.common import Json, print_json, print_table
 
 
 def envs(as_json: Json = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import DATASET, Json, Module, print_result
+from nas_agents.cli.terminal.common import DATASET, Json, Module, print_result
 
 if TYPE_CHECKING:
     from nas_gym.data import Dataset
@@ -31,7 +31,7 @@ def export(
     validation accuracy before and after.
     """
     from nas_agents.catalogue.environments import import_module
-    from nas_agents.search.reading import model_folder
+    from nas_agents.runs.reading import model_folder
     from nas_gym.errors import InvalidSettings, choices_hint, require
     from nas_gym.models import load_model
     from nas_gym.models.exporting import FORMS, export_model

@@ -9,10 +9,8 @@ import typer
 import nas_gym
 from nas_agents.cli.auto import auto
 from nas_agents.cli.bench import bench
-from nas_agents.cli.common import say
 from nas_agents.cli.compare import compare
 from nas_agents.cli.envs import envs
-from nas_agents.cli.errors import OneLineErrors
 from nas_agents.cli.export import export
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
@@ -21,6 +19,8 @@ from nas_agents.cli.search import search
 from nas_agents.cli.show import show
 from nas_agents.cli.store import app as store_app
 from nas_agents.cli.table import app as table_app
+from nas_agents.cli.terminal.common import say
+from nas_agents.cli.terminal.errors import OneLineErrors
 from nas_agents.cli.train import train
 
 app = typer.Typer(

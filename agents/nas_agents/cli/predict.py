@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
 
-from nas_agents.cli.common import DEVICE, EXIT_FAILED, Json, Module, complain, print_json, say
+from nas_agents.cli.terminal.common import (
+    DEVICE,
+    EXIT_FAILED,
+    Json,
+    Module,
+    complain,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from nas_gym.models import Model
@@ -33,7 +41,7 @@ def predict(
     is then 1.
     """
     from nas_agents.catalogue.environments import import_module
-    from nas_agents.search.reading import model_folder
+    from nas_agents.runs.reading import model_folder
     from nas_gym.errors import require
     from nas_gym.models import load_model
 

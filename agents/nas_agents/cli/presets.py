@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from nas_agents.cli.common import Json, print_json, print_table, say
+from nas_agents.cli.terminal.common import Json, print_json, print_table, say
 
 if TYPE_CHECKING:
     from nas_agents.catalogue.presets import Preset

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import Json, Module, print_result
+from nas_agents.cli.terminal.common import Json, Module, print_result
 
 
 def report(
@@ -25,7 +25,7 @@ def report(
     """
     from nas_agents.catalogue.environments import import_module
     from nas_agents.report import write_report
-    from nas_agents.search.reading import REPORT
+    from nas_agents.runs.reading import REPORT
 
     for each in module:
         import_module(each)

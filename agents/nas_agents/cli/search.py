@@ -11,7 +11,7 @@ from typing import Annotated
 from typer import Argument, Context, Exit, Option
 
 from nas_agents.catalogue.registry import AGENTS
-from nas_agents.cli.common import (
+from nas_agents.cli.terminal.common import (
     DATASET,
     DEVICE,
     EXIT_FAILED,
@@ -22,7 +22,7 @@ from nas_agents.cli.common import (
     pairs,
     print_result,
 )
-from nas_agents.search.settings import SearchSettings
+from nas_agents.runs.settings import SearchSettings
 
 DEFAULT = SearchSettings
 
@@ -102,8 +102,8 @@ def search(
 ) -> None:
     """Search for an architecture, train the best one, and test it."""
     from nas_agents.callbacks import made, standard_callbacks
-    from nas_agents.cli.display import Display, describe
-    from nas_agents.cli.search_options import settings_from
+    from nas_agents.cli.terminal.display import Display, describe
+    from nas_agents.cli.terminal.search_options import settings_from
     from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from nas_agents.cli.common import Json, Module, assignments, pairs, print_result
+from nas_agents.cli.terminal.common import Json, Module, assignments, pairs, print_result
 
 
 def show(
@@ -36,8 +36,8 @@ def show(
     The network of a run folder is that of its final training, but for what is given here.
     """
     from nas_agents.catalogue.environments import import_module
-    from nas_agents.cli import shown
-    from nas_agents.search.reading import load_architecture
+    from nas_agents.cli.terminal import shown
+    from nas_agents.runs.reading import load_architecture
     from nas_gym.networks import LatencySettings
     from nas_gym.settings import from_mapping
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option, Typer
 
-from nas_agents.cli.common import Json, print_json, print_result, print_table, say
+from nas_agents.cli.terminal.common import Json, print_json, print_result, print_table, say
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.files import replacing
+from nas_gym.outside.files import replacing
 
 if TYPE_CHECKING:
     from nas_gym.store.store import Record, Store
@@ -110,9 +110,9 @@ def _opened(name: str, create: bool = False) -> Store:
     Raises:
         InvalidSettings: the run's store is on a server, which only the user may have called.
     """
-    from nas_agents.search.reading import has_run
-    from nas_agents.search.run_folder import DATABASE
-    from nas_agents.search.settings import load_record
+    from nas_agents.runs.reading import has_run
+    from nas_agents.runs.run_folder import DATABASE
+    from nas_agents.runs.settings import load_record
     from nas_gym.store.store import Store
 
     run = Path(os.path.expanduser(name))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option, Typer
 
-from nas_agents.cli.common import (
+from nas_agents.cli.terminal.common import (
     DATASET,
     DEVICE,
     EXIT_INTERRUPTED,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Exit, Option
 
-from nas_agents.cli.common import (
+from nas_agents.cli.terminal.common import (
     DATASET,
     DEVICE,
     EXIT_FAILED,
@@ -112,7 +112,7 @@ def _trained(
     Raises:
         InvalidSettings: the folder cannot be written.
     """
-    from nas_agents.cli.display import FinalDisplay
+    from nas_agents.cli.terminal.display import FinalDisplay
     from nas_agents.search.tuning import tuned
     from nas_gym.errors import InvalidSettings
     from nas_gym.models.training import train_model
@@ -144,7 +144,7 @@ def _trained(
 
 
 def _described(result: FinalResult, folder: Path) -> str:
-    from nas_agents.cli.display import by_class, named
+    from nas_agents.cli.terminal.display import by_class, named
 
     lines = [
         f"trained for {result.epochs} epochs in {result.seconds:.0f} s: "

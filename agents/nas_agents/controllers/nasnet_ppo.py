@@ -18,7 +18,7 @@ from torch import Tensor
 from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_gym.errors import require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.settings import Share, validated
 
 FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}

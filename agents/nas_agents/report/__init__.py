@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas_agents.report.worst_images import FILE, worst_images
-from nas_agents.search.callbacks import Callback
-from nas_agents.search.reading import REPORT, InvalidRunFolder, has_run
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.reading import REPORT, InvalidRunFolder, has_run
+from nas_agents.runs.summary import SearchResult
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import NASGymError, require
-from nas_gym.files import replacing
-from nas_gym.training.task import Data
+from nas_gym.outside.files import replacing
+from nas_gym.training.tasks.task import Data
 
 __all__ = ["Report", "write_report"]
 

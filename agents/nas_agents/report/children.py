@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.search.comparison import Band, random_band, spaced
-from nas_agents.search.reading import (
+from nas_agents.runs.comparison import Band, random_band, spaced
+from nas_agents.runs.reading import (
     EPISODE,
     EPISODES,
     NUMBER,
@@ -25,8 +25,8 @@ from nas_agents.search.reading import (
     read_episodes,
     wrong_with,
 )
-from nas_agents.search.settings import load_record
-from nas_agents.search.summary import read_summary
+from nas_agents.runs.settings import load_record
+from nas_agents.runs.summary import read_summary
 from nas_gym.evaluation.evaluation import COSTS
 
 UPDATE = {

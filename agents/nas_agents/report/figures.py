@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from nas_agents.report.children import Run
 from nas_agents.report.importance import Importance
-from nas_agents.search.comparison import Band
-from nas_agents.search.progress import COMPARED, first_of
+from nas_agents.runs.comparison import Band
+from nas_agents.runs.progress import COMPARED, first_of
 
 WIDTH, HEIGHT = 900, 360
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"

@@ -17,7 +17,7 @@ from nas_agents.report import figures
 from nas_agents.report.children import Run, band_of
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
 from nas_agents.report.worst_images import read_worst_images
-from nas_agents.search.reading import EPISODES, reading_line
+from nas_agents.runs.reading import EPISODES, reading_line
 from nas_gym import Architecture
 from nas_gym.evaluation import shown
 from nas_gym.evaluation.evaluation import COSTS

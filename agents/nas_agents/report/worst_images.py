@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nas_agents.search.reading import NUMBER, broken, read_json, wrong_with
+from nas_agents.runs.reading import NUMBER, broken, read_json, wrong_with
 from nas_gym.data.dataset import Dataset
 from nas_gym.models.folder import model_of
 from nas_gym.models.model import Model

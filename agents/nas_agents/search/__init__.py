@@ -1,1 +1,1 @@
-"""A search run: settings, run folder, recorder, drivers, summary."""
+"""A search from its settings to its result: the evaluator, finalists, and the final training."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from nas_agents.catalogue.defaults import FOREVER
-from nas_agents.search.settings import OF_CHILDREN, SearchSettings
+from nas_agents.runs.settings import OF_CHILDREN, SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require

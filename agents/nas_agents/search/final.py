@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas_agents.search.progress import UNFINISHED, Progress
-from nas_agents.search.reading import MODEL, SETTINGS, SUMMARY
-from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import same_json
-from nas_agents.search.summary import SearchResult
+from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.reading import MODEL, SETTINGS, SUMMARY
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.settings import same_json
+from nas_agents.runs.summary import SearchResult
 from nas_gym import Architecture
 from nas_gym.models.training import train_model
 from nas_gym.training.checkpoint import OtherTraining
@@ -18,7 +18,7 @@ from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
-from nas_gym.training.task import Data
+from nas_gym.training.tasks.task import Data
 from nas_gym.training.trainer import Trainer
 from nas_gym.weight_sharing.evaluator import WeightSharing
 

@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.runs.reading import EPISODE, EPISODES, read_episodes
+from nas_agents.runs.recorder import Recorder
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.final import FinalTraining
-from nas_agents.search.reading import EPISODE, EPISODES, read_episodes
-from nas_agents.search.recorder import Recorder
-from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require

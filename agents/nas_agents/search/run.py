@@ -18,10 +18,24 @@ from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
-from nas_agents.search.asynchronous import PLACES
-from nas_agents.search.callbacks import Callback, Callbacks, Start
-from nas_agents.search.checkpoint import differences, machine
-from nas_agents.search.drivers import drive, is_asynchronous, make_driver
+from nas_agents.drivers.asynchronous import PLACES
+from nas_agents.drivers.checkpoint import differences, machine
+from nas_agents.drivers.driver import drive, is_asynchronous, make_driver
+from nas_agents.runs.callbacks import Callback, Callbacks, Start
+from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
+from nas_agents.runs.recorder import Recorder
+from nas_agents.runs.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
+from nas_agents.runs.settings import (
+    LIMITS,
+    SearchSettings,
+    load_record,
+    require_extendable,
+    require_known_classes,
+    resumed_settings,
+    with_lasting_paths,
+)
+from nas_agents.runs.summary import SearchResult, read_best, read_summary
 from nas_agents.search.evaluators import (
     check_children,
     check_limits,
@@ -31,20 +45,6 @@ from nas_agents.search.evaluators import (
 )
 from nas_agents.search.final import FinalTraining, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
-from nas_agents.search.progress import UNFINISHED, Progress
-from nas_agents.search.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
-from nas_agents.search.recorder import Recorder
-from nas_agents.search.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
-from nas_agents.search.settings import (
-    LIMITS,
-    SearchSettings,
-    load_record,
-    require_extendable,
-    require_known_classes,
-    resumed_settings,
-    with_lasting_paths,
-)
-from nas_agents.search.summary import SearchResult, read_best, read_summary
 from nas_gym import Evaluator, NASEnv, Objectives, SearchSpace
 from nas_gym.rewards import objectives_of
 from nas_gym.training.trainer import Trainer

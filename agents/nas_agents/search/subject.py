@@ -11,9 +11,9 @@ from typing import Any
 import gymnasium
 
 from nas_agents.catalogue.environments import make_environment
+from nas_agents.runs.reading import has_run, load_architecture
+from nas_agents.runs.settings import load_record
 from nas_agents.search.final import FinalTraining
-from nas_agents.search.reading import has_run, load_architecture
-from nas_agents.search.settings import load_record
 from nas_gym import Architecture
 from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type

@@ -17,7 +17,7 @@ from nas_agents.search.final import FinalTraining
 from nas_gym import Architecture
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import InvalidSettings, require
-from nas_gym.files import refuse_links
+from nas_gym.outside.files import refuse_links
 from nas_gym.training.failures import Diverged, is_out_of_memory
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from nas_agents.strategies.base import Strategy
 from nas_gym import SearchSpace
 from nas_gym.errors import require
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 

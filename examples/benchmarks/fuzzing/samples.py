@@ -10,8 +10,8 @@ import numpy as np
 from examples.benchmarks.fuzzing.files import Files, Samples
 from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.catalogue.registry import AGENTS
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym.architecture import published_architectures
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.store.store import Store

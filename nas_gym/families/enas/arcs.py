@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nas_gym.architecture import InvalidArchitecture
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 
 def numbers_of(text: str) -> list[int]:

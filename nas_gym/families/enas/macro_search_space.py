@@ -22,7 +22,7 @@ from nas_gym.architecture import (
     expect_list,
 )
 from nas_gym.families.enas.arcs import label_of, numbers_of
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.arguments import Depth
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision

@@ -27,7 +27,7 @@ from nas_gym.architecture import (
     expect_list,
 )
 from nas_gym.errors import choices_hint
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision
 

@@ -23,7 +23,7 @@ from nas_gym.architecture import (
     expect_length,
     expect_list,
 )
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 
 LARGEST_EXPANSION = 64
 Plain = list[Any]

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision
 from nas_gym.search_spaces.filters import divisible

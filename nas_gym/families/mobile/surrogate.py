@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
-from nas_gym.cost_limits import CostLimits
 from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import read_npz
 from nas_gym.errors import require
 from nas_gym.evaluation import Evaluation
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.mobile.ofa import (
     FIRST,
     HEAD,

@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_gym.data.npz import open_regular
 from nas_gym.families.nasbench101.table import NASBENCH101_CELLS, NASBENCH101_EPOCHS
-from nas_gym.json_text import read_json_text, short_name
+from nas_gym.outside.json_text import read_json_text, short_name
 from nas_gym.settings import LARGEST
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.importing import Arrays, OnProgress

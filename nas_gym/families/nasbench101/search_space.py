@@ -25,7 +25,7 @@ from nas_gym.architecture import (
     expect_label,
     expect_list,
 )
-from nas_gym.json_text import short
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.actions import Mask, Masks
 from nas_gym.search_spaces.base import Choices, SearchSpace
 from nas_gym.search_spaces.conditions import Decision

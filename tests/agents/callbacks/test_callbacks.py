@@ -12,10 +12,10 @@ from nas_agents.callbacks import MLflow, TensorBoard, WandB, made
 from nas_agents.catalogue.agents import MULTI_OBJECTIVE
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.main import app
-from nas_agents.search.callbacks import Callback
+from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.settings import SearchSettings
+from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
-from nas_agents.search.summary import SearchResult
 from nas_gym import InvalidSettings
 from tests.agents.stubs import STUB_ID
 
@@ -111,7 +111,7 @@ def test_a_callback_of_ones_own_is_named_on_the_command_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("watching.py").write_text(
-        "from nas_agents.search.callbacks import Callback\n"
+        "from nas_agents.runs.callbacks import Callback\n"
         "class Count(Callback):\n"
         "    def on_end(self, result): result.run.with_name('seen').touch()\n"
     )

@@ -23,8 +23,8 @@ from nas_agents.catalogue.agents import MULTI_OBJECTIVE, CannotAct, find_agent
 from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.catalogue.registry import AGENTS
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecContinuousAction
 from tests.agents.search.test_run import episodes_of

@@ -12,8 +12,8 @@ from nas_agents.catalogue.automatic import CHOICES, suited_agent, too_few_update
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AGENTS
+from nas_agents.runs.settings import SearchSettings, load_record
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings, load_record
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 from tests.agents.search.test_run import episodes_of

@@ -16,8 +16,8 @@ from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset,
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.data.loading import load_dataset
 from nas_gym.envs import environment_type

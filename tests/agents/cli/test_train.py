@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import load_model
 from nas_gym.training.presets import PRESETS
 from tests.training.test_trainer import small
@@ -72,7 +72,7 @@ def test_it_goes_on_to_the_same_weights(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas_agents.cli.display.FinalDisplay.on_final_epoch", interrupt)
+        patch.setattr("nas_agents.cli.terminal.display.FinalDisplay.on_final_epoch", interrupt)
         result = nas_gym(*command, "--out", stopped)
     assert result.exit_code == 130
     assert "go on with the same command" in result.stderr

@@ -20,9 +20,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import LstmPolicy
 from nas_agents.controllers.shared_weights import TrainSharedWeights, draw, shared_weights
-from nas_agents.search import lock_step
+from nas_agents.drivers import lock_step
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture, ENASMacroSearchSpace, ENASMicroSearchSpace, InvalidSettings
 from nas_gym.data.dataset import resplit
 from nas_gym.data.loading import load_dataset

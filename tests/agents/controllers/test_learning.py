@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import RECORDED_FILE, RECORDED_ID, STUB_ID
 

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from nas_agents.cli.main import app
 from nas_agents.report import Report, write_report
 from nas_agents.report.children import band_of, read_runs
-from nas_agents.search.callbacks import Child
-from nas_agents.search.reading import InvalidRunFolder
+from nas_agents.runs.callbacks import Child
+from nas_agents.runs.reading import InvalidRunFolder
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
 from tests.agents.stubs import STUB_ID, Calls
 

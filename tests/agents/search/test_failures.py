@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 
 from nas_agents.catalogue.presets import PRESETS
 from nas_agents.cli.main import app
-from nas_agents.cli.search_options import settings_from
+from nas_agents.cli.terminal.search_options import settings_from
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.evaluators import lasting_store
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym.search_spaces.cells import ADD
 from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import CHILDREN_ID, STUB_ID

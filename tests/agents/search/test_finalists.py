@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
+from nas_agents.runs.settings import SearchSettings
+from nas_agents.runs.summary import SearchResult
 from nas_agents.search.final import FinalTraining
 from nas_agents.search.finalists import Finalists, planned
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
-from nas_agents.search.summary import SearchResult
 from nas_gym import Architecture, InvalidSettings
 from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from tests.agents.search.test_resume import Killed, settings_for, trained

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import Architecture
 from nas_gym.models import InvalidModel, load_model
 from nas_gym.networks import TokenShape, build_network

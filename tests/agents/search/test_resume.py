@@ -22,15 +22,15 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.cli.search_options import settings_from
-from nas_agents.search.callbacks import Callback
-from nas_agents.search.comparison import compare
-from nas_agents.search.progress import Progress
-from nas_agents.search.reading import InvalidRunFolder
-from nas_agents.search.recorder import NotReproduced
+from nas_agents.cli.terminal.search_options import settings_from
+from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.comparison import compare
+from nas_agents.runs.progress import Progress
+from nas_agents.runs.reading import InvalidRunFolder
+from nas_agents.runs.recorder import NotReproduced
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.settings import SearchSettings, load_settings
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import SearchSettings, load_settings
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import InvalidSettings
 from nas_gym.data import loading

@@ -19,13 +19,13 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
+from nas_agents.runs.progress import Progress
+from nas_agents.runs.reading import InvalidRunFolder
+from nas_agents.runs.settings import SearchSettings
+from nas_agents.runs.summary import SearchResult
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import finish
-from nas_agents.search.progress import Progress
-from nas_agents.search.reading import InvalidRunFolder
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
-from nas_agents.search.summary import SearchResult
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.search import lock_step
-from nas_agents.search.reading import SHARED_WEIGHTS
+from nas_agents.drivers import lock_step
+from nas_agents.runs.reading import SHARED_WEIGHTS
+from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_agents.search.settings import SearchSettings
 from nas_gym import InvalidSettings
 from nas_gym.envs import environment_type
 from nas_gym.family import registered_families

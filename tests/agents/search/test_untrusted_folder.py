@@ -14,16 +14,16 @@ from gymnasium import registry
 from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
-from nas_agents.search.progress import Progress
-from nas_agents.search.reading import (
+from nas_agents.runs.progress import Progress
+from nas_agents.runs.reading import (
     SHARED_WEIGHTS,
     InvalidRunFolder,
     read_episodes,
 )
-from nas_agents.search.recorder import NotReproduced
+from nas_agents.runs.recorder import NotReproduced
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.settings import SearchSettings, load_settings
 from nas_agents.search.run import search
-from nas_agents.search.run_folder import RunFolder
-from nas_agents.search.settings import SearchSettings, load_settings
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Record, Store

@@ -1,0 +1,109 @@
+"""How a command ends that goes wrong: one line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from errno import EDQUOT, EFBIG, EIO, ENAMETOOLONG, ENOSPC, EPIPE
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from nas_agents.cli.terminal.common import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_PIPE,
+    EXIT_WRONG,
+    complain,
+)
+from nas_gym.errors import NASGymError
+
+USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""Click's exception for every mistake in a command line; newer versions of Typer hide it."""
+SECRET = re.compile(r"(?:(?<=:)(?!//)[^:@/]+(?=@)|(?<=password=)[^&]+)")
+"""A password in a URL, in its place or among its options."""
+FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
+"""What an output that takes no more fails with."""
+
+
+class OneLineErrors(TyperGroup):
+    """Commands whose mistakes end in one line: a user's with exit code 2, a bug with 70."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        try:
+            code = super().main(words, "nas-gym", standalone_mode=False)
+            sys.stdout.flush()
+        except (USAGE, NASGymError) as error:
+            code = _wrong(_usage(error) if isinstance(error, USAGE) else str(error))
+        except OSError as error:
+            code = _failed_file(error, words)
+        except (KeyboardInterrupt, typer.Abort):
+            code = EXIT_INTERRUPTED
+        except Exception as error:
+            code = report_bug(error, words)
+        sys.exit(code)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EOFError as error:  # Typer would take it for the end of the keyboard's input
+            raise RuntimeError(f"EOFError: {error}") from error
+
+
+def _wrong(message: str) -> int:
+    """Print a user's mistake; return the exit code."""
+    complain(f"error: {message}")
+    return EXIT_WRONG
+
+
+def _usage(error: Any) -> str:
+    """Return what is wrong with a command line, and where help is."""
+    context = getattr(error, "ctx", None)
+    command = "nas-gym" if context is None else context.command_path
+    return f"{error.format_message()} (see `{command} --help`)"
+
+
+def _failed_file(error: OSError, words: Sequence[str]) -> int:
+    """Return the exit code where a file could not be named or written."""
+    if error.errno == ENAMETOOLONG:
+        return _wrong(f"a file's name of {len(str(error.filename)):,} characters is too long")
+    if error.errno not in (*FULL, EPIPE):
+        return report_bug(error, words)
+    with suppress(OSError):  # Python writes the rest of standard output when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == EPIPE:  # the reader, `head` for instance, has had enough
+        return EXIT_PIPE
+    return _wrong(f"output: it cannot be written: {error.strerror}")
+
+
+def report_bug(error: BaseException, words: Sequence[str]) -> int:
+    """Write the traceback into a temporary file, and say where it is; return the exit code."""
+    report = f"nas-gym {shlex.join(words)}\n\n{''.join(traceback.format_exception(error))}"
+    text = without_secrets(report, words)
+    summary = without_secrets(f"a bug in nas-gym: {type(error).__name__}: {error}", words)[:300]
+    how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="nas-gym-", suffix=".txt", delete=False, **how
+        ) as file:
+            file.write(text)
+        complain(f"{summary}; please report it with {file.name}, which holds the traceback")
+    except OSError as failure:
+        complain(f"{summary}; its traceback cannot be written: {failure.strerror}")
+    return EXIT_BUG
+
+
+def without_secrets(text: str, words: Sequence[str]) -> str:
+    """Return a text without the passwords of the URLs that the user typed."""
+    for word in words:
+        for secret in SECRET.findall(word) if "://" in word else ():
+            text = text.replace(secret, "***")
+    return text

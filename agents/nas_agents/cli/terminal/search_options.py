@@ -1,0 +1,66 @@
+"""From the options of ``nas-gym search`` to the settings of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas_agents.catalogue.presets import with_preset
+from nas_agents.cli.terminal.common import assignments, value_of
+from nas_agents.runs.reading import has_run
+from nas_agents.runs.settings import (
+    SearchSettings,
+    load_record,
+    require_given_again,
+    resumed_settings,
+)
+from nas_gym.errors import require
+
+_NOT_SETTINGS = {"run", "resume", "verify", "callback", "as_json"}
+
+
+def settings_from(given: Mapping[str, Any]) -> SearchSettings:
+    """Return the settings of a search, new or resumed.
+
+    Args:
+        given: The options that the user gave, by the names of the command's arguments.
+
+    Raises:
+        InvalidSettings: an option is not valid, or differs from what a resumed search began with.
+        InvalidRunFolder: there is nothing to resume.
+    """
+    values = _settings_values(given)
+    preset = values.pop("preset", None)
+    if preset is not None:
+        values = with_preset(preset, values)
+    run = Path(given["run"]) if given.get("run") else None  # a text in older versions of Typer
+    if given.get("resume") or given.get("verify"):
+        require(run is not None, "resume: say which run, by --run DIR")
+        assert run is not None
+        if has_run(run) or "env_id" not in values:
+            saved, _ = load_record(run)
+            require_given_again(saved, values, run)
+            return resumed_settings(saved, values)
+    require("env_id" in values, "environment: name one; see `nas-gym envs`")
+    if preset is None and {"seconds", "simulated_seconds", "target_accuracy"} & set(values):
+        values.setdefault("episodes", None)  # that limit alone
+    return SearchSettings(**values)
+
+
+def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as fields of `SearchSettings`, without those that were not given."""
+    values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
+    if "env" in values:
+        values["env_id"] = values.pop("env")
+    env_arguments: dict[str, Any] = {
+        name: values.pop(name) for name in ("dataset", "device", "reward") if name in values
+    }
+    if "reward" in env_arguments:
+        env_arguments["reward"] = value_of("--reward", env_arguments["reward"])
+    groups: dict[str, dict[str, Any]] = {
+        "env_arguments": {**env_arguments, **assignments("--set", values.pop("set_", []))},
+        "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),
+        "final_arguments": assignments("--final-set", values.pop("final_set", [])),
+    }
+    return {**values, **{name: group for name, group in groups.items() if group}}

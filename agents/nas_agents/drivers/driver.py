@@ -1,0 +1,147 @@
+"""How an agent is made to search: in lock-step with its environments, or asynchronously."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from nas_agents.catalogue.agents import Agent
+from nas_agents.catalogue.defaults import Plan
+from nas_agents.controllers.asynchronous import learns_asynchronously
+from nas_agents.drivers.asynchronous import AsynchronousSearch
+from nas_agents.drivers.lock_step import LockStepSearch
+from nas_agents.drivers.policy_search import PolicySearch
+from nas_agents.runs.front import FRONT_PICTURE, draw_front
+from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.reading import SUMMARY
+from nas_agents.runs.recorder import Recorder
+from nas_agents.runs.run_folder import RunFolder
+from nas_agents.runs.summary import same_best, summary_of
+from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
+from nas_gym.errors import require
+from nas_gym.rendering import draw
+from nas_gym.weight_sharing.evaluator import WeightSharing
+
+
+class Driver(Protocol):
+    """Makes an agent search."""
+
+    notices: list[str]
+    """Lines for the user, before the search begins."""
+
+    def run(self, recorder: Recorder) -> None:
+        """Search until a limit is reached, from what is recorded on.
+
+        Raises:
+            NASGymError: the run cannot go on; see `Recorder.add` and the evaluator.
+        """
+
+    def choose(self) -> tuple[Architecture, Evaluation] | None:
+        """Return the agent's own choice at the end; None for the best of its episodes."""
+
+    def save(self, folder: RunFolder) -> None:
+        """Save the agent, if it can be saved, in the run's folder."""
+
+
+def is_asynchronous(
+    agent: Agent, evaluator: object, environments: int, workers: int, before: Mapping[str, Any]
+) -> bool:
+    """Return True for a search in which no worker waits for another.
+
+    Strategies and policy gradients can search so, unless shared weights are trained between the
+    episodes. They do where there are more workers than networks that are designed at a time, or one
+    network at a time; a resumed search, as it began.
+
+    Raises:
+        InvalidSettings: the agent cannot, and there are more workers than networks at a time.
+    """
+    learns = learns_asynchronously(agent.algorithm) and not agent.entry.conditioned
+    able = (agent.strategy is not None or learns) and not isinstance(evaluator, WeightSharing)
+    wanted = before.get("asynchronous", environments == 1 or workers > environments)
+    require(
+        workers <= environments or (able and wanted),
+        f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
+        f"{workers} workers would not all have one; give --envs {2 * workers}, for instance",
+    )
+    return able and bool(wanted)
+
+
+def make_driver(
+    agent: Agent,
+    asynchronous: bool,
+    env: NASEnv,
+    plan: Plan,
+    arguments: Mapping[str, Any],
+    seed: int,
+) -> Driver:
+    """Make what drives an agent in an environment.
+
+    Args:
+        agent: The agent.
+        asynchronous: Let no worker wait for another; otherwise there are ``plan.environments``
+            episodes in lock-step.
+        env: The environment.
+        plan: The plan of the search.
+        arguments: The agent's arguments.
+        seed: The seed of the agent's draws.
+
+    Raises:
+        InvalidSettings: the agent does not suit the environment, or refuses its arguments.
+    """
+    if asynchronous and agent.strategy is not None:
+        return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
+    driver = PolicySearch if asynchronous else LockStepSearch
+    return driver(agent, env, plan, arguments, seed)
+
+
+def drive(
+    driver: Driver,
+    recorder: Recorder,
+    env: NASEnv,
+    evaluator: Evaluator,
+    decide: Callable[[], dict[str, Any] | None] | None,
+    before: Mapping[str, Any] | None,
+) -> tuple[Progress, dict[str, Any]]:
+    """Let the agent search; return the progress and the summary of its search.
+
+    Args:
+        driver: Makes the agent search.
+        recorder: Writes down what it does.
+        env: The environment with workers and store.
+        evaluator: What evaluates its children, without them.
+        decide: Chooses among finalists at the end, if there are any, and returns their results.
+        before: The summary of the search before it went on; its final training stands if it was
+            that of the architecture which is still the best.
+    """
+    try:
+        driver.run(recorder)
+    except KeyboardInterrupt:
+        recorder.stopped_by = "interrupted"
+    stopped_by, folder, held = recorder.stopped_by or "episodes", recorder.folder, None
+    if not recorder.replaying:
+        recorder.start()
+        driver.save(folder)
+    chosen = None if stopped_by in UNFINISHED else driver.choose()
+    if chosen is not None and chosen[1].status == "ok":
+        architecture, evaluation = chosen
+        reward = np.asarray(env.reward(evaluation)).tolist()
+        recorder.choose(architecture, reward, evaluation.to_dict())
+    if decide is not None and stopped_by not in UNFINISHED:
+        try:
+            held = decide()
+        except KeyboardInterrupt:
+            stopped_by = "interrupted"
+    summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward, held)
+    if before is not None and before["final"] is not None and same_best(before, summary):
+        done = ("final", "final_failure", "test_accuracy")
+        summary |= {name: before[name] for name in done}
+    if not recorder.replaying:
+        best = recorder.progress.best_architecture
+        if best is not None:
+            folder.replace("best.png", draw(best).save)
+        if recorder.progress.front is not None and recorder.progress.front.children:
+            folder.replace(FRONT_PICTURE, draw_front(recorder.progress.front).save)
+        folder.write(SUMMARY, summary)
+    return recorder.progress, summary

@@ -1,0 +1,230 @@
+"""Searches beside each other, at equal numbers of evaluations: ``nas-gym compare``."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_agents.catalogue.registry import AGENTS
+from nas_agents.runs.front import dominated_shares, vectors_of
+from nas_agents.runs.reading import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.runs.settings import load_record
+from nas_agents.strategies.random_search import expected_best, quantile_of_best
+from nas_gym import Architecture, Evaluator
+from nas_gym.errors import require
+from nas_gym.tables.index import ChoicesIndex
+from nas_gym.tables.table import Table
+
+TOPS = (1, 5, 25)
+"""Of the best architecture, of the best 5, and of the best 25: as in NASNet's figure (Zoph et al.
+2018, https://arxiv.org/abs/1707.07012, section 4.4)."""
+SAMPLES = 10_000
+"""Random architectures looked up, where a table has too many to look all of them up."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Result of the searches of one agent after a number of evaluations."""
+
+    agent: str
+    """Its name, with the arguments in which it differs from others of that name."""
+    runs: int
+    evaluations: int
+    means: tuple[float, ...]
+    """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs; NaN where
+    a run has fewer different architectures."""
+    deviations: tuple[float, ...]
+    """Between the runs; NaN where there is one."""
+    hypervolume: float
+    """Mean share that the front dominates of all between the worst and the best values of the
+    children of all these runs; NaN where there is one objective."""
+    hypervolume_deviation: float
+    metric: str = "accuracy"
+    """Name of the metric of which accuracies are scores; see `nas_gym.evaluation.Metric`."""
+
+
+class Children(NamedTuple):
+    """The n children of a run, in order."""
+
+    accuracies: NDArray[np.float64]  # (n,)
+    keys: list[str]
+    rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
+
+
+def children(run: Path) -> Children:
+    """Return the children of a run.
+
+    Raises:
+        InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
+    """
+    file, keys = run / EPISODES, []
+    needed = ("architecture", "accuracy", "reward", "status")
+    records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
+    for number, record in enumerate(records, start=1):
+        with reading_line(file, number):
+            keys.append(Architecture.from_json(record["architecture"]).key)
+    accuracies = np.array([record["accuracy"] for record in records])
+    return Children(accuracies, keys, vectors_of(records, file))
+
+
+def metric_of(run: Path) -> str:
+    """Return the name of the metric that a run's children are measured by.
+
+    Raises:
+        InvalidRunFolder: as `children`.
+    """
+    records, _ = read_episodes(run / EPISODES, {})
+    return str(records[0].get("metric", "accuracy")) if records else "accuracy"
+
+
+def best_of(
+    accuracies: NDArray[np.float64], keys: Sequence[str], at: Sequence[int]
+) -> NDArray[np.float64]:
+    """Return means of the best architectures after A numbers of evaluations: (A, `TOPS`).
+
+    An architecture counts once, however often it was asked for, at its best accuracy; NaN where
+    there are fewer.
+    """
+    rows = []
+    for number in at:
+        best: dict[str, float] = {}
+        for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
+            best[key] = max(accuracy, best.get(key, 0.0))
+        ranked = np.sort(list(best.values()))[::-1]
+        rows.append([ranked[:top].mean() if len(ranked) >= top else np.nan for top in TOPS])
+    return np.array(rows)
+
+
+def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]:
+    """Return what agents found in one environment; the better ones first.
+
+    Args:
+        runs: Run folders; those that differ in their seeds alone are taken together.
+        evaluations: Number of evaluations to compare after; default: those of the shortest run.
+
+    Raises:
+        InvalidRunFolder: a folder holds no run, or a broken one.
+        InvalidSettings: the runs are in different environments, or not so long, or have the same
+            seed; or the accuracies are not comparable.
+    """
+    require(bool(runs), "runs: name at least one run folder")
+    settings = [_settings(run) for run in runs]
+    _check_environments(runs, settings)
+    metrics: dict[str, str] = {}
+    searches: dict[str, dict[int, Children]] = defaultdict(dict)
+    for run, name, each in zip(runs, _names(settings), settings, strict=True):
+        require(
+            each["seed"] not in searches[name],
+            f"runs: {run} is the same search as another one, of the seed {each['seed']}; "
+            "leave one of them out",
+        )
+        searches[name][each["seed"]] = children(run)
+        metrics[name] = metric_of(run)
+    shortest = min(len(each.keys) for found in searches.values() for each in found.values())
+    number = shortest if evaluations is None else evaluations
+    require(
+        1 <= number <= shortest,
+        f"evaluations: the shortest of these runs has {shortest}; got {number}",
+    )
+    rewards = [each.rewards for found in searches.values() for each in found.values()]
+    shares = iter(dominated_shares([None if r is None else r[:number] for r in rewards]))
+    rows = []
+    for agent, found in searches.items():
+        tops = [best_of(each.accuracies, each.keys, [number])[0] for each in found.values()]
+        best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)
+        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
+        *means, share = best.mean(axis=0).tolist()
+        *deviations, share_deviation = spread.tolist()
+        row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
+        rows.append(Found(*row, metrics[agent]))
+    by_share = not any(math.isnan(row.hypervolume) for row in rows)
+    return sorted(rows, key=lambda row: -(row.hypervolume if by_share else row.means[0]))
+
+
+def _settings(run: Path) -> dict[str, Any]:
+    """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
+    settings, record = load_record(run)
+    agent = record.get("chosen_agent", settings.agent)
+    entry = AGENTS.get(agent)
+    arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
+    own = {**vars(settings), "agent": agent, "env_arguments": arguments}
+    return {"agent_made_with": {}, **record, **own}
+
+
+def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Raise `InvalidSettings` unless accuracies mean the same in all runs."""
+    for run, each in zip(runs, settings, strict=True):
+        require(
+            each["env_arguments"].get("evaluator") != "weight-sharing",
+            f"runs: {run} has accuracies under weights that change from epoch to epoch; "
+            "compare what such searches end with, trained to the end",
+        )
+        for name in ("env_id", "env_arguments", "repeats"):
+            require(
+                each[name] == settings[0][name],
+                f"runs: {run} has {name} {each[name]}, and {runs[0]} has {settings[0][name]}; "
+                "only searches in the same environment can be compared",
+            )
+
+
+def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return an agent's name for each run, with those of its arguments that differ."""
+    names = []
+    for each in settings:
+        made, name = each["agent_made_with"], each["agent"]
+        others = [other["agent_made_with"] for other in settings if other["agent"] == name]
+        differ = [
+            f"{argument}={made.get(argument)}"
+            for argument in sorted({key for other in others for key in other})
+            if any(other.get(argument) != made.get(argument) for other in others)
+        ]
+        names.append(f"{name} ({', '.join(differ)})" if differ else name)
+    return names
+
+
+def random_accuracies(evaluator: Evaluator) -> NDArray[np.float64] | None:
+    """Return the validation accuracies of random architectures, (n,).
+
+    Those of every sequence of choices where a table has them all; otherwise, of `SAMPLES` that are
+    drawn. None where the evaluator is no table: random search would have to train its children.
+    """
+    if not isinstance(evaluator, Table):
+        return None
+    index, search_space = evaluator.index, evaluator.search_space
+    if isinstance(index, ChoicesIndex) and not search_space.conditional:
+        rows = index.row_of
+    else:
+        rng = np.random.default_rng(0)
+        rows = evaluator.rows(np.stack([search_space.sample(rng) for _ in range(SAMPLES)]))
+    accuracies: NDArray[np.float64] = evaluator.accuracy[rows].astype(np.float64)
+    return accuracies
+
+
+class Band(NamedTuple):
+    """Best validation accuracy of random searches after numbers of evaluations, (A,) each."""
+
+    evaluations: list[int]
+    mean: list[float]
+    low: list[float]
+    """One search in ten finds nothing better."""
+    high: list[float]
+    """One search in ten finds something better."""
+
+
+def random_band(accuracies: NDArray[np.float64], evaluations: Sequence[int]) -> Band:
+    """Return what random searches find that draw from these accuracies, with repeats."""
+    numbers = list(evaluations)
+    low, high = ([quantile_of_best(accuracies, n, q) for n in numbers] for q in (0.1, 0.9))
+    return Band(numbers, [expected_best(accuracies, n) for n in numbers], low, high)
+
+
+def spaced(most: int, points: int = 40) -> list[int]:
+    """Return whole numbers from 1 to ``most``, about evenly spaced by their ratios."""
+    return sorted(set(np.geomspace(1, most, points).round().astype(int).tolist())) if most else []

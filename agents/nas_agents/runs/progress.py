@@ -1,0 +1,160 @@
+"""How a search stands, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nas_agents.runs.reading import reading_line
+from nas_agents.runs.settings import SearchSettings
+from nas_gym import Architecture
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.pareto import Front, Member
+
+FROM_EVALUATION = (
+    *("accuracy", "status", "cached", "seconds"),
+    *(*COSTS, "message", "metric", "value"),
+)
+"""The fields of an `Evaluation` that ``episodes.jsonl`` has."""
+COMPARED = 10
+"""Number of children at the beginning, and at the end, whose mean accuracies are compared."""
+StopReason = Literal[
+    "episodes",
+    "seconds",
+    "simulated_seconds",
+    "target_accuracy",
+    "failures",
+    "diverged",
+    "interrupted",
+]
+UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
+"""The reasons after which nothing is chosen, and nothing trained to the end."""
+
+
+@dataclass
+class Progress:
+    """How a search stands: its counts, and its best architecture so far."""
+
+    episodes: int = 0
+    resumed: int = 0
+    """Number of these that an earlier process recorded."""
+    started: float = field(default_factory=time.perf_counter)
+    best_reward: Any = float("-inf")
+    """A number, or the list of a vector reward; the first objective says which is best."""
+    best_accuracy: float = 0.0
+    best_episode: int | None = None
+    best_architecture: Architecture | None = None
+    best_evaluation: dict[str, Any] = field(default_factory=dict)
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=COMPARED))
+    """Accuracies of the last ten children."""
+    first: list[float] = field(default_factory=list)
+    """Accuracies of the first ten children."""
+    statuses: Counter[str] = field(default_factory=Counter)
+    made: int = 0
+    """Evaluations really made; the others were answered from memory, or from the store."""
+    training_seconds: float = 0.0
+    """Seconds of training in the evaluations made."""
+    failures_in_a_row: int = 0
+    """Number of the last evaluations made, if all of them failed."""
+    last_failure: str = ""
+    front: Front | None = None
+    """The Pareto front, where there are several objectives."""
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the search started; of a resumed one, those of its processes together.
+
+        The time of a process that was killed, after its last episode, does not count.
+        """
+        return time.perf_counter() - self.started
+
+    @property
+    def recent_accuracy(self) -> float:
+        """Mean accuracy of the last ten children."""
+        return sum(self.recent) / len(self.recent) if self.recent else 0.0
+
+    @property
+    def first_accuracy(self) -> float:
+        """Mean accuracy of the first ten children."""
+        return sum(self.first) / len(self.first) if self.first else 0.0
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric of which accuracies here are scores; see `nas_gym.evaluation`."""
+        return str(self.best_evaluation.get("metric", "accuracy"))
+
+    @property
+    def failed(self) -> int:
+        """Number of children that failed."""
+        return self.episodes - self.statuses["ok"]
+
+    @classmethod
+    def of(cls, records: Iterable[Mapping[str, Any]], file: Path) -> Progress:
+        """Return the progress of a search that ended before, from the lines of its file alone."""
+        progress = cls()
+        for number, record in enumerate(records, start=1):
+            with reading_line(file, number):
+                progress.add(record)
+            progress.resumed += 1
+        return progress
+
+    def add(self, record: Mapping[str, Any]) -> bool:
+        """Count an episode, given as its line in ``episodes.jsonl``; return True if it is best."""
+        self.started = time.perf_counter() - record["elapsed"]
+        self.episodes += 1
+        self.recent.append(record["accuracy"])
+        if len(self.first) < COMPARED:
+            self.first.append(record["accuracy"])
+        self.statuses[record["status"]] += 1
+        if not record["cached"]:
+            self.made += 1
+            self.training_seconds += record["seconds"]
+        if record["status"] == "ok":
+            self.failures_in_a_row = 0
+        elif not record["cached"] and record["status"] != "over_limit":
+            self.failures_in_a_row += 1
+            self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
+        if record["status"] != "ok":
+            return False
+        if self.front is not None:
+            vector = self.front.objectives.of_record(record)
+            self.front.add(Member(vector, record["architecture"], self.episodes))
+        if first_of(record["reward"]) <= first_of(self.best_reward):
+            return False
+        best = Architecture.from_json(record["architecture"])
+        self.choose(best, record["reward"], record, self.episodes)
+        return True
+
+    def choose(
+        self,
+        architecture: Architecture,
+        reward: Any,
+        evaluation: Mapping[str, Any],
+        episode: int | None = None,
+    ) -> None:
+        """Make an architecture the best, whatever the episodes were worth; ``episode`` is its."""
+        self.best_architecture, self.best_episode = architecture, episode
+        self.best_reward, self.best_accuracy = reward, evaluation["accuracy"]
+        self.best_evaluation = {name: evaluation[name] for name in FROM_EVALUATION}
+
+
+def first_of(reward: Any) -> float:
+    """Return a reward, or the first entry of a vector reward."""
+    return float(reward[0] if isinstance(reward, list) else reward)
+
+
+def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
+    """Return why a search ends after the episode added last; None if it goes on."""
+    if limits.target_accuracy and progress.recent[-1] >= limits.target_accuracy:
+        return "target_accuracy"
+    if limits.episodes and progress.episodes >= limits.episodes:
+        return "episodes"
+    if limits.seconds and progress.seconds >= limits.seconds:
+        return "seconds"
+    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
+        return "simulated_seconds"
+    return "failures" if progress.failures_in_a_row >= limits.max_failures else None

@@ -1,0 +1,280 @@
+"""`SearchSettings`: what to search, with what, for how long; and what a resumed search changes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from nas_agents.catalogue.registry import AUTO, CLASSES
+from nas_agents.runs.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.outside.json_text import short
+from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
+
+OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
+"""Settings that mean something where children are trained, and nowhere else; see
+`nas_gym.envs.composition`."""
+
+
+@settings
+class SearchSettings:
+    """Subject, means and limits of a search.
+
+    Raises:
+        InvalidSettings: a value is not valid, or nothing would ever stop the search.
+    """
+
+    env_id: str
+    agent: str = AUTO
+    """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
+    episodes: Positive | None = 60
+    """Stop after this number of children."""
+    seconds: Above0 | None = None
+    """Stop after the first child that ends later than this."""
+    simulated_seconds: Above0 | None = None
+    """Stop after the first child that ends later than this in a recorded benchmark's own time."""
+    target_accuracy: Keep | None = None
+    """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
+    max_failures: Positive = 20
+    """Stop when this number of children failed in a row: the settings are wrong then."""
+    envs: Positive = 1
+    """Number of networks that are designed, and then evaluated, at a time. The search ends after
+    the batch in which a limit is reached. With more workers than that, each gets a network of its
+    own as soon as it has none (see ``docs/cluster.md``)."""
+    seed: Seed = 0
+    """The seed of the agent's draws and of the children's training."""
+    env_arguments: Mapping[str, Any] = field(default_factory=dict)
+    agent_arguments: Mapping[str, Any] = field(default_factory=dict)
+    repeats: Repeats = 1
+    """Number of trainings of each child, each with its own seed; the child is worth the mean."""
+    workers: Positive | None = None
+    """Number of children trained at a time, each in its own process; default: in this process."""
+    children_per_gpu: Positive = 1
+    """Number of workers that share a GPU, where children are trained on CUDA."""
+    ray: str | None = None
+    """Train children on the Ray cluster of this address; "local" starts one on this machine."""
+    child_timeout: Above0 | None = None
+    """End a child's training, and its process, after this number of seconds."""
+    store: str | None = None
+    """Where evaluations are kept: a file or a database's URL; default: in the run folder."""
+    final_arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of `TrainingSettings` and of the network's settings, for the final training; the
+    others are those of `nas_gym.training.presets.final_settings`."""
+    final: bool = True
+    """Train the best architecture to the end, and test it."""
+    finalists: Count | None = None
+    """Number of architectures, the best by single evaluations, that are evaluated again, of which
+    the mean decides; 0 for none; default: see `nas_agents.search.finalists.planned`."""
+    finalist_seeds: Positive = 2
+    """Number of further training seeds with which each of them is evaluated."""
+
+    def __post_init__(self) -> None:
+        require(
+            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
+            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
+            "--target-accuracy",
+        )
+        for name in OF_CHILDREN if self.env_id.startswith("nas_gym/") else ():
+            option = f"--{name.replace('_', '-')}"
+            says = f"{name}: a search has a setting of its own for it; give {option} instead"
+            require(name not in self.env_arguments, says)
+
+
+LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+"""Settings that end a search, and change nothing in it: the agent knows the number of episodes that
+was planned at first."""
+CHANGEABLE = (
+    *LIMITS,
+    *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
+    *("final", "final_arguments", "finalists", "finalist_seeds"),
+)
+"""Settings that a resumed search may change; all others decide what it does."""
+OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
+"""The options of settings whose option has another name."""
+TEXT = (str, type(None))
+RECORDED = {
+    **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
+    **{
+        "fingerprint": TEXT,
+        "planned_episodes": (int,),
+        "asynchronous": (bool,),
+        "machine": (dict,),
+    },
+}
+"""Types of what ``settings.json`` has beside the settings."""
+
+
+def load_settings(run: Path, trusted: bool = False) -> SearchSettings:
+    """Return the settings of a run, with which `nas_agents.search.run.search` resumes it.
+
+    Args:
+        run: The run folder.
+        trusted: The folder is your own: it may say what is imported, called and written elsewhere.
+
+    Raises:
+        InvalidRunFolder: there are none, or they are not valid.
+        InvalidSettings: they name code, or a place outside the folder, and are not ``trusted``.
+    """
+    settings, _ = load_record(run)
+    if not trusted:
+        require_given_again(settings, {}, run)
+    return settings
+
+
+def with_lasting_paths(settings: SearchSettings) -> SearchSettings:
+    """Return settings that name a data set's files from any working directory."""
+    dataset = settings.env_arguments.get("dataset")
+    if not isinstance(dataset, (str, os.PathLike)) or not os.path.exists(dataset):
+        return settings
+    lasting = {"dataset": os.path.abspath(dataset)}
+    return replace(settings, env_arguments={**settings.env_arguments, **lasting})
+
+
+def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
+    """Return the settings of a run, and all that its ``settings.json`` holds.
+
+    Raises:
+        InvalidRunFolder: there are none, or they are not valid.
+    """
+    file = run / SETTINGS
+    if not file.exists():
+        raise InvalidRunFolder(
+            f"run: {run} is no run folder: without {SETTINGS} it holds no run that could be "
+            "resumed or compared; name another folder"
+        )
+    record = read_json(file)
+    wrong = wrong_with(record, {"env_id": (str,)}) or wrong_with(
+        record, {name: kinds for name, kinds in RECORDED.items() if name in record}
+    )
+    if wrong:
+        raise broken(file, wrong)
+    known = [each.name for each in fields(SearchSettings) if each.name in record]
+    try:
+        return SearchSettings(**{name: record[name] for name in known}), record
+    except InvalidSettings as error:
+        raise broken(file, f"is not valid: {error}") from error
+
+
+def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:
+    """Return the settings of a resumed search: the ``saved`` ones, changed by those given now.
+
+    Of the arguments of the environment and of the agent, some may be given. A data set may have
+    moved: whether its images are the same is checked when they are read.
+
+    Raises:
+        InvalidSettings: one of ``given`` differs, and would change what the search does.
+    """
+    for name, now in given.items():
+        if name in CHANGEABLE:
+            continue
+        option, before = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
+        if not isinstance(now, Mapping):
+            _require_same(option, before, now)
+            continue
+        for argument, value in now.items():
+            if argument != "dataset":
+                _require_same(f"{option} {argument}", before.get(argument), value)
+    changed = {name: given[name] for name in CHANGEABLE if name in given}
+    moved = given.get("env_arguments", {}).get("dataset")
+    if moved is not None:
+        changed["env_arguments"] = {**saved.env_arguments, "dataset": moved}
+    return replace(saved, **changed)
+
+
+def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Path) -> None:
+    """Refuse what a run folder, which may be a stranger's, would have imported, called or written.
+
+    Args:
+        saved: The settings in the folder.
+        given: The settings that the user gives now.
+        run: The folder.
+
+    Raises:
+        InvalidSettings: the user did not give such a setting again.
+    """
+    inside = run.resolve()
+
+    def leads_out(value: object) -> bool:
+        return isinstance(value, str) and not (
+            "://" not in value and Path(value).resolve().is_relative_to(inside)
+        )
+
+    rule = saved.env_arguments.get("early_stopping")
+    curves = rule.get("curves") if isinstance(rule, Mapping) else None
+    doubtful = {
+        "env_id": ":" in saved.env_id,
+        "agent": ":" in saved.agent,
+        "store": leads_out(saved.store),
+        "ray": saved.ray is not None,
+    }
+    for name, doubt in doubtful.items():
+        option, value = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
+        require(not doubt or name in given, _again(option, value))
+    of_env, of_agent = given.get("env_arguments", {}), given.get("agent_arguments", {})
+    for name, path in (
+        ("early_stopping", curves),
+        ("inherit_weights", saved.env_arguments.get("inherit_weights")),
+    ):
+        require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
+    for name, value in saved.agent_arguments.items():
+        doubt = is_class(name, value) or (name == "tensorboard_log" and leads_out(value))
+        require(not doubt or name in of_agent, _again(f"--agent-set {name}", value))
+
+
+def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Raise `InvalidSettings` if a recorded agent is made with a class that nobody asked for.
+
+    ``asked`` are the catalogue's defaults and what the user gave.
+    """
+    for name, value in made_with.items():
+        doubt = is_class(name, value) or name == "tensorboard_log"
+        require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
+
+
+def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int) -> None:
+    """Raise `InvalidSettings` if more episodes than were planned would change the first ones.
+
+    So they do where an agent explores for a share of the search. Another agent that depends on
+    their number is found out when it does not repeat what is recorded.
+
+    Args:
+        arguments: What the agent was made with.
+        planned: Number of episodes when the search began.
+        episodes: Number of episodes now.
+    """
+    share = arguments.get("exploration_fraction")
+    require(
+        share is None or episodes <= planned,
+        f"episodes: the agent explores for a share of the search ({share} of {planned:,} episodes),"
+        f" and would have explored otherwise in {episodes:,}; start another run, with --store to "
+        "use what was evaluated",
+    )
+
+
+def is_class(name: str, value: object) -> bool:
+    """Return True if an agent's argument names a class to import, ``module.Class``."""
+    return name in CLASSES and isinstance(value, str) and "." in value
+
+
+def _again(option: str, value: object) -> str:
+    return (
+        f"{option}: the run folder asks for {short(value)}, which is imported, called or written "
+        "only if you give it again, since a run folder may be a stranger's"
+    )
+
+
+def same_json(one: object, other: object) -> bool:
+    """Return True if two values are the same when written as JSON, where tuples are lists."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _require_same(option: str, before: object, now: object) -> None:
+    require(
+        same_json(before, now),
+        f"{option}: a resumed search goes on as it began, with {short(before)}, not {short(now)}; "
+        "leave it out, or start another run",
+    )

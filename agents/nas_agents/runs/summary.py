@@ -1,0 +1,183 @@
+"""``summary.json``: counts, the best architecture, times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from nas_agents.runs.comparison import random_accuracies, random_band, spaced
+from nas_agents.runs.front import front_record
+from nas_agents.runs.progress import Progress, StopReason
+from nas_agents.runs.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
+from nas_gym import Architecture, Evaluator, InvalidArchitecture
+from nas_gym.evaluation.evaluation import COSTS
+from nas_gym.rewards import AnyReward, accuracy
+from nas_gym.tables.table import Table
+from nas_gym.training.final import FinalResult
+
+NEEDED = {
+    **{
+        "stopped_by": (str,),
+        "episodes": (int,),
+        "evaluations": (dict,),
+        "failed": (int,),
+        "search_seconds": NUMBER,
+    },
+    **{"final": (dict, type(None)), "final_failure": (str,), "finalists": (dict, type(None))},
+    **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},
+    "best": (dict, type(None)),
+}
+NEEDED_OF_BEST = {"key": (str,), "episode": (int, type(None)), "validation_accuracy": NUMBER}
+NEEDED_OF_FINAL = {
+    **{"test_accuracy": NUMBER, "class_accuracies": (dict,), "majority": NUMBER},
+    **{"parameters": (int,), "epochs": (int,), "seconds": NUMBER},
+    **{"metric": (str,), "test_value": PERHAPS},
+}
+"""The fields of ``summary.json`` that a resumed search and its display need."""
+
+
+def summary_of(
+    progress: Progress,
+    stopped_by: StopReason,
+    evaluator: Evaluator,
+    reward: AnyReward,
+    finalists: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the summary of a search without its final training.
+
+    The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
+    statuses are of all of them. ``random_search`` is the best validation accuracy that random
+    search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
+    (`Band`); null where it would have to train children, or where the environment's reward is
+    another. ``front`` is null where there is one objective.
+    ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
+    has the mean of the evaluations.
+    """
+    number = progress.episodes
+    random = random_accuracies(evaluator) if reward is accuracy and number else None
+    band = None if random is None else random_band(random, spaced(number))
+    return {
+        "stopped_by": stopped_by,
+        "episodes": progress.episodes,
+        "evaluations": {
+            "asked": progress.episodes,
+            "made": progress.made,
+            "cached": progress.episodes - progress.made,
+            "seconds": progress.training_seconds,
+        },
+        "statuses": dict(progress.statuses),
+        "failed": progress.failed,
+        "last_failure": progress.last_failure,
+        "best": _best(progress),
+        "front": None if progress.front is None else front_record(progress.front),
+        "random_search": None if band is None else band.mean[-1],
+        "random_band": None if band is None else band._asdict(),
+        "finalists": finalists,
+        "final": None,
+        "final_failure": "",
+        "test_accuracy": _recorded_test_accuracy(evaluator, progress),
+        "test_epochs": evaluator.epochs if isinstance(evaluator, Table) else None,
+        "search_seconds": progress.seconds,
+        "seconds": progress.seconds,
+    }
+
+
+def read_summary(run: Path) -> dict[str, Any] | None:
+    """Return the content of a run's ``summary.json``; None if there is none.
+
+    Raises:
+        InvalidRunFolder: it lacks what a resumed search needs of it, or cannot be read.
+    """
+    file = run / SUMMARY
+    if not file.exists():
+        return None
+    summary: dict[str, Any] = read_json(file)
+    wrong = wrong_with(summary, NEEDED) or wrong_with(summary["evaluations"], {"made": (int,)})
+    if not wrong and summary["best"] is not None:
+        wrong = wrong_with(summary["best"], NEEDED_OF_BEST)
+    if not wrong and summary["final"] is not None:
+        wrong = wrong_with(summary["final"], NEEDED_OF_FINAL)
+    if not wrong and summary["stopped_by"] not in get_args(StopReason):
+        wrong = f"has {summary['stopped_by']!r} for 'stopped_by'"
+    if wrong:
+        raise broken(file, wrong)
+    return summary
+
+
+def same_best(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return True if two summaries have the same best architecture."""
+    return bool(one["best"] and other["best"]) and one["best"]["key"] == other["best"]["key"]
+
+
+def read_best(run: Path) -> Architecture | None:
+    """Return the best architecture of a run that ended; None if there is none.
+
+    An agent may have chosen another than the best of its episodes.
+
+    Raises:
+        InvalidRunFolder: ``best.json`` cannot be read, or is no architecture.
+    """
+    best = read_json(run / BEST)
+    if best is None:
+        return None
+    try:
+        return Architecture.from_dict(best)
+    except InvalidArchitecture as error:
+        raise broken(run / BEST, f"is no architecture: {error}") from error
+
+
+def _best(progress: Progress) -> dict[str, Any] | None:
+    if progress.best_architecture is None:
+        return None
+    return {
+        "episode": progress.best_episode,
+        "key": progress.best_architecture.key,
+        "reward": progress.best_reward,
+        "validation_accuracy": progress.best_accuracy,
+        "metric": progress.metric,
+        "value": progress.best_evaluation["value"],
+        **{cost: progress.best_evaluation[cost] for cost in COSTS},
+    }
+
+
+def _recorded_test_accuracy(evaluator: Evaluator, progress: Progress) -> float | None:
+    """Return the best architecture's recorded test accuracy, which no agent was given, if any."""
+    best = progress.best_architecture
+    if best is None or not isinstance(evaluator, Table):
+        return None
+    accuracy = evaluator.test_accuracy(best)
+    return None if math.isnan(accuracy) else accuracy
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Result of a search, new or resumed."""
+
+    run: Path
+    stopped_by: StopReason
+    progress: Progress
+    final: FinalResult | None
+    """None where there was no final training, or it failed, or an earlier process did it."""
+    summary: dict[str, Any]
+    """The content of ``summary.json``."""
+    finished_before: bool = False
+    """True if a resumed search had been finished, except perhaps for its final training."""
+
+    @property
+    def complaint(self) -> str:
+        """The reason why a search stopped after failures, or because its weights diverged."""
+        if self.stopped_by == "diverged":
+            return (
+                f"the shared weights diverged after {self.progress.episodes} children: their loss "
+                "is not finite any more, and under them no child can be evaluated. What was "
+                f"recorded is in {self.run}; start another run with a lower learning rate (--set "
+                "learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
+            )
+        return (
+            f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
+            f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
+            f"{self.run}; --max-failures allows more"
+        )

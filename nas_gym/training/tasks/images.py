@@ -1,0 +1,194 @@
+"""`ImageClassification`: the task of a data set of images.
+
+The recipe is NASNet's for children (Zoph et al. 2018, appendix A): SGD with momentum, weight decay,
+a cosine learning rate of one period, random crops and mirror images. Data, augmentation, loss and
+accuracy stay on the device; Python waits for it at the end of an epoch only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics
+from nas_gym.data.dataset import Dataset, Indices, part_of
+from nas_gym.errors import require
+from nas_gym.networks import ChildNetwork, ImageShape
+from nas_gym.networks.devices import SMALL_IMAGES_BELOW, autocast_dtype
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import accuracy_on, batch_loss
+from nas_gym.training.tasks.task import Split, Task
+from nas_gym.training.tasks.testing import answers_of
+
+UNLIKE = 3
+"""Ratio of the largest class to the smallest from which on `class_balance` is suggested."""
+EVALUATION_PIXELS = 2**20
+"""Pixels of all images in a batch of validation: 1,024 images of 32x32."""
+
+
+class ImageClassification(Task):
+    """Images on a device, their augmented batches, and the precision in which networks compute.
+
+    Args:
+        dataset, device, final: As in `Task`.
+        settings: How networks are built and trained.
+
+    Raises:
+        InvalidSettings: the settings are another task's, or ``crop_padding`` is larger than the
+            images.
+    """
+
+    settings: TrainingSettings
+    input_shape: ImageShape
+    fuses = True
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: TrainingSettings,
+        device: torch.device,
+        final: bool = False,
+    ) -> None:
+        super().__init__(dataset, settings, device, final)
+        given = type(settings).__name__
+        is_right = isinstance(settings, TrainingSettings)
+        require(is_right, f"settings: images are trained with TrainingSettings, got {given}")
+        _, height, width, channels = dataset.images.shape
+        self.input_shape = ImageShape(channels, height, width, len(dataset.classes))
+        self.autocast_dtype = autocast_dtype(settings.precision, device, height)
+        self.one_thread = height < SMALL_IMAGES_BELOW
+        self._augmentation = settings.augmentation(dataset, final)
+        self.known = part_of(dataset.train, dataset.labels, settings.data_fraction)
+        if final:
+            self.known = np.concatenate([dataset.train, dataset.validation])
+        self.training = self._on_device(self.known, self._augmentation.padding)
+        self.validation = self._on_device(dataset.validation[: 0 if final else None])
+        self.batch_size = min(settings.batch_size, len(self.training))
+        self.steps_per_epoch = len(self.training) // self.batch_size
+        self.notes = self._notes()
+
+    def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
+        return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
+
+    @cached_property
+    def _test(self) -> DeviceDataset:
+        return self._on_device(self.dataset.test)
+
+    def _notes(self) -> tuple[str, ...]:
+        settings, counts = self.settings, self._class_sizes[self._class_sizes > 0]
+        notes = [f"augmentation: {self._augmentation}"]
+        if settings.crop_padding is None and settings.flip is None:
+            notes[0] += "; by default, from the images' height and the classes' kind"
+        if settings.class_balance is None and counts.max() >= UNLIKE * counts.min():
+            notes.append(
+                f"classes: the largest has {counts.max() / counts.min():.0f} times the images of "
+                "the smallest; class_balance=weights or sampling counts them alike"
+            )
+        if self.training.source != self.device:
+            notes.append("memory: the device has no room for the images; batches are sent to it")
+        return tuple(notes)
+
+    def digest_facts(self) -> dict[str, object]:
+        return {"augmentation": self._augmentation.facts, "autocast": str(self.autocast_dtype)}
+
+    def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield an epoch's batches in random order: augmented (B, C, H, W) images, (B,) labels.
+
+        With mixup or CutMix, labels are (B, classes) float32, shares of the classes.
+        """
+        order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
+        size, augmentation = self.batch_size, self._augmentation
+        return self.training.augmented_batches(order, size, augmentation, generator)
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of an epoch's training images, (n,)."""
+        number, device = len(self.training), self.device
+        if self.settings.class_balance != "sampling":
+            return torch.randperm(number, generator=generator, device=device)
+        # A class, then one of its images, each with equal chances.
+        by_class, counts = self._by_class
+        places = torch.rand(2, number, generator=generator, device=device)
+        classes = (places[0] * len(counts)).long().clamp_(max=len(counts) - 1)
+        of_class = counts[classes]
+        starts = (counts.cumsum(0) - counts)[classes]
+        return by_class[starts + (places[1] * of_class).long().minimum(of_class - 1)]
+
+    @cached_property
+    def _by_class(self) -> tuple[Tensor, Tensor]:
+        """Indices of the training images in the order of their classes, and those' sizes."""
+        order = np.argsort(self.dataset.labels[self.known], kind="stable")
+        sizes = self._class_sizes[self._class_sizes > 0]
+        return torch.from_numpy(order).to(self.device), torch.from_numpy(sizes).to(self.device)
+
+    @cached_property
+    def _class_sizes(self) -> NDArray[np.int64]:
+        """Numbers of training images of each class, (classes,)."""
+        return np.bincount(self.dataset.labels[self.known], minlength=self.input_shape.classes)
+
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """Weights of the classes in the loss, (classes,), 1 on average over the training images."""
+        if self.settings.class_balance != "weights":
+            return None
+        sizes = self._class_sizes
+        weights = sizes.sum() / (len(sizes) * np.maximum(sizes, 1))
+        return torch.from_numpy(weights.astype(np.float32)).to(self.device)
+
+    def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Return images (B, K C, H, W) and labels (K, B)."""
+        if len(batches) == 1:
+            return batches[0]
+        images, labels = zip(*batches, strict=True)
+        return torch.cat(images, dim=1), torch.stack(labels)
+
+    def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
+        smoothing = self.settings.label_smoothing
+        return batch_loss(network, inputs, targets, smoothing, self.class_weights)[0]
+
+    def prepared(self, network: ChildNetwork) -> ChildNetwork:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = self.batch_norm_momentum
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    @property
+    def batch_norm_momentum(self) -> float:
+        """The weight of a batch in batch normalization's running statistics.
+
+        A short training moves the weights faster than the usual 0.1 lets the statistics follow.
+        """
+        if self.settings.batch_norm_momentum is not None:
+            return self.settings.batch_norm_momentum
+        quarter = self.settings.epochs * self.steps_per_epoch / 4
+        return float(max(0.1, 1 - 0.01 ** (1 / max(1.0, quarter))))
+
+    def value(self, network: ChildNetwork, split: Split) -> float:
+        data = self.validation if split == "validation" else self._test
+        if not len(data):
+            return float("nan")
+        return accuracy_on(network, data, self._whole(data), self.autocast())
+
+    def test(self, network: ChildNetwork) -> dict[str, Any]:
+        with self.autocast():
+            answers = answers_of(network, self._test, self._whole(self._test))
+        measured = answers.metrics(self.dataset.classes)
+        return {**measured, "majority": self.dataset.majority, "statistics": self.statistics}
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Mean and standard deviation of each channel, (C,), in units of a pixel's value (0-255).
+
+        Images are normalized by them, those of the training.
+        """
+        return channel_statistics(self.dataset, self.known)
+
+    def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
+        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
+        images = torch.arange(len(data), device=self.device)
+        return list(images.split(max(self.batch_size, most)))

@@ -1,0 +1,232 @@
+"""`LanguageModelling`: the task of a text: the next word, or the next character.
+
+Truncated backpropagation through time as AWD-LSTM and ENAS train (Merity et al. 2018,
+https://arxiv.org/abs/1708.02182): B places of the text are read at once, a window of steps after
+the other, and each window begins with the states that the one before it ended with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from annotated_types import Ge, Le
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas_gym.data.text import Stream, TextDataset
+from nas_gym.errors import require
+from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
+from nas_gym.networks import ChildNetwork, TokenShape
+from nas_gym.networks.fused import Fused
+from nas_gym.networks.language_model import LanguageModel, Output
+from nas_gym.settings import Count, NonNegative, Share, settings
+from nas_gym.training.failures import Diverged
+from nas_gym.training.loop import TrainingLoop, WeightAverage
+from nas_gym.training.settings import BatchSize, LearningSettings
+from nas_gym.training.steps import descend, make_optimizer, parameter_groups, schedule
+from nas_gym.training.tasks.task import Split, Task
+
+TEST_BATCH, EVALUATION_STEPS = 10, 70
+"""Places of a text that are read at once in a test, and the steps of a window there and in a
+validation, whose places are those of the training."""
+SMALL_STATES = 256
+"""Units up to which a step is too short for several threads of a CPU."""
+LARGEST_LOSS = 700.0  # e to the power of this is still a number
+
+
+@settings
+class LanguageSettings(LearningSettings):
+    """How a child is built and trained on a text; see `LearningSettings`, too."""
+
+    batch_size: BatchSize = 20
+    """Places of the text that are read at once."""
+    learning_rate: NonNegative = 20.0
+    momentum: Share = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegative = 8e-7
+    gradient_clip: NonNegative = 0.25
+    bptt: Annotated[int, Ge(1), Le(10_000)] = 35
+    """Steps of a window, through which gradients flow."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """The learning rate over the training: as it is, or along a half cosine to 0."""
+    activation_regularization: NonNegative = 0.0
+    """Alpha, the weight of the squared outputs after dropout."""
+    slowness: NonNegative = 0.0
+    """Beta, the weight of the squared differences of outputs from one step to the next."""
+    average_after: Count | None = None
+    """Number of epochs after which weights are averaged (averaged SGD); default: never. The other
+    average, by ``ema_decay``, excludes it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        both = self.average_after is not None and self.ema_decay > 0
+        require(not both, "ema_decay: average_after is set, another average; leave one out")
+
+
+class LanguageModelling(Task):
+    """A text on a device, as B parallel streams; all members of a fused network read the same.
+
+    Args:
+        dataset, device, final: As in `Task`.
+        settings: How networks are built and trained.
+
+    Raises:
+        InvalidSettings: the settings are another task's, ``cuda_graphs`` is set, or a part of the
+            text is too short for the batch.
+    """
+
+    fuses = True
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        settings: LanguageSettings,
+        device: torch.device,
+        final: bool = False,
+    ) -> None:
+        super().__init__(dataset, settings, device, final)
+        given = type(settings).__name__
+        is_right = isinstance(settings, LanguageSettings)
+        require(is_right, f"settings: texts are trained with LanguageSettings, got {given}")
+        require(not settings.cuda_graphs, "cuda_graphs: only images have them; leave it out")
+        self.options = settings
+        self.metric = PERPLEXITY if dataset.level == "word" else BITS_PER_CHARACTER
+        self.input_shape = TokenShape(len(dataset.vocabulary))
+        self.one_thread = getattr(settings.network, "units", 0) <= SMALL_STATES
+        if settings.precision == "bfloat16":
+            self.autocast_dtype = torch.bfloat16
+        self.known = dataset.train[: math.ceil(len(dataset.train) * settings.data_fraction)]
+        if final:
+            self.known = np.concatenate([dataset.train, dataset.validation])
+        self.batch_size = settings.batch_size
+        self.stream = self._columns(self.known, settings.batch_size)
+        self.steps_per_epoch = math.ceil((len(self.stream) - 1) / settings.bptt)
+
+    def _columns(self, stream: Stream, batch: int) -> Tensor:
+        """Return a stream as ``batch`` columns, (n, batch) int64; a rest is left out."""
+        rows = len(stream) // batch
+        least = f"at least {2 * batch} are needed for a batch of {batch}"
+        require(rows > 1, f"batch_size: the text has {len(stream)} {self.dataset.level}s; {least}")
+        columns = torch.from_numpy(stream[: rows * batch]).view(batch, rows).T.contiguous()
+        return columns.to(self.device)
+
+    @staticmethod
+    def windows(columns: Tensor, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (T, B) words and those that follow each of them."""
+        inputs, targets = columns[:-1], columns[1:]
+        return zip(inputs.split(steps), targets.split(steps), strict=True)
+
+    def loop(self, network: ChildNetwork) -> TrainingLoop:
+        assert isinstance(network, (LanguageModel, Fused))
+        return LanguageLoop(self, network)
+
+    def rate(self, done: int) -> float:
+        """Return the learning rate after a number of steps."""
+        share = done / (self.options.epochs * self.steps_per_epoch)
+        warmup = self.options.warmup_epochs / self.options.epochs
+        if self.options.schedule == "constant":
+            return self.options.learning_rate * min(1.0, share / warmup if warmup else 1.0)
+        return self.options.learning_rate * schedule(share, warmup)
+
+    def losses(self, output: Output, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy, and the loss that is made small: () or (K,) each."""
+        options, of_one = self.options, (0, -2, -1)  # dimensions but that of the members
+        members = output.logits.movedim(1, 0) if output.logits.ndim == 4 else output.logits[None]
+        logits = members.flatten(1, 2).transpose(1, 2)  # (K, V, T B)
+        all_targets = targets.flatten().expand(len(logits), -1)
+        main = F.cross_entropy(logits, all_targets, reduction="none").mean(dim=1)
+        main = loss = main if output.logits.ndim == 4 else main[0]
+        if options.activation_regularization:
+            squares = output.dropped.square().mean(dim=of_one)
+            loss = loss + options.activation_regularization * squares
+        if options.slowness and len(output.raw) > 1:
+            squares = output.raw.diff(dim=0).square().mean(dim=of_one)
+            loss = loss + options.slowness * squares
+        return main, loss
+
+    def value(self, network: ChildNetwork, split: Split) -> float:
+        if self.final and split == "validation":
+            return float("nan")
+        stream, batch = self.dataset.validation, self.batch_size
+        if split == "test":
+            stream, batch = self.dataset.test, TEST_BATCH
+        return self._as_value(self._cross_entropy(network, stream, batch))
+
+    def _cross_entropy(self, network: ChildNetwork, stream: Stream, batch: int) -> float:
+        """Return the mean cross-entropy of a stream, in nats, read at ``batch`` places at once.
+
+        Raises:
+            Diverged: it is not finite.
+        """
+        assert isinstance(network, LanguageModel)
+        columns = self._columns(stream, min(batch, len(stream) // 2))
+        network.eval()
+        states, total = None, torch.zeros((), device=self.device, dtype=torch.float64)
+        with torch.inference_mode(), self.autocast():
+            for words, targets in self.windows(columns, EVALUATION_STEPS):
+                output = network.run(words, states)
+                logits = output.logits.flatten(0, 1).float()
+                total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
+                states = output.states
+        mean = total.item() / (columns.numel() - columns.shape[1])
+        if not math.isfinite(mean):
+            raise Diverged(f"the cross-entropy is {mean}")
+        return mean
+
+    def _as_value(self, cross_entropy: float) -> float:
+        if self.metric == PERPLEXITY:
+            return math.exp(min(cross_entropy, LARGEST_LOSS))
+        return cross_entropy / math.log(2)
+
+    def test(self, network: ChildNetwork) -> dict[str, Any]:
+        """Return the result; the ``majority`` is the score of the words' frequencies alone."""
+        counts = np.bincount(self.known, minlength=len(self.dataset.vocabulary)) + 1
+        alone = -np.log(counts / counts.sum())[self.dataset.test].mean()
+        majority = self.metric.score(self._as_value(float(alone)))
+        return {**super().test(network), "majority": majority}
+
+
+class LanguageLoop(TrainingLoop):
+    """The loop of a text, window by window; averaged SGD or an exponential average of weights."""
+
+    network: LanguageModel | Fused
+
+    def __init__(self, task: LanguageModelling, network: LanguageModel | Fused) -> None:
+        super().__init__(network, task.device)
+        self.task, self.options = task, task.options
+        self.optimizer = make_optimizer(
+            parameter_groups(network), self.options, self.options.learning_rate
+        )
+
+    def run_epoch(self) -> Tensor:
+        task, options = self.task, self.options
+        states, total = None, torch.zeros((), device=self.device)
+        windows = task.windows(task.stream, options.bptt)
+        for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
+            for group in self.optimizer.param_groups:
+                group["lr"] = task.rate(done)
+            with task.autocast():
+                output = self.network.run(words, states)
+                main, loss = task.losses(output, targets)
+            descend(loss, self.optimizer, options.gradient_clip, self.network)
+            self.optimizer.zero_grad()
+            states = [tuple(part.detach() for part in state) for state in output.states]
+            total = total + main.detach()
+            self._average(done)
+        return total
+
+    def _average(self, step: int) -> None:
+        """Take the weights after a step, counted from 0, into their average, if there is one."""
+        after, decay = self.options.average_after, self.options.ema_decay
+        if decay:
+            share = 1 - min(decay, (1 + step) / (10 + step))
+        elif after is None or self.epoch < after:
+            return
+        else:
+            share = 1 / (step + 1 - after * self.task.steps_per_epoch)
+        self.average = self.average or WeightAverage(self.network)
+        self.average.update(share)
