@@ -54,13 +54,15 @@ class Lines:
         self.dry, self.started = dry, time.perf_counter()
         self.figures: dict[str, float | str] = {}
 
-    def measure(self, name: str, unit: str, figure: Callable[[], float]) -> None:
+    def measure(
+        self, name: str, unit: str, figure: Callable[..., float], *given: Any, **changes: Any
+    ) -> None:
         """Measure a line, unless the time is over."""
         if time.perf_counter() - self.started > SECONDS:
             value: float | str = "left out: the time is over"
         else:
             try:
-                value = round(figure(), 3)
+                value = round(figure(*given, **changes), 3)
             except Exception as error:  # the other lines are worth having
                 value = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
         self.figures[f"{name} ({unit})"] = value
@@ -76,7 +78,9 @@ def dataset_of(kind: str, dry: bool) -> Dataset:
     parts = np.split(np.arange(total), [train, train + batch])
     images = rng.integers(0, 256, (total, size, size, 3), dtype=np.uint8)
     names = tuple("abcdefghij")
-    return Dataset("random", images, rng.integers(0, 10, total), names, True, *parts)
+    train_part, validation, test = parts
+    labels = rng.integers(0, 10, total)
+    return Dataset("random", images, labels, names, True, train_part, validation, test)
 
 
 def settings_of(kind: str, dry: bool, **changes: Any) -> TrainingSettings:
@@ -113,7 +117,7 @@ def plain_images_a_second(kind: str, device: str, dry: bool) -> float:
         for images, labels in loader:
             optimizer.zero_grad()
             logits: Any = network(images.to(device))
-            F.cross_entropy(logits, labels.to(device)).backward()  # type: ignore[no-untyped-call]
+            F.cross_entropy(logits, labels.to(device)).backward()
             optimizer.step()
             number += len(images)
         synchronize(torch.device(device))
@@ -157,10 +161,10 @@ def busy_share(kind: str, device: str, dry: bool, **changes: Any) -> float:
             loop.train_epoch()
             synchronize(trainer.device)
             seconds = time.perf_counter() - started
-    times = (
+    times: list[float] = [
         event.self_cpu_time_total if device == "cpu" else event.self_device_time_total
         for event in profiler.key_averages()
-    )
+    ]
     return sum(times) / 1e6 / seconds
 
 
@@ -193,30 +197,19 @@ def main() -> None:
     lines = Lines(dry)
     for kind in KINDS:
         rate = "images a second"
-        lines.measure(
-            f"{kind}: plain PyTorch", rate, lambda k=kind: plain_images_a_second(k, device, dry)
-        )
+        lines.measure(f"{kind}: plain PyTorch", rate, plain_images_a_second, kind, device, dry)
         for title, changes in STEPS:
             used = {} if dry else changes
-            lines.measure(
-                f"{kind}: {title}",
-                rate,
-                lambda k=kind, c=used: images_a_second(k, device, dry, **c),
-            )
-        lines.measure(f"{kind}: kernels run", "share", lambda k=kind: busy_share(k, device, dry))
+            lines.measure(f"{kind}: {title}", rate, images_a_second, kind, device, dry, **used)
+        lines.measure(f"{kind}: kernels run", "share", busy_share, kind, device, dry)
+    an_hour = "children an hour"
     for fused in (1, 2, 4, 8):
-        lines.measure(
-            f"tiny: fused={fused}",
-            "children an hour",
-            lambda f=fused: fused_children_an_hour(f, device, dry),
-        )
+        lines.measure(f"tiny: fused={fused}", an_hour, fused_children_an_hour, fused, device, dry)
     for workers in (1,) if dry else (1, 2, 4):
         lines.measure(
-            f"paper: {workers} processes",
-            "children an hour",
-            lambda w=workers: children_an_hour(w, device, dry),
+            f"paper: {workers} processes", an_hour, children_an_hour, workers, device, dry
         )
-    lines.measure("a search of 60 children", "seconds", lambda: search_seconds(device, dry))
+    lines.measure("a search of 60 children", "seconds", search_seconds, device, dry)
     facts = {"hardware": hardware_name(torch.device(device)), "torch": torch.__version__}
     given.out.write_text(json.dumps({**facts, "dry": dry, "figures": lines.figures}, indent=2))
     print(f"written to {given.out}")

@@ -165,8 +165,8 @@ class GraphedStep:
                 kept = momenta.get(key)
                 state["momentum_buffer"].copy_(0 if kept is None else kept)
         torch.cuda.set_rng_state(random_state, device)
-        for generator, state in own.items():
-            generator.set_state(state)
+        for generator, numbers in own.items():
+            generator.set_state(numbers)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train on a batch; return its loss, a tensor that the next step overwrites."""
