@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -142,14 +142,14 @@ class StoredEvaluator:
             return then(missing[repeat], partial(self._add, architecture, repeat))
 
         futures = [self._in_flight.join((key, each), partial(begin, each)) for each in repeats]
+        waiting = list(missing.values())
         try:
-            made = self._begin(architecture, list(missing)) if missing else []
+            for source in self._begin(architecture, list(missing)) if missing else ():
+                source.add_done_callback(partial(_pass_on, waiting.pop(0)))
         except BaseException as error:
-            for future in missing.values():
+            for future in waiting:
                 future.set_exception(error)
             raise
-        for future, source in zip(missing.values(), made, strict=True):
-            source.add_done_callback(partial(_pass_on, future))
         return futures
 
     def _add(self, architecture: Architecture, repeat: int, made: Evaluation) -> Evaluation:
@@ -172,8 +172,13 @@ def _pass_on(future: Future[Evaluation], source: Future[Evaluation]) -> None:
     settle(future, source.result)
 
 
-def _beginning(evaluator: Any) -> Callable[[Architecture, list[int]], list[Future[Evaluation]]]:
-    """Return the function that begins evaluations of an architecture, one for each repeat."""
+def _beginning(
+    evaluator: Any,
+) -> Callable[[Architecture, list[int]], Iterable[Future[Evaluation]]]:
+    """Return the function that begins evaluations of an architecture, one for each repeat.
+
+    In this process, each is written before the next one is made.
+    """
     if submit_repeats := getattr(evaluator, "submit_repeats", None):
         return partial(submit_repeats)
     if submit := getattr(evaluator, "submit", None):
@@ -185,15 +190,13 @@ def _beginning(evaluator: Any) -> Callable[[Architecture, list[int]], list[Futur
     )
     together = getattr(evaluator, "fused", 1)
 
-    def begin(architecture: Architecture, repeats: list[int]) -> list[Future[Evaluation]]:
-        made: list[Evaluation] = []
+    def begin(architecture: Architecture, repeats: list[int]) -> Iterator[Future[Evaluation]]:
         for at in range(0, len(repeats), together):
             group = repeats[at : at + together]
             if len(group) > 1:
-                made += evaluator.evaluate_repeats(architecture, group)
+                yield from map(resolved, evaluator.evaluate_repeats(architecture, group))
             else:
-                made.append(evaluator.evaluate_one(architecture, group[0]))
-        return [resolved(each) for each in made]
+                yield resolved(evaluator.evaluate_one(architecture, group[0]))
 
     return begin
 

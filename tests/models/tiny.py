@@ -23,6 +23,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "mnasnet": {"width": 0.1},
     "once-for-all": {"width": 0.1},
     "proxylessnas": {"width": 0.1},
+    "tunas": {"width": 0.1},
     "nasbench101": {"cells": 1, "filters": 8},
     "nasbench201": {"cells": 1, "filters": 4},
 }

@@ -49,7 +49,7 @@ def test_images_are_read_as_those_of_the_training(tmp_path: Path) -> None:
     files = save_images(tmp_path / "images")
     dataset = load_dataset(tmp_path / "images", image_size=6)
     model = made(tmp_path / "run" / "model", ImageShape(3, 6, 6, 2))
-    expected = model.predict(torch.from_numpy(dataset.images).permute(0, 3, 1, 2))
+    expected = model.predict(torch.tensor(dataset.images).permute(0, 3, 1, 2))
     for folder in (tmp_path / "run", tmp_path / "run" / "model"):
         result = nas_gym("predict", folder, tmp_path / "images", "--json", "--device", "cpu")
         records = json.loads(result.stdout)

@@ -204,7 +204,7 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
     assert len(episodes_of(result.run)) == 5
     assert json.loads((result.run / "summary.json").read_text())["episodes"] == 5
     assert (result.run / "best.json").is_file()
-    assert PPO.load(result.run / "checkpoint" / "agent.zip").num_timesteps > 0
+    assert PPO.load(result.run / "checkpoint" / "agent.zip").n_steps > 0
 
 
 def test_a_search_in_which_every_child_fails_ends(tmp_path: Path) -> None:

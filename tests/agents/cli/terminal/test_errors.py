@@ -141,6 +141,8 @@ def test_text_from_outside_is_neither_markup_nor_codes(
 
 WRONG = ("", "x", "-1", "1e999", "nan", "9" * 400, "[/red]", "\udc80", "x" * 300)
 """Values that some option or other does not take."""
+ENDS = ("--help", "--version", "--install-completion", "--show-completion")
+"""Options after which nothing else is read; one of them changes the user's shell."""
 
 
 def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -157,7 +159,7 @@ def mistakes(command: Any) -> Iterator[list[str]]:
     """Yield what can be typed after a command: each option with each wrong value, and others."""
     yield from ([], ["--nothing"], ["--nothing=1"], ["-z"], ["--"], ["--="], ["x"] * 20)
     for option in (o for each in command.params for o in (*each.opts, *each.secondary_opts)):
-        if option.startswith("-") and option != "--help":
+        if option.startswith("-") and option not in ENDS:
             yield from ([option], [f"{option}x"], [f"{option}="], [option, option])
             yield from ([option, value] for value in WRONG)
             yield from (["a", "b", "c", f"{option}={value}"] for value in WRONG)
