@@ -18,7 +18,8 @@ class Grid(Strategy):
     The sequences are numbered as mixed-radix numbers, the first decision being the most
     significant digit, and every ``stride``-th is proposed, round and round. In a conditional search
     space, the digit of a decision selects among its valid choices; of several numbers that stand
-    for the same sequence, the first counts. After the last sequence, the walk starts again.
+    for the same sequence, the first counts, so where conditions leave out most numbers, a proposal
+    can take seconds. After the last sequence, the walk starts again.
 
     Args:
         seed: Has no effect: nothing is drawn.

