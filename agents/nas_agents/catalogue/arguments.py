@@ -23,6 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.registry import CLASSES
 from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.outside.json_text import short
 from nas_gym.settings import LARGEST
 
 TINY = 1e-12
@@ -87,6 +88,9 @@ def check_arguments(
             _check_type(name, parameters[name], value)
         for number in value if isinstance(value, (list, tuple)) else [value]:
             _check_bounds(name, number)
+    folder = arguments.get("tensorboard_log")
+    if isinstance(folder, str) and "://" in folder:
+        raise InvalidSettings(f"tensorboard_log: expected a folder here, got {short(folder)}")
 
 
 def as_objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:
