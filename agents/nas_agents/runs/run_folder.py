@@ -34,7 +34,7 @@ from nas_gym.outside.files import (
 )
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
-FILES = ("best.png", "front.png", REPORT, UPDATES, CURVES, DATABASE, LOCK)
+FILES = ("best.png", "front.png", "worst_images.json", REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
 FOLDERS = ("checkpoint", "model", "tensorboard")
 """Its folders."""
@@ -197,7 +197,8 @@ class RunFolder:
 
         All are written later, when much may have been computed.
         """
-        for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES):
+        inside = [str(each.relative_to(self.path)) for each in self.path.glob("checkpoint/*")]
+        for name in (SETTINGS, SUMMARY, EPISODES, BEST, *FILES, *inside):
             if (self.path / name).is_dir():
                 raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
         for folder in (self.path / name for name in FOLDERS):

@@ -123,6 +123,18 @@ def test_a_file_in_the_place_of_a_folder(name: str, tmp_path: Path) -> None:
     assert content(run) == before
 
 
+@pytest.mark.parametrize("name", ["checkpoint/agent.zip", "updates.jsonl", "report.html"])
+def test_a_folder_in_the_place_of_a_file(name: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    search(settings_for(run, episodes=2), run)
+    (run / name).unlink(missing_ok=True)
+    (run / name).mkdir()
+    before = content(run)
+    with pytest.raises(InvalidRunFolder, match="cannot be written"):
+        search(settings_for(run, episodes=4), run, resume=True)
+    assert content(run) == before
+
+
 def test_a_line_of_json_nested_too_deep(tmp_path: Path) -> None:
     (tmp_path / "episodes.jsonl").write_text("[" * 3000 + "]" * 3000 + "\n")
     with pytest.raises(InvalidRunFolder, match=r"line 1 of .* is not JSON: nested"):
