@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from nas_agents.runs.callbacks import Callback, Child, Start, Update
-from nas_agents.search.run import search
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
+from nas_agents.search.run import search
 from nas_gym import Evaluation
 from tests.agents.stubs import STUB_ID
 

@@ -21,8 +21,8 @@ from nas_agents.runs.comparison import (
     spaced,
 )
 from nas_agents.runs.reading import InvalidRunFolder
-from nas_agents.search.run import search
 from nas_agents.runs.settings import SearchSettings
+from nas_agents.search.run import search
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.tables.index import ChoicesIndex
 from nas_gym.tables.table import Table

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from nas_agents.runs.front import dominated_shares, vectors_of
-from nas_agents.search.run import search
 from nas_agents.runs.settings import SearchSettings
+from nas_agents.search.run import search
 from nas_gym import InvalidSettings
 from nas_gym.pareto import non_dominated
 from tests.agents.search.test_run import episodes_of
