@@ -181,7 +181,7 @@ class FamilyEnv(NASEnv):
         values = {**cls._defaults(evaluator), **given}
         for name in values:
             if name not in known:
-                raise UnknownArgument(_unknown(name, evaluator, known))
+                raise _unknown_argument(given)(_unknown(name, evaluator, known))
             both = [taker for taker, names in taken.items() if name in names]
             require(
                 len(both) == 1,
@@ -204,6 +204,17 @@ class FamilyEnv(NASEnv):
             for name in by_taker.get(taker, ()):
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
+
+
+def _unknown_argument(given: Mapping[str, Any]) -> type[InvalidSettings]:
+    """Return the type of the error: behind a TypeError's message, Gymnasium writes all arguments,
+    which cannot be written where one is nested too deep.
+    """
+    try:
+        repr(given)
+    except RecursionError:
+        return InvalidSettings
+    return UnknownArgument
 
 
 def _unknown(name: str, evaluator: str, known: list[str]) -> str:

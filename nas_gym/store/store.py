@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError, require
 from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.outside.json_text import read_json_text, short_name
+from nas_gym.outside.json_text import read_json_text, short, short_name
 from nas_gym.store.database import Database, StoreError
 from nas_gym.store.schema import EVALUATIONS
 
@@ -167,11 +167,21 @@ class Store:
         return [self._record(row) for row in self._database.rows(query)]
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of evaluations, by fingerprint and then by status."""
+        """Return the number of evaluations, by fingerprint and then by status.
+
+        Raises:
+            StoreError: one of them is no text.
+        """
         kind = (_rows.fingerprint, _rows.status)
         query = select(*kind, func.count().label("number")).group_by(*kind)
         counts: dict[str, dict[str, int]] = {}
         for row in self._database.rows(query.order_by(func.min(_rows.time), _rows.status)):
+            texts = row["fingerprint"], row["status"]
+            if not all(isinstance(text, str) for text in texts):
+                raise StoreError(
+                    f"store: {self.name} is corrupt: {short(texts)} are no fingerprint and status; "
+                    "put a copy in its place, or name another store"
+                )
             counts.setdefault(row["fingerprint"], {})[row["status"]] = row["number"]
         return counts
 

@@ -15,7 +15,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.memory import Memory
 from nas_gym.family import registered_families
-from tests.helpers import StubEvaluator
+from tests.helpers import StubEvaluator, nested
 from tests.test_env import CHEAP, IDS
 
 every_id = pytest.mark.parametrize("name", IDS)
@@ -98,3 +98,8 @@ def test_wrappers_of_gymnasium_fit(name: str) -> None:
     assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
     assert env.spec is not None
     assert gym.make(env.spec.id, **CHEAP[name]).observation_space == env.observation_space
+
+
+def test_an_unknown_argument_beside_one_that_cannot_be_written_is_one_line() -> None:
+    with pytest.raises(InvalidSettings, match="unexpected keyword argument 'nothing'"):
+        gym.make("nas_gym/NASNet-v0", nothing=nested(3_000))

@@ -122,6 +122,16 @@ def test_a_message_that_no_database_holds_is_made_readable(store: Store) -> None
     assert record.evaluation.message == "a\\0b\\udc80"
 
 
+@pytest.mark.parametrize("column", ["status", "fingerprint"])
+def test_counts_of_what_is_no_text_are_refused(column: str, tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as store:
+        store.add(CHILD, OK, "run")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute(f"UPDATE evaluations SET {column} = X'00ff'")
+    with Store(tmp_path / "a.db") as store, pytest.raises(StoreError, match="corrupt"):
+        store.counts()
+
+
 def test_every_field_of_an_evaluation_has_a_column() -> None:
     columns = {column.name for column in schema.EVALUATIONS.columns}
     assert {field.name for field in fields(Evaluation)} - {"cached"} <= columns
