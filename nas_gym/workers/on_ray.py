@@ -158,8 +158,10 @@ def _ray() -> Any:
 
 def _knock(address: str) -> None:
     """Raise `OSError` if nothing listens at ``host:port``: Ray would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and not (host and port.isdecimal()):
+        raise ValueError("expected host:port")
+    if colon:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 

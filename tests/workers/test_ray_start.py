@@ -47,3 +47,12 @@ def test_ray_that_does_not_start(
 def test_an_empty_address_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="address: it is empty"):
         on_ray.RayWorkers(ScriptedEvaluator(), "")
+
+
+@pytest.mark.parametrize("address", [":", "host:", ":6379", "ray://:1", "host:port"])
+def test_a_malformed_address_is_refused_before_ray_sees_it(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_ray, "_ray", BrokenRay)
+    with pytest.raises(InvalidSettings, match=r"no Ray cluster at .* \(expected host:port\)"):
+        on_ray.RayWorkers(ScriptedEvaluator(), address)
