@@ -21,7 +21,19 @@ RELUS = 2
 """Stages with ReLU in the form of MobileNetV3; those behind have h-swish."""
 
 
-class InvertedBottleneck(nn.Module):
+class Layer(nn.Module):
+    """Convolutions, whose input is added to their output where they are ``residual``."""
+
+    def __init__(self, body: list[nn.Module], residual: bool) -> None:
+        super().__init__()
+        self.body, self.residual = nn.Sequential(*body), residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.body(x)
+        return x + output if self.residual else output
+
+
+class InvertedBottleneck(Layer):
     """One layer: (B, channels, H, W) in, (B, filters, H / stride, W / stride) out.
 
     Other than MobileNetV2's, it has its first convolution at an expansion of 1, too.
@@ -36,32 +48,20 @@ class InvertedBottleneck(nn.Module):
         activation: type[nn.Module],
         residual: bool,
     ) -> None:
-        super().__init__()
         wide = channels * layer.expansion
         body = conv_bn(channels, wide, activation=activation)
         body += conv_bn(wide, wide, layer.kernel, stride, wide, activation)
         if layer.squeeze:
             body.append(SqueezeExcitation(wide, divisible(wide / 4)))
-        self.body = nn.Sequential(*body, *conv_bn(wide, filters))
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.body(x)
-        return x + output if self.residual else output
+        super().__init__([*body, *conv_bn(wide, filters)], residual)
 
 
-class Separable(nn.Module):
+class Separable(Layer):
     """The separable convolution behind the first one: (B, channels, H, W) in, filters out."""
 
     def __init__(self, channels: int, filters: int, kernel: int, residual: bool) -> None:
-        super().__init__()
         depthwise = conv_bn(channels, channels, kernel, 1, channels, nn.ReLU)
-        self.body = nn.Sequential(*depthwise, *conv_bn(channels, filters))
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.body(x)
-        return x + output if self.residual else output
+        super().__init__([*depthwise, *conv_bn(channels, filters)], residual)
 
 
 class TuNASNetwork(ChildNetwork):
