@@ -40,6 +40,13 @@ SHARE = 0.01
 """The share of the time that checkpoints may take."""
 
 
+def lock_step_env(env: NASEnv, number: int) -> NASVectorEnv:
+    """Return as many environments in lock-step as a search's ``env`` is one of."""
+    parts = (env.search_space, env.memory, number, env.reward)
+    mode = AutoresetMode.SAME_STEP
+    return NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
+
+
 class LockStepSearch:
     """A Stable-Baselines3 agent in N environments, whose networks are evaluated as one batch.
 
@@ -64,9 +71,7 @@ class LockStepSearch:
         arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
-        parts = (env.search_space, env.memory, plan.environments, env.reward)
-        mode = AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
+        vector = lock_step_env(env, plan.environments)
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
         self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.catalogue.agents import Agent
@@ -14,14 +13,13 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.controllers.asynchronous import PolicyGradient
 from nas_agents.drivers.asynchronous import AsynchronousSearch
 from nas_agents.drivers.checkpoint import agent_state, restore_agent
-from nas_agents.drivers.lock_step import CHECKPOINT
+from nas_agents.drivers.lock_step import CHECKPOINT, lock_step_env
 from nas_agents.drivers.state import Plain
 from nas_agents.runs.callbacks import PassLogsOn
 from nas_agents.runs.recorder import Recorder
 from nas_agents.runs.run_folder import RunFolder
 from nas_gym import NASEnv
 from nas_gym.sb3 import NASVecEnv
-from nas_gym.vector_env import NASVectorEnv
 
 
 class PolicySearch(AsynchronousSearch):
@@ -38,10 +36,7 @@ class PolicySearch(AsynchronousSearch):
         arguments: Mapping[str, Any],
         seed: int,
     ) -> None:
-        parts = (env.search_space, env.memory, plan.environments, env.reward)
-        mode = AutoresetMode.SAME_STEP
-        vector = NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
-        made = agent.make(NASVecEnv(vector), arguments, seed)
+        made = agent.make(NASVecEnv(lock_step_env(env, plan.environments)), arguments, seed)
         self.agent = cast(OnPolicyAlgorithm, made)
         self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)
         super().__init__(self.policy, env)
