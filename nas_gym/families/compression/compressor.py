@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from annotated_types import Interval
@@ -20,7 +20,7 @@ from nas_gym.families.compression.network import CompressedNetwork, sizes_of
 from nas_gym.families.compression.plan import Plan
 from nas_gym.families.compression.subject import Subject, shape_of
 from nas_gym.models import Model, ModelFacts, Normalization
-from nas_gym.networks import count_parameters, multiply_adds
+from nas_gym.networks import count_parameters
 from nas_gym.settings import Count, Keep, NonNegative, Seed, Size, settings
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import digest
@@ -59,6 +59,14 @@ class _Task(ImageClassification):
     def __init__(self, statistics: Any, *args: Any) -> None:
         self.statistics = statistics
         super().__init__(*args)
+
+
+class Compressed(NamedTuple):
+    """A network after the cut, and what it is worth."""
+
+    evaluation: Evaluation
+    architecture: CompressedArchitecture
+    network: CompressedNetwork
 
 
 class Compressor:
@@ -101,7 +109,7 @@ class Compressor:
         facts = {"settings": asdict(settings), "weights": weights.hexdigest()}
         self.fingerprint = digest(dataset=dataset.digest, device=device.type, **facts)
 
-    def compress(self, kept: Sequence[int]) -> tuple[Evaluation, Model]:
+    def compress(self, kept: Sequence[int]) -> Compressed:
         """Return the network that keeps these numbers of channels, (T,), and its evaluation.
 
         A network whose logits are not finite has the status "diverged". The same numbers give the
@@ -113,12 +121,16 @@ class Compressor:
         seed = child_seed(self.settings.training_seed, architecture)
         with isolated(seed, self.device, self.task.one_thread), child.recorded():
             child.parameters = count_parameters(network)
-            child.multiply_adds = multiply_adds(network, self.shape)
+            child.multiply_adds = self.plan.multiply_adds(kept)
             child.status = "crashed"
             for value in self._trained(network):
                 child.add(value)
-        evaluation = child.evaluation(seed, self.fingerprint)
-        return evaluation, Model(network, architecture, self._facts(evaluation)).eval()
+        return Compressed(child.evaluation(seed, self.fingerprint), architecture, network)
+
+    def model(self, kept: Sequence[int]) -> Model:
+        """Return the network that keeps these numbers of channels, (T,), as a model."""
+        evaluation, architecture, network = self.compress(kept)
+        return Model(network, architecture, self._facts(evaluation)).eval()
 
     def test_accuracy(self, model: Model) -> float:
         """Return a network's accuracy on the test split, which no episode uses."""

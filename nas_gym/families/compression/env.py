@@ -212,7 +212,7 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         fits = len(kept) == len(self.plan.groups)
         fits = fits and all(0 < n <= most for n, most in zip(kept, self.plan.full, strict=True))
         require(fits, f"kept: expected from 1 to {self.plan.full.tolist()}, got {short(kept)}")
-        return self.compressor.compress(kept)[1]
+        return self.compressor.model(kept)
 
     def render(self) -> str | None:
         """Return one line for each layer: its channels, and how many of them stay."""
@@ -229,8 +229,8 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     def _finish(self, info: dict[str, Any]) -> float:
         kept = tuple(self._kept)
-        evaluation, model = self.compressor.compress(kept)
-        info |= {"architecture": model.architecture.to_json(), "evaluation": evaluation.outcome()}
+        evaluation, architecture, _ = self.compressor.compress(kept)
+        info |= {"architecture": architecture.to_json(), "evaluation": evaluation.outcome()}
         self.finished, reward = (kept, evaluation), float(self.reward(evaluation))
         if reward > self._best_reward:
             self.best, self._best_reward = self.finished, reward
