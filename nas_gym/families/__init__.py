@@ -23,6 +23,7 @@ BUILT_IN = (
     "nascell",
     "enas_recurrent",
     "gated",
+    "compression",
 )
 """The folders of the families, in the order in which users see them."""
 
