@@ -26,7 +26,6 @@ import torch
 from torch import Tensor
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.dataset import Dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
@@ -34,9 +33,10 @@ from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.steps import accuracy_on, batch_loss, descend, flattened, sgd
 from nas_gym.training.tasks.images import ImageClassification
+from nas_gym.training.tasks.task import Data
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
 
@@ -67,18 +67,18 @@ class WeightSharing(DeviceTraining):
     def __init__(
         self,
         search_space: SearchSpace,
-        dataset: Dataset,
-        settings: WeightSharingSettings | None = None,
+        dataset: Data,
+        settings: LearningSettings | None = None,
         device: str = "auto",
     ) -> None:
-        settings = settings or WeightSharingSettings()
+        settings = WeightSharingSettings() if settings is None else settings
         super().__init__(dataset, settings, device)
         self.search_space = search_space
-        given = (self.task.input_shape, settings.network, settings.batch_statistics)
+        of_images = getattr(settings, "batch_statistics", None)
+        given = (self.task.input_shape, settings.network, of_images)
         with self._isolated_for("weights"):
             supernet = build_supernet(search_space, *given)
-            order = torch.randperm(len(self.task.validation), device=self.device)
-            self._minibatches = order.tensor_split(math.ceil(len(order) / self.task.batch_size))
+            self._minibatches = self._cut_validation()
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
@@ -101,7 +101,7 @@ class WeightSharing(DeviceTraining):
         )
 
     @property
-    def child_settings(self) -> TrainingSettings:
+    def child_settings(self) -> LearningSettings:
         """Settings for training a child by itself, with its family's default form.
 
         There is a fiftieth of the epochs, since every step trains this child.
@@ -138,8 +138,8 @@ class WeightSharing(DeviceTraining):
             child.parameters = self.supernet.count_parameters(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
-            data, batches = self.task.validation, self._validation_batches()
-            child.curve = [accuracy_on(self.supernet, data, batches, self.task.autocast())]
+            child.metric = self.task.metric
+            child.add(self._value(self._validation_batches()))
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     @contextmanager
@@ -166,19 +166,32 @@ class WeightSharing(DeviceTraining):
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
         with self._isolated_for(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
-            generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
-            totals = torch.zeros(2, device=self.device)
-            steps = enumerate(zip(children, self.task.batches(generator), strict=True))
-            for step, (child, (images, labels)) in steps:
-                progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
-                self.supernet.set_progress(min(1.0, progress))
-                self.supernet.set_architecture(child)
-                totals += self._step(images, labels)
+            loss, right = self._train(children).tolist()
         self.epoch += 1
-        loss, right = (totals / self.task.steps_per_epoch).tolist()
         seconds = time.perf_counter() - started
         self.history.append(SharedEpoch(self.epoch, loss, right, rate, seconds))
         return self.history[-1]
+
+    def _train(self, children: Sequence[Architecture]) -> Tensor:
+        """Train on the task's batches, a child each; return mean loss and accuracy, (2,)."""
+        generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
+        totals = torch.zeros(2, device=self.device)
+        steps = enumerate(zip(children, self.task.batches(generator), strict=True))
+        for step, (child, (images, labels)) in steps:
+            progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
+            self.supernet.set_progress(min(1.0, progress))
+            self.supernet.set_architecture(child)
+            totals += self._step(images, labels)
+        return totals / self.task.steps_per_epoch
+
+    def _cut_validation(self) -> Sequence[Any]:
+        """Return the batches of the validation split."""
+        order = torch.randperm(len(self.task.validation), device=self.device)
+        return order.tensor_split(math.ceil(len(order) / self.task.batch_size))
+
+    def _value(self, batches: Sequence[Any]) -> float:
+        """Return the metric's value of the current child on batches of `_cut_validation`."""
+        return accuracy_on(self.supernet, self.task.validation, batches, self.task.autocast())
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
@@ -191,7 +204,7 @@ class WeightSharing(DeviceTraining):
         right = (logits.argmax(dim=1) == most).float().mean()
         return torch.stack((main.detach().float(), right))
 
-    def _validation_batches(self) -> Sequence[Tensor]:
+    def _validation_batches(self) -> Sequence[Any]:
         # Of the training's size: with the batch's statistics, another one makes another network.
         if self.settings.validated_on == "split":
             return self._minibatches

@@ -28,7 +28,7 @@ from nas_gym.search_spaces import resolve_actions
 from nas_gym.settings import Positive, validated
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
-SHARING = ("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0")
+SHARING = ("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0", "nas_gym/ENASRecurrent-v0")
 """The registered environments whose children can share weights."""
 DETERMINISTIC = (DQN, QRDQN, TD3, ARS)
 """Algorithms whose policies are deterministic; DDPG is a TD3."""

@@ -73,6 +73,15 @@ class HighwayCell(RecurrentCell):
             nn.init.xavier_uniform_(weight)
         self._groups = _grouped(architecture)
 
+    def set_nodes(self, architecture: ENASRecurrentArchitecture) -> None:
+        """Compute another cell of as many nodes from now on."""
+        self.architecture, self._groups = architecture, _grouped(architecture)
+
+    def kernel_of(self, node: int) -> Tensor:
+        """Return the weights of a node, from 1 to L."""
+        kernel: Tensor = self.node_kernels[node - 1]
+        return kernel
+
     def project(self, inputs: Tensor) -> Tensor:
         return inputs @ self.kernel
 
@@ -80,9 +89,9 @@ class HighwayCell(RecurrentCell):
         """Return the weights of each group of k nodes, (H, 2kH): all candidates, then all gates."""
         joined = []
         for group in self._groups[1:]:
-            halves = [self.node_kernels[node - 1].chunk(2, -1) for node in group.nodes]
+            halves = [self.kernel_of(node).chunk(2, -1) for node in group.nodes]
             parts = [half[part] for part in (0, 1) for half in halves]
-            single = self.node_kernels[group.nodes[0] - 1]
+            single = self.kernel_of(group.nodes[0])
             joined.append(single if len(halves) == 1 else torch.cat(parts, dim=-1))
         return tuple(self.dropped(weight) for weight in (self.recurrent_kernel, *joined))
 

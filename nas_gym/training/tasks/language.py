@@ -8,7 +8,7 @@ the other, and each window begins with the states that the one before it ended w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -151,31 +151,36 @@ class LanguageModelling(Task):
     def value(self, network: ChildNetwork, split: Split) -> float:
         if self.final and split == "validation":
             return float("nan")
-        stream, batch = self.dataset.validation, self.batch_size
-        if split == "test":
-            stream, batch = self.dataset.test, TEST_BATCH
-        return self._as_value(self._cross_entropy(network, stream, batch))
+        assert isinstance(network, LanguageModel)
+        if split == "validation":
+            return self.value_on(network, self.validation_windows(EVALUATION_STEPS))
+        columns = self._columns(self.dataset.test, min(TEST_BATCH, len(self.dataset.test) // 2))
+        return self.value_on(network, self.windows(columns, EVALUATION_STEPS))
 
-    def _cross_entropy(self, network: ChildNetwork, stream: Stream, batch: int) -> float:
-        """Return the mean cross-entropy of a stream, in nats, read at ``batch`` places at once.
+    def validation_windows(self, steps: int) -> list[tuple[Tensor, Tensor]]:
+        """Return the validation text in windows of ``steps``, as `windows` yields them."""
+        stream = self.dataset.validation
+        columns = self._columns(stream, min(self.batch_size, len(stream) // 2))
+        return list(self.windows(columns, steps))
+
+    def value_on(self, network: LanguageModel, windows: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """Return the metric's value on windows that follow each other, from states of zero.
 
         Raises:
             Diverged: it is not finite.
         """
-        assert isinstance(network, LanguageModel)
-        columns = self._columns(stream, min(batch, len(stream) // 2))
         network.eval()
-        states, total = None, torch.zeros((), device=self.device, dtype=torch.float64)
+        states, total, number = None, torch.zeros((), device=self.device, dtype=torch.float64), 0
         with torch.inference_mode(), self.autocast():
-            for words, targets in self.windows(columns, EVALUATION_STEPS):
+            for words, targets in windows:
                 output = network.run(words, states)
                 logits = output.logits.flatten(0, 1).float()
                 total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
-                states = output.states
-        mean = total.item() / (columns.numel() - columns.shape[1])
+                states, number = output.states, number + targets.numel()
+        mean = total.item() / number
         if not math.isfinite(mean):
             raise Diverged(f"the cross-entropy is {mean}")
-        return mean
+        return self._as_value(mean)
 
     def _as_value(self, cross_entropy: float) -> float:
         if self.metric == PERPLEXITY:
