@@ -159,7 +159,9 @@ def shared(scale: Scale, records: Records) -> list[dict[str, Any]]:
     return results
 
 
-def compared(scale: Scale, records: Records, found: Architecture) -> dict[str, Any]:
+def compared(
+    scale: Scale, records: Records, found: Architecture
+) -> dict[str, tuple[int, int, list[float]]]:
     """Return units, parameters and test perplexities of the cells that are compared."""
     text, cells = scale.dataset(), {"found": found, **{name: published(name) for name in NAMED}}
     shape = TokenShape(len(text.vocabulary))
@@ -167,7 +169,8 @@ def compared(scale: Scale, records: Records, found: Architecture) -> dict[str, A
     def parameters(cell: Architecture, units: int) -> int:
         return measure_cost(cell, shape, LanguageModelSettings(units=units)).parameters
 
-    wanted, rows = parameters(cells["NASCell"], scale.compared_units), {}
+    wanted = parameters(cells["NASCell"], scale.compared_units)
+    rows: dict[str, tuple[int, int, list[float]]] = {}
     for name, cell in cells.items():
         sizes = {units: parameters(cell, units) for units in range(4, 3 * scale.compared_units)}
         units = min(sizes, key=lambda each: abs(sizes[each] - wanted))
@@ -214,8 +217,8 @@ def run(part: str, folder: Path, scale: Scale) -> None:
     if part in ("search", "compare", "all"):
         kinds = searched(scale, records)
         for agent, each in kinds.items():
-            best, last = ([row[name] for row in each] for name in ("value", "last"))
-            print(f"{agent}: best {spread(best)}, mean of the last 8 {spread(last)}")
+            values, last = ([row[name] for row in each] for name in ("value", "last"))
+            print(f"{agent}: best {spread(values)}, mean of the last 8 {spread(last)}")
     if part in ("compare", "all"):
         best = min((row for each in kinds.values() for row in each), key=lambda row: row["value"])
         found = Architecture.from_json(best["cell"])

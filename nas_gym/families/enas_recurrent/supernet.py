@@ -64,19 +64,18 @@ class RecurrentSupernet(LanguageModel, Supernet):
         self.nodes, self.shape = nodes, shape
 
     @property
-    def cells(self) -> list[SharedCell]:
-        """The cell of each layer."""
+    def _shared(self) -> list[SharedCell]:
         return [cell for cell in self.layers if isinstance(cell, SharedCell)]
 
     def set_architecture(self, architecture: Architecture) -> None:
         checked = self._checked(architecture)
-        for cell in self.cells:
+        for cell in self._shared:
             cell.set_nodes(checked)
 
     def path(self, architecture: Architecture) -> list[nn.Module]:
         self.set_architecture(architecture)
-        of_nodes = [cell.module_of(n + 1) for cell in self.cells for n in range(self.nodes)]
-        outer = [nn.ParameterList([cell.kernel, cell.recurrent_kernel]) for cell in self.cells]
+        of_nodes = [cell.module_of(n + 1) for cell in self._shared for n in range(self.nodes)]
+        outer = [nn.ParameterList([cell.kernel, cell.recurrent_kernel]) for cell in self._shared]
         return [nn.ModuleList([self.embedding, self.decoder]), *outer, *of_nodes]
 
     def child(self, architecture: Architecture) -> ENASRecurrentNetwork:
@@ -84,7 +83,7 @@ class RecurrentSupernet(LanguageModel, Supernet):
         network = built_child(ENASRecurrentNetwork, architecture, self.shape, self.settings)
         network.embedding.load_state_dict(self.embedding.state_dict())
         network.decoder.load_state_dict(self.decoder.state_dict())
-        for shared, own in zip(self.cells, network.layers, strict=True):
+        for shared, own in zip(self._shared, network.layers, strict=True):
             assert isinstance(own, HighwayCell)
             with torch.no_grad():
                 own.kernel.copy_(shared.kernel)

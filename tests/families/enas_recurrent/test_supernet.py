@@ -64,7 +64,7 @@ def test_children_share_the_weights_of_equal_choices_alone() -> None:
     kernels = []
     for architecture in (one, other):
         supernet.set_architecture(architecture)
-        kernels.append([supernet.cells[0].kernel_of(node) for node in (1, 2, 3)])
+        kernels.append([supernet._shared[0].kernel_of(node) for node in (1, 2, 3)])
     same = [mine is yours for mine, yours in zip(*kernels, strict=True)]
     assert same == [True, False, True]
 
