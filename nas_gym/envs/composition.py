@@ -65,10 +65,11 @@ def composed(evaluator: ChildEvaluator, around: Composition) -> Iterator[Evaluat
             yield pool or evaluator
             return
         store = stack.enter_context(closing(Store(kept_in)))
-        if pool is not None:
-            stack.callback(pool.close)  # first, since what ends meanwhile goes into the store
         run = around.run or uuid.uuid4().hex
-        yield StoredEvaluator(pool or evaluator, store, run, around.repeats)
+        stored = StoredEvaluator(pool or evaluator, store, run, around.repeats)
+        if pool is not None:
+            stack.callback(stored.close)  # before the store, into which goes what ends meanwhile
+        yield stored
 
 
 def trains_children(evaluator: object) -> TypeGuard[ChildEvaluator]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
@@ -20,10 +20,10 @@ from nas_gym.evaluation.futures import (
     repeated,
     resolved,
     settle,
-    then,
 )
 from nas_gym.settings import Repeats, validated
 from nas_gym.store.store import Record, Store
+from nas_gym.store.writer import Writer
 
 
 class StoredEvaluator:
@@ -65,7 +65,8 @@ class StoredEvaluator:
         require(run != "", "run: expected the name of a run, got an empty one")
         self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
         self.store, self.run, self.repeats = store, run, repeats
-        self._begin = _beginning(evaluator)
+        self._begin, self._writer = _beginning(evaluator), Writer(store)
+        self._concurrent = hasattr(evaluator, "submit")
         found = fingerprint or getattr(evaluator, "fingerprint", "")
         require(
             isinstance(found, str) and found != "",
@@ -124,8 +125,9 @@ class StoredEvaluator:
         return [gather(each, self._mean) for each in means]
 
     def close(self) -> None:
-        """End the evaluator's workers; the store stays open."""
+        """End the evaluator's workers, and write what they made; the store stays open."""
         getattr(self.evaluator, "close", lambda: None)()
+        self._writer.close()
 
     def _mean(self, made: list[Evaluation]) -> Evaluation:
         return replace(mean_of(made), fingerprint=self.fingerprint)
@@ -138,8 +140,10 @@ class StoredEvaluator:
         def begin(repeat: int) -> Future[Evaluation]:
             if record := self.store.get(key, self._fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
-            missing[repeat] = promise()
-            return then(missing[repeat], partial(self._add, architecture, repeat))
+            missing[repeat], answered = promise(), promise()
+            then_write = partial(self._write, architecture, repeat, answered)
+            missing[repeat].add_done_callback(then_write)
+            return answered
 
         futures = [self._in_flight.join((key, each), partial(begin, each)) for each in repeats]
         waiting = list(missing.values())
@@ -152,14 +156,28 @@ class StoredEvaluator:
             raise
         return futures
 
-    def _add(self, architecture: Architecture, repeat: int, made: Evaluation) -> Evaluation:
-        """Write a new evaluation, and return what the store has from now on."""
-        require(
-            made.fingerprint == self._fingerprint,
-            f"store: an evaluation has the fingerprint {made.fingerprint!r}, its evaluator "
-            f"{self._fingerprint!r}; it would never be found again",
-        )
-        return self._answer(self.store.add(architecture, made, self.run, repeat))
+    def _write(
+        self,
+        architecture: Architecture,
+        repeat: int,
+        answered: Future[Evaluation],
+        made: Future[Evaluation],
+    ) -> None:
+        """Write a new evaluation, and answer with what the store has from then on."""
+        try:
+            found = made.result().fingerprint
+            require(
+                found == self._fingerprint,
+                f"store: an evaluation has the fingerprint {found!r}, its evaluator "
+                f"{self._fingerprint!r}; it would never be found again",
+            )
+            writing = self._writer.add(architecture, made.result(), self.run, repeat)
+        except BaseException as error:
+            answered.set_exception(error)
+            return
+        if not self._concurrent:
+            wait([writing])  # before the next one is made
+        writing.add_done_callback(lambda it: settle(answered, lambda: self._answer(it.result())))
 
     def _answer(self, record: Record) -> Evaluation:
         asked = (record.key, record.repeat)
