@@ -41,7 +41,7 @@ from nas_gym import Architecture, Evaluation, NASNetSearchSpace
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Record, Row, Store
 from nas_gym.workers.pool import Pool
-from nas_gym.workers.protocol import Answer, Child, Worker
+from nas_gym.workers.protocol import Answer, Child, Place, Worker
 
 sys.path.append(str(Path(__file__).parents[2]))  # the tests know how to start a server
 from tests.postgresql import NoServer, Server
@@ -208,10 +208,10 @@ class SleepingWorker(Worker):
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
 
-    def begin(self) -> Future[None]:
-        return self._thread.submit(lambda: None)
+    def begin(self) -> Future[Place]:
+        return self._thread.submit(Place)
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         def sleep() -> Answer:
             time.sleep(0.2)
             return [evaluation(0)], True

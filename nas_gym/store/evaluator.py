@@ -124,6 +124,10 @@ class StoredEvaluator:
         means = (futures[at : at + number] for at in range(0, len(futures), number))
         return [gather(each, self._mean) for each in means]
 
+    def cancel(self) -> None:
+        """End the evaluations that are under way, where the evaluator can; see `Pool.cancel`."""
+        getattr(self.evaluator, "cancel", lambda: None)()
+
     def close(self) -> None:
         """End the evaluator's workers, and write what they made; the store stays open."""
         getattr(self.evaluator, "close", lambda: None)()

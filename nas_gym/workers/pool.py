@@ -43,8 +43,11 @@ class Pool(ConcurrentEvaluator, ABC):
         self.fingerprint = evaluator.fingerprint
         self.costs: tuple[str, ...] | None = getattr(evaluator, "costs", None)
         """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
+        self.shares_gpus = False
+        """True where a child may have neighbours on its GPU, so that its memory is estimated."""
+        self._memory = getattr(evaluator, "memory_bytes", lambda architecture: 0.0)
         self._dispatcher = Dispatcher(
-            verdict=lambda child, error: verdict(evaluator, child, error, self.suspicious),
+            verdict=lambda child, error: verdict(self, child, error, self.suspicious),
             learn=lambda child, seconds: learned.add(child.architecture, seconds),
         )
 
@@ -107,6 +110,7 @@ class Pool(ConcurrentEvaluator, ABC):
     ) -> list[Future[Evaluation]]:
         try:
             child = Child(architecture, repeats, self.pickled(architecture))
+            child.memory = len(repeats) * self._memory(architecture) if self.shares_gpus else 0.0
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InvalidSettings(
                 f"architecture: {type(architecture).__name__} cannot be sent to other processes "
@@ -122,6 +126,13 @@ class Pool(ConcurrentEvaluator, ABC):
     def suspicious(self, deaths: Sequence[str]) -> int:
         """Return how many of the workers that died on these machines their child may have ended."""
         return len(deaths)
+
+    def cancel(self) -> None:
+        """End all evaluations that are under way or wait; the workers stay.
+
+        Their futures raise `concurrent.futures.CancelledError`.
+        """
+        self._dispatcher.cancel()
 
     def close(self) -> None:
         """End the workers; evaluations under way are lost, and their futures cancelled."""

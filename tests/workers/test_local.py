@@ -77,11 +77,13 @@ def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     evaluator = ScriptedEvaluator(device=torch.device("cuda"))
-    with LocalWorkers(evaluator, workers=3, children_per_gpu=2) as pool:
+    with LocalWorkers(evaluator, workers=3) as pool:
+        assert pool.shares_gpus
         assert sorted(gpu for _, _, gpu, _ in describe_all(pool)) == ["5", "5", "7"]
     evaluator.device = torch.device("cuda:1")
-    with pytest.raises(InvalidSettings, match=r"3 do not fit on 1 GPU\(s\) with 2 each"):
-        LocalWorkers(evaluator, workers=3, children_per_gpu=2)
+    with LocalWorkers(evaluator, workers=1) as pool:
+        assert not pool.shares_gpus
+        assert [gpu for _, _, gpu, _ in describe_all(pool)] == ["7"]
 
 
 @pytest.mark.gpu
@@ -91,7 +93,7 @@ def test_two_workers_train_on_one_gpu() -> None:
     trainer = Trainer(load_dataset("digits"), settings, "cuda")
     architectures = [published("NAS-Bench-201-best")] * 2
     expected = trainer.evaluate(architectures)
-    with LocalWorkers(trainer, workers=2, children_per_gpu=2) as pool:
+    with LocalWorkers(trainer, workers=2) as pool:
         made = pool.evaluate(architectures)
     for here, there in zip(expected, made, strict=True):
         assert (there.status, there.fingerprint) == ("ok", here.fingerprint)
@@ -179,12 +181,23 @@ def test_closing_cancels_what_is_under_way() -> None:
     pool.close()
 
 
+def test_cancelling_ends_what_is_under_way_and_the_workers_go_on() -> None:
+    with LocalWorkers(ScriptedEvaluator(), workers=1) as pool:
+        futures = [pool.submit(Script("sleep", "6000")) for _ in range(2)]
+        while not futures[0].running():
+            time.sleep(0.01)
+        pool.cancel()
+        for future in futures:
+            with pytest.raises(CancelledError):
+                future.result(timeout=300)
+        assert pool.evaluate([Script("describe")])[0].status == "ok"
+
+
 def test_what_cannot_be_is_refused() -> None:
     refused: list[dict[str, Any]] = [
         {"workers": 0},
         {"workers": 1, "timeout": 0},
         {"workers": 1, "threads": 0},
-        {"workers": 1, "children_per_gpu": 0},
     ]
     for wrong in refused:
         with pytest.raises(InvalidSettings, match=list(wrong)[-1]):
