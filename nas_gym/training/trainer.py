@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.cost_limits import CostLimits
@@ -18,7 +20,9 @@ from nas_gym.networks import (
     multiply_adds,
     peak_activation_bytes,
 )
-from nas_gym.networks.devices import hardware_name, resolve_device
+from nas_gym.networks.activations import TrainingMemory, training_memory
+from nas_gym.networks.costs import weightless_network
+from nas_gym.networks.devices import device_here, hardware_name, resolve_device
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
@@ -35,6 +39,8 @@ ADDED = (
     *("class_balance", "fused"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
+MARGIN, WORKSPACE = 1.25, 2**28
+"""What a child's memory may be above its estimate: a factor, and bytes for libraries."""
 
 
 class Trainer(NetworkTrainer):
@@ -65,9 +71,8 @@ class Trainer(NetworkTrainer):
         super().__init__(dataset, settings, device)
         self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
         self._builders: dict[str, str] | None = None  # in another process: those of the first one
-        self._latency_device = self.device
         if settings.latency is not None and settings.latency.device is not None:
-            self._latency_device = resolve_device(settings.latency.device)
+            resolve_device(settings.latency.device)
         self._rule: StoppingRule | None = None
         self._weights: WeightFolder | None = None
         if settings.early_stopping is not None:
@@ -77,7 +82,7 @@ class Trainer(NetworkTrainer):
 
     def __getstate__(self) -> dict[str, Any]:
         # In another process, the builders' source may not be at hand.
-        return {**self.__dict__, "_builders": self._builder_digests()}
+        return {**super().__getstate__(), "_builders": self._builder_digests()}
 
     @property
     def fused(self) -> int:
@@ -114,7 +119,9 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is None:
             del settings["latency"]
         else:
-            settings["latency"]["hardware"] = hardware_name(self._latency_device)
+            asked = self.settings.latency.device
+            measured_on = self.device if asked is None else device_here(asked)
+            settings["latency"]["hardware"] = hardware_name(measured_on)
         for added in ADDED:
             if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]
@@ -123,6 +130,29 @@ class Trainer(NetworkTrainer):
 
     def _builder_digests(self) -> dict[str, str]:
         return self._builders or builder_digests("network", self.architecture_type)
+
+    def memory(self, architecture: Architecture) -> TrainingMemory:
+        """Estimate the memory that the training of a child takes, without its data set's."""
+        settings, task = self.settings, self.task
+        arguments = (architecture.canonical(), task.input_shape, settings.network)
+        inputs = task.example(torch.device("meta"))
+        states = {"sgd": int(settings.momentum > 0), "lion": 1}.get(settings.optimizer, 2)
+        states += settings.ema_decay > 0
+        network = weightless_network(*arguments)
+        memory = training_memory(network, inputs, states, task.autocast_dtype)
+        validated = peak_activation_bytes(network.eval(), task.input_shape)
+        activations = max(memory.activations, task.validation_batch * validated)
+        return replace(memory, activations=activations)
+
+    def memory_bytes(self, architecture: Architecture) -> float:
+        """Return the bytes that a child gets on a GPU that it shares, with some to spare.
+
+        0 for a child that cannot be built, which takes none.
+        """
+        try:
+            return MARGIN * self.memory(architecture).total + WORKSPACE
+        except Exception:
+            return 0.0
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Train and validate each architecture; see `nas_gym.evaluation.Evaluator`."""

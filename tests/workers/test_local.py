@@ -54,14 +54,16 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
     trainer = Trainer(dataset, TrainingSettings(network, epochs=2, batch_size=32), "cpu")
     search_space, rng = NASBench201SearchSpace(), np.random.default_rng(0)
     architectures = [search_space.decode(search_space.sample(rng)) for _ in range(5)]
-    with cpu_threads(1):
-        expected = trainer.evaluate(architectures)
-        expected.append(trainer.evaluate_one(architectures[0], repeat=1))
     with LocalWorkers(trainer, workers=2, threads=1) as pool:
         repeated = pool.submit(architectures[0], repeat=1)
         made = [*pool.evaluate(architectures), repeated.result()]
         assert (pool.costs, pool.fingerprint) == (trainer.costs, trainer.fingerprint)
-        assert pool.seed_of(architectures[0], 1) == expected[-1].seed
+        seed = pool.seed_of(architectures[0], 1)
+    assert not {"training", "validation"} & set(vars(trainer.task))  # no copy for this process
+    with cpu_threads(1):
+        expected = trainer.evaluate(architectures)
+        expected.append(trainer.evaluate_one(architectures[0], repeat=1))
+    assert seed == expected[-1].seed
     assert [replace(e, seconds=0.0) for e in made] == [replace(e, seconds=0.0) for e in expected]
     assert {evaluation.status for evaluation in made} == {"ok"}
     assert len({evaluation.curve for evaluation in made}) > 1
