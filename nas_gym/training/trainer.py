@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from nas_gym.networks import (
 from nas_gym.networks.activations import TrainingMemory, training_memory
 from nas_gym.networks.costs import weightless_network
 from nas_gym.networks.devices import device_here, hardware_name, resolve_device
+from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
@@ -213,10 +214,12 @@ class Trainer(NetworkTrainer):
             network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
-            for value in self.fit(network):
-                child.add(value)
-                if self._rule and not calibrates and self._rule.stops(child.curve):
-                    break
+            with self.undisturbing():
+                for value in self.fit(network):
+                    child.add(value)
+                    if self._rule and not calibrates and self._rule.stops(child.curve):
+                        break
+            self.time(child, network)
         if child.status != "ok":
             network = None
 
@@ -238,11 +241,22 @@ class Trainer(NetworkTrainer):
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
         self._check_limits(child)  # before its latency, which takes longer
-        if self.settings.latency is not None:
-            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
-            child.latency = latency.seconds
-            self._check_limits(child)
+        if self.settings.at_most is not None and self.settings.at_most.latency is not None:
+            self.time(child, network)  # which may spare its training
         return network
+
+    def time(self, child: Attempt, network: ChildNetwork) -> None:
+        """Measure a network's latency, if it is asked for, while nobody trains on this machine."""
+        if self.settings.latency is None or child.latency is not None:
+            return
+        with quiet():
+            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
+        child.latency = latency.seconds
+        self._check_limits(child)
+
+    def undisturbing(self) -> AbstractContextManager[None]:
+        """Return a context in which a training pauses where another process measures latency."""
+        return nullcontext() if self.settings.latency is None else training()
 
     def _check_limits(self, child: Attempt) -> None:
         """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""

@@ -52,7 +52,7 @@ def measured(trainer: Any, architecture: Any) -> int:
     states = [part for state in loop.optimizer.state.values() for part in state.values()]
     weights = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
     kept = sum(size for place, size in saved.items() if place not in own)
-    return weights + gradients + kept + sum(each.nbytes for each in states if each is not None)
+    return int(weights + gradients + kept + sum(each.nbytes for each in states if each is not None))
 
 
 @pytest.mark.parametrize("env_id", TRAINED)

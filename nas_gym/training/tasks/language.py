@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,8 +22,10 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
+from nas_gym.networks.devices import synchronize
 from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
+from nas_gym.outside.quiet import give_way
 from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.loop import TrainingLoop, WeightAverage
@@ -221,6 +223,7 @@ class LanguageLoop(TrainingLoop):
         states, total = None, torch.zeros((), device=self.device)
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
+            give_way(partial(synchronize, self.device))
             for group in self.optimizer.param_groups:
                 group["lr"] = task.rate(done)
             with task.autocast():
