@@ -15,7 +15,7 @@ import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
-from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
 from nas_gym.training.failures import is_out_of_memory
 from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluation
 
@@ -48,7 +48,11 @@ def place_of(evaluator: object, machine: str = "") -> Place:
 
 
 def answer_for(
-    evaluator: Any, architecture: bytes, repeats: Sequence[int], limit: float | None = None
+    evaluator: Any,
+    architecture: bytes,
+    repeats: Sequence[int],
+    epochs: int | None = None,
+    limit: float | None = None,
 ) -> Answer:
     """Evaluate repeats of a child; an exception of any kind becomes a status.
 
@@ -56,31 +60,33 @@ def answer_for(
     """
     device = cuda_device(evaluator)
     if device is None or not torch.cuda.is_available():
-        return _answer(evaluator, architecture, repeats)
+        return _answer(evaluator, architecture, repeats, epochs)
     total = torch.cuda.get_device_properties(device).total_memory
     share = 1.0 if limit is None else min(1.0, limit / total)
     torch.cuda.set_per_process_memory_fraction(share, device)
-    answer = _answer(evaluator, architecture, repeats)
+    answer = _answer(evaluator, architecture, repeats, epochs)
     gc.collect()  # networks have references in circles
     with suppress(RuntimeError):  # after a kernel that crashed
         torch.cuda.empty_cache()
     return answer
 
 
-def _answer(evaluator: Any, architecture: bytes, repeats: Sequence[int]) -> Answer:
+def _answer(
+    evaluator: Any, architecture: bytes, repeats: Sequence[int], epochs: int | None
+) -> Answer:
     child: Architecture = pickle.loads(architecture)
     started = time.perf_counter()
     try:
         if len(repeats) > 1:
             evaluations = evaluator.evaluate_repeats(child, repeats)
         else:
-            evaluations = [evaluator.evaluate_one(child, repeats[0])]
+            evaluations = [evaluator.evaluate_one(child, repeats[0], **at_epochs(epochs))]
     except BaseException as error:
         memory = isinstance(error, Exception) and is_out_of_memory(error)
         status: Status = "out_of_memory" if memory else "crashed"
         message = f"{type(error).__name__}: {error}"
         evaluations = [
-            failed_evaluation(evaluator, child, repeat, status, started, message)
+            failed_evaluation(evaluator, child, repeat, status, started, message, epochs)
             for repeat in repeats
         ]
     crashed = any(evaluation.status == "crashed" for evaluation in evaluations)

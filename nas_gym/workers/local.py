@@ -137,8 +137,8 @@ class _Process(Worker):
         return self._ask(_started)
 
     def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
-        asked = self._ask(_evaluate, child.pickled, child.repeats, limit, timeout=self._timeout)
-        return converted(asked, self._lost)
+        asked = (child.pickled, child.repeats, child.epochs, limit)
+        return converted(self._ask(_evaluate, *asked, timeout=self._timeout), self._lost)
 
     def cancel(self) -> None:
         self._asked.cancel()  # pebble ends the process, and starts another
@@ -218,8 +218,8 @@ def _started() -> Place:
     return place_of(_own[0])
 
 
-def _evaluate(architecture: bytes, repeats: tuple[int, ...], limit: float | None) -> Answer:
-    return answer_for(_own[0], architecture, repeats, limit)
+def _evaluate(*asked: Any) -> Answer:
+    return answer_for(_own[0], *asked)
 
 
 def _end_with_parent() -> None:

@@ -234,7 +234,8 @@ class _Actor(Worker):
     def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        answer = self._actor.evaluate.remote(child.pickled, child.repeats, limit).future()
+        asked = (child.pickled, child.repeats, child.epochs, limit)
+        answer = self._actor.evaluate.remote(*asked).future()
         return converted(answer, self._lost, self._finished)
 
     def _finished(self, _: Answer) -> None:
@@ -281,10 +282,8 @@ class _Evaluating:
         self.evaluator = made_ready(threads, lambda: ray.get(evaluator[0]))
         return place_of(self.evaluator, str(ray.get_runtime_context().get_node_id()))
 
-    def evaluate(
-        self, architecture: bytes, repeats: tuple[int, ...], limit: float | None
-    ) -> Answer:
-        return answer_for(self.evaluator, architecture, repeats, limit)
+    def evaluate(self, *asked: Any) -> Answer:
+        return answer_for(self.evaluator, *asked)
 
 
 def _fingerprint(evaluator: list[Any]) -> str:

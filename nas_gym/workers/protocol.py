@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluator import partial_fingerprint
 
 
 class WorkersFailed(NASGymError):
@@ -58,6 +59,8 @@ class Child:
     repeats: tuple[int, ...]
     pickled: bytes
     """The architecture as a worker gets it."""
+    epochs: int | None = None
+    """Number of epochs after which it is evaluated; None: after all."""
     memory: float = 0.0
     """Bytes that its training is estimated to take on a GPU; 0 where nobody shares one."""
     alone: bool = False
@@ -136,10 +139,12 @@ def failed_evaluation(
     status: Status,
     started: float,
     message: str,
+    epochs: int | None = None,
 ) -> Evaluation:
     """Return the evaluation of a child that failed, begun at ``started``."""
     seconds, seed = time.perf_counter() - started, evaluator.seed_of(architecture, repeat)
-    return Evaluation(status, 0.0, (), seconds, seed, evaluator.fingerprint, message=message)
+    fingerprint = partial_fingerprint(evaluator.fingerprint, epochs)
+    return Evaluation(status, 0.0, (), seconds, seed, fingerprint, message=message)
 
 
 def converted(

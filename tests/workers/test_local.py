@@ -55,15 +55,17 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
     search_space, rng = NASBench201SearchSpace(), np.random.default_rng(0)
     architectures = [search_space.decode(search_space.sample(rng)) for _ in range(5)]
     with LocalWorkers(trainer, workers=2, threads=1) as pool:
-        repeated = pool.submit(architectures[0], repeat=1)
-        made = [*pool.evaluate(architectures), repeated.result()]
+        more = [pool.submit(architectures[0], repeat=1), pool.submit(architectures[0], epochs=1)]
+        made = [*pool.evaluate(architectures), *(future.result() for future in more)]
         assert (pool.costs, pool.fingerprint) == (trainer.costs, trainer.fingerprint)
+        assert pool.fidelities == (1, 2)
         seed = pool.seed_of(architectures[0], 1)
     assert not {"training", "validation"} & set(vars(trainer.task))  # no copy for this process
     with cpu_threads(1):
         expected = trainer.evaluate(architectures)
         expected.append(trainer.evaluate_one(architectures[0], repeat=1))
-    assert seed == expected[-1].seed
+        expected.append(trainer.evaluate_one(architectures[0], epochs=1))
+    assert seed == expected[-2].seed
     assert [replace(e, seconds=0.0) for e in made] == [replace(e, seconds=0.0) for e in expected]
     assert {evaluation.status for evaluation in made} == {"ok"}
     assert len({evaluation.curve for evaluation in made}) > 1
