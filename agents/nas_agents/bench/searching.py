@@ -24,15 +24,13 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.drivers.asynchronous import within
+from nas_agents.runs.progress import MOST_REPEATS
 from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv, Table
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
 from nas_gym.objectives import Objectives
 from nas_gym.sb3 import NASVecEnv
-
-MOST_REPEATS = 500
-"""Number of free repeats in a row after which a search has converged, and ends."""
 
 
 @lru_cache(maxsize=8)
@@ -185,6 +183,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
     search = meter.search
     strategy = agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
     memory = env.memory
+    strategy.begin(env.reward, memory)
     while True:
         stage = env.search_space.stage(memory.budget.asked)
         proposal = strategy.propose()
@@ -192,7 +191,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
         evaluation = memory.evaluate_choices(stage, choices[np.newaxis])[0]
         reward = float(env.reward(evaluation))
         meter.add(choices, reward, vars(evaluation))
-        strategy.observe(proposal, reward)
+        strategy.observe_evaluation(proposal, reward, vars(evaluation))
 
 
 class Metered(VecEnvWrapper):

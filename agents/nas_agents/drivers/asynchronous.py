@@ -45,6 +45,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
+        strategy.begin(env.reward, env.memory)
         self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
@@ -121,8 +122,9 @@ class AsynchronousSearch:
         choices, taken, architecture = self.under_way.pop(number)
         reward: Any = np.asarray(self.env.reward(evaluation)).tolist()  # a number, or a list
         places = {"proposal": number, "proposals": self.proposals}
-        recorder.add(architecture.to_json(), taken, reward, evaluation.to_dict(), places)
-        self.strategy.observe(choices, reward)
+        record = evaluation.to_dict()
+        recorder.add(architecture.to_json(), taken, reward, record, places)
+        self.strategy.observe_evaluation(choices, reward, record)
 
     def choose(self) -> None:
         """See `nas_agents.drivers.driver.Driver.choose`."""
