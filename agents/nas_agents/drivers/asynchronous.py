@@ -45,7 +45,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
-        strategy.begin(env.reward, env.memory)
+        strategy.prepare(env.reward, env.memory)
         self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}

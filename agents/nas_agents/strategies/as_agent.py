@@ -122,7 +122,7 @@ class StrategyAgent(BaseAlgorithm):
             self.strategy = strategy(search_space, self.seed, **(arguments or {}))
             here = isinstance(self.env.unwrapped, DummyVecEnv)  # and in no other process
             memory = self.env.get_attr("memory")[0] if here else None
-            self.strategy.begin(self.env.get_attr("reward")[0], memory)
+            self.strategy.prepare(self.env.get_attr("reward")[0], memory)
             self._setup_model()
 
     def _setup_model(self) -> None:

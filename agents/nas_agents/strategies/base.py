@@ -62,7 +62,7 @@ class Strategy(ABC):
     def observe(self, choices: Choices, reward: Any) -> None:
         """Learn the reward of a proposal; failed children have one too."""
 
-    def begin(self, reward: AnyReward, memory: Memory | None) -> None:  # noqa: B027
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:  # noqa: B027
         """Learn what is rewarded, and what is known before the first proposal; default: nothing."""
 
     def observe_evaluation(

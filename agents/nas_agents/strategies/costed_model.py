@@ -33,19 +33,21 @@ def costed(reward: CostReward, accuracy_of: Predict, cost_of: Predict) -> Predic
     return predict
 
 
-def in_accuracies(scores_of: Predict, scores: Floats, accuracies: Floats) -> Predict:
+def in_accuracies(scores_of: Predict, scores: Floats, observed: Floats) -> Predict:
     """Return predictions of accuracies, in [0, 1], from those of their normal scores.
 
-    Between the n observed ones it interpolates, and beyond the best it goes on with the slope from
-    their median to the best.
+    Between the n ``observed`` ones it interpolates, and beyond the best it goes on with the slope
+    from their median to the best.
     """
     order = np.argsort(scores)
-    xs, ys = scores[order], accuracies[order]
+    xs, ys = scores[order], observed[order]
     slope = (ys[-1] - np.median(ys)) / max(xs[-1], 1e-9)
 
     def predict(choices: Choices) -> Floats:
         values = scores_of(choices)
-        return np.minimum(np.interp(values, xs, ys) + slope * np.maximum(values - xs[-1], 0), 1.0)
+        beyond = slope * np.maximum(values - xs[-1], 0)
+        accuracies: Floats = np.minimum(np.interp(values, xs, ys) + beyond, 1.0)
+        return accuracies
 
     return predict
 

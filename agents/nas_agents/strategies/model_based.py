@@ -102,7 +102,7 @@ class ModelBased(Strategy):
         self._reward: CostReward | None = None
         self._memory: Memory | None = None
 
-    def begin(self, reward: AnyReward, memory: Memory | None) -> None:
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
         if isinstance(reward, CostReward):
             known = memory is not None and bool(memory.recorded or memory.computed)
             self._reward, self._memory = reward, memory if known else None

@@ -105,7 +105,7 @@ def test_under_a_hard_constraint_it_finds_the_best_that_is_fast_enough(known: bo
     columns = memory.recorded.columns if memory.recorded else {}
     best = columns["accuracy"][columns["latency"] <= 1.5].max()
     strategy, rewards = ModelBased(SEARCH_SPACE, 0), []
-    strategy.begin(reward, memory if known else None)
+    strategy.prepare(reward, memory if known else None)
     for _ in range(60):
         choices = strategy.propose()
         evaluation = memory.evaluate_choices(SEARCH_SPACE, choices[None])[0]
@@ -116,7 +116,7 @@ def test_under_a_hard_constraint_it_finds_the_best_that_is_fast_enough(known: bo
 
 def test_where_all_children_fail_it_goes_on() -> None:
     strategy = ModelBased(SEARCH_SPACE, 0, warm_up=2, updates=1)
-    strategy.begin(MnasNetHardReward(target=1.0), None)
+    strategy.prepare(MnasNetHardReward(target=1.0), None)
     failed = Evaluation("crashed", 0.0, (), 1.0, 0, "").to_dict()
     for _ in range(4):
         strategy.observe_evaluation(strategy.propose(), 0.0, failed)
