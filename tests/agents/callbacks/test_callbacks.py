@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,8 @@ def test_every_agent_has_the_same_scalars(agent: str, tmp_path: Path) -> None:
     if own:  # a table of two epochs
         env = "nas_gym/DigitsBench-v0"
     several = 8 if own else 2  # until the first full training
-    settings = SearchSettings(
-        *(env, agent, several),
-        **{"final": False, "finalists": 0, "env_arguments": arguments, "agent_arguments": own},
-    )
+    settings = SearchSettings(env, agent, several, final=False, finalists=0)
+    settings = replace(settings, env_arguments=arguments, agent_arguments=own)
     search(settings, tmp_path / "run", callbacks=[TensorBoard()])
     log = logged(tmp_path / "run" / "tensorboard")
     assert set(log.Tags()["scalars"]) >= SCALARS
