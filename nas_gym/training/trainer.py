@@ -18,7 +18,7 @@ from nas_gym.networks import (
     multiply_adds,
     peak_activation_bytes,
 )
-from nas_gym.networks.devices import hardware_name, resolve_device
+from nas_gym.networks.devices import resolve_device
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
@@ -104,8 +104,9 @@ class Trainer(NetworkTrainer):
         """A digest of everything but the architecture that could change an evaluation.
 
         The code that builds the networks counts; see `nas_gym.training.fingerprint`. The model of
-        the device counts only where latency is measured, which depends on it. That weights and
-        curves of earlier children are used counts, but not where they are kept.
+        the device counts only where latency is measured, which depends on it, and a latency table
+        by its content. That weights and curves of earlier children are used counts, but not where
+        they are kept.
         """
         settings = asdict(self.settings)
         settings["inherit_weights"] = self.settings.inherit_weights is not None
@@ -114,7 +115,7 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is None:
             del settings["latency"]
         else:
-            settings["latency"]["hardware"] = hardware_name(self._latency_device)
+            settings["latency"] = self.settings.latency.facts(self._latency_device)
         for added in ADDED:
             if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]
