@@ -12,9 +12,6 @@ from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings
 from nas_gym.search_spaces import Mask
 
-OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
-"""Arguments of `NASVectorEnv` that are not those of the environment."""
-
 
 class Episode(gym.Env[Any, Any]):
     """Episode number ``index`` of a `NASVectorEnv`; what is not its own is the vector form's."""
@@ -37,7 +34,7 @@ class Episode(gym.Env[Any, Any]):
         spec: EnvSpec | None = self._venv.spec
         if spec is None:
             return None
-        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
+        own = ("num_envs", "vectorization_mode", "autoreset_mode")
         return replace(spec, kwargs={n: v for n, v in spec.kwargs.items() if n not in own})
 
     def action_masks(self) -> Mask:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.networks import (
     ChildNetwork,
     count_parameters,
@@ -18,10 +21,14 @@ from nas_gym.networks import (
     multiply_adds,
     peak_activation_bytes,
 )
-from nas_gym.networks.devices import resolve_device
+from nas_gym.networks.activations import TrainingMemory, training_memory
+from nas_gym.networks.costs import weightless_network
+from nas_gym.networks.devices import device_here, resolve_device
+from nas_gym.outside.quiet import quiet, training
+from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
-from nas_gym.training.fingerprint import builder_digests
+from nas_gym.training.fingerprint import builder_digests, digest
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
@@ -35,6 +42,8 @@ ADDED = (
     *("class_balance", "fused"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
+MARGIN, WORKSPACE = 1.25, 2**28
+"""What a child's memory may be above its estimate: a factor, and bytes for libraries."""
 
 
 class Trainer(NetworkTrainer):
@@ -48,6 +57,9 @@ class Trainer(NetworkTrainer):
             as two or three steps of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
             default: the networks of all registered families count.
+        checkpoints: A folder in which a child that was trained for some of its epochs
+            (`evaluate_one`) leaves its whole state, with which its next training goes on. It
+            changes no result; default: every training begins at the first epoch.
 
     Raises:
         InvalidSettings: as `DeviceTraining`; the device for latency does not exist here, or a file
@@ -61,13 +73,14 @@ class Trainer(NetworkTrainer):
         device: str = "auto",
         count_multiply_adds: bool = True,
         architecture_type: type[Architecture] | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         super().__init__(dataset, settings, device)
+        self.checkpoints = checkpoints
         self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
         self._builders: dict[str, str] | None = None  # in another process: those of the first one
-        self._latency_device = self.device
         if settings.latency is not None and settings.latency.device is not None:
-            self._latency_device = resolve_device(settings.latency.device)
+            resolve_device(settings.latency.device)
         self._rule: StoppingRule | None = None
         self._weights: WeightFolder | None = None
         if settings.early_stopping is not None:
@@ -77,7 +90,7 @@ class Trainer(NetworkTrainer):
 
     def __getstate__(self) -> dict[str, Any]:
         # In another process, the builders' source may not be at hand.
-        return {**self.__dict__, "_builders": self._builder_digests()}
+        return {**super().__getstate__(), "_builders": self._builder_digests()}
 
     @property
     def fused(self) -> int:
@@ -115,7 +128,9 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is None:
             del settings["latency"]
         else:
-            settings["latency"] = self.settings.latency.facts(self._latency_device)
+            asked = self.settings.latency.device
+            measured_on = self.device if asked is None else device_here(asked)
+            settings["latency"] = self.settings.latency.facts(measured_on)
         for added in ADDED:
             if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]
@@ -124,6 +139,35 @@ class Trainer(NetworkTrainer):
 
     def _builder_digests(self) -> dict[str, str]:
         return self._builders or builder_digests("network", self.architecture_type)
+
+    def memory(self, architecture: Architecture) -> TrainingMemory:
+        """Estimate the memory that the training of a child takes, without its data set's."""
+        settings, task = self.settings, self.task
+        arguments = (architecture.canonical(), task.input_shape, settings.network)
+        inputs = task.example(torch.device("meta"))
+        states = {"sgd": int(settings.momentum > 0), "lion": 1}.get(settings.optimizer, 2)
+        states += settings.ema_decay > 0
+        network = weightless_network(*arguments)
+        memory = training_memory(network, inputs, states, task.autocast_dtype)
+        validated = peak_activation_bytes(network.eval(), task.input_shape)
+        activations = max(memory.activations, task.validation_batch * validated)
+        return replace(memory, activations=activations)
+
+    def memory_bytes(self, architecture: Architecture) -> float:
+        """Return the bytes that a child gets on a GPU that it shares, with some to spare.
+
+        0 for a child that cannot be built, which takes none.
+        """
+        try:
+            return MARGIN * self.memory(architecture).total + WORKSPACE
+        except Exception:
+            return 0.0
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """All numbers of epochs; none where a child's result depends on other children."""
+        alone = self.settings.early_stopping is None and self.settings.inherit_weights is None
+        return tuple(range(1, self.settings.epochs + 1)) if alone else ()
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Train and validate each architecture; see `nas_gym.evaluation.Evaluator`."""
@@ -137,12 +181,19 @@ class Trainer(NetworkTrainer):
         """Return the seed of a child's training; see `child_seed`."""
         return child_seed(self.settings.seed, architecture, repeat)
 
-    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+    def evaluate_one(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Evaluation:
         """Train and validate one architecture; any failure becomes a status.
 
-        ``repeat`` numbers its trainings, each of which has its own seed.
+        Args:
+            architecture: The architecture.
+            repeat: Number of its training; each has its own seed.
+            epochs: Number of epochs, fewer than all, after which the training is broken off: its
+                learning rates are those of the full training, which can go on with ``checkpoints``.
+                The seconds of an evaluation are those since the part before.
         """
-        return self.train_one(architecture, repeat)[0]
+        return self.train_one(architecture, repeat, epochs)[0]
 
     def evaluate_repeats(
         self, architecture: Architecture, repeats: Sequence[int]
@@ -164,12 +215,12 @@ class Trainer(NetworkTrainer):
         return [self.train_one(architecture, repeat) for repeat in repeats]
 
     def train_one(
-        self, architecture: Architecture, repeat: int = 0
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
     ) -> tuple[Evaluation, ChildNetwork | None]:
         """Return the evaluation, and the trained network unless the child failed.
 
         The network is built from the canonical form, so that architectures which are the same
-        network get the same evaluation.
+        network get the same evaluation. For the arguments, see `evaluate_one`.
 
         Raises:
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
@@ -179,15 +230,22 @@ class Trainer(NetworkTrainer):
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None
         weights = self._weights.weights(parent) if self._weights and parent else {}
-        network = None
+        network, kept = None, self._checkpoint(architecture, repeat)
         with self.isolated(seed), child.recorded():
             network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
-            for value in self.fit(network):
-                child.add(value)
-                if self._rule and not calibrates and self._rule.stops(child.curve):
-                    break
+            loop = self.task.loop(network)
+            if kept is not None:
+                child.go_on_from(kept.restore_child(loop, epochs or self.settings.epochs))
+            with self.undisturbing():
+                for value in self.go_on(loop, epochs):
+                    child.add(value)
+                    if self._rule and not calibrates and self._rule.stops(child.curve):
+                        break
+            if kept is not None:
+                kept.keep_child(loop, epochs is not None, curve=child.curve, value=child.value)
+            self.time(child, network)
         if child.status != "ok":
             network = None
 
@@ -197,7 +255,14 @@ class Trainer(NetworkTrainer):
                 self._rule.finish(FinishedCurve(seed, tuple(child.curve), calibrates))
             if self._weights is not None:
                 self._weights.save(architecture, network)
-        return child.evaluation(seed, self.fingerprint), network
+        return child.evaluation(seed, partial_fingerprint(self.fingerprint, epochs)), network
+
+    def _checkpoint(self, architecture: Architecture, repeat: int) -> Checkpoint | None:
+        if self.checkpoints is None:
+            return None
+        seed = self.seed_of(architecture, repeat)
+        key = digest(fingerprint=self.fingerprint, seed=seed, torch=str(torch.__version__))
+        return Checkpoint(self.checkpoints / f"{architecture.key}-{repeat}.pt", key)
 
     def built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
         """Build and measure the network of a child, recorded in ``child``."""
@@ -209,11 +274,22 @@ class Trainer(NetworkTrainer):
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
         self._check_limits(child)  # before its latency, which takes longer
-        if self.settings.latency is not None:
-            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
-            child.latency = latency.seconds
-            self._check_limits(child)
+        if self.settings.at_most is not None and self.settings.at_most.latency is not None:
+            self.time(child, network)  # which may spare its training
         return network
+
+    def time(self, child: Attempt, network: ChildNetwork) -> None:
+        """Measure a network's latency, if it is asked for, while nobody trains on this machine."""
+        if self.settings.latency is None or child.latency is not None:
+            return
+        with quiet():
+            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
+        child.latency = latency.seconds
+        self._check_limits(child)
+
+    def undisturbing(self) -> AbstractContextManager[None]:
+        """Return a context in which a training pauses where another process measures latency."""
+        return nullcontext() if self.settings.latency is None else training()
 
     def _check_limits(self, child: Attempt) -> None:
         """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""

@@ -14,7 +14,12 @@ from typing_extensions import Self
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    fidelities_of,
+    require_lasting,
+)
 from nas_gym.workers.dispatcher import Dispatcher
 from nas_gym.workers.durations import LearnedSeconds
 from nas_gym.workers.protocol import Child, Worker
@@ -43,9 +48,18 @@ class Pool(ConcurrentEvaluator, ABC):
         self.fingerprint = evaluator.fingerprint
         self.costs: tuple[str, ...] | None = getattr(evaluator, "costs", None)
         """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
+        self.fidelities = fidelities_of(evaluator)
+        self.shares_gpus = False
+        """True where a child may have neighbours on its GPU, so that its memory is estimated."""
+        self._memory = getattr(evaluator, "memory_bytes", lambda architecture: 0.0)
+
+        def learn(child: Child, seconds: float) -> None:
+            if child.epochs is None:
+                learned.add(child.architecture, seconds)
+
         self._dispatcher = Dispatcher(
-            verdict=lambda child, error: verdict(evaluator, child, error, self.suspicious),
-            learn=lambda child, seconds: learned.add(child.architecture, seconds),
+            verdict=lambda child, error: verdict(self, child, error, self.suspicious),
+            learn=learn,
         )
 
     def start(self, workers: Sequence[Worker]) -> None:
@@ -82,12 +96,14 @@ class Pool(ConcurrentEvaluator, ABC):
                 future.cancel()
             raise
 
-    def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+    def submit(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Future[Evaluation]:
         """Ask for one evaluation; see `ConcurrentEvaluator.submit`. They start in order.
 
         It raises what `submit_repeats` does.
         """
-        return self._submit(architecture, (repeat,))[0]
+        return self._submit(architecture, (repeat,), epochs)[0]
 
     def submit_repeats(
         self, architecture: Architecture, repeats: Sequence[int]
@@ -103,10 +119,11 @@ class Pool(ConcurrentEvaluator, ABC):
         return [future for group in groups for future in self._submit(architecture, group)]
 
     def _submit(
-        self, architecture: Architecture, repeats: tuple[int, ...]
+        self, architecture: Architecture, repeats: tuple[int, ...], epochs: int | None = None
     ) -> list[Future[Evaluation]]:
         try:
-            child = Child(architecture, repeats, self.pickled(architecture))
+            child = Child(architecture, repeats, self.pickled(architecture), epochs)
+            child.memory = len(repeats) * self._memory(architecture) if self.shares_gpus else 0.0
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InvalidSettings(
                 f"architecture: {type(architecture).__name__} cannot be sent to other processes "
@@ -122,6 +139,13 @@ class Pool(ConcurrentEvaluator, ABC):
     def suspicious(self, deaths: Sequence[str]) -> int:
         """Return how many of the workers that died on these machines their child may have ended."""
         return len(deaths)
+
+    def cancel(self) -> None:
+        """End all evaluations that are under way or wait; the workers stay.
+
+        Their futures raise `concurrent.futures.CancelledError`.
+        """
+        self._dispatcher.cancel()
 
     def close(self) -> None:
         """End the workers; evaluations under way are lost, and their futures cancelled."""

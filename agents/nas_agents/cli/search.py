@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Exit, Option
 
@@ -24,6 +24,9 @@ from nas_agents.cli.terminal.common import (
 )
 from nas_agents.runs.settings import SearchSettings
 
+if TYPE_CHECKING:
+    from nas_agents.runs.summary import SearchResult
+
 DEFAULT = SearchSettings
 
 
@@ -38,6 +41,9 @@ def search(
     ] = DEFAULT.agent,
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
+    evaluations: Annotated[
+        int | None, Option(help="Stop after this number of children, of which repeats are free.")
+    ] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
     simulated_seconds: Annotated[
         float | None, Option(help="Stop after this number of a recorded benchmark's own seconds.")
@@ -54,9 +60,6 @@ def search(
     workers: Annotated[
         int | None, Option(help="Number of processes, which train a child each at a time.")
     ] = None,
-    children_per_gpu: Annotated[
-        int, Option(help="Workers that share a GPU, where children train on CUDA.")
-    ] = DEFAULT.children_per_gpu,
     ray: Annotated[
         str | None, Option(metavar="ADDRESS", help="Train on this Ray cluster; local, auto.")
     ] = None,
@@ -102,7 +105,7 @@ def search(
 ) -> None:
     """Search for an architecture, train the best one, and test it."""
     from nas_agents.callbacks import made, standard_callbacks
-    from nas_agents.cli.terminal.display import Display, describe
+    from nas_agents.cli.terminal.display import Display
     from nas_agents.cli.terminal.search_options import settings_from
     from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
@@ -114,9 +117,15 @@ def search(
     with Display(settings) as display:
         watched = [display, *watching, report]
         result = run_search(settings, run, resume or verify, watched, verify)
-    places = {"run": str(result.run), "report": report.file and str(report.file)}
-    text = "\n".join([describe(result), report.said])
-    print_result({**places, **result.summary}, text, as_json)
+    conclude(result, report.file, report.said, as_json)
+
+
+def conclude(result: SearchResult, report: Path | None, said: str, as_json: bool) -> None:
+    """Print a search's result, and what to do about a failure; then exit with its code."""
+    from nas_agents.cli.terminal.display import describe
+
+    places = {"run": str(result.run), "report": report and str(report)}
+    print_result({**places, **result.summary}, f"{describe(result)}\n{said}", as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nas_agents.runs.reading import reading_line
+from nas_agents.runs.reading import is_partial, reading_line
 from nas_agents.runs.settings import SearchSettings
 from nas_gym import Architecture
 from nas_gym.evaluation.evaluation import COSTS
@@ -22,8 +22,12 @@ FROM_EVALUATION = (
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
+MOST_REPEATS = 500
+"""Number of free repeats in a row after which a search that pays for evaluations has converged."""
 StopReason = Literal[
     "episodes",
+    "evaluations",
+    "converged",
     "seconds",
     "simulated_seconds",
     "target_accuracy",
@@ -37,7 +41,11 @@ UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
 
 @dataclass
 class Progress:
-    """How a search stands: its counts, and its best architecture so far."""
+    """How a search stands: its counts, and its best architecture so far.
+
+    Children that were trained for a part of their epochs are counted, and no more: they are no best
+    ones, and their accuracies are not compared with those of full trainings.
+    """
 
     episodes: int = 0
     resumed: int = 0
@@ -53,9 +61,13 @@ class Progress:
     """Accuracies of the last ten children."""
     first: list[float] = field(default_factory=list)
     """Accuracies of the first ten children."""
+    epochs: Counter[str] = field(default_factory=Counter)
+    """Number of trainings by their epochs, where children are trained in parts."""
     statuses: Counter[str] = field(default_factory=Counter)
     made: int = 0
     """Evaluations really made; the others were answered from memory, or from the store."""
+    repeats_in_a_row: int = 0
+    """Number of the last children, if none of them was really evaluated."""
     training_seconds: float = 0.0
     """Seconds of training in the evaluations made."""
     failures_in_a_row: int = 0
@@ -106,19 +118,24 @@ class Progress:
         """Count an episode, given as its line in ``episodes.jsonl``; return True if it is best."""
         self.started = time.perf_counter() - record["elapsed"]
         self.episodes += 1
-        self.recent.append(record["accuracy"])
-        if len(self.first) < COMPARED:
-            self.first.append(record["accuracy"])
+        part = is_partial(record)
+        if "epochs" in record:
+            self.epochs[str(record["epochs"])] += 1
+        if not part:
+            self.recent.append(record["accuracy"])
+            if len(self.first) < COMPARED:
+                self.first.append(record["accuracy"])
         self.statuses[record["status"]] += 1
+        self.repeats_in_a_row += 1
         if not record["cached"]:
-            self.made += 1
+            self.made, self.repeats_in_a_row = self.made + 1, 0
             self.training_seconds += record["seconds"]
         if record["status"] == "ok":
             self.failures_in_a_row = 0
         elif not record["cached"] and record["status"] != "over_limit":
             self.failures_in_a_row += 1
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
-        if record["status"] != "ok":
+        if record["status"] != "ok" or part:
             return False
         if self.front is not None:
             vector = self.front.objectives.of_record(record)
@@ -149,12 +166,15 @@ def first_of(reward: Any) -> float:
 
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
     """Return why a search ends after the episode added last; None if it goes on."""
-    if limits.target_accuracy and progress.recent[-1] >= limits.target_accuracy:
-        return "target_accuracy"
-    if limits.episodes and progress.episodes >= limits.episodes:
-        return "episodes"
-    if limits.seconds and progress.seconds >= limits.seconds:
-        return "seconds"
-    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
-        return "simulated_seconds"
-    return "failures" if progress.failures_in_a_row >= limits.max_failures else None
+    accuracy = progress.recent[-1] if progress.recent else 0.0
+    spent: dict[StopReason, tuple[float, float | None]] = {
+        "target_accuracy": (accuracy, limits.target_accuracy),
+        "episodes": (progress.episodes, limits.episodes),
+        "evaluations": (progress.made, limits.evaluations),
+        "converged": (progress.repeats_in_a_row, limits.evaluations and MOST_REPEATS),
+        "seconds": (progress.seconds, limits.seconds),
+        "simulated_seconds": (progress.training_seconds, limits.simulated_seconds),
+        "failures": (progress.failures_in_a_row, limits.max_failures),
+    }
+    over = (why for why, (value, limit) in spent.items() if limit and value >= limit)
+    return next(over, None)

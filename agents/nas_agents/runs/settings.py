@@ -15,7 +15,7 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.outside.json_text import short
 from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
-OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
+OF_CHILDREN = ("workers", "ray", "child_timeout", "repeats", "store")
 """Settings that mean something where children are trained, and nowhere else; see
 `nas_gym.envs.composition`."""
 
@@ -32,9 +32,13 @@ class SearchSettings:
     agent: str = AUTO
     """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
-    """Stop after this number of children."""
+    """Stop after this number of children, those included that were answered from memory."""
+    evaluations: Positive | None = None
+    """Stop after this number of children that were really evaluated: no network is paid for twice.
+    Also stop where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
     seconds: Above0 | None = None
-    """Stop after the first child that ends later than this."""
+    """Stop after this time, and one child at least. With workers, children under way are ended
+    then, and not recorded; without, the child under way is the last one."""
     simulated_seconds: Above0 | None = None
     """Stop after the first child that ends later than this in a recorded benchmark's own time."""
     target_accuracy: Keep | None = None
@@ -53,8 +57,6 @@ class SearchSettings:
     """Number of trainings of each child, each with its own seed; the child is worth the mean."""
     workers: Positive | None = None
     """Number of children trained at a time, each in its own process; default: in this process."""
-    children_per_gpu: Positive = 1
-    """Number of workers that share a GPU, where children are trained on CUDA."""
     ray: str | None = None
     """Train children on the Ray cluster of this address; "local" starts one on this machine."""
     child_timeout: Above0 | None = None
@@ -74,9 +76,9 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
-            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
-            "--target-accuracy",
+            any(getattr(self, name) for name in BUDGETS),
+            "nothing would stop the search; give --episodes, --evaluations, --seconds, "
+            "--simulated-seconds or --target-accuracy",
         )
         for name in OF_CHILDREN if self.env_id.startswith("nas_gym/") else ():
             option = f"--{name.replace('_', '-')}"
@@ -84,12 +86,14 @@ class SearchSettings:
             require(name not in self.env_arguments, says)
 
 
-LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+BUDGETS = ("episodes", "evaluations", "seconds", "simulated_seconds", "target_accuracy")
+"""Settings of which a search needs one."""
+LIMITS = (*BUDGETS, "max_failures")
 """Settings that end a search, and change nothing in it: the agent knows the number of episodes that
 was planned at first."""
 CHANGEABLE = (
     *LIMITS,
-    *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
+    *("workers", "ray", "child_timeout", "store"),
     *("final", "final_arguments", "finalists", "finalist_seeds"),
 )
 """Settings that a resumed search may change; all others decide what it does."""
@@ -221,8 +225,15 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
     ):
         require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
     for name, value in saved.agent_arguments.items():
+        if name == PROPOSER_ARGUMENTS and isinstance(value, Mapping):
+            nested = any(is_class(*each) or each[0] == "tensorboard_log" for each in value.items())
+            require(not nested or name in of_agent, _again(f"--agent-set {name}", value))
         doubt = is_class(name, value) or (name == "tensorboard_log" and leads_out(value))
         require(not doubt or name in of_agent, _again(f"--agent-set {name}", value))
+
+
+PROPOSER_ARGUMENTS = "proposer_arguments"
+"""An agent's argument that holds those of another agent."""
 
 
 def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -231,6 +242,9 @@ def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]
     ``asked`` are the catalogue's defaults and what the user gave.
     """
     for name, value in made_with.items():
+        if isinstance(value, Mapping) and name == PROPOSER_ARGUMENTS:
+            of_asked = asked.get(name)
+            require_known_classes(value, of_asked if isinstance(of_asked, Mapping) else {})
         doubt = is_class(name, value) or name == "tensorboard_log"
         require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
 
@@ -257,7 +271,8 @@ def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int
 
 def is_class(name: str, value: object) -> bool:
     """Return True if an agent's argument names a class to import, ``module.Class``."""
-    return name in CLASSES and isinstance(value, str) and "." in value
+    classes = {**dict.fromkeys(CLASSES, "."), "proposer": ":"}
+    return name in classes and isinstance(value, str) and classes[name] in value
 
 
 def _again(option: str, value: object) -> str:

@@ -15,17 +15,24 @@ import torch
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.automatic import CHOICES, suited_agent
-from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
-from nas_agents.drivers.asynchronous import PLACES
+from nas_agents.drivers.asynchronous import PARTS, PLACES
 from nas_agents.drivers.checkpoint import differences, machine
 from nas_agents.drivers.driver import drive, is_asynchronous, make_driver
 from nas_agents.runs.callbacks import Callback, Callbacks, Start
 from nas_agents.runs.progress import UNFINISHED, Progress
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.recorder import Recorder
-from nas_agents.runs.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
+from nas_agents.runs.run_folder import (
+    CURVES,
+    DATABASE,
+    UNFINISHED_CHILDREN,
+    RunFolder,
+    default_run_folder,
+    opened,
+)
 from nas_agents.runs.settings import (
     LIMITS,
     SearchSettings,
@@ -93,7 +100,7 @@ def search(
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
         check_limits(env)
-        agent.check_reward(env.reward)
+        _fit_together(agent, env, path)
         plan, longer = _plans(settings, earlier, before, env, len(folder.recorded))
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
@@ -138,6 +145,16 @@ def search(
     return result
 
 
+def _fit_together(agent: Agent, env: NASEnv, run: Path) -> None:
+    """Raise `InvalidSettings` for a reward that does not suit the agent; keep unfinished children.
+
+    Theirs is a folder in the run's, from which all workers let them go on.
+    """
+    agent.check_reward(env.reward)
+    if agent.trains_in_parts and isinstance(env.memory.evaluator, Trainer):
+        env.memory.evaluator.checkpoints = run.resolve() / UNFINISHED_CHILDREN
+
+
 def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> dict[str, Any]:
     """Return the environment's arguments; early stopping keeps its curves in the run's folder.
 
@@ -164,11 +181,17 @@ def _plans(
     The first is that of the search as it began; it goes on for longer where it is extended.
     """
     number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-    first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
+    first = _planned(earlier, env)
     first = max(1, before.get("planned_episodes", first))
     plan = Plan(env.decisions, first, settings.envs, number)
-    now = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+    now = _planned(settings, env)
     return plan, replace(plan, episodes=max(first, now, recorded))
+
+
+def _planned(settings: SearchSettings, env: NASEnv) -> int:
+    """Return about how many children a search's limits allow; `FOREVER` if time alone does."""
+    counted = settings.episodes or settings.evaluations
+    return counted or planned_episodes(env, settings.simulated_seconds)
 
 
 def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:
@@ -176,10 +199,9 @@ def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) ->
     chosen = before.get("chosen_agent")
     if chosen in CHOICES:  # a run folder may be a stranger's
         return str(chosen)
-    episodes = settings.episodes
-    if episodes is None and settings.simulated_seconds is not None:
-        episodes = planned_episodes(env, settings.simulated_seconds)
-    return suited_agent(env, episodes, settings.envs, settings.workers or 1)
+    episodes = _planned(settings, env)
+    known = None if episodes == FOREVER else episodes
+    return suited_agent(env, known, settings.envs, settings.workers or 1)
 
 
 def _record(
@@ -215,7 +237,8 @@ def _check_record(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str
     """Raise `InvalidRunFolder` if a line is broken, or children would be trained otherwise."""
     run = folder.path
     if now["asynchronous"]:
-        check_lines(run / EPISODES, folder.recorded, PLACES)
+        in_parts = any("epochs" in each for each in folder.recorded)
+        check_lines(run / EPISODES, folder.recorded, {**PLACES, **(PARTS if in_parts else {})})
     data, read_now = before.get("data"), now.get("data")
     if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
         counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]

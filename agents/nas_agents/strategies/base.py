@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nas_gym import SearchSpace
+from nas_gym import Memory, SearchSpace
+from nas_gym.errors import InvalidSettings
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -60,6 +62,15 @@ class Strategy(ABC):
     @abstractmethod
     def observe(self, choices: Choices, reward: Any) -> None:
         """Learn the reward of a proposal; failed children have one too."""
+
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:  # noqa: B027
+        """Learn what is rewarded, and what is known before the first proposal; default: nothing."""
+
+    def observe_evaluation(
+        self, choices: Choices, reward: Any, evaluation: Mapping[str, Any]
+    ) -> None:
+        """Learn the reward of a proposal and the evaluation behind it; default: `observe`."""
+        self.observe(choices, reward)
 
     def uniform(self) -> float:
         """Draw a number from [0, 1)."""
@@ -143,3 +154,36 @@ class Strategy(ABC):
             if begins or changed[later] not in valid:
                 changed[later] = valid[self.below(len(valid))]
         return changed
+
+
+class MultiFidelity(Strategy):
+    """A strategy that also says for how many epochs a child is trained, and lets it go on later.
+
+    A subclass implements `next_training` and `trained`. It needs a search in which no worker waits
+    for another (`nas_agents.drivers.asynchronous`), not the environment's own steps.
+    """
+
+    proposer: Strategy
+    """Proposes the children; it has a state of its own."""
+
+    @abstractmethod
+    def next_training(self) -> tuple[Choices, int]:
+        """Return the next child, (T,) int64, and the epochs to which it is trained in all."""
+
+    @abstractmethod
+    def trained(self, choices: Choices, epochs: int, reward: Any, failed: bool) -> None:
+        """Learn the result of a training that was asked for."""
+
+    def propose(self) -> Choices:
+        """Raise `InvalidSettings`: an architecture alone is not enough."""
+        raise self._refused()
+
+    def observe(self, choices: Choices, reward: Any) -> None:
+        """Raise `InvalidSettings`, as `propose`."""
+        raise self._refused()
+
+    def _refused(self) -> InvalidSettings:
+        return InvalidSettings(
+            f"strategy: {type(self).__name__} trains children for several numbers of epochs, which "
+            "an environment's step has no argument for; use `nas-gym search`"
+        )
