@@ -41,6 +41,9 @@ def search(
     ] = DEFAULT.agent,
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
+    evaluations: Annotated[
+        int | None, Option(help="Stop after this number of children, of which repeats are free.")
+    ] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
     simulated_seconds: Annotated[
         float | None, Option(help="Stop after this number of a recorded benchmark's own seconds.")

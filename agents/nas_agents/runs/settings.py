@@ -32,7 +32,10 @@ class SearchSettings:
     agent: str = AUTO
     """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
-    """Stop after this number of children."""
+    """Stop after this number of children, those included that were answered from memory."""
+    evaluations: Positive | None = None
+    """Stop after this number of children that were really evaluated: no network is paid for twice.
+    Also stop where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
     seconds: Above0 | None = None
     """Stop after this time, and one child at least. With workers, children under way are ended
     then, and not recorded; without, the child under way is the last one."""
@@ -73,9 +76,9 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
-            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
-            "--target-accuracy",
+            any(getattr(self, name) for name in BUDGETS),
+            "nothing would stop the search; give --episodes, --evaluations, --seconds, "
+            "--simulated-seconds or --target-accuracy",
         )
         for name in OF_CHILDREN if self.env_id.startswith("nas_gym/") else ():
             option = f"--{name.replace('_', '-')}"
@@ -83,7 +86,9 @@ class SearchSettings:
             require(name not in self.env_arguments, says)
 
 
-LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+BUDGETS = ("episodes", "evaluations", "seconds", "simulated_seconds", "target_accuracy")
+"""Settings of which a search needs one."""
+LIMITS = (*BUDGETS, "max_failures")
 """Settings that end a search, and change nothing in it: the agent knows the number of episodes that
 was planned at first."""
 CHANGEABLE = (
