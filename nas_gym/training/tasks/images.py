@@ -71,7 +71,14 @@ class ImageClassification(Task):
         self.validation = self._on_device(dataset.validation[: 0 if final else None])
         self.batch_size = min(settings.batch_size, len(self.training))
         self.steps_per_epoch = len(self.training) // self.batch_size
+        self.share = (0, 1)
+        """This process's number, and how many have a share of each epoch."""
         self.notes = self._notes()
+
+    def take_share(self, rank: int, number: int) -> None:
+        self.share = (rank, number)
+        self.batch_size = min(self.settings.batch_size, len(self.training) // number)
+        self.steps_per_epoch = len(self.training) // (self.batch_size * number)
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
@@ -107,6 +114,16 @@ class ImageClassification(Task):
         return self.training.augmented_batches(order, size, augmentation, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of this process's training images in an epoch, (n,)."""
+        rank, number = self.share
+        order = self._whole_order(generator)
+        if number == 1:
+            return order
+        generator.manual_seed(generator.initial_seed() + 1 + rank)
+        most = self.steps_per_epoch * self.batch_size * number
+        return order[:most].view(-1, number, self.batch_size)[:, rank].reshape(-1)
+
+    def _whole_order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
         number, device = len(self.training), self.device
         if self.settings.class_balance != "sampling":
