@@ -27,6 +27,10 @@ class StopTraining(Exception):
     """Ends a final training after an epoch; see `train_final`."""
 
 
+class ShortenTraining(Exception):
+    """Has a final training end after fewer epochs in all, ``args[0]``; see `train_final`."""
+
+
 @dataclass(frozen=True)
 class FinalResult:
     """A network trained to the end, and its result on the test split."""
@@ -88,7 +92,9 @@ def train_final(
         device: "auto" takes CUDA, then MPS, then the CPU. "cuda:0,cuda:1" takes both, with
             ``batch_size`` images a step on each; see `nas_gym.training.parallel`.
         on_epoch: Called after each epoch with the number of finished ones. Where it raises
-            `StopTraining`, the training ends there, and the network is tested as it is.
+            `StopTraining`, the training ends there, and the network is tested as it is; where it
+            raises `ShortenTraining`, it ends earlier with its whole schedule (with several devices,
+            it ends there).
         checkpoint: A file that is written after each epoch; where it exists, the training goes on
             from it, and ends as one that was never interrupted: on one machine, to the bit.
 
@@ -107,9 +113,7 @@ def train_final(
         for _ in shared_epochs(trainer, loop, member, seed):
             if kept is not None:
                 kept.save(loop, seconds=time.perf_counter() - started)
-            try:
-                on_epoch(loop.epoch)
-            except StopTraining:
+            if not _goes_on(loop, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break
         tested = trainer.task.test(loop.network)
@@ -123,6 +127,19 @@ def train_final(
         metric=trainer.task.metric.name,
         **tested,
     )
+
+
+def _goes_on(loop: TrainingLoop, on_epoch: Callable[[int], None], alone: bool) -> bool:
+    """Notify of an epoch; return False if the training ends there."""
+    try:
+        on_epoch(loop.epoch)
+    except StopTraining:
+        return False
+    except ShortenTraining as shorter:
+        if alone:
+            loop.shorten(shorter.args[0])
+        return alone
+    return True
 
 
 def _begun(
