@@ -26,9 +26,10 @@ from nas_gym import Architecture, InvalidSettings, load_dataset
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
-from nas_gym.families.compression.env import FEATURES, CompressionEnv
+from nas_gym.families.compression.env import CompressionEnv
 from nas_gym.families.compression.network import torchvision_model
 from nas_gym.families.compression.plan import Plan
+from nas_gym.families.compression.walk import FEATURES
 from nas_gym.models import InvalidModel, save_model
 from nas_gym.models.exporting import export_model
 from nas_gym.networks import ImageShape, build_network, multiply_adds
@@ -100,7 +101,7 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
 @examples(max_examples=25, deadline=None)
 def test_the_budget_holds_whatever_the_actions(actions: list[float], keep: float) -> None:
     env = _budget_env()
-    env._target = keep * env.plan.total
+    env._walk.target = keep * env.plan.total
     _, info = play(env, actions)
     assert info["evaluation"]["multiply_adds"] <= keep * env.plan.total
 
@@ -276,7 +277,7 @@ def test_a_torchvision_classifier_is_rebuilt_by_its_name() -> None:
         *(digits.train[:40], digits.validation[:10], digits.test[:10]),
     )
     env = make(network, dataset=colored, keep=0.5, recalibration_images=0)
-    kept = tuple(numbers[len(numbers) // 2] for numbers in env._numbers)
+    kept = tuple(numbers[len(numbers) // 2] for numbers in env._walk.numbers)
     model = env.compressed(kept)
     assert isinstance(model.architecture, CompressedArchitecture)
     assert model.architecture.original == {"torchvision": "mobilenet_v3_small"}
@@ -306,6 +307,7 @@ def test_a_module_of_ones_own_is_exported_but_not_rebuilt(model: nn.Module, tmp_
         ({"importance": "l3"}, "importance: expected 'l1' or 'l2', got 'l3'"),
         ({"reward": "acuracy"}, "reward: 'acuracy' is not known; did you mean 'accuracy'?"),
         ({"reward": {"name": "mnasnet", "target": 1}}, "reward: it needs latency"),
+        ({"reward": nas_gym.Objectives.of(["accuracy", "-parameters"])}, "reward: expected one"),
         ({"render_mode": "human"}, "render_mode: 'human' is not known"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
         ({"model": 3}, "model: expected a model folder"),
@@ -328,8 +330,9 @@ def test_bad_actions_are_named(model: nn.Module) -> None:
             env.step(action)  # type: ignore[arg-type]
     with pytest.raises(InvalidSettings, match="no episode has ended"):
         env.compressed()
-    with pytest.raises(InvalidSettings, match=r"kept: expected from 1 to \[8, 12, 6\]"):
-        env.compressed((9, 12, 6))
+    for kept in ((9, 12, 6), (6, 12, 6), (8, 12), (0, 12, 6)):  # 6 of 8 in four groups
+        with pytest.raises(InvalidSettings, match="kept: expected numbers of 4 to 8, 4 to 12, 1 t"):
+            env.compressed(kept)
 
 
 def test_bad_architectures_are_named() -> None:
