@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -210,8 +209,10 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
         lines = [f"{self._walk.share:.1%} of {self.plan.total:,} multiply-adds"]
-        for group, kept in zip_longest(self.plan.groups, self._walk.kept, fillvalue="?"):
-            lines.append(f"  {group.layer}: {kept} of {group.channels}")
+        open_ones = len(self.plan.groups) - len(self._walk.kept)
+        kept = [*map(str, self._walk.kept), *["?"] * open_ones]
+        for group, number in zip(self.plan.groups, kept, strict=True):
+            lines.append(f"  {group.layer}: {number} of {group.channels}")
         return "\n".join(lines)
 
     def _finish(self, info: dict[str, Any]) -> float:

@@ -187,6 +187,16 @@ def test_rewards_of_the_other_environments(model: nn.Module) -> None:
     assert value == pytest.approx(info["evaluation"]["accuracy"] * ratio**-0.07)
 
 
+def test_the_text_says_what_is_chosen(model: nn.Module) -> None:
+    env = make(model, render_mode="ansi")
+    env.reset()
+    env.step(np.array([0.5], np.float32))
+    share = env.plan.multiply_adds([4, 12, 6]) / env.plan.total
+    first, *layers = str(env.render()).splitlines()
+    assert first == f"{share:.1%} of {env.plan.total:,} multiply-adds"
+    assert layers == ["  first: 4 of 8", "  grouped: ? of 12", "  hidden: ? of 6"]
+
+
 def test_the_checkers_pass(model: nn.Module) -> None:
     env = make(model, render_mode="ansi")
     check_env(env)
@@ -344,3 +354,12 @@ def test_bad_architectures_are_named() -> None:
     named = {**good, "original": {"torchvision": "resnet18"}, "layers": {"relu": [1, 1]}}
     with pytest.raises(InvalidArchitecture, match="'relu' is no layer"):
         build_network(Architecture.from_dict(named), ImageShape(3, 32, 32, 10))
+    grouped = {
+        "original": {"torchvision": "resnext50_32x4d"},
+        "layers": {"layer1.0.conv2": [9, 64]},
+    }
+    with pytest.raises(InvalidArchitecture, match="multiples of its 32 groups, got 9 and 64"):
+        build_network(Architecture.from_dict({**good, **grouped}), ImageShape(3, 32, 32, 10))
+    unknown = {**good, "original": {"torchvision": "resnet19"}}
+    with pytest.raises(InvalidArchitecture, match="torchvision has no 'resnet19'"):
+        build_network(Architecture.from_dict(unknown), ImageShape(3, 32, 32, 10))
