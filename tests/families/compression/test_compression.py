@@ -87,6 +87,27 @@ def test_layers_that_share_channels_are_one_decision(model: nn.Module) -> None:
     assert groups == [("first", 8, 4), ("grouped", 12, 4), ("hidden", 6, 1)]
 
 
+class Twice(nn.Module):
+    """A dense layer that takes the same channels twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 6, 3, 2)
+        self.second = nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu().mean(dim=(2, 3))
+        logits: Tensor = self.second(torch.cat([x, x], dim=1))
+        return logits
+
+
+def test_channels_that_a_layer_takes_twice_are_cut_twice() -> None:
+    plan = Plan(Twice().eval(), ImageShape(1, 8, 8, 10))
+    assert [group.layer for group in plan.groups] == ["first"]
+    network: Any = plan.cut([4])
+    assert network.second.weight.shape == (10, 8)
+
+
 @given(shares=st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
 @examples(max_examples=15, deadline=None)
 def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
@@ -141,6 +162,7 @@ def test_the_original_stays_as_it_is(model: nn.Module) -> None:
     images = torch.rand(4, 1, 8, 8)
     logits = model.eval()(images)
     env = make(model, finetune_epochs=1)
+    assert env.plan.network is not model
     play(env, [0.5, 0.5, 0.5])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(model(images), logits)
