@@ -54,7 +54,7 @@ class Trainer(NetworkTrainer):
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long
-            as two or three steps of training.
+            as a step of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
             default: the networks of all registered families count.
         checkpoints: A folder in which a child that was trained for some of its epochs

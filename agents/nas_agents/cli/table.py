@@ -6,8 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option, Typer
 
 from nas_agents.cli.terminal.common import (
@@ -86,6 +84,8 @@ def import_(
 
     The data folder is the environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
     """
+    from rich.console import Console
+
     from nas_gym.tables.importing import import_table
 
     with Console(stderr=True).status("reading") as status:
@@ -116,6 +116,9 @@ def training_env(env_id: str) -> type[FamilyEnv]:
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:
     """Run the recording; show a bar on a terminal, lines elsewhere, on standard error."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn
+
     console = Console(stderr=True, highlight=False)
     total = recording.children
     with progress_bars(console, MofNCompleteColumn()) as bars:
