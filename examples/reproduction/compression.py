@@ -31,8 +31,8 @@ Kept = tuple[int, ...]
 
 def make(seed: int, **arguments: Any) -> CompressionEnv:
     """Return the environment of a seed's network and split."""
-    seeds = {"split_seed": seed, "training_seed": seed}
-    env = gym.make("nas_gym/Compression-v0", device="cpu", keep=KEEP, **seeds, **arguments)
+    arguments |= {"device": "cpu", "keep": KEEP, "split_seed": seed, "training_seed": seed}
+    env = gym.make("nas_gym/Compression-v0", **arguments)
     assert isinstance(env.unwrapped, CompressionEnv)
     return env.unwrapped
 

@@ -19,3 +19,4 @@ from nas_gym.networks.costs import weightless_network as weightless_network
 from nas_gym.networks.latency import Latency as Latency
 from nas_gym.networks.latency import LatencySettings as LatencySettings
 from nas_gym.networks.latency import measure_latency as measure_latency
+from nas_gym.networks.latency_table import LatencyTable as LatencyTable

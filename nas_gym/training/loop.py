@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from nas_gym.networks import ChildNetwork
+from nas_gym.networks.devices import synchronize
 from nas_gym.networks.fused import Fused
+from nas_gym.outside.quiet import give_way
 from nas_gym.training.steps import TrainingSteps
 
 if TYPE_CHECKING:
@@ -177,6 +180,7 @@ class BatchLoop(TrainingLoop):
         of_members = zip(*map(self.task.batches, self.generators), strict=True)
         batches = enumerate(map(self.task.side_by_side, of_members), start=self.epoch * each)
         for step, (inputs, targets) in batches:
+            give_way(partial(synchronize, self.device))
             total = total + self.steps.step(inputs, targets, self._progress(step))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))

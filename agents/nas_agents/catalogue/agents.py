@@ -104,7 +104,7 @@ class Agent:
         if shares and env_id.startswith("nas_gym/") and env_id not in SHARING:
             raise InvalidSettings(
                 f"environment: the agent {self.name!r} needs children that share weights, and "
-                f"those of {env_id!r} cannot; use {' or '.join(SHARING)}, or another agent"
+                f"those of {env_id!r} cannot; use one of {', '.join(SHARING)}, or another agent"
             )
         return arguments
 

@@ -219,6 +219,38 @@ def episodes_an_epoch(plan: Plan) -> int:
     return min(300, max(10, round(plan.episodes / 150)))
 
 
+def tunas(plan: Plan) -> Arguments:
+    """Take the released constants of TuNAS; the number of architectures of an update is ours.
+
+    The learning rate is that for batches of 4,096 training images. The baseline's decay of 0.95 is
+    that of an update, all of whose rewards it takes in together.
+    """
+    return {
+        **{"learning_rate": 4.8e-3, "n_episodes": 10, "delay": 0.25, "growth": 10.0},
+        **{"baseline_decay": round(0.95 ** (1 / 10), 6), "own_reward": True},
+        "episodes_an_epoch": episodes_an_epoch(plan),
+        "policy_kwargs": _independent_logits(init_std=0.0),
+    }
+
+
+def proxylessnas(plan: Plan) -> Arguments:
+    """Take the released constants of ProxylessNAS-R: 40 of 160 epochs are its warm-up.
+
+    Its baseline forgets 0.99 of itself in an update of ten rewards.
+    """
+    return {
+        **{"learning_rate": 1e-3, "n_episodes": 10, "delay": 0.25, "growth": 1.0},
+        **{"baseline_decay": round(0.01 ** (1 / 10), 6), "own_reward": True},
+        "episodes_an_epoch": episodes_an_epoch(plan),
+        "policy_kwargs": _independent_logits(init_std=1e-3),
+    }
+
+
+def _independent_logits(init_std: float) -> Arguments:
+    """Return logits that begin around 0, with the Adam of both released codes."""
+    return {"init_std": init_std, "optimizer_kwargs": {"betas": [0.0, 0.999]}}
+
+
 def enas_policy(controller: str) -> Arguments:
     """Return ENAS's controller, with the Adam of the released code."""
     return {"controller": controller, "optimizer_kwargs": {"betas": [0.0, 0.999], "eps": 1e-3}}

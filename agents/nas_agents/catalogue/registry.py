@@ -70,4 +70,14 @@ AGENTS = {
         defaults.enas,
         env_arguments={"evaluator": "weight-sharing"},
     ),
+    "tunas": AgentEntry(
+        "nas_agents.controllers.tunas:TuNAS",
+        defaults.tunas,
+        env_arguments={"evaluator": "weight-sharing"},
+    ),
+    "proxylessnas": AgentEntry(
+        "nas_agents.controllers.tunas:TuNAS",
+        defaults.proxylessnas,
+        env_arguments={"evaluator": "weight-sharing"},
+    ),
 }

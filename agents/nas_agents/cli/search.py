@@ -60,9 +60,6 @@ def search(
     workers: Annotated[
         int | None, Option(help="Number of processes, which train a child each at a time.")
     ] = None,
-    children_per_gpu: Annotated[
-        int, Option(help="Workers that share a GPU, where children train on CUDA.")
-    ] = DEFAULT.children_per_gpu,
     ray: Annotated[
         str | None, Option(metavar="ADDRESS", help="Train on this Ray cluster; local, auto.")
     ] = None,

@@ -78,8 +78,9 @@ class AsynchronousSearch:
                 self._submit(number)
             self._complete = True
             number, future = self.ended.get()
+            evaluation = future.result()
             self._complete = False
-            self._observe(number, future.result(), recorder)
+            self._observe(number, evaluation, recorder)
             self.checkpoints.save_if_due()
         self._complete = True
 

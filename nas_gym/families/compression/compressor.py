@@ -20,8 +20,8 @@ from nas_gym.families.compression.network import CompressedNetwork, sizes_of
 from nas_gym.families.compression.plan import Plan
 from nas_gym.families.compression.subject import Subject, shape_of
 from nas_gym.models import Model, ModelFacts, Normalization
-from nas_gym.networks import count_parameters
-from nas_gym.settings import Count, Keep, NonNegative, Seed, Size, settings
+from nas_gym.networks import LatencySettings, count_parameters, measure_latency
+from nas_gym.settings import Count, Keep, NonNegative, Seed, Size, nested, settings
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import child_seed, isolated
@@ -49,6 +49,8 @@ class CompressionSettings:
     """Learning rate of this training, at its highest."""
     batch_size: BatchSize = 128
     """Images per step of this training."""
+    latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
+    """How the latency of the result is measured, as of children; default: not at all."""
     training_seed: Seed = 0
     """The seed of this training, and of the default model's."""
 
@@ -82,9 +84,6 @@ class Compressor:
         InvalidSettings: as `Plan`.
     """
 
-    costs = ("parameters", "multiply_adds")
-    """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
-
     def __init__(
         self,
         subject: Subject,
@@ -106,8 +105,16 @@ class Compressor:
         weights = hashlib.blake2b(digest_size=16)
         for tensor in subject.network.state_dict().values():
             weights.update(tensor.cpu().contiguous().numpy().tobytes())
-        facts = {"settings": asdict(settings), "weights": weights.hexdigest()}
+        facts: dict[str, Any] = {"settings": asdict(settings), "weights": weights.hexdigest()}
+        if settings.latency is not None:
+            facts["latency"] = settings.latency.facts(device)
         self.fingerprint = digest(dataset=dataset.digest, device=device.type, **facts)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
+        measured = ("latency",) if self.settings.latency is not None else ()
+        return ("parameters", "multiply_adds", *measured)
 
     def compress(self, kept: Sequence[int]) -> Compressed:
         """Return the network that keeps these numbers of channels, (T,), and its evaluation.
@@ -123,6 +130,9 @@ class Compressor:
             child.parameters = count_parameters(network)
             child.multiply_adds = self.plan.multiply_adds(kept)
             child.status = "crashed"
+            if self.settings.latency is not None:
+                measured = measure_latency(network, self.shape, self.settings.latency)
+                child.latency = measured.seconds
             for value in self._trained(network):
                 child.add(value)
         return Compressed(child.evaluation(seed, self.fingerprint), architecture, network)
