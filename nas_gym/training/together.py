@@ -43,7 +43,7 @@ def train_together(
         with trainer.isolated(seed):
             members.append(trainer.built(child, architecture))
             generators.append(global_generator(trainer.device))
-    with trainer.isolated(seeds[0]):
+    with trainer.isolated(seeds[0]), trainer.undisturbing():
         fused = Fused(members, generators, seeds)
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
         failures: list[Diverged | None] = [None] * len(seeds)
@@ -87,6 +87,7 @@ def _trained(
         with child.recorded():
             if failure is not None:
                 raise failure
+            trainer.time(child, member)
         evaluation = child.evaluation(seed, trainer.fingerprint)
         trained.append((evaluation, None if failure else member))
     seconds = trained[0][0].seconds / len(trained)  # the first child began before the others

@@ -51,7 +51,7 @@ class WeightSharing(DeviceTraining):
     drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit.
 
     Args:
-        search_space: ENAS's macro or micro one.
+        search_space: One whose family has a supernet.
         dataset, settings, device: As in `DeviceTraining`; the test split is not touched.
 
     Raises:
@@ -62,7 +62,6 @@ class WeightSharing(DeviceTraining):
     settings: WeightSharingSettings
     task: ImageClassification
     changes: ClassVar[bool] = True  # see `nas_gym.evaluation.Evaluator`
-    costs = ("parameters",)
 
     def __init__(
         self,
@@ -79,6 +78,7 @@ class WeightSharing(DeviceTraining):
         with self._isolated_for("weights"):
             supernet = build_supernet(search_space, *given)
             self._minibatches = self._cut_validation()
+        self.costs = supernet.costs
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
@@ -109,8 +109,8 @@ class WeightSharing(DeviceTraining):
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
         values["epochs"] = max(1, settings.epochs // 50)
-        if settings.network is not None:
-            form = type(settings.network)().form  # type: ignore[attr-defined]
+        if hasattr(settings.network, "form"):
+            form = type(settings.network)().form  # type: ignore[union-attr]
             values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
         return TrainingSettings(**values)
 
@@ -128,7 +128,8 @@ class WeightSharing(DeviceTraining):
         It is validated as it was chosen: the nodes of its canonical form may have other weights.
         """
         if self._recorded:
-            evaluation = self._recorded.popleft()
+            count = self.supernet.count_multiply_adds(architecture)
+            evaluation = replace(self._recorded.popleft(), multiply_adds=count)
             if not self._recorded and self._resumed is not None:
                 self.load_state_dict(self._resumed)
                 self._resumed = None
@@ -136,6 +137,7 @@ class WeightSharing(DeviceTraining):
         child = Attempt()
         with self._isolated_for("evaluation"), child.recorded():
             child.parameters = self.supernet.count_parameters(architecture)
+            child.multiply_adds = self.supernet.count_multiply_adds(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
             child.metric = self.task.metric

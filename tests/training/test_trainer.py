@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,9 @@ from torch import Tensor
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.loading import load_dataset
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
-from nas_gym.networks import ChildNetwork, LatencySettings
+from nas_gym.networks import ChildNetwork, Latency, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.training import network_trainer
@@ -150,6 +153,43 @@ def test_latency_is_measured_where_asked_for_and_changes_no_training(digits: Dat
     assert Trainer(digits, QUICK, "cpu").costs == ("parameters", "multiply_adds")
     trainer = Trainer(digits, replace(QUICK, latency=how), "cpu")
     assert trainer.costs == ("parameters", "multiply_adds", "latency")
+
+
+@pytest.mark.parametrize(
+    ("more", "order"),
+    [
+        ({}, ["validation", "quiet", "latency"]),
+        ({"at_most": CostLimits(latency=1.0)}, ["quiet", "latency", "validation"]),
+        ({"at_most": CostLimits(latency=0.1)}, ["quiet", "latency"]),
+        ({"fused": 2}, ["validation", "validation", "quiet", "latency", "quiet", "latency"]),
+    ],
+)
+def test_latency_is_measured_alone_and_last_unless_it_is_limited(
+    more: dict[str, Any], order: list[str], digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    def measure(*_: Any) -> Latency:
+        happened.append("latency")
+        return Latency(0.5, 0.0, torch.device("cpu"))
+
+    @contextmanager
+    def quiet() -> Iterator[None]:
+        happened.append("quiet")
+        yield
+
+    def value(*_: Any) -> float:
+        happened.append("validation")
+        return 0.5
+
+    monkeypatch.setattr(training, "measure_latency", measure)
+    monkeypatch.setattr(training, "quiet", quiet)
+    monkeypatch.setattr(ImageClassification, "value", value)
+    trainer = Trainer(digits, replace(QUICK, latency=LatencySettings(), **more), "cpu")
+    made = trainer.evaluate_repeats(small(), range(trainer.fused))
+    assert happened == order
+    assert {each.latency for each in made} == {0.5}
+    assert made[0].status == ("ok" if "validation" in order else "over_limit")
 
 
 def test_the_fingerprint_knows_the_hardware_that_latency_depends_on(
@@ -357,8 +397,8 @@ def test_a_child_that_cannot_be_the_best_is_stopped(digits: Dataset, tmp_path: P
     whole = first.evaluate_one(small())
     assert (whole.status, len(whole.curve)) == ("ok", 3)
     assert first._rule is not None
-    for seed in range(8):  # children that were all but perfect from the first epoch on
-        curve = (0.98, 0.99, 0.99 + seed / 1000)
+    for seed in range(20):  # children that were all but perfect from the first epoch on
+        curve = (0.98, 0.99, 0.98 + seed / 1000)
         first._rule.finish(FinishedCurve(seed, curve, calibrates=True))
     stopped = second.evaluate_one(small(CONV))  # it reads what the first has written
     assert stopped.status == "ok"
@@ -369,7 +409,7 @@ def test_a_child_that_cannot_be_the_best_is_stopped(digits: Dataset, tmp_path: P
         == Trainer(digits, replace(QUICK, epochs=3), "cpu").evaluate_one(small(CONV)).curve[:1]
     )
     assert second._rule is not None
-    assert len(second._rule.finished) == 9  # a stopped curve is none of them
+    assert len(second._rule.finished) == 21  # a stopped curve is none of them
 
 
 def test_where_curves_are_kept_does_not_change_what_a_child_is_worth(

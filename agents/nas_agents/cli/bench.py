@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
@@ -62,12 +60,17 @@ def bench(
     report_set: Annotated[
         list[str], pairs("An argument of the record that results are read from.")
     ] = [],  # noqa: B006
+    report_dataset: Annotated[
+        list[str],
+        Option(help="Score what was found on this data set; repeatable. Default: its own."),
+    ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Compare agents on a recorded benchmark, with many seeds.
 
     A search sees rewards alone. Its result is the network that was best in them: its test accuracy,
-    where that is recorded, else its validation accuracy. Interrupt it at will: the same command
+    where that is recorded, else its validation accuracy; with --report-dataset on other data sets,
+    to which it is transferred. Interrupt it at will: the same command
     goes on where it stopped, and one with more seeds or agents makes only what is new. The folder
     holds searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
     """
@@ -77,6 +80,7 @@ def bench(
         datasets=tuple(dataset),
         env_arguments=assignments("--set", set_),
         report_arguments=assignments("--report-set", report_set),
+        report_datasets=tuple(report_dataset),
         **_budget(evaluations, simulated_seconds),
         pay_repeats=pay_repeats,
         seeds=seeds,
@@ -120,6 +124,9 @@ def _budget(evaluations: Sequence[int], seconds: Sequence[float]) -> dict[str, A
 
 def _run(benchmark: Benchmark, out: Path, workers: int) -> list[Row]:
     """Make the searches, and write the results beside them."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn
+
     from nas_agents.bench.curves import write_curves
     from nas_agents.bench.results import groups_of, rows_of
     from nas_agents.bench.running import run_benchmark
@@ -154,11 +161,14 @@ def _write(path: Path, text: str) -> None:
 
 def markdown(benchmark: Benchmark, rows: Sequence[Row]) -> str:
     """Return the rows as Markdown tables, one for each data set and budget."""
+    from nas_agents.bench.results import place_of
+
     tables: dict[str, list[Row]] = {}
     for row in rows:
         what = "reward" if row.measure == "reward" else f"{row.measure} accuracy in percent"
         unit = benchmark.budget.replace("-", " ")
-        name = f"{row.dataset or benchmark.env_id}, {row.limit:,.10g} {unit}: {what}"
+        place = place_of(row.dataset, row.reported, benchmark.env_id)
+        name = f"{place}, {row.limit:,.10g} {unit}: {what}"
         tables.setdefault(name, []).append(row)
     parts = []
     for name, group in tables.items():

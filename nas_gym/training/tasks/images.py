@@ -7,6 +7,7 @@ accuracy stay on the device; Python waits for it at the end of an epoch only.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -67,11 +68,30 @@ class ImageClassification(Task):
         self.known = part_of(dataset.train, dataset.labels, settings.data_fraction)
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
-        self.training = self._on_device(self.known, self._augmentation.padding)
-        self.validation = self._on_device(dataset.validation[: 0 if final else None])
-        self.batch_size = min(settings.batch_size, len(self.training))
-        self.steps_per_epoch = len(self.training) // self.batch_size
+        self.batch_size = min(settings.batch_size, len(self.known))
+        self.steps_per_epoch = len(self.known) // self.batch_size
+        self.share = (0, 1)
+        """This process's number, and how many have a share of each epoch."""
         self.notes = self._notes()
+
+    def take_share(self, rank: int, number: int) -> None:
+        self.share = (rank, number)
+        self.batch_size = min(self.settings.batch_size, len(self.known) // number)
+        self.steps_per_epoch = len(self.known) // (self.batch_size * number)
+
+    @cached_property
+    def training(self) -> DeviceDataset:
+        """The images to train on; they are on the device from the first training on."""
+        images = self._on_device(self.known, self._augmentation.padding)
+        if images.source != self.device:
+            says = f"memory: {self.device} has no room for the images; each batch is sent to it"
+            warnings.warn(says, stacklevel=2)
+        return images
+
+    @cached_property
+    def validation(self) -> DeviceDataset:
+        """The images to validate on."""
+        return self._on_device(self.dataset.validation[: 0 if self.final else None])
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
@@ -90,8 +110,6 @@ class ImageClassification(Task):
                 f"classes: the largest has {counts.max() / counts.min():.0f} times the images of "
                 "the smallest; class_balance=weights or sampling counts them alike"
             )
-        if self.training.source != self.device:
-            notes.append("memory: the device has no room for the images; batches are sent to it")
         return tuple(notes)
 
     def digest_facts(self) -> dict[str, object]:
@@ -107,8 +125,18 @@ class ImageClassification(Task):
         return self.training.augmented_batches(order, size, augmentation, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of this process's training images in an epoch, (n,)."""
+        rank, number = self.share
+        order = self._whole_order(generator)
+        if number == 1:
+            return order
+        generator.manual_seed(generator.initial_seed() + 1 + rank)
+        most = self.steps_per_epoch * self.batch_size * number
+        return order[:most].view(-1, number, self.batch_size)[:, rank].reshape(-1)
+
+    def _whole_order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
-        number, device = len(self.training), self.device
+        number, device = len(self.known), self.device
         if self.settings.class_balance != "sampling":
             return torch.randperm(number, generator=generator, device=device)
         # A class, then one of its images, each with equal chances.
@@ -187,6 +215,11 @@ class ImageClassification(Task):
         Images are normalized by them, those of the training.
         """
         return channel_statistics(self.dataset, self.known)
+
+    @property
+    def validation_batch(self) -> int:
+        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
+        return max(self.batch_size, min(most, len(self.dataset.validation)))
 
     def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
         most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)

@@ -19,7 +19,7 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.runs.progress import Progress
+from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
@@ -33,6 +33,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import load_image_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
+from nas_gym.training import early_stopping
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
 from tests.agents.stubs import STUB_ID, Calls, each_child
@@ -186,6 +187,29 @@ def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
         search(limited, tmp_path / "limited")
 
 
+@pytest.mark.parametrize("agent", ["ppo", "reinforce", "random"])
+def test_evaluations_are_counted_without_repeats(tmp_path: Path, agent: str) -> None:
+    """More episodes than evaluations are played, beyond those that a rollout was planned for."""
+    settings = SearchSettings(
+        "nas_gym/DigitsBench-v0", agent, episodes=None, evaluations=45, final=False, envs=2
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.stopped_by == "evaluations"
+    assert result.progress.made in (45, 46)  # a batch is evaluated as a whole
+    keys = {Architecture.from_json(each["architecture"]).key for each in episodes_of(result.run)}
+    assert len(keys) == result.progress.made
+
+
+def test_a_search_that_designs_nothing_new_ends() -> None:
+    progress, limits = Progress(), SearchSettings(STUB_ID, episodes=None, evaluations=9)
+    progress.recent.append(0.5)
+    progress.made, progress.repeats_in_a_row = 8, MOST_REPEATS - 1
+    assert reached(limits, progress) is None
+    progress.repeats_in_a_row += 1
+    assert reached(limits, progress) == "converged"
+    assert reached(replace(limits, evaluations=None, episodes=9), progress) is None
+
+
 def test_time_stops_the_search(tmp_path: Path) -> None:
     settings = SearchSettings(STUB_ID, "random", episodes=None, seconds=0.05)
     result = search(settings, tmp_path / "run")
@@ -289,8 +313,11 @@ def test_bad_settings_leave_no_run_folder(
     assert not (tmp_path / "run").exists()
 
 
-def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> None:
+def test_early_stopping_keeps_its_curves_in_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A resumed search goes on as one that was never interrupted, rule and all."""
+    monkeypatch.setattr(early_stopping, "PER_BEST", 4)  # it stops children earlier
     arguments = {"filters": 2, "epochs": 2, "early_stopping": {"delta": 0.5}, "blocks": 1}
 
     def begun(episodes: int) -> SearchSettings:
