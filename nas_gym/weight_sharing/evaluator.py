@@ -109,9 +109,9 @@ class WeightSharing(DeviceTraining):
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
         values["epochs"] = max(1, settings.epochs // 50)
-        if hasattr(settings.network, "form"):
-            form = type(settings.network)().form  # type: ignore[union-attr]
-            values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
+        network: Any = settings.network
+        if hasattr(network, "form"):
+            values["network"] = replace(network, form=type(network)().form)
         return TrainingSettings(**values)
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
