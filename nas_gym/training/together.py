@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -46,12 +46,13 @@ def train_together(
     with trainer.isolated(seeds[0]):
         fused = Fused(members, generators, seeds)
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
+        measures = [trainer.task.validation_of(member) for member in members]
         failures: list[Diverged | None] = [None] * len(seeds)
         for losses in _epochs(trainer, fused):
-            for place, (child, member) in enumerate(zip(children, members, strict=True)):
+            for place, (child, measure) in enumerate(zip(children, measures, strict=True)):
                 try:
                     if failures[place] is None:
-                        child.add(_value(trainer, member, losses[place]))
+                        child.add(_value(measure, losses[place]))
                 except Diverged as error:
                     failures[place] = error
             if all(failures):
@@ -69,10 +70,10 @@ def _epochs(trainer: Trainer, fused: Fused) -> Iterator[Tensor]:
     loop.finish()
 
 
-def _value(trainer: Trainer, member: ChildNetwork, loss: Tensor) -> float:
+def _value(measure: Callable[[], float], loss: Tensor) -> float:
     if not math.isfinite(loss.item()):
         raise Diverged(f"the loss is {loss.item()}")
-    return trainer.task.value(member, "validation")
+    return measure()
 
 
 def _trained(

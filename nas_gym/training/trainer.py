@@ -32,7 +32,7 @@ from nas_gym.training.together import Trained, train_together
 ADDED = (
     *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
     *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
-    *("class_balance", "fused"),
+    *("class_balance", "fused", "deterministic"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
 
@@ -109,6 +109,7 @@ class Trainer(NetworkTrainer):
         """
         settings = asdict(self.settings)
         settings["inherit_weights"] = self.settings.inherit_weights is not None
+        settings["cuda_graphs"] = bool(self.settings.cuda_graphs) and self.device.type == "cuda"
         if self.settings.early_stopping is not None:
             del settings["early_stopping"]["curves"]
         if self.settings.latency is None:

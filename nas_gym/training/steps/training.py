@@ -1,0 +1,127 @@
+"""The loss of a batch of images, and the steps of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas_gym.networks import ChildNetwork
+from nas_gym.networks.fused import Fused
+from nas_gym.training.steps.graphs import Graph, generators_of, undone
+from nas_gym.training.steps.optimizers import (
+    descend,
+    make_optimizer,
+    make_scaler,
+    parameter_groups,
+    schedule,
+)
+
+if TYPE_CHECKING:
+    from nas_gym.training.tasks.task import Task
+
+
+def batch_loss(
+    network: ChildNetwork,
+    images: Tensor,
+    labels: Tensor,
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
+
+    Labels may also be shares of the classes, (B, classes); ``class_weights`` are (classes,). Of a
+    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
+
+    Returns:
+        The loss with the auxiliary head's weighted one, the loss without it, and logits
+        (B, classes), those of K members side by side.
+    """
+    outputs = network(images)
+    logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
+    members = len(network) if isinstance(network, Fused) else 1
+
+    def cross_entropy(logits: Tensor) -> Tensor:
+        mean = partial(F.cross_entropy, weight=class_weights, label_smoothing=label_smoothing)
+        if members == 1:
+            return mean(logits, labels)
+        return torch.stack([*map(mean, logits.chunk(members, dim=1), labels)])
+
+    main = loss = cross_entropy(logits)
+    for each in auxiliary:
+        loss = main + network.auxiliary_weight * cross_entropy(each)
+    return loss, main, logits
+
+
+class TrainingSteps:
+    """Steps of the settings' optimizer, whose learning rate follows `schedule`.
+
+    The network is on the device, and in training mode at every step. As a CUDA graph, the same step
+    reads learning rate and progress from tensors.
+
+    Args:
+        network: The network to train, or K of them as a `Fused` one.
+        task: Makes the batches, and has the loss.
+        generators: The random numbers of the batches, one for each of the K networks.
+        graphed: Capture the step.
+    """
+
+    def __init__(
+        self,
+        network: ChildNetwork,
+        task: Task,
+        generators: Sequence[torch.Generator],
+        graphed: bool = False,
+    ) -> None:
+        self.network, self.task, self.generators = network, task, tuple(generators)
+        settings, device = task.settings, task.device
+        self.scaler = make_scaler(task.autocast_dtype, device)
+        self._rate = torch.tensor(settings.learning_rate, device=device)
+        self._progress = torch.zeros((), device=device)
+        rate = self._rate if graphed else settings.learning_rate
+        self.optimizer = make_optimizer(parameter_groups(network), settings, rate)
+        self._warmup = settings.warmup_epochs / settings.epochs
+        self._graph: Graph[Tensor] | None = None
+        if graphed:
+            all_generators = {*self.generators, *generators_of(network)}
+            left = partial(undone, network, self.optimizer, self.scaler)
+            self._graph = Graph(self._step, device, all_generators, left)
+
+    def set_rate(self) -> None:
+        """Have the optimizer, whose state was restored, take its rate from these steps again."""
+        for group in self.optimizer.param_groups if self._graph else ():
+            group["lr"] = self._rate
+
+    def step(self, drawn: Sequence[Sequence[Tensor]], progress: float) -> Tensor:
+        """Train on a batch; return the loss, () or (K,), which the next step may overwrite.
+
+        ``drawn`` is what the batch of each of the K networks is made of (`Task.draws`), tensors of
+        the same shapes in every step; ``progress`` is the elapsed share of the training, in [0, 1].
+        """
+        rate = self.task.settings.learning_rate * schedule(progress, self._warmup)
+        flat = [tensor for of_member in drawn for tensor in of_member]
+        if self._graph is not None:
+            self._rate.fill_(rate)
+            self._progress.fill_(progress)
+            self.network.set_progress(self._progress)
+            return self._graph(*flat)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.network.set_progress(progress)
+        return self._step(*flat)
+
+    def _step(self, *drawn: Tensor) -> Tensor:
+        each = len(drawn) // len(self.generators)
+        parts = [drawn[start : start + each] for start in range(0, len(drawn), each)]
+        made = map(self.task.batch, parts, self.generators)
+        inputs, targets = self.task.side_by_side([*made])
+        with self.task.autocast():
+            loss = self.task.loss(self.network, inputs, targets)
+        clip = self.task.settings.gradient_clip
+        descend(loss, self.optimizer, clip, self.network, self.scaler)
+        self.optimizer.zero_grad()
+        return loss.detach()
