@@ -5,8 +5,8 @@
 
 Each child takes a lognormal time of mean ``--child-seconds`` and sigma ``--tail`` (with 1, one in a
 hundred takes more than six times the mean), whatever it is worth. Nothing waits: the clock goes on
-to the next child that ends, and by the real seconds that the agent drew and learned. The same agent
-with the same settings designs 20 architectures in lock-step. It is compared: the number of children
+to the next child that ends, and by the processor's seconds in which the agent drew and learned. The
+same agent with the same settings designs 20 architectures in lock-step. It is compared: the number of children
 until the mean reward of the last 100 has reached ``--goal``, and the share of the workers' time in
 which they train, until the last child is handed out. Finished searches are kept in ``--results``,
 and not repeated.
@@ -54,7 +54,7 @@ class Cluster:
         workers: W.
         mean, sigma: Of a child's lognormal seconds.
         seed: Of these.
-        controller: Let the clock go on by the real seconds that the search takes itself.
+        controller: Let the clock go on by the processor's seconds that the search takes itself.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Cluster:
         self.clock, self.busy, self.handed_out, self.busy_then = 0.0, 0.0, 0.0, 0.0
         self.number = 0
         self.running: list[tuple[float, int, Future[Evaluation], Evaluation]] = []
-        self._real = time.perf_counter()
+        self._used = time.process_time()
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Evaluate without the workers."""
@@ -103,11 +103,11 @@ class Cluster:
         future.set_result(evaluation)
 
     def _tick(self) -> None:
-        """Count the real seconds since the last call."""
-        now = time.perf_counter()
+        """Count the processor's seconds since the last call."""
+        now = time.process_time()
         if self.controller:
-            self._go_on_to(self.clock + now - self._real)
-        self._real = now
+            self._go_on_to(self.clock + now - self._used)
+        self._used = now
 
     def _go_on_to(self, clock: float) -> None:
         """Children that have ended, and wait for the search, leave their workers idle."""
