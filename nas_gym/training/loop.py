@@ -167,4 +167,4 @@ class BatchLoop(TrainingLoop):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.steps.set_rate()
+        self.steps.own_rates()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from nas_gym.networks import (
     peak_activation_bytes,
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
+from nas_gym.networks.fused import CannotFuse
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
@@ -27,7 +28,7 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.tasks.task import Data
-from nas_gym.training.together import Trained, train_together
+from nas_gym.training.together import Trained, TrainedSeparately, train_together
 
 ADDED = (
     *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
@@ -156,11 +157,14 @@ class Trainer(NetworkTrainer):
     def train_repeats(self, architecture: Architecture, repeats: Sequence[int]) -> list[Trained]:
         """Return the evaluation of each repeat, and its network unless it failed.
 
-        Those that cannot be trained together, or fail together, are trained one after the other.
+        Those that cannot be trained together are trained one after the other, with a warning.
         """
         if len(repeats) > 1:
-            with suppress(Exception):
+            try:
                 return train_together(self, architecture, repeats)
+            except CannotFuse as reason:
+                says = f"fused: {len(repeats)} trainings are made one after the other: {reason}"
+                warnings.warn(says, TrainedSeparately, stacklevel=2)
         return [self.train_one(architecture, repeat) for repeat in repeats]
 
     def train_one(

@@ -367,7 +367,12 @@ def test_evaluations_are_queued_and_read_together(
     assert [each.status for each in expected] == ["ok", "unbuildable", "ok", "ok"]
     reads: list[object] = []
     tolist = Tensor.tolist
-    monkeypatch.setattr(Tensor, "tolist", lambda self: reads.append(self.shape) or tolist(self))
+
+    def noted(self: Tensor) -> Any:
+        reads.append(self.shape)
+        return tolist(self)
+
+    monkeypatch.setattr(Tensor, "tolist", noted)
     for name in ("item", "__bool__", "__int__", "__float__"):
         monkeypatch.setattr(Tensor, name, reads.append)
     assert same(evaluator.evaluate(children), expected)

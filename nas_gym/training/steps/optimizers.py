@@ -15,9 +15,21 @@ from nas_gym.training.settings import LearningSettings
 
 
 def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
-    """Return an optimizer's groups of parameters, one for each network that is trained."""
-    members = network if isinstance(network, Fused) else (network,)
-    return [{"params": list(member.parameters())} for member in members]
+    """Return an optimizer's groups, one for each network, with the multiple of its ``rate``."""
+    members, rates = [network], [1.0]
+    if isinstance(network, Fused):
+        members, rates = [*network], [*network.rates]
+    groups = zip(members, rates, strict=True)
+    return [{"params": list(member.parameters()), "rate": rate} for member, rate in groups]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all groups of `parameter_groups`, in place where it is a tensor."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate * group["rate"])
+        else:
+            group["lr"] = rate * group["rate"]
 
 
 def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.SGD:

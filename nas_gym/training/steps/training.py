@@ -19,6 +19,7 @@ from nas_gym.training.steps.optimizers import (
     make_scaler,
     parameter_groups,
     schedule,
+    set_rate,
 )
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ class TrainingSteps:
         self.network, self.task, self.generators = network, task, tuple(generators)
         settings, device = task.settings, task.device
         self.scaler = make_scaler(task.autocast_dtype, device)
-        self._rate = torch.tensor(settings.learning_rate, device=device)
         self._progress = torch.zeros((), device=device)
-        rate = self._rate if graphed else settings.learning_rate
-        self.optimizer = make_optimizer(parameter_groups(network), settings, rate)
+        groups = parameter_groups(network)
+        self._rates = [torch.zeros((), device=device) if graphed else 0.0 for _ in groups]
+        self.optimizer = make_optimizer(groups, settings, self._rates[0])
+        self.own_rates()
         self._warmup = settings.warmup_epochs / settings.epochs
         self._graph: Graph[Tensor] | None = None
         if graphed:
@@ -91,10 +93,10 @@ class TrainingSteps:
             left = partial(undone, network, self.optimizer, self.scaler)
             self._graph = Graph(self._step, device, all_generators, left)
 
-    def set_rate(self) -> None:
-        """Have the optimizer, whose state was restored, take its rate from these steps again."""
-        for group in self.optimizer.param_groups if self._graph else ():
-            group["lr"] = self._rate
+    def own_rates(self) -> None:
+        """Have the optimizer, whose state was restored, take its rates from these steps again."""
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            group["lr"] = rate
 
     def step(self, drawn: Sequence[Sequence[Tensor]], progress: float) -> Tensor:
         """Train on a batch; return the loss, () or (K,), which the next step may overwrite.
@@ -103,14 +105,12 @@ class TrainingSteps:
         the same shapes in every step; ``progress`` is the elapsed share of the training, in [0, 1].
         """
         rate = self.task.settings.learning_rate * schedule(progress, self._warmup)
+        set_rate(self.optimizer, rate)
         flat = [tensor for of_member in drawn for tensor in of_member]
         if self._graph is not None:
-            self._rate.fill_(rate)
             self._progress.fill_(progress)
             self.network.set_progress(self._progress)
             return self._graph(*flat)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.network.set_progress(progress)
         return self._step(*flat)
 

@@ -34,6 +34,7 @@ from nas_gym.training.steps.optimizers import (
     make_scaler,
     parameter_groups,
     schedule,
+    set_rate,
 )
 from nas_gym.training.tasks.task import Split, Task
 
@@ -217,8 +218,7 @@ class LanguageLoop(TrainingLoop):
         states, total = None, torch.zeros((), device=self.device)
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
-            for group in self.optimizer.param_groups:
-                group["lr"] = task.rate(done)
+            set_rate(self.optimizer, task.rate(done))
             with task.autocast():
                 output = self.network.run(words, states)
                 main, loss = task.losses(output, targets)
