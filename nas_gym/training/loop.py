@@ -150,7 +150,8 @@ class BatchLoop(TrainingLoop):
             ]
         calls = self.settings.epochs * task.steps_per_epoch
         graphed = worthwhile(self.settings.cuda_graphs, task.device, calls, task, network)
-        self.steps = TrainingSteps(network, task, self.generators, graphed)
+        compiles = task.final and not self.settings.deterministic
+        self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)
         self.optimizer, self.scaler = self.steps.optimizer, self.steps.scaler
         if self.settings.ema_decay:
             self.average = WeightAverage(network)

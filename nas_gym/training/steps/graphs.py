@@ -82,17 +82,13 @@ class Graph(Generic[T]):
         return self._replay()
 
     def _captured(self, function: Callable[[], T]) -> Callable[[], T]:
-        numbers = [(generator, generator.get_state()) for generator in self._generators]
         devices = [self._device] if self._device.type == "cuda" else []
-        with torch.random.fork_rng(devices), self._undone():
+        with torch.random.fork_rng(devices), _restored(self._generators), self._undone():
             try:
-                replay = capture(function, self._device, self._generators)
+                return capture(function, self._device, self._generators)
             except NotCaptured as reason:
                 warnings.warn(reason, stacklevel=3)
-                replay = function
-        for generator, state in numbers:
-            generator.set_state(state)
-        return replay
+                return function
 
 
 def capture(
@@ -129,6 +125,17 @@ def capture(
 
 
 @contextmanager
+def _restored(generators: Generators) -> Iterator[None]:
+    """Give generators back as they were."""
+    states = [(generator, generator.get_state()) for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in states:
+            generator.set_state(state)
+
+
+@contextmanager
 def undone(
     network: nn.Module, optimizer: torch.optim.Optimizer, scaler: GradScaler | None
 ) -> Iterator[None]:
@@ -139,12 +146,15 @@ def undone(
     of_network = [*network.parameters(), *network.buffers()]
     before = {id(each): each.detach().clone() for each in (*of_network, *_state(optimizer))}
     scale = None if scaler is None else scaler.state_dict()
-    yield
-    with torch.no_grad():
-        for each in (*of_network, *_state(optimizer)):
-            each.copy_(before.get(id(each), torch.zeros_like(each)))
-    if scaler is not None and scale is not None:
-        scaler.load_state_dict(scale)
+    try:
+        yield
+    finally:
+        optimizer.zero_grad()  # of a step that failed in the middle
+        with torch.no_grad():
+            for each in (*of_network, *_state(optimizer)):
+                each.copy_(before.get(id(each), torch.zeros_like(each)))
+        if scaler is not None and scale is not None:
+            scaler.load_state_dict(scale)
 
 
 def _state(optimizer: torch.optim.Optimizer) -> list[Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.fused import Fused
+from nas_gym.training.steps.compiling import FasterOf
 from nas_gym.training.steps.graphs import Graph, generators_of, undone
 from nas_gym.training.steps.optimizers import (
     descend,
@@ -69,6 +70,7 @@ class TrainingSteps:
         task: Makes the batches, and has the loss.
         generators: The random numbers of the batches, one for each of the K networks.
         graphed: Capture the step.
+        calls: With a graph, compile the network too if that pays within so many steps.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class TrainingSteps:
         task: Task,
         generators: Sequence[torch.Generator],
         graphed: bool = False,
+        calls: int = 0,
     ) -> None:
         self.network, self.task, self.generators = network, task, tuple(generators)
         settings, device = task.settings, task.device
@@ -87,11 +90,17 @@ class TrainingSteps:
         self.optimizer = make_optimizer(groups, settings, self._rates[0])
         self.own_rates()
         self._warmup = settings.warmup_epochs / settings.epochs
-        self._graph: Graph[Tensor] | None = None
+        self._graph: Callable[..., Tensor] | None = None
         if graphed:
-            all_generators = {*self.generators, *generators_of(network)}
-            left = partial(undone, network, self.optimizer, self.scaler)
-            self._graph = Graph(self._step, device, all_generators, left)
+            self._graph = self._graph_of(network)
+        if graphed and calls:
+            compiled = self._graph_of(torch.compile(network))
+            self._graph = FasterOf(self._graph_of(network), compiled, calls, device)
+
+    def _graph_of(self, network: Any) -> Graph[Tensor]:
+        generators = {*self.generators, *generators_of(self.network)}
+        left = partial(undone, self.network, self.optimizer, self.scaler)
+        return Graph(partial(self._step, network), self.task.device, generators, left)
 
     def own_rates(self) -> None:
         """Have the optimizer, whose state was restored, take its rates from these steps again."""
@@ -112,15 +121,16 @@ class TrainingSteps:
             self.network.set_progress(self._progress)
             return self._graph(*flat)
         self.network.set_progress(progress)
-        return self._step(*flat)
+        return self._step(self.network, *flat)
 
-    def _step(self, *drawn: Tensor) -> Tensor:
+    def _step(self, network: ChildNetwork, *drawn: Tensor) -> Tensor:
+        """Train on a batch; ``network`` is the network, or a compiled form of it."""
         each = len(drawn) // len(self.generators)
         parts = [drawn[start : start + each] for start in range(0, len(drawn), each)]
         made = map(self.task.batch, parts, self.generators)
         inputs, targets = self.task.side_by_side([*made])
         with self.task.autocast():
-            loss = self.task.loss(self.network, inputs, targets)
+            loss = self.task.loss(network, inputs, targets)
         clip = self.task.settings.gradient_clip
         descend(loss, self.optimizer, clip, self.network, self.scaler)
         self.optimizer.zero_grad()

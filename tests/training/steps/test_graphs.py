@@ -18,7 +18,9 @@ from nas_gym.data.dataset import Dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.training import loop as training_loop
-from nas_gym.training.steps import graphs
+from nas_gym.training.final import train_final
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.steps import compiling, graphs
 from nas_gym.training.steps.graphs import Graph, NotCaptured, capture, undone, worthwhile
 from nas_gym.training.steps.optimizers import make_optimizer
 from nas_gym.training.tasks import images as image_task
@@ -139,6 +141,31 @@ def test_a_graph_trains_as_the_step_itself(
             always.undo()
     assert curves[0] == pytest.approx(curves[1], abs=0.01)
     for one, other in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
+
+
+def test_a_final_training_goes_on_with_a_compiled_network(
+    digits: Dataset, always: pytest.MonkeyPatch
+) -> None:
+    """Here from its 52nd step on; the choice itself is the clock's."""
+    forwards: list[bool] = []
+
+    def compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+        def forward(images: Tensor) -> Any:
+            forwards.append(True)
+            return network(images)
+
+        return forward
+
+    always.setattr(torch, "compile", compiled)
+    always.setattr(compiling, "LEAST_SECONDS", 0.0)
+    settings = replace(FEW, batch_size=16, epochs=1)
+    steps = NetworkTrainer(digits, settings, "cpu", final=True).task.steps_per_epoch
+    results = [train_final(small(), digits, settings, "cpu")]
+    assert len(forwards) == steps - 51 + graphs.WARM_UP
+    always.undo()
+    results.append(train_final(small(), digits, settings, "cpu"))
+    for one, other in zip(*(each.network.parameters() for each in results), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
 
 
