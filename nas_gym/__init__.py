@@ -107,8 +107,9 @@ this package depends on them, so that they are not in ``__all__``."""
 register_built_in()
 _MODULE_OF = {name: f"{__name__}.{module}" for module, names in _LAZY.items() for name in names}
 for _family in registered_families():
-    _module, _, _name = _family.search_space.partition(":")
-    _MODULE_OF[_name] = _module
+    if _family.search_space is not None:
+        _module, _, _name = _family.search_space.partition(":")
+        _MODULE_OF[_name] = _module
 __all__ = ["Family", "register", "register_family", "registered_families", *_MODULES, *_MODULE_OF]  # noqa: PLE0604
 
 

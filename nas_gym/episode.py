@@ -37,7 +37,7 @@ class Episode(gym.Env[Any, Any]):
         spec: EnvSpec | None = self._venv.spec
         if spec is None:
             return None
-        own = ("num_envs", "vectorization_mode", *OWN_ARGUMENTS[1:])
+        own = ("num_envs", "vectorization_mode", "autoreset_mode")
         return replace(spec, kwargs={n: v for n, v in spec.kwargs.items() if n not in own})
 
     def action_masks(self) -> Mask:

@@ -34,7 +34,7 @@ class Family:
         kind: The ``kind`` of its architectures in their JSON form.
         architecture: The subclass of `nas_gym.Architecture`.
         search_space: The subclass of `nas_gym.SearchSpace`, or a function that returns one
-            without arguments.
+            without arguments; none where no decisions lead to the architectures.
         network: The builder of child networks: called with an architecture, an `ImageShape` and,
             where it has an attribute ``settings_type``, settings of that type.
         drawing: A module, or an object, with ``write(sketch)`` and ``draw(sketch, new_canvas)``;
@@ -54,7 +54,7 @@ class Family:
     name: str
     kind: str
     architecture: Reference
-    search_space: Reference
+    search_space: Reference = None
     network: Reference = None
     drawing: Reference = None
     supernet: Reference = None
@@ -69,8 +69,7 @@ class Family:
             require(isinstance(value, str) and bool(value), expected)
         of_kind = getattr(self.architecture, "kind", None) == self.kind
         _check(self.architecture, "architecture", of_kind, f"a class of kind {self.kind!r}")
-        _check(self.search_space, "search_space", callable(self.search_space), "a class")
-        for name in ("network", "supernet"):
+        for name in ("search_space", "network", "supernet"):
             part = getattr(self, name)
             _check(part, name, part is None or callable(part), "a class or a function")
         methods = (getattr(self.drawing, name, None) for name in ("write", "draw"))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nas_gym import Architecture, InvalidArchitecture, NASGymError, published
-from nas_gym.architecture import published_architectures
+from nas_gym.architecture import expect_fields, published_architectures
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
 from tests.helpers import LayersArchitecture, nested, random_architecture
 
@@ -318,8 +318,15 @@ def test_files_hold_the_architecture_for_people_to_read(name: str, tmp_path: Pat
     assert Architecture.load(path) == published(name)
     assert Architecture.load(str(path)) == published(name)
     text = path.read_text(encoding="utf-8")
-    assert text.endswith("}\n")
+    assert text == json.dumps(published(name).to_dict(), indent=2) + "\n"
     assert len(text.splitlines()) > 10
+
+
+def test_the_first_five_of_many_wrong_fields_are_named() -> None:
+    with pytest.raises(InvalidArchitecture, match=r"^a: missing 0, 1, 2, 3, 4; expected 0, 1, 2"):
+        expect_fields({}, "0123456", "a")
+    with pytest.raises(InvalidArchitecture, match=r"^a: unknown 1, 2, 3, 4, 5; expected 0$"):
+        expect_fields(dict.fromkeys("0123456"), "0", "a")
 
 
 def test_loading_a_missing_file_names_it(tmp_path: Path) -> None:

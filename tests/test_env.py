@@ -711,12 +711,22 @@ def test_a_copy_in_the_middle_of_an_episode_goes_on_alone(duplicate: Any) -> Non
     assert copied.search_space.decisions == env.search_space.decisions
 
 
+def test_what_holds_an_environment_twice_holds_its_copy_twice() -> None:
+    env: Any = stub_env(LayersSearchSpace())
+    env.holder = {"env": env}
+    env.reset(seed=0)
+    both = copy.deepcopy([env.search_space, env, env])
+    assert both[1] is both[2] is not env
+    assert both[1].holder["env"] is both[1]
+
+
 def test_a_deep_copy_shares_the_memory_and_a_pickle_carries_it() -> None:
     for evaluator in (StubEvaluator(), RecordedStub(NASBench201SearchSpace())):
         env = NASEnv(NASBench201SearchSpace(), evaluator)
         play(env, seed=0)
         shared, carried = copy.deepcopy(env), pickle.loads(pickle.dumps(env))
         assert shared.memory is env.memory
+        assert shared.search_space is env.search_space
         assert isinstance(carried.memory, Memory)
         play(carried, seed=0)
         assert (carried.budget.asked, carried.budget.made) == (2, 1)

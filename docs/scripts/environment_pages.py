@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import nas_gym
+from nas_gym.families.compression.env import CompressionEnv
 from nas_gym.rendering import draw
 from nas_gym.search_spaces import Choices, SearchSpace
 
 
 def write(docs: Path) -> None:
-    """Write `environments/<name>.md` and `environments/<name>.png` for each id."""
+    """Write `environments/<name>.md` and, of those that design, `environments/<name>.png`."""
     folder = docs / "environments"
     folder.mkdir(exist_ok=True)
     for family in nas_gym.registered_families():
@@ -23,6 +24,8 @@ def write(docs: Path) -> None:
             env_type = _object(reference)
             draw(*_example(_object(family.search_space)())).save(folder / f"{name}.png")
             (folder / f"{name}.md").write_text(_page(env_id, name, env_type), encoding="utf-8")
+    compression = f"# nas_gym/Compression-v0\n\n{inspect.getdoc(CompressionEnv)}\n"
+    (folder / "Compression-v0.md").write_text(compression, encoding="utf-8")
 
 
 def _page(env_id: str, name: str, env_type: type) -> str:

@@ -6,10 +6,10 @@
 Each child takes a lognormal time of mean ``--child-seconds`` and sigma ``--tail`` (with 1, one in a
 hundred takes more than six times the mean), whatever it is worth. Nothing waits: the clock goes on
 to the next child that ends, and by the processor's seconds in which the agent drew and learned. The
-same agent with the same settings designs 20 architectures in lock-step. It is compared: the number of children
-until the mean reward of the last 100 has reached ``--goal``, and the share of the workers' time in
-which they train, until the last child is handed out. Finished searches are kept in ``--results``,
-and not repeated.
+same agent with the same settings designs 20 architectures in lock-step. It is compared: the number
+of children until the mean reward of the last 100 has reached ``--goal``, and the share of the
+workers' time in which they train, until the last child is handed out. Finished searches are kept in
+``--results``, and not repeated.
 """
 
 from __future__ import annotations

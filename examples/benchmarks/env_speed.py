@@ -229,7 +229,8 @@ def share_of_environment(num_envs: int = 16, episodes: int = 4_000) -> None:
     ours = sum(
         cumulative
         for (file, _, function), (_, _, _, cumulative, _) in stats.items()
-        if file.endswith("nas_gym/sb3.py") and function in ("step_wait", "env_method", "reset")
+        if file.endswith("nas_gym/sb3/vec_env.py")
+        and function in ("step_wait", "env_method", "reset")
     )
     print(
         f"MaskablePPO, {num_envs} environments, {episodes:,} episodes in {total:.1f} s (profiled): "

@@ -38,8 +38,8 @@ from nas_gym import (
     load_dataset,
 )
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.networks import ChildNetwork
 from nas_gym.store.store import Store
+from nas_gym.training.loop import TrainingLoop
 
 ENV_ID = "failures/Failing-v0"
 TIMEOUT = 4.0
@@ -64,14 +64,16 @@ class FailingTrainer(Trainer):
 
     way = "ok"
 
-    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+    def evaluate_one(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Evaluation:
         self.way = way_of(architecture.key)
-        return super().evaluate_one(architecture, repeat)
+        return super().evaluate_one(architecture, repeat, epochs)
 
-    def fit(self, network: ChildNetwork) -> Iterator[float]:
+    def go_on(self, loop: TrainingLoop, epochs: int | None = None) -> Iterator[float]:
         if self.way == "nan":
             with torch.no_grad():
-                next(network.parameters()).fill_(torch.nan)
+                next(loop.network.parameters()).fill_(torch.nan)
         elif self.way == "memory":
             torch.empty(2**50)
         elif self.way == "sleep":
@@ -82,7 +84,7 @@ class FailingTrainer(Trainer):
             os._exit(3)
         elif self.way == "exception":
             raise ValueError("a child of bad luck")
-        return super().fit(network)
+        return super().go_on(loop, epochs)
 
 
 def make_env(training_seed: int = 0) -> NASEnv:

@@ -64,10 +64,12 @@ class LoggedTrainer(Trainer):
 
     log = ""
 
-    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+    def evaluate_one(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Evaluation:
         with Path(self.log).open("a", encoding="utf-8") as log:
             log.write(f"{architecture.key} {time.time()}\n")
-        return super().evaluate_one(architecture, repeat)
+        return super().evaluate_one(architecture, repeat, epochs)
 
 
 def make_env(log: str, training_seed: int = 0) -> NASEnv:

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from nas_gym import SearchSpace
 from nas_gym.envs import environment_type
+from nas_gym.families.nasbench101.architecture import MAX_VERTICES
 from nas_gym.families.nasbench101.cells import unique_cells, unique_codes
-from nas_gym.families.nasbench101.search_space import MAX_VERTICES
 
 
 def sequences(search_space: SearchSpace) -> int:

@@ -106,6 +106,8 @@ class FamilyEnv(NASEnv):
     """The arguments that name the data."""
     evaluators: ClassVar[tuple[str, ...]] = ("trained",)
     """Names in `EVALUATORS`, the default first."""
+    own_evaluators: ClassVar[Mapping[str, EvaluatorKind]] = {}
+    """Kinds of evaluators in the place of those in `EVALUATORS`."""
     defaults: ClassVar[dict[str, Any]] = {}
     """Arguments where these differ from the search space's own and from the settings' own."""
     sharing_defaults: ClassVar[dict[str, Any]] = {}
@@ -129,7 +131,7 @@ class FamilyEnv(NASEnv):
         require_known([name], self.evaluators, "evaluator: ")
         given = self.arguments_by_taker(arguments, name)
         with ExitStack() as stack:
-            search_space, made = EVALUATORS[name].make(type(self), given, stack)
+            search_space, made = self.evaluator_kind(name).make(type(self), given, stack)
             super().__init__(search_space, made, reward, render_mode, limits, observation, info)
             self._close_evaluator = stack.pop_all().close
 
@@ -138,8 +140,13 @@ class FamilyEnv(NASEnv):
         own = cls.__doc__ or ""
         if "## Description" in own:
             names = cls.evaluators
-            kinds = [Alternative(n, EVALUATORS[n].about, cls.arguments(n)) for n in names]
+            kinds = [Alternative(n, cls.evaluator_kind(n).about, cls.arguments(n)) for n in names]
             cls.__doc__ = page(own, id_of(cls), cls.default_search_space(), kinds)
+
+    @classmethod
+    def evaluator_kind(cls, name: str) -> EvaluatorKind:
+        """Return one of the class's kinds of evaluators."""
+        return cls.own_evaluators.get(name) or EVALUATORS[name]
 
     @classmethod
     def default_search_space(cls) -> SearchSpace:
@@ -153,7 +160,7 @@ class FamilyEnv(NASEnv):
         defaults = cls._defaults(evaluator)
         return {
             name: argument._replace(default=defaults.get(name, argument.default))
-            for taker in EVALUATORS[evaluator].takers(cls).values()
+            for taker in cls.evaluator_kind(evaluator).takers(cls).values()
             for name, argument in _arguments(taker).items()
         }
 
@@ -175,7 +182,7 @@ class FamilyEnv(NASEnv):
         Raises:
             InvalidSettings: a name is not known, or both the search space and another take it.
         """
-        takers = EVALUATORS[evaluator].takers(cls)
+        takers = cls.evaluator_kind(evaluator).takers(cls)
         taken = {taker: tuple(_arguments(takes)) for taker, takes in takers.items()}
         known = [name for names in taken.values() for name in names]
         values = {**cls._defaults(evaluator), **given}
@@ -242,7 +249,7 @@ def _training(env: type[FamilyEnv], given: ByTaker, evaluator: str) -> Any:
     fields_of = {other: name for name, other in OTHER_NAMES.items()}
     training = {fields_of.get(name, name): value for name, value in given["training"].items()}
     network = env.network_settings_type(**given["network"])
-    settings_type = EVALUATORS[evaluator].settings_type or env.training_settings_type
+    settings_type = env.evaluator_kind(evaluator).settings_type or env.training_settings_type
     return settings_type(network=network, **training)
 
 
@@ -275,11 +282,18 @@ def _trained(
     return search_space, stack.enter_context(composed(trainer, around))
 
 
-def _sharing(
-    env: type[FamilyEnv], given: ByTaker, stack: ExitStack
-) -> tuple[SearchSpace, Evaluator]:
-    search_space, *parts = _made(env, given, "weight-sharing")
-    return search_space, WeightSharing(search_space, *parts)
+def sharing(
+    evaluator: Callable[..., Evaluator], settings_type: type[LearningSettings], about: str
+) -> EvaluatorKind:
+    """Return the kind of evaluators of shared weights that are made as `WeightSharing` is."""
+
+    def make(
+        env: type[FamilyEnv], given: ByTaker, stack: ExitStack
+    ) -> tuple[SearchSpace, Evaluator]:
+        search_space, *parts = _made(env, given, "weight-sharing")
+        return search_space, evaluator(search_space, *parts)
+
+    return EvaluatorKind(partial(_takers, {"training": settings_type}), make, about, settings_type)
 
 
 def _surrogate(
@@ -297,15 +311,14 @@ EVALUATORS: dict[str, EvaluatorKind] = {
         "isomorphic ones are the same network. A child's own seed follows from `training_seed`\n"
         "and the architecture alone.",
     ),
-    "weight-sharing": EvaluatorKind(
-        partial(_takers, {"training": WeightSharingSettings}),
-        _sharing,
+    "weight-sharing": sharing(
+        WeightSharing,
+        WeightSharingSettings,
         'With `evaluator="weight-sharing"`, all children share the weights of a supernet, and the\n'
         "accuracy is that on a minibatch of validation images under these weights as they stand.\n"
         "Nothing is answered from memory. `env.unwrapped.memory.evaluator` is the\n"
         "`nas_gym.weight_sharing.evaluator.WeightSharing`, whose `train_epoch` trains the weights: "
         "a\ncontroller has to call it, as the agent `enas` does.",
-        WeightSharingSettings,
     ),
     "surrogate": EvaluatorKind(
         lambda env: {"search space": env.search_space_type, "surrogate": env.surrogate},

@@ -18,7 +18,7 @@ from nas_gym.search_spaces import SearchSpace
 class Evaluator(Protocol):
     """Turns architectures into evaluations: a trainer, a pool of them, a table, one of your own.
 
-    Three optional attributes say more to the `nas_gym.Memory` above it:
+    Four optional attributes say more to the `nas_gym.Memory` above it:
 
     - ``network_key(architecture)`` returns a hashable value, equal for architectures that are the
       same network to this evaluator; only the first of them is evaluated. Trainers return
@@ -27,10 +27,33 @@ class Evaluator(Protocol):
     - ``costs``, a tuple of those costs (see `nas_gym.rewards`) that every evaluation has.
     - ``changes``, true where evaluations change as a search goes on, as under shared weights: none
       is answered from memory then, and neither workers nor a store take it.
+    - ``fidelities``, a tuple of numbers of epochs, ascending, after which a child can be evaluated:
+      `evaluate_one` and `submit` take ``epochs`` then, one of them. The last is a full training.
     """
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Return one evaluation for each of at least one architecture, in order."""
+
+
+def fidelities_of(evaluator: object) -> tuple[int, ...]:
+    """Return an evaluator's ``fidelities``; without them, none."""
+    return tuple(getattr(evaluator, "fidelities", ()))
+
+
+def partial_fingerprint(fingerprint: str, epochs: int | None) -> str:
+    """Return the fingerprint of a training that is broken off after some epochs; None: it is not.
+
+    It says all settings of the full training, whose learning rates the part has.
+    """
+    return fingerprint if epochs is None else f"{fingerprint}@{epochs}"
+
+
+def at_epochs(epochs: int | None) -> dict[str, int]:
+    """Return the argument that says after how many epochs a child is evaluated; None: after all.
+
+    Evaluators without ``fidelities`` need not know it.
+    """
+    return {} if epochs is None else {"epochs": epochs}
 
 
 def require_lasting(evaluator: object) -> None:
@@ -53,7 +76,10 @@ class ChildEvaluator(Evaluator, Protocol):
         """Return the seed that `evaluate_one` uses."""
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Make an evaluation; ``repeat`` numbers those of an architecture, each with its seed."""
+        """Make an evaluation; ``repeat`` numbers those of an architecture, each with its seed.
+
+        With ``fidelities``, it takes ``epochs``, too (see `Evaluator`).
+        """
 
 
 class ConcurrentEvaluator(Evaluator, Protocol):
@@ -81,6 +107,9 @@ class RecordedEvaluator(Evaluator, Protocol):
     Environments look networks up in it by arrays. Sequences with the same row are the same network:
     it is paid for once, and answered from memory from then on. A sequence that means no recorded
     network has a row too, one whose status says so.
+
+    With ``fidelities`` (see `Evaluator`), `evaluation` takes ``epochs``, one of them; its seconds
+    are those since the beginning of the training.
     """
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
 from typing import Any, NamedTuple
@@ -16,7 +16,12 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations, Listed
-from nas_gym.evaluation.evaluator import ComputedEvaluator, Evaluator, RecordedEvaluator
+from nas_gym.evaluation.evaluator import (
+    ComputedEvaluator,
+    Evaluator,
+    RecordedEvaluator,
+    at_epochs,
+)
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import Choices, SearchSpace
 
@@ -92,6 +97,7 @@ class Memory:
         self._seen: set[bytes] = set()  # the sequences of choices that were computed
         self.remembers = not getattr(evaluator, "changes", False)
         self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", lambda each: each)
+        self._part_seconds: dict[int, float] = {}  # of recorded trainings of which a part is paid
         if self.recorded is not None:
             num_rows = len(self.recorded.columns["accuracy"])
             self._paid = np.zeros(num_rows, dtype=np.bool_)  # (R,)
@@ -106,7 +112,7 @@ class Memory:
             f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
             "pickle an environment without workers and store, or use copy.deepcopy",
         )
-        kept = ("evaluator", "budget", "known", "_paid", "_seen")
+        kept = ("evaluator", "budget", "known", "_paid", "_seen", "_part_seconds")
         return {name: value for name, value in vars(self).items() if name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -164,21 +170,33 @@ class Memory:
         known = self.known
         return [known[key] if new.pop(key, None) else repeated(known[key]) for key in keys]
 
-    def submit(self, architecture: Architecture) -> Future[Evaluation]:
+    def submit(self, architecture: Architecture, epochs: int | None = None) -> Future[Evaluation]:
         """Ask for one evaluation, from one thread, with the answer and the budget of `evaluate`.
 
         It returns at once where the evaluator has a ``submit`` (see `ConcurrentEvaluator`); an
         evaluation that is under way is not begun again. Other evaluators evaluate before.
+
+        Args:
+            architecture: The architecture.
+            epochs: One of the evaluator's ``fidelities`` but the last, after which its training is
+                broken off; default: none. What was trained before is not paid again.
         """
+        if self.recorded is not None and (epochs is not None or self._part_seconds):
+            return resolved(self._look_up_part(architecture, epochs))
         submit = getattr(self.evaluator, "submit", None)
-        if submit is None:
+        if submit is None and epochs is None:
             return resolved(self.evaluate([architecture])[0])
         key = self._key(architecture)
+        key = key if epochs is None else (key, epochs)
 
         def begin() -> Future[Evaluation]:
             if key in self.known:
                 return resolved(repeated(self.known[key]))
-            return then(submit(architecture), lambda made: self._learn(key, made))
+            if submit is None:
+                made = self.evaluator.evaluate_one(architecture, epochs=epochs)  # type: ignore[attr-defined]
+                return resolved(self._learn(key, made))
+            asked = submit(architecture, **at_epochs(epochs))
+            return then(asked, lambda made: self._learn(key, made))
 
         self.budget.asked += 1
         return self._in_flight.join(key, begin)
@@ -243,6 +261,22 @@ class Memory:
             self._pay(rows, cached)
         self.budget.asked += len(rows)
         return _Rows(self.recorded, rows, cached)
+
+    def _look_up_part(self, architecture: Architecture, epochs: int | None) -> Evaluation:
+        """Look up a training after some epochs; its seconds are those since the part before."""
+        assert self.recorded is not None
+        row = int(self.recorded.rows(self.recorded.search_space.encode(architecture)[None])[0])
+        if epochs is None and row not in self._part_seconds:
+            return self.evaluate([architecture])[0]
+        self.budget.asked += 1
+        if (row, epochs) in self.known:
+            return repeated(self.known[row, epochs])
+        made = self.recorded.evaluation(row, **at_epochs(epochs))
+        whole = float(self.recorded.columns["seconds"][row]) if self._paid[row] else 0.0
+        paid = max(self._part_seconds.get(row, 0.0), whole)
+        self._part_seconds[row] = max(paid, made.seconds)
+        self._paid[row] |= epochs is None
+        return self._learn((row, epochs), replace(made, seconds=max(0.0, made.seconds - paid)))
 
     def _pay(self, rows: NDArray[np.int64], cached: NDArray[np.bool_]) -> None:
         """Count the rows that are new, and mark all but the first of each as cached."""

@@ -12,7 +12,14 @@ from typing import Any
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    at_epochs,
+    fidelities_of,
+    partial_fingerprint,
+    require_lasting,
+)
 from nas_gym.evaluation.futures import (
     InFlight,
     gather,
@@ -76,12 +83,17 @@ class StoredEvaluator:
         self.fingerprint = self._fingerprint + (f"*{repeats}" if repeats > 1 else "")
         """Fingerprint of the answers: the evaluator's own, and the repeats if there are several."""
         self._in_flight = InFlight()
-        self._answered: set[tuple[str, int]] = set()
+        self._answered: set[tuple[str, str, int]] = set()
 
     @property
     def workers(self) -> int:
         """Number of evaluations that can be under way at a time."""
         return int(getattr(self.evaluator, "workers", 1))
+
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """The evaluator's; see `nas_gym.evaluation.Evaluator`."""
+        return fidelities_of(self.evaluator)
 
     @property
     def costs(self) -> tuple[str, ...]:
@@ -103,48 +115,50 @@ class StoredEvaluator:
         futures = {place: self.submit(architectures[place]) for place in places}
         return [futures[place].result() for place in range(len(architectures))]
 
-    def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+    def submit(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Future[Evaluation]:
         """Ask for one evaluation; with ``repeats`` R, for the mean of R from R * ``repeat`` on.
 
         The future raises `StoreError` if the evaluation could not be written. Over an evaluator in
         this process, the evaluation is made before this returns.
         """
-        return self.submit_repeats(architecture, [repeat])[0]
+        return self.submit_repeats(architecture, [repeat], epochs)[0]
 
     def submit_repeats(
-        self, architecture: Architecture, repeats: Sequence[int]
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Future[Evaluation]]:
         """Ask for several evaluations, as `submit` does; they may be trained as one network."""
         number = self.repeats
         numbers = [number * repeat + each for repeat in repeats for each in range(number)]
-        futures = self._submit_all(architecture, numbers)
+        futures = self._submit_all(architecture, numbers, epochs)
         if number == 1:
             return futures
         means = (futures[at : at + number] for at in range(0, len(futures), number))
-        return [gather(each, self._mean) for each in means]
+        fingerprint = partial_fingerprint(self.fingerprint, epochs)
+        return [gather(each, partial(_mean, fingerprint)) for each in means]
 
     def close(self) -> None:
         """End the evaluator's workers; the store stays open."""
         getattr(self.evaluator, "close", lambda: None)()
 
-    def _mean(self, made: list[Evaluation]) -> Evaluation:
-        return replace(mean_of(made), fingerprint=self.fingerprint)
-
     def _submit_all(
-        self, architecture: Architecture, repeats: Sequence[int]
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None
     ) -> list[Future[Evaluation]]:
         key, missing = architecture.key, dict[int, Future[Evaluation]]()
+        fingerprint = partial_fingerprint(self._fingerprint, epochs)
 
         def begin(repeat: int) -> Future[Evaluation]:
-            if record := self.store.get(key, self._fingerprint, repeat, self.run):
+            if record := self.store.get(key, fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
             missing[repeat] = promise()
-            return then(missing[repeat], partial(self._add, architecture, repeat))
+            return then(missing[repeat], partial(self._add, architecture, fingerprint, repeat))
 
-        futures = [self._in_flight.join((key, each), partial(begin, each)) for each in repeats]
+        kinds = [(key, fingerprint, each) for each in repeats]
+        futures = [self._in_flight.join(kind, partial(begin, kind[-1])) for kind in kinds]
         waiting = list(missing.values())
         try:
-            for source in self._begin(architecture, list(missing)) if missing else ():
+            for source in self._begin(architecture, list(missing), epochs) if missing else ():
                 source.add_done_callback(partial(_pass_on, waiting.pop(0)))
         except BaseException as error:
             for future in waiting:
@@ -152,20 +166,26 @@ class StoredEvaluator:
             raise
         return futures
 
-    def _add(self, architecture: Architecture, repeat: int, made: Evaluation) -> Evaluation:
+    def _add(
+        self, architecture: Architecture, fingerprint: str, repeat: int, made: Evaluation
+    ) -> Evaluation:
         """Write a new evaluation, and return what the store has from now on."""
         require(
-            made.fingerprint == self._fingerprint,
+            made.fingerprint == fingerprint,
             f"store: an evaluation has the fingerprint {made.fingerprint!r}, its evaluator "
-            f"{self._fingerprint!r}; it would never be found again",
+            f"{fingerprint!r}; it would never be found again",
         )
         return self._answer(self.store.add(architecture, made, self.run, repeat))
 
     def _answer(self, record: Record) -> Evaluation:
-        asked = (record.key, record.repeat)
+        asked = (record.key, record.evaluation.fingerprint, record.repeat)
         again = asked in self._answered or record.run != self.run
         self._answered.add(asked)
         return repeated(record.evaluation) if again else record.evaluation
+
+
+def _mean(fingerprint: str, made: list[Evaluation]) -> Evaluation:
+    return replace(mean_of(made), fingerprint=fingerprint)
 
 
 def _pass_on(future: Future[Evaluation], source: Future[Evaluation]) -> None:
@@ -174,15 +194,24 @@ def _pass_on(future: Future[Evaluation], source: Future[Evaluation]) -> None:
 
 def _beginning(
     evaluator: Any,
-) -> Callable[[Architecture, list[int]], Iterable[Future[Evaluation]]]:
+) -> Callable[[Architecture, list[int], int | None], Iterable[Future[Evaluation]]]:
     """Return the function that begins evaluations of an architecture, one for each repeat.
 
-    In this process, each is written before the next one is made.
+    Those after some of the epochs are not trained together. In this process, each is written before
+    the next one is made.
     """
-    if submit_repeats := getattr(evaluator, "submit_repeats", None):
-        return partial(submit_repeats)
+    submit_repeats = getattr(evaluator, "submit_repeats", None)
     if submit := getattr(evaluator, "submit", None):
-        return lambda architecture, repeats: [submit(architecture, each) for each in repeats]
+
+        def ask(
+            architecture: Architecture, repeats: list[int], epochs: int | None
+        ) -> Iterable[Future[Evaluation]]:
+            if submit_repeats and epochs is None:
+                asked: Iterable[Future[Evaluation]] = submit_repeats(architecture, repeats)
+                return asked
+            return [submit(architecture, each, **at_epochs(epochs)) for each in repeats]
+
+        return ask
     require(
         hasattr(evaluator, "evaluate_one"),
         f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
@@ -190,13 +219,17 @@ def _beginning(
     )
     together = getattr(evaluator, "fused", 1)
 
-    def begin(architecture: Architecture, repeats: list[int]) -> Iterator[Future[Evaluation]]:
-        for at in range(0, len(repeats), together):
-            group = repeats[at : at + together]
+    def begin(
+        architecture: Architecture, repeats: list[int], epochs: int | None
+    ) -> Iterator[Future[Evaluation]]:
+        most = together if epochs is None else 1
+        for at in range(0, len(repeats), most):
+            group = repeats[at : at + most]
             if len(group) > 1:
                 yield from map(resolved, evaluator.evaluate_repeats(architecture, group))
             else:
-                yield resolved(evaluator.evaluate_one(architecture, group[0]))
+                one = evaluator.evaluate_one(architecture, group[0], **at_epochs(epochs))
+                yield resolved(one)
 
     return begin
 

@@ -124,7 +124,9 @@ def _built(
         columns["latency"] = arrays["latency"][:, seeds].mean(axis=1)
     epochs = made["training"]["epochs"]
     facts = {"table": name, "made": made, "epochs": epochs, "seeds": [seeds.start, seeds.stop]}
-    return table_of(name, index, facts, columns, made["training"]["seed"] + (seed or 0))
+    lengths = tuple(range(1, epochs + 1))
+    first = made["training"]["seed"] + (seed or 0)
+    return table_of(name, index, facts, columns, first, lengths=lengths)
 
 
 def _counts(column: NDArray[Any]) -> NDArray[np.float64]:

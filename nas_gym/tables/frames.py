@@ -64,6 +64,13 @@ class Trainings:
         longest: int | None = lengths[-1]
         return longest if epochs is None else epochs
 
+    def lengths(self, epochs: int | None) -> tuple[int, ...]:
+        """Return the numbers of epochs that are recorded, up to ``epochs``; (), if none is."""
+        if self.epochs is None:
+            return ()
+        known = np.unique(self.epochs).tolist()
+        return tuple(each for each in known if epochs is None or each <= epochs)
+
     def columns(self, epochs: int | None, seed: int | None) -> dict[str, NDArray[Any]]:
         """Return a table's columns, (n, ...), of trainings of a length; see `Table.from_frame`."""
         at = self._selected(epochs, seed)
@@ -74,17 +81,18 @@ class Trainings:
         status[self.row[failed][::-1]] = self.status[failed][::-1]  # of several, the first
         means = {name: self._mean(values, at) for name, values in self.values.items()}
         means["seconds"] = np.nan_to_num(means["seconds"])
-        lengths = [epochs]
-        if self.epochs is not None:
-            lengths = [each for each in np.unique(self.epochs).tolist() if each <= (epochs or each)]
-        accuracy = self.values["accuracy"]
-        curves = [self._mean(accuracy, self._selected(length, seed)) for length in lengths]
+        selected = [self._selected(length, seed) for length in self.lengths(epochs) or (epochs,)]
+        curves, elapsed = (
+            np.stack([self._mean(self.values[name], at) for at in selected], axis=1)
+            for name in ("accuracy", "seconds")
+        )
         measured: dict[str, NDArray[Any]] = {
             name: means[name] for name in ("latency", "energy") if name in self.given
         }
         return {
             "status": status,
-            "curves": np.stack(curves, axis=1),
+            "curves": curves,
+            "elapsed": np.nan_to_num(elapsed),
             "test": means["test_accuracy"],
             **{name: means[name] for name in ("seconds", "parameters", "multiply_adds")},
             **measured,

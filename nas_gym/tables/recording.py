@@ -88,7 +88,11 @@ class RecordingTrainer(Trainer):
         """Fingerprint of the trainer, marked, since repeats have other seeds."""
         return f"{super().fingerprint}/recorded"
 
-    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+    def evaluate_one(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Evaluation:
+        if epochs is not None:
+            return super().evaluate_one(architecture, repeat, epochs)
         return self.evaluate_repeats(architecture, [repeat])[0]
 
     def evaluate_repeats(

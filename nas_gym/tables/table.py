@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation, Status
+from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.tables.columns import Column, InvalidTable
 from nas_gym.tables.frames import STATUSES, Frame, load_frame, read_frame
@@ -58,6 +59,10 @@ class Table:
     """(n + 1,) seconds of inference, NaN if unknown; None where the benchmark has none."""
     energy: NDArray[np.float64] | None = None
     """(n + 1,) joules of inference, likewise."""
+    lengths: tuple[int, ...] = ()
+    """Numbers of epochs after which the columns of ``curves`` were recorded; (), if unknown."""
+    elapsed: NDArray[np.float64] | None = None
+    """(n + 1, E) seconds of training until then; default: in proportion to the epochs."""
 
     @classmethod
     def from_frame(
@@ -109,8 +114,8 @@ class Table:
             raise InvalidTable(f"table: {name}: seed: expected an integer from 0 on, got {seed!r}")
         facts = {"table": name, "epochs": epochs, "seed": seed, "choices": trainings.digest}
         index = index_of(search_space, trainings.choices)
-        columns = trainings.columns(epochs, seed)
-        return table_of(name, index, facts, columns, seed or 0, missing="unrecorded")
+        columns, lengths = trainings.columns(epochs, seed), trainings.lengths(epochs)
+        return table_of(name, index, facts, columns, seed or 0, "unrecorded", lengths)
 
     @classmethod
     def from_file(cls, search_space: SearchSpace, path: str | Path, **arguments: Any) -> Table:
@@ -138,6 +143,8 @@ class Table:
             "accuracy": Column("iuf", rows, highest=1),  # made of the others
         }
         columns |= dict.fromkeys(self._measured, number)
+        if self.elapsed is not None:
+            columns["elapsed"] = Column("iuf", (*rows, epochs))
         remedy = "`nas_gym.tables.table.Table` says what each array holds"
         for name, column in columns.items():
             column.check(f"table: {self.name}: {name}", getattr(self, name), remedy)
@@ -173,8 +180,8 @@ class Table:
     def fingerprint(self) -> str:
         """Digest of everything that an evaluation depends on."""
         digest = hashlib.blake2b(json.dumps(self.facts, sort_keys=True).encode(), digest_size=16)
-        measured = (getattr(self, name) for name in self._measured)
-        for array in (self.status, self.curves, self.seconds, *measured):
+        names = [*self._measured, *(["elapsed"] if self.elapsed is not None else [])]
+        for array in (self.status, self.curves, self.seconds, *(getattr(self, n) for n in names)):
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
@@ -193,13 +200,23 @@ class Table:
     def _row(self, architecture: Architecture) -> int:
         return int(self.rows(self.search_space.encode(architecture)[None])[0])
 
-    def evaluation(self, row: int) -> Evaluation:
-        """Return the record of a row; ``seconds`` are those of the recorded training."""
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """Numbers of epochs that are recorded, if there are several."""
+        return self.lengths if len(self.lengths) > 1 else ()
+
+    def evaluation(self, row: int, epochs: int | None = None) -> Evaluation:
+        """Return the record of a row; ``seconds`` are those of the recorded training.
+
+        ``epochs`` is one of `fidelities`; default: all.
+        """
+        if epochs is not None:
+            return self._part(row, self.lengths.index(epochs))
         measured = {name: getattr(self, name).item(row) for name in self._measured}
         return Evaluation(
             status=cast("Status", self.status.item(row)),
             accuracy=self.accuracy.item(row),
-            curve=tuple(known for known in self.curves[row].tolist() if not math.isnan(known)),
+            curve=_curve(self.curves[row]),
             seconds=self.seconds.item(row),
             seed=self.seed,
             fingerprint=self.fingerprint,
@@ -209,12 +226,30 @@ class Table:
             message="" if row < len(self) else f"{self.name} has not recorded this architecture",
         )
 
+    def _part(self, row: int, place: int) -> Evaluation:
+        """Return the record of a row after the epochs of a column of the curves."""
+        whole, accuracy = self.evaluation(row), self.curves.item(row, place)
+        known, epochs = not math.isnan(accuracy), self.lengths[place]
+        share = whole.seconds * epochs / self.lengths[-1]
+        return replace(
+            whole,
+            status="ok" if known else "unrecorded" if whole.status == "ok" else whole.status,
+            accuracy=accuracy if known else 0.0,
+            curve=_curve(self.curves[row, : place + 1]),
+            seconds=share if self.elapsed is None else self.elapsed.item(row, place),
+            fingerprint=partial_fingerprint(self.fingerprint, epochs),
+        )
+
     def test_accuracy(self, architecture: Architecture) -> float:
         """Return the recorded test accuracy, in [0, 1]; NaN if there is none.
 
         For analysis, and free: no budget counts it, and no agent is given it.
         """
         return float(self.test[self._row(architecture)])
+
+
+def _curve(values: NDArray[np.float64]) -> tuple[float, ...]:
+    return tuple(known for known in values.tolist() if not math.isnan(known))
 
 
 def _known(value: float) -> int | None:
@@ -228,12 +263,13 @@ def table_of(
     columns: dict[str, Any],
     seed: int = 0,
     missing: Status = "unbuildable",
+    lengths: tuple[int, ...] = (),
 ) -> Table:
     """Return the table of n architectures by its arrays, (n, ...), which get the last row here.
 
     ``missing`` is the status of what is not recorded.
     """
     for column, values in columns.items():
-        nothing = {"status": missing, "seconds": 0.0}.get(column, np.nan)
+        nothing = {"status": missing, "seconds": 0.0, "elapsed": 0.0}.get(column, np.nan)
         columns[column] = np.concatenate([values, np.full((1, *values.shape[1:]), nothing)])
-    return Table(name, index, facts, seed=seed, **columns)
+    return Table(name, index, facts, seed=seed, lengths=lengths, **columns)

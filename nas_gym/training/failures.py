@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -49,6 +50,11 @@ class Attempt:
         """Add the metric's value after an epoch."""
         self.value = value
         self.curve.append(self.metric.score(value))
+
+    def go_on_from(self, facts: Mapping[str, Any] | None) -> None:
+        """Take over what an earlier part of the training gave, if there is one."""
+        if facts is not None:
+            self.curve, self.value = list(facts["curve"]), facts["value"]
 
     @contextmanager
     def recorded(self) -> Iterator[None]:

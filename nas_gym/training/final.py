@@ -101,10 +101,10 @@ def train_final(
         loop = trainer.task.loop(network)
         kept = None if checkpoint is None else Checkpoint(checkpoint, _key(trainer, architecture))
         if kept is not None:
-            started -= kept.restore(loop)
+            started -= (kept.restore(loop) or {"seconds": 0.0})["seconds"]
         for _ in trainer.go_on(loop):
             if kept is not None:
-                kept.save(loop, time.perf_counter() - started)
+                kept.save(loop, seconds=time.perf_counter() - started)
             try:
                 on_epoch(loop.epoch)
             except StopTraining:

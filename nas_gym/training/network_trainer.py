@@ -100,17 +100,18 @@ class NetworkTrainer(DeviceTraining):
         """
         yield from self.go_on(self.task.loop(network))
 
-    def go_on(self, loop: TrainingLoop) -> Iterator[float]:
-        """Train a network to the end from where its loop is, as `fit` does."""
+    def go_on(self, loop: TrainingLoop, epochs: int | None = None) -> Iterator[float]:
+        """Train a network from where its loop is to the end, as `fit` does, or to an epoch."""
         validate = self.task.validation_of(loop.network)
-        while loop.epoch < self.settings.epochs:
+        while loop.epoch < (epochs or self.settings.epochs):
             loss = loop.train_epoch().item()
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} in epoch {loop.epoch}")
             with loop.evaluating():
                 value = validate()
             yield value
-        loop.finish()
+        if loop.epoch == self.settings.epochs:
+            loop.finish()
 
     def test_accuracy(self, network: ChildNetwork) -> float:
         """Return the score on the test split, in [0, 1]: for a final network, once.

@@ -8,9 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.networks import (
     ChildNetwork,
     count_parameters,
@@ -20,9 +23,10 @@ from nas_gym.networks import (
 )
 from nas_gym.networks.devices import hardware_name, resolve_device
 from nas_gym.networks.fused import CannotFuse
+from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
-from nas_gym.training.fingerprint import builder_digests
+from nas_gym.training.fingerprint import builder_digests, digest
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
@@ -49,6 +53,9 @@ class Trainer(NetworkTrainer):
             as two or three steps of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
             default: the networks of all registered families count.
+        checkpoints: A folder in which a child that was trained for some of its epochs
+            (`evaluate_one`) leaves its whole state, with which its next training goes on. It
+            changes no result; default: every training begins at the first epoch.
 
     Raises:
         InvalidSettings: as `DeviceTraining`; the device for latency does not exist here, or a file
@@ -62,8 +69,10 @@ class Trainer(NetworkTrainer):
         device: str = "auto",
         count_multiply_adds: bool = True,
         architecture_type: type[Architecture] | None = None,
+        checkpoints: Path | None = None,
     ) -> None:
         super().__init__(dataset, settings, device)
+        self.checkpoints = checkpoints
         self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
         self._builders: dict[str, str] | None = None  # in another process: those of the first one
         self._latency_device = self.device
@@ -126,6 +135,12 @@ class Trainer(NetworkTrainer):
     def _builder_digests(self) -> dict[str, str]:
         return self._builders or builder_digests("network", self.architecture_type)
 
+    @property
+    def fidelities(self) -> tuple[int, ...]:
+        """All numbers of epochs; none where a child's result depends on other children."""
+        alone = self.settings.early_stopping is None and self.settings.inherit_weights is None
+        return tuple(range(1, self.settings.epochs + 1)) if alone else ()
+
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Train and validate each architecture; see `nas_gym.evaluation.Evaluator`."""
         return [self.evaluate_one(architecture) for architecture in architectures]
@@ -138,12 +153,19 @@ class Trainer(NetworkTrainer):
         """Return the seed of a child's training; see `child_seed`."""
         return child_seed(self.settings.seed, architecture, repeat)
 
-    def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
+    def evaluate_one(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Evaluation:
         """Train and validate one architecture; any failure becomes a status.
 
-        ``repeat`` numbers its trainings, each of which has its own seed.
+        Args:
+            architecture: The architecture.
+            repeat: Number of its training; each has its own seed.
+            epochs: Number of epochs, fewer than all, after which the training is broken off: its
+                learning rates are those of the full training, which can go on with ``checkpoints``.
+                The seconds of an evaluation are those since the part before.
         """
-        return self.train_one(architecture, repeat)[0]
+        return self.train_one(architecture, repeat, epochs)[0]
 
     def evaluate_repeats(
         self, architecture: Architecture, repeats: Sequence[int]
@@ -168,12 +190,12 @@ class Trainer(NetworkTrainer):
         return [self.train_one(architecture, repeat) for repeat in repeats]
 
     def train_one(
-        self, architecture: Architecture, repeat: int = 0
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
     ) -> tuple[Evaluation, ChildNetwork | None]:
         """Return the evaluation, and the trained network unless the child failed.
 
         The network is built from the canonical form, so that architectures which are the same
-        network get the same evaluation.
+        network get the same evaluation. For the arguments, see `evaluate_one`.
 
         Raises:
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
@@ -183,15 +205,20 @@ class Trainer(NetworkTrainer):
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None
         weights = self._weights.weights(parent) if self._weights and parent else {}
-        network = None
+        network, kept = None, self._checkpoint(architecture, repeat)
         with self.isolated(seed), child.recorded():
             network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
-            for value in self.fit(network):
+            loop = self.task.loop(network)
+            if kept is not None:
+                child.go_on_from(kept.restore_child(loop, epochs or self.settings.epochs))
+            for value in self.go_on(loop, epochs):
                 child.add(value)
                 if self._rule and not calibrates and self._rule.stops(child.curve):
                     break
+            if kept is not None:
+                kept.keep_child(loop, epochs is not None, curve=child.curve, value=child.value)
         if child.status != "ok":
             network = None
 
@@ -201,7 +228,14 @@ class Trainer(NetworkTrainer):
                 self._rule.finish(FinishedCurve(seed, tuple(child.curve), calibrates))
             if self._weights is not None:
                 self._weights.save(architecture, network)
-        return child.evaluation(seed, self.fingerprint), network
+        return child.evaluation(seed, partial_fingerprint(self.fingerprint, epochs)), network
+
+    def _checkpoint(self, architecture: Architecture, repeat: int) -> Checkpoint | None:
+        if self.checkpoints is None:
+            return None
+        seed = self.seed_of(architecture, repeat)
+        key = digest(fingerprint=self.fingerprint, seed=seed, torch=str(torch.__version__))
+        return Checkpoint(self.checkpoints / f"{architecture.key}-{repeat}.pt", key)
 
     def built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
         """Build and measure the network of a child, recorded in ``child``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,13 +55,7 @@ class WeightSharingSettings(TrainingSettings):
     which all children mix; default: as released, which is true for the micro search space."""
 
     def __post_init__(self) -> None:
-        for name in _OF_A_CHILD:
-            given, unset = getattr(self, name), getattr(TrainingSettings, name)
-            require(
-                given == unset,
-                f"{name}: expected {unset!r}, got {short(given)}: {name} is of children trained by "
-                'themselves, and these share weights; leave it out, or use evaluator="trained"',
-            )
+        refuse(self, _OF_A_CHILD)
 
     def learning_rate_in(self, epoch: int) -> float:
         """Return the learning rate in an epoch, counted from 0."""
@@ -70,6 +65,17 @@ class WeightSharingSettings(TrainingSettings):
         height = 0.5 * (1 + math.cos(math.pi * epoch / period))
         lowest = min(self.lowest_learning_rate, self.learning_rate)
         return lowest + (self.learning_rate - lowest) * height
+
+
+def refuse(given: TrainingSettings, names: Sequence[str]) -> None:
+    """Raise `InvalidSettings` if a field is set that is of children trained by themselves."""
+    for name in names:
+        value, unset = getattr(given, name), getattr(TrainingSettings, name)
+        require(
+            value == unset,
+            f"{name}: expected {unset!r}, got {short(value)}: {name} is of children trained by "
+            'themselves, and these share weights; leave it out, or use evaluator="trained"',
+        )
 
 
 @dataclass(frozen=True)

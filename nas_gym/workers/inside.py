@@ -12,7 +12,7 @@ import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
-from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
 from nas_gym.training.failures import is_out_of_memory
 from nas_gym.workers.protocol import Answer, WorkersFailed, failed_evaluation
 
@@ -31,7 +31,9 @@ def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluat
         raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
 
 
-def answer_for(evaluator: Any, architecture: bytes, repeats: Sequence[int]) -> Answer:
+def answer_for(
+    evaluator: Any, architecture: bytes, repeats: Sequence[int], epochs: int | None = None
+) -> Answer:
     """Evaluate repeats of a child; an exception of any kind becomes a status."""
     child: Architecture = pickle.loads(architecture)
     started = time.perf_counter()
@@ -39,13 +41,13 @@ def answer_for(evaluator: Any, architecture: bytes, repeats: Sequence[int]) -> A
         if len(repeats) > 1:
             evaluations = evaluator.evaluate_repeats(child, repeats)
         else:
-            evaluations = [evaluator.evaluate_one(child, repeats[0])]
+            evaluations = [evaluator.evaluate_one(child, repeats[0], **at_epochs(epochs))]
     except BaseException as error:
         memory = isinstance(error, Exception) and is_out_of_memory(error)
         status: Status = "out_of_memory" if memory else "crashed"
         message = f"{type(error).__name__}: {error}"
         evaluations = [
-            failed_evaluation(evaluator, child, repeat, status, started, message)
+            failed_evaluation(evaluator, child, repeat, status, started, message, epochs)
             for repeat in repeats
         ]
     crashed = any(evaluation.status == "crashed" for evaluation in evaluations)

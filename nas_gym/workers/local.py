@@ -135,7 +135,9 @@ class _Process(Worker):
         return self._ask(_started)
 
     def evaluate(self, child: Child) -> Future[Answer]:
-        asked = self._ask(_evaluate, child.pickled, child.repeats, timeout=self._timeout)
+        asked = self._ask(
+            _evaluate, child.pickled, child.repeats, child.epochs, timeout=self._timeout
+        )
         return converted(asked, self._lost)
 
     def _lost(self, error: BaseException) -> BaseException:
@@ -210,8 +212,8 @@ def _started() -> None:
         raise _own[0]
 
 
-def _evaluate(architecture: bytes, repeats: tuple[int, ...]) -> Answer:
-    return answer_for(_own[0], architecture, repeats)
+def _evaluate(architecture: bytes, repeats: tuple[int, ...], epochs: int | None) -> Answer:
+    return answer_for(_own[0], architecture, repeats, epochs)
 
 
 def _end_with_parent() -> None:

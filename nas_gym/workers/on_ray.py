@@ -202,7 +202,8 @@ class _Actor(Worker):
     def evaluate(self, child: Child) -> Future[Answer]:
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        answer = self._actor.evaluate.remote(child.pickled, child.repeats).future()
+        asked = (child.pickled, child.repeats, child.epochs)
+        answer = self._actor.evaluate.remote(*asked).future()
         return converted(answer, self._lost, self._finished)
 
     def _finished(self, _: Answer) -> None:
@@ -247,5 +248,5 @@ class _Evaluating:
         self.evaluator = made_ready(threads, lambda: ray.get(evaluator[0]))
         return str(ray.get_runtime_context().get_node_id())
 
-    def evaluate(self, architecture: bytes, repeats: tuple[int, ...]) -> Answer:
-        return answer_for(self.evaluator, architecture, repeats)
+    def evaluate(self, architecture: bytes, repeats: tuple[int, ...], epochs: int | None) -> Answer:
+        return answer_for(self.evaluator, architecture, repeats, epochs)

@@ -14,7 +14,12 @@ from typing_extensions import Self
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator, require_lasting
+from nas_gym.evaluation.evaluator import (
+    ChildEvaluator,
+    ConcurrentEvaluator,
+    fidelities_of,
+    require_lasting,
+)
 from nas_gym.workers.dispatcher import Dispatcher
 from nas_gym.workers.durations import LearnedSeconds
 from nas_gym.workers.protocol import Child, Worker
@@ -43,9 +48,15 @@ class Pool(ConcurrentEvaluator, ABC):
         self.fingerprint = evaluator.fingerprint
         self.costs: tuple[str, ...] | None = getattr(evaluator, "costs", None)
         """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
+        self.fidelities = fidelities_of(evaluator)
+
+        def learn(child: Child, seconds: float) -> None:
+            if child.epochs is None:
+                learned.add(child.architecture, seconds)
+
         self._dispatcher = Dispatcher(
             verdict=lambda child, error: verdict(evaluator, child, error, self.suspicious),
-            learn=lambda child, seconds: learned.add(child.architecture, seconds),
+            learn=learn,
         )
 
     def start(self, workers: Sequence[Worker]) -> None:
@@ -82,12 +93,14 @@ class Pool(ConcurrentEvaluator, ABC):
                 future.cancel()
             raise
 
-    def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+    def submit(
+        self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
+    ) -> Future[Evaluation]:
         """Ask for one evaluation; see `ConcurrentEvaluator.submit`. They start in order.
 
         It raises what `submit_repeats` does.
         """
-        return self._submit(architecture, (repeat,))[0]
+        return self._submit(architecture, (repeat,), epochs)[0]
 
     def submit_repeats(
         self, architecture: Architecture, repeats: Sequence[int]
@@ -103,10 +116,10 @@ class Pool(ConcurrentEvaluator, ABC):
         return [future for group in groups for future in self._submit(architecture, group)]
 
     def _submit(
-        self, architecture: Architecture, repeats: tuple[int, ...]
+        self, architecture: Architecture, repeats: tuple[int, ...], epochs: int | None = None
     ) -> list[Future[Evaluation]]:
         try:
-            child = Child(architecture, repeats, self.pickled(architecture))
+            child = Child(architecture, repeats, self.pickled(architecture), epochs)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InvalidSettings(
                 f"architecture: {type(architecture).__name__} cannot be sent to other processes "

@@ -12,7 +12,7 @@ from typing import Any
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.evaluation.evaluator import ChildEvaluator, partial_fingerprint
 
 
 class WorkersFailed(NASGymError):
@@ -48,6 +48,8 @@ class Child:
     repeats: tuple[int, ...]
     pickled: bytes
     """The architecture as a worker gets it."""
+    epochs: int | None = None
+    """Number of epochs after which it is evaluated; None: after all."""
     futures: list[Future[Evaluation]] = field(init=False)
     deaths: list[str] = field(default_factory=list)
     """Machines of its workers that died, perhaps by a cause outside."""
@@ -104,10 +106,12 @@ def failed_evaluation(
     status: Status,
     started: float,
     message: str,
+    epochs: int | None = None,
 ) -> Evaluation:
     """Return the evaluation of a child that failed, begun at ``started``."""
     seconds, seed = time.perf_counter() - started, evaluator.seed_of(architecture, repeat)
-    return Evaluation(status, 0.0, (), seconds, seed, evaluator.fingerprint, message=message)
+    fingerprint = partial_fingerprint(evaluator.fingerprint, epochs)
+    return Evaluation(status, 0.0, (), seconds, seed, fingerprint, message=message)
 
 
 def converted(

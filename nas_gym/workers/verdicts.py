@@ -37,7 +37,7 @@ def verdict(
         status, message = error.status, str(error)
         message += "" if error.blame else f" ({deaths} times)"
     assert child.started is not None
-    how = (status, child.started, message)
+    how = (status, child.started, message, child.epochs)
     return [
         failed_evaluation(evaluator, child.architecture, repeat, *how) for repeat in child.repeats
     ]

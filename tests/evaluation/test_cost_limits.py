@@ -41,7 +41,7 @@ def test_a_child_over_a_limit_is_not_trained(
 ) -> None:
     [within] = trainer(at_most={name: costs[name]}).evaluate([CHILD])
     assert within.status == "ok"
-    monkeypatch.setattr(_Trainer, "fit", None)  # a training would fail
+    monkeypatch.setattr(_Trainer, "go_on", None)  # a training would fail
     [over] = trainer(at_most={name: costs[name] - 1}).evaluate([CHILD])
     assert (over.status, over.accuracy, over.curve) == ("over_limit", 0.0, ())
     assert over.message.startswith(f"{name}: {costs[name]:,g}, and at most")
@@ -51,7 +51,7 @@ def test_a_child_over_a_limit_is_not_trained(
 def test_latency_is_limited_where_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettings, match="measured only with latency"):
         trainer(at_most={"latency": 0.005})
-    monkeypatch.setattr(_Trainer, "fit", None)
+    monkeypatch.setattr(_Trainer, "go_on", None)
     fast = {"latency": {"warmup": 0, "repeats": 1}}
     [over] = trainer(at_most={"latency": 1e-9}, **fast).evaluate([CHILD])
     assert over.status == "over_limit"

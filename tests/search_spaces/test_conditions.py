@@ -49,10 +49,12 @@ def decision_lists(draw: st.DrawFn) -> list[Decision]:
     return decisions
 
 
-def is_valid(decisions: list[Decision], choices: tuple[int, ...]) -> bool:
+def is_valid(decisions: list[Decision], num_valid: list[int], choices: tuple[int, ...]) -> bool:
     """The definition: what does not exist has its first choice, and counts as no label."""
     made: dict[str, str] = {}
-    for decision, choice in zip(decisions, choices, strict=True):
+    for decision, number, choice in zip(decisions, num_valid, choices, strict=True):
+        if choice >= number:
+            return False
         if all(made.get(name) in labels for name, labels in decision.when.items()):
             made[decision.name] = decision.choices[choice]
         elif choice:
@@ -60,11 +62,14 @@ def is_valid(decisions: list[Decision], choices: tuple[int, ...]) -> bool:
     return True
 
 
-@given(decisions=decision_lists())
-def test_size_and_masks_are_those_of_brute_force(decisions: list[Decision]) -> None:
-    search_space = OwnSearchSpace("own", decisions)
+@given(decisions=decision_lists(), data=st.data())
+def test_size_and_masks_are_those_of_brute_force(
+    decisions: list[Decision], data: st.DataObject
+) -> None:
+    num_valid = [data.draw(st.integers(1, len(decision.choices))) for decision in decisions]
+    search_space = OwnSearchSpace("own", decisions, num_valid)
     every = list(product(*map(range, search_space.num_choices)))
-    valid = [choices for choices in every if is_valid(decisions, choices)]
+    valid = [choices for choices in every if is_valid(decisions, num_valid, choices)]
     assert search_space.size == len(valid)
     for choices in every:
         if choices in valid:
@@ -168,4 +173,6 @@ def test_what_is_missing_is_named() -> None:
     with pytest.raises(NotImplementedError, match="Bare gives neither encode nor _encode"):
         bare.encode(LayersArchitecture(("8",)))
     with pytest.raises(InvalidArchitecture, match="kind: 'int' is not in the bare search space"):
+        bare.encode(3)
+    with pytest.raises(InvalidArchitecture, match=r"expected 'an architecture'$"):
         bare.encode(3)

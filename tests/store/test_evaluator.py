@@ -290,7 +290,9 @@ def test_a_batch_starts_longest_first(store: Store, workers: ManualWorkers) -> N
     stored = StoredEvaluator(workers, store, "run")
     submit = workers.submit
 
-    def submit_and_finish(architecture: Any, repeats: list[int]) -> list[Future[Evaluation]]:
+    def submit_and_finish(
+        architecture: Any, repeats: list[int], epochs: int | None
+    ) -> list[Future[Evaluation]]:
         futures = [submit(architecture, repeat) for repeat in repeats]
         workers.finish()
         return futures

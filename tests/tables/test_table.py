@@ -18,13 +18,13 @@ from nas_gym.data.loading import data_folder
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluator import RecordedEvaluator
 from nas_gym.evaluation.memory import Memory
-from nas_gym.families.nasbench101.search_space import (
+from nas_gym.families.nasbench101.architecture import (
     INPUT,
     NASBENCH101_OPERATIONS,
     OUTPUT,
     NASBench101Architecture,
-    NASBench101SearchSpace,
 )
+from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace
 from nas_gym.families.nasbench101.table import HashIndex, nasbench101_table
 from nas_gym.families.nasbench201.search_space import (
     NASBENCH201_OPERATIONS,

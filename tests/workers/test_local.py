@@ -57,11 +57,13 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
     with cpu_threads(1):
         expected = trainer.evaluate(architectures)
         expected.append(trainer.evaluate_one(architectures[0], repeat=1))
+        expected.append(trainer.evaluate_one(architectures[0], epochs=1))
     with LocalWorkers(trainer, workers=2, threads=1) as pool:
-        repeated = pool.submit(architectures[0], repeat=1)
-        made = [*pool.evaluate(architectures), repeated.result()]
+        more = [pool.submit(architectures[0], repeat=1), pool.submit(architectures[0], epochs=1)]
+        made = [*pool.evaluate(architectures), *(future.result() for future in more)]
         assert (pool.costs, pool.fingerprint) == (trainer.costs, trainer.fingerprint)
-        assert pool.seed_of(architectures[0], 1) == expected[-1].seed
+        assert pool.fidelities == (1, 2)
+        assert pool.seed_of(architectures[0], 1) == expected[-2].seed
     assert [replace(e, seconds=0.0) for e in made] == [replace(e, seconds=0.0) for e in expected]
     assert {evaluation.status for evaluation in made} == {"ok"}
     assert len({evaluation.curve for evaluation in made}) > 1

@@ -83,6 +83,8 @@ def resolved(search: Search) -> Search:
     if name == AUTO:
         name = suited_agent(environment_of(search), plan.episodes, envs=1, workers=1)
     agent = find_agent(name)
+    counts = f"agent: {search.agent!r} trains children in parts, and a benchmark counts whole ones"
+    require(not agent.trains_in_parts, f"{counts}; use `nas-gym search`")
     needs = agent.entry.env_arguments
     require(not needs, f"agent: {search.agent!r} needs an environment of {dict(needs)}")
     arguments = agent.arguments(plan, search.agent_arguments)

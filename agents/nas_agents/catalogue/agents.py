@@ -15,7 +15,7 @@ from nas_agents.catalogue.registry import AGENTS, AgentEntry
 from nas_agents.controllers.random_weights import VecRandomWeights
 from nas_agents.controllers.ranked_reward import VecRankedReward
 from nas_agents.controllers.shared_weights import SHARING
-from nas_agents.strategies import Strategy
+from nas_agents.strategies import MultiFidelity, Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import Objectives, SearchSpace
 from nas_gym.errors import InvalidSettings, choices_hint, require
@@ -69,6 +69,11 @@ class Agent:
     strategy: type[Strategy] | None = None
     """The strategy's class, if the agent is one."""
 
+    @property
+    def trains_in_parts(self) -> bool:
+        """True if it trains children, which another agent proposes, part by part."""
+        return self.strategy is not None and issubclass(self.strategy, MultiFidelity)
+
     def check_reward(self, reward: AnyReward) -> None:
         """Raise `InvalidSettings` if the agent cannot learn from such rewards.
 
@@ -113,10 +118,19 @@ class Agent:
                 is; ``noise_std`` stands for an ``action_noise``: the standard deviation of normal
                 noise on the actions.
 
+        An agent over a ``proposer``, named as ``--agent`` is, has that one's arguments, too, as
+        ``proposer_arguments``.
+
         Raises:
-            InvalidSettings: the plan does not suit the agent.
+            InvalidSettings: the plan does not suit the agent, or there is no such proposer.
         """
         arguments = {**self.entry.defaults(plan), **(given or {})}
+        if self.trains_in_parts:
+            proposer = find_agent(str(arguments["proposer"]))
+            of_proposer = arguments["proposer_arguments"]
+            says = "proposer_arguments: expected an object of arguments"
+            require(isinstance(of_proposer, Mapping), f"{says}, got {of_proposer!r}")
+            arguments["proposer_arguments"] = proposer.arguments(plan, of_proposer)
         if self.strategy is not None:
             return arguments
         return {"policy": next(iter(self.algorithm.policy_aliases), "MlpPolicy"), **arguments}

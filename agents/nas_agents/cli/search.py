@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Context, Exit, Option
 
@@ -23,6 +23,9 @@ from nas_agents.cli.terminal.common import (
     print_result,
 )
 from nas_agents.runs.settings import SearchSettings
+
+if TYPE_CHECKING:
+    from nas_agents.runs.summary import SearchResult
 
 DEFAULT = SearchSettings
 
@@ -102,7 +105,7 @@ def search(
 ) -> None:
     """Search for an architecture, train the best one, and test it."""
     from nas_agents.callbacks import made, standard_callbacks
-    from nas_agents.cli.terminal.display import Display, describe
+    from nas_agents.cli.terminal.display import Display
     from nas_agents.cli.terminal.search_options import settings_from
     from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
@@ -114,9 +117,15 @@ def search(
     with Display(settings) as display:
         watched = [display, *watching, report]
         result = run_search(settings, run, resume or verify, watched, verify)
-    places = {"run": str(result.run), "report": report.file and str(report.file)}
-    text = "\n".join([describe(result), report.said])
-    print_result({**places, **result.summary}, text, as_json)
+    conclude(result, report.file, report.said, as_json)
+
+
+def conclude(result: SearchResult, report: Path | None, said: str, as_json: bool) -> None:
+    """Print a search's result, and what to do about a failure; then exit with its code."""
+    from nas_agents.cli.terminal.display import describe
+
+    places = {"run": str(result.run), "report": report and str(report)}
+    print_result({**places, **result.summary}, f"{describe(result)}\n{said}", as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
         complain(f"interrupted; go on with: {again}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -15,7 +15,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.controllers.shared_weights import random_state, set_random_state
 from nas_agents.drivers.state import NotPlain, Plain, restore, state_of
-from nas_agents.runs.reading import EPISODES, reading_line
+from nas_agents.runs.reading import EPISODES, is_partial, reading_line
 from nas_agents.runs.recorder import Recorder
 from nas_gym import Architecture, NASEnv
 
@@ -92,13 +92,23 @@ class Checkpoints:
         except Exception:  # of a file that anything may have been written to
             self._put(before)
             return
-        known = []
-        for line, record in enumerate(earlier[:number], start=1):
-            with reading_line(self.recorder.folder.path / EPISODES, line):
-                known.append(Architecture.from_json(record["architecture"]))
-        self.env.memory.evaluate(known)  # by the store
+        self._remember(earlier[:number])
         self.recorder.go_on_from(saved["record"])
         self._put(saved)
+
+    def _remember(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Let the memory know what was evaluated, by the store."""
+        whole, parts = [], []
+        for line, record in enumerate(records, start=1):
+            with reading_line(self.recorder.folder.path / EPISODES, line):
+                architecture = Architecture.from_json(record["architecture"])
+            if is_partial(record):
+                parts.append((architecture, record["epochs"]))
+            else:
+                whole.append(architecture)
+        self.env.memory.evaluate(whole)
+        for part in parts:
+            self.env.memory.submit(*part).result()
 
     def _put(self, saved: Mapping[str, Any]) -> None:
         self.put(saved["search"])

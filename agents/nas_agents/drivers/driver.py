@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nas_agents.catalogue.agents import Agent
-from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.agents import Agent, find_agent
+from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.controllers.asynchronous import learns_asynchronously
 from nas_agents.drivers.asynchronous import AsynchronousSearch
 from nas_agents.drivers.lock_step import LockStepSearch
@@ -21,6 +21,7 @@ from nas_agents.runs.run_folder import RunFolder
 from nas_agents.runs.summary import same_best, summary_of
 from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
 from nas_gym.errors import require
+from nas_gym.evaluation.evaluator import fidelities_of
 from nas_gym.rendering import draw
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -90,10 +91,54 @@ def make_driver(
     Raises:
         InvalidSettings: the agent does not suit the environment, or refuses its arguments.
     """
+    if agent.trains_in_parts:
+        return _in_parts(agent, asynchronous, env, plan, arguments, seed)
     if asynchronous and agent.strategy is not None:
         return AsynchronousSearch(agent.make_strategy(env.search_space, arguments, seed), env)
     driver = PolicySearch if asynchronous else LockStepSearch
     return driver(agent, env, plan, arguments, seed)
+
+
+def _in_parts(
+    agent: Agent,
+    asynchronous: bool,
+    env: NASEnv,
+    plan: Plan,
+    arguments: Mapping[str, Any],
+    seed: int,
+) -> Driver:
+    """Make what drives a `MultiFidelity` strategy: its proposer's driver, with it in between."""
+    fidelities, search_space = fidelities_of(env.memory.evaluator), env.search_space
+    require(
+        len(fidelities) > 1,
+        f"agent: {agent.name} needs children that can be evaluated after fewer epochs, and those "
+        "here cannot: trained ones without early_stopping and inherit_weights can, for 2 epochs or "
+        "more, and so can recorded ones with several epochs",
+    )
+    require(
+        search_space.stage(0) == search_space.stage(FOREVER),
+        f"agent: {agent.name} lets children go on later, when the depth_schedule would have made "
+        "others of them; leave that out",
+    )
+    require(
+        asynchronous,
+        f"agent: {agent.name} lets no worker wait for another; give --envs 1, or more --workers",
+    )
+    name, of_proposer = arguments["proposer"], arguments["proposer_arguments"]
+    proposer = find_agent(name)
+    learns = learns_asynchronously(proposer.algorithm) and not proposer.entry.conditioned
+    require(
+        (learns or proposer.strategy is not None) and not proposer.trains_in_parts,
+        f"proposer: {name} proposes no architecture before others are evaluated; use a strategy, "
+        "such as 'regularized-evolution', or a policy gradient, such as 'reinforce'",
+    )
+    proposer.check_reward(env.reward)
+    driver = make_driver(proposer, True, env, plan, of_proposer, seed)
+    assert isinstance(driver, AsynchronousSearch)
+    own = {each: arguments[each] for each in arguments if each != "proposer_arguments"}
+    own |= {"fidelities": fidelities, "proposer": driver.strategy}
+    driver.strategy = agent.make_strategy(search_space, own, seed)
+    return driver
 
 
 def drive(

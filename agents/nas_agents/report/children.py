@@ -22,6 +22,7 @@ from nas_agents.runs.reading import (
     UPDATES,
     broken,
     broken_line,
+    is_partial,
     read_episodes,
     wrong_with,
 )
@@ -51,7 +52,7 @@ class Run:
     summary: Mapping[str, Any] | None
     """The content of ``summary.json``; None while the search is going on."""
     lines: list[dict[str, Any]]
-    """The content of ``episodes.jsonl``, (n)."""
+    """The content of ``episodes.jsonl``, (n), without children that were trained in part."""
     updates: list[dict[str, Any]]
     """The content of ``updates.jsonl``."""
     decisions: dict[str, list[str]]
@@ -120,7 +121,8 @@ def read_run(path: Path, name: str) -> Run:
         InvalidRunFolder: the folder holds no run, or a broken one.
     """
     _, record = load_record(path)
-    lines, _ = read_episodes(path / EPISODES, EPISODE)
+    every, _ = read_episodes(path / EPISODES, EPISODE)
+    lines = [line for line in every if not is_partial(line)]
     updates: list[dict[str, Any]] = []
     if (path / UPDATES).exists():
         updates, _ = read_episodes(path / UPDATES, UPDATE)

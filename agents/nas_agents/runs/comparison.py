@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.runs.front import dominated_shares, vectors_of
-from nas_agents.runs.reading import EPISODE, EPISODES, read_episodes, reading_line
+from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes, reading_line
 from nas_agents.runs.settings import load_record
 from nas_agents.strategies.random_search import expected_best, quantile_of_best
 from nas_gym import Architecture, Evaluator
@@ -53,7 +53,7 @@ class Found:
 class Children(NamedTuple):
     """The n children of a run, in order."""
 
-    accuracies: NDArray[np.float64]  # (n,)
+    accuracies: NDArray[np.float64]  # (n,), 0 for those that failed, or were trained in part
     keys: list[str]
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
 
@@ -70,7 +70,7 @@ def children(run: Path) -> Children:
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
-    accuracies = np.array([record["accuracy"] for record in records])
+    accuracies = np.array([0.0 if is_partial(each) else each["accuracy"] for each in records])
     return Children(accuracies, keys, vectors_of(records, file))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nas_agents.runs.reading import reading_line
+from nas_agents.runs.reading import is_partial, reading_line
 from nas_agents.runs.settings import SearchSettings
 from nas_gym import Architecture
 from nas_gym.evaluation.evaluation import COSTS
@@ -37,7 +37,11 @@ UNFINISHED: tuple[StopReason, ...] = ("failures", "diverged", "interrupted")
 
 @dataclass
 class Progress:
-    """How a search stands: its counts, and its best architecture so far."""
+    """How a search stands: its counts, and its best architecture so far.
+
+    Children that were trained for a part of their epochs are counted, and no more: they are no best
+    ones, and their accuracies are not compared with those of full trainings.
+    """
 
     episodes: int = 0
     resumed: int = 0
@@ -53,6 +57,8 @@ class Progress:
     """Accuracies of the last ten children."""
     first: list[float] = field(default_factory=list)
     """Accuracies of the first ten children."""
+    epochs: Counter[str] = field(default_factory=Counter)
+    """Number of trainings by their epochs, where children are trained in parts."""
     statuses: Counter[str] = field(default_factory=Counter)
     made: int = 0
     """Evaluations really made; the others were answered from memory, or from the store."""
@@ -106,9 +112,13 @@ class Progress:
         """Count an episode, given as its line in ``episodes.jsonl``; return True if it is best."""
         self.started = time.perf_counter() - record["elapsed"]
         self.episodes += 1
-        self.recent.append(record["accuracy"])
-        if len(self.first) < COMPARED:
-            self.first.append(record["accuracy"])
+        part = is_partial(record)
+        if "epochs" in record:
+            self.epochs[str(record["epochs"])] += 1
+        if not part:
+            self.recent.append(record["accuracy"])
+            if len(self.first) < COMPARED:
+                self.first.append(record["accuracy"])
         self.statuses[record["status"]] += 1
         if not record["cached"]:
             self.made += 1
@@ -118,7 +128,7 @@ class Progress:
         elif not record["cached"] and record["status"] != "over_limit":
             self.failures_in_a_row += 1
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
-        if record["status"] != "ok":
+        if record["status"] != "ok" or part:
             return False
         if self.front is not None:
             vector = self.front.objectives.of_record(record)
@@ -149,7 +159,8 @@ def first_of(reward: Any) -> float:
 
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
     """Return why a search ends after the episode added last; None if it goes on."""
-    if limits.target_accuracy and progress.recent[-1] >= limits.target_accuracy:
+    target = limits.target_accuracy
+    if target and progress.recent and progress.recent[-1] >= target:
         return "target_accuracy"
     if limits.episodes and progress.episodes >= limits.episodes:
         return "episodes"

@@ -94,6 +94,11 @@ def check_lines(file: Path, records: Iterable[object], needed: Mapping[str, Kind
             raise broken_line(file, number, wrong)
 
 
+def is_partial(record: Mapping[str, Any]) -> bool:
+    """Return True for the line of a child that was trained for a part of its epochs alone."""
+    return record.get("partial") is True
+
+
 def wrong_with(record: object, needed: Mapping[str, Kinds]) -> str:
     """Return the fault of a JSON object that needs fields of such types; "" if it has none."""
     if not isinstance(record, dict):

@@ -36,7 +36,9 @@ from nas_gym.outside.files import (
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
 FILES = ("best.png", "front.png", "worst_images.json", REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
-FOLDERS = ("checkpoint", "model", "tensorboard")
+UNFINISHED_CHILDREN = "children"
+"""Folder of the states of children that were trained in part, and may go on."""
+FOLDERS = ("checkpoint", "model", "tensorboard", UNFINISHED_CHILDREN)
 """Its folders."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""

@@ -221,8 +221,15 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
     ):
         require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
     for name, value in saved.agent_arguments.items():
+        if name == PROPOSER_ARGUMENTS and isinstance(value, Mapping):
+            nested = any(is_class(*each) or each[0] == "tensorboard_log" for each in value.items())
+            require(not nested or name in of_agent, _again(f"--agent-set {name}", value))
         doubt = is_class(name, value) or (name == "tensorboard_log" and leads_out(value))
         require(not doubt or name in of_agent, _again(f"--agent-set {name}", value))
+
+
+PROPOSER_ARGUMENTS = "proposer_arguments"
+"""An agent's argument that holds those of another agent."""
 
 
 def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -231,6 +238,9 @@ def require_known_classes(made_with: Mapping[str, Any], asked: Mapping[str, Any]
     ``asked`` are the catalogue's defaults and what the user gave.
     """
     for name, value in made_with.items():
+        if isinstance(value, Mapping) and name == PROPOSER_ARGUMENTS:
+            of_asked = asked.get(name)
+            require_known_classes(value, of_asked if isinstance(of_asked, Mapping) else {})
         doubt = is_class(name, value) or name == "tensorboard_log"
         require(not doubt or asked.get(name) == value, _again(f"--agent-set {name}", value))
 
@@ -257,7 +267,8 @@ def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int
 
 def is_class(name: str, value: object) -> bool:
     """Return True if an agent's argument names a class to import, ``module.Class``."""
-    return name in CLASSES and isinstance(value, str) and "." in value
+    classes = {**dict.fromkeys(CLASSES, "."), "proposer": ":"}
+    return name in classes and isinstance(value, str) and classes[name] in value
 
 
 def _again(option: str, value: object) -> str:

@@ -51,13 +51,15 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
-    (`Band`); null where it would have to train children, or where the environment's reward is
-    another. ``front`` is null where there is one objective.
+    (`Band`); null where it would have to train children, where the environment's reward is another,
+    or where children were trained in parts: then ``epochs`` counts trainings by their epochs.
+    ``front`` is null where there is one objective.
     ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
     has the mean of the evaluations.
     """
     number = progress.episodes
-    random = random_accuracies(evaluator) if reward is accuracy and number else None
+    comparable = reward is accuracy and number and not progress.epochs
+    random = random_accuracies(evaluator) if comparable else None
     band = None if random is None else random_band(random, spaced(number))
     return {
         "stopped_by": stopped_by,
@@ -69,6 +71,7 @@ def summary_of(
             "seconds": progress.training_seconds,
         },
         "statuses": dict(progress.statuses),
+        "epochs": dict(progress.epochs) or None,
         "failed": progress.failed,
         "last_failure": progress.last_failure,
         "best": _best(progress),

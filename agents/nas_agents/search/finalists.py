@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nas_agents.catalogue.environments import make_environment
-from nas_agents.runs.reading import EPISODE, EPISODES, read_episodes
+from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes
 from nas_agents.runs.recorder import Recorder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.final import FinalTraining
@@ -195,7 +195,7 @@ def _leaders(recorder: Recorder, number: int) -> dict[int, Architecture]:
     """Return the different architectures of highest reward, by the episode of their best one."""
     records, _ = read_episodes(recorder.folder.path / EPISODES, EPISODE)
     ranked = sorted(
-        (record for record in records if record["status"] == "ok"),
+        (record for record in records if record["status"] == "ok" and not is_partial(record)),
         key=lambda record: (-record["reward"], record["episode"]),
     )
     leaders: dict[str, tuple[int, Architecture]] = {}

@@ -18,14 +18,21 @@ from nas_agents.catalogue.automatic import CHOICES, suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
-from nas_agents.drivers.asynchronous import PLACES
+from nas_agents.drivers.asynchronous import PARTS, PLACES
 from nas_agents.drivers.checkpoint import differences, machine
 from nas_agents.drivers.driver import drive, is_asynchronous, make_driver
 from nas_agents.runs.callbacks import Callback, Callbacks, Start
 from nas_agents.runs.progress import UNFINISHED, Progress
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.recorder import Recorder
-from nas_agents.runs.run_folder import CURVES, DATABASE, RunFolder, default_run_folder, opened
+from nas_agents.runs.run_folder import (
+    CURVES,
+    DATABASE,
+    UNFINISHED_CHILDREN,
+    RunFolder,
+    default_run_folder,
+    opened,
+)
 from nas_agents.runs.settings import (
     LIMITS,
     SearchSettings,
@@ -93,7 +100,7 @@ def search(
         evaluator = env.memory.evaluator
         check_children(settings, evaluator)
         check_limits(env)
-        agent.check_reward(env.reward)
+        _fit_together(agent, env, path)
         plan, longer = _plans(settings, earlier, before, env, len(folder.recorded))
         asked = agent.arguments(plan, settings.agent_arguments)
         arguments = before.get("agent_made_with") or asked
@@ -136,6 +143,16 @@ def search(
         result = finish(*ended, final, folder, record, callback.on_final_epoch)
     callback.on_end(result)  # the folder is whole, and free for others
     return result
+
+
+def _fit_together(agent: Agent, env: NASEnv, run: Path) -> None:
+    """Raise `InvalidSettings` for a reward that does not suit the agent; keep unfinished children.
+
+    Theirs is a folder in the run's, from which all workers let them go on.
+    """
+    agent.check_reward(env.reward)
+    if agent.trains_in_parts and isinstance(env.memory.evaluator, Trainer):
+        env.memory.evaluator.checkpoints = run.resolve() / UNFINISHED_CHILDREN
 
 
 def _env_arguments(settings: SearchSettings, agent: Agent | None, run: Path) -> dict[str, Any]:
@@ -215,7 +232,8 @@ def _check_record(folder: RunFolder, before: Mapping[str, Any], now: Mapping[str
     """Raise `InvalidRunFolder` if a line is broken, or children would be trained otherwise."""
     run = folder.path
     if now["asynchronous"]:
-        check_lines(run / EPISODES, folder.recorded, PLACES)
+        in_parts = any("epochs" in each for each in folder.recorded)
+        check_lines(run / EPISODES, folder.recorded, {**PLACES, **(PARTS if in_parts else {})})
     data, read_now = before.get("data"), now.get("data")
     if isinstance(data, dict) and read_now and data.get("digest") != read_now["digest"]:
         counts = [f"{each['images']} images" for each in (data, read_now) if "images" in each]

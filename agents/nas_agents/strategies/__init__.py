@@ -5,6 +5,6 @@ algorithm is one file. `nas_agents.strategies.as_agent.StrategyAgent` runs a str
 Stable-Baselines3 algorithm, and `nas-gym bench` repeats it under many seeds.
 """
 
-from nas_agents.strategies.base import Strategy
+from nas_agents.strategies.base import MultiFidelity, Strategy
 
-__all__ = ["Strategy"]
+__all__ = ["MultiFidelity", "Strategy"]

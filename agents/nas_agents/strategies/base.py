@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nas_gym import SearchSpace
+from nas_gym.errors import InvalidSettings
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -143,3 +144,36 @@ class Strategy(ABC):
             if begins or changed[later] not in valid:
                 changed[later] = valid[self.below(len(valid))]
         return changed
+
+
+class MultiFidelity(Strategy):
+    """A strategy that also says for how many epochs a child is trained, and lets it go on later.
+
+    A subclass implements `next_training` and `trained`. It needs a search in which no worker waits
+    for another (`nas_agents.drivers.asynchronous`), not the environment's own steps.
+    """
+
+    proposer: Strategy
+    """Proposes the children; it has a state of its own."""
+
+    @abstractmethod
+    def next_training(self) -> tuple[Choices, int]:
+        """Return the next child, (T,) int64, and the epochs to which it is trained in all."""
+
+    @abstractmethod
+    def trained(self, choices: Choices, epochs: int, reward: Any, failed: bool) -> None:
+        """Learn the result of a training that was asked for."""
+
+    def propose(self) -> Choices:
+        """Raise `InvalidSettings`: an architecture alone is not enough."""
+        raise self._refused()
+
+    def observe(self, choices: Choices, reward: Any) -> None:
+        """Raise `InvalidSettings`, as `propose`."""
+        raise self._refused()
+
+    def _refused(self) -> InvalidSettings:
+        return InvalidSettings(
+            f"strategy: {type(self).__name__} trains children for several numbers of epochs, which "
+            "an environment's step has no argument for; use `nas-gym search`"
+        )

@@ -2,9 +2,11 @@
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.family_env import FamilyEnv
+from nas_gym.envs.family_env import FamilyEnv, sharing
 from nas_gym.families.mobile.ofa import OFASearchSpace
+from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.proxylessnas import ProxylessNASSearchSpace
+from nas_gym.families.mobile.shrinking import ShrinkingSettings
 from nas_gym.families.mobile.surrogate import ofa_surrogate
 from nas_gym.networks.mobile import MobileNetworkSettings
 
@@ -12,6 +14,14 @@ _SMALL: dict[str, Any] = {
     **{"width": 0.25, "divisor": 1, "halvings": 2},
     **{"epochs": 2, "batch_size": 64},
 }
+
+_ELASTIC = """\
+With `evaluator="weight-sharing"`, the elastic network is trained once, by progressive shrinking,
+and all evaluations are those of sub-networks with its weights: seconds each, and no training.
+`weights` names the file that keeps it, so that further searches, for other targets, train nothing.
+`env.unwrapped.memory.evaluator` is the `nas_gym.families.mobile.once_for_all.OnceForAll`, whose
+`sub_network(architecture)` is a plain network with its weights. The paper's own for ImageNet are
+the defaults of `ShrinkingSettings`, with `learning_rate=2.6` for batches of 2,048."""
 
 
 class OFAEnv(FamilyEnv):
@@ -54,7 +64,14 @@ class OFAEnv(FamilyEnv):
 
     search_space_type = OFASearchSpace
     network_settings_type = MobileNetworkSettings
-    evaluators = ("trained", "surrogate")
+    evaluators = ("trained", "weight-sharing", "surrogate")
+    own_evaluators: ClassVar[dict[str, Any]] = {
+        "weight-sharing": sharing(OnceForAll, ShrinkingSettings, _ELASTIC)
+    }
+    sharing_defaults: ClassVar[dict[str, Any]] = {
+        **{"epochs": 10, "phase_epochs": (4, 2, 4, 2, 4)},
+        "phase_rates": (0.5, 0.2, 0.3, 0.2, 0.3),
+    }
     surrogate = staticmethod(ofa_surrogate)
     defaults: ClassVar[dict[str, Any]] = _SMALL
     surrogate_defaults: ClassVar[dict[str, Any]] = {

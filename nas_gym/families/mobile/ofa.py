@@ -64,14 +64,14 @@ class OFASearchSpace(SearchSpace[OFAArchitecture]):
         self.filters = tuple(divisible(filter_width * each) for each in STAGES)
 
     def _decode(self, choices: list[int]) -> OFAArchitecture:
-        return self._architecture(self.made(choices))
+        return self.of_labels(self.made(choices))
 
     def sketch(self, prefix: Choices) -> OFAArchitecture:
         """Return the layers that are decided, for drawings."""
-        return self._architecture(self.made(prefix))
+        return self.of_labels(self.made(prefix))
 
-    def _architecture(self, made: Mapping[str, str]) -> OFAArchitecture:
-        """Return the layers of the labels by the names of the decisions, as far as there are."""
+    def of_labels(self, made: Mapping[str, str]) -> OFAArchitecture:
+        """Return the architecture of labels by the names of decisions, as far as there are."""
         blocks = [MBConv(3, 1, divisible(self.width * FIRST), 1)]
         for stage, filters in enumerate(self.filters, start=1):
             for layer in range(1, int(made.get(f"stage_{stage}/depth", 0)) + 1):

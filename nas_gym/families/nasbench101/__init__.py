@@ -6,7 +6,7 @@ FAMILIES = (
     Family(
         name="nasbench101",
         kind="nasbench101",
-        architecture="nas_gym.families.nasbench101.search_space:NASBench101Architecture",
+        architecture="nas_gym.families.nasbench101.architecture:NASBench101Architecture",
         search_space="nas_gym.families.nasbench101.search_space:NASBench101SearchSpace",
         network="nas_gym.families.nasbench101.network:NASBench101Network",
         drawing="nas_gym.families.nasbench101.drawing",

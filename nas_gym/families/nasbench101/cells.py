@@ -12,7 +12,7 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.families.nasbench101.search_space import (
+from nas_gym.families.nasbench101.architecture import (
     MAX_EDGES,
     MAX_VERTICES,
     NASBENCH101_OPERATIONS,

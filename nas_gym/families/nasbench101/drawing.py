@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from nas_gym.families.nasbench101.search_space import Edge, VerticesSketch
+from nas_gym.families.nasbench101.architecture import Edge, VerticesSketch
 from nas_gym.rendering.canvas import FAINT, MARGIN, WIDTH, Canvas, colour
 from nas_gym.rendering.drawing import NewCanvas
 

@@ -15,7 +15,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from nas_gym.families.nasbench101.search_space import MAX_VERTICES, NASBench101Architecture
+from nas_gym.families.nasbench101.architecture import MAX_VERTICES, NASBench101Architecture
 from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.operations import concatenate, conv, initialize, with_channels
 from nas_gym.settings import Cells, Size, settings

@@ -1,6 +1,6 @@
 """A published cell of NAS-Bench-101."""
 
-from nas_gym.families.nasbench101.search_space import NASBench101Architecture
+from nas_gym.families.nasbench101.architecture import NASBench101Architecture
 
 NASBENCH101_INCEPTION = NASBench101Architecture(
     adjacency=(

@@ -239,6 +239,9 @@ def test_a_store_is_no_argument_of_the_environment() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+NESTED = {"proposer_arguments": {"policy": "os.system"}}
+
+
 @pytest.mark.parametrize(
     ("fields", "option"),
     [
@@ -246,6 +249,10 @@ def test_a_store_is_no_argument_of_the_environment() -> None:
         ({"env_id": "antigravity:x/Y-v0"}, "the environment"),
         ({"agent_arguments": {"policy": "os.system"}}, "--agent-set policy"),
         ({"agent_made_with": {"policy": "os.system"}}, "--agent-set policy"),
+        ({"agent_arguments": {"proposer": "os:system"}}, "--agent-set proposer"),
+        ({"agent_made_with": {"proposer": "os:system"}}, "--agent-set proposer"),
+        ({"agent_arguments": NESTED}, "--agent-set proposer_arguments"),
+        ({"agent_made_with": NESTED}, "--agent-set policy"),
         ({"agent_made_with": {"tensorboard_log": "/x"}}, "--agent-set tensorboard_log"),
         ({"agent_arguments": {"tensorboard_log": "/x"}}, "--agent-set tensorboard_log"),
         ({"store": "../other.db"}, "--store"),

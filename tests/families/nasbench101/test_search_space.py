@@ -21,13 +21,12 @@ from nas_gym import (
     SearchSpace,
     published,
 )
-from nas_gym.families.nasbench101.cells import unique_cells, unique_codes
-from nas_gym.families.nasbench101.search_space import (
-    EDGES,
+from nas_gym.families.nasbench101.architecture import (
     NASBENCH101_OPERATIONS,
     NASBench101Architecture,
-    pruned_codes,
 )
+from nas_gym.families.nasbench101.cells import unique_cells, unique_codes
+from nas_gym.families.nasbench101.search_space import EDGES, pruned_codes
 from tests.helpers import sequences
 
 CONV3, CONV1, POOL = NASBENCH101_OPERATIONS

@@ -1,0 +1,105 @@
+"""Supernets whose weights are a largest network's, of which a child has a part.
+
+A child's forward pass is that of its own network, with parts of the shared weights in the place of
+its own; gradients flow back to the shared ones. So a child that is drawn as a separate network
+gives the same outputs.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nas_gym.architecture import Architecture
+from nas_gym.networks import (
+    ChildNetwork,
+    ImageShape,
+    NetworkSettings,
+    build_network,
+    count_parameters,
+    multiply_adds,
+)
+from nas_gym.networks.costs import Cost, weightless_network
+from nas_gym.weight_sharing.supernet import Supernet, no_child, use_batch_statistics
+
+
+class SlicedSupernet(Supernet):
+    """A supernet of sliced weights; batch normalization takes the batch's statistics always.
+
+    Args:
+        kind: The ``kind`` of its children.
+        image_shape: Of the images.
+        settings: Of the children's networks.
+    """
+
+    costs: ClassVar[tuple[str, ...]] = ("parameters", "multiply_adds")
+
+    def __init__(self, kind: str, image_shape: ImageShape, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.child_kind, self.image_shape, self.settings = kind, image_shape, settings
+        self._selected: list[tuple[Architecture, ChildNetwork]] = []  # a module in it is no part
+        self._costs: dict[Architecture, Cost] = {}
+
+    @abstractmethod
+    def weights(
+        self, architecture: Architecture, network: nn.Module
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield name and value of each parameter of a child's network, from the shared weights."""
+
+    def set_architecture(self, architecture: Architecture) -> None:
+        self._selected = [(architecture, self.skeleton(architecture))]
+
+    def forward(self, x: Tensor) -> Tensor:
+        [(architecture, network)] = self._selected
+        network.train(self.training)
+        logits: Tensor = functional_call(network, dict(self.weights(architecture, network)), (x,))
+        return logits
+
+    def skeleton(self, architecture: Architecture) -> ChildNetwork:
+        """Return the child's network without numbers, on torch's meta device."""
+        if architecture.kind != self.child_kind:
+            raise no_child(architecture, self.child_kind)
+        network = weightless_network(architecture, self.image_shape, self.settings)
+        use_batch_statistics(network.modules())
+        return network
+
+    def path(self, architecture: Architecture) -> list[nn.Module]:
+        """Return the child's network, without numbers."""
+        return [self.skeleton(architecture)]
+
+    def child(self, architecture: Architecture) -> ChildNetwork:
+        network = self.uncalibrated(architecture)
+        use_batch_statistics(network.modules())
+        return network
+
+    def uncalibrated(self, architecture: Architecture) -> ChildNetwork:
+        """Return a child with running statistics, which are still those of a new network."""
+        with torch.random.fork_rng([]):
+            network = build_network(architecture, self.image_shape, self.settings)
+        network.to(next(self.parameters())).to(memory_format=torch.channels_last)
+        own = dict(network.named_parameters())
+        with torch.no_grad():
+            for name, value in self.weights(architecture, network):
+                own[name].copy_(value)
+        return network
+
+    def count_parameters(self, architecture: Architecture) -> int:
+        return self.cost(architecture).parameters
+
+    def cost(self, architecture: Architecture) -> Cost:
+        """Return a child's parameters and multiply-adds."""
+        if architecture not in self._costs:
+            network = self.skeleton(architecture)
+            counted = count_parameters(network), multiply_adds(network, self.image_shape)
+            self._costs[architecture] = Cost(*counted)
+        return self._costs[architecture]
+
+
+def first_of(shared: Tensor, shape: torch.Size) -> Tensor:
+    """Return the first entries of shared weights in each dimension."""
+    return shared[tuple(slice(length) for length in shape)]

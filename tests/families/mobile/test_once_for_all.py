@@ -1,0 +1,108 @@
+"""Once-for-All: train once, go on from the file, and draw sub-networks with their weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+from nas_gym import InvalidSettings, OFASearchSpace, load_dataset
+from nas_gym.data.dataset import Dataset, resplit
+from nas_gym.families.mobile.once_for_all import OnceForAll
+from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
+from nas_gym.networks.mobile import MobileNetworkSettings
+
+SPACE = OFASearchSpace(resolutions=(6, 8))
+NETWORK = MobileNetworkSettings(width=0.25, divisor=1, halvings=2)
+QUICK = ShrinkingSettings(
+    NETWORK, epochs=3, phase_epochs=(1, 1, 0, 0, 1), batch_size=64, calibration_images=64,
+    phase_rates=(0.5, 0.2, 0.3, 0.2, 0.3),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return resplit(load_dataset("digits"), train=64, validation=100, test=50)
+
+
+def test_phases_draw_what_they_may_and_the_last_draws_all() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [[phase.draw(SPACE, rng, "8") for _ in range(40)] for phase in PHASES]
+    kernels, expansions, layers = (
+        [{value for each in of for value in values(each)} for of in drawn]
+        for values in (
+            lambda each: [layer.block.kernel for layer in each.layers()[1:]],
+            lambda each: [layer.block.expansion for layer in each.layers()[1:]],
+            lambda each: [len(each.layers())],
+        )
+    )
+    assert kernels == [{7}] + 5 * [{3, 5, 7}]
+    assert expansions == 4 * [{6}] + [{4, 6}, {3, 4, 6}]
+    assert [max(each) for each in layers[:2]] == [min(each) for each in layers[:2]] == [21, 21]
+    assert (min(layers[2]) >= 16, min(layers[3]) < 16) == (True, True)
+    assert all(SPACE.decode(SPACE.encode(each)) == each for of in drawn for each in of)
+
+
+def test_it_is_trained_once_and_goes_on_from_its_file(digits: Dataset, tmp_path: Path) -> None:
+    settings = replace(QUICK, weights=str(tmp_path / "elastic.pt"))
+    whole, epochs = OnceForAll(SPACE, digits, QUICK, "cpu"), []
+    whole.train(lambda *epoch: epochs.append(epoch))
+    assert [name for name, *_ in epochs] == 3 * ["full"] + ["kernel", "depth 1", "expansion 2"]
+    losses = [loss for *_, loss in epochs]
+    assert losses[2] < losses[0] - 0.1
+
+    class Stop(Exception):
+        pass
+
+    def stop(name: str, *_: Any) -> None:
+        if name == "depth 1":
+            raise Stop
+
+    with pytest.raises(Stop):
+        OnceForAll(SPACE, digits, settings, "cpu").train(stop)
+    resumed = OnceForAll(SPACE, digits, settings, "cpu")
+    assert (PHASES[resumed.phase].name, resumed.is_trained) == ("depth 1", False)
+    resumed.train()
+    loaded = OnceForAll(SPACE, digits, settings, "cpu")
+    assert loaded.is_trained
+    for other in (resumed, loaded):
+        states = whole.elastic.state_dict(), other.elastic.state_dict()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+    rng = np.random.default_rng(0)
+    children = [SPACE.decode(SPACE.sample(rng)) for _ in range(2)]
+    first, second = (each.evaluate(children) for each in (whole, loaded))
+    assert [e.outcome() for e in first] == [
+        {**e.outcome(), "fingerprint": whole.fingerprint} for e in second
+    ]
+    assert loaded.fingerprint == whole.fingerprint
+    network = loaded.sub_network(children[0])
+    assert not network.training
+    assert loaded.task.value(network, "validation") == second[0].accuracy
+
+    with pytest.raises(InvalidSettings, match=r"weights: .* other settings"):
+        OnceForAll(SPACE, digits, replace(settings, learning_rate=0.2), "cpu")
+
+
+def test_limits_are_checked_before_validation(digits: Dataset) -> None:
+    settings = replace(QUICK, at_most={"parameters": 100})
+    once = OnceForAll(SPACE, digits, settings, "cpu")
+    child = SPACE.decode(SPACE.sample(np.random.default_rng(0)))
+    evaluation = once.evaluate_one(child)
+    assert (evaluation.status, evaluation.accuracy) == ("over_limit", 0.0)
+    assert evaluation.multiply_adds is not None
+
+
+def test_the_environment_takes_it(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"evaluator": "weight-sharing", "weights": str(tmp_path / "ofa.pt")}
+    env = gym.make("nas_gym/OFA-v0", **given, reward={
+        "name": "tunas", "target": 1e5, "cost": "multiply_adds",
+    })  # fmt: skip
+    assert isinstance(env.unwrapped.memory.evaluator, OnceForAll)  # type: ignore[attr-defined]
+    with pytest.raises(InvalidSettings, match=r"ema_decay: .* leave it out"):
+        gym.make("nas_gym/OFA-v0", **given, ema_decay=0.9)
