@@ -3,7 +3,7 @@ VENV := .venv
 CLIENTS := .venv-clients
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test test-cluster clients lint docs clean
+.PHONY: search test coverage mutants test-cluster clients lint docs clean
 
 # Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
@@ -13,6 +13,16 @@ search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
 # The tests start processes, which import from byte code in half the time.
 test: $(INSTALLED)  ## run the tests
 	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -n auto
+
+coverage: $(INSTALLED)  ## run the tests, and name the lines and branches that none of them reaches
+	$(VENV)/bin/coverage erase
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/coverage run -m pytest -n auto
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
+
+mutants: $(INSTALLED)  ## change the core in many small ways, and name the changes no test notices
+	OMP_NUM_THREADS=1 $(VENV)/bin/mutmut run --max-children $$(getconf _NPROCESSORS_ONLN)
+	$(VENV)/bin/mutmut results
 
 test-cluster: $(INSTALLED)  ## run the tests on a Ray cluster of this machine, one by one
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m cluster

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -12,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from nas_gym.checks import checked_action, checked_prefix
 from nas_gym.errors import InvalidSettings, choices_hint
 from nas_gym.evaluation import NUMBERS, Budget, Evaluator, Finished, Limits, Memory, memory_of
 from nas_gym.objectives import Objectives
@@ -20,7 +19,6 @@ from nas_gym.outside.json_text import short
 from nas_gym.rendering import Window, draw, picture_size, write
 from nas_gym.rewards import AnyReward, accuracy, check_costs, reward_by_name
 from nas_gym.search_spaces import Choices, Mask, SearchSpace
-from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
 
 Info = dict[str, Any]
@@ -277,32 +275,3 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         memo[id(self)] = copied
         vars(copied).update(deepcopy(self.__getstate__(), memo))
         return copied
-
-
-def checked_action(action: Any, number: int) -> int:
-    """Return an action as a Python integer from 0 to ``number`` - 1, or raise `InvalidAction`."""
-    with suppress(TypeError):
-        if 0 <= (index := operator.index(action)) < number:
-            return index
-    raise gym.error.InvalidAction(
-        f"action: expected an integer from 0 to {number - 1}, got {short(action)}"
-    )
-
-
-def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
-    """Return the choices, at most T - 1, with which an episode of a search space starts.
-
-    Raises as `NASEnv.reset`, whose ``options`` they are.
-    """
-    if not isinstance(options, Mapping):
-        raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
-    require_known(options, ("choices",), "options: ")
-    given, most = options.get("choices", ()), len(stage.decisions) - 1
-    array = as_array(given)
-    if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
-        raise InvalidSettings(
-            f"options: choices: expected up to {most} integers, got {short(given)}"
-        )
-    prefix = array.astype(np.int64)
-    stage.check_prefix(prefix)
-    return list(prefix.tolist())

@@ -12,9 +12,6 @@ from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings
 from nas_gym.search_spaces import Mask
 
-OWN_ARGUMENTS = ("render_mode", "autoreset_mode", "limits")
-"""Arguments of `NASVectorEnv` that are not those of the environment."""
-
 
 class Episode(gym.Env[Any, Any]):
     """Episode number ``index`` of a `NASVectorEnv`; what is not its own is the vector form's."""

@@ -9,7 +9,7 @@ import gymnasium
 from nas_gym.errors import require
 
 NAMELESS: dict[str, Any] = {}
-"""Entry points that have no name to import them by, for `nas_gym.vector_env`."""
+"""Entry points that have no name to import them by, for `nas_gym.envs.vectorized`."""
 
 
 def multi_objective_id(env_id: str) -> str:
@@ -41,7 +41,7 @@ def register(env_id: str, entry_point: Any, **options: Any) -> None:
     gymnasium.register(
         id=env_id,
         entry_point=reference or entry_point,
-        vector_entry_point=f"nas_gym.vector_env:{name}",
+        vector_entry_point=f"nas_gym.envs.vectorized:{name}",
         order_enforce=False,  # NASEnv does so itself
         disable_env_checker=True,
         **options,

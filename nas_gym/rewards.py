@@ -21,6 +21,8 @@ from nas_gym.settings import Above0, from_mapping, settings
 Reward: TypeAlias = Callable[[Evaluation], float]
 AnyReward: TypeAlias = Reward | Objectives
 """A scalar reward, or a vector reward of several objectives."""
+Floats: TypeAlias = Any
+"""A number, or an array of them."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -71,10 +73,14 @@ class CostReward:
         measured = getattr(evaluation, needed)
         if measured is None or measured <= 0:
             raise InvalidSettings(lacks(needed))
-        return float(self.weighed(evaluation.accuracy, measured * (self.watts or 1) / self.target))
+        return float(self.of(evaluation.accuracy, measured))
 
-    def weighed(self, accuracy: float, ratio: float) -> float:
-        """Return the reward of an accuracy in [0, 1] at a cost of ``ratio`` times the target."""
+    def of(self, accuracy: Floats, measured: Floats) -> Floats:
+        """Return the rewards of accuracies in [0, 1] at the values of the cost that it `needs`."""
+        return self.weighed(accuracy, measured * (self.watts or 1) / self.target)
+
+    def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
+        """Return the rewards of accuracies at costs of ``ratio`` times the target."""
         raise NotImplementedError
 
 
@@ -93,8 +99,8 @@ class MnasNetReward(CostReward):
     alpha: FiniteFloat = -0.07
     beta: FiniteFloat = -0.07
 
-    def weighed(self, accuracy: float, ratio: float) -> float:
-        return float(accuracy * ratio ** (self.alpha if ratio <= 1 else self.beta))
+    def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
+        return accuracy * ratio ** np.where(ratio <= 1, self.alpha, self.beta)
 
 
 @settings
@@ -126,7 +132,7 @@ class TuNASReward(CostReward):
 
     beta: Annotated[float, Lt(0), pydantic.Field(allow_inf_nan=False)] = -0.1
 
-    def weighed(self, accuracy: float, ratio: float) -> float:
+    def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
         return accuracy + self.beta * abs(ratio - 1)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -13,8 +13,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.env import Design, Info, NASEnv, checked_prefix
-from nas_gym.episode import OWN_ARGUMENTS, Episode
+from nas_gym.checks import check_num_envs, checked_actions, checked_prefix
+from nas_gym.env import Design, Info, NASEnv
+from nas_gym.episode import Episode
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.evaluation import (
     NOT_REPEATED,
@@ -25,20 +26,15 @@ from nas_gym.evaluation import (
     Listed,
     Memory,
 )
-from nas_gym.family import resolve
 from nas_gym.objectives import Objectives
 from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace, PartialArchitectures
 from nas_gym.outside.json_text import short
-from nas_gym.registration import NAMELESS
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 from nas_gym.search_spaces.base import as_array
 
 Observations = NDArray[Any]
 """(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c; or (N, S) codes."""
-
-MOST_ENVS = 2**20
-"""The largest N: a million episodes of NASNet take half a gigabyte."""
 
 
 class Results(NamedTuple):
@@ -355,74 +351,9 @@ def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
     return np.concatenate([column, np.zeros(rest, dtype=column.dtype)])
 
 
-def checked_actions(
-    actions: Any, shape: tuple[int, ...], number: int | Sequence[int]
-) -> NDArray[np.int64]:
-    """Return actions as integers of this shape from 0 to ``number`` - 1.
-
-    Raises:
-        gymnasium.error.InvalidAction: they are something else.
-    """
-    array = as_array(actions)
-    if array.shape != shape or array.dtype.kind not in "iub":
-        raise gym.error.InvalidAction(
-            f"expected integers of shape {shape}, got shape {array.shape} of {array.dtype}"
-        )
-    integers = array.astype(np.int64, copy=False)
-    if (outside := integers.view(np.uint64) >= np.asarray(number, np.uint64)).any():  # or below 0
-        most = np.broadcast_to(number, shape)[outside][0] - 1
-        raise gym.error.InvalidAction(
-            f"action: expected integers from 0 to {most}, got {array[outside][0]}"
-        )
-    return integers
-
-
-def check_num_envs(name: str, num_envs: object) -> None:
-    """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
-    possible = type(num_envs) is int and 1 <= num_envs <= MOST_ENVS
-    require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}")
-
-
 def has_vector_form(env: NASEnv) -> bool:
     """Return True unless an environment's class changes what a step or a reset does."""
     return type(env).step is NASEnv.step and type(env).reset is NASEnv.reset
-
-
-def vectorized(entry_point: Any, num_envs: int = 1, **arguments: Any) -> NASVectorEnv:
-    """Return the vector form of an environment; the vector entry point of Gymnasium.
-
-    Args:
-        entry_point: The environment's class, ``"module:Class"``, or a function that returns one.
-        num_envs: N.
-        **arguments: `OWN_ARGUMENTS` of `NASVectorEnv`; all others go to the environment.
-
-    Raises:
-        NASGymError: an argument is not valid.
-    """
-    own = {name: arguments.pop(name) for name in OWN_ARGUMENTS if name in arguments}
-    check_num_envs("num_envs", num_envs)
-    require(
-        arguments.pop("max_episode_steps", None) is None,
-        "max_episode_steps: an episode in lock-step ends with its last decision, and not before; "
-        'leave it out, or make it with vectorization_mode="sync"',
-    )
-    env = resolve(entry_point)(**arguments)
-    try:
-        return NASVectorEnv.of(env, num_envs, **own)
-    except BaseException:
-        env.close()
-        raise
-
-
-def __getattr__(name: str) -> Callable[..., NASVectorEnv]:
-    """Return `vectorized` of the class with this dotted name, "own.environments.NetEnv".
-
-    Gymnasium's entry points, "module:attribute", get no id; so the attribute names the class.
-    """
-    module, _, attribute = name.rpartition(".")
-    if not module:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(vectorized, NAMELESS.get(name, f"{module}:{attribute}"))
 
 
 @lru_cache

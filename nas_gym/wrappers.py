@@ -11,10 +11,10 @@ from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
+from nas_gym.checks import checked_actions
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.settings import require_known
-from nas_gym.vector_env import checked_actions
 
 Info = dict[str, Any]
 AnyEnv = gym.Env[Any, Any]

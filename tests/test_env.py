@@ -47,6 +47,7 @@ CHEAP: dict[str, dict[str, Any]] = {
     "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
     "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
     "nas_gym/ENASRecurrent-v0": {**_RECURRENT, "nodes": 2},
+    "nas_gym/Gated-v0": _RECURRENT,
     "nas_gym/MnasNet-v0": {**_TRAINED, "width": 0.1, "head_filters": 8, "halvings": 3},
     "nas_gym/NAS-v0": {**_TRAINED, "layers": 2, "filter_scale": 0.1},
     "nas_gym/NASBench101-v0": {**_TRAINED, "cells": 1, "filters": 5},

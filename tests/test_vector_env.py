@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import nas_gym
 from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv, SearchSpace
-from nas_gym import vector_env as vector_env_module
+from nas_gym.envs import vectorized as vectorized_module
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import Evaluator
@@ -570,10 +570,10 @@ def test_an_environment_of_ones_own_has_a_vector_form_too(env_id: str, entry_poi
 
 
 def test_the_module_has_no_names_but_its_own_and_dotted_classes() -> None:
-    assert not hasattr(vector_env_module, "NASNet-v0")
-    assert not hasattr(vector_env_module, "anything")
+    assert not hasattr(vectorized_module, "NASNet-v0")
+    assert not hasattr(vectorized_module, "anything")
     with pytest.raises(NASGymError, match=r"'tests\.test_vector_env:Nothing' cannot be imported"):
-        getattr(vector_env_module, "tests.test_vector_env.Nothing")()
+        getattr(vectorized_module, "tests.test_vector_env.Nothing")()
     with pytest.raises(NASGymError, match=r"entry_point: expected .* got 3"):
         nas_gym.register("own/Net-v0", 3)
     with pytest.raises(NASGymError, match="entry_point: expected 'module:Class', got 'module'"):

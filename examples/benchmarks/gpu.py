@@ -182,7 +182,7 @@ def fused_children_an_hour(fused: int, device: str, dry: bool) -> float:
 def children_an_hour(workers: int, device: str, dry: bool) -> float:
     """Paper-size children an hour of processes on one GPU; one child of each warms up."""
     trainer = Trainer(dataset_of("paper", dry), settings_of("paper", dry), device)
-    with LocalWorkers(trainer, workers, children_per_gpu=workers) as pool:
+    with LocalWorkers(trainer, workers) as pool:
         for number in (workers, 2 * workers):
             started = time.perf_counter()
             made = [pool.submit(CHILD, repeat).result for repeat in range(number)]

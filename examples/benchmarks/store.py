@@ -2,6 +2,7 @@
 
     python examples/benchmarks/store.py
     python examples/benchmarks/store.py --only postgresql --postgresql postgresql://user@host/name
+    python examples/benchmarks/store.py --only workers
 
 8 processes write 10,000 evaluations each into one store, as fast as they can: into SQLite, and into
 PostgreSQL if its server is installed (one is started in a temporary folder; its settings are
@@ -10,6 +11,9 @@ PostgreSQL's defaults) or an URL is given. Afterwards every one of them is looke
 The baseline has the same processes insert the same rows, made beforehand, in a loop over the bare
 driver (`sqlite3`, `psycopg`), with the same durability: each insertion is on the disk before the
 next begins. The store also computes the architecture's key and JSON, which is part of its time.
+
+``workers``: 20 workers evaluate 60 children of 0.2 s, with a store whose transactions take 0.1 s
+each, and without a store.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
@@ -33,7 +38,10 @@ import psycopg
 import sqlalchemy
 
 from nas_gym import Architecture, Evaluation, NASNetSearchSpace
-from nas_gym.store.store import Store
+from nas_gym.store.evaluator import StoredEvaluator
+from nas_gym.store.store import Record, Row, Store
+from nas_gym.workers.pool import Pool
+from nas_gym.workers.protocol import Answer, Child, Place, Worker
 
 sys.path.append(str(Path(__file__).parents[2]))  # the tests know how to start a server
 from tests.postgresql import NoServer, Server
@@ -194,13 +202,71 @@ def cost_of_one(url: str, number: int = 1_000) -> None:
     print(f"alone: {times[0]:.2f} ms to add an evaluation, {times[1]:.2f} ms to look one up")
 
 
+class SleepingWorker(Worker):
+    """A worker without a process, whose children take 0.2 s."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+
+    def begin(self) -> Future[Place]:
+        return self._thread.submit(Place)
+
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
+        def sleep() -> Answer:
+            time.sleep(0.2)
+            return [evaluation(0)], True
+
+        return self._thread.submit(sleep)
+
+    def check(self) -> None:
+        pass
+
+    def replace(self) -> None:
+        pass
+
+    def end(self) -> None:
+        self._thread.shutdown()
+
+
+class SlowStore(Store):
+    """A store on a slow disk."""
+
+    def add_rows(self, rows: Sequence[Row]) -> list[Record]:
+        time.sleep(0.1)
+        return super().add_rows(rows)
+
+
+class Described:
+    """What the workers' children have in common."""
+
+    fingerprint = "f" * 32
+
+
+def with_slow_store(file: str, workers: int = 20, number: int = 60) -> None:
+    """Print the seconds of many short children with a slow store, and without one."""
+    search_space, rng = NASNetSearchSpace(), np.random.default_rng(0)
+    asked = [search_space.decode(search_space.sample(rng)) for _ in range(number)]
+    described: Any = Described()
+    seconds = {}
+    for name in ("without a store", "with one"):
+        with Pool(described) as pool, SlowStore(file) as store:
+            pool.start([SleepingWorker() for _ in range(workers)])
+            stored = StoredEvaluator(pool, store, "run")
+            started = time.perf_counter()
+            (stored if name == "with one" else pool).evaluate(asked)
+            seconds[name] = time.perf_counter() - started
+            stored.close()
+    both = ", ".join(f"{taken:.2f} s {name}" for name, taken in seconds.items())
+    print(f"{workers} workers, {number} children of 0.2 s, 0.1 s a write: {both}", flush=True)
+
+
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--evaluations", type=int, default=10_000, help="of each process")
     parser.add_argument("--postgresql", metavar="URL", help="an empty database of your own")
-    parser.add_argument("--only", choices=["sqlite", "postgresql"])
+    parser.add_argument("--only", choices=["sqlite", "postgresql", "workers"])
     given = parser.parse_args()
     print(
         f"sqlalchemy {sqlalchemy.__version__}, SQLite {sqlite3.sqlite_version}, "
@@ -209,10 +275,12 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         amount = (given.processes, given.evaluations)
-        if given.only != "postgresql":
+        if given.only in (None, "workers"):
+            with_slow_store(str(folder / "slow.db"))
+        if given.only in (None, "sqlite"):
             cost_of_one(str(folder / "one.db"))
             compare("SQLite", str(folder / "store.db"), str(folder / "bare.db"), *amount)
-        if given.only == "sqlite":
+        if given.only in ("sqlite", "workers"):
             return
         try:
             url = given.postgresql or stack.enter_context(Server(durable=True)).url

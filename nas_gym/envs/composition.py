@@ -28,13 +28,12 @@ class Composition:
     """
 
     workers: Positive | None = None
-    """Number of children trained at a time, each in its own process; default: in this process."""
+    """Number of children trained at a time, each in its own process; default: in this process.
+    Those that share a GPU wait where its memory is too small for all of them."""
     ray: str | None = None
     """Address of the Ray cluster that trains children; "local" starts one on this machine."""
     child_timeout: Above0 | None = None
     """Seconds after which a child's training, and its process, is ended; default: never."""
-    children_per_gpu: Positive = 1
-    """Number of workers that share a GPU, where children are trained on CUDA."""
     store: str | None = None
     """File or database URL where evaluations are kept, and looked up; default: none."""
     repeats: Repeats = 1
@@ -65,10 +64,11 @@ def composed(evaluator: ChildEvaluator, around: Composition) -> Iterator[Evaluat
             yield pool or evaluator
             return
         store = stack.enter_context(closing(Store(kept_in)))
-        if pool is not None:
-            stack.callback(pool.close)  # first, since what ends meanwhile goes into the store
         run = around.run or uuid.uuid4().hex
-        yield StoredEvaluator(pool or evaluator, store, run, around.repeats)
+        stored = StoredEvaluator(pool or evaluator, store, run, around.repeats)
+        if pool is not None:
+            stack.callback(stored.close)  # before the store, into which goes what ends meanwhile
+        yield stored
 
 
 def trains_children(evaluator: object) -> TypeGuard[ChildEvaluator]:
@@ -80,10 +80,9 @@ def trains_children(evaluator: object) -> TypeGuard[ChildEvaluator]:
 
 def _workers(evaluator: ChildEvaluator, around: Composition) -> LocalWorkers | RayWorkers | None:
     """Start the workers that are asked for; a child with a time limit needs its own process."""
-    per_gpu, number, timeout = around.children_per_gpu, around.workers, around.child_timeout
+    number, timeout = around.workers, around.child_timeout
     if around.ray is not None:
-        num_gpus = 1 / per_gpu if per_gpu > 1 else None  # by default as many as it needs
-        return RayWorkers(evaluator, around.ray, number, timeout, num_gpus=num_gpus)
+        return RayWorkers(evaluator, around.ray, number, timeout)
     if number is None and timeout is None:
         return None
-    return LocalWorkers(evaluator, number or 1, timeout, children_per_gpu=per_gpu)
+    return LocalWorkers(evaluator, number or 1, timeout)

@@ -132,6 +132,18 @@ class Memory:
         columns = self.recorded.columns
         return tuple(n for n in COSTS if n in columns and not np.isnan(columns[n]).all())
 
+    def cost_of(self, choices: NDArray[np.int64], cost: str) -> NDArray[np.float64]:
+        """Return one of the ``costs`` of complete, valid sequences, (N, T), for free: (N,).
+
+        Only a benchmark, recorded or computed, knows them before an evaluation.
+        """
+        if self.recorded is not None:
+            known = self.recorded.columns[cost].take(self.recorded.rows(choices))
+        else:
+            assert self.computed is not None
+            known = self.computed.columns_of(choices)[cost]
+        return np.asarray(known, dtype=np.float64)
+
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Return one evaluation for each architecture, in order; see `Evaluator.evaluate`."""
         if not architectures:

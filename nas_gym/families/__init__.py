@@ -22,6 +22,7 @@ BUILT_IN = (
     "nasbench201",
     "nascell",
     "enas_recurrent",
+    "gated",
     "compression",
 )
 """The folders of the families, in the order in which users see them."""

@@ -1,4 +1,4 @@
-"""Memory that inference needs beside the weights: the peak of what is alive at a time."""
+"""Memory of inference beside the weights, the peak of what is alive at a time, and of training."""
 
 from __future__ import annotations
 
@@ -47,6 +47,65 @@ def peak_activation_bytes(network: nn.Module, input_shape: InputShape) -> int:
         output = network(image)
     trace.last_use[_storage(output)] = len(trace.born)
     return trace.peak()
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes that a training takes on its device."""
+
+    weights: int
+    """Parameters and buffers."""
+    gradients: int
+    optimizer: int
+    """States of the optimizer, and the average of weights."""
+    activations: int
+    """What a step keeps for its backward pass."""
+    temporary: int
+    """What the largest operation of the backward pass takes beside that."""
+
+    @property
+    def total(self) -> int:
+        """The sum."""
+        return sum(vars(self).values())
+
+
+def training_memory(
+    network: nn.Module, inputs: Tensor, states: int = 1, dtype: torch.dtype | None = None
+) -> TrainingMemory:
+    """Estimate the memory of a network's training by one forward pass on torch's meta device.
+
+    Args:
+        network: The network, on the meta device; it is in training mode afterwards, in ``dtype``.
+        inputs: A batch, on the meta device.
+        states: Copies of the weights that the optimizer keeps: 1 for momentum, 2 for Adam.
+        dtype: The type of autocast, if it is used.
+    """
+    weights = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
+    gradients = sum(each.nbytes for each in network.parameters())
+    network.to(memory_format=torch.channels_last)  # else operations would copy their inputs
+    if dtype is not None:
+        network.to(dtype)
+        inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[_storage(tensor)] = storage  # held, so that no other has its number
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        made = network.train()(inputs)
+    outputs = (made,) if isinstance(made, Tensor) else made
+    for tensor in (inputs, *outputs):  # the loss keeps logits, and their softmax
+        keep(tensor)
+        keep(torch.empty_like(tensor))
+    for parameter in network.parameters():
+        kept.pop(_storage(parameter), None)
+    sizes = [storage.nbytes() for storage in kept.values()]
+    cast = 0 if dtype is None else sum(each.nbytes for each in network.parameters())
+    return TrainingMemory(
+        weights, gradients, states * gradients, sum(sizes) + cast, 2 * max(sizes, default=0)
+    )
 
 
 def _storage(tensor: Tensor) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
 
 _HINT = "valid choices: 'auto', 'cpu', 'cuda', 'cuda:N', 'mps'"
 SMALL_IMAGES_BELOW = 16
@@ -35,11 +35,28 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         resolved = torch.device(device)
-        torch.empty(1, device=resolved)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if resolved.type == "cuda":  # a tensor there would take a context's memory
+            require(torch.cuda.is_available(), "there is no CUDA device")
+            number = torch.cuda.device_count()
+            require((resolved.index or 0) < number, f"there are {number} CUDA devices")
+        else:
+            torch.empty(1, device=resolved)
+    except (RuntimeError, AssertionError, NotImplementedError, InvalidSettings) as error:
         says = f"device: {device!r} cannot be used here ({str(error).splitlines()[0]}); {_HINT}"
         raise InvalidSettings(says) from error
     return resolved
+
+
+def device_here(device: str) -> torch.device:
+    """Return a process's own device of that name: of CUDA, "cuda" where it has no such number.
+
+    Raises:
+        InvalidSettings: there is no such device here.
+    """
+    try:
+        return resolve_device(device)
+    except InvalidSettings:
+        return resolve_device(device.partition(":")[0])
 
 
 def synchronize(device: torch.device) -> None:

@@ -1,12 +1,17 @@
-"""Recurrent cells as modules, unrolled over time; the inputs of all steps are projected at once."""
+"""Recurrent cells as modules, unrolled over time, with gradients written by hand.
+
+Autograd would add up a gradient of every weight in every step. Here a cell goes back through the
+steps by itself, and each weight gets its gradient in one matrix product over all steps.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 State: TypeAlias = tuple[Tensor, ...]
 """The state of a cell, (B, H) each; the first is its output."""
@@ -14,20 +19,20 @@ State: TypeAlias = tuple[Tensor, ...]
 Generators: TypeAlias = Sequence[torch.Generator | None]
 """Of the random numbers of each member of a network; None for torch's global one."""
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
+ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
+    "identity": lambda x, out: out.copy_(x),
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
+    "relu": lambda x, out: torch.clamp_min(x, 0, out=out),
     "sin": torch.sin,
 }
-"""Activations by the labels of the search spaces."""
+"""Activations by the labels of the search spaces; each writes to its argument ``out``."""
 
 
 class RecurrentCell(nn.Module):
     """A recurrent layer: inputs (T, B, I) in, outputs (T, B, H) out.
 
-    A subclass gives `project` for the inputs of all steps at once, and `stepper` for the rest.
+    A subclass gives `project`, `weights`, `unroll` and `gradients`.
 
     Args:
         inputs: I, size of an input.
@@ -58,21 +63,42 @@ class RecurrentCell(nn.Module):
         same in every step (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287).
         """
         state = self.initial_state(inputs.shape[-2]) if state is None else state
-        step, outputs = self.stepper(mask), []
-        for projected in self.project(inputs).unbind():
-            state = step(projected, state)
-            outputs.append(state[0])
-        return torch.stack(outputs), state
+        projected = self.project(inputs)
+        given = [each.to(projected.dtype) for each in (projected, *state, *self.weights())]
+        if torch.is_grad_enabled():
+            outputs, *after = _Unrolled.apply(self, mask, *given)
+        else:
+            (outputs, *after), _ = self.unroll(mask, *given)
+        return outputs, (outputs[-1], *after)
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return what the weights make of the inputs of all steps, (T, B, K)."""
         raise NotImplementedError
 
-    def stepper(self, mask: Tensor | None) -> Callable[[Tensor, State], State]:
-        """Return a step: projected inputs, (B, K), and a state in, the next state out.
+    def weights(self) -> tuple[Tensor, ...]:
+        """Return the weights that are applied to states, as `unroll` takes them."""
+        raise NotImplementedError
 
-        It is called for every step of one sequence: what depends on the weights alone is done once.
+    def unroll(
+        self, mask: Tensor | None, projected: Tensor, *given: Tensor
+    ) -> tuple[tuple[Tensor, ...], Any]:
+        """Compute all steps, without autograd.
+
+        Args:
+            mask: As in `forward`.
+            projected: The projected inputs, (T, B, K).
+            given: The state, then the weights.
+
+        Returns:
+            The outputs, (T, B, H), and the parts of the last state but the first; and whatever
+            `gradients` needs of it.
         """
+        raise NotImplementedError
+
+    def gradients(
+        self, kept: Any, mask: Tensor | None, given: Sequence[Tensor], after: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Return the gradients of all that `unroll` was given, from those of what it returned."""
         raise NotImplementedError
 
     def dropped(self, weight: Tensor) -> Tensor:
@@ -80,6 +106,54 @@ class RecurrentCell(nn.Module):
         if not self.weight_drop or not self.training:
             return weight
         return weight * random_mask(weight, weight.shape[-2:], self.weight_drop, self.generators)
+
+
+class _Unrolled(torch.autograd.Function):
+    """`RecurrentCell.unroll`, with the gradients that the cell computes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, cell: RecurrentCell, mask: Tensor | None, *given: Tensor
+    ) -> tuple[Tensor, ...]:
+        results, kept = cell.unroll(mask, *given)
+        ctx.cell, ctx.mask, ctx.kept = cell, mask, kept
+        ctx.save_for_backward(*given)
+        return results
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *after: Tensor) -> tuple[Tensor | None, ...]:
+        found = ctx.cell.gradients(ctx.kept, ctx.mask, ctx.saved_tensors, after)
+        return None, None, *found
+
+
+def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
+
+    Args:
+        inputs: What it multiplied, (T, B, I); of K members, (T, K, B, I).
+        outputs: Gradients of the products, (T, B, O); of K members, (T, K, B, O).
+    """
+    one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
+    return one.mT @ other
+
+
+def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+    """Write a matrix product to ``out``, and return it; of K members, (K, ...) each."""
+    return (torch.mm if weight.ndim == 2 else torch.bmm)(inputs, weight, out=out)
+
+
+def before(activation: str, gradient: Tensor, result: Tensor, argument: Tensor) -> Tensor:
+    """Return the gradient of an activation's argument, from that of its result."""
+    if activation == "tanh":
+        found: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    elif activation == "sigmoid":
+        found = torch.ops.aten.sigmoid_backward(gradient, result)
+    elif activation == "relu":
+        found = torch.ops.aten.threshold_backward(gradient, result, 0)
+    else:
+        found = gradient * argument.cos() if activation == "sin" else gradient
+    return found
 
 
 def random_mask(

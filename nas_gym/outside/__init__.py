@@ -1,1 +1,1 @@
-"""What comes from outside and goes there: bounded JSON, and files that no link redirects."""
+"""What lies outside: bounded JSON, files that no link redirects, other processes that measure."""

@@ -12,11 +12,12 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from stable_baselines3.common import env_util
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
+from nas_gym.checks import check_num_envs
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.sb3.vec_env import NASVecEnv
 from nas_gym.sb3.wrappers import VecContinuousAction, VecWholeArchitecture
-from nas_gym.vector_env import NASVectorEnv, check_num_envs, has_vector_form
+from nas_gym.vector_env import NASVectorEnv, has_vector_form
 from nas_gym.wrappers import AnyEnv, ContinuousAction, WholeArchitecture
 
 LOCK_STEP: dict[Any, Callable[..., VecEnvWrapper] | None] = {

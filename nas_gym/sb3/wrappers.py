@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from nas_gym.checks import checked_actions
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.sb3.vec_env import NASVecEnv
 from nas_gym.search_spaces import resolve_actions
-from nas_gym.vector_env import checked_actions
 from nas_gym.wrappers import Scores
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
 from statistics import fmean
@@ -27,10 +27,10 @@ from nas_gym.evaluation.futures import (
     repeated,
     resolved,
     settle,
-    then,
 )
 from nas_gym.settings import Repeats, validated
 from nas_gym.store.store import Record, Store
+from nas_gym.store.writer import Writer
 
 
 class StoredEvaluator:
@@ -72,7 +72,8 @@ class StoredEvaluator:
         require(run != "", "run: expected the name of a run, got an empty one")
         self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
         self.store, self.run, self.repeats = store, run, repeats
-        self._begin = _beginning(evaluator)
+        self._begin, self._writer = _beginning(evaluator), Writer(store)
+        self._concurrent = hasattr(evaluator, "submit")
         found = fingerprint or getattr(evaluator, "fingerprint", "")
         require(
             isinstance(found, str) and found != "",
@@ -138,9 +139,14 @@ class StoredEvaluator:
         fingerprint = partial_fingerprint(self.fingerprint, epochs)
         return [gather(each, partial(_mean, fingerprint)) for each in means]
 
+    def cancel(self) -> None:
+        """End the evaluations that are under way, where the evaluator can; see `Pool.cancel`."""
+        getattr(self.evaluator, "cancel", lambda: None)()
+
     def close(self) -> None:
-        """End the evaluator's workers; the store stays open."""
+        """End the evaluator's workers, and write what they made; the store stays open."""
         getattr(self.evaluator, "close", lambda: None)()
+        self._writer.close()
 
     def _submit_all(
         self, architecture: Architecture, repeats: Sequence[int], epochs: int | None
@@ -151,8 +157,10 @@ class StoredEvaluator:
         def begin(repeat: int) -> Future[Evaluation]:
             if record := self.store.get(key, fingerprint, repeat, self.run):
                 return resolved(self._answer(record))
-            missing[repeat] = promise()
-            return then(missing[repeat], partial(self._add, architecture, fingerprint, repeat))
+            missing[repeat], answered = promise(), promise()
+            then_write = partial(self._write, architecture, fingerprint, repeat, answered)
+            missing[repeat].add_done_callback(then_write)
+            return answered
 
         kinds = [(key, fingerprint, each) for each in repeats]
         futures = [self._in_flight.join(kind, partial(begin, kind[-1])) for kind in kinds]
@@ -166,16 +174,29 @@ class StoredEvaluator:
             raise
         return futures
 
-    def _add(
-        self, architecture: Architecture, fingerprint: str, repeat: int, made: Evaluation
-    ) -> Evaluation:
-        """Write a new evaluation, and return what the store has from now on."""
-        require(
-            made.fingerprint == fingerprint,
-            f"store: an evaluation has the fingerprint {made.fingerprint!r}, its evaluator "
-            f"{fingerprint!r}; it would never be found again",
-        )
-        return self._answer(self.store.add(architecture, made, self.run, repeat))
+    def _write(
+        self,
+        architecture: Architecture,
+        fingerprint: str,
+        repeat: int,
+        answered: Future[Evaluation],
+        made: Future[Evaluation],
+    ) -> None:
+        """Write a new evaluation, and answer with what the store has from then on."""
+        try:
+            found = made.result().fingerprint
+            require(
+                found == fingerprint,
+                f"store: an evaluation has the fingerprint {found!r}, its evaluator "
+                f"{fingerprint!r}; it would never be found again",
+            )
+            writing = self._writer.add(architecture, made.result(), self.run, repeat)
+        except BaseException as error:
+            answered.set_exception(error)
+            return
+        if not self._concurrent:
+            wait([writing])  # before the next one is made
+        writing.add_done_callback(lambda it: settle(answered, lambda: self._answer(it.result())))
 
     def _answer(self, record: Record) -> Evaluation:
         asked = (record.key, record.evaluation.fingerprint, record.repeat)

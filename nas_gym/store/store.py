@@ -19,6 +19,7 @@ import os
 import platform
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from functools import partial
@@ -86,6 +87,31 @@ class Record:
         return {**data, "worker": self.worker, "time": self.time.isoformat()}
 
 
+Row = Mapping[str, Any]
+"""The columns of an evaluation."""
+
+
+def row_of(
+    architecture: Architecture,
+    evaluation: Evaluation,
+    run: str,
+    repeat: int = 0,
+    worker: str | None = None,
+) -> Row:
+    """Return a new row; for the arguments, see `Store.add`."""
+    require(run != "", "run: expected the name of a run, got an empty one")
+    return {
+        "key": architecture.key,
+        "repeat": repeat,
+        "scope": "" if evaluation.status in LASTING else run,
+        **_columns(evaluation),
+        "architecture": architecture.to_json(),
+        "run": run,
+        "worker": worker or f"{platform.node()}:{os.getpid()}",
+        "time": datetime.now(timezone.utc).replace(tzinfo=None),
+    }
+
+
 class Store:
     """Evaluations in a database that many processes, and with PostgreSQL many machines, share.
 
@@ -128,24 +154,16 @@ class Store:
         ``run`` is the name of the run that made it, unique among runs; ``worker`` that of the
         writer, by default this host and process.
         """
-        require(run != "", "run: expected the name of a run, got an empty one")
-        row = {
-            "key": architecture.key,
-            "repeat": repeat,
-            "scope": "" if evaluation.status in LASTING else run,
-            **_columns(evaluation),
-            "architecture": architecture.to_json(),
-            "run": run,
-            "worker": worker or f"{platform.node()}:{os.getpid()}",
-            "time": datetime.now(timezone.utc).replace(tzinfo=None),
-        }
+        return self.add_rows([row_of(architecture, evaluation, run, repeat, worker)])[0]
 
-        def write(connection: Connection) -> Mapping[str, Any]:
-            if connection.execute(self._insert, row).rowcount == 1:
-                return row
-            return connection.execute(_FIND, row).one()._asdict()
+    def add_rows(self, rows: Sequence[Row]) -> list[Record]:
+        """Write rows of `row_of` in one transaction, as `add` does; return what the store has."""
 
-        return self._record(self._database.write(write))
+        def write(connection: Connection) -> list[Row]:
+            with self._database.transaction(connection) if len(rows) > 1 else nullcontext():
+                return [self._write_one(connection, row) for row in rows]
+
+        return [self._record(row) for row in self._database.write(write)]
 
     def get(self, key: str, fingerprint: str, repeat: int = 0, run: str = "") -> Record | None:
         """Return the record of an architecture's key under a fingerprint, or None.
@@ -207,16 +225,22 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _everything(self) -> Iterator[Mapping[str, Any]]:
+    def _everything(self) -> Iterator[Row]:
         """Return all rows, in the order of time."""
         query = select(EVALUATIONS)
         return self._database.stream(query.order_by(_rows.time, *EVALUATIONS.primary_key))
 
-    def _write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _write_one(self, connection: Connection, row: Row) -> Row:
+        """Insert a row unless there is one of the same kind; return the one that is there."""
+        if connection.execute(self._insert, row).rowcount == 1:
+            return row
+        return connection.execute(_FIND, row).one()._asdict()
+
+    def _write(self, connection: Connection, rows: Sequence[Row]) -> None:
         with self._database.transaction(connection):
             connection.execute(self._insert, rows)
 
-    def _record(self, row: Mapping[str, Any]) -> Record:
+    def _record(self, row: Row) -> Record:
         try:
             _check_types(row)
             evaluation = {name: row[name] for name in _OF_EVALUATION}

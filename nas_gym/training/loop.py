@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 
 from nas_gym.networks import ChildNetwork
+from nas_gym.networks.devices import synchronize
 from nas_gym.networks.fused import Fused
+from nas_gym.outside.quiet import give_way
 from nas_gym.training.seeds import random_states, set_random_states
 from nas_gym.training.steps.graphs import worthwhile
 from nas_gym.training.steps.training import TrainingSteps
@@ -161,6 +164,7 @@ class BatchLoop(TrainingLoop):
         each, decay = self.task.steps_per_epoch, self.settings.ema_decay
         batches = zip(*map(self.task.draws, self.generators), strict=True)
         for step, drawn in enumerate(batches, start=self.epoch * each):
+            give_way(partial(synchronize, self.device))
             total = total + self.steps.step(drawn, step / (self.settings.epochs * each))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))

@@ -13,7 +13,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.family import resolve
 from nas_gym.networks import ChildNetwork, build_network
-from nas_gym.networks.devices import keep_freed_memory, numerics, resolve_device
+from nas_gym.networks.devices import device_here, keep_freed_memory, numerics, resolve_device
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.loop import TrainingLoop
@@ -40,7 +40,8 @@ class DeviceTraining:
     Args:
         dataset: Images, texts, or data of one's own; see `Task`.
         settings: How networks are built and trained.
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        device: "auto" takes CUDA, then MPS, then the CPU. In another process, it is that process's
+            device of this name: see `device_here`.
         final: Train on the training and the validation split together, for a network that is
             tested afterwards, instead of validating on the latter.
 
@@ -58,14 +59,23 @@ class DeviceTraining:
     ) -> None:
         self.dataset: Any = dataset
         self.settings: Any = settings
+        self.device_name, self.final = device, final
         self.device = resolve_device(device)
         check_device(settings, self.device)
-        self.final = final
         keep_freed_memory(self.device)
         self.task: Task = resolve(dataset.task)(dataset, settings, self.device, final)
 
+    def __getstate__(self) -> dict[str, Any]:
+        on_cpu = self.device.type == "cpu"  # another process has a device of its own
+        return {name: value for name, value in vars(self).items() if on_cpu or name != "task"}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        vars(self).update(state)
+        device = device_here(self.device_name)
+        if device.type != self.device.type or "task" not in state:
+            task: type[Task] = resolve(self.dataset.task)
+            self.task = task(self.dataset, self.settings, device, self.final)
+        self.device = device
         keep_freed_memory(self.device)  # for the whole process, and this is another one
 
     @contextmanager

@@ -90,7 +90,7 @@ def _train(trainer: Trainer, members: Sequence[_Member]) -> None:
     networks = [member.network for member in members if member.network is not None]
     generators = [member.generator for member in members]
     measures = [trainer.task.validation_of(network) for network in networks]
-    with trainer.isolated(members[0].seed):
+    with trainer.isolated(members[0].seed), trainer.undisturbing():
         fused = Fused(networks, generators, [member.seed for member in members])
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
         for losses in _epochs(trainer, fused):
@@ -120,10 +120,12 @@ def _trained(trainer: Trainer, members: Sequence[_Member]) -> list[Trained]:
     trained: list[Trained] = []
     for member in members:
         child, failure = member.child, member.failure
-        if failure is not None:
-            child.status = "crashed"
-            with child.recorded():
+        child.status = "crashed"
+        with child.recorded():
+            if failure is not None:
                 raise failure
+            assert member.network is not None
+            trainer.time(child, member.network)
         evaluation = child.evaluation(member.seed, trainer.fingerprint)
         trained.append((evaluation, None if failure else member.network))
     seconds = trained[0][0].seconds / len(trained)  # the first child began before the others

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from nas_gym.networks import (
     multiply_adds,
     peak_activation_bytes,
 )
-from nas_gym.networks.devices import hardware_name, resolve_device
+from nas_gym.networks.activations import TrainingMemory, training_memory
+from nas_gym.networks.costs import weightless_network
+from nas_gym.networks.devices import device_here, hardware_name, resolve_device
 from nas_gym.networks.fused import CannotFuse
+from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
@@ -40,6 +44,8 @@ ADDED = (
     *("class_balance", "fused", "deterministic"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
+MARGIN, WORKSPACE = 1.25, 2**28
+"""What a child's memory may be above its estimate: a factor, and bytes for libraries."""
 
 
 class Trainer(NetworkTrainer):
@@ -75,9 +81,8 @@ class Trainer(NetworkTrainer):
         self.checkpoints = checkpoints
         self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
         self._builders: dict[str, str] | None = None  # in another process: those of the first one
-        self._latency_device = self.device
         if settings.latency is not None and settings.latency.device is not None:
-            self._latency_device = resolve_device(settings.latency.device)
+            resolve_device(settings.latency.device)
         self._rule: StoppingRule | None = None
         self._weights: WeightFolder | None = None
         if settings.early_stopping is not None:
@@ -87,7 +92,7 @@ class Trainer(NetworkTrainer):
 
     def __getstate__(self) -> dict[str, Any]:
         # In another process, the builders' source may not be at hand.
-        return {**self.__dict__, "_builders": self._builder_digests()}
+        return {**super().__getstate__(), "_builders": self._builder_digests()}
 
     @property
     def fused(self) -> int:
@@ -125,7 +130,9 @@ class Trainer(NetworkTrainer):
         if self.settings.latency is None:
             del settings["latency"]
         else:
-            settings["latency"]["hardware"] = hardware_name(self._latency_device)
+            asked = self.settings.latency.device
+            measured_on = self.device if asked is None else device_here(asked)
+            settings["latency"]["hardware"] = hardware_name(measured_on)
         for added in ADDED:
             if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]
@@ -134,6 +141,29 @@ class Trainer(NetworkTrainer):
 
     def _builder_digests(self) -> dict[str, str]:
         return self._builders or builder_digests("network", self.architecture_type)
+
+    def memory(self, architecture: Architecture) -> TrainingMemory:
+        """Estimate the memory that the training of a child takes, without its data set's."""
+        settings, task = self.settings, self.task
+        arguments = (architecture.canonical(), task.input_shape, settings.network)
+        inputs = task.example(torch.device("meta"))
+        states = {"sgd": int(settings.momentum > 0), "lion": 1}.get(settings.optimizer, 2)
+        states += settings.ema_decay > 0
+        network = weightless_network(*arguments)
+        memory = training_memory(network, inputs, states, task.autocast_dtype)
+        validated = peak_activation_bytes(network.eval(), task.input_shape)
+        activations = max(memory.activations, task.validation_batch * validated)
+        return replace(memory, activations=activations)
+
+    def memory_bytes(self, architecture: Architecture) -> float:
+        """Return the bytes that a child gets on a GPU that it shares, with some to spare.
+
+        0 for a child that cannot be built, which takes none.
+        """
+        try:
+            return MARGIN * self.memory(architecture).total + WORKSPACE
+        except Exception:
+            return 0.0
 
     @property
     def fidelities(self) -> tuple[int, ...]:
@@ -213,12 +243,14 @@ class Trainer(NetworkTrainer):
             loop = self.task.loop(network)
             if kept is not None:
                 child.go_on_from(kept.restore_child(loop, epochs or self.settings.epochs))
-            for value in self.go_on(loop, epochs):
-                child.add(value)
-                if self._rule and not calibrates and self._rule.stops(child.curve):
-                    break
+            with self.undisturbing():
+                for value in self.go_on(loop, epochs):
+                    child.add(value)
+                    if self._rule and not calibrates and self._rule.stops(child.curve):
+                        break
             if kept is not None:
                 kept.keep_child(loop, epochs is not None, curve=child.curve, value=child.value)
+            self.time(child, network)
         if child.status != "ok":
             network = None
 
@@ -247,11 +279,22 @@ class Trainer(NetworkTrainer):
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
         self._check_limits(child)  # before its latency, which takes longer
-        if self.settings.latency is not None:
-            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
-            child.latency = latency.seconds
-            self._check_limits(child)
+        if self.settings.at_most is not None and self.settings.at_most.latency is not None:
+            self.time(child, network)  # which may spare its training
         return network
+
+    def time(self, child: Attempt, network: ChildNetwork) -> None:
+        """Measure a network's latency, if it is asked for, while nobody trains on this machine."""
+        if self.settings.latency is None or child.latency is not None:
+            return
+        with quiet():
+            latency = measure_latency(network, self.task.input_shape, self.settings.latency)
+        child.latency = latency.seconds
+        self._check_limits(child)
+
+    def undisturbing(self) -> AbstractContextManager[None]:
+        """Return a context in which a training pauses where another process measures latency."""
+        return nullcontext() if self.settings.latency is None else training()
 
     def _check_limits(self, child: Attempt) -> None:
         """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""

@@ -14,7 +14,16 @@ from typing import Any
 
 from nas_gym.errors import require
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.workers.protocol import Answer, Child, Worker, WorkerGone, WorkerLost, WorkersFailed
+from nas_gym.workers.protocol import (
+    Answer,
+    Child,
+    Place,
+    Worker,
+    WorkerGone,
+    WorkerLost,
+    WorkersFailed,
+)
+from nas_gym.workers.rooms import Rooms
 from nas_gym.workers.verdicts import Starts
 
 CHECK_SECONDS = 0.5
@@ -40,7 +49,8 @@ class Dispatcher:
         self._starts = Starts()
         self._closed, self._open = False, threading.Lock()
         self._waiting: deque[Child] = deque()
-        self._running: set[Child] = set()
+        self._running: dict[Child, Worker] = {}
+        self._rooms = Rooms()
         self._idle: list[Worker] = []
         self._next_check = 0.0
         self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -60,6 +70,10 @@ class Dispatcher:
             if self._error is not None:
                 raise self._error
             self._events.put(partial(self._enqueue, child))
+
+    def cancel(self) -> None:
+        """End all children that are under way or wait; their futures raise `CancelledError`."""
+        self._events.put(self._cancel)
 
     def close(self) -> None:
         """End the workers; evaluations under way are lost, and their futures cancelled."""
@@ -110,10 +124,11 @@ class Dispatcher:
     def _begin(self, worker: Worker) -> None:
         self._when_done(worker.begin(), self._begun, worker)
 
-    def _begun(self, worker: Worker, future: Future[None]) -> None:
+    def _begun(self, worker: Worker, future: Future[Place]) -> None:
         error = future.exception()
         if error is None:
             self._starts.succeeded()
+            self._rooms.open(worker, future.result())
             self._idle.append(worker)
             self._assign()
             return
@@ -131,36 +146,63 @@ class Dispatcher:
             self._give_up(self._error)
         self._assign()
 
+    def _cancel(self) -> None:
+        workers = list(self._running.values())
+        self._give_up(CancelledError("the evaluation was cancelled"))
+        for worker in workers:
+            worker.cancel()
+
     def _assign(self) -> None:
-        """Give idle workers the next children."""
-        while self._idle and self._waiting:
-            child = self._waiting.popleft()
+        """Give idle workers the next children, as far as there is memory for them."""
+        claimed: set[str] = set()
+        for child in list(self._waiting):
+            idle = self._rooms.unclaimed(self._idle, claimed)
+            if not idle:
+                break
+            worker = self._rooms.choose(child, idle)
+            if worker is None:
+                claimed.add(self._rooms.emptiest(idle))
+                continue
+            self._waiting.remove(child)
             if not child.begin():
                 continue
-            self._running.add(child)
-            worker = self._idle.pop()
-            self._when_done(worker.evaluate(child), self._done, worker, child)
+            self._idle.remove(worker)
+            self._running[child] = worker
+            limit = self._rooms.enter(child, worker)
+            self._when_done(worker.evaluate(child, limit), self._done, worker, child)
 
     def _done(self, worker: Worker, child: Child, future: Future[Answer]) -> None:
-        self._running.discard(child)
-        error = future.exception()
-        if error is not None:
-            evaluations, works = self._verdict(child, error), not isinstance(error, WorkerLost)
-        else:
+        self._rooms.leave(child, worker)
+        wanted, error = self._running.pop(child, None) is not None, future.exception()
+        works, evaluations = not isinstance(error, WorkerLost), None
+        if error is None:
             evaluations, works = future.result()
             if not works:
                 worker.replace()
-            if evaluations[0].status == "ok":
-                self._learn(child, evaluations[0].seconds)
+        elif wanted:
+            evaluations = self._verdict(child, error)
         if works:
             self._idle.append(worker)
         else:
             self._begin(worker)
-        if evaluations is None:
+        if wanted and self._is_again(child, evaluations, self._rooms.is_shared(worker)):
             self._waiting.appendleft(child)
+            wanted = False
+        elif wanted and evaluations and evaluations[0].status == "ok":
+            self._learn(child, evaluations[0].seconds)
         self._assign()  # before the future is settled, so that the worker has no pause
         for made, evaluation in zip(child.futures, evaluations or (), strict=False):
-            made.set_result(evaluation)
+            if wanted:
+                made.set_result(evaluation)
+
+    @staticmethod
+    def _is_again(child: Child, evaluations: list[Evaluation] | None, shared: bool) -> bool:
+        """Return True if a child is tried again: alone if it ran out of memory beside others."""
+        if evaluations is None:
+            return True
+        before = child.alone
+        child.alone |= shared and any(each.status == "out_of_memory" for each in evaluations)
+        return child.alone != before
 
     def _give_up(self, error: BaseException) -> None:
         """Answer everything that was asked for with an exception."""

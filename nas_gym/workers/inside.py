@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import pickle
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -14,11 +17,13 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
 from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
 from nas_gym.training.failures import is_out_of_memory
-from nas_gym.workers.protocol import Answer, WorkersFailed, failed_evaluation
+from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluation
 
 SLOW_IMPORT = "torch._dynamo"
 """An optimizer imports it in its first step, and takes as long over it as over torch itself: that
 is no part of the first child's time."""
+FREE_SHARE = 0.95
+"""Share of a GPU's free memory that children get; allocators lose some between their blocks."""
 
 
 def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluator:
@@ -31,10 +36,44 @@ def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluat
         raise WorkersFailed(f"workers: they cannot load the evaluator: {error!r}") from error
 
 
+def place_of(evaluator: object, machine: str = "") -> Place:
+    """Return where a worker trains, and the memory that is free there."""
+    device = cuda_device(evaluator)
+    if device is None:
+        return Place(machine)
+    name = f"{machine} {os.environ.get('CUDA_VISIBLE_DEVICES', device)}"
+    if not torch.cuda.is_available():  # the evaluator trains elsewhere than it says
+        return Place(name)
+    return Place(name, FREE_SHARE * torch.cuda.mem_get_info(device)[0])
+
+
 def answer_for(
-    evaluator: Any, architecture: bytes, repeats: Sequence[int], epochs: int | None = None
+    evaluator: Any,
+    architecture: bytes,
+    repeats: Sequence[int],
+    epochs: int | None = None,
+    limit: float | None = None,
 ) -> Answer:
-    """Evaluate repeats of a child; an exception of any kind becomes a status."""
+    """Evaluate repeats of a child; an exception of any kind becomes a status.
+
+    ``limit`` is the number of bytes that it may use on a GPU, whose memory it then gives back.
+    """
+    device = cuda_device(evaluator)
+    if device is None or not torch.cuda.is_available():
+        return _answer(evaluator, architecture, repeats, epochs)
+    total = torch.cuda.get_device_properties(device).total_memory
+    share = 1.0 if limit is None else min(1.0, limit / total)
+    torch.cuda.set_per_process_memory_fraction(share, device)
+    answer = _answer(evaluator, architecture, repeats, epochs)
+    gc.collect()  # networks have references in circles
+    with suppress(RuntimeError):  # after a kernel that crashed
+        torch.cuda.empty_cache()
+    return answer
+
+
+def _answer(
+    evaluator: Any, architecture: bytes, repeats: Sequence[int], epochs: int | None
+) -> Answer:
     child: Architecture = pickle.loads(architecture)
     started = time.perf_counter()
     try:

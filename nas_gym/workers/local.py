@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import BrokenExecutor, Future, InvalidStateError
+from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError
 from concurrent.futures import TimeoutError as TimedOut
 from contextlib import suppress
 from functools import cache
@@ -18,12 +18,19 @@ from annotated_types import Ge, Le
 from pebble import ProcessExpired, ProcessPool
 
 from nas_gym.data.decoding import available_cpus
-from nas_gym.errors import require
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.settings import Positive, validated
-from nas_gym.workers.inside import SLOW_IMPORT, answer_for, cuda_device, made_ready
+from nas_gym.settings import validated
+from nas_gym.workers.inside import SLOW_IMPORT, answer_for, cuda_device, made_ready, place_of
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
-from nas_gym.workers.protocol import Answer, Child, Worker, WorkerLost, WorkersFailed, converted
+from nas_gym.workers.protocol import (
+    Answer,
+    Child,
+    Place,
+    Worker,
+    WorkerLost,
+    WorkersFailed,
+    converted,
+)
 from nas_gym.workers.sharing import Share, SharedObject
 
 Threads = Annotated[int, Ge(1), Le(1_024)]
@@ -38,7 +45,10 @@ _FROM_OUTSIDE = (-9, -15, 15)
 class LocalWorkers(Pool):
     """Processes that stay alive, each of which evaluates one child at a time.
 
-    The evaluator is sent once, and its data set is in memory once. A child's evaluation does not
+    The evaluator is sent once, and its data set is in memory once. On CUDA, each worker has one
+    GPU; workers that share one train as many children at a time as it has memory for, by the
+    evaluator's ``memory_bytes(architecture)`` (see `Trainer.memory_bytes`). A child that runs out
+    of memory beside others is tried once more without them. A child's evaluation does not
     depend on the worker, nor on the number of workers, as long as ``threads`` is the same. Whatever
     a child does to its worker becomes a status: an exception, an exit or a signal is "crashed", the
     time-out "timed_out". A worker that died is replaced; the others go on. If it was killed from
@@ -54,12 +64,11 @@ class LocalWorkers(Pool):
         workers: Number of processes.
         timeout: Seconds after which a child's worker is ended, at least 0.001; default: never.
         threads: Threads of each process; default: the cores divided by the workers, at least 1.
-        children_per_gpu: Workers that share a GPU, if the evaluator's ``device`` is CUDA.
         cost: See `Pool`.
 
     Raises:
-        InvalidSettings: a value is out of its range; there are too few GPUs; the evaluator cannot
-            be pickled, or its answers change.
+        InvalidSettings: a value is out of its range; the evaluator cannot be pickled, or its
+            answers change.
     """
 
     @validated
@@ -69,13 +78,13 @@ class LocalWorkers(Pool):
         workers: Workers,
         timeout: Timeout | None = None,
         threads: Threads | None = None,
-        children_per_gpu: Positive = 1,
         cost: CostOfArchitecture | None = None,
     ) -> None:
         super().__init__(evaluator, cost)
         self.timeout = timeout
         self.threads = threads or max(1, available_cpus() // workers)
-        gpus = _gpus_for(evaluator, workers, children_per_gpu)
+        gpus = _gpus_for(evaluator, workers)
+        self.shares_gpus = len(set(gpus) - {None}) < len(gpus)
         self._share = Share(evaluator)
         self.start([_Process((self._share, self.threads, gpu), timeout) for gpu in gpus])
 
@@ -84,10 +93,8 @@ class LocalWorkers(Pool):
         self._share.close()
 
 
-def _gpus_for(
-    evaluator: ChildEvaluator, workers: int, children_per_gpu: int
-) -> list[str] | list[None]:
-    """Return each worker's CUDA_VISIBLE_DEVICES; None leaves it as it is."""
+def _gpus_for(evaluator: ChildEvaluator, workers: int) -> list[str] | list[None]:
+    """Return each worker's CUDA_VISIBLE_DEVICES, in turn; None leaves it as it is."""
     device = cuda_device(evaluator)
     if device is None:
         return [None] * workers
@@ -96,11 +103,6 @@ def _gpus_for(
         names = visible.split(",")[: len(names)]
     if device.index is not None:
         names = names[device.index : device.index + 1]
-    require(
-        workers <= len(names) * children_per_gpu,
-        f"workers: {workers} do not fit on {len(names)} GPU(s) with {children_per_gpu} each; "
-        "ask for fewer workers or for more children per GPU",
-    )
     return [names[number % len(names)] for number in range(workers)]
 
 
@@ -131,14 +133,15 @@ class _Process(Worker):
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(1, initializer=_start, initargs=self._setup, context=_context())
 
-    def begin(self) -> Future[None]:
+    def begin(self) -> Future[Place]:
         return self._ask(_started)
 
-    def evaluate(self, child: Child) -> Future[Answer]:
-        asked = self._ask(
-            _evaluate, child.pickled, child.repeats, child.epochs, timeout=self._timeout
-        )
-        return converted(asked, self._lost)
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
+        asked = (child.pickled, child.repeats, child.epochs, limit)
+        return converted(self._ask(_evaluate, *asked, timeout=self._timeout), self._lost)
+
+    def cancel(self) -> None:
+        self._asked.cancel()  # pebble ends the process, and starts another
 
     def _lost(self, error: BaseException) -> BaseException:
         """Return what pebble's exception means for the child."""
@@ -147,6 +150,8 @@ class _Process(Worker):
         if isinstance(error, ProcessExpired):
             blame = None if error.exitcode in _FROM_OUTSIDE else True
             return WorkerLost(f"its worker died: {_how_it_ended(error.exitcode)}", blame)
+        if isinstance(error, CancelledError):
+            return WorkerLost("it was cancelled", False)
         if isinstance(error, BrokenExecutor):
             return WorkerLost("its worker died before it took the child up", False)
         return error
@@ -206,14 +211,15 @@ def _start(evaluator: SharedObject, threads: int, gpu: str | None) -> None:
         _own.append(error)
 
 
-def _started() -> None:
-    """Raise the error of the start, if there was one."""
+def _started() -> Place:
+    """Return where the process trains, or raise the error of its start."""
     if isinstance(_own[0], WorkersFailed):
         raise _own[0]
+    return place_of(_own[0])
 
 
-def _evaluate(architecture: bytes, repeats: tuple[int, ...], epochs: int | None) -> Answer:
-    return answer_for(_own[0], architecture, repeats, epochs)
+def _evaluate(*asked: Any) -> Answer:
+    return answer_for(_own[0], *asked)
 
 
 def _end_with_parent() -> None:

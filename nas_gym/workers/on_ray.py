@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import os
 import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from functools import partial
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -18,9 +18,17 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.settings import LARGEST, NonNegative, Positive, validated
-from nas_gym.workers.inside import answer_for, cuda_device, made_ready
+from nas_gym.workers.inside import answer_for, cuda_device, made_ready, place_of
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
-from nas_gym.workers.protocol import Answer, Child, Worker, WorkerGone, WorkerLost, converted
+from nas_gym.workers.protocol import (
+    Answer,
+    Child,
+    Place,
+    Worker,
+    WorkerGone,
+    WorkerLost,
+    converted,
+)
 
 
 class RayWorkers(Pool):
@@ -32,9 +40,12 @@ class RayWorkers(Pool):
     again. Since Ray does not say what an actor died of, a child is "crashed" when it lost
     `nas_gym.workers.verdicts.ATTEMPTS` actors; those lost with their machine do not count.
 
+    An evaluator that says as which ``device_name`` its device was asked for, as a `Trainer` does,
+    has that of the actor: "auto" is a GPU where the cluster has some, and "cuda:1" a GPU of the
+    actor's own, on a head without a GPU too.
+
     Args:
-        evaluator: The evaluator that the actors run. It is made on this machine, so this one and
-            the cluster's have the same kind of device.
+        evaluator: The evaluator that the actors run.
         address: "auto" for the cluster that this machine belongs to, "ray://host:10001" for one
             elsewhere, or "local" for a new one on this machine; default: the cluster that this
             process is connected to already, else a new one.
@@ -42,8 +53,8 @@ class RayWorkers(Pool):
             Default: as many as its machines hold when nothing else runs on them.
         timeout: Seconds after which a child's actor is ended; default: never.
         num_cpus: Cores, and threads, of each actor.
-        num_gpus: GPUs of each actor; 0.5, for instance, for two children a GPU. Default: 1 if the
-            evaluator's ``device`` is CUDA, else 0.
+        num_gpus: GPUs of each actor; 0.5, for instance, for two actors a GPU. Default: 0 where
+            children are trained on no GPU; 1, or less where there are more ``workers`` than GPUs.
         max_restarts: Number of times that an actor is started again; -1 for no limit. One that dies
             once more leaves the pool; the others go on, and without any the pool gives up.
         cost: See `Pool`.
@@ -68,19 +79,22 @@ class RayWorkers(Pool):
     ) -> None:
         require(address != "", "address: it is empty; write 'auto', 'local' or ray://host:port")
         super().__init__(evaluator, cost)
-        gpus = _gpus_for(evaluator, num_gpus)
         self.timeout = timeout
         self._ray = _ray()
         self._connected = self._connect(address)
         try:
+            gpus = _gpus_for(evaluator, num_gpus, workers, self._sum_of("GPU"))
             room = self._room(num_cpus, gpus)
             self._evaluator = self._put(evaluator)
+            if gpus and cuda_device(evaluator) is None:
+                self.fingerprint = self._fingerprint_there(num_cpus, gpus)
         except BaseException:
             self._disconnect()
             raise
         options = {"num_cpus": num_cpus, "num_gpus": gpus, "max_restarts": max_restarts}
         actor = self._ray.remote(scheduling_strategy="SPREAD", **options)(_Evaluating)
-        ready = ([self._evaluator], num_cpus)
+        ready = ([self._evaluator], num_cpus, gpus > 0)
+        self.shares_gpus = 0 < gpus < 1
         actors = [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
         self.start(actors)
 
@@ -115,17 +129,28 @@ class RayWorkers(Pool):
 
         Ray reports free room late: a pool made right after another was closed would be small.
         """
-        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        nodes = self._resources()
         needs = [("CPU", num_cpus), ("GPU", num_gpus)]
         fit = [[node.get(kind, 0.0) / n for kind, n in needs if n > 0] for node in nodes]
         room: int = sum(math.floor(min(each) + 1e-9) for each in fit)
-        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+        cpus, gpus = map(self._sum_of, ("CPU", "GPU"))
         require(
             room > 0,
             f"num_cpus, num_gpus: no machine of the cluster has {num_cpus} CPU(s) and {num_gpus:g} "
             f"GPU(s) for an actor; there are {cpus:g} and {gpus:g} on {len(nodes)} machine(s)",
         )
         return room
+
+    def _resources(self) -> list[dict[str, float]]:
+        return [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+
+    def _sum_of(self, kind: str) -> float:
+        return sum(node.get(kind, 0.0) for node in self._resources())
+
+    def _fingerprint_there(self, num_cpus: int, gpus: float) -> str:
+        """Return the evaluator's fingerprint on a GPU of the cluster, which this machine lacks."""
+        ask = self._ray.remote(num_cpus=num_cpus, num_gpus=gpus)(_fingerprint)
+        return str(self._ray.get(ask.remote([self._evaluator])))
 
     def _put(self, evaluator: ChildEvaluator) -> Any:
         try:
@@ -165,16 +190,20 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
-def _gpus_for(evaluator: ChildEvaluator, num_gpus: float | None) -> float:
-    """Return the number of GPUs of an actor."""
-    cuda, device = cuda_device(evaluator) is not None, getattr(evaluator, "device", None)
-    if num_gpus is None:
-        return 1.0 if cuda else 0.0
-    require(
-        cuda == (num_gpus > 0) or device is None,
-        f"num_gpus: {num_gpus:g} do not go with an evaluator whose device is {device}",
-    )
-    return num_gpus
+def _gpus_for(
+    evaluator: ChildEvaluator, num_gpus: float | None, workers: int | None, in_cluster: float
+) -> float:
+    """Return the number of GPUs of an actor, in a cluster with ``in_cluster`` of them."""
+    device = getattr(evaluator, "device", None)
+    asked = str(getattr(evaluator, "device_name", device))
+    if num_gpus is not None:
+        fits = device is None or asked == "auto" or asked.startswith("cuda") == (num_gpus > 0)
+        require(fits, f"num_gpus: {num_gpus:g} do not go with an evaluator whose device is {asked}")
+        return num_gpus
+    if not (asked.startswith("cuda") or (asked == "auto" and in_cluster > 0)):
+        return 0.0
+    on_each = math.ceil((workers or 1) / max(1.0, in_cluster))
+    return math.floor(1e4 / on_each) / 1e4  # as precisely as Ray counts
 
 
 class _Actor(Worker):
@@ -185,9 +214,12 @@ class _Actor(Worker):
         self._machine = ""
         self._deadline = math.inf
 
-    def begin(self) -> Future[None]:
+    def begin(self) -> Future[Place]:
         ready = self._actor.ready.options(max_task_retries=-1).remote(*self._ready).future()
-        return converted(ready, self._never_ready, partial(setattr, self, "_machine"))
+        return converted(ready, self._never_ready, self._began)
+
+    def _began(self, place: Place) -> None:
+        self._machine = place.name.partition(" ")[0]
 
     def _never_ready(self, error: BaseException) -> BaseException:
         """Return what Ray's exception means for the actor; Ray asks again while it restarts."""
@@ -199,10 +231,10 @@ class _Actor(Worker):
             "max_restarts helps, or -1 for no limit"
         )
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         if self._timeout is not None:
             self._deadline = time.monotonic() + self._timeout
-        asked = (child.pickled, child.repeats, child.epochs)
+        asked = (child.pickled, child.repeats, child.epochs, limit)
         answer = self._actor.evaluate.remote(*asked).future()
         return converted(answer, self._lost, self._finished)
 
@@ -239,14 +271,21 @@ class _Evaluating:
 
     evaluator: ChildEvaluator
 
-    def ready(self, evaluator: list[Any], threads: int) -> str:
-        """Get an actor ready, which has lost everything when it is restarted; return its machine.
+    def ready(self, evaluator: list[Any], threads: int, has_gpu: bool) -> Place:
+        """Get an actor ready, which has lost everything when it is restarted; return its place.
 
         The evaluator is one reference, in a list so that Ray does not follow it.
         """
         ray = importlib.import_module("ray")
+        if not has_gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it as it is
         self.evaluator = made_ready(threads, lambda: ray.get(evaluator[0]))
-        return str(ray.get_runtime_context().get_node_id())
+        return place_of(self.evaluator, str(ray.get_runtime_context().get_node_id()))
 
-    def evaluate(self, architecture: bytes, repeats: tuple[int, ...], epochs: int | None) -> Answer:
-        return answer_for(self.evaluator, architecture, repeats, epochs)
+    def evaluate(self, *asked: Any) -> Answer:
+        return answer_for(self.evaluator, *asked)
+
+
+def _fingerprint(evaluator: list[Any]) -> str:
+    """Return the fingerprint of an evaluator that is loaded here."""
+    return str(importlib.import_module("ray").get(evaluator[0]).fingerprint)

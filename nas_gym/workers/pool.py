@@ -49,13 +49,16 @@ class Pool(ConcurrentEvaluator, ABC):
         self.costs: tuple[str, ...] | None = getattr(evaluator, "costs", None)
         """Costs that evaluations have, if the evaluator declares them; see `nas_gym.rewards`."""
         self.fidelities = fidelities_of(evaluator)
+        self.shares_gpus = False
+        """True where a child may have neighbours on its GPU, so that its memory is estimated."""
+        self._memory = getattr(evaluator, "memory_bytes", lambda architecture: 0.0)
 
         def learn(child: Child, seconds: float) -> None:
             if child.epochs is None:
                 learned.add(child.architecture, seconds)
 
         self._dispatcher = Dispatcher(
-            verdict=lambda child, error: verdict(evaluator, child, error, self.suspicious),
+            verdict=lambda child, error: verdict(self, child, error, self.suspicious),
             learn=learn,
         )
 
@@ -120,6 +123,7 @@ class Pool(ConcurrentEvaluator, ABC):
     ) -> list[Future[Evaluation]]:
         try:
             child = Child(architecture, repeats, self.pickled(architecture), epochs)
+            child.memory = len(repeats) * self._memory(architecture) if self.shares_gpus else 0.0
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InvalidSettings(
                 f"architecture: {type(architecture).__name__} cannot be sent to other processes "
@@ -135,6 +139,13 @@ class Pool(ConcurrentEvaluator, ABC):
     def suspicious(self, deaths: Sequence[str]) -> int:
         """Return how many of the workers that died on these machines their child may have ended."""
         return len(deaths)
+
+    def cancel(self) -> None:
+        """End all evaluations that are under way or wait; the workers stay.
+
+        Their futures raise `concurrent.futures.CancelledError`.
+        """
+        self._dispatcher.cancel()
 
     def close(self) -> None:
         """End the workers; evaluations under way are lost, and their futures cancelled."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import NASGymError
 from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.evaluation.evaluator import ChildEvaluator, partial_fingerprint
+from nas_gym.evaluation.evaluator import partial_fingerprint
 
 
 class WorkersFailed(NASGymError):
@@ -40,6 +41,16 @@ class WorkerLost(Exception):
         self.blame, self.status, self.machine = blame, status, machine
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a worker trains its children."""
+
+    name: str = ""
+    """Machine, and GPU; workers of one name share its memory."""
+    memory: float = math.inf
+    """Bytes of a GPU's memory that are free for children; infinite on a CPU."""
+
+
 @dataclass(eq=False)
 class Child:
     """Evaluations of one architecture that were asked for, one or several as one network."""
@@ -50,6 +61,10 @@ class Child:
     """The architecture as a worker gets it."""
     epochs: int | None = None
     """Number of epochs after which it is evaluated; None: after all."""
+    memory: float = 0.0
+    """Bytes that its training is estimated to take on a GPU; 0 where nobody shares one."""
+    alone: bool = False
+    """True once it ran out of memory beside others: it is then tried without them."""
     futures: list[Future[Evaluation]] = field(init=False)
     deaths: list[str] = field(default_factory=list)
     """Machines of its workers that died, perhaps by a cause outside."""
@@ -76,15 +91,22 @@ class Worker(ABC):
     """Evaluates one child at a time; it replaces itself when it dies."""
 
     @abstractmethod
-    def begin(self) -> Future[None]:
-        """Return a future that is done when the worker is ready.
+    def begin(self) -> Future[Place]:
+        """Return the future of the worker's place, which is done when the worker is ready.
 
         It raises `WorkersFailed` if no worker can ever be ready, `WorkerGone` if this one cannot.
         """
 
     @abstractmethod
-    def evaluate(self, child: Child) -> Future[Answer]:
-        """Return the future of a child's evaluation, which raises `WorkerLost`."""
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
+        """Return the future of a child's evaluation, which raises `WorkerLost`.
+
+        ``limit`` is the number of bytes that it may use on a GPU; None for no limit.
+        """
+
+    def cancel(self) -> None:
+        """End the child under way, whose future raises `WorkerLost`."""
+        self.replace()
 
     @abstractmethod
     def check(self) -> None:
@@ -99,8 +121,19 @@ class Worker(ABC):
         """End the process or actor, whatever it does."""
 
 
+class SeededEvaluator(Protocol):
+    """What a failed evaluation says of its evaluator."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its fingerprint."""
+
+    def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
+        """Return the seed of an evaluation."""
+
+
 def failed_evaluation(
-    evaluator: ChildEvaluator,
+    evaluator: SeededEvaluator,
     architecture: Architecture,
     repeat: int,
     status: Status,
@@ -123,7 +156,9 @@ def converted(
     target: Future[Any] = Future()
 
     def convert(settled: Future[Any]) -> None:
-        if (raised := settled.exception()) is not None:
+        if settled.cancelled():
+            target.set_exception(error(CancelledError()))
+        elif (raised := settled.exception()) is not None:
             target.set_exception(error(raised))
         else:
             note(settled.result())

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nas_gym.evaluation.evaluation import Evaluation, Status
-from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.workers.protocol import Child, WorkerGone, WorkerLost, WorkersFailed, failed_evaluation
+from nas_gym.workers.protocol import (
+    Child,
+    SeededEvaluator,
+    WorkerGone,
+    WorkerLost,
+    WorkersFailed,
+    failed_evaluation,
+)
 
 ATTEMPTS = 3
 """Number of workers that a child may lose to deaths that may come from outside, before the child is
@@ -17,7 +23,7 @@ will ever be, and after one has been, when something from outside must be ending
 
 
 def verdict(
-    evaluator: ChildEvaluator,
+    evaluator: SeededEvaluator,
     child: Child,
     error: BaseException,
     suspicious: Callable[[Sequence[str]], int],

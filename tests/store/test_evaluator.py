@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event
 from typing import Any, ClassVar
 
 import pytest
@@ -17,7 +19,7 @@ from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.rewards import MnasNetReward, check_costs
 from nas_gym.store.database import StoreError
 from nas_gym.store.evaluator import StoredEvaluator, mean_of
-from nas_gym.store.store import Store
+from nas_gym.store.store import Record, Row, Store
 from tests.evaluation.test_evaluator import mirrored
 from tests.helpers import RecordedStub, StubEvaluator, random_architecture
 from tests.workers.manual_workers import Children, ManualWorkers, evaluation_of
@@ -60,17 +62,46 @@ def test_it_is_written_before_it_is_told(
     stored: StoredEvaluator, workers: ManualWorkers, store: Store
 ) -> None:
     futures = [stored.submit(architecture) for architecture in (A, B, C)]
-    known: list[int] = []
+    known: SimpleQueue[int] = SimpleQueue()
     for future in futures:
-        future.add_done_callback(lambda _: known.append(store.size()))
+        future.add_done_callback(lambda _: known.put(store.size()))
     workers.finish(place=1)
-    assert known == [1]
+    assert known.get(timeout=60) == 1
     assert [future.done() for future in futures] == [False, True, False]
     assert store.get(B.key, "settings") is not None
     workers.finish()
+    assert known.get(timeout=60) == 2
     workers.finish()
-    assert known == [1, 2, 3]
+    assert known.get(timeout=60) == 3
     assert [future.result() for future in futures] == [evaluation_of(each) for each in (A, B, C)]
+
+
+def test_what_ends_during_a_slow_write_is_written_as_one(
+    stored: StoredEvaluator,
+    workers: ManualWorkers,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    began, goes_on, sizes, add_rows = Event(), Event(), list[int](), store.add_rows
+
+    def slow(rows: Sequence[Row]) -> list[Record]:
+        sizes.append(len(rows))
+        began.set()
+        assert goes_on.wait(60)
+        return add_rows(rows)
+
+    monkeypatch.setattr(store, "add_rows", slow)
+    futures = [stored.submit(random_architecture(seed)) for seed in range(6)]
+    workers.finish()
+    assert began.wait(60)
+    while workers.under_way:
+        workers.finish()  # which waits for no write
+    assert not any(future.done() for future in futures)
+    goes_on.set()
+    assert [each.result() for each in futures] == [
+        evaluation_of(random_architecture(seed)) for seed in range(6)
+    ]
+    assert (sizes, store.size()) == ([1, 5], 6)
 
 
 def test_two_of_the_same_under_way_are_one(
@@ -166,6 +197,7 @@ def test_of_two_runs_at_the_same_time_the_first_to_write_answers_both(store: Sto
     first = StoredEvaluator(one, store, "one").submit(A)
     second = StoredEvaluator(two, store, "two").submit(A)
     two.under_way.pop()[0].set_result(replace(evaluation_of(A), seconds=99.0))
+    wait([second])
     one.finish()
     assert second.result() == replace(evaluation_of(A), seconds=99.0)
     assert first.result() == replace(second.result(), cached=True)
@@ -224,6 +256,7 @@ def test_what_cannot_be_written_is_an_error_and_not_an_answer(
 ) -> None:
     before, failed, twin = stored.submit(A), stored.submit(B), stored.submit(B)
     workers.finish()
+    wait([before])
     store._database.run(lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
     workers.finish()
     for future in (failed, twin):

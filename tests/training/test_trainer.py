@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from torch import Tensor
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASNetSearchSpace
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.loading import load_dataset
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
-from nas_gym.networks import ChildNetwork, LatencySettings
+from nas_gym.networks import ChildNetwork, Latency, LatencySettings
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.training import network_trainer
@@ -153,6 +155,46 @@ def test_latency_is_measured_where_asked_for_and_changes_no_training(digits: Dat
     assert Trainer(digits, QUICK, "cpu").costs == ("parameters", "multiply_adds")
     trainer = Trainer(digits, replace(QUICK, latency=how), "cpu")
     assert trainer.costs == ("parameters", "multiply_adds", "latency")
+
+
+@pytest.mark.parametrize(
+    ("more", "order"),
+    [
+        ({}, ["validation", "quiet", "latency"]),
+        ({"at_most": CostLimits(latency=1.0)}, ["quiet", "latency", "validation"]),
+        ({"at_most": CostLimits(latency=0.1)}, ["quiet", "latency"]),
+        ({"fused": 2}, ["validation", "validation", "quiet", "latency", "quiet", "latency"]),
+    ],
+)
+def test_latency_is_measured_alone_and_last_unless_it_is_limited(
+    more: dict[str, Any], order: list[str], digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    def measure(*_: Any) -> Latency:
+        happened.append("latency")
+        return Latency(0.5, 0.0, torch.device("cpu"))
+
+    @contextmanager
+    def quiet() -> Iterator[None]:
+        happened.append("quiet")
+        yield
+
+    def validation_of(*_: Any) -> Callable[[], float]:
+        def value() -> float:
+            happened.append("validation")
+            return 0.5
+
+        return value
+
+    monkeypatch.setattr(training, "measure_latency", measure)
+    monkeypatch.setattr(training, "quiet", quiet)
+    monkeypatch.setattr(ImageClassification, "validation_of", validation_of)
+    trainer = Trainer(digits, replace(QUICK, latency=LatencySettings(), **more), "cpu")
+    made = trainer.evaluate_repeats(small(), range(trainer.fused))
+    assert happened == order
+    assert {each.latency for each in made} == {0.5}
+    assert made[0].status == ("ok" if "validation" in order else "over_limit")
 
 
 def test_the_fingerprint_knows_the_hardware_that_latency_depends_on(

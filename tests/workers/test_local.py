@@ -54,16 +54,18 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
     trainer = Trainer(dataset, TrainingSettings(network, epochs=2, batch_size=32), "cpu")
     search_space, rng = NASBench201SearchSpace(), np.random.default_rng(0)
     architectures = [search_space.decode(search_space.sample(rng)) for _ in range(5)]
-    with cpu_threads(1):
-        expected = trainer.evaluate(architectures)
-        expected.append(trainer.evaluate_one(architectures[0], repeat=1))
-        expected.append(trainer.evaluate_one(architectures[0], epochs=1))
     with LocalWorkers(trainer, workers=2, threads=1) as pool:
         more = [pool.submit(architectures[0], repeat=1), pool.submit(architectures[0], epochs=1)]
         made = [*pool.evaluate(architectures), *(future.result() for future in more)]
         assert (pool.costs, pool.fingerprint) == (trainer.costs, trainer.fingerprint)
         assert pool.fidelities == (1, 2)
-        assert pool.seed_of(architectures[0], 1) == expected[-2].seed
+        seed = pool.seed_of(architectures[0], 1)
+    assert not {"training", "validation"} & set(vars(trainer.task))  # no copy for this process
+    with cpu_threads(1):
+        expected = trainer.evaluate(architectures)
+        expected.append(trainer.evaluate_one(architectures[0], repeat=1))
+        expected.append(trainer.evaluate_one(architectures[0], epochs=1))
+    assert seed == expected[-2].seed
     assert [replace(e, seconds=0.0) for e in made] == [replace(e, seconds=0.0) for e in expected]
     assert {evaluation.status for evaluation in made} == {"ok"}
     assert len({evaluation.curve for evaluation in made}) > 1
@@ -79,11 +81,13 @@ def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
     evaluator = ScriptedEvaluator(device=torch.device("cuda"))
-    with LocalWorkers(evaluator, workers=3, children_per_gpu=2) as pool:
+    with LocalWorkers(evaluator, workers=3) as pool:
+        assert pool.shares_gpus
         assert sorted(gpu for _, _, gpu, _ in describe_all(pool)) == ["5", "5", "7"]
     evaluator.device = torch.device("cuda:1")
-    with pytest.raises(InvalidSettings, match=r"3 do not fit on 1 GPU\(s\) with 2 each"):
-        LocalWorkers(evaluator, workers=3, children_per_gpu=2)
+    with LocalWorkers(evaluator, workers=1) as pool:
+        assert not pool.shares_gpus
+        assert [gpu for _, _, gpu, _ in describe_all(pool)] == ["7"]
 
 
 @pytest.mark.gpu
@@ -93,7 +97,7 @@ def test_two_workers_train_on_one_gpu() -> None:
     trainer = Trainer(load_dataset("digits"), settings, "cuda")
     architectures = [published("NAS-Bench-201-best")] * 2
     expected = trainer.evaluate(architectures)
-    with LocalWorkers(trainer, workers=2, children_per_gpu=2) as pool:
+    with LocalWorkers(trainer, workers=2) as pool:
         made = pool.evaluate(architectures)
     for here, there in zip(expected, made, strict=True):
         assert (there.status, there.fingerprint) == ("ok", here.fingerprint)
@@ -181,12 +185,23 @@ def test_closing_cancels_what_is_under_way() -> None:
     pool.close()
 
 
+def test_cancelling_ends_what_is_under_way_and_the_workers_go_on() -> None:
+    with LocalWorkers(ScriptedEvaluator(), workers=1) as pool:
+        futures = [pool.submit(Script("sleep", "6000")) for _ in range(2)]
+        while not futures[0].running():
+            time.sleep(0.01)
+        pool.cancel()
+        for future in futures:
+            with pytest.raises(CancelledError):
+                future.result(timeout=300)
+        assert pool.evaluate([Script("describe")])[0].status == "ok"
+
+
 def test_what_cannot_be_is_refused() -> None:
     refused: list[dict[str, Any]] = [
         {"workers": 0},
         {"workers": 1, "timeout": 0},
         {"workers": 1, "threads": 0},
-        {"workers": 1, "children_per_gpu": 0},
     ]
     for wrong in refused:
         with pytest.raises(InvalidSettings, match=list(wrong)[-1]):

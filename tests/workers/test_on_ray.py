@@ -6,6 +6,7 @@ One cluster of two nodes serves all tests; it is real, and takes some seconds to
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -132,6 +133,34 @@ def test_an_evaluator_that_cannot_be_loaded_is_one_error(cluster: Any) -> None:
         pytest.raises(WorkersFailed, match=r"cannot load.*OSError.*is gone"),
     ):
         broken.evaluate([Script("describe")])
+
+
+class Automatic(ScriptedEvaluator):
+    """Its device is the best of the machine where it is: a GPU that no program knows."""
+
+    device_name = "auto"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+        self.fingerprint = f"scripted on GPU {gpus}" if gpus else "scripted"
+
+
+def test_a_head_without_a_gpu_has_children_trained_on_the_clusters(cluster: Any) -> None:
+    node = cluster.add_node(**SMALL, num_gpus=1)
+    try:
+        with RayWorkers(Automatic(), cluster.address) as pool:
+            assert (pool.workers, pool.shares_gpus) == (1, False)
+            assert pool.fingerprint == "scripted on GPU 0"
+            [made] = pool.evaluate([Script("describe")])
+            assert (made.fingerprint, made.message.split()[2]) == (pool.fingerprint, "0")
+            [failed] = pool.evaluate([Script("raise", "enough")])
+            assert (failed.status, failed.fingerprint) == ("crashed", pool.fingerprint)
+        with RayWorkers(Automatic(), cluster.address, workers=1, num_gpus=0) as pool:
+            [made] = pool.evaluate([Script("describe")])
+            assert pool.fingerprint == made.fingerprint == "scripted"
+    finally:
+        cluster.remove_node(node)
 
 
 def test_what_cannot_be_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:

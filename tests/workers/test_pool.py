@@ -13,6 +13,7 @@ from nas_gym.workers.pool import Pool
 from nas_gym.workers.protocol import (
     Answer,
     Child,
+    Place,
     Worker,
     WorkerGone,
     WorkerLost,
@@ -25,10 +26,10 @@ from tests.evaluation.scripted import Script, ScriptedEvaluator
 class IdealWorker(Worker):
     """Is always ready, and evaluates in the pool's own thread."""
 
-    def begin(self) -> Future[None]:
-        return done(None)
+    def begin(self) -> Future[Place]:
+        return done(Place())
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         return done(answer_for(ScriptedEvaluator(), child.pickled, child.repeats))
 
     def check(self) -> None:
@@ -44,7 +45,7 @@ class IdealWorker(Worker):
 class BrokenWorker(IdealWorker):
     """Raises what no worker should raise."""
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         raise FileNotFoundError("the working directory is gone")
 
     def end(self) -> None:
@@ -57,7 +58,7 @@ class SilentWorker(IdealWorker):
     def __init__(self, stuck: bool) -> None:
         self.stuck, self.ended = stuck, False
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         return Future()
 
     def end(self) -> None:
@@ -72,12 +73,12 @@ class MortalWorker(IdealWorker):
     def __init__(self, lives: int) -> None:
         self.lives = lives
 
-    def begin(self) -> Future[None]:
+    def begin(self) -> Future[Place]:
         return super().begin() if self.lives else failed(WorkerGone("buy more lives"))
 
-    def evaluate(self, child: Child) -> Future[Answer]:
+    def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         if child.architecture != Script("exit"):
-            return super().evaluate(child)
+            return super().evaluate(child, limit)
         self.lives -= 1
         return failed(WorkerLost("its worker died", None))
 

@@ -56,3 +56,33 @@ def test_a_malformed_address_is_refused_before_ray_sees_it(
     monkeypatch.setattr(on_ray, "_ray", BrokenRay)
     with pytest.raises(InvalidSettings, match=r"no Ray cluster at .* \(expected host:port\)"):
         on_ray.RayWorkers(ScriptedEvaluator(), address)
+
+
+@pytest.mark.parametrize(
+    ("device_name", "workers", "gpus", "share"),
+    [
+        ("auto", 4, 0, 0.0),
+        ("auto", None, 2, 1.0),
+        ("auto", 2, 8, 1.0),
+        ("cuda:1", 3, 1, 0.3333),
+        ("cuda", 5, 2, 0.3333),
+        ("cuda", None, 0, 1.0),
+        ("cpu", 4, 2, 0.0),
+    ],
+)
+def test_workers_share_the_clusters_gpus(
+    device_name: str, workers: int | None, gpus: int, share: float
+) -> None:
+    evaluator: Any = ScriptedEvaluator()
+    evaluator.device_name = device_name
+    assert on_ray._gpus_for(evaluator, None, workers, gpus) == share
+
+
+@pytest.mark.parametrize(("device_name", "given"), [("cpu", 1.0), ("cuda:1", 0.0)])
+def test_a_share_of_gpus_for_another_device_is_refused(device_name: str, given: float) -> None:
+    evaluator: Any = ScriptedEvaluator()
+    evaluator.device_name = device_name
+    with pytest.raises(InvalidSettings, match=f"num_gpus: {given:g} do not go .*{device_name}"):
+        on_ray._gpus_for(evaluator, given, None, 4)
+    evaluator.device_name = "auto"
+    assert on_ray._gpus_for(evaluator, given, None, 4) == given

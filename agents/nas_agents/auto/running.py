@@ -128,7 +128,6 @@ def run_auto(
         seed=seed,
         env_arguments=plan.env_arguments,
         workers=plan.workers,
-        children_per_gpu=2,
         child_timeout=max(60.0, 0.2 * seconds) if plan.workers else None,
         final=False,
         finalists=plan.finalists,

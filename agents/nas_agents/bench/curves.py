@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_agents.bench.results import Floats, Group, mean_of
+from nas_agents.bench.results import Floats, Group, mean_of, place_of
 from nas_agents.bench.settings import Benchmark
 from nas_gym.errors import InvalidSettings
 from nas_gym.outside.files import replacing
@@ -23,7 +23,7 @@ START = 0.1
 
 
 def write_curves(benchmark: Benchmark, groups: Sequence[Group], path: Path) -> None:
-    """Write a picture with one panel a data set.
+    """Write a picture with one panel for each data set, and each that results are scored on.
 
     Raises:
         InvalidSettings: matplotlib is not installed.
@@ -33,11 +33,11 @@ def write_curves(benchmark: Benchmark, groups: Sequence[Group], path: Path) -> N
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
         raise InvalidSettings('curves: pip install "nas-gym[plot]" draws them') from error
-    places = benchmark.places()
-    figure = Figure(figsize=(5.5 * len(places), 4), layout="constrained")
-    for axes, place in zip(figure.subplots(1, len(places), squeeze=False)[0], places, strict=True):
-        here = [group for group in groups if place.items() <= group.search.env_arguments.items()]
-        axes.set_title(here[0].search.dataset or benchmark.env_id)
+    each = len(benchmark.agents)
+    panels = [groups[first : first + each] for first in range(0, len(groups), each)]
+    figure = Figure(figsize=(5.5 * len(panels), 4), layout="constrained")
+    for axes, here in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        axes.set_title(place_of(here[0].search.dataset, here[0].reported.dataset, benchmark.env_id))
         axes.set_xlabel(benchmark.budget.replace("-", " "))
         measure = here[0].measure
         axes.set_ylabel("reward" if measure == "reward" else f"{measure} accuracy, %")

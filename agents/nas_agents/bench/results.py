@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,12 +15,10 @@ from scipy import stats
 from nas_agents.bench.searching import environment_of
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym import NASEnv, Table
-from nas_gym.rewards import accuracy
+from nas_gym.rewards import accuracy, rewards_of
 
 Floats = NDArray[np.float64]
 Record = dict[str, Any]
-MEASURES = {"reward": 2, "validation": 3, "test": 4}
-"""Places of what a search can be measured by, in the points of its `Meter.best`."""
 CLOSE = 1e-12
 """Difference up to which rewards are the same."""
 
@@ -30,6 +28,8 @@ class Row:
     """Result of the searches of one agent on one data set within one budget."""
 
     dataset: str
+    reported: str
+    """The data set on which what was found is scored: another one where it is transferred."""
     agent: str
     limit: float
     measure: str
@@ -44,7 +44,8 @@ class Row:
     """Of Welch's t-test that the mean is the baseline's, two-sided; NaN for the baseline itself."""
     p_mann_whitney: float
     optimum: int | None
-    """Number of searches that found a network of the best reward of all; None if not known."""
+    """Number of searches that found a network of the best reward of all; None if not known, or
+    scored on another data set."""
     evaluations: float
     """Of different networks, or of all with ``pay_repeats``, on average; NaN below the largest
     limit."""
@@ -66,20 +67,28 @@ def _without_nan(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Group:
-    """The searches of one agent on one data set."""
+    """The searches of one agent on one data set, scored on one."""
 
     search: Search
     """One of them."""
+    reported: Search
+    """The same in the environment on whose record they are scored; see `Benchmark.reported`."""
     agent: str
     records: tuple[Record, ...]
     measure: str
+    scores: Mapping[tuple[int, ...], float]
+    """The measure by a network's choices."""
+
+    @property
+    def transferred(self) -> bool:
+        """True if networks are scored on another data set than they were found on."""
+        return self.search.dataset != self.reported.dataset
 
     def values(self, spent: float) -> Floats:
         """Return the measure of the best network within an expense, (n,); NaN before the first."""
-        place, scale = MEASURES[self.measure], 1.0 if self.measure == "reward" else 100.0
         found = [[p for p in each["best"] if p[0] <= spent] for each in self.records]
-        values = [points[-1][place] if points else None for points in found]
-        return scale * np.array(values, dtype=np.float64)  # None becomes NaN
+        scored = [self.scores[tuple(points[-1][3])] if points else np.nan for points in found]
+        return np.array(scored, dtype=np.float64)
 
     def rewards(self, spent: float) -> Floats:
         """Return the best reward within an expense, (n,); -inf before the first."""
@@ -92,35 +101,64 @@ class Group:
 
 
 def groups_of(benchmark: Benchmark, records: Sequence[Record]) -> list[Group]:
-    """Return the searches by data set and agent, in the order of `Benchmark.searches`."""
-    agents, places = list(benchmark.agents), benchmark.places()
-    each = len(agents) * len(places)
-    searches = benchmark.searches()[:each]
-    return [
-        Group(search, agents[n % len(agents)], tuple(records[n::each]), measure_of(search))
-        for n, search in enumerate(searches)
-    ]
+    """Return the searches by data set, scored data set and agent, in the order of all of these."""
+    agents, number = list(benchmark.agents), len(benchmark.agents) * len(benchmark.places())
+    searches, groups = benchmark.searches()[:number], []
+    for first in range(0, number, len(agents)):
+        for place in range(len(benchmark.reported(searches[first]))):
+            for offset, agent in enumerate(agents):
+                search, own = searches[first + offset], tuple(records[first + offset :: number])
+                reported = benchmark.reported(search)[place]
+                measure = measure_of(reported)
+                scores = scores_of(reported, measure, own)
+                groups.append(Group(search, reported, agent, own, measure, scores))
+    return groups
 
 
-def measure_of(search: Search) -> str:
+def place_of(dataset: str, reported: str, env_id: str) -> str:
+    """Return the name of a panel or a table: where networks are scored, and were found."""
+    found = "" if reported == dataset else f", found on {dataset or 'the default data set'}"
+    return f"{reported or env_id}{found}"
+
+
+def measure_of(reported: Search) -> str:
     """Return what a result is measured by.
 
     The reward, where it is not the accuracy or nothing is recorded; else test accuracy where it is
     known, else validation accuracy.
     """
-    reported = environment_of(search, reported=True)
-    table = reported.memory.evaluator
-    if reported.reward is not accuracy or not isinstance(table, Table):
+    env = environment_of(reported)
+    table = env.memory.evaluator
+    if env.reward is not accuracy or not isinstance(table, Table):
         return "reward"
     return "validation" if np.isnan(table.test).all() else "test"
 
 
+def scores_of(
+    reported: Search, measure: str, records: Sequence[Record]
+) -> dict[tuple[int, ...], float]:
+    """Return the measure, a reward or percent, of all networks that were once the best."""
+    env = environment_of(reported)
+    found = list({tuple(point[3]) for record in records for point in record["best"]})
+    if not found:
+        return {}
+    choices, table = np.array(found, dtype=np.int64), env.memory.evaluator
+    if measure == "reward":
+        made = env.memory.evaluate_choices(env.search_space, choices)
+        scores = np.asarray(rewards_of(env.reward, made), dtype=np.float64)
+    else:
+        assert isinstance(table, Table)
+        column = table.test if measure == "test" else table.accuracy
+        scores = 100 * column[table.rows(choices)]
+    return dict(zip(found, scores.tolist(), strict=True))
+
+
 def rows_of(benchmark: Benchmark, groups: Sequence[Group]) -> list[Row]:
     """Return the rows of the table: by data set, by limit, in the order of the agents."""
-    rows = []
-    for place in benchmark.places():
-        here = [group for group in groups if place.items() <= group.search.env_arguments.items()]
-        optimum = best_reward(environment_of(here[0].search))
+    rows, number = [], len(benchmark.agents)
+    for first in range(0, len(groups), number):
+        here = groups[first : first + number]
+        optimum = math.nan if here[0].transferred else best_reward(environment_of(here[0].search))
         [baseline] = [group for group in here if group.agent == benchmark.baseline]
         for limit in benchmark.limits:
             rows += [_row(group, baseline, limit, optimum) for group in here]
@@ -136,6 +174,7 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
     found = int((group.rewards(limit) >= optimum - CLOSE).sum())
     return Row(
         group.search.dataset,
+        group.reported.dataset,
         group.agent,
         limit,
         group.measure,

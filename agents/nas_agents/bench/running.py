@@ -14,7 +14,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 from pebble import ProcessPool
 
-from nas_agents.bench.searching import check_search, fingerprint, resolved, run_search
+from nas_agents.bench.searching import (
+    check_search,
+    environment_of,
+    fingerprint,
+    resolved,
+    run_search,
+)
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym.errors import NASGymError
 from nas_gym.outside.files import open_appending
@@ -51,6 +57,8 @@ def run_benchmark(
     searches = [resolved(search) for search in benchmark.searches()]
     for search in searches[: len(searches) // benchmark.seeds]:
         check_search(search)
+        for reported in benchmark.reported(search):
+            environment_of(reported)
     with _opened(folder) as descriptor:
         finished = read_searches(folder)
         missing = [each for each in searches if key_of(each.to_dict()) not in finished]

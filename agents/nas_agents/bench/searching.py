@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,15 +23,13 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.drivers.asynchronous import within
+from nas_agents.runs.progress import MOST_REPEATS
 from nas_agents.search.evaluators import check_limits, planned_episodes
-from nas_gym import Memory, NASEnv, NASVectorEnv, Table
+from nas_gym import Memory, NASEnv, NASVectorEnv
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
 from nas_gym.objectives import Objectives
 from nas_gym.sb3 import NASVecEnv
-
-MOST_REPEATS = 500
-"""Number of free repeats in a row after which a search has converged, and ends."""
 
 
 @lru_cache(maxsize=8)
@@ -55,10 +52,9 @@ def environment(env_id: str, arguments: str) -> NASEnv:
     return env
 
 
-def environment_of(search: Search, reported: bool = False) -> NASEnv:
-    """Return the environment of a search, or the one from whose record its result is read."""
-    arguments = search.report_arguments if reported else search.env_arguments
-    return environment(search.env_id, json.dumps(arguments, sort_keys=True))
+def environment_of(search: Search) -> NASEnv:
+    """Return the environment of a search."""
+    return environment(search.env_id, json.dumps(search.env_arguments, sort_keys=True))
 
 
 def plan_of(search: Search) -> Plan:
@@ -100,10 +96,8 @@ class Meter:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        evaluator = environment_of(search, reported=True).memory.evaluator
-        self._reported = evaluator if isinstance(evaluator, Table) else None
-        self.best: list[list[float | None]] = []
-        """[spent, evaluations, reward, validation accuracy, test accuracy] at each improvement."""
+        self.best: list[list[Any]] = []
+        """[spent, evaluations, reward, choices] at each improvement."""
         self.rewards: list[float] = []
         self.spent = 0.0
         self.evaluations = self._repeats = 0
@@ -123,20 +117,10 @@ class Meter:
         self.spent = spent
         self.evaluations += not free
         self.rewards.append(reward)
-        if not self.best or reward > (self.best[-1][2] or 0.0):
-            point = spent, self.evaluations, reward, *self._accuracies(choices, made)
-            self.best.append([None if math.isnan(value) else float(value) for value in point])
+        if not self.best or reward > self.best[-1][2]:
+            self.best.append([spent, self.evaluations, float(reward), choices.tolist()])
         if spent == self.search.limit:
             raise BudgetSpent
-
-    def _accuracies(
-        self, choices: NDArray[np.int64], made: Mapping[str, Any]
-    ) -> tuple[float, float]:
-        """Return the reported validation and test accuracy of a network, NaN if not known."""
-        if self._reported is None:
-            return made["accuracy"], math.nan
-        row = int(self._reported.rows(choices[np.newaxis])[0])
-        return float(self._reported.accuracy[row]), float(self._reported.test[row])
 
     def record(self) -> dict[str, Any]:
         """Return what the search found, as plain JSON data."""
@@ -187,6 +171,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
     search = meter.search
     strategy = agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
     memory = env.memory
+    strategy.prepare(env.reward, memory)
     while True:
         stage = env.search_space.stage(memory.budget.asked)
         proposal = strategy.propose()
@@ -194,7 +179,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
         evaluation = memory.evaluate_choices(stage, choices[np.newaxis])[0]
         reward = float(env.reward(evaluation))
         meter.add(choices, reward, vars(evaluation))
-        strategy.observe(proposal, reward)
+        strategy.observe_evaluation(proposal, reward, vars(evaluation))
 
 
 class Metered(VecEnvWrapper):
@@ -234,7 +219,6 @@ def check_search(search: Search) -> None:
         NASGymError: one of them cannot be made.
     """
     agent, env = find_agent(search.agent), environment_of(search)
-    environment_of(search, reported=True)
     if agent.strategy is not None:
         agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
         return

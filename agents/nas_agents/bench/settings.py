@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from nas_agents.catalogue.registry import AUTO
@@ -39,6 +39,9 @@ class Benchmark:
     report_arguments: Arguments = field(default_factory=dict)
     """Arguments of the environment whose record a result is read from, where these differ: after
     200 epochs, for instance, where a search sees 12."""
+    report_datasets: tuple[str, ...] = ()
+    """Data sets on which what a search found is scored; default: the one it was found on. On others
+    it is transferred: chosen by its reward on the search's data set, and scored on these."""
     budget: Literal["evaluations", "simulated-seconds"] = "evaluations"
     limits: tuple[Above0, ...] = (150,)
     """Budgets. A search goes on until the largest is spent, and what it had found within a smaller
@@ -68,7 +71,6 @@ class Benchmark:
             Search(
                 env_id=self.env_id,
                 env_arguments={**self.env_arguments, **place},
-                report_arguments={**self.env_arguments, **place, **self.report_arguments},
                 budget=self.budget,
                 limit=max(self.limits),
                 pay_repeats=self.pay_repeats,
@@ -81,6 +83,12 @@ class Benchmark:
             for made in self.agents.values()
         ]
 
+    def reported(self, search: Search) -> list[Search]:
+        """Return a search as one in each environment on whose record its results are scored."""
+        own = {**search.env_arguments, **self.report_arguments}
+        others = [{"dataset": name} for name in self.report_datasets] or [{}]
+        return [replace(search, env_arguments={**own, **other}) for other in others]
+
     def places(self) -> list[Arguments]:
         """Return the environment's arguments by which the data sets differ."""
         return [{"dataset": name} for name in self.datasets] or [{}]
@@ -92,7 +100,6 @@ class Search:
 
     env_id: str
     env_arguments: Arguments
-    report_arguments: Arguments
     budget: str
     limit: float
     pay_repeats: bool

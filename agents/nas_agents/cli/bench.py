@@ -62,12 +62,17 @@ def bench(
     report_set: Annotated[
         list[str], pairs("An argument of the record that results are read from.")
     ] = [],  # noqa: B006
+    report_dataset: Annotated[
+        list[str],
+        Option(help="Score what was found on this data set; repeatable. Default: its own."),
+    ] = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Compare agents on a recorded benchmark, with many seeds.
 
     A search sees rewards alone. Its result is the network that was best in them: its test accuracy,
-    where that is recorded, else its validation accuracy. Interrupt it at will: the same command
+    where that is recorded, else its validation accuracy; with --report-dataset on other data sets,
+    to which it is transferred. Interrupt it at will: the same command
     goes on where it stopped, and one with more seeds or agents makes only what is new. The folder
     holds searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
     """
@@ -77,6 +82,7 @@ def bench(
         datasets=tuple(dataset),
         env_arguments=assignments("--set", set_),
         report_arguments=assignments("--report-set", report_set),
+        report_datasets=tuple(report_dataset),
         **_budget(evaluations, simulated_seconds),
         pay_repeats=pay_repeats,
         seeds=seeds,
@@ -154,11 +160,14 @@ def _write(path: Path, text: str) -> None:
 
 def markdown(benchmark: Benchmark, rows: Sequence[Row]) -> str:
     """Return the rows as Markdown tables, one for each data set and budget."""
+    from nas_agents.bench.results import place_of
+
     tables: dict[str, list[Row]] = {}
     for row in rows:
         what = "reward" if row.measure == "reward" else f"{row.measure} accuracy in percent"
         unit = benchmark.budget.replace("-", " ")
-        name = f"{row.dataset or benchmark.env_id}, {row.limit:,.10g} {unit}: {what}"
+        place = place_of(row.dataset, row.reported, benchmark.env_id)
+        name = f"{place}, {row.limit:,.10g} {unit}: {what}"
         tables.setdefault(name, []).append(row)
     parts = []
     for name, group in tables.items():

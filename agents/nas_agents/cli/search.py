@@ -41,6 +41,9 @@ def search(
     ] = DEFAULT.agent,
     dataset: Annotated[str | None, DATASET] = None,
     episodes: Annotated[int | None, Option(help="Stop after this number of children.")] = None,
+    evaluations: Annotated[
+        int | None, Option(help="Stop after this number of children, of which repeats are free.")
+    ] = None,
     seconds: Annotated[float | None, Option(help="Stop after this number of seconds.")] = None,
     simulated_seconds: Annotated[
         float | None, Option(help="Stop after this number of a recorded benchmark's own seconds.")
@@ -57,9 +60,6 @@ def search(
     workers: Annotated[
         int | None, Option(help="Number of processes, which train a child each at a time.")
     ] = None,
-    children_per_gpu: Annotated[
-        int, Option(help="Workers that share a GPU, where children train on CUDA.")
-    ] = DEFAULT.children_per_gpu,
     ray: Annotated[
         str | None, Option(metavar="ADDRESS", help="Train on this Ray cluster; local, auto.")
     ] = None,

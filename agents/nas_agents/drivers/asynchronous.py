@@ -54,6 +54,7 @@ class AsynchronousSearch:
 
     def __init__(self, strategy: Strategy, env: NASEnv) -> None:
         self.strategy, self.env = strategy, env
+        strategy.prepare(env.reward, env.memory)
         self.notices: list[str] = []
         self.proposals = 0
         self.under_way: dict[int, Proposal] = {}
@@ -77,8 +78,9 @@ class AsynchronousSearch:
                 self._submit(number)
             self._complete = True
             number, future = self.ended.get()
+            evaluation = future.result()
             self._complete = False
-            self._observe(number, future.result(), recorder)
+            self._observe(number, evaluation, recorder)
             self.checkpoints.save_if_due()
         self._complete = True
 
@@ -151,12 +153,13 @@ class AsynchronousSearch:
         more: dict[str, Any] = {"proposal": number, "proposals": self.proposals}
         if epochs is not None:
             more |= {"epochs": epochs, "partial": self._is_partial(proposal)}
-        recorder.add(architecture.to_json(), taken, reward, evaluation.to_dict(), more)
+        record = evaluation.to_dict()
+        recorder.add(architecture.to_json(), taken, reward, record, more)
         if isinstance(self.strategy, MultiFidelity):
             assert epochs is not None
             self.strategy.trained(choices, epochs, reward, evaluation.status != "ok")
         else:
-            self.strategy.observe(choices, reward)
+            self.strategy.observe_evaluation(choices, reward, record)
 
     def choose(self) -> None:
         """See `nas_agents.drivers.driver.Driver.choose`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,6 +102,25 @@ def make_driver(
     return driver(agent, env, plan, arguments, seed)
 
 
+@contextmanager
+def ended_in_time(recorder: Recorder, cancel: Callable[[], None]) -> Iterator[None]:
+    """Cancel the children that are under way within it when the search's seconds are over."""
+    limit, done = recorder.limits.seconds, threading.Event()
+
+    def watch(limit: float) -> None:
+        while not done.wait(min(1.0, max(0.05, limit - recorder.progress.seconds))):
+            late = recorder.progress.seconds >= limit
+            if late and recorder.progress.episodes and not recorder.replaying:
+                cancel()
+
+    if limit is not None:
+        threading.Thread(target=watch, args=(limit,), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
 def _in_parts(
     agent: Agent,
     asynchronous: bool,
@@ -160,10 +182,15 @@ def drive(
         before: The summary of the search before it went on; its final training stands if it was
             that of the architecture which is still the best.
     """
+    cancel = getattr(env.memory.evaluator, "cancel", lambda: None)
     try:
-        driver.run(recorder)
+        with ended_in_time(recorder, cancel):
+            driver.run(recorder)
     except KeyboardInterrupt:
         recorder.stopped_by = "interrupted"
+    except CancelledError:
+        recorder.stopped_by = "seconds"
+    cancel()  # what is under way when a target is reached would keep the finalists waiting
     stopped_by, folder, held = recorder.stopped_by or "episodes", recorder.folder, None
     if not recorder.replaying:
         recorder.start()

@@ -97,6 +97,10 @@ class LockStepSearch:
         try:
             with suppress(SearchOver):
                 self.agent.learn(self.steps, callback=callbacks, log_interval=1)
+                while recorder.limits.episodes is None:  # repeats are free: more are needed
+                    self.agent.learn(
+                        *(self.steps, callbacks), log_interval=1, reset_num_timesteps=False
+                    )
         finally:
             if self._diverged:
                 recorder.stopped_by = "diverged"

@@ -20,12 +20,13 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.strategies import Strategy
-from nas_gym import SearchSpace
+from nas_gym import Memory, SearchSpace
+from nas_gym.rewards import CostReward
 
 Plain = Any
 """Numbers, texts, tensors, None, and lists and dictionaries of these."""
 LEFT_OUT = (
-    *(str, SearchSpace, Space, VecEnv, Logger),
+    *(str, SearchSpace, Memory, CostReward, Space, VecEnv, Logger),
     *(BaseAlgorithm, torch.nn.Module, torch.optim.Optimizer, Strategy),
 )
 """Attributes that are made from arguments, or have states of their own."""

@@ -22,8 +22,12 @@ FROM_EVALUATION = (
 """The fields of an `Evaluation` that ``episodes.jsonl`` has."""
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
+MOST_REPEATS = 500
+"""Number of free repeats in a row after which a search that pays for evaluations has converged."""
 StopReason = Literal[
     "episodes",
+    "evaluations",
+    "converged",
     "seconds",
     "simulated_seconds",
     "target_accuracy",
@@ -62,6 +66,8 @@ class Progress:
     statuses: Counter[str] = field(default_factory=Counter)
     made: int = 0
     """Evaluations really made; the others were answered from memory, or from the store."""
+    repeats_in_a_row: int = 0
+    """Number of the last children, if none of them was really evaluated."""
     training_seconds: float = 0.0
     """Seconds of training in the evaluations made."""
     failures_in_a_row: int = 0
@@ -120,8 +126,9 @@ class Progress:
             if len(self.first) < COMPARED:
                 self.first.append(record["accuracy"])
         self.statuses[record["status"]] += 1
+        self.repeats_in_a_row += 1
         if not record["cached"]:
-            self.made += 1
+            self.made, self.repeats_in_a_row = self.made + 1, 0
             self.training_seconds += record["seconds"]
         if record["status"] == "ok":
             self.failures_in_a_row = 0
@@ -159,13 +166,15 @@ def first_of(reward: Any) -> float:
 
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
     """Return why a search ends after the episode added last; None if it goes on."""
-    target = limits.target_accuracy
-    if target and progress.recent and progress.recent[-1] >= target:
-        return "target_accuracy"
-    if limits.episodes and progress.episodes >= limits.episodes:
-        return "episodes"
-    if limits.seconds and progress.seconds >= limits.seconds:
-        return "seconds"
-    if limits.simulated_seconds and progress.training_seconds >= limits.simulated_seconds:
-        return "simulated_seconds"
-    return "failures" if progress.failures_in_a_row >= limits.max_failures else None
+    accuracy = progress.recent[-1] if progress.recent else 0.0
+    spent: dict[StopReason, tuple[float, float | None]] = {
+        "target_accuracy": (accuracy, limits.target_accuracy),
+        "episodes": (progress.episodes, limits.episodes),
+        "evaluations": (progress.made, limits.evaluations),
+        "converged": (progress.repeats_in_a_row, limits.evaluations and MOST_REPEATS),
+        "seconds": (progress.seconds, limits.seconds),
+        "simulated_seconds": (progress.training_seconds, limits.simulated_seconds),
+        "failures": (progress.failures_in_a_row, limits.max_failures),
+    }
+    over = (why for why, (value, limit) in spent.items() if limit and value >= limit)
+    return next(over, None)

@@ -15,7 +15,7 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.outside.json_text import short
 from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
 
-OF_CHILDREN = ("workers", "ray", "child_timeout", "children_per_gpu", "repeats", "store")
+OF_CHILDREN = ("workers", "ray", "child_timeout", "repeats", "store")
 """Settings that mean something where children are trained, and nowhere else; see
 `nas_gym.envs.composition`."""
 
@@ -32,9 +32,13 @@ class SearchSettings:
     agent: str = AUTO
     """A name in the catalogue, ``module:Class``, or "auto": what suits the number of children."""
     episodes: Positive | None = 60
-    """Stop after this number of children."""
+    """Stop after this number of children, those included that were answered from memory."""
+    evaluations: Positive | None = None
+    """Stop after this number of children that were really evaluated: no network is paid for twice.
+    Also stop where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
     seconds: Above0 | None = None
-    """Stop after the first child that ends later than this."""
+    """Stop after this time, and one child at least. With workers, children under way are ended
+    then, and not recorded; without, the child under way is the last one."""
     simulated_seconds: Above0 | None = None
     """Stop after the first child that ends later than this in a recorded benchmark's own time."""
     target_accuracy: Keep | None = None
@@ -53,8 +57,6 @@ class SearchSettings:
     """Number of trainings of each child, each with its own seed; the child is worth the mean."""
     workers: Positive | None = None
     """Number of children trained at a time, each in its own process; default: in this process."""
-    children_per_gpu: Positive = 1
-    """Number of workers that share a GPU, where children are trained on CUDA."""
     ray: str | None = None
     """Train children on the Ray cluster of this address; "local" starts one on this machine."""
     child_timeout: Above0 | None = None
@@ -74,9 +76,9 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require(
-            any((self.episodes, self.seconds, self.simulated_seconds, self.target_accuracy)),
-            "nothing would stop the search; give --episodes, --seconds, --simulated-seconds or "
-            "--target-accuracy",
+            any(getattr(self, name) for name in BUDGETS),
+            "nothing would stop the search; give --episodes, --evaluations, --seconds, "
+            "--simulated-seconds or --target-accuracy",
         )
         for name in OF_CHILDREN if self.env_id.startswith("nas_gym/") else ():
             option = f"--{name.replace('_', '-')}"
@@ -84,12 +86,14 @@ class SearchSettings:
             require(name not in self.env_arguments, says)
 
 
-LIMITS = ("episodes", "seconds", "simulated_seconds", "target_accuracy", "max_failures")
+BUDGETS = ("episodes", "evaluations", "seconds", "simulated_seconds", "target_accuracy")
+"""Settings of which a search needs one."""
+LIMITS = (*BUDGETS, "max_failures")
 """Settings that end a search, and change nothing in it: the agent knows the number of episodes that
 was planned at first."""
 CHANGEABLE = (
     *LIMITS,
-    *("workers", "children_per_gpu", "ray", "child_timeout", "store"),
+    *("workers", "ray", "child_timeout", "store"),
     *("final", "final_arguments", "finalists", "finalist_seeds"),
 )
 """Settings that a resumed search may change; all others decide what it does."""

@@ -15,7 +15,7 @@ import torch
 import nas_gym
 from nas_agents.catalogue.agents import Agent, find_agent
 from nas_agents.catalogue.automatic import CHOICES, suited_agent
-from nas_agents.catalogue.defaults import Plan
+from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.drivers.asynchronous import PARTS, PLACES
@@ -181,11 +181,17 @@ def _plans(
     The first is that of the search as it began; it goes on for longer where it is extended.
     """
     number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-    first = earlier.episodes or planned_episodes(env, earlier.simulated_seconds)
+    first = _planned(earlier, env)
     first = max(1, before.get("planned_episodes", first))
     plan = Plan(env.decisions, first, settings.envs, number)
-    now = settings.episodes or planned_episodes(env, settings.simulated_seconds)
+    now = _planned(settings, env)
     return plan, replace(plan, episodes=max(first, now, recorded))
+
+
+def _planned(settings: SearchSettings, env: NASEnv) -> int:
+    """Return about how many children a search's limits allow; `FOREVER` if time alone does."""
+    counted = settings.episodes or settings.evaluations
+    return counted or planned_episodes(env, settings.simulated_seconds)
 
 
 def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) -> str:
@@ -193,10 +199,9 @@ def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) ->
     chosen = before.get("chosen_agent")
     if chosen in CHOICES:  # a run folder may be a stranger's
         return str(chosen)
-    episodes = settings.episodes
-    if episodes is None and settings.simulated_seconds is not None:
-        episodes = planned_episodes(env, settings.simulated_seconds)
-    return suited_agent(env, episodes, settings.envs, settings.workers or 1)
+    episodes = _planned(settings, env)
+    known = None if episodes == FOREVER else episodes
+    return suited_agent(env, known, settings.envs, settings.workers or 1)
 
 
 def _record(

@@ -15,7 +15,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import MaybeCallback, PyTorchObs, Schedule
 from stable_baselines3.common.utils import safe_mean
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from nas_agents.strategies.base import Strategy
 from nas_gym.errors import require
@@ -120,6 +120,9 @@ class StrategyAgent(BaseAlgorithm):
             require(ours, f"env: {self.env} is no environment of nas_gym")
             search_space = self.env.get_attr("search_space")[0]
             self.strategy = strategy(search_space, self.seed, **(arguments or {}))
+            here = isinstance(self.env.unwrapped, DummyVecEnv)  # and in no other process
+            memory = self.env.get_attr("memory")[0] if here else None
+            self.strategy.prepare(self.env.get_attr("reward")[0], memory)
             self._setup_model()
 
     def _setup_model(self) -> None:
@@ -184,7 +187,7 @@ class StrategyAgent(BaseAlgorithm):
 
         assert choices is not None
         self._episode_num += 1
-        self.strategy.observe(choices, reward)
+        self.strategy.observe_evaluation(choices, reward, info["evaluation"])
         first = reward[0] if isinstance(reward, list) else reward
         if first > self.best_reward:
             self.best_reward = first

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nas_gym import SearchSpace
+from nas_gym import Memory, SearchSpace
 from nas_gym.errors import InvalidSettings
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -61,6 +62,15 @@ class Strategy(ABC):
     @abstractmethod
     def observe(self, choices: Choices, reward: Any) -> None:
         """Learn the reward of a proposal; failed children have one too."""
+
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:  # noqa: B027
+        """Learn what is rewarded, and what is known before the first proposal; default: nothing."""
+
+    def observe_evaluation(
+        self, choices: Choices, reward: Any, evaluation: Mapping[str, Any]
+    ) -> None:
+        """Learn the reward of a proposal and the evaluation behind it; default: `observe`."""
+        self.observe(choices, reward)
 
     def uniform(self) -> float:
         """Draw a number from [0, 1)."""

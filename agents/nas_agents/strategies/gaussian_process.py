@@ -57,7 +57,7 @@ class GaussianProcess:
         return bound
 
 
-def normal_scores(rewards: Sequence[float]) -> Floats:
+def normal_scores(rewards: Sequence[float] | Floats) -> Floats:
     """Return the normal distribution's quantiles at the rewards' ranks, (n,)."""
     scores: Floats = ndtri((rankdata(rewards) - 0.5) / len(rewards))
     return scores

@@ -7,21 +7,27 @@ model of the rewards, fitted to every evaluation so far, and what it then design
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Le
 
 from nas_agents.strategies.base import Strategy
+from nas_agents.strategies.costed_model import Predict, costed, in_accuracies, learned_cost
 from nas_agents.strategies.gaussian_process import GaussianProcess, normal_scores
 from nas_agents.strategies.softmax_table import SoftmaxTable
-from nas_gym import SearchSpace
+from nas_gym import Memory, SearchSpace
+from nas_gym.rewards import AnyReward, CostReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import LARGEST, Above0, Count, NonNegative, Positive, Seed, validated
 
 CHANGES = 5
 """Largest number of random changes to a sequence that the policy drew, until one is new."""
+
+APART = 0.4
+"""Share of the optimism that predictions of accuracies have which are weighed against a cost."""
 
 Plural = Annotated[int, Ge(2), Le(LARGEST)]
 """An integer from 2 on: fewer rewards have no variance."""
@@ -37,6 +43,11 @@ class ModelBased(Strategy):
     proposal is the first network drawn from the policy that was not proposed before; if there is
     none, the first new one among random changes of those drawn. Without updates this is random
     search.
+
+    Under a reward that weighs accuracy against a cost (`nas_gym.rewards.CostReward`), accuracy and
+    cost have a model each (`nas_agents.strategies.costed_model`), and the proposal is the best by
+    them of the new ones drawn. A recorded benchmark's costs are known before, and free; others are
+    learned from the evaluations.
 
     Differences from the paper's DyNA-PPO: the model's episodes are always the policy's own, so
     PPO's clipping would have nothing to clip; the ensemble of regressors is a Gaussian process, and
@@ -86,33 +97,68 @@ class ModelBased(Strategy):
         self.learning_rate = learning_rate
         self.entropy = entropy
         self.draws = draws
-        self._observed: deque[tuple[Choices, float]] = deque(maxlen=memory)
+        self._observed: deque[tuple[Choices, float, float]] = deque(maxlen=memory)
+        """Choices, the reward, and NaN; or, under a `CostReward`, the accuracy, and the cost."""
+        self._reward: CostReward | None = None
+        self._memory: Memory | None = None
+
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
+        if isinstance(reward, CostReward):
+            known = memory is not None and bool(memory.recorded or memory.computed)
+            self._reward, self._memory = reward, memory if known else None
 
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
             return self.first_new(self.sample() for _ in range(self.draws))
-        return self.first_new(self._candidates(self._trained_policy()))
+        return self.first_new(self._candidates())
 
     def observe(self, choices: Choices, reward: float) -> None:
-        self._observed.append((choices, reward))
+        self._observed.append((choices, reward, np.nan))
 
-    def _trained_policy(self) -> SoftmaxTable:
-        """Return a policy that learned in a model of the evaluations so far."""
-        choices, rewards = zip(*self._observed, strict=True)
-        width = self.width * len(self.search_space.decisions)
-        model = GaussianProcess(np.stack(choices), normal_scores(rewards), width, self.noise)
-        deviations = self.optimism * abs(self.rng.standard_normal())
+    def observe_evaluation(
+        self, choices: Choices, reward: float, evaluation: Mapping[str, Any]
+    ) -> None:
+        if self._reward is None:
+            self.observe(choices, reward)
+            return
+        [needed] = self._reward.needs
+        cost = evaluation.get(needed)
+        self._observed.append((choices, evaluation["accuracy"], np.nan if cost is None else cost))
+
+    def _trained_policy(self, predict: Predict) -> SoftmaxTable:
+        """Return a policy that learned from predictions."""
         policy = SoftmaxTable(self.search_space, self.rng, self.learning_rate)
         for _ in range(self.updates):
             drawn, probabilities = policy.draw(self.batch_size)
-            policy.update(drawn, probabilities, model.optimistic(drawn, deviations), self.entropy)
+            policy.update(drawn, probabilities, predict(drawn), self.entropy)
         return policy
 
-    def _candidates(self, policy: SoftmaxTable) -> Iterator[Choices]:
-        """Draw sequences from the policy; then yield them with one random change, two, and more."""
-        drawn = list(policy.draw(self.draws)[0])
+    def _model(self) -> Predict:
+        """Return optimistic predictions of rewards, by the evaluations so far."""
+        sequences, worth, costs = map(np.array, zip(*self._observed, strict=True))
+        width, scores = self.width * len(self.search_space.decisions), normal_scores(worth)
+        deviations = self.optimism * abs(self.rng.standard_normal())
+        model = GaussianProcess(sequences, scores, width, self.noise)
+        if self._reward is None or np.isnan(costs).all():
+            return partial(model.optimistic, deviations=deviations)
+        optimistic = partial(model.optimistic, deviations=APART * deviations)
+        accuracy_of = in_accuracies(optimistic, scores, worth)
+        [needed] = self._reward.needs
+        if self._memory is not None and needed in (self._memory.costs or ()):
+            cost_of: Predict = partial(self._memory.cost_of, cost=needed)
+        else:
+            cost_of = learned_cost(sequences, costs, width, self.noise)
+        return costed(self._reward, accuracy_of, cost_of)
+
+    def _candidates(self) -> Iterator[Choices]:
+        """Draw sequences from a policy; then yield them with one random change, two, and more."""
+        predict = self._model()
+        drawn = self._trained_policy(predict).draw(self.draws)[0]
+        if self._reward is not None:
+            drawn = drawn[np.argsort(-predict(drawn), kind="stable")]
         yield from drawn
+        changed = list(drawn)
         for _ in range(CHANGES):
-            for place, choices in enumerate(drawn):
-                drawn[place] = self.mutate(choices)
-                yield drawn[place]
+            for place, choices in enumerate(changed):
+                changed[place] = self.mutate(choices)
+                yield changed[place]

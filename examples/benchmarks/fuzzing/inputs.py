@@ -61,7 +61,7 @@ SHOW = words(
 )
 SEARCH = words(
     "preset agent dataset episodes seconds target-accuracy max-failures envs workers "
-    "children-per-gpu ray child-timeout repeats store seed device reward set agent-set final-set"
+    "ray child-timeout repeats store seed device reward set agent-set final-set"
 )
 SETTINGS = words(
     "cells filters epochs batch_size learning_rate blocks dataset seed split image_size "

@@ -2,6 +2,7 @@
 
 from nas_gym.training.steps.graphs import Graph, NotCaptured
 from nas_gym.training.steps.optimizers import (
+    backward,
     descend,
     flattened,
     make_optimizer,
@@ -9,6 +10,7 @@ from nas_gym.training.steps.optimizers import (
     parameter_groups,
     schedule,
     sgd,
+    update,
 )
 from nas_gym.training.steps.training import TrainingSteps, batch_loss
 from nas_gym.training.steps.validation import accuracy_of, count_right, equal_batches
@@ -18,6 +20,7 @@ __all__ = [
     "NotCaptured",
     "TrainingSteps",
     "accuracy_of",
+    "backward",
     "batch_loss",
     "count_right",
     "descend",
@@ -28,4 +31,5 @@ __all__ = [
     "parameter_groups",
     "schedule",
     "sgd",
+    "update",
 ]

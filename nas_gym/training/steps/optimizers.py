@@ -88,10 +88,21 @@ def descend(
     Each network's gradient is clipped to a global norm; 0 for no clipping. With a ``scaler``, a
     step whose gradients are not finite is left out.
     """
-    total = loss.sum()
-    (total if scaler is None else scaler.scale(total)).backward()
+    backward(loss.sum(), scaler)
     if isinstance(network, Fused):
         network.share_gradients()
+    update(optimizer, gradient_clip, scaler)
+
+
+def backward(loss: Tensor, scaler: GradScaler | None) -> None:
+    """Add the gradients of a loss, scaled if there is a scaler."""
+    (loss if scaler is None else scaler.scale(loss)).backward()
+
+
+def update(
+    optimizer: torch.optim.Optimizer, gradient_clip: float, scaler: GradScaler | None
+) -> None:
+    """Take an optimizer's step by the gradients of `backward`; see `descend`."""
     if gradient_clip:
         if scaler is not None:
             scaler.unscale_(optimizer)

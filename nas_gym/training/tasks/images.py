@@ -7,6 +7,7 @@ accuracy stay on the device; Python waits for it at the end of an epoch only.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -69,11 +70,23 @@ class ImageClassification(Task):
         self.known = part_of(dataset.train, dataset.labels, settings.data_fraction)
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
-        self.training = self._on_device(self.known, self._augmentation.padding)
-        self.validation = self._on_device(dataset.validation[: 0 if final else None])
-        self.batch_size = min(settings.batch_size, len(self.training))
-        self.steps_per_epoch = len(self.training) // self.batch_size
+        self.batch_size = min(settings.batch_size, len(self.known))
+        self.steps_per_epoch = len(self.known) // self.batch_size
         self.notes = self._notes()
+
+    @cached_property
+    def training(self) -> DeviceDataset:
+        """The images to train on; they are on the device from the first training on."""
+        images = self._on_device(self.known, self._augmentation.padding)
+        if images.source != self.device:
+            says = f"memory: {self.device} has no room for the images; each batch is sent to it"
+            warnings.warn(says, stacklevel=2)
+        return images
+
+    @cached_property
+    def validation(self) -> DeviceDataset:
+        """The images to validate on."""
+        return self._on_device(self.dataset.validation[: 0 if self.final else None])
 
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
@@ -92,8 +105,6 @@ class ImageClassification(Task):
                 f"classes: the largest has {counts.max() / counts.min():.0f} times the images of "
                 "the smallest; class_balance=weights or sampling counts them alike"
             )
-        if self.training.source != self.device:
-            notes.append("memory: the device has no room for the images; batches are sent to it")
         return tuple(notes)
 
     def digest_facts(self) -> dict[str, object]:
@@ -122,7 +133,7 @@ class ImageClassification(Task):
 
     def _order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
-        number, device = len(self.training), self.device
+        number, device = len(self.known), self.device
         if self.settings.class_balance != "sampling":
             return torch.randperm(number, generator=generator, device=device)
         # A class, then one of its images, each with equal chances.
@@ -214,6 +225,11 @@ class ImageClassification(Task):
         Images are normalized by them, those of the training.
         """
         return channel_statistics(self.dataset, self.known)
+
+    @property
+    def validation_batch(self) -> int:
+        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
+        return max(self.batch_size, min(most, len(self.dataset.validation)))
 
     def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
         most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -21,9 +22,10 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
-from nas_gym.networks.devices import autocast_dtype
+from nas_gym.networks.devices import autocast_dtype, synchronize
 from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
+from nas_gym.outside.quiet import give_way
 from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.loop import TrainingLoop, WeightAverage
@@ -112,14 +114,27 @@ class LanguageModelling(Task):
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
         self.batch_size = settings.batch_size
-        self.stream = self._columns(self.known, settings.batch_size)
-        self.steps_per_epoch = math.ceil((len(self.stream) - 1) / settings.bptt)
+        rows = self._rows(self.known, settings.batch_size)
+        self.steps_per_epoch = math.ceil((rows - 1) / settings.bptt)
 
-    def _columns(self, stream: Stream, batch: int) -> Tensor:
-        """Return a stream as ``batch`` columns, (n, batch) int64; a rest is left out."""
+    @cached_property
+    def stream(self) -> Tensor:
+        """The text to train on, (n, batch) int64; on the device from the first training on."""
+        return self._columns(self.known, self.batch_size)
+
+    def example(self, device: torch.device) -> Tensor:
+        shape = (self.options.bptt, self.batch_size)
+        return torch.zeros(shape, dtype=torch.int64, device=device)
+
+    def _rows(self, stream: Stream, batch: int) -> int:
         rows = len(stream) // batch
         least = f"at least {2 * batch} are needed for a batch of {batch}"
         require(rows > 1, f"batch_size: the text has {len(stream)} {self.dataset.level}s; {least}")
+        return rows
+
+    def _columns(self, stream: Stream, batch: int) -> Tensor:
+        """Return a stream as ``batch`` columns, (n, batch) int64; a rest is left out."""
+        rows = self._rows(stream, batch)
         columns = torch.from_numpy(stream[: rows * batch]).view(batch, rows).T.contiguous()
         return columns.to(self.device)
 
@@ -218,6 +233,7 @@ class LanguageLoop(TrainingLoop):
         states, total = None, torch.zeros((), device=self.device)
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
+            give_way(partial(synchronize, self.device))
             set_rate(self.optimizer, task.rate(done))
             with task.autocast():
                 output = self.network.run(words, states)

@@ -93,6 +93,15 @@ class Task(ABC):
         inputs, targets = drawn
         return inputs, targets
 
+    def example(self, device: torch.device) -> Tensor:
+        """Return the inputs of a training batch, whatever they contain."""
+        return self.input_shape.batch(self.batch_size, device)
+
+    @property
+    def validation_batch(self) -> int:
+        """Number of inputs in the largest batch that is evaluated at a time."""
+        return self.batch_size
+
     def side_by_side(self, batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
         """Return the batches of K networks as the batch of a `Fused` one."""
         if len(batches) > 1:

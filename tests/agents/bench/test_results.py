@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from nas_agents.bench.results import Group, best_reward, mean_of, p_values
+from nas_agents.bench.running import SEARCHES
 from nas_agents.bench.searching import environment
 from nas_agents.bench.settings import Benchmark
 from nas_agents.cli.main import app
+from nas_gym import NASEnv, Table
 
 BENCH = "nas_gym/DigitsBench-v0"
 
@@ -44,12 +48,14 @@ def test_what_was_found_within_an_expense() -> None:
         env_id=BENCH, agents={"random": {"agent": "random"}}, seeds=1, baseline="random"
     ).searches()
     records = (
-        {"best": [[1.0, 1, 0.2, 0.2, 0.3], [5.0, 5, 0.6, 0.6, 0.5]]},
-        {"best": [[3.0, 3, 0.4, 0.4, None]]},
+        {"best": [[1.0, 1, 0.2, [0, 1]], [5.0, 5, 0.6, [2, 3]]]},
+        {"best": [[3.0, 3, 0.4, [4, 4]]]},
     )
-    group = Group(search, "random", records, "test")
-    np.testing.assert_array_equal(group.values(5), [50, np.nan])
-    np.testing.assert_array_equal(group.values(4), [30, np.nan])
+    scores: dict[tuple[int, ...], float] = {(0, 1): 30.0, (2, 3): 50.0, (4, 4): 20.0}
+    group = Group(search, search, "random", records, "test", scores)
+    np.testing.assert_array_equal(group.values(5), [50, 20])
+    np.testing.assert_array_equal(group.values(2), [30, np.nan])
+    np.testing.assert_array_equal(group.values(4), [30, 20])
     np.testing.assert_array_equal(group.rewards(2), [0.2, -math.inf])
 
 
@@ -91,6 +97,34 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
     again = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(again.stdout) == rows
     assert (tmp_path / "curves.svg").read_bytes() == curves
+
+
+def make_env(dataset: str = "here", training_seed: int = 0) -> NASEnv:
+    """DigitsBench; what is best "here" in a test is worst "there"."""
+    table = environment(BENCH, "{}").memory.evaluator
+    assert isinstance(table, Table)
+    if dataset == "there":
+        table = replace(table, test=1 - table.test)
+    return NASEnv(table.search_space, table)
+
+
+def test_what_was_found_on_one_data_set_is_scored_on_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = gym.envs.registration.EnvSpec(
+        "tests/TwoTables-v0", entry_point="tests.agents.bench.test_results:make_env"
+    )
+    monkeypatch.setitem(gym.registry, spec.id, spec)
+    command = ["bench", spec.id, "--out", str(tmp_path), "--seeds", "2", "--workers", "1"]
+    command += ["--evaluations", "12", "--agent", "random", "--baseline", "random"]
+    command += ["--dataset", "here", "--report-dataset", "here", "--report-dataset", "there"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "there, found on here, 12 evaluations: test accuracy in percent" in result.stdout
+    direct, transferred = json.loads((tmp_path / "results.json").read_text())
+    assert np.add(direct["values"], transferred["values"]) == pytest.approx(100.0)
+    assert (direct["optimum"], transferred["optimum"]) == (0, None)
+    assert len((tmp_path / SEARCHES).read_text().splitlines()) == 2  # made once each
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 from nas_agents.bench import running
 from nas_agents.bench.running import SEARCHES, InvalidBenchmark, read_searches, run_benchmark
 from nas_agents.bench.searching import (
-    MOST_REPEATS,
     BudgetSpent,
     Meter,
     environment,
@@ -21,6 +20,7 @@ from nas_agents.bench.searching import (
     run_search,
 )
 from nas_agents.bench.settings import Benchmark, Search
+from nas_agents.runs.progress import MOST_REPEATS
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.tables.table import Table
 from tests.agents.stubs import STUB_ID
@@ -44,14 +44,13 @@ def test_a_search_spends_its_budget_and_follows_from_its_seed(agent: str) -> Non
     assert record["asked"] >= 20
     again, other = run_search(search_of(agent)), run_search(search_of(agent, seed=1))
     assert again["best"] == record["best"] != other["best"]
-    spent, evaluations, reward, validation, test = np.array(record["best"]).T
+    spent, evaluations, reward, choices = map(list, zip(*record["best"], strict=True))
     assert (np.diff(spent) > 0).all()
     assert (np.diff(reward) > 0).all()
     np.testing.assert_array_equal(spent, evaluations)
-    np.testing.assert_array_equal(reward, validation)
     table = environment_of(search_of(agent)).memory.evaluator
     assert isinstance(table, Table)
-    assert np.isin(test, table.test).all()
+    np.testing.assert_array_equal(reward, table.accuracy[table.rows(np.array(choices))])
 
 
 def test_the_network_that_exceeds_simulated_seconds_does_not_count() -> None:
@@ -86,8 +85,7 @@ def test_an_agent_sees_rewards_alone(monkeypatch: pytest.MonkeyPatch) -> None:
             hidden = replace(table, test=np.full_like(table.test, np.nan))
             patch.setattr(env.memory, "evaluator", hidden)
             blind = run_search(search_of(agent))
-        assert [p[:4] for p in blind["best"]] == [p[:4] for p in seeing["best"]]
-        assert all(point[4] is None for point in blind["best"])
+        assert blind["best"] == seeing["best"]
 
 
 def test_a_converged_search_ends() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Lock
@@ -38,16 +38,13 @@ class Threads:
     """
 
     together = False
-    children_per_gpu = 0
 
     def __init__(
         self,
         evaluator: ChildEvaluator,
         workers: int,
         timeout: float | None = None,
-        children_per_gpu: int = 1,
     ) -> None:
-        Threads.children_per_gpu = children_per_gpu
         self.evaluator, self.workers = evaluator, workers
         self.fingerprint = evaluator.fingerprint
         self._threads, self._lock = ThreadPoolExecutor(workers), Lock()
@@ -92,8 +89,7 @@ def test_all_workers_are_busy_and_every_proposal_is_observed(
     monkeypatch.setattr(Threads, "together", True)
     run = tmp_path / "run"
     settings = settings_for(run, "regularized-evolution", workers=4, episodes=60, **EVOLUTION)
-    result = search(replace(settings, children_per_gpu=3), run)
-    assert Threads.children_per_gpu == 3
+    result = search(settings, run)
     episodes = episodes_of(run)
     assert result.stopped_by == "episodes"
     assert sorted(episode["proposal"] for episode in episodes) == list(range(1, 61))
@@ -198,3 +194,51 @@ def test_a_search_space_that_grows_bounds_proposals(tmp_path: Path) -> None:
     folder.close()
     depths = [len(json.loads(e["architecture"])["layers"]) for e in episodes_of(folder.path)]
     assert depths == [1, 1, 2, 2, 3]
+
+
+class FirstEnds(Threads):
+    """Its first child ends at once, and the others when they are cancelled."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.waiting: list[Future[Evaluation]] | None = None
+
+    def submit(self, architecture: Architecture, repeat: int = 0) -> Future[Evaluation]:
+        if self.waiting is None:
+            self.waiting = []
+            return super().submit(architecture, repeat)
+        self.waiting.append(Future())
+        return self.waiting[-1]
+
+    def cancel(self) -> None:
+        for future in self.waiting or ():
+            if not future.done():
+                future.set_exception(CancelledError())
+
+
+def test_children_under_way_end_with_the_search_and_are_trained_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(composition, "LocalWorkers", FirstEnds)
+        settings = settings_for(run, "regularized-evolution", workers=2, **EVOLUTION)
+        settings = replace(settings, seconds=0.01)
+        assert search(settings, run).stopped_by == "seconds"
+    [first] = episodes_of(run)
+    result = search(replace(settings, seconds=None), run, resume=True)
+    assert (result.stopped_by, result.progress.episodes) == ("episodes", 20)
+    assert episodes_of(run)[0] == first
+    assert sorted(e["proposal"] for e in episodes_of(run)) == list(range(1, 21))
+    assert max(trained(run).values()) == 1
+
+
+def test_children_under_way_are_ended_before_finalists_are_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[int] = []
+    monkeypatch.setattr(Threads, "cancel", lambda pool: cancelled.append(1), raising=False)
+    run = tmp_path / "run"
+    settings = settings_for(run, "random", workers=2, target_accuracy=1e-6)
+    assert search(settings, run).stopped_by == "target_accuracy"
+    assert cancelled == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import Architecture, Evaluation, InvalidSettings
 from nas_gym.envs import composition
+from nas_gym.store import evaluator
+from nas_gym.store.store import Record
+from nas_gym.store.writer import Writer
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
@@ -28,9 +32,7 @@ class Pool(Cluster):
 
     latest: Pool
 
-    def __init__(
-        self, evaluator: Any, workers: int, timeout: None = None, children_per_gpu: int = 1
-    ) -> None:
+    def __init__(self, evaluator: Any, workers: int, timeout: None = None) -> None:
         super().__init__(evaluator, workers, controller=False)
         self.fingerprint, self.costs = evaluator.fingerprint, ()
         Pool.latest = self
@@ -54,7 +56,17 @@ class Queue(Ended):
         return Pool.latest
 
 
+class Written(Writer):
+    """Writes before it returns: on a fake clock, writing takes no time."""
+
+    def add(self, *arguments: Any) -> Future[Record]:
+        future = super().add(*arguments)
+        wait([future])
+        return future
+
+
 def test_nasnet_with_its_450_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluator, "Writer", Written)
     monkeypatch.setattr(composition, "LocalWorkers", Pool)
     monkeypatch.setattr(asynchronous, "SimpleQueue", Queue)
     run = tmp_path / "run"

@@ -19,7 +19,7 @@ from stable_baselines3 import PPO
 from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.runs.progress import Progress
+from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
@@ -184,6 +184,29 @@ def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
     limited = replace(settings, env_arguments={"limit": 3})
     with pytest.raises(InvalidSettings, match="limits: a search has limits of its own"):
         search(limited, tmp_path / "limited")
+
+
+@pytest.mark.parametrize("agent", ["ppo", "reinforce", "random"])
+def test_evaluations_are_counted_without_repeats(tmp_path: Path, agent: str) -> None:
+    """More episodes than evaluations are played, beyond those that a rollout was planned for."""
+    settings = SearchSettings(
+        "nas_gym/DigitsBench-v0", agent, episodes=None, evaluations=45, final=False, envs=2
+    )
+    result = search(settings, tmp_path / "run")
+    assert result.stopped_by == "evaluations"
+    assert result.progress.made in (45, 46)  # a batch is evaluated as a whole
+    keys = {Architecture.from_json(each["architecture"]).key for each in episodes_of(result.run)}
+    assert len(keys) == result.progress.made
+
+
+def test_a_search_that_designs_nothing_new_ends() -> None:
+    progress, limits = Progress(), SearchSettings(STUB_ID, episodes=None, evaluations=9)
+    progress.recent.append(0.5)
+    progress.made, progress.repeats_in_a_row = 8, MOST_REPEATS - 1
+    assert reached(limits, progress) is None
+    progress.repeats_in_a_row += 1
+    assert reached(limits, progress) == "converged"
+    assert reached(replace(limits, evaluations=None, episodes=9), progress) is None
 
 
 def test_time_stops_the_search(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nas_agents.strategies.model_based import ModelBased
-from nas_gym import InvalidSettings, NASBench201SearchSpace
+from nas_gym import Evaluation, InvalidSettings, Memory, NASBench201SearchSpace
+from nas_gym.rewards import MnasNetHardReward
 from tests.helpers import LayersSearchSpace
 
 SEARCH_SPACE = NASBench201SearchSpace()
@@ -61,3 +62,61 @@ def test_a_search_space_that_is_used_up_is_proposed_again() -> None:
 def test_wrong_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettings, match=next(iter(arguments))):
         ModelBased(SEARCH_SPACE, 0, **arguments)
+
+
+class Recorded:
+    """A benchmark whose accuracy is `found`'s reward, and whose latency falls on a cliff."""
+
+    search_space = SEARCH_SPACE
+
+    def __init__(self) -> None:
+        grid = np.indices((5,) * 6).reshape(6, -1).T
+        accuracy = (
+            grid.sum(axis=1) / 24 + 0.5 * (grid[:, 0] == grid[:, 3]) * (grid[:, 1] == 2)
+        ) / 2
+        latency = 1.0 + (grid[:, 2] + 2 * grid[:, 4]) / 4
+        self.columns = {
+            **{"accuracy": accuracy, "latency": latency, "seconds": np.ones(len(grid))},
+            "status": np.full(len(grid), "ok"),
+        }
+
+    def rows(self, choices: Any) -> Any:
+        return choices @ 5 ** np.arange(5, -1, -1)
+
+    def evaluation(self, row: int) -> Evaluation:
+        return Evaluation(
+            "ok",
+            self.columns["accuracy"][row],
+            (),
+            1.0,
+            0,
+            "",
+            latency=self.columns["latency"][row],
+        )
+
+    def evaluate(self, architectures: Any) -> list[Evaluation]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_under_a_hard_constraint_it_finds_the_best_that_is_fast_enough(known: bool) -> None:
+    """Of 15,625, in 60; the best of all is 2.5 times too slow."""
+    memory, reward = Memory(Recorded()), MnasNetHardReward(target=1.5)
+    columns = memory.recorded.columns if memory.recorded else {}
+    best = columns["accuracy"][columns["latency"] <= 1.5].max()
+    strategy, rewards = ModelBased(SEARCH_SPACE, 0), []
+    strategy.prepare(reward, memory if known else None)
+    for _ in range(60):
+        choices = strategy.propose()
+        evaluation = memory.evaluate_choices(SEARCH_SPACE, choices[None])[0]
+        rewards.append(reward(evaluation))
+        strategy.observe_evaluation(choices, rewards[-1], evaluation.to_dict())
+    assert max(rewards) == pytest.approx(best)
+
+
+def test_where_all_children_fail_it_goes_on() -> None:
+    strategy = ModelBased(SEARCH_SPACE, 0, warm_up=2, updates=1)
+    strategy.prepare(MnasNetHardReward(target=1.0), None)
+    failed = Evaluation("crashed", 0.0, (), 1.0, 0, "").to_dict()
+    for _ in range(4):
+        strategy.observe_evaluation(strategy.propose(), 0.0, failed)

@@ -42,8 +42,21 @@ def test_the_cell_is_the_released_codes(
         h = torch.stack(states[1:]).mean(dim=0)
         torch.testing.assert_close(outputs[step], h)
     torch.testing.assert_close(last, h)
-    outputs.sum().backward()
-    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in cell.parameters())
+
+
+@pytest.mark.parametrize("members", [(), (2,)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_are_those_of_finite_differences(members: tuple[int, ...], masked: bool) -> None:
+    """Of inputs, state and all weights, for a cell with groups of nodes and every activation."""
+    torch.manual_seed(0)
+    nodes = ((0, "tanh"), (0, "relu"), (1, "sigmoid"), (1, "identity"), (1, "sigmoid"), (4, "tanh"))
+    cell = HighwayCell(ENASRecurrentArchitecture(nodes), 2, 3).double()
+    for weight in cell.parameters():
+        weight.data = torch.randn(*members, *weight.shape).double()
+    x, h = torch.randn(3, *members, 2, 2).double(), torch.randn(*members, 2, 3).double()
+    mask = torch.rand(*members, 2, 3).double() if masked else None
+    given = [x.requires_grad_(), h.requires_grad_(), *cell.parameters()]
+    assert torch.autograd.gradcheck(lambda x, h, *_: cell(x, (h,), mask)[0], given)
 
 
 def test_parameters_are_those_of_the_published_sizes() -> None:

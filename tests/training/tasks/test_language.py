@@ -76,7 +76,7 @@ def test_states_are_carried_from_window_to_window(text: TextDataset) -> None:
     torch.testing.assert_close(torch.cat([first.logits, second.logits]), whole.logits)
 
 
-@pytest.mark.parametrize("name", ["NASCell", "ENAS-Recurrent"])
+@pytest.mark.parametrize("name", ["NASCell", "ENAS-Recurrent", "GRU"])
 def test_a_child_learns_and_its_record_names_the_metric(name: str, text: TextDataset) -> None:
     """The words' frequencies alone have a perplexity above 3; the pattern has one near 1."""
     settings = replace(SETTINGS, epochs=6)
@@ -172,7 +172,7 @@ def test_dropout_is_for_training_alone(text: TextDataset) -> None:
     )
     trainer = Trainer(text, replace(SETTINGS, network=network_settings), "cpu")
     words = torch.from_numpy(text.train[:12]).view(6, 2)
-    for name in ("NASCell", "ENAS-Recurrent"):
+    for name in ("NASCell", "ENAS-Recurrent", "LSTM"):
         network = model(trainer, name)
         one, other = (network.train().run(words) for _ in range(2))
         assert not torch.equal(one.logits, other.logits)

@@ -10,6 +10,7 @@ from nas_agents.catalogue.presets import with_preset
 from nas_agents.cli.terminal.common import assignments, value_of
 from nas_agents.runs.reading import has_run
 from nas_agents.runs.settings import (
+    BUDGETS,
     SearchSettings,
     load_record,
     require_given_again,
@@ -43,7 +44,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
             require_given_again(saved, values, run)
             return resumed_settings(saved, values)
     require("env_id" in values, "environment: name one; see `nas-gym envs`")
-    if preset is None and {"seconds", "simulated_seconds", "target_accuracy"} & set(values):
+    if preset is None and set(BUDGETS) & set(values):
         values.setdefault("episodes", None)  # that limit alone
     return SearchSettings(**values)
 
