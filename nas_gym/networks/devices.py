@@ -120,9 +120,10 @@ def numerics(
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     precision = torch.get_float32_matmul_precision()
     mode = torch.get_deterministic_debug_mode()
+    deterministic |= mode > 0  # as its user may have set it
     how = {"benchmark": benchmark and not deterministic, "deterministic": deterministic}
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode(2 if deterministic and not mode else mode)
     try:
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32, **how):
             yield

@@ -67,7 +67,8 @@ class Graph(Generic[T]):
         generators: Generators = (),
         undone: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._function, self._undone = function, undone
+        self._function: Callable[..., T] | None = function
+        self._undone = undone
         self._device, self._generators = device, tuple(generators)
         self._inputs: list[Tensor] = []
         self._replay: Callable[[], T] | None = None
@@ -75,8 +76,10 @@ class Graph(Generic[T]):
     def __call__(self, *inputs: Tensor) -> T:
         """Call the function."""
         if self._replay is None:
+            assert self._function is not None
             self._inputs = [each.clone(memory_format=torch.preserve_format) for each in inputs]
             self._replay = self._captured(partial(self._function, *self._inputs))
+            self._function = None  # it may hold the graph, whose memory then outlived its owner
         for mine, given in zip(self._inputs, inputs, strict=True):
             mine.copy_(given)
         return self._replay()
@@ -103,7 +106,8 @@ def capture(
     with torch.cuda.device(device):
         stream = torch.cuda.Stream(device)
         stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(stream), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, of steps without graph
             for _ in range(WARM_UP):
                 function()
         torch.cuda.current_stream(device).wait_stream(stream)

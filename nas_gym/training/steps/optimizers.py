@@ -36,7 +36,12 @@ def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.S
     """Return SGD with the settings' momentum and weight decay; its rate is a number or a tensor."""
     momentum, weight_decay = settings.momentum, settings.weight_decay
     nesterov = settings.nesterov and momentum > 0
-    return torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
+    made = torch.optim.SGD(parameters, rate, momentum, 0.0, weight_decay, nesterov, fused=True)
+    # A first step that is left out, under a scaler, would leave the momenta as they were allocated.
+    for group in made.param_groups if momentum else ():
+        for weight in group["params"]:
+            made.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    return made
 
 
 def make_optimizer(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.Optimizer:

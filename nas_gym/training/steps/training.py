@@ -92,6 +92,7 @@ class TrainingSteps:
         self._warmup = settings.warmup_epochs / settings.epochs
         self._graph: Callable[..., Tensor] | None = None
         if graphed:
+            network.set_progress(self._progress)
             self._graph = self._graph_of(network)
         if graphed and calls:
             compiled = self._graph_of(torch.compile(network))
@@ -118,7 +119,6 @@ class TrainingSteps:
         flat = [tensor for of_member in drawn for tensor in of_member]
         if self._graph is not None:
             self._progress.fill_(progress)
-            self.network.set_progress(self._progress)
             return self._graph(*flat)
         self.network.set_progress(progress)
         return self._step(self.network, *flat)

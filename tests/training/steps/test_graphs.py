@@ -25,7 +25,7 @@ from nas_gym.training.steps.graphs import Graph, NotCaptured, capture, undone, w
 from nas_gym.training.steps.optimizers import make_optimizer
 from nas_gym.training.tasks import images as image_task
 from nas_gym.training.trainer import Trainer
-from tests.training.test_trainer import NETWORK, QUICK, small
+from tests.training.test_trainer import CONV, NETWORK, QUICK, small
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 1)
 FEW = replace(QUICK, batch_size=64, epochs=2, data_fraction=0.4, learning_rate=0.01)
@@ -266,17 +266,17 @@ def test_only_the_capture_itself_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize(("precision", "optimizer"), [("float32", "adamw"), ("float16", "sgd")])
 @pytest.mark.parametrize("device", ["cuda:0", "cuda:1"])
 def test_graphs_train_as_the_step_itself_on_a_gpu(
-    device: str, precision: Any, digits: Dataset
+    device: str, precision: Any, optimizer: Any, digits: Dataset
 ) -> None:
     """From the augmentation to the optimizer, and validated; on the second device, too."""
     if int(device[-1]) >= torch.cuda.device_count():
         pytest.skip("no second CUDA device here")
     settings = TrainingSettings(
         CellNetworkSettings(cells=1, filters=4), epochs=3, batch_size=64, precision=precision,
-        crop_padding=1, cutout=2, gradient_clip=5.0, learning_rate=0.01,
+        optimizer=optimizer, crop_padding=1, cutout=2, gradient_clip=5.0, learning_rate=0.01,
     )  # fmt: skip
     losses: list[Tensor] = []
     curves = []
@@ -291,6 +291,18 @@ def test_graphs_train_as_the_step_itself_on_a_gpu(
     torch.testing.assert_close(*losses, rtol=2e-2, atol=1e-2)
     assert losses[0][-1] < 0.8 * losses[0][0]
     assert curves[0] == pytest.approx(curves[1], abs=0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_deterministic_training_repeats_to_the_bit_on_a_gpu(digits: Dataset) -> None:
+    settings = replace(QUICK, deterministic=True, crop_padding=1, epochs=2)
+    trainer = Trainer(digits, settings, "cuda")
+    (first, one), (second, other) = (trainer.train_one(small(CONV)) for _ in range(2))
+    assert (first.status, first.message, first.curve) == ("ok", "", second.curve)
+    assert one is not None
+    assert other is not None
+    assert all(map(torch.equal, one.state_dict().values(), other.state_dict().values()))
 
 
 def epoch_losses(trainer: Trainer) -> Tensor:
