@@ -7,7 +7,7 @@ child is evaluated on one window of the validation text, from states that are ze
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -81,13 +81,21 @@ class RecurrentSharing(WeightSharing):
             with task.autocast():
                 output = network.run(words, states)
                 main, loss = task.losses(output, targets)
-            descend(loss, self.optimizer, self.settings.gradient_clip)
+            descend(loss, self.optimizer, self.settings.gradient_clip, scaler=self.scaler)
             self._gradients.zero_()
             states = [tuple(part.detach() for part in state) for state in output.states]
             right = (output.logits.argmax(dim=-1) == targets).float().mean()
             totals += torch.stack((main.detach().float(), right))
         return totals / len(children)
 
-    def _value(self, windows: Sequence[Any]) -> float:
-        value: float = self.task.value_on(self.supernet, windows)
+    def _counted(self, batches: Sequence[Any]) -> tuple[Tensor, int]:
+        total, number = self.task.summed(self.supernet, batches)
+        return torch.stack((total, torch.zeros_like(total))), number
+
+    def _value(self, counts: Sequence[Any], images: int) -> float:
+        value: float = self.task.value_of(counts[0], images)
         return value
+
+    def _batch_maker(self) -> Callable[..., tuple[Tensor, Tensor]]:
+        """Return what it is given: windows are parts of the text."""
+        return lambda words, targets: (words, targets)

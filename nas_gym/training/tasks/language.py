@@ -22,7 +22,7 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
-from nas_gym.networks.devices import synchronize
+from nas_gym.networks.devices import autocast_dtype, synchronize
 from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.outside.quiet import give_way
@@ -30,7 +30,14 @@ from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.loop import TrainingLoop, WeightAverage
 from nas_gym.training.settings import BatchSize, LearningSettings
-from nas_gym.training.steps import descend, make_optimizer, parameter_groups, schedule
+from nas_gym.training.steps.optimizers import (
+    descend,
+    make_optimizer,
+    make_scaler,
+    parameter_groups,
+    schedule,
+    set_rate,
+)
 from nas_gym.training.tasks.task import Split, Task
 
 TEST_BATCH, EVALUATION_STEPS = 10, 70
@@ -95,13 +102,14 @@ class LanguageModelling(Task):
         given = type(settings).__name__
         is_right = isinstance(settings, LanguageSettings)
         require(is_right, f"settings: texts are trained with LanguageSettings, got {given}")
-        require(not settings.cuda_graphs, "cuda_graphs: only images have them; leave it out")
+        graphed = settings.cuda_graphs is True
+        require(not graphed, "cuda_graphs: only images have them; leave it out")
         self.options = settings
         self.metric = PERPLEXITY if dataset.level == "word" else BITS_PER_CHARACTER
         self.input_shape = TokenShape(len(dataset.vocabulary))
         self.one_thread = getattr(settings.network, "units", 0) <= SMALL_STATES
-        if settings.precision == "bfloat16":
-            self.autocast_dtype = torch.bfloat16
+        if settings.precision != "auto":
+            self.autocast_dtype = autocast_dtype(settings.precision, device, 0)
         self.known = dataset.train[: math.ceil(len(dataset.train) * settings.data_fraction)]
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
@@ -168,10 +176,13 @@ class LanguageModelling(Task):
         if self.final and split == "validation":
             return float("nan")
         assert isinstance(network, LanguageModel)
-        if split == "validation":
-            return self.value_on(network, self.validation_windows(EVALUATION_STEPS))
-        columns = self._columns(self.dataset.test, min(TEST_BATCH, len(self.dataset.test) // 2))
-        return self.value_on(network, self.windows(columns, EVALUATION_STEPS))
+        windows: Iterable[tuple[Tensor, Tensor]] = self.validation_windows(EVALUATION_STEPS)
+        if split == "test":
+            stream = self.dataset.test
+            columns = self._columns(stream, min(TEST_BATCH, len(stream) // 2))
+            windows = self.windows(columns, EVALUATION_STEPS)
+        total, number = self.summed(network, windows)
+        return self.value_of(total.item(), number)
 
     def validation_windows(self, steps: int) -> list[tuple[Tensor, Tensor]]:
         """Return the validation text in windows of ``steps``, as `windows` yields them."""
@@ -179,24 +190,30 @@ class LanguageModelling(Task):
         columns = self._columns(stream, min(self.batch_size, len(stream) // 2))
         return list(self.windows(columns, steps))
 
-    def value_on(self, network: LanguageModel, windows: Iterable[tuple[Tensor, Tensor]]) -> float:
-        """Return the metric's value on windows that follow each other, from states of zero.
-
-        Raises:
-            Diverged: it is not finite.
-        """
+    def summed(
+        self, network: LanguageModel, windows: Iterable[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, int]:
+        """Return the sum of cross-entropies, (), and the number of words, from states of zero."""
         network.eval()
-        states, total, number = None, torch.zeros((), device=self.device, dtype=torch.float64), 0
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
+        states, total, number = None, torch.zeros((), device=self.device, dtype=exact), 0
         with torch.inference_mode(), self.autocast():
             for words, targets in windows:
                 output = network.run(words, states)
                 logits = output.logits.flatten(0, 1).float()
                 total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
                 states, number = output.states, number + targets.numel()
-        mean = total.item() / number
-        if not math.isfinite(mean):
-            raise Diverged(f"the cross-entropy is {mean}")
-        return self._as_value(mean)
+        return total, number
+
+    def value_of(self, total: float, number: int) -> float:
+        """Return the metric's value of a result of `summed`.
+
+        Raises:
+            Diverged: it is not finite.
+        """
+        if not math.isfinite(total):
+            raise Diverged(f"the cross-entropy is {total / number}")
+        return self._as_value(total / number)
 
     def _as_value(self, cross_entropy: float) -> float:
         if self.metric == PERPLEXITY:
@@ -219,6 +236,7 @@ class LanguageLoop(TrainingLoop):
     def __init__(self, task: LanguageModelling, network: LanguageModel | Fused) -> None:
         super().__init__(network, task.device)
         self.task, self.options = task, task.options
+        self.scaler = make_scaler(task.autocast_dtype, task.device)
         self.optimizer = make_optimizer(
             parameter_groups(network), self.options, self.options.learning_rate
         )
@@ -229,12 +247,11 @@ class LanguageLoop(TrainingLoop):
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
             give_way(partial(synchronize, self.device))
-            for group in self.optimizer.param_groups:
-                group["lr"] = task.rate(done)
+            set_rate(self.optimizer, task.rate(done))
             with task.autocast():
                 output = self.network.run(words, states)
                 main, loss = task.losses(output, targets)
-            descend(loss, self.optimizer, options.gradient_clip, self.network)
+            descend(loss, self.optimizer, options.gradient_clip, self.network, self.scaler)
             self.optimizer.zero_grad()
             states = [tuple(part.detach() for part in state) for state in output.states]
             total = total + main.detach()
