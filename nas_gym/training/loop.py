@@ -78,6 +78,8 @@ class TrainingLoop(ABC):
         self.network, self.device = network, device
         self.epoch = 0
         """Number of finished epochs."""
+        self.ends: int | None = None
+        """Number of epochs in all, where it is not that of the settings; see `shorten`."""
         self.generator = torch.Generator(device).manual_seed(torch.initial_seed())
         self.average: WeightAverage | None = None
         self.scaler: GradScaler | None = None
@@ -88,6 +90,10 @@ class TrainingLoop(ABC):
 
         Of a `Fused` network of K members, the losses are (K,).
         """
+
+    def shorten(self, epochs: int) -> None:
+        """Have the training end after fewer epochs in all."""
+        self.ends = epochs
 
     def train_epoch(self) -> Tensor:
         """Train for the next epoch; return the sum of its batches' losses, ()."""
@@ -152,12 +158,28 @@ class BatchLoop(TrainingLoop):
                 torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
             ]
         calls = self.settings.epochs * task.steps_per_epoch
-        graphed = worthwhile(self.settings.cuda_graphs, task.device, calls, task, network)
+        alone = task.share[1] == 1  # processes wait for each other in a step
+        asked = alone and self.settings.cuda_graphs
+        graphed = worthwhile(asked, task.device, calls, task, network)
         compiles = task.final and not self.settings.deterministic
         self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)
         self.optimizer, self.scaler = self.steps.optimizer, self.steps.scaler
         if self.settings.ema_decay:
             self.average = WeightAverage(network)
+        self._bend = (0, 0.0)
+        """Step from which on the schedule goes evenly to its end, and its share before that."""
+
+    def shorten(self, epochs: int) -> None:
+        """Have the training end after fewer epochs in all, with its whole schedule."""
+        step = self.epoch * self.task.steps_per_epoch
+        self._bend = (step, self._progress(step))
+        super().shorten(epochs)
+
+    def _progress(self, step: int) -> float:
+        """Return the share of the schedule before a step."""
+        begun, share = self._bend
+        steps = (self.ends or self.settings.epochs) * self.task.steps_per_epoch
+        return share + (1 - share) * (step - begun) / (steps - begun)
 
     def run_epoch(self) -> Tensor:
         total = torch.zeros((), device=self.device)
@@ -165,7 +187,7 @@ class BatchLoop(TrainingLoop):
         batches = zip(*map(self.task.draws, self.generators), strict=True)
         for step, drawn in enumerate(batches, start=self.epoch * each):
             give_way(partial(synchronize, self.device))
-            total = total + self.steps.step(drawn, step / (self.settings.epochs * each))
+            total = total + self.steps.step(drawn, self._progress(step))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total

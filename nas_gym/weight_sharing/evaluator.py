@@ -55,7 +55,7 @@ class WeightSharing(DeviceTraining):
     drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit.
 
     Args:
-        search_space: ENAS's macro or micro one.
+        search_space: One whose family has a supernet.
         dataset, settings, device: As in `DeviceTraining`; the test split is not touched.
 
     Raises:
@@ -66,7 +66,6 @@ class WeightSharing(DeviceTraining):
     settings: WeightSharingSettings
     task: ImageClassification
     changes: ClassVar[bool] = True  # see `nas_gym.evaluation.Evaluator`
-    costs = ("parameters",)
 
     def __init__(
         self,
@@ -83,6 +82,7 @@ class WeightSharing(DeviceTraining):
             supernet = build_supernet(search_space, *given)
             order = torch.randperm(len(self.task.validation), device=self.device)
             self._minibatches = order.tensor_split(math.ceil(len(order) / self.task.batch_size))
+        self.costs = supernet.costs
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
@@ -116,8 +116,8 @@ class WeightSharing(DeviceTraining):
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
         values["epochs"] = max(1, settings.epochs // 50)
-        if settings.network is not None:
-            form = type(settings.network)().form  # type: ignore[attr-defined]
+        if hasattr(settings.network, "form"):
+            form = type(settings.network)().form  # type: ignore[union-attr]
             values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
         return TrainingSettings(**values)
 
@@ -131,7 +131,7 @@ class WeightSharing(DeviceTraining):
         All are queued on the device before their results are read, together. Each is validated as
         it was chosen: the nodes of its canonical form may have other weights.
         """
-        recorded = [self._next_recorded() for _ in architectures[: len(self._recorded)]]
+        recorded = [*map(self._next_recorded, architectures[: len(self._recorded)])]
         queued = [self._queued(each) for each in architectures[len(recorded) :]]
         if not queued:
             return recorded
@@ -147,8 +147,9 @@ class WeightSharing(DeviceTraining):
         """Validate one architecture."""
         return self.evaluate([architecture])[0]
 
-    def _next_recorded(self) -> Evaluation:
-        evaluation = self._recorded.popleft()
+    def _next_recorded(self, architecture: Architecture) -> Evaluation:
+        count = self.supernet.count_multiply_adds(architecture)
+        evaluation = replace(self._recorded.popleft(), multiply_adds=count)
         if not self._recorded and self._resumed is not None:
             self.load_state_dict(self._resumed)
             self._resumed = None
@@ -159,6 +160,7 @@ class WeightSharing(DeviceTraining):
         child, counts, images = Attempt(), torch.zeros(2, dtype=torch.int64, device=self.device), 0
         with self._isolated_for("evaluation"), child.recorded():
             child.parameters = self.supernet.count_parameters(architecture)
+            child.multiply_adds = self.supernet.count_multiply_adds(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
             batches = self._validation_batches()

@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 import torch
 from torch import nn
@@ -45,6 +45,9 @@ class Supernet(ChildNetwork, ABC):
     An architecture that is not a child of the supernet raises `InvalidArchitecture`.
     """
 
+    costs: ClassVar[tuple[str, ...]] = ("parameters",)
+    """The costs of children that it counts."""
+
     @abstractmethod
     def set_architecture(self, architecture: Architecture) -> None:
         """Select the child of the next forward passes."""
@@ -62,6 +65,10 @@ class Supernet(ChildNetwork, ABC):
         modules = self.path(architecture)
         return sum(parameter.numel() for module in modules for parameter in module.parameters())
 
+    def count_multiply_adds(self, architecture: Architecture) -> int | None:
+        """Return the multiply-adds of a child on one image; None where they are not counted."""
+        return None
+
 
 def build_supernet(
     search_space: SearchSpace,
@@ -72,7 +79,7 @@ def build_supernet(
     """Build the supernet of a search space, with weights from torch's global generator.
 
     Args:
-        search_space: ENAS's macro or micro one.
+        search_space: One whose family has a supernet.
         image_shape: Of the images.
         settings: Its family's; default: the released search's.
         batch_statistics: As in `WeightSharingSettings`.
@@ -94,12 +101,18 @@ def build_supernet(
 
 def checked_settings(settings_type: type[S], settings: NetworkSettings) -> S:
     """Return the settings if they are of their family and of the search's form."""
+    settings = fitting(settings_type, settings)
+    form = settings.form  # type: ignore[attr-defined]
+    require(form == FORM, f"form: a supernet's children have the form {FORM!r}, not {form!r}")
+    return settings
+
+
+def fitting(settings_type: type[S], settings: NetworkSettings) -> S:
+    """Return the settings if they are of this type."""
     if not isinstance(settings, settings_type):
         given, expected = type(settings).__name__, settings_type.__name__
         says = f"network: {given} does not fit this search space; expected {expected}"
         raise InvalidSettings(says)
-    form = settings.form  # type: ignore[attr-defined]
-    require(form == FORM, f"form: a supernet's children have the form {FORM!r}, not {form!r}")
     return settings
 
 

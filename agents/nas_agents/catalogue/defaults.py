@@ -157,11 +157,6 @@ def regularized_evolution(plan: Plan) -> Arguments:
     return {"population": population, "sample": sample}
 
 
-def asha(plan: Plan) -> Arguments:
-    """Let random search propose the children."""
-    return {"proposer": "random", "proposer_arguments": {}}
-
-
 def nsga2(plan: Plan) -> Arguments:
     """Take ten generations or more: a population of 10 to 50."""
     return {"objectives": plan.objectives, "population": max(10, min(50, plan.episodes // 10))}
@@ -217,6 +212,38 @@ def enas(plan: Plan) -> Arguments:
 def episodes_an_epoch(plan: Plan) -> int:
     """Return how many episodes follow an epoch of shared weights: 10 to 300, for 150 epochs."""
     return min(300, max(10, round(plan.episodes / 150)))
+
+
+def tunas(plan: Plan) -> Arguments:
+    """Take the released constants of TuNAS; the number of architectures of an update is ours.
+
+    The learning rate is that for batches of 4,096 training images. The baseline's decay of 0.95 is
+    that of an update, all of whose rewards it takes in together.
+    """
+    return {
+        **{"learning_rate": 4.8e-3, "n_episodes": 10, "delay": 0.25, "growth": 10.0},
+        **{"baseline_decay": round(0.95 ** (1 / 10), 6), "own_reward": True},
+        "episodes_an_epoch": episodes_an_epoch(plan),
+        "policy_kwargs": _independent_logits(init_std=0.0),
+    }
+
+
+def proxylessnas(plan: Plan) -> Arguments:
+    """Take the released constants of ProxylessNAS-R: 40 of 160 epochs are its warm-up.
+
+    Its baseline forgets 0.99 of itself in an update of ten rewards.
+    """
+    return {
+        **{"learning_rate": 1e-3, "n_episodes": 10, "delay": 0.25, "growth": 1.0},
+        **{"baseline_decay": round(0.01 ** (1 / 10), 6), "own_reward": True},
+        "episodes_an_epoch": episodes_an_epoch(plan),
+        "policy_kwargs": _independent_logits(init_std=1e-3),
+    }
+
+
+def _independent_logits(init_std: float) -> Arguments:
+    """Return logits that begin around 0, with the Adam of both released codes."""
+    return {"init_std": init_std, "optimizer_kwargs": {"betas": [0.0, 0.999]}}
 
 
 def enas_policy(controller: str) -> Arguments:

@@ -3,7 +3,9 @@
 Values that a paper does not give are marked as our choice. Sources: NAS, Zoph & Le 2017,
 https://arxiv.org/abs/1611.01578, section 4.1; NASNet, Zoph et al. 2018,
 https://arxiv.org/abs/1707.07012, section 3 and appendix A; ENAS, Pham et al. 2018,
-https://arxiv.org/abs/1802.03268, and its released code, https://github.com/melodyguan/enas.
+https://arxiv.org/abs/1802.03268, and its released code, https://github.com/melodyguan/enas; TuNAS,
+Bender et al. 2020, https://arxiv.org/abs/2008.06120, and ProxylessNAS-R, Cai et al. 2019,
+https://arxiv.org/abs/1812.00332, by their released codes, with SGD for TuNAS's RMSProp.
 ENAS's paper says nothing of its networks that the released code does not, so that both of its sets
 of constants have the same ones. What its macro search finds is trained with as many layers as it
 was found with; the released script trains a network of 24. Final trainings follow one half cosine
@@ -24,6 +26,8 @@ from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.networks import ImageShape, measure_cost
 from nas_gym.settings import require_known
 
+SHARED = ("enas", "tunas", "proxylessnas")
+"""Agents whose children share weights."""
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
 SHAPES = {"digits": ImageShape(1, 8, 8, 10), "cifar10": ImageShape(3, 32, 32, 10)}
 
@@ -67,7 +71,7 @@ class Preset:
             return None
         epochs: int = self.env_arguments["epochs"]
         training = 3 * self.multiply_adds * self.images * epochs
-        if self.agent == "enas":  # a share of the shared weights' training, and a minibatch
+        if self.agent in SHARED:  # a share of the shared weights' training, and a minibatch
             training /= self.episodes
             training += self.multiply_adds * self.env_arguments["batch_size"]
         return training / rate
@@ -110,6 +114,14 @@ _ENAS: dict[str, dict[str, Any]] = {
         "final": {"filters": 96, "batch_size": 100, "epochs": 310, "dropout": 0.5},
     },
 }
+
+_MOBILE_SEARCH = {
+    **{"dataset": "cifar10", "evaluator": "weight-sharing"},
+    **{"width": 1.0, "divisor": 8, "halvings": 3},
+}
+_MOBILE_TARGET = 96_753_152.0
+"""Multiply-adds of ProxylessNAS-Mobile on 32x32 images, in the place of its latency on a phone."""
+_MOBILE_FINAL = {"epochs": 300, "batch_size": 128, "learning_rate": 0.05}  # our choice
 
 
 def _enas(
@@ -237,6 +249,44 @@ PRESETS = {
         "nas_gym/ENASMacro-v0",
         env_arguments=_ENAS_PAPER,
     ),
+    "tunas-released": Preset(
+        about="TuNAS's released constants, on CIFAR-10: 90 epochs of the shared weights",
+        env_id="nas_gym/TuNAS-v0",
+        agent="tunas",
+        episodes=315_000,
+        envs=10,
+        images=45_000,
+        multiply_adds=9.227e7,
+        env_arguments={
+            **_MOBILE_SEARCH,
+            **{"epochs": 90, "period": 90, "weight_decay": 4e-5, "label_smoothing": 0.1},
+            **{"batch_size": 128, "learning_rate": 0.05, "lowest_learning_rate": 0.0},  # ours
+            "reward": {"name": "tunas", "cost": "multiply_adds", "target": _MOBILE_TARGET},
+        },
+        agent_arguments={"episodes_an_epoch": 3_500},  # an update a step, as released
+        final_arguments=_MOBILE_FINAL,
+        published_cost="32 cores of TPUs, 90 epochs of ImageNet",
+        workers=1,
+    ),
+    "proxylessnas-r-released": Preset(
+        about="ProxylessNAS-R's released constants, on CIFAR-10: 40 + 120 epochs",
+        env_id="nas_gym/ProxylessNAS-v0",
+        agent="proxylessnas",
+        episodes=480_000,
+        envs=10,
+        images=45_000,
+        multiply_adds=1.129e8,
+        env_arguments={
+            **_MOBILE_SEARCH,
+            **{"epochs": 160, "period": 160, "weight_decay": 4e-5, "label_smoothing": 0.1},
+            **{"batch_size": 256, "learning_rate": 0.025, "lowest_learning_rate": 0.0},
+            "reward": {"name": "proxylessnas", "cost": "multiply_adds", "target": _MOBILE_TARGET},
+        },
+        agent_arguments={"episodes_an_epoch": 3_000},  # 300 updates of 10
+        final_arguments=_MOBILE_FINAL,
+        published_cost="200 GPU hours on ImageNet",
+        workers=1,
+    ),
 }
 
 
@@ -276,7 +326,8 @@ def counted_multiply_adds(name: str, number: int = 100) -> float:
     chosen = preset(name)
     env_class = environment_type(chosen.env_id)
     assert issubclass(env_class, FamilyEnv)
-    no_settings = ("dataset", "image_size", "reward", "device", "evaluator", "lowest_learning_rate")
+    no_settings = ("dataset", "image_size", "reward", "device", "evaluator")
+    no_settings += ("lowest_learning_rate", "period")
     given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
     of_search_space, settings = env_class.split_arguments(given)
     search_space = env_class.search_space_type(**of_search_space)

@@ -59,7 +59,7 @@ AGENTS = {
     "conditioned-ppo": AgentEntry(
         "sb3_contrib:MaskablePPO", defaults.conditioned_ppo, conditioned=True
     ),
-    "asha": AgentEntry("nas_agents.strategies.asha:ASHA", defaults.asha),
+    "asha": AgentEntry("nas_agents.strategies.asha:ASHA"),
     "model-based": AgentEntry("nas_agents.strategies.model_based:ModelBased"),
     "reinforce": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.reinforce),
     "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),
@@ -68,6 +68,16 @@ AGENTS = {
     "enas": AgentEntry(
         "nas_agents.controllers.enas:ENAS",
         defaults.enas,
+        env_arguments={"evaluator": "weight-sharing"},
+    ),
+    "tunas": AgentEntry(
+        "nas_agents.controllers.tunas:TuNAS",
+        defaults.tunas,
+        env_arguments={"evaluator": "weight-sharing"},
+    ),
+    "proxylessnas": AgentEntry(
+        "nas_agents.controllers.tunas:TuNAS",
+        defaults.proxylessnas,
         env_arguments={"evaluator": "weight-sharing"},
     ),
 }

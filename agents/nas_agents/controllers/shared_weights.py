@@ -28,8 +28,11 @@ from nas_gym.search_spaces import resolve_actions
 from nas_gym.settings import Positive, validated
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
-SHARING = ("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0")
-"""The registered environments whose children can share weights."""
+SHARING = (
+    *("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0"),
+    *("nas_gym/TuNAS-v0", "nas_gym/ProxylessNAS-v0"),
+)
+"""The registered environments whose controller can train the weights that children share."""
 DETERMINISTIC = (DQN, QRDQN, TD3, ARS)
 """Algorithms whose policies are deterministic; DDPG is a TD3."""
 
@@ -48,7 +51,7 @@ def shared_weights(env: VecEnv) -> WeightSharing:
     if not (elsewhere or isinstance(shared, WeightSharing)):
         raise InvalidSettings(
             "evaluator: the children of this environment share no weights; make "
-            f'{" or ".join(SHARING)} with evaluator="weight-sharing" '
+            f'{", ".join(SHARING)} with evaluator="weight-sharing" '
             "(--set evaluator=weight-sharing)"
         )
     if elsewhere or any(other is not shared for other in others):
@@ -75,8 +78,12 @@ def best_by_shared_weights(
     return candidates[best], evaluations[best]
 
 
-def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[Architecture]:
+def draw(
+    agent: BaseAlgorithm, search_space: SearchSpace, number: int, deterministic: bool = False
+) -> list[Architecture]:
     """Draw ``number`` architectures from an agent's current policy, all in lock-step.
+
+    With ``deterministic``, each decision is the most probable one.
 
     A strategy has no policy: it draws random ones. The policies of DQN, QRDQN, TD3, DDPG and ARS
     are deterministic, and would give the same one each time: for these agents, architectures are
@@ -105,6 +112,7 @@ def draw(agent: BaseAlgorithm, search_space: SearchSpace, number: int) -> list[A
         masks = np.broadcast_to(masks, (number, masks.shape[-1])).copy()
         keywords: dict[str, Any] = {"action_masks": masks} if takes_masks else {}
         episode_starts = np.full(number, step == 0)
+        keywords["deterministic"] = deterministic
         actions, state = agent.predict(observations, state, episode_starts, **keywords)
         if isinstance(agent.action_space, spaces.Box):  # scores, as VecContinuousAction has them
             actions = np.where(masks, actions, -np.inf).argmax(axis=1)

@@ -22,6 +22,7 @@ FAMILIES = (
         search_space=f"{_HERE}.proxylessnas:ProxylessNASSearchSpace",
         network=f"{_HERE}.network:ProxylessNASNetwork",
         drawing=f"{_HERE}.drawing",
+        supernet=f"{_HERE}.supernet:proxylessnas_supernet",
         environments={"nas_gym/ProxylessNAS-v0": f"{_HERE}.env:ProxylessNASEnv"},
         published=f"{_HERE}.published:PROXYLESSNAS",
     ),

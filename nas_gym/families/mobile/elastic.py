@@ -9,21 +9,18 @@ a matrix of the layer transforms, from 7x7 to 5x5 and from there to 3x3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from copy import copy
+from collections.abc import Hashable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_gym.architecture import Architecture
-from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture
+from nas_gym.families.mobile.architecture import OFAArchitecture
 from nas_gym.families.mobile.network import InvertedBottleneck, OFANetwork
 from nas_gym.families.mobile.ofa import MOST, OFASearchSpace
-from nas_gym.networks import ChildNetwork, ImageShape
+from nas_gym.networks import ImageShape
 from nas_gym.networks.mobile import MobileNetworkSettings, SqueezeExcitation
 from nas_gym.weight_sharing.sliced import SlicedSupernet, first_of
-from nas_gym.weight_sharing.supernet import no_child
 
 SMALLER = ((7, 5), (5, 3))
 """Sizes of the kernels that are transformed, and of what becomes of them."""
@@ -66,29 +63,15 @@ class ElasticNetwork(SlicedSupernet):
                 for place in range(1, len(self.full.layers))
             }
         )
-        self._layers: dict[tuple[int | None, int, MBConv], nn.Module] = {}
-        self._shells: dict[int | None, ChildNetwork] = {}
         self.set_architecture(self.largest)
 
-    def skeleton(self, architecture: Architecture) -> ChildNetwork:
-        """Return a sub-network without numbers, of layers that earlier ones had where it can be."""
-        if not isinstance(architecture, OFAArchitecture):
-            raise no_child(architecture, "ofa")
-        size, blocks = architecture.resolution, [each.block for each in architecture.layers()]
-        places = self._places(architecture)
-        keys = [(size, *each) for each in zip(places, blocks, strict=True)]
-        if any(key not in self._layers for key in keys):
-            network = super().skeleton(architecture)
-            self._layers.update(zip(keys, network.layers, strict=True))  # type: ignore[arg-type]
-            self._shells.setdefault(size, network)
-            return network
-        network = copy(self._shells[size])
-        layers = nn.Sequential(*(self._layers[key] for key in keys))
-        network._modules = {**network._modules, "layers": layers}
-        return network
+    def keys(self, architecture: OFAArchitecture) -> tuple[Hashable, list[Hashable]]:
+        size, places = architecture.resolution, self._places(architecture)
+        pairs = zip(places, architecture.layers(), strict=True)
+        return size, [(size, place, layer.block) for place, layer in pairs]
 
     def weights(
-        self, architecture: Architecture, network: nn.Module
+        self, architecture: OFAArchitecture, network: nn.Module
     ) -> Iterator[tuple[str, Tensor]]:
         shared, places = dict(self.full.named_parameters()), self._places(architecture)
         for name, own in network.named_parameters():
@@ -103,9 +86,8 @@ class ElasticNetwork(SlicedSupernet):
                 value = self._transformed(value[: len(own)], place, own.shape[-1])
             yield name, first_of(value, own.shape)
 
-    def _places(self, architecture: Architecture) -> list[int]:
+    def _places(self, architecture: OFAArchitecture) -> list[int]:
         """Return the place of each of a sub-network's layers among the largest's."""
-        assert isinstance(architecture, OFAArchitecture)
         self.search_space.encode(architecture)  # raises if it is of another width
         places, stages = [], [each.stage for each in architecture.layers()]
         for number, stage in enumerate(stages):

@@ -116,4 +116,6 @@ class ProxylessNASEnv(FamilyEnv):
 
     search_space_type = ProxylessNASSearchSpace
     network_settings_type = MobileNetworkSettings
+    evaluators = ("trained", "weight-sharing")
+    sharing_defaults: ClassVar[dict[str, Any]] = {"epochs": 160, "batch_size": 64}
     defaults: ClassVar[dict[str, Any]] = _SMALL

@@ -12,6 +12,7 @@ FAMILIES = (
         search_space=f"{_HERE}.search_space:TuNASSearchSpace",
         network=f"{_HERE}.network:TuNASNetwork",
         drawing=f"{_HERE}.drawing",
+        supernet=f"{_HERE}.supernet:tunas_supernet",
         environments={"nas_gym/TuNAS-v0": f"{_HERE}.env:TuNASEnv"},
         published=f"{_HERE}.published:PUBLISHED",
     ),

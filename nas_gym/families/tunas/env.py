@@ -52,6 +52,8 @@ class TuNASEnv(FamilyEnv):
 
     search_space_type = TuNASSearchSpace
     network_settings_type = MobileNetworkSettings
+    evaluators = ("trained", "weight-sharing")
+    sharing_defaults: ClassVar[dict[str, Any]] = {"epochs": 90, "batch_size": 64}
     defaults: ClassVar[dict[str, Any]] = {
         **{"width": 0.25, "divisor": 1, "halvings": 2},
         **{"epochs": 2, "batch_size": 64},

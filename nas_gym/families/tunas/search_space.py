@@ -114,7 +114,11 @@ class TuNASSearchSpace(SearchSpace[TuNASArchitecture]):
             yield Decision(f"{name}/squeeze", ("false", "true"), when)
 
     def _decode(self, choices: list[int]) -> TuNASArchitecture:
-        return TuNASArchitecture(self.spec.form, *self._parts(self.made(choices)))
+        return self.of_labels(self.made(choices))
+
+    def of_labels(self, made: Mapping[str, str]) -> TuNASArchitecture:
+        """Return the architecture of labels by the names of decisions."""
+        return TuNASArchitecture(self.spec.form, *self._parts(made))
 
     def sketch(self, prefix: Choices) -> list[Row]:
         """Return the layers that are decided, for drawings."""
@@ -132,8 +136,9 @@ class TuNASSearchSpace(SearchSpace[TuNASArchitecture]):
             names = [f"stage_{stage}/layer_{layer}" for layer in range(1, layers + 1)]
             decided = [name for name in names if self._is_decided(name, made)]
             stages.append(tuple(_bottleneck(name, made) for name in decided))
-        separable = int(made.get("stem/separable/kernel", 0)) or None
-        return int(made.get("stem/kernel", 3)), separable, tuple(filters), tuple(stages)
+        has_separable = made.get("stem/separable") != ZERO
+        separable = int(made.get("stem/separable/kernel", 0)) if has_separable else 0
+        return int(made.get("stem/kernel", 3)), separable or None, tuple(filters), tuple(stages)
 
     def _is_decided(self, name: str, made: Mapping[str, str]) -> bool:
         last = "squeeze" if self.spec.form == "mobilenet-v3" else "expansion"

@@ -74,6 +74,13 @@ class ImageClassification(Task):
         self.steps_per_epoch = len(self.known) // self.batch_size
         self.notes = self._notes()
 
+    def take_share(self, rank: int, number: int) -> None:
+        graphed = self.settings.cuda_graphs is True
+        require(not graphed, "cuda_graphs: a training on several devices has none; leave it out")
+        self.share = (rank, number)
+        self.batch_size = min(self.settings.batch_size, len(self.known) // number)
+        self.steps_per_epoch = len(self.known) // (self.batch_size * number)
+
     @cached_property
     def training(self) -> DeviceDataset:
         """The images to train on; they are on the device from the first training on."""
@@ -132,6 +139,16 @@ class ImageClassification(Task):
         return super().batch(drawn, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of this process's training images in an epoch, (n,)."""
+        rank, number = self.share
+        order = self._whole_order(generator)
+        if number == 1:
+            return order
+        generator.manual_seed(generator.initial_seed() + 1 + rank)
+        most = self.steps_per_epoch * self.batch_size * number
+        return order[:most].view(-1, number, self.batch_size)[:, rank].reshape(-1)
+
+    def _whole_order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
         number, device = len(self.known), self.device
         if self.settings.class_balance != "sampling":

@@ -44,7 +44,8 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
         if key not in ("dataset", "reward")
     }
     if given.pop("evaluator", None) == "weight-sharing":
-        given |= {"filters": 2, "cells": 1} if "cells" in given else {"filters": 2}
+        smaller = {"width": 0.1, "divisor": 1} if "width" in given else {"filters": 2}
+        given |= smaller | ({"cells": 1} if "cells" in given else {})
         of_search_space, training = env_class.split_arguments(given, "weight-sharing")
         assert isinstance(training, WeightSharingSettings)
         search_space = env_class.search_space_type(**of_search_space)

@@ -18,6 +18,7 @@ from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import InvalidSettings
 from nas_gym.envs import environment_type
+from nas_gym.envs.family_env import EVALUATORS
 from nas_gym.family import registered_families
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from tests.agents.search.test_run import episodes_of
@@ -134,6 +135,11 @@ def test_environments_that_can_share_weights_are_named(env_id: str, tmp_path: Pa
 
 def test_those_are_all_environments_that_share_weights() -> None:
     ids = [env_id for family in registered_families() for env_id in family.environments]
-    assert {each for each in ids if "weight-sharing" in environment_type(each).evaluators} == {
-        *SHARING
-    }
+    kinds = {each: environment_type(each).evaluator_kind for each in ids if _shares(each)}
+    ours = EVALUATORS["weight-sharing"]
+    trained_by_controllers = {each for each in kinds if kinds[each]("weight-sharing") is ours}
+    assert trained_by_controllers == {*SHARING}
+
+
+def _shares(env_id: str) -> bool:
+    return "weight-sharing" in environment_type(env_id).evaluators
