@@ -131,7 +131,7 @@ class WeightSharing(DeviceTraining):
         All are queued on the device before their results are read, together. Each is validated as
         it was chosen: the nodes of its canonical form may have other weights.
         """
-        recorded = [*map(self._next_recorded, architectures[: len(self._recorded)])]
+        recorded = [self._next_recorded(each) for each in architectures[: len(self._recorded)]]
         queued = [self._queued(each) for each in architectures[len(recorded) :]]
         if not queued:
             return recorded

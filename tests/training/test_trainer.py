@@ -20,6 +20,7 @@ from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import ChildNetwork, Latency, LatencySettings
+from nas_gym.networks.latency import measuring
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.training import network_trainer
@@ -206,7 +207,7 @@ def test_the_fingerprint_knows_the_hardware_that_latency_depends_on(
         return [Trainer(digits, settings, "cpu").fingerprint for settings in (QUICK, with_latency)]
 
     here = fingerprints()
-    monkeypatch.setattr(training, "hardware_name", lambda device: "another CPU")
+    monkeypatch.setattr(measuring, "hardware_name", lambda device: "another CPU")
     there = fingerprints()
     assert here[0] == there[0]
     assert len({*here, *there}) == 3
