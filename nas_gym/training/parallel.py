@@ -138,7 +138,7 @@ def _group(rank: int, number: int, device: str, meeting: Path) -> Iterator[None]
     kind = torch.device(device)
     if kind.type == "cuda":
         torch.cuda.set_device(kind)
-    store = distributed.FileStore(str(meeting), number)
+    store = torch.distributed.FileStore(str(meeting), number)  # type: ignore[attr-defined]
     backend = "nccl" if kind.type == "cuda" else "gloo"
     distributed.init_process_group(
         backend, store=store, rank=rank, world_size=number, timeout=TIMEOUT

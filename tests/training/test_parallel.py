@@ -19,10 +19,7 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.parallel import Member, devices_of, shared_epochs, team
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 
-PLAIN = TrainingSettings(
-    CellNetworkSettings(cells=1, filters=2),
-    **{"epochs": 2, "batch_size": 16, "crop_padding": 0, "flip": False, "precision": "float32"},
-)
+PLAIN = TrainingSettings(epochs=2, batch_size=16, crop_padding=0, flip=False, precision="float32")
 SEED = 3
 
 
@@ -41,13 +38,18 @@ def trained(
         network.set_progress = lambda progress: None
         loop = member.loop(trainer, network)
         losses: list[float] = []
-        run_epoch = loop.run_epoch
-        loop.run_epoch = lambda: losses.append(run_epoch()) or losses[-1]  # type: ignore[method-assign]
+        train_epoch = loop.train_epoch
+
+        def watched() -> Tensor:
+            losses.append(float(loss := train_epoch()))
+            return loss
+
+        loop.train_epoch = watched  # type: ignore[method-assign]
         if member.number == 1:  # with the order that several processes share
             member = Member(0, 2)
         for _ in shared_epochs(trainer, loop, member, SEED):
             pass
-    return [float(loss) for loss in losses], network.state_dict()
+    return losses, network.state_dict()
 
 
 def test_two_processes_train_as_one_with_twice_the_batch(digits: Dataset) -> None:
@@ -62,7 +64,8 @@ def test_two_processes_train_as_one_with_twice_the_batch(digits: Dataset) -> Non
 
 
 def test_two_processes_go_on_to_the_bit(digits: Dataset, tmp_path: Path) -> None:
-    settings = replace(PLAIN, network=replace(PLAIN.network, drop_path_keep=0.7), flip=True)
+    network = CellNetworkSettings(cells=1, filters=2, drop_path_keep=0.7)
+    settings = replace(PLAIN, network=network, flip=True)
     given = (published("NASNet-A"), digits, settings, "cpu,cpu")
 
     def stop(epoch: int) -> None:
