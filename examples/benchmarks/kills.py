@@ -256,7 +256,26 @@ def besiege(search: Search, kills: dict[str, tuple[int, Kill]], seed: int) -> No
     order = [name for name, (number, _) in kills.items() for _ in range(number)]
     generator.shuffle(order)
     search.start()
-    for name in order[search.done.total() :]:
+    try:
+        _kill_all(search, kills, order[search.done.total() :], generator)
+        assert search.process is not None
+        failed = search.process.wait() != 0
+    finally:  # Ctrl-C, or a terminated program, leaves no search behind
+        if search.running:
+            search.process.kill()  # type: ignore[union-attr]
+    if failed:
+        output = search.run.parent / f"{search.run.name}.output"
+        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
+    search.look()
+
+
+def _kill_all(
+    search: Search,
+    kills: dict[str, tuple[int, Kill]],
+    order: list[str],
+    generator: random.Random,
+) -> None:
+    for name in order:
         before = search.recorded()
         if generator.random() < 0.8:  # else at any moment, while it starts for instance
             while search.running and search.recorded() <= before:
@@ -268,11 +287,6 @@ def besiege(search: Search, kills: dict[str, tuple[int, Kill]], seed: int) -> No
         if not search.running:
             break
         search.count(name)
-    assert search.process is not None
-    if search.process.wait() != 0:
-        output = search.run.parent / f"{search.run.name}.output"
-        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
-    search.look()
 
 
 def report(name: str, search: Search, expected: Search | None) -> bool:
@@ -336,6 +350,7 @@ def main() -> None:
     given = parser.parse_args()
     paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # so that every process finds this module
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = given.pools.split(",")
     each = given.kills // len(chosen)
     episodes, options = given.episodes or 15 * each, ["--agent", given.agent]
