@@ -476,7 +476,7 @@ def test_render_without_a_mode_warns() -> None:
         ({"weight_decay": float("nan")}, "weight_decay: .* got nan"),
         ({"label_smoothing": 1}, "label_smoothing: .* got 1"),
         ({"crop_padding": -1}, "crop_padding: .* got -1"),
-        ({"precision": "float16"}, "precision: .*'float16'"),
+        ({"precision": "float64"}, "precision: .*'float64'"),
         ({"training_seed": -1}, "seed: .* got -1"),
         ({"training_seed": None}, "seed: .* got None"),
         ({"seed": 1}, "seed: the seed of children's training is 'training_seed'"),

@@ -273,8 +273,8 @@ def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:
         assert isinstance(loop, BatchLoop)
         loop.network.train()
         started, taken = 0.0, 0
-        for inputs, targets in islice(task.batches(loop.generator), PROBE_STEPS + 1):
-            loop.steps.step(inputs, targets, 0.0)
+        for drawn in islice(task.draws(loop.generator), PROBE_STEPS + 1):
+            loop.steps.step([drawn], 0.0)
             synchronize(trainer.device)
             if not started:
                 started = time.perf_counter()  # the first step also warms up

@@ -10,8 +10,9 @@ own; see ``examples/own_task.py``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -84,6 +85,15 @@ class Task(ABC):
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""
         raise NotImplementedError
 
+    def draws(self, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Yield what `batch` makes each batch of an epoch of; by default, the batch itself."""
+        return self.batches(generator)
+
+    def batch(self, drawn: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Make a batch, inputs and targets, of what was drawn: on CUDA, as a part of the step."""
+        inputs, targets = drawn
+        return inputs, targets
+
     def example(self, device: torch.device) -> Tensor:
         """Return the inputs of a training batch, whatever they contain."""
         return self.input_shape.batch(self.batch_size, device)
@@ -121,6 +131,10 @@ class Task(ABC):
             InvalidSettings: this task cannot be shared.
         """
         raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
+
+    def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
+        """Return a function that is `value` on the validation split, for a whole training."""
+        return partial(self.value, network, "validation")
 
     def prepared(self, network: ChildNetwork) -> ChildNetwork:
         """Return a network that was built, on the device and ready to be trained."""
