@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ from nas_gym.networks import (
     LatencySettings,
     LatencyTable,
     build_network,
-    latency_table,
     measure_latency,
 )
-from nas_gym.networks.latency_table import calls_of, record_table
+from nas_gym.networks.latency import recording
+from nas_gym.networks.latency.calls import calls_of
+from nas_gym.networks.latency.measuring import Latency
+from nas_gym.networks.latency.recording import record_table
 from nas_gym.training.trainer import Trainer
 
 SHAPE = ImageShape(channels=1, height=8, width=8, classes=10)
@@ -51,8 +54,24 @@ def operations(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         measured[name] = measured.get(name, 0) + 1
         return float(args[1].numel()) if name == "aten::convolution" else 0.0
 
-    monkeypatch.setattr(latency_table, "seconds_of", seconds_of)
+    monkeypatch.setattr(recording, "seconds_of", seconds_of)
     return measured
+
+
+Measure = Callable[[Callable[[nn.Module], float]], None]
+
+
+@pytest.fixture
+def networks_take(monkeypatch: pytest.MonkeyPatch) -> Measure:
+    """Return a function that sets how many seconds a network takes as a whole."""
+
+    def take(seconds: Callable[[nn.Module], float]) -> None:
+        def measured(network: nn.Module, *rest: Any) -> Latency:
+            return Latency(seconds(network), 0.0, torch.device("cpu"))
+
+        monkeypatch.setattr(recording, "measure_latency", measured)
+
+    return take
 
 
 def weights_of(network: nn.Module) -> int:
@@ -63,11 +82,9 @@ def weights_of(network: nn.Module) -> int:
 
 
 @pytest.fixture
-def table(operations: dict[str, int]) -> LatencyTable:
-    def measure(network: nn.Module) -> float:
-        return 2.0 * weights_of(network)
-
-    return record_table(map(chain, WIDTHS), 1, SHAPE, HOW, measure)
+def table(operations: dict[str, int], networks_take: Measure) -> LatencyTable:
+    networks_take(lambda network: 2.0 * weights_of(network))
+    return record_table(map(chain, WIDTHS), 1, SHAPE, HOW)
 
 
 def test_a_prediction_is_the_fitted_sum(table: LatencyTable) -> None:
@@ -78,26 +95,31 @@ def test_a_prediction_is_the_fitted_sum(table: LatencyTable) -> None:
         assert table.predict(network, SHAPE) == pytest.approx(2.0 * weights_of(network))
 
 
-def test_the_error_is_that_of_networks_without_part_in_the_fit(operations: dict[str, int]) -> None:
+def test_the_error_is_that_of_networks_without_part_in_the_fit(
+    operations: dict[str, int], networks_take: Measure
+) -> None:
     seconds = iter((1.0, 1.0, 1.0, 4.0))
     single = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten())
-    table = record_table([single] * 4, 1, SHAPE, HOW, lambda network: next(seconds))
+    networks_take(lambda network: next(seconds))
+    table = record_table([single] * 4, 1, SHAPE, HOW)
     assert table.predict(single, SHAPE) == pytest.approx(1.0)
     assert table.errors == pytest.approx((0.75,))
     assert operations["aten::convolution"] == 1  # measured once
 
 
-def test_each_call_may_cost_the_same(operations: dict[str, int]) -> None:
+@pytest.mark.usefixtures("operations")
+def test_each_call_may_cost_the_same(networks_take: Measure) -> None:
     networks = [nn.Sequential(nn.Conv2d(1, 1, 1), *[nn.ReLU()] * number) for number in (1, 5, 9, 3)]
     seconds = iter((2.0, 6.0, 10.0, 4.0))  # one each call
-    table = record_table(networks, 1, SHAPE, HOW, lambda network: next(seconds))
+    networks_take(lambda network: next(seconds))
+    table = record_table(networks, 1, SHAPE, HOW)
     assert table.per_call == pytest.approx(1.0)
     assert table.errors == pytest.approx((0.0,), abs=1e-6)
 
 
 def test_operations_are_measured_on_the_device() -> None:
     networks = [chain(2)] * 3
-    table = record_table(networks, 1, SHAPE, HOW, lambda network: 1e-3)
+    table = record_table(networks, 1, SHAPE, HOW)
     assert all(seconds > 0 for seconds in table.operations.values())
     assert any("aten::convolution" in name for name in table.operations)
     assert not any("aten::view" in name for name in table.operations)
@@ -112,9 +134,10 @@ def test_nothing_is_computed_or_changed_by_a_prediction(table: LatencyTable) -> 
 
 
 @pytest.mark.usefixtures("operations")
-def test_a_table_is_a_latency_by_its_name(tmp_path: Path) -> None:
+def test_a_table_is_a_latency_by_its_name(tmp_path: Path, networks_take: Measure) -> None:
+    networks_take(lambda network: 1.0)
     path, networks = tmp_path / "table.json", [mnasnet()] * 3
-    table = record_table(networks, 1, SHAPE, HOW, lambda network: 1.0)
+    table = record_table(networks, 1, SHAPE, HOW)
     table.save(path)
     assert LatencyTable.load(path) == table
     how = LatencySettings(table=str(path))
@@ -176,4 +199,4 @@ def test_settings_beside_a_table_are_refused(written: Path) -> None:
 def test_too_few_networks_for_the_fit() -> None:
     single = nn.Sequential(nn.Conv2d(1, 2, 3))
     with pytest.raises(InvalidSettings, match="networks: expected 2 more than the 1 held out"):
-        record_table([single] * 2, 1, SHAPE, HOW, lambda network: 1.0)
+        record_table([single] * 2, 1, SHAPE, HOW)

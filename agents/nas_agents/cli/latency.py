@@ -46,8 +46,8 @@ def record(
     Use the table by its name: --set 'latency={"table": "cpu.json"}' of a search, or
     --latency-set table=cpu.json of `nas-gym show`.
     """
-    from nas_gym.networks import LatencySettings, measure_latency
-    from nas_gym.networks.latency_table import record_table
+    from nas_gym.networks import LatencySettings
+    from nas_gym.networks.latency.recording import record_table
     from nas_gym.settings import from_mapping
 
     how = from_mapping(LatencySettings, "--latency-set", assignments("--latency-set", latency_set))
@@ -63,7 +63,6 @@ def record(
             held_out,
             shape,
             how,
-            lambda network: measure_latency(network, shape, how).seconds,
             lambda done: status.update(f"recording: {done} of {networks} networks"),
         )
     table.save(out)

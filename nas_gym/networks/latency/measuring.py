@@ -18,7 +18,7 @@ from nas_gym.errors import require
 from nas_gym.networks.base import InputShape, NetworkSettings, build_network
 from nas_gym.networks.costs import evaluating, weightless_network
 from nas_gym.networks.devices import cpu_threads, hardware_name, resolve_device, synchronize
-from nas_gym.networks.latency_table import LatencyTable
+from nas_gym.networks.latency.table import LatencyTable
 from nas_gym.networks.limits import require_memory
 from nas_gym.settings import Size, settings
 
