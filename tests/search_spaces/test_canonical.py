@@ -208,7 +208,7 @@ def test_many_alike_blocks_are_numbered_in_reasonable_time() -> None:
 
 def test_an_input_that_no_block_uses_is_not_concatenated() -> None:
     block = Block(0, 0, "identity", "identity", ADD)
-    assert Cell.with_unused_concatenated([block, block]).concat == (2, 3)
+    assert Cell.with_unused_concatenated((block, block)).concat == (2, 3)
 
 
 def test_of_too_many_numberings_the_first_ones_are_compared() -> None:
