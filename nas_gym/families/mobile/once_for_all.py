@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -37,6 +37,7 @@ from nas_gym.training.failures import Attempt, Diverged, OverLimit
 from nas_gym.training.fingerprint import builder_digests, code_digest
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
+from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import batch_loss, flattened, make_optimizer, schedule
 from nas_gym.training.tasks.images import ImageClassification
 
@@ -94,6 +95,12 @@ class OnceForAll(DeviceTraining):
         """A digest of all that could change an evaluation."""
         settings = {**asdict(self.settings), "weights": None}
         return self.digest(builders=self._builders(), settings=settings)
+
+    @property
+    def child_settings(self) -> TrainingSettings:
+        """Settings for training a network by itself, as long as the largest one was."""
+        names = [field.name for field in fields(TrainingSettings)]
+        return TrainingSettings(**{name: getattr(self.settings, name) for name in names})
 
     def _builders(self) -> list[object]:
         return [
