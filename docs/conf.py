@@ -54,6 +54,7 @@ logging.getLogger("traitlets").setLevel(logging.WARNING)
 default_role = "py:obj"  # `Name` in a docstring is a link where there is something of that name
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+linkcheck_ignore = [".*OWNER/.*"]  # of a repository without an address yet
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
 

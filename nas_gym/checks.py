@@ -61,7 +61,7 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
     if not isinstance(options, Mapping):
         raise InvalidSettings(f"options: expected a mapping of 'choices', got {short(options)}")
     require_known(options, ("choices",), "options: ")
-    given, most = options.get("choices", ()), len(stage.decisions) - 1
+    given, most = options["choices"], len(stage.decisions) - 1
     array = as_array(given)
     if array.ndim != 1 or len(array) > most or (len(array) and array.dtype.kind not in "iu"):
         raise InvalidSettings(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nas_gym import Architecture, InvalidArchitecture, NASGymError, published
-from nas_gym.architecture import expect_fields, published_architectures
+from nas_gym.architecture import expect_fields, expect_length, published_architectures
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
 from tests.helpers import LayersArchitecture, nested, random_architecture
 
@@ -327,6 +327,15 @@ def test_the_first_five_of_many_wrong_fields_are_named() -> None:
         expect_fields({}, "0123456", "a")
     with pytest.raises(InvalidArchitecture, match=r"^a: unknown 1, 2, 3, 4, 5; expected 0$"):
         expect_fields(dict.fromkeys("0123456"), "0", "a")
+
+
+def test_as_many_items_as_allowed_are_taken() -> None:
+    expect_length("1", 3, "layers")
+    expect_length("123", 3, "layers")
+    for items in ("", "1234"):
+        says = f"layers: expected at least one and at most 3, got {len(items)}"
+        with pytest.raises(InvalidArchitecture, match=says):
+            expect_length(items, 3, "layers")
 
 
 def test_loading_a_missing_file_names_it(tmp_path: Path) -> None:

@@ -251,5 +251,8 @@ def test_perplexity_is_of_language_models() -> None:
     assert enas(words) == 2
     assert enas(replace(words, metric="bits_per_character", value=3.0)) == 10
     assert enas(replace(words, status="diverged", value=None)) == 0
+    assert (
+        enas(replace(words, metric="bits_per_character", value=1e6)) == 0
+    )  # 2 ** 1e6 is too large
     with pytest.raises(InvalidSettings, match="measured by accuracy, not perplexity"):
         enas(evaluation(0.5))

@@ -223,6 +223,17 @@ def test_a_whole_architecture_takes_all_its_choices_and_nothing_else(wrong: Any)
     assert env.step([1] * 10)[2]  # type: ignore[arg-type]
 
 
+def test_a_spent_budget_truncates_a_whole_architecture() -> None:
+    env = WholeArchitecture(stub_env("conditional", limits={"made": 1}))
+    env.reset()
+    assert env.step(np.array([0, 1, 0, 0]))[2:4] == (True, False)
+    env.reset()
+    observation, reward, terminated, truncated, info = env.step(np.array([2, 1, 1, 1]))
+    assert (reward, terminated, truncated) == (0.0, False, True)
+    assert not observation.any()  # the first decision is not made
+    assert info["budget_exhausted"]
+
+
 def test_an_agent_learns_to_the_end_of_its_budget() -> None:
     stub = StubEvaluator()
     env = NASEnv(SEARCH_SPACES["conditional"], stub, limits={"asked": 20})

@@ -1,24 +1,28 @@
 """Does ASHA find what full training of all children finds, in less of its time?
 
-    python examples/benchmarks/asha.py FILE [RUN]
+    python examples/benchmarks/asha.py [FILE [RUN]] [--children CHILDREN]
 
-FILE keeps the curves of CHILDREN random cells of NAS-Bench-201's search space (N = 1, 8 filters),
-trained on a twentieth of CIFAR-10 (16x16) for EPOCHS epochs each, and the processor's seconds. They
-are trained once, some twelve minutes of one core; interrupt it at will.
+Random search trains CHILDREN children to the end; ASHA begins with the same ones in the same order,
+one at a time. Printed is the time at which ASHA had a full training as good as the best of all, as
+a share of random search's time for all of them: the median of ORDERS orders, and each.
 
-The children are then brought into ORDERS orders. In each, random search trains all of them to the
-end; ASHA begins with them in this order, one at a time. Printed is the time at which ASHA had a
-full training as good as the best of all, as a share of random search's (inf if it never had).
-
-With RUN, a folder, ASHA also really searches there, until it has a child as good as the best in
-FILE, or has trained as many as there are; it can be interrupted and goes on.
+1. NAS-Bench-201's published CIFAR-10 accuracies after 12 and 200 epochs (`nasbench201_cifar10.npz`
+   in the data folder), other cells in each order. Each length was trained by itself, so a child
+   that goes on pays for all 200 epochs.
+2. With FILE: its curves of random cells of the same search space (N = 1, 8 filters), trained on a
+   twentieth of CIFAR-10 (16x16) for EPOCHS epochs, with the processor's seconds. FILE is made if it
+   is missing, in some twelve minutes of one core; interrupt it at will. The lowest rung has LOWEST
+   epochs: one has 35 steps, and after one the best of the first 18 was only the twelfth.
+3. With RUN: ASHA really searches there, for children as in FILE, until it has one as good as the
+   best in FILE, or has asked for twice as many trainings; it can be interrupted and goes on.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +33,26 @@ from nas_agents.runs.callbacks import Callback, Child
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_agents.strategies import Strategy
-from nas_agents.strategies.asha import ASHA
+from nas_agents.strategies.asha import ASHA, rungs_of
+from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import Architecture, NASBench201SearchSpace, Trainer, TrainingSettings, load_dataset
 from nas_gym.families.nasbench201.network import NASBench201Settings
+from nas_gym.families.nasbench201.table import nasbench201_table
 from nas_gym.search_spaces import Choices
 
-CHILDREN, EPOCHS, ORDERS = 100, 9, 10
+CHILDREN, ORDERS = 100, 10
+EPOCHS, LOWEST = 9, 3
 BATCH_SIZE, DATA_FRACTION, IMAGE_SIZE = 64, 0.05, 16
 CELLS, FILTERS = 1, 8
 SEARCH_SPACE = NASBench201SearchSpace()
 
 
-def record(file: Path) -> list[dict[str, Any]]:
-    """Train the children that the file does not have yet; return its lines."""
+def record(file: Path, number: int) -> list[dict[str, Any]]:
+    """Train the children that the file does not have yet; return its first lines."""
     rng = np.random.default_rng(0)
     children: dict[str, Architecture] = {}
-    while len(children) < CHILDREN:
-        child = SEARCH_SPACE.decode(SEARCH_SPACE.sample(rng))
+    while len(children) < number:
+        child: Architecture = SEARCH_SPACE.decode(SEARCH_SPACE.sample(rng))
         children.setdefault(child.key, child)
     lines = file.read_text().splitlines() if file.exists() else []
     settings = TrainingSettings(
@@ -63,7 +70,7 @@ def record(file: Path) -> list[dict[str, Any]]:
         lines.append(json.dumps(line))
         with file.open("a") as kept:
             kept.write(lines[-1] + "\n")
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in lines[:number]]
 
 
 class InOrder(Strategy):
@@ -81,29 +88,62 @@ class InOrder(Strategy):
 
 
 def replayed(
-    choices: list[Choices], curves: NDArray[np.float64], seconds: NDArray[np.float64]
+    choices: list[Choices],
+    fidelities: Sequence[int],
+    accuracies: NDArray[np.float64],
+    seconds: NDArray[np.float64],
 ) -> float:
     """Return ASHA's time to the best of all children, as a share of the time of all.
 
     Args:
         choices: n children, in the order in which they are begun.
-        curves: (n, EPOCHS) their accuracies.
-        seconds: (n,) the times of their full trainings.
+        fidelities: The f numbers of epochs of the rungs.
+        accuracies: (n, f).
+        seconds: (n, f) what a child costs that goes on to a rung from the one below.
     """
     place = {each.tobytes(): number for number, each in enumerate(choices)}
-    strategy = ASHA(SEARCH_SPACE, 0, range(1, EPOCHS + 1), proposer=InOrder(choices))
-    trained, spent = np.zeros(len(choices)), 0.0
+    strategy = ASHA(SEARCH_SPACE, 0, fidelities, proposer=InOrder(choices))
+    spent = 0.0
     while True:
         try:
             child, epochs = strategy.next_training()
         except StopIteration:
             return float("inf")
-        number = place[child.tobytes()]
-        spent += seconds[number] * (epochs - trained[number]) / EPOCHS
-        trained[number] = epochs
-        strategy.trained(child, epochs, float(curves[number, epochs - 1]), failed=False)
-        if epochs == EPOCHS and curves[number, -1] >= curves[:, -1].max():
-            return float(spent / seconds.sum())
+        at = place[child.tobytes()], fidelities.index(epochs)
+        spent += seconds[at]
+        strategy.trained(child, epochs, float(accuracies[at]), failed=False)
+        if epochs == fidelities[-1] and accuracies[at] >= accuracies[:, -1].max():
+            return float(spent)
+
+
+def published(seed: int, children: int) -> float:
+    """Return the share of time in one order of NAS-Bench-201's cells."""
+    short, full = (nasbench201_table("cifar10", epochs) for epochs in (12, 200))
+    strategy = RandomSearch(SEARCH_SPACE, seed, repeats=False)
+    choices = [strategy.propose() for _ in range(children)]
+    rows = full.rows(np.stack(choices))
+    accuracies = np.stack([short.accuracy[rows], full.accuracy[rows]], axis=1)
+    seconds = np.stack([short.seconds[rows], full.seconds[rows]], axis=1)
+    return replayed(choices, (12, 200), accuracies, seconds / seconds[:, 1].sum())
+
+
+def trained(lines: list[dict[str, Any]], seed: int) -> float:
+    """Return the share of time in one order of the children of a file."""
+    order = np.random.default_rng(seed).permutation(len(lines))
+    rungs = rungs_of(range(1, EPOCHS + 1), 3, LOWEST)
+    children = [Architecture.from_json(lines[number]["architecture"]) for number in order]
+    curves = np.array([lines[number]["curve"] for number in order])
+    whole = np.array([lines[number]["seconds"] for number in order])
+    parts = np.diff(rungs, prepend=0) / EPOCHS
+    choices = [SEARCH_SPACE.encode(child) for child in children]
+    accuracies = curves[:, [epochs - 1 for epochs in rungs]]
+    return replayed(choices, rungs, accuracies, whole[:, None] * parts / whole.sum())
+
+
+def report(what: str, shares: list[float]) -> None:
+    """Print the shares of all orders."""
+    each = ", ".join(f"{share:.2f}" for share in sorted(shares))
+    print(f"{what}: ASHA has the best after {np.median(shares):.2f} of the time ({each})")
 
 
 class Clock(Callback):
@@ -125,10 +165,11 @@ def really_searched(run: Path, target: float, children: int) -> tuple[float, flo
     of_data = {"dataset": "cifar10", "image_size": IMAGE_SIZE, "data_fraction": DATA_FRACTION}
     settings = SearchSettings(
         *("nas_gym/NASBench201-v0", "asha"),
-        episodes=round(children * (1 + 1 / 3 + 1 / 9)),
+        episodes=2 * round(children * 4 / 3),
         target_accuracy=target,
         seed=1,
         final=False,
+        agent_arguments={"lowest": LOWEST},
         env_arguments={**of_children, **of_data, "device": "cpu"},
     )
     clock = run.with_suffix(".seconds")
@@ -139,21 +180,23 @@ def really_searched(run: Path, target: float, children: int) -> tuple[float, flo
 
 def main() -> None:
     """Measure."""
-    lines = record(Path(sys.argv[1]))
-    curves = np.array([line["curve"] for line in lines])
-    seconds = np.array([line["seconds"] for line in lines])
-    choices = [SEARCH_SPACE.encode(Architecture.from_json(x["architecture"])) for x in lines]
-    best = curves[:, -1].max()
-    orders = [np.random.default_rng(seed).permutation(len(lines)) for seed in range(ORDERS)]
-    shares = [replayed([choices[n] for n in o], curves[o], seconds[o]) for o in orders]
-    print(
-        f"{len(lines)} CIFAR-10 children of {EPOCHS} epochs, {seconds.sum():.0f} s in all, the "
-        f"best {best:.4f}: ASHA has it after {np.median(shares):.2f} of the time (median of "
-        f"{ORDERS} orders; {', '.join(f'{share:.2f}' for share in sorted(shares))})"
-    )
-    if len(sys.argv) > 2:
-        found, spent = really_searched(Path(sys.argv[2]), float(best), len(lines))
-        print(f"a real search: {found:.4f} after {spent / seconds.sum():.2f} of the time")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("run", type=Path, nargs="?")
+    parser.add_argument("--children", type=int, default=CHILDREN)
+    given = parser.parse_args()
+    shares = [published(seed, given.children) for seed in range(ORDERS)]
+    report(f"NAS-Bench-201, 12 and 200 epochs, {given.children} children", shares)
+    if given.file is None:
+        return
+    lines = record(given.file, given.children)
+    best = max(line["curve"][-1] for line in lines)
+    seconds = sum(line["seconds"] for line in lines)
+    of_file = f"{len(lines)} children of {seconds:.0f} s in all, the best {best:.4f}"
+    report(of_file, [trained(lines, seed) for seed in range(ORDERS)])
+    if given.run is not None:
+        found, spent = really_searched(given.run, best, len(lines))
+        print(f"a real search: {found:.4f} after {spent / seconds:.2f} of the time")
 
 
 if __name__ == "__main__":

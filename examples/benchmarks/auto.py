@@ -1,11 +1,15 @@
-"""Compare `nas-gym auto` with networks of torchvision, trained for the same time on the same data.
+"""Compare `nas-gym auto` with other networks, trained for the same time on the same data.
 
     python examples/benchmarks/auto.py --minutes 20 --seeds 3
+    python examples/benchmarks/auto.py --minutes 3 --seeds 1 --images 100    # in 13 minutes
 
 A folder of photographs of four classes is made from CIFAR-10 (500 of each, or --images) at mixed
 sizes and modes, with 100 more of each class to test on. For each seed, `nas-gym auto` has the time
 for everything, and ResNet-18 and MobileNetV2, from scratch on the same images at the same size with
-the same augmentation, train for as long: SGD and a cosine that ends when the time does.
+the same augmentation, train for as long: SGD and a cosine that ends when the time does. So does
+random choice of width and depth, as AutoKeras begins with (Jin et al. 2019,
+https://arxiv.org/abs/1806.10282): trials of a fortieth of the time in its first half, the best by
+validation accuracy in the second.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ import math
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional as F
 from torchvision import models
 
@@ -32,7 +39,10 @@ from nas_gym.training.tasks.images import ImageClassification
 
 CLASSES = ("airplane", "automobile", "bird", "cat")
 MODES = ("RGB", "RGB", "RGB", "L", "P", "RGBA")
-BASELINES = {"ResNet-18": models.resnet18, "MobileNetV2": models.mobilenet_v2}
+BASELINES: dict[str, Any] = {"ResNet-18": models.resnet18, "MobileNetV2": models.mobilenet_v2}
+RANDOM, TRIALS = "random width and depth", 40
+"""Name of random choice; and the share of the time, 1 in so many, that one of its trials takes."""
+SETTINGS = TrainingSettings(batch_size=64, learning_rate=0.05)
 
 
 def make_folder(folder: Path, images: int, tests: int = 100) -> None:
@@ -57,16 +67,12 @@ def searched(folder: Path, minutes: float, seed: int, run: Path) -> dict[str, An
     return {**json.loads(result.stdout), "seconds": time.perf_counter() - started}
 
 
-def baseline(name: str, dataset: Dataset, seconds: float, seed: int) -> tuple[float, int]:
-    """Train a network of torchvision for a time; return its test accuracy, and its epochs."""
-    settings = TrainingSettings(batch_size=64, learning_rate=0.05)
-    task = ImageClassification(dataset, settings, torch.device("cpu"), final=True)
-    torch.manual_seed(seed)
-    network: Any = BASELINES[name](num_classes=len(dataset.classes))
+def train(network: Any, task: ImageClassification, seed: int, seconds: float) -> int:
+    """Train a network for a time, with a cosine that ends with it; return the number of epochs."""
     network.to(memory_format=torch.channels_last).train()
-    optimizer = sgd(network.parameters(), settings, settings.learning_rate)
+    optimizer = sgd(network.parameters(), task.settings, 0.05)
     generator, started, epochs = torch.Generator().manual_seed(seed), time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
+    while True:
         for images, labels in task.batches(generator):
             share = min(1.0, (time.perf_counter() - started) / seconds)
             optimizer.param_groups[0]["lr"] = 0.05 * 0.5 * (1 + math.cos(math.pi * share))
@@ -74,7 +80,69 @@ def baseline(name: str, dataset: Dataset, seconds: float, seed: int) -> tuple[fl
             F.cross_entropy(network(images), labels).backward()
             optimizer.step()
         epochs += 1
+        if time.perf_counter() - started >= seconds:
+            return epochs
+
+
+def baseline(name: str, dataset: Dataset, seconds: float, seed: int) -> tuple[float, int]:
+    """Train a network of torchvision for a time; return its test accuracy, and its epochs."""
+    task = ImageClassification(dataset, SETTINGS, torch.device("cpu"), final=True)
+    torch.manual_seed(seed)
+    network = BASELINES[name](num_classes=len(dataset.classes))
+    epochs = train(network, task, seed, seconds)
     return task.value(network, "test"), epochs
+
+
+def plain_network(rng: np.random.Generator, classes: int) -> Callable[[], nn.Module]:
+    """Draw a plain network, as AutoKeras's ConvBlock is drawn; return a function that makes it.
+
+    One to three blocks of one or two convolutions, with 16 to 256 filters each and a kernel of 3 or
+    5, batch normalization, and maximum pooling.
+    """
+    blocks = [
+        (int(rng.choice([16, 32, 64, 128, 256])), int(rng.choice([3, 5])))
+        for _ in range(int(rng.integers(1, 4)))
+    ]
+    depth = int(rng.integers(1, 3))
+
+    def make() -> nn.Module:
+        layers: list[nn.Module] = []
+        for filters, kernel in blocks:
+            for _ in range(depth):
+                layers.append(nn.LazyConv2d(filters, kernel, padding=kernel // 2, bias=False))
+                layers += [nn.BatchNorm2d(filters), nn.ReLU()]
+            layers.append(nn.MaxPool2d(2))
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(classes))
+
+    return make
+
+
+def random_choice(dataset: Dataset, seconds: float, seed: int) -> tuple[float, int]:
+    """Train random plain networks for half of a time, and the best one for the other half."""
+    rng, started = np.random.default_rng(seed), time.perf_counter()
+    children = ImageClassification(dataset, SETTINGS, torch.device("cpu"))
+    final = ImageClassification(dataset, SETTINGS, torch.device("cpu"), final=True)
+    best: tuple[float, Callable[[], nn.Module]] | None = None
+    while best is None or time.perf_counter() - started < seconds / 2 - seconds / TRIALS:
+        make = plain_network(rng, len(dataset.classes))
+        torch.manual_seed(seed)
+        network: Any = made(make, children)
+        train(network, children, seed, seconds / TRIALS)
+        accuracy = children.value(network, "validation")
+        best = max(best or (accuracy, make), (accuracy, make), key=lambda each: each[0])
+    torch.manual_seed(seed)
+    network = made(best[1], final)
+    epochs = train(network, final, seed, started + seconds - time.perf_counter())
+    return final.value(network, "test"), epochs
+
+
+def made(make: Callable[[], nn.Module], task: ImageClassification) -> nn.Module:
+    """Make a network whose layers learn the shape of their inputs from a batch."""
+    network = make()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # of lazy modules
+        network(next(iter(task.batches(torch.Generator())))[0])
+    return network
 
 
 def main() -> None:
@@ -85,19 +153,20 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=500, help="of each class, to train on")
     parser.add_argument("--folder", type=Path, default=Path("runs/auto-benchmark"))
     arguments = parser.parse_args()
-    photos = arguments.folder / "photos"
+    photos = arguments.folder / f"photos-{arguments.images}"
     if not photos.exists():
         make_folder(photos, arguments.images)
     found: dict[str, list[float]] = {}
     for seed in range(arguments.seeds):
-        run = arguments.folder / f"{arguments.minutes:g}-minutes-{seed}"
+        run = arguments.folder / f"{arguments.minutes:g}-minutes-{arguments.images}-images-{seed}"
         result = searched(photos, arguments.minutes, seed, run)
         found.setdefault("nas-gym auto", []).append(result["test_accuracy"])
         print(f"seed {seed}: auto {result['test_accuracy']:.2%} in {result['seconds']:.0f} s")
         size = result["plan"]["data"]["image_size"]
-        for name in BASELINES:
-            dataset = load_dataset(photos, size)
-            accuracy, epochs = baseline(name, dataset, 60 * arguments.minutes, seed)
+        for name in (*BASELINES, RANDOM):
+            dataset, seconds = load_dataset(photos, size), 60 * arguments.minutes
+            given = (dataset, seconds, seed)
+            accuracy, epochs = random_choice(*given) if name == RANDOM else baseline(name, *given)
             found.setdefault(name, []).append(accuracy)
             print(f"seed {seed}: {name} {accuracy:.2%} after {epochs} epochs", flush=True)
     for name, values in found.items():

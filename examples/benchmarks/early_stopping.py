@@ -1,90 +1,102 @@
 """How often does early stopping lose the best child, and what does it save? Measured on curves.
 
-    python examples/benchmarks/early_stopping.py [CHILDREN]
+    python examples/benchmarks/early_stopping.py [REPLAYS]
 
-1. `nas_gym/DigitsBench-v0`'s recorded curves of two epochs: 300 of its 6,466 networks at a time.
-2. Curves of CHILDREN (default 150) random cells of NAS-Bench-201's search space (N = 1, 8 filters),
-   trained here on digits for 6 epochs, in random orders. It takes some minutes.
+1. `nas_gym/DigitsBench-v0`'s recorded curves of two epochs, those of its third training seed; how
+   few children count in the rule was chosen on the first.
+2. Synthetic curves of six epochs that saturate at different speeds, with noise.
 
-Each search is replayed with `StoppingRule` as a `Trainer` uses it. Of REPLAYS searches it prints in
-how many the child that had the best accuracy in the end was stopped (to be held against delta), and
-the epochs trained as a share of all.
+Each search is replayed with `StoppingRule` as a `Trainer` uses it; REPLAYS (default 300) of LATER
+children after the first that can be stopped, and as many of SEARCH children in all. Of those in
+which the best child was trained when it could be stopped, it is printed in how many it was (to be
+held against delta), with the standard error; and the epochs trained as a share of all.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym import NASBench201SearchSpace, Trainer, TrainingSettings, load_dataset
 from nas_gym.families.nasbench201.digits_bench import DIGITS_BENCH
-from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.tables.columns import read_arrays
-from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve, StoppingRule
+from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve, StoppingRule, gain_band
 
-REPLAYS, CHILDREN, EPOCHS = 300, 150, 6
+REPLAYS, LATER, SEARCH = 300, 60, 600
 DELTAS = (0.05, 0.1, 0.2)
-SEARCH = 300
-"""Networks of DigitsBench in a search."""
 
 Curves = NDArray[np.float64]
 """(n, E) validation accuracies."""
 
 
-def recorded_curves() -> Curves:
-    """DigitsBench's, with its first seed."""
-    right = read_arrays(DIGITS_BENCH, ("validation_right",))["validation_right"][:, 0]
-    return np.asarray(right / right.max(), np.float64)
+@cache
+def _right() -> NDArray[np.int64]:
+    return np.asarray(read_arrays(DIGITS_BENCH, ("validation_right",))["validation_right"])
 
 
-def trained_curves(children: int) -> Curves:
-    """Of random children, trained to the end."""
-    settings = TrainingSettings(
-        NASBench201Settings(cells=1, filters=8), epochs=EPOCHS, batch_size=64
-    )
-    trainer = Trainer(load_dataset("digits"), settings, "cpu", count_multiply_adds=False)
-    search_space, rng = NASBench201SearchSpace(), np.random.default_rng(0)
-    sampled = [search_space.decode(search_space.sample(rng)) for _ in range(children)]
-    return np.array([trainer.evaluate_one(child).curve for child in sampled])
+def recorded_curves(number: int, rng: np.random.Generator) -> Curves:
+    """Of random networks of DigitsBench."""
+    right = _right()
+    chosen = rng.permutation(len(right))[:number]
+    return np.asarray(right[chosen, 2] / right.max(), np.float64)
 
 
-def replay(curves: Curves, delta: float, rng: np.random.Generator) -> tuple[bool, float]:
-    """Return True if a search stops its best child, and the share of epochs that are trained."""
+def synthetic_curves(number: int, rng: np.random.Generator) -> Curves:
+    """Of children of which the good ones are not those that begin well."""
+    ends, speeds = rng.uniform(0.3, 0.9, (number, 1)), rng.uniform(0.3, 1.5, (number, 1))
+    rising = ends * (1 - np.exp(-speeds * np.arange(1, 7)))
+    noisy: Curves = rising + rng.normal(0, 0.01, rising.shape)
+    return noisy.clip(0, 1)
+
+
+def first_use(delta: float) -> int:
+    """Return the number of children after which the rule can stop one."""
+    return next(n for n in range(1, 10_000) if gain_band(np.zeros((n, 2)), delta) is not None)
+
+
+def replay(curves: Curves, delta: float, rng: np.random.Generator) -> tuple[bool, bool, float]:
+    """Return whether the best child could be stopped, whether it was, and the epochs' share."""
     epochs = curves.shape[1]
     rule = StoppingRule(EarlyStopping(delta), epochs, fingerprint="")
-    lengths = np.full(len(curves), epochs)
+    lengths, exposed = np.full(len(curves), epochs), np.zeros(len(curves), dtype=np.bool_)
     for child, curve in enumerate(curves):
         seed = int(rng.integers(2**63))
         if not (calibrates := rule.begin(seed)):
+            exposed[child] = True
             stops = (n for n in range(1, epochs) if rule.stops(curve[:n]))
             lengths[child] = next(stops, epochs)
         if lengths[child] == epochs:
             rule.finish(FinishedCurve(seed, tuple(curve), calibrates))
-    return bool(lengths[curves[:, -1].argmax()] < epochs), float(lengths.mean() / epochs)
+    best = curves[:, -1].argmax()
+    share = float(lengths.mean() / epochs)
+    return bool(exposed[best]), bool(lengths[best] < epochs), share
 
 
-def report(title: str, curves: Curves, search: int) -> None:
-    """Print the losses and savings of replayed searches of ``search`` children each."""
+def report(title: str, draw: Callable[[int, np.random.Generator], Curves], replays: int) -> None:
+    """Print the losses and savings of replayed searches."""
     for delta in DELTAS:
-        rng = np.random.default_rng(0)
-        replays = [
-            replay(curves[rng.permutation(len(curves))[:search]], delta, rng)
-            for _ in range(REPLAYS)
-        ]
-        lost, trained = np.mean(replays, axis=0)
-        print(
-            f"{title}: delta {delta:.2f}: best child stopped in {100 * lost:.1f}% of {REPLAYS} "
-            f"searches of {search} children, {100 * trained:.0f}% of the epochs trained"
-        )
+        for children in (first_use(delta) + LATER, SEARCH):
+            rng = np.random.default_rng(0)
+            every = [replay(draw(children, rng), delta, rng) for _ in range(replays)]
+            exposed, stopped, trained = np.mean(every, axis=0)
+            lost, number = stopped / exposed, exposed * replays
+            error = (lost * (1 - lost) / number) ** 0.5
+            print(
+                f"{title}, delta {delta:.2f}, {children} children: best stopped in "
+                f"{100 * lost:.1f}% (standard error {100 * error:.1f}) of {number:.0f} searches "
+                f"that could, {100 * trained:.0f}% of the epochs trained",
+                flush=True,
+            )
 
 
 def main() -> None:
     """Measures both kinds of curves."""
-    report("DigitsBench, 2 epochs", recorded_curves(), SEARCH)
-    children = int(sys.argv[1]) if len(sys.argv) > 1 else CHILDREN
-    report(f"digits, {EPOCHS} epochs", trained_curves(children), children)
+    replays = int(sys.argv[1]) if len(sys.argv) > 1 else REPLAYS
+    report("DigitsBench, 2 epochs", recorded_curves, replays)
+    report("synthetic, 6 epochs", synthetic_curves, replays)
 
 
 if __name__ == "__main__":

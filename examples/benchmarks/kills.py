@@ -1,22 +1,23 @@
 """Searches whose processes are killed with SIGKILL at random moments.
 
-    python examples/benchmarks/kills.py --kills 50 [--vary] [--agent ppo]
+    python examples/benchmarks/kills.py --kills 100 [--vary] [--agent ppo] [--folder DIR]
 
 PPO designs networks of digits, four at a time, with two workers. Again and again, the search
 itself, one of its workers, or a node of its Ray cluster is killed; a search that was killed is
-resumed. In the end the episodes are compared with those of a search without workers that nobody
-killed, and three things are counted:
+resumed. Three things are counted:
 
-- evaluations that were in the store at some kill, and are not there as they were in the end;
-- children whose training began again although their evaluation was in the store;
-- episodes that differ from the uninterrupted search's.
+- evaluations lost: they were in the store at some kill, and are not there as they were in the end;
+- evaluations made twice: the training began although the evaluation was in the store;
+- episodes that differ from those of a search without workers that nobody killed.
 
 With ``--vary``, each resume has one or two threads, and the processor's instructions or
-``ATEN_CPU_CAPABILITY=default``, at random: floats may differ then, and so may later episodes. Every
-search has to go on all the same, and nothing may be lost or made twice.
+``ATEN_CPU_CAPABILITY=default``, at random: floats may differ then, and so may later episodes, which
+are not compared. Every search has to go on all the same, and nothing may be lost or made twice.
 
 Half of the kills are of searches with local workers, half of one on a Ray cluster of two nodes,
-which the program starts here. It needs the extra ``ray``, and some ten minutes on two cores.
+which the program starts here; it needs the extra ``ray``. A kill takes some five seconds on two
+quiet cores, most of them for the start of the next process. With ``--folder``, the program can be
+interrupted, and goes on there with the kills that are left.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timezone
 from pathlib import Path
@@ -73,9 +74,11 @@ class LoggedTrainer(Trainer):
 
 
 def make_env(log: str, training_seed: int = 0) -> NASEnv:
-    """NASNet cells of two blocks, whose children take about 0.2 s on a core."""
+    """NASNet cells of two blocks, whose children take about 0.1 s on a core."""
     network = CellNetworkSettings(cells=1, filters=4)
-    training = TrainingSettings(network, epochs=1, batch_size=64, seed=training_seed)
+    training = TrainingSettings(
+        network, epochs=1, batch_size=64, seed=training_seed, data_fraction=0.3
+    )
     trainer = LoggedTrainer(load_dataset("digits"), training, "cpu")
     trainer.log = log
     return NASEnv(NASNetSearchSpace(2), trainer)
@@ -97,6 +100,26 @@ class Search:
     known: dict[str, Record] = field(default_factory=dict)
     """Contents of the store at some kill, by key."""
     lost: int = 0
+    done: Counter[str] = field(default_factory=Counter)
+    """Number of kills of each kind."""
+
+    def __post_init__(self) -> None:
+        if self.state.exists():  # an earlier call of this program was interrupted
+            state = json.loads(self.state.read_text(encoding="utf-8"))
+            self.done, self.lost = Counter(state["done"]), state["lost"]
+            self.look()
+
+    @property
+    def state(self) -> Path:
+        """Where the counts are kept."""
+        return self.run.with_suffix(".json")
+
+    def count(self, kill: str) -> None:
+        """Count a kill, and write the counts down."""
+        self.done[kill] += 1
+        print(f"{kill} killed after {self.recorded()} episodes", flush=True)
+        counts = {"done": self.done, "lost": self.lost}
+        self.state.write_text(json.dumps(counts), encoding="utf-8")
 
     def start(self) -> None:
         """Start or resume the search."""
@@ -148,8 +171,8 @@ class Search:
         self.lost += sum(now.get(key) != record for key, record in self.known.items())
         self.known |= now
 
-    def trained_again(self) -> int:
-        """Trainings that began after their evaluation was in the store."""
+    def made_twice(self) -> int:
+        """Return the number of trainings that began after their evaluation was in the store."""
         stored = {
             key: record.time.replace(tzinfo=timezone.utc).timestamp()
             for key, record in self.known.items()
@@ -227,121 +250,124 @@ def _kill_one(processes: dict[int, str], generator: random.Random) -> bool:
 Kill = Callable[[Search, random.Random], bool]
 
 
-def besiege(
-    search: Search, kills: dict[str, tuple[int, Kill]], generator: random.Random
-) -> Counter[str]:
-    """Kills in random order at random moments until all is done; how often each was done."""
+def besiege(search: Search, kills: dict[str, tuple[int, Kill]], seed: int) -> None:
+    """Kill in random order at random moments until all is done, and the search ends."""
+    generator = random.Random(seed)
     order = [name for name, (number, _) in kills.items() for _ in range(number)]
     generator.shuffle(order)
-    done: Counter[str] = Counter()
     search.start()
+    try:
+        _kill_all(search, kills, order[search.done.total() :], generator)
+        assert search.process is not None
+        failed = search.process.wait() != 0
+    finally:  # Ctrl-C, or a terminated program, leaves no search behind
+        if search.running:
+            search.process.kill()  # type: ignore[union-attr]
+    if failed:
+        output = search.run.parent / f"{search.run.name}.output"
+        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
+    search.look()
+
+
+def _kill_all(
+    search: Search,
+    kills: dict[str, tuple[int, Kill]],
+    order: list[str],
+    generator: random.Random,
+) -> None:
     for name in order:
         before = search.recorded()
         if generator.random() < 0.8:  # else at any moment, while it starts for instance
             while search.running and search.recorded() <= before:
                 time.sleep(0.05)
-        time.sleep(generator.uniform(0, 3))
-        while search.running and not kills[name][1](
-            search, generator
-        ):  # there may be none to kill yet
+        time.sleep(generator.uniform(0, 1.5))
+        # There may be none to kill yet.
+        while search.running and not kills[name][1](search, generator):
             time.sleep(0.05)
         if not search.running:
             break
-        done[name] += 1
-        print(f"{name} killed after {search.recorded()} episodes", flush=True)
-    assert search.process is not None
-    if search.process.wait() != 0:
-        output = search.run.parent / f"{search.run.name}.output"
-        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
-    search.look()
-    return done
+        search.count(name)
 
 
-def uninterrupted(folder: Path, episodes: int, agent: str) -> Search:
-    """Run the same search without workers and without kills."""
-    search = Search(folder / "uninterrupted", episodes, ["--agent", agent])
-    besiege(search, {}, random.Random(0))
-    return search
-
-
-def report(name: str, search: Search, expected: Search, done: Counter[str]) -> bool:
+def report(name: str, search: Search, expected: Search | None) -> bool:
     """Print the counts of a search; return True if all are as expected."""
-    told, wanted = search.told(), expected.told()
-    differ = sum(a != b for a, b in zip(told, wanted, strict=False)) + abs(len(told) - len(wanted))
-    again = search.trained_again()
-    kills = ", ".join(f"{number} x {what}" for what, number in sorted(done.items()))
-    print(
-        f"{name}: {sum(done.values())} kills ({kills}); {len(search.known)} evaluations, "
-        f"{search.lost} lost; {again} trained again; {len(told)} episodes, {differ} differ",
-        flush=True,
+    again, differ = search.made_twice(), 0
+    kills = ", ".join(f"{number} x {what}" for what, number in sorted(search.done.items()))
+    line = (
+        f"{name}: {search.done.total()} kills ({kills}); {len(search.known)} evaluations, "
+        f"{search.lost} lost, {again} made twice"
     )
-    return not (search.lost or again or (differ and search.vary is None))
+    if expected is not None:
+        told, wanted = search.told(), expected.told()
+        differ = sum(a != b for a, b in zip(told, wanted, strict=False))
+        differ += abs(len(told) - len(wanted))
+        line += f"; {len(told)} episodes, {differ} differ"
+    print(line, flush=True)
+    return not (search.lost or again or differ)
 
 
-def main() -> None:
-    """Kills, and prints the counts."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--episodes", type=int, default=120, help="children of each search")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--pools", default="local,ray", help="what is killed, with commas")
-    parser.add_argument("--agent", default="ppo")
-    parser.add_argument("--vary", action="store_true", help="threads and instructions")
-    given = parser.parse_args()
-    paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # so that every process finds this module
-    generator = random.Random(given.seed)
-    pools = {"local": with_local_workers, "ray": with_ray}
-    chosen = given.pools.split(",")
-    with tempfile.TemporaryDirectory() as folder:
-        expected = uninterrupted(Path(folder), given.episodes, given.agent)
-        vary = random.Random(given.seed) if given.vary else None
-        each = given.kills // len(chosen)
-        right = [pools[name](Path(folder), expected, each, generator, vary) for name in chosen]
-    if not all(right):
-        raise SystemExit(1)
-
-
-def with_local_workers(
-    folder: Path,
-    expected: Search,
-    number: int,
-    generator: random.Random,
-    vary: random.Random | None,
-) -> bool:
-    """Kills the search and its workers; whether all is as it should be."""
-    options = [*expected.options, "--workers", "2"]
-    search = Search(folder / "local", expected.episodes, options, vary)
+def with_local_workers(search: Search, number: int, seed: int) -> None:
+    """Kill a search and its workers."""
+    search.options += ["--workers", "2"]
     kills: dict[str, tuple[int, Kill]] = {
         "search": (number - number // 2, kill_search),
         "worker": (number // 2, kill_worker),
     }
-    return report("local workers", search, expected, besiege(search, kills, generator))
+    besiege(search, kills, seed)
 
 
-def with_ray(
-    folder: Path,
-    expected: Search,
-    number: int,
-    generator: random.Random,
-    vary: random.Random | None,
-) -> bool:
-    """Repeat this on a Ray cluster, whose nodes are killed too."""
+def with_ray(search: Search, number: int, seed: int) -> None:
+    """Kill a search on a Ray cluster, its workers, and the cluster's nodes."""
     cluster = RayCluster()
     try:
-        options = [*expected.options, "--ray", cluster.cluster.address, "--workers", "2"]
-        search = Search(folder / "ray", expected.episodes, options, vary)
+        search.options += ["--ray", cluster.cluster.address, "--workers", "2"]
         each = number // 3
         kills: dict[str, tuple[int, Kill]] = {
             "search": (each, kill_search),
             "actor": (each, cluster.kill_actor),
             "node": (number - 2 * each, cluster.kill_node),
         }
-        return report("Ray", search, expected, besiege(search, kills, generator))
+        besiege(search, kills, seed)
     finally:
         cluster.shutdown()
+
+
+POOLS = {"local": with_local_workers, "ray": with_ray}
+
+
+def main() -> None:
+    """Kill, and print the counts."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--episodes", type=int, help="children of each search; default: 15 a kill")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--pools", default="local,ray", help="what is killed, with commas")
+    parser.add_argument("--agent", default="ppo")
+    parser.add_argument("--vary", action="store_true", help="threads and instructions")
+    parser.add_argument("--folder", help="where everything is kept; default: a temporary one")
+    given = parser.parse_args()
+    paths = [str(HERE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)  # so that every process finds this module
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    chosen = given.pools.split(",")
+    each = given.kills // len(chosen)
+    episodes, options = given.episodes or 15 * each, ["--agent", given.agent]
+    temporary = tempfile.TemporaryDirectory() if given.folder is None else nullcontext(given.folder)
+    with temporary as folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        expected, right = None, []
+        if not given.vary:
+            expected = Search(Path(folder) / "uninterrupted", episodes, options)
+            besiege(expected, {}, given.seed)
+        for name in chosen:
+            vary = random.Random(given.seed) if given.vary else None
+            search = Search(Path(folder) / name, episodes, [*options], vary)
+            POOLS[name](search, each, given.seed)
+            right.append(report(name, search, expected))
+    if not all(right):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from nas_gym.store.store import Store
 
 PARTS: list[tuple[type, str]] = [
     (Store, "get"),
-    (Store, "add"),
+    (Store, "add_rows"),
     (RunFolder, "add_episode"),
     (RunFolder, "write"),
     (Checkpoints, "save_if_due"),

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from typing import Annotated
 
-import gymnasium as gym
 import numpy as np
 import torch
 import typer
@@ -24,7 +23,7 @@ from rich.progress import track
 from rich.table import Table
 from torch.nn import functional as F
 
-from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
+from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace, registered_families
 from nas_gym.envs import environment_type
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
 from nas_gym.rendering import draw, overlaps, write
@@ -90,7 +89,7 @@ def main(
 ) -> None:
     """Play, check, and print a line for each environment."""
     table = Table("environment", "episodes", "different networks", "built", "seconds", box=None)
-    for env_id in [name for name in gym.registry if name.startswith("nas_gym/") and only in name]:
+    for env_id in [n for each in registered_families() for n in each.environments if only in n]:
         env_class = environment_type(env_id)
         env = NASEnv(env_class.default_search_space(), FreeEvaluator())
         settings = None  # of a recorded benchmark's environment: the family's own

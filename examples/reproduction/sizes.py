@@ -17,12 +17,11 @@ from decimal import Decimal
 from itertools import product
 from typing import Annotated
 
-import gymnasium as gym
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym import SearchSpace
+from nas_gym import SearchSpace, registered_families
 from nas_gym.envs import environment_type
 from nas_gym.families.nasbench101.architecture import MAX_VERTICES
 from nas_gym.families.nasbench101.cells import unique_cells, unique_codes
@@ -114,7 +113,7 @@ def main(
 ) -> None:
     """Print a line for each figure."""
     table = Table("environment", "decisions", "counted", "published", "ours", "", "by", box=None)
-    for env_id in [name for name in gym.registry if name.startswith("nas_gym/")]:
+    for env_id in [name for each in registered_families() for name in each.environments]:
         search_space = environment_type(env_id).default_search_space()
         figures = FIGURES.get(env_id, [UNPUBLISHED])
         if names and env_id == "nas_gym/NASBench101-v0":

@@ -18,4 +18,5 @@ from nas_gym.networks.costs import multiply_adds as multiply_adds
 from nas_gym.networks.costs import weightless_network as weightless_network
 from nas_gym.networks.latency import Latency as Latency
 from nas_gym.networks.latency import LatencySettings as LatencySettings
+from nas_gym.networks.latency import LatencyTable as LatencyTable
 from nas_gym.networks.latency import measure_latency as measure_latency

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.networks import ChildNetwork, count_parameters
 from nas_gym.training.checkpoint import Checkpoint
+from nas_gym.training.loop import TrainingLoop
 from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.parallel import Member, devices_of, shared_epochs, team
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.tasks.task import Data
@@ -23,6 +25,10 @@ from nas_gym.training.tasks.task import Data
 
 class StopTraining(Exception):
     """Ends a final training after an epoch; see `train_final`."""
+
+
+class ShortenTraining(Exception):
+    """Has a final training end after fewer epochs in all, ``args[0]``; see `train_final`."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +89,12 @@ def train_final(
         architecture: The architecture.
         dataset: The data set.
         settings: How it is built and trained.
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        device: "auto" takes CUDA, then MPS, then the CPU. "cuda:0,cuda:1" takes both, with
+            ``batch_size`` images a step on each; see `nas_gym.training.parallel`.
         on_epoch: Called after each epoch with the number of finished ones. Where it raises
-            `StopTraining`, the training ends there, and the network is tested as it is.
+            `StopTraining`, the training ends there, and the network is tested as it is; where it
+            raises `ShortenTraining`, it ends earlier with its whole schedule (with several devices,
+            it ends there).
         checkpoint: A file that is written after each epoch; where it exists, the training goes on
             from it, and ends as one that was never interrupted: on one machine, to the bit.
 
@@ -94,28 +103,25 @@ def train_final(
         InvalidSettings: the checkpoint is of another training (`OtherTraining`), or damaged.
         OSError: the checkpoint cannot be written; the one of the epoch before stands.
     """
-    started = time.perf_counter()
-    trainer = NetworkTrainer(dataset, settings, device, final=True)
-    with trainer.isolated(child_seed(settings.seed, architecture)):
-        network = trainer.build(architecture)
-        loop = trainer.task.loop(network)
-        kept = None if checkpoint is None else Checkpoint(checkpoint, _key(trainer, architecture))
-        if kept is not None:
-            started -= (kept.restore(loop) or {"seconds": 0.0})["seconds"]
-        for _ in trainer.go_on(loop):
+    started, devices = time.perf_counter(), devices_of(device)
+    trainer = NetworkTrainer(dataset, settings, devices[0], final=True)
+    seed = child_seed(settings.seed, architecture)
+    others = (_follow, architecture, dataset, settings, checkpoint)
+    with trainer.isolated(seed), team(devices, *others) as member:
+        loop, kept, before = _begun(trainer, architecture, member, checkpoint)
+        started -= before
+        for _ in shared_epochs(trainer, loop, member, seed):
             if kept is not None:
                 kept.save(loop, seconds=time.perf_counter() - started)
-            try:
-                on_epoch(loop.epoch)
-            except StopTraining:
+            if not _goes_on(loop, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break
-        tested = trainer.task.test(network)
+        tested = trainer.task.test(loop.network)
     return FinalResult(
-        network=network,
+        network=loop.network,
         architecture=architecture,
         settings=settings,
-        parameters=count_parameters(network),
+        parameters=count_parameters(loop.network),
         epochs=loop.epoch,
         seconds=time.perf_counter() - started,
         metric=trainer.task.metric.name,
@@ -123,9 +129,52 @@ def train_final(
     )
 
 
-def _key(trainer: NetworkTrainer, architecture: Architecture) -> str:
+def _goes_on(loop: TrainingLoop, on_epoch: Callable[[int], None], alone: bool) -> bool:
+    """Notify of an epoch; return False if the training ends there."""
+    try:
+        on_epoch(loop.epoch)
+    except StopTraining:
+        return False
+    except ShortenTraining as shorter:
+        if alone:
+            loop.shorten(shorter.args[0])
+        return alone
+    return True
+
+
+def _begun(
+    trainer: NetworkTrainer, architecture: Architecture, member: Member, checkpoint: Path | None
+) -> tuple[TrainingLoop, Checkpoint | None, float]:
+    """Return the training where its checkpoint left it, the checkpoint, and its seconds so far."""
+    loop = member.loop(trainer, trainer.build(architecture))
+    if checkpoint is None:
+        return loop, None, 0.0
+    kept = Checkpoint(checkpoint, _key(trainer, architecture, member.number))
+    saved = kept.restore(loop)
+    return loop, kept, saved["seconds"] if saved else 0.0
+
+
+def _follow(
+    member: Member,
+    device: str,
+    architecture: Architecture,
+    dataset: Data,
+    settings: LearningSettings,
+    checkpoint: Path | None,
+) -> None:
+    """Train beside the process that called `train_final`, on another device."""
+    trainer = NetworkTrainer(dataset, settings, device, final=True)
+    seed = child_seed(settings.seed, architecture)
+    with trainer.isolated(seed):
+        loop, _, _ = _begun(trainer, architecture, member, checkpoint)
+        for _ in shared_epochs(trainer, loop, member, seed):
+            pass
+
+
+def _key(trainer: NetworkTrainer, architecture: Architecture, devices: int) -> str:
     """Return the digest of all that a training follows from on one machine."""
     return trainer.digest(
+        devices=devices,
         architecture=architecture.to_dict(),
         settings=asdict(trainer.settings),
         torch=str(torch.__version__),

@@ -76,6 +76,8 @@ class TrainingLoop(ABC):
         self.network, self.device = network, device
         self.epoch = 0
         """Number of finished epochs."""
+        self.ends: int | None = None
+        """Number of epochs in all, where it is not that of the settings; see `shorten`."""
         self.generator = torch.Generator(device).manual_seed(torch.initial_seed())
         self.average: WeightAverage | None = None
 
@@ -85,6 +87,10 @@ class TrainingLoop(ABC):
 
         Of a `Fused` network of K members, the losses are (K,).
         """
+
+    def shorten(self, epochs: int) -> None:
+        """Have the training end after fewer epochs in all."""
+        self.ends = epochs
 
     def train_epoch(self) -> Tensor:
         """Train for the next epoch; return the sum of its batches' losses, ()."""
@@ -153,6 +159,20 @@ class BatchLoop(TrainingLoop):
         self.optimizer = self.steps.optimizer
         if self.settings.ema_decay:
             self.average = WeightAverage(network)
+        self._bend = (0, 0.0)
+        """Step from which on the schedule goes evenly to its end, and its share before that."""
+
+    def shorten(self, epochs: int) -> None:
+        """Have the training end after fewer epochs in all, with its whole schedule."""
+        step = self.epoch * self.task.steps_per_epoch
+        self._bend = (step, self._progress(step))
+        super().shorten(epochs)
+
+    def _progress(self, step: int) -> float:
+        """Return the share of the schedule before a step."""
+        begun, share = self._bend
+        steps = (self.ends or self.settings.epochs) * self.task.steps_per_epoch
+        return share + (1 - share) * (step - begun) / (steps - begun)
 
     def run_epoch(self) -> Tensor:
         total = torch.zeros((), device=self.device)
@@ -161,7 +181,7 @@ class BatchLoop(TrainingLoop):
         batches = enumerate(map(self.task.side_by_side, of_members), start=self.epoch * each)
         for step, (inputs, targets) in batches:
             give_way(partial(synchronize, self.device))
-            total = total + self.steps.step(inputs, targets, step / (self.settings.epochs * each))
+            total = total + self.steps.step(inputs, targets, self._progress(step))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total

@@ -95,14 +95,14 @@ class NetworkTrainer(DeviceTraining):
 
     def go_on(self, loop: TrainingLoop, epochs: int | None = None) -> Iterator[float]:
         """Train a network from where its loop is to the end, as `fit` does, or to an epoch."""
-        while loop.epoch < (epochs or self.settings.epochs):
+        while loop.epoch < (epochs or loop.ends or self.settings.epochs):
             loss = loop.train_epoch().item()
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} in epoch {loop.epoch}")
             with loop.evaluating():
                 value = self.task.value(loop.network, "validation")
             yield value
-        if loop.epoch == self.settings.epochs:
+        if loop.epoch == (loop.ends or self.settings.epochs):
             loop.finish()
 
     def test_accuracy(self, network: ChildNetwork) -> float:

@@ -23,7 +23,7 @@ from nas_gym.networks import (
 )
 from nas_gym.networks.activations import TrainingMemory, training_memory
 from nas_gym.networks.costs import weightless_network
-from nas_gym.networks.devices import device_here, hardware_name, resolve_device
+from nas_gym.networks.devices import device_here, resolve_device
 from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
@@ -54,7 +54,7 @@ class Trainer(NetworkTrainer):
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
         count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long
-            as two or three steps of training.
+            as a step of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
             default: the networks of all registered families count.
         checkpoints: A folder in which a child that was trained for some of its epochs
@@ -117,8 +117,9 @@ class Trainer(NetworkTrainer):
         """A digest of everything but the architecture that could change an evaluation.
 
         The code that builds the networks counts; see `nas_gym.training.fingerprint`. The model of
-        the device counts only where latency is measured, which depends on it. That weights and
-        curves of earlier children are used counts, but not where they are kept.
+        the device counts only where latency is measured, which depends on it, and a latency table
+        by its content. That weights and curves of earlier children are used counts, but not where
+        they are kept.
         """
         settings = asdict(self.settings)
         settings["inherit_weights"] = self.settings.inherit_weights is not None
@@ -129,7 +130,7 @@ class Trainer(NetworkTrainer):
         else:
             asked = self.settings.latency.device
             measured_on = self.device if asked is None else device_here(asked)
-            settings["latency"]["hardware"] = hardware_name(measured_on)
+            settings["latency"] = self.settings.latency.facts(measured_on)
         for added in ADDED:
             if added in settings and settings[added] == getattr(type(self.settings), added):
                 del settings[added]

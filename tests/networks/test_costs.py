@@ -14,6 +14,8 @@ models/official/amoeba_net; and https://github.com/melodyguan/enas, src/cifar10.
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas_gym import published
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
@@ -140,6 +142,28 @@ def test_counting_leaves_the_network_as_it_was(training: bool) -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+
+
+def test_all_kinds_of_layers_are_counted_as_torch_counts_them() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.recurrent = nn.LSTM(32, 8, batch_first=True)
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            self.transposed = nn.ConvTranspose1d(32, 4, 3)
+            self.last = nn.Linear(8, 10)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            rows, _ = self.recurrent(images.mean(dim=1))
+            rows, _ = self.attention(rows, rows, rows)
+            products = torch.einsum("bij,bkj->bij", rows, rows).mean(dim=1)
+            logits: torch.Tensor = self.last(products) + self.transposed(rows).sum()
+            return logits
+
+    network, counter = Mixed(), FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        network.eval()(CIFAR.batch(1, torch.device("cpu")))
+    assert multiply_adds(network, CIFAR) == counter.get_total_flops() // 2 > 0
 
 
 @pytest.mark.parametrize("seed", range(3))

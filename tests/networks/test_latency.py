@@ -13,8 +13,8 @@ from torch.nn.modules.module import register_module_forward_hook
 from nas_gym import InvalidSettings, published
 from nas_gym.families.mnasnet.network import MnasNetSettings
 from nas_gym.networks import ImageShape, LatencySettings, build_network, measure_latency
-from nas_gym.networks import latency as measuring
 from nas_gym.networks.devices import cpu_threads, hardware_name
+from nas_gym.networks.latency import measuring
 
 SHAPE = ImageShape(channels=3, height=8, width=8, classes=5)
 SMALL = MnasNetSettings(width=0.1, head_filters=8)

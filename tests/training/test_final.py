@@ -21,7 +21,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.training.checkpoint import OtherTraining
-from nas_gym.training.final import FinalResult, StopTraining, train_final
+from nas_gym.training.final import FinalResult, ShortenTraining, StopTraining, train_final
 from nas_gym.training.loop import WeightAverage
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import LearningSettings, TrainingSettings
@@ -60,6 +60,30 @@ class Stopped(Exception):
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     return resplit(load_dataset("digits"), 100, 28, 60)
+
+
+def test_a_shortened_training_has_its_whole_schedule(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress: list[float] = []
+    step = TrainingSteps.step
+
+    def watched(self: Any, *arguments: Any) -> Tensor:
+        progress.append(arguments[-1])
+        return step(self, *arguments)
+
+    def shorten(epoch: int) -> None:
+        if epoch == 1:
+            raise ShortenTraining(3)
+
+    monkeypatch.setattr(TrainingSteps, "step", watched)
+    settings = replace(PLAIN, epochs=10)
+    result = train_final(published("NASNet-A"), digits, settings, "cpu", shorten)
+    assert result.epochs == 3
+    each = len(progress) // 3
+    assert progress[each] == pytest.approx(0.1)
+    np.testing.assert_allclose(np.diff(progress[each:]), 0.9 / (2 * each))
+    assert progress[-1] == pytest.approx(1 - 0.9 / (2 * each))
 
 
 def weights(result: FinalResult) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -32,7 +32,8 @@ SEARCH, FINAL, RESERVE = 0.45, 0.4, 0.06
 """Shares of the time: of the search with its finalists, of the final training, and what is left at
 the end for export and report, at least `LEAST_RESERVE` seconds. The rest is for reading, measuring
 and starting workers."""
-LEAST_RESERVE = 20.0
+LEAST_RESERVE, MOST_RESERVE = 20.0, 0.2
+"""The least seconds at the end; and the largest share of the time, on a machine that is busy."""
 FINALISTS = 0.2
 """Share of the search's time for further trainings of its best children."""
 CHILDREN, CHILD_EPOCHS = 40, (3, 12)
@@ -91,6 +92,19 @@ class Plan:
     """A network of medium cost, by which times were measured."""
     reasons: tuple[str, ...]
     """What was chosen, and why, a line each."""
+    busy: float = 1.0
+    """How many times slower the machine was for others' work, when the plan was made, from 1 on."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON data."""
+        return {**asdict(self), "probe": self.probe.to_dict()}
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Plan:
+        """Return the plan of a `to_dict`."""
+        parts = {"child": Choice(**given["child"]), "reasons": tuple(given["reasons"])}
+        probe = Architecture.from_dict(given["probe"])
+        return cls(**{**given, **parts, "probe": probe})
 
     @property
     def env_arguments(self) -> dict[str, Any]:
@@ -160,18 +174,21 @@ def make_plan(
     cores = available_cpus() if on.type == "cpu" else 2
     workers = cores if seconds >= WORKERS_FROM and cores > 1 else None
     budget = SEARCH * seconds * (1 - FINALISTS) * (workers or 1)
+    wall, cpu = time.monotonic(), time.process_time()
     with cpu_threads(1):
         probe, child = _child(env_id, data, budget)
+    waited = (time.monotonic() - wall) / max(1e-3, time.process_time() - cpu)
+    busy = max(1.0, waited) if on.type == "cpu" else 1.0
     finalists = int(FINALISTS * SEARCH * seconds * (workers or 1) / _cost(child))
     finalists = min(10, finalists) if finalists > 1 else 0
-    plan = Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, ())
+    plan = Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, (), busy)
     skeleton = SKELETONS[env_id][child.place]
     chosen(
         f"children: networks of {_text(skeleton)}, {child.epochs} epochs of about "
         f"{child.epoch_seconds:.2g} s each; time for about {plan.children} of them on "
         f"{workers or 1} process{'es' if workers else ''}, and for {finalists} finalists"
     )
-    return Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, tuple(reasons))
+    return replace(plan, reasons=tuple(reasons))
 
 
 def _cost(child: Choice) -> float:

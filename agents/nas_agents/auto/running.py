@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from nas_agents.auto.plan import (
     FINAL,
     FINALISTS,
     LEAST_RESERVE,
+    MOST_RESERVE,
     RESERVE,
     SKELETONS,
     Choice,
@@ -22,18 +25,35 @@ from nas_agents.auto.plan import (
 )
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.report import write_report
-from nas_agents.runs.callbacks import Callback, Callbacks
-from nas_agents.runs.reading import EPISODES, MODEL, REPORT, read_episodes
+from nas_agents.runs.callbacks import Callback, Callbacks, Child, Start
+from nas_agents.runs.reading import (
+    EPISODES,
+    MODEL,
+    NUMBER,
+    REPORT,
+    broken,
+    read_episodes,
+    read_json,
+    wrong_with,
+)
 from nas_agents.runs.run_folder import default_run_folder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
+from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require
 from nas_gym.models import Model, load_model
 from nas_gym.models.exporting import export_model
-from nas_gym.training.final import StopTraining
+from nas_gym.outside.files import replacing
+from nas_gym.training.final import ShortenTraining, StopTraining
 
 LEAST_MINUTES = 0.5
+AUTO, EVERY = "auto.json", 5.0
+"""File of a run with its plan and the time that it took, and the seconds between two writings."""
+KEPT = {
+    **{"dataset": (str,), "minutes": NUMBER, "plan": (dict,), "searching": NUMBER, "spent": NUMBER}
+}
+"""Types of what it has."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +88,61 @@ class AutoResult:
             "test_accuracy": self.summary["test_accuracy"],
             "epochs": self.summary["final"]["epochs"],
             "parameters": self.summary["final"]["parameters"],
-            "plan": {**asdict(self.plan), "probe": self.plan.probe.key},
+            "plan": self.plan.to_dict(),
             "notes": self.notes,
         }
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in a run that can be resumed: ``args[0]`` is its folder."""
+
+
 class _UntilDeadline(Callback):
-    """Ends the final training at an epoch's end, where another one would be too late."""
+    """Shortens the final training, by the time of its last epochs, so that it ends in time."""
 
     def __init__(self, deadline: float) -> None:
-        self.deadline, self.before = deadline, time.monotonic()
+        self.deadline = deadline
+        self.times = deque([time.monotonic()], maxlen=4)
+        self.ends: int | None = None
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
-        now = time.monotonic()
-        took, self.before = now - self.before, now
-        if epoch < epochs and epoch > 1 and now + took > self.deadline:
+        self.times.append(time.monotonic())
+        took = (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+        left = int((self.deadline - self.times[-1]) / took) if took else epochs
+        ends = self.ends or epochs
+        if epoch >= ends or epoch + left >= ends:
+            return
+        if left < 1:
             raise StopTraining
+        self.ends = epoch + left
+        raise ShortenTraining(self.ends)
+
+
+@dataclass
+class _Record(Callback):
+    """Keeps in ``auto.json`` what a resumed run goes on with; ``spent`` are seconds so far."""
+
+    run: Path
+    started: float
+    facts: dict[str, Any]
+    written: float = 0.0
+
+    def on_start(self, start: Start) -> None:
+        self.write()
+
+    def on_child(self, child: Child) -> None:
+        self.write(EVERY)
+
+    def on_final_epoch(self, epoch: int, epochs: int) -> None:
+        self.write(EVERY)
+
+    def write(self, every: float = 0.0) -> None:
+        """Write the file, unless that was done in the last seconds."""
+        spent = time.monotonic() - self.started
+        if spent - self.written >= every:
+            self.written = spent
+            with replacing(self.run / AUTO) as part:
+                part.write_text(json.dumps({**self.facts, "spent": spent}), encoding="utf-8")
 
 
 def run_auto(
@@ -94,6 +153,7 @@ def run_auto(
     seed: int = 0,
     run: Path | None = None,
     callbacks: Sequence[Callback] = (),
+    resume: bool = False,
 ) -> AutoResult:
     """Search for a network that suits data of one's own, train it, and export it, in a given time.
 
@@ -105,25 +165,90 @@ def run_auto(
         seed: Seed of the agent and of all trainings.
         run: The run folder; default: ``runs/auto-...``.
         callbacks: Watch the search, and are notified of each choice.
+        resume: Go on with an interrupted run in ``run``, by its plan, with the time that is left.
 
     Raises:
-        NASGymError: the data, the device or the run folder cannot be had, or no child could be
-            trained.
-        KeyboardInterrupt: it was interrupted; the run folder has what was done.
+        NASGymError: the data, the device or the run folder cannot be had, no child could be
+            trained, or there is nothing to resume.
+        Interrupted: by Ctrl-C, after the plan was made; the run can be resumed.
     """
-    started, seconds = time.monotonic(), 60 * minutes
     expected = f"minutes: expected at least {LEAST_MINUTES}, got {minutes}"
     require(minutes >= LEAST_MINUTES, expected)
-    callback = Callbacks(callbacks)
-    plan = make_plan(str(dataset), seconds, device, callback.on_notice)
-    run = run or default_run_folder(plan.env_id, "auto")
-    reserve = max(LEAST_RESERVE, RESERVE * seconds)
-    left = started + seconds * (1 - FINAL) - reserve - time.monotonic()
-    searching = min(plan.search_seconds, left) * (1 - FINALISTS if plan.finalists else 1)
-    settings = SearchSettings(
+    callback, begun = Callbacks(callbacks), time.monotonic()
+    facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, "seed": seed}
+    facts["target_accuracy"] = target_accuracy
+    if resume:
+        plan, record = _resumed(run, facts)
+    else:
+        plan = make_plan(str(dataset), 60 * minutes, device, callback.on_notice)
+        facts |= {"plan": plan.to_dict(), "searching": _search_seconds(plan, begun, 60 * minutes)}
+        record = _Record(run or default_run_folder(plan.env_id, "auto"), begun, facts)
+    run = record.run
+    settings = _settings(plan, record.facts["searching"], 60 * minutes, target_accuracy, seed)
+    found = search(settings, run, resume, callbacks=(*callbacks, record))
+    if found.stopped_by == "interrupted":
+        record.write()
+        raise Interrupted(run)
+    best = found.progress.best_architecture
+    if best is None:
+        why = found.progress.last_failure or "there was time for none"
+        raise InvalidSettings(f"auto: no network could be trained: {why}; give more --minutes")
+    deadline = record.started + 60 * minutes - _reserve(plan, 60 * minutes)
+    final = _final(plan, best, record, deadline, callback)
+    trained = replace(settings, final=True, final_arguments=record.facts["final"])
+    watched = (*callbacks, record, _UntilDeadline(deadline))
+    result = search(trained, run, resume=True, callbacks=watched)
+    if result.stopped_by == "interrupted":
+        record.write()
+        raise Interrupted(run)
+    if result.summary["final"] is None:
+        raise InvalidSettings(f"auto: the final training failed: {result.summary['final_failure']}")
+    files, notes = _exported(run)
+    notes.append(_more_time(result, plan, final, minutes))
+    spent = time.monotonic() - record.started
+    return AutoResult(run, result.summary, plan, spent, files, notes)
+
+
+def _resumed(run: Path | None, given: Mapping[str, Any]) -> tuple[Plan, _Record]:
+    """Return the plan and the record of an interrupted run, which was begun as is ``given``."""
+    require(run is not None, "resume: say which run, by --run DIR")
+    assert run is not None
+    require((run / AUTO).exists(), f"run: {run} has no {AUTO} to go on with; start another one")
+    facts = read_json(run / AUTO)
+    wrong = wrong_with(facts, KEPT)
+    if wrong:
+        raise broken(run / AUTO, wrong)
+    for name, value in given.items():
+        same = facts.get(name) == value
+        require(same, f"{name}: {run} was begun with {facts.get(name)!r}, got {value!r}; give that")
+    try:
+        plan = Plan.from_dict(facts["plan"])
+    except (KeyError, TypeError, NASGymError) as error:
+        raise broken(run / AUTO, f"has no plan ({error})") from error
+    return plan, _Record(run, time.monotonic() - facts["spent"], facts)
+
+
+def _reserve(plan: Plan, seconds: float) -> float:
+    """Return the time for export and report, which a busy machine lengthens."""
+    usual = max(LEAST_RESERVE, RESERVE * seconds)
+    return min(usual * plan.busy, max(usual, MOST_RESERVE * seconds))
+
+
+def _search_seconds(plan: Plan, started: float, seconds: float) -> float:
+    """Return the time of the search, without its finalists."""
+    left = started + seconds * (1 - FINAL) - _reserve(plan, seconds) - time.monotonic()
+    share = 1 - FINALISTS if plan.finalists else 1
+    return max(1.0, min(plan.search_seconds, left) * share)
+
+
+def _settings(
+    plan: Plan, searching: float, seconds: float, target_accuracy: float | None, seed: int
+) -> SearchSettings:
+    """Return the settings of the search."""
+    return SearchSettings(
         plan.env_id,
         episodes=None,
-        seconds=max(1.0, searching),
+        seconds=searching,
         target_accuracy=target_accuracy,
         seed=seed,
         env_arguments=plan.env_arguments,
@@ -133,33 +258,25 @@ def run_auto(
         finalists=plan.finalists,
         finalist_seeds=1,
     )
-    found = search(settings, run, callbacks=callbacks)
-    if found.stopped_by == "interrupted":
-        raise KeyboardInterrupt
-    best = found.progress.best_architecture
-    if best is None:
-        why = found.progress.last_failure or "there was time for none"
-        raise InvalidSettings(f"auto: no network could be trained: {why}; give more --minutes")
 
-    deadline = started + seconds - reserve
+
+def _final(
+    plan: Plan, best: Architecture, record: _Record, deadline: float, callback: Callback
+) -> Choice:
+    """Return the choice of the final training, whose arguments are kept in the record."""
+    if "final" in record.facts:  # it was begun
+        return Choice(**record.facts["choice"])
     with closing(make_environment(plan.env_id, plan.env_arguments)) as env:
         child: Any = env.memory.evaluator
         rest = max(1.0, deadline - time.monotonic())
         arguments, final = final_choice(plan, best, child.settings, child.dataset, rest)
+    record.facts |= {"final": arguments, "choice": asdict(final)}
+    record.write()
     callback.on_notice(
         f"final training: {final.epochs} epochs of about {final.epoch_seconds:.2g} s each, in the "
         f"{rest:.0f} s that are left for it"
     )
-    trained = replace(settings, final=True, final_arguments=arguments)
-    watched = (*callbacks, _UntilDeadline(deadline))
-    result = search(trained, run, resume=True, callbacks=watched)
-    if result.stopped_by == "interrupted":
-        raise KeyboardInterrupt
-    if result.summary["final"] is None:
-        raise InvalidSettings(f"auto: the final training failed: {result.summary['final_failure']}")
-    files, notes = _exported(run)
-    notes.append(_more_time(result, plan, final, minutes))
-    return AutoResult(run, result.summary, plan, time.monotonic() - started, files, notes)
+    return final
 
 
 def _exported(run: Path) -> tuple[dict[str, str], list[str]]:

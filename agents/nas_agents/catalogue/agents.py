@@ -118,14 +118,15 @@ class Agent:
                 is; ``noise_std`` stands for an ``action_noise``: the standard deviation of normal
                 noise on the actions.
 
-        An agent over a ``proposer``, named as ``--agent`` is, has that one's arguments, too, as
-        ``proposer_arguments``.
+        An agent that trains children in parts has a ``proposer``, an agent's name ("random"), and
+        ``proposer_arguments``, what that one is made with.
 
         Raises:
             InvalidSettings: the plan does not suit the agent, or there is no such proposer.
         """
         arguments = {**self.entry.defaults(plan), **(given or {})}
         if self.trains_in_parts:
+            arguments = {"proposer": "random", "proposer_arguments": {}, **arguments}
             proposer = find_agent(str(arguments["proposer"]))
             of_proposer = arguments["proposer_arguments"]
             says = "proposer_arguments: expected an object of arguments"

@@ -157,11 +157,6 @@ def regularized_evolution(plan: Plan) -> Arguments:
     return {"population": population, "sample": sample}
 
 
-def asha(plan: Plan) -> Arguments:
-    """Let random search propose the children."""
-    return {"proposer": "random", "proposer_arguments": {}}
-
-
 def nsga2(plan: Plan) -> Arguments:
     """Take ten generations or more: a population of 10 to 50."""
     return {"objectives": plan.objectives, "population": max(10, min(50, plan.episodes // 10))}

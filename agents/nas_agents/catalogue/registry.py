@@ -59,7 +59,7 @@ AGENTS = {
     "conditioned-ppo": AgentEntry(
         "sb3_contrib:MaskablePPO", defaults.conditioned_ppo, conditioned=True
     ),
-    "asha": AgentEntry("nas_agents.strategies.asha:ASHA", defaults.asha),
+    "asha": AgentEntry("nas_agents.strategies.asha:ASHA"),
     "model-based": AgentEntry("nas_agents.strategies.model_based:ModelBased"),
     "reinforce": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.reinforce),
     "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,12 @@ def auto(
     ] = None,
     device: Annotated[str, DEVICE] = "auto",
     seed: Annotated[int, Option(help="Of the agent and of all trainings.")] = 0,
-    run: Annotated[Path | None, Option(help="The run folder; new.")] = None,
+    run: Annotated[
+        Path | None, Option(help="The run folder; new, unless --resume is given.")
+    ] = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Go on with the run in --run, with the time that is left.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make a model of your data in a given time.
@@ -26,16 +32,24 @@ def auto(
     Rules choose the image size, the search space, the children and the final training by the data
     and by the speed of this machine, and each choice is printed: see docs/train.md.
     """
-    from nas_agents.auto import run_auto
+    from nas_agents.auto.running import Interrupted, run_auto
     from nas_agents.cli.terminal.display import Display
     from nas_agents.runs.settings import SearchSettings
 
     shown = SearchSettings("auto", episodes=None, seconds=60 * max(minutes, 0.01))
     try:
         with Display(shown) as display:
-            result = run_auto(dataset, minutes, target_accuracy, device, seed, run, [display])
-    except KeyboardInterrupt:
-        complain("interrupted; the run folder has what was done")
+            result = run_auto(
+                *(dataset, minutes, target_accuracy, device, seed, run, [display], resume)
+            )
+    except KeyboardInterrupt as interrupted:
+        again = ""
+        if isinstance(interrupted, Interrupted):
+            options = {"minutes": f"{minutes:g}", "seed": seed, "target-accuracy": target_accuracy}
+            options |= {"run": interrupted.args[0]}
+            given = [f"--{name}={value}" for name, value in options.items() if value is not None]
+            again = f"; go on with: nas-gym auto {shlex.join([dataset, *given])} --resume"
+        complain(f"interrupted{again}")
         raise Exit(EXIT_INTERRUPTED) from None
     facts = result.facts()
     lines = [

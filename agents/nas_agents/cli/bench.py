@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
@@ -126,6 +124,9 @@ def _budget(evaluations: Sequence[int], seconds: Sequence[float]) -> dict[str, A
 
 def _run(benchmark: Benchmark, out: Path, workers: int) -> list[Row]:
     """Make the searches, and write the results beside them."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn
+
     from nas_agents.bench.curves import write_curves
     from nas_agents.bench.results import groups_of, rows_of
     from nas_agents.bench.running import run_benchmark

@@ -12,6 +12,7 @@ from nas_agents.cli.bench import bench
 from nas_agents.cli.compare import compare
 from nas_agents.cli.envs import envs
 from nas_agents.cli.export import export
+from nas_agents.cli.latency import app as latency_app
 from nas_agents.cli.predict import predict
 from nas_agents.cli.presets import presets
 from nas_agents.cli.report import report
@@ -57,6 +58,7 @@ for command in (
 app.callback()(options)
 app.add_typer(table_app, name="table")
 app.add_typer(store_app, name="store")
+app.add_typer(latency_app, name="latency")
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ def show(
     picture: Annotated[Path | None, Option(help="Write the picture to this file.")] = None,
     latency: Annotated[bool, Option(help="Measure the latency of inference here.")] = False,
     latency_set: Annotated[
-        list[str], pairs("device, batch_size, threads, warmup or repeats.")
+        list[str], pairs("device, batch_size, threads, warmup, repeats or table.")
     ] = [],  # noqa: B006
     module: Module = [],  # noqa: B006
     as_json: Json = False,

@@ -6,8 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn
 from typer import Argument, Exit, Option, Typer
 
 from nas_agents.cli.terminal.common import (
@@ -55,7 +53,7 @@ def build(
     from nas_gym.tables.recording import Recording, RecordingSettings
     from nas_gym.workers.local import LocalWorkers
 
-    env_class = _training_env(env)
+    env_class = training_env(env)
     arguments = {**assignments("--set", set_), "training_seed": seed}
     of_search_space, training = env_class.split_arguments(arguments)
     settings = RecordingSettings(training, dataset, image_size, split, seeds, device)
@@ -86,6 +84,8 @@ def import_(
 
     The data folder is the environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
     """
+    from rich.console import Console
+
     from nas_gym.tables.importing import import_table
 
     with Console(stderr=True).status("reading") as status:
@@ -95,7 +95,7 @@ def import_(
     print_result({"table": str(path)}, path, as_json)
 
 
-def _training_env(env_id: str) -> type[FamilyEnv]:
+def training_env(env_id: str) -> type[FamilyEnv]:
     """Return the class of a registered environment whose children are trained."""
     import gymnasium as gym
 
@@ -103,7 +103,11 @@ def _training_env(env_id: str) -> type[FamilyEnv]:
 
     registered = [name for name in gym.registry if name.startswith("nas_gym/")]
     known = {name: environment_type(name) for name in registered}
-    known = {name: found for name, found in known.items() if "trained" in found.evaluators}
+    known = {
+        name: found
+        for name, found in known.items()
+        if "trained" in getattr(found, "evaluators", ())
+    }
     if env_id not in known:
         hint = choices_hint(env_id, known)
         raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
@@ -112,6 +116,9 @@ def _training_env(env_id: str) -> type[FamilyEnv]:
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:
     """Run the recording; show a bar on a terminal, lines elsewhere, on standard error."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn
+
     console = Console(stderr=True, highlight=False)
     total = recording.children
     with progress_bars(console, MofNCompleteColumn()) as bars:

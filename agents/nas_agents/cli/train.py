@@ -42,6 +42,9 @@ def train(
     set_: Annotated[list[str], pairs("A setting of training or network.", "--set")] = [],  # noqa: B006
     tune: Annotated[int, Option(help="Try this number of settings first, by Optuna; 0: none.")] = 0,
     device: Annotated[str | None, DEVICE] = None,
+    devices: Annotated[
+        int, Option(help="Train on so many GPUs, or processes on a CPU, batch_size images on each.")
+    ] = 1,
     out: Annotated[
         Path | None, Option(help="The model folder; new, unless --resume is given.")
     ] = None,
@@ -56,6 +59,7 @@ def train(
     """
     from nas_agents.catalogue.environments import import_module
     from nas_agents.search.subject import subject_of
+    from nas_gym.training.parallel import devices_of
     from nas_gym.training.presets import without
 
     for each in module:
@@ -67,10 +71,11 @@ def train(
     given |= assignments("--set", set_)
     data = {name: value for name, value in data.items() if value is not None}
     subject, final = subject_of(architecture, data, given, preset)
+    on = ",".join(devices_of(final.device, devices))
     missing = without(final.settings, preset) if preset else []
     if missing:
         complain(f"preset {preset}: networks of this family have no {', '.join(missing)}")
-    result, final = _trained(subject, final, folder, tune)
+    result, final = _trained(subject, final, folder, tune, on)
     facts = {"model": str(folder), "architecture": subject.key, **result.metrics}
     print_result({**facts, "training": asdict(final.settings)}, _described(result, folder), as_json)
 
@@ -105,7 +110,7 @@ def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
 
 
 def _trained(
-    subject: Architecture, final: FinalTraining, folder: Path, trials: int
+    subject: Architecture, final: FinalTraining, folder: Path, trials: int, device: str
 ) -> tuple[FinalResult, FinalTraining]:
     """Tune, train and save the model; Ctrl-C, a full disk and a failure end in one line.
 
@@ -126,7 +131,7 @@ def _trained(
                 final = tuned(subject, final, trials, folder, display.on_trial)
             epochs = final.settings.epochs
             result = train_model(
-                *(subject, final.dataset, final.settings, folder, final.device),
+                *(subject, final.dataset, final.settings, folder, device),
                 on_epoch=lambda epoch: display.on_final_epoch(epoch, epochs),
             )
             return result, final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -130,7 +130,29 @@ def _in_parts(
     seed: int,
 ) -> Driver:
     """Make what drives a `MultiFidelity` strategy: its proposer's driver, with it in between."""
-    fidelities, search_space = fidelities_of(env.memory.evaluator), env.search_space
+    proposer, fidelities = find_agent(arguments["proposer"]), fidelities_of(env.memory.evaluator)
+    require(
+        asynchronous,
+        f"agent: {agent.name} lets no worker wait for another; give --envs 1, or more --workers",
+    )
+    _require_parts(agent, env, fidelities)
+    learns = learns_asynchronously(proposer.algorithm) and not proposer.entry.conditioned
+    require(
+        (learns or proposer.strategy is not None) and not proposer.trains_in_parts,
+        f"proposer: {proposer.name} proposes no architecture before others are evaluated; use a "
+        "strategy, such as 'regularized-evolution', or a policy gradient, such as 'reinforce'",
+    )
+    proposer.check_reward(env.reward)
+    driver = make_driver(proposer, True, env, plan, arguments["proposer_arguments"], seed)
+    assert isinstance(driver, AsynchronousSearch)
+    own = {each: arguments[each] for each in arguments if each != "proposer_arguments"}
+    own |= {"fidelities": fidelities, "proposer": driver.strategy}
+    driver.strategy = agent.make_strategy(env.search_space, own, seed)
+    return driver
+
+
+def _require_parts(agent: Agent, env: NASEnv, fidelities: Sequence[int]) -> None:
+    """Raise `InvalidSettings` unless children can be trained part by part."""
     require(
         len(fidelities) > 1,
         f"agent: {agent.name} needs children that can be evaluated after fewer epochs, and those "
@@ -138,29 +160,10 @@ def _in_parts(
         "more, and so can recorded ones with several epochs",
     )
     require(
-        search_space.stage(0) == search_space.stage(FOREVER),
+        env.search_space.stage(0) == env.search_space.stage(FOREVER),
         f"agent: {agent.name} lets children go on later, when the depth_schedule would have made "
         "others of them; leave that out",
     )
-    require(
-        asynchronous,
-        f"agent: {agent.name} lets no worker wait for another; give --envs 1, or more --workers",
-    )
-    name, of_proposer = arguments["proposer"], arguments["proposer_arguments"]
-    proposer = find_agent(name)
-    learns = learns_asynchronously(proposer.algorithm) and not proposer.entry.conditioned
-    require(
-        (learns or proposer.strategy is not None) and not proposer.trains_in_parts,
-        f"proposer: {name} proposes no architecture before others are evaluated; use a strategy, "
-        "such as 'regularized-evolution', or a policy gradient, such as 'reinforce'",
-    )
-    proposer.check_reward(env.reward)
-    driver = make_driver(proposer, True, env, plan, of_proposer, seed)
-    assert isinstance(driver, AsynchronousSearch)
-    own = {each: arguments[each] for each in arguments if each != "proposer_arguments"}
-    own |= {"fidelities": fidelities, "proposer": driver.strategy}
-    driver.strategy = agent.make_strategy(search_space, own, seed)
-    return driver
 
 
 def drive(

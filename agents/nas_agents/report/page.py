@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from bokeh.embed import components
+from bokeh.embed import json_item
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader
 
@@ -41,16 +41,16 @@ def report_of(runs: list[Run]) -> str:
         plots["learning"] = figures.learning_figure(runs_with_children)
         plots |= {f"cost {n}": f for n, f in figures.cost_figures(runs_with_children).items()}
     sections = [_section(run, number, plots) for number, run in enumerate(runs)]
-    script, divs = components(plots) if plots else ("", {})
+    drawings = {name: (json_item(each), _height(each)) for name, each in plots.items()}
     templates = Environment(
         loader=PackageLoader("nas_agents.report", ""), autoescape=True, trim_blocks=True
     )
     templates.filters |= {"score": shown, "quantity": _quantity}
+    templates.policies["json.dumps_kwargs"] = {}  # Bokeh reads models in their order
     return templates.get_template("page.html").render(
         title=", ".join(run.name for run in runs),
         bokeh=Resources("inline", components=["bokeh", "bokeh-widgets"]).render_js(),
-        script=script,
-        divs=divs,
+        drawings=drawings,
         runs=sections,
         best=_best(runs),
         costs=[cost for cost in COSTS if any(cost in run.costs for run in runs)],
@@ -82,6 +82,12 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
     worst = read_worst_images(run.path) if final else []
     more = {"names": names, "final": final, "worst": worst, "facts": _facts(run)}
     return {**made, **more, **_failures(run)}
+
+
+def _height(plot: Any) -> int:
+    """Return the pixels of a figure, or of a column of parts."""
+    parts = getattr(plot, "children", None)
+    return sum(map(_height, parts)) if parts else getattr(plot, "height", None) or 50
 
 
 def _quantity(value: Any) -> str:

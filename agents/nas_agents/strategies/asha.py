@@ -16,6 +16,7 @@ from pydantic import BeforeValidator
 from nas_agents.strategies.base import MultiFidelity, Strategy
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import SearchSpace
+from nas_gym.errors import require
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Positive, Seed, validated
 
@@ -75,7 +76,13 @@ class ASHA(MultiFidelity):
         super().__init__(search_space, seed)
         self.eta = eta
         self.proposer = proposer or RandomSearch(search_space, seed, repeats=False)
-        self.rungs = [Rung(epochs) for epochs in rungs_of(fidelities, eta, lowest)]
+        epochs = rungs_of(fidelities, eta, lowest)
+        require(
+            len(epochs) > 1,
+            f"eta: there is no rung below {epochs[0]} epochs with eta={eta} and lowest={lowest}; "
+            "take smaller ones, or train for more epochs",
+        )
+        self.rungs = [Rung(each) for each in epochs]
         """The lowest first."""
 
     def next_training(self) -> tuple[Choices, int]:

@@ -159,8 +159,10 @@ class Strategy(ABC):
 class MultiFidelity(Strategy):
     """A strategy that also says for how many epochs a child is trained, and lets it go on later.
 
-    A subclass implements `next_training` and `trained`. It needs a search in which no worker waits
-    for another (`nas_agents.drivers.asynchronous`), not the environment's own steps.
+    A subclass implements `next_training` and `trained`, and its constructor takes ``fidelities``,
+    the numbers of epochs after which children can be evaluated, and a ``proposer``. It needs a
+    search in which no worker waits for another (`nas_agents.drivers.asynchronous`), not the
+    environment's own steps.
     """
 
     proposer: Strategy

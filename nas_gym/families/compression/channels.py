@@ -120,11 +120,18 @@ def _group(
         order = np.argsort(item.root_idxs, kind="stable")
         indices = np.asarray(item.idxs, dtype=np.int64)[order].reshape(number, -1)
         side: Side = handler.__func__.__name__
+        before = cuts.get((names[layer], side))
+        if before is not None:  # a layer that takes the same channels twice
+            new = ~np.isin(indices, before.indices).all(axis=0)
+            indices = np.concatenate([before.indices, indices[:, new]], axis=1)
         cuts[names[layer], side] = Cut(names[layer], side, indices)
     made = {cut.layer for cut in cuts.values() if cut.side == "prune_out_channels"}
-    first = min((name for name in made if name in places), key=places.index)
-    scores = importance(items).reshape(unit, -1).mean(0).argsort(descending=True).numpy()
-    blocks = np.arange(unit)[None] * (number // unit) + scores[:, None]  # one of each block
+    if made.isdisjoint(places):
+        return None
+    first = min(made.intersection(places), key=places.index)
+    scores = importance(items).reshape(unit, -1).mean(0).argsort(descending=True)
+    # One channel of each block of a grouped convolution at a time:
+    blocks = np.arange(unit)[None] * (number // unit) + scores.cpu().numpy()[:, None]
     return Group(first, number, unit, tuple(blocks.ravel().tolist()), tuple(cuts.values()))
 
 

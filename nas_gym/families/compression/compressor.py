@@ -6,10 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from annotated_types import Interval
 from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
@@ -18,39 +17,15 @@ from nas_gym.evaluation import Evaluation
 from nas_gym.families.compression.architecture import CompressedArchitecture
 from nas_gym.families.compression.network import CompressedNetwork, sizes_of
 from nas_gym.families.compression.plan import Plan
+from nas_gym.families.compression.settings import CompressionSettings
 from nas_gym.families.compression.subject import Subject, shape_of
 from nas_gym.models import Model, ModelFacts, Normalization
-from nas_gym.networks import count_parameters
-from nas_gym.settings import Count, Keep, NonNegative, Seed, Size, settings
+from nas_gym.networks import count_parameters, measure_latency
 from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import child_seed, isolated
-from nas_gym.training.settings import BatchSize, TrainingSettings
+from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.tasks.images import ImageClassification
-
-
-@settings
-class CompressionSettings:
-    """How channels are cut, and what follows before a network is evaluated."""
-
-    keep: Keep = 0.5
-    """The share of the original's multiply-adds that may be left; 1 for no budget."""
-    least: Annotated[float, Interval(ge=0.01, le=1)] = 0.2
-    """The smallest share of a layer's channels that is kept."""
-    multiple_of: Size = 1
-    """Channels are kept in multiples of this number, such as 8 for a GPU; or all are."""
-    importance: Literal["l1", "l2"] = "l2"
-    """The norm of a channel's weights by which the channels to keep are chosen."""
-    recalibration_images: Count = 256
-    """Number of training images from which batch normalization's statistics are computed again."""
-    finetune_epochs: Count = 0
-    """Epochs of training after the cut, before the validation."""
-    learning_rate: NonNegative = 0.01
-    """Learning rate of this training, at its highest."""
-    batch_size: BatchSize = 128
-    """Images per step of this training."""
-    training_seed: Seed = 0
-    """The seed of this training, and of the default model's."""
 
 
 class _Task(ImageClassification):
@@ -82,9 +57,6 @@ class Compressor:
         InvalidSettings: as `Plan`.
     """
 
-    costs = ("parameters", "multiply_adds")
-    """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
-
     def __init__(
         self,
         subject: Subject,
@@ -106,8 +78,16 @@ class Compressor:
         weights = hashlib.blake2b(digest_size=16)
         for tensor in subject.network.state_dict().values():
             weights.update(tensor.cpu().contiguous().numpy().tobytes())
-        facts = {"settings": asdict(settings), "weights": weights.hexdigest()}
+        facts: dict[str, Any] = {"settings": asdict(settings), "weights": weights.hexdigest()}
+        if settings.latency is not None:
+            facts["latency"] = settings.latency.facts(device)
         self.fingerprint = digest(dataset=dataset.digest, device=device.type, **facts)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
+        measured = ("latency",) if self.settings.latency is not None else ()
+        return ("parameters", "multiply_adds", *measured)
 
     def compress(self, kept: Sequence[int]) -> Compressed:
         """Return the network that keeps these numbers of channels, (T,), and its evaluation.
@@ -123,6 +103,9 @@ class Compressor:
             child.parameters = count_parameters(network)
             child.multiply_adds = self.plan.multiply_adds(kept)
             child.status = "crashed"
+            if self.settings.latency is not None:
+                measured = measure_latency(network, self.shape, self.settings.latency)
+                child.latency = measured.seconds
             for value in self._trained(network):
                 child.add(value)
         return Compressed(child.evaluation(seed, self.fingerprint), architecture, network)

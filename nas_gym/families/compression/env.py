@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -17,19 +16,16 @@ from numpy.typing import NDArray
 from nas_gym.data import Dataset, load_dataset
 from nas_gym.errors import UnknownArgument, choices_hint, require
 from nas_gym.evaluation import Evaluation
-from nas_gym.families.compression.compressor import CompressionSettings, Compressor
+from nas_gym.families.compression.compressor import Compressor
+from nas_gym.families.compression.settings import CompressionSettings
 from nas_gym.families.compression.subject import subject_of
+from nas_gym.families.compression.walk import FEATURES, Walk
 from nas_gym.models import Model
 from nas_gym.networks.devices import resolve_device
+from nas_gym.objectives import Objectives
 from nas_gym.outside.json_text import short
 from nas_gym.rewards import AnyReward, check_costs, reward_by_name
 from nas_gym.settings import require_known
-
-FEATURES = (
-    *("t", "n", "c", "h", "w", "stride", "k"),
-    *("multiply_adds", "reduced", "rest", "last_action"),
-)
-"""The entries of an observation, in order."""
 
 
 def error_by_cost(cost: str) -> Callable[[Evaluation], float]:
@@ -112,6 +108,7 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     | `recalibration_images` | `256` | training images from which batch normalization's statistics are computed again after the cut; 0 for none |
     | `finetune_epochs` | `0` | epochs of training before the validation |
     | `learning_rate`, `batch_size` | `0.01`, `128` | of this training |
+    | `latency` | `None` | `{}` measures the latency of each result; `{"table": file}` predicts it |
     | `training_seed` | `0` | of this training, and of the default model's |
 
     `env.unwrapped.best` is the best network so far, `compressed()` gives it with its weights.
@@ -149,17 +146,11 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         subject = subject_of(model, dataset, normalization, on, seed)
         self.compressor = Compressor(subject, dataset, self.settings, on)
         """Cuts and evaluates; its `plan` knows the layers and their multiply-adds."""
+        check_costs(self.reward, self.compressor)
         self.plan = self.compressor.plan
-        self._numbers = [
-            group.numbers(self.settings.least, self.settings.multiple_of)
-            for group in self.plan.groups
-        ]
-        self._target = self.settings.keep * self.plan.total
-        self._check_target()
+        self._walk = Walk(self.plan, self.settings)
         self.action_space = spaces.Box(0.0, 1.0, (1,), np.float32)
         self.observation_space = spaces.Box(0.0, 1.0, (len(FEATURES),), np.float32)
-        self._features = self._layer_features()
-        self._kept: list[int] = []
         self.finished: tuple[tuple[int, ...], Evaluation] | None = None
         """Channels and evaluation of the episode that ended last."""
         self.best: tuple[tuple[int, ...], Evaluation] | None = None
@@ -172,8 +163,8 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Start again with the whole network; nothing in an episode is drawn from ``seed``."""
         super().reset(seed=seed)
         require_known(options or (), (), "options: ")
-        self._kept = []
-        return self._observation(), {"layer": self.plan.groups[0].layer}
+        self._walk.kept = []
+        return self._walk.observation(), {"layer": self.plan.groups[0].layer}
 
     def step(
         self, action: NDArray[np.float32]
@@ -184,17 +175,13 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             gymnasium.error.InvalidAction: the action is not one number in [0, 1].
             gymnasium.error.ResetNeeded: the episode has ended.
         """
-        number = len(self._kept)
-        if number == len(self.plan.groups):
+        walk = self._walk
+        if walk.ended:
             raise gym.error.ResetNeeded("call reset() first; it starts with the whole network")
-        self._kept.append(self._within_budget(number, _share(action)))
-        info: dict[str, Any] = {"kept": self._kept[-1]}
-        terminated, reward = number + 1 == len(self.plan.groups), 0.0
-        if terminated:
-            reward = self._finish(info)
-        place = min(number + 1, len(self.plan.groups) - 1)
-        info["layer"] = self.plan.groups[place].layer
-        return self._observation(), reward, terminated, False, info
+        info: dict[str, Any] = {"kept": walk.choose(_share(action))}
+        info["layer"] = self.plan.groups[walk.place].layer
+        reward = self._finish(info) if walk.ended else 0.0
+        return walk.observation(), reward, walk.ended, False, info
 
     def compressed(self, kept: tuple[int, ...] | None = None) -> Model:
         """Return a compressed network with its weights, a model as `load_model` gives it.
@@ -209,9 +196,11 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             require(self.best is not None, "kept: no episode has ended; give the channels to keep")
             assert self.best is not None
             kept = self.best[0]
-        fits = len(kept) == len(self.plan.groups)
-        fits = fits and all(0 < n <= most for n, most in zip(kept, self.plan.full, strict=True))
-        require(fits, f"kept: expected from 1 to {self.plan.full.tolist()}, got {short(kept)}")
+        every = [group.numbers(0, 1) for group in self.plan.groups]
+        fits = len(kept) == len(every)
+        fits = fits and all(number in each for number, each in zip(kept, every, strict=True))
+        most = ", ".join(f"{each[0]} to {each[-1]}" for each in every)
+        require(fits, f"kept: expected numbers of {most}, got {short(kept)}")
         return self.compressor.model(kept)
 
     def render(self) -> str | None:
@@ -219,65 +208,21 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; give one to gym.make()")
             return None
-        rest = self.plan.full[len(self._kept) :].tolist()
-        share = self.plan.multiply_adds([*self._kept, *rest]) / self.plan.total
-        lines = [f"{share:.1%} of {self.plan.total:,} multiply-adds"]
-        for number, group in enumerate(self.plan.groups):
-            kept = self._kept[number] if number < len(self._kept) else "?"
-            lines.append(f"  {group.layer}: {kept} of {group.channels}")
+        lines = [f"{self._walk.share:.1%} of {self.plan.total:,} multiply-adds"]
+        open_ones = len(self.plan.groups) - len(self._walk.kept)
+        kept = [*map(str, self._walk.kept), *["?"] * open_ones]
+        for group, number in zip(self.plan.groups, kept, strict=True):
+            lines.append(f"  {group.layer}: {number} of {group.channels}")
         return "\n".join(lines)
 
     def _finish(self, info: dict[str, Any]) -> float:
-        kept = tuple(self._kept)
+        kept = tuple(self._walk.kept)
         evaluation, architecture, _ = self.compressor.compress(kept)
         info |= {"architecture": architecture.to_json(), "evaluation": evaluation.outcome()}
         self.finished, reward = (kept, evaluation), float(self.reward(evaluation))
         if reward > self._best_reward:
             self.best, self._best_reward = self.finished, reward
         return reward
-
-    def _within_budget(self, number: int, share: float) -> int:
-        """Return the channels that an action means; fewer where the budget needs it."""
-        numbers, channels = self._numbers[number], self.plan.groups[number].channels
-        wanted = min(range(len(numbers)), key=lambda place: abs(numbers[place] - share * channels))
-        later = [each[0] for each in self._numbers[number + 1 :]]
-        fit = bisect_right(
-            numbers[: wanted + 1],
-            self._target,
-            key=lambda kept: self.plan.multiply_adds([*self._kept, kept, *later]),
-        )
-        return numbers[max(0, fit - 1)]
-
-    def _check_target(self) -> None:
-        least = self.plan.multiply_adds([numbers[0] for numbers in self._numbers])
-        share = least / self.plan.total
-        says = f"keep: {self.settings.keep} of the multiply-adds cannot be met, as the smallest"
-        says += f" network has {share:.3g} of them; take a larger keep, or a smaller least"
-        require(least <= self._target, says)
-
-    def _layer_features(self) -> NDArray[np.float32]:
-        """Return what does not change of each layer's observation, (T, 11)."""
-        groups, total = self.plan.groups, self.plan.total
-        own = [self.plan.own(number) for number in range(len(groups))]
-        later = [sum(own[number + 1 :]) / total for number in range(len(groups))]
-        rows = [
-            (number, *self.plan.layers[group.layer][:6], own[number])
-            for number, group in enumerate(groups)
-        ]
-        facts = np.array(rows, dtype=np.float64)
-        facts = facts / np.maximum(facts.max(axis=0), 1)
-        features = np.zeros((len(groups), len(FEATURES)), dtype=np.float32)
-        features[:, :8], features[:, 9] = facts, np.minimum(later, 1)
-        return features
-
-    def _observation(self) -> NDArray[np.float32]:
-        number = min(len(self._kept), len(self.plan.groups) - 1)
-        observation: NDArray[np.float32] = self._features[number].copy()
-        rest = self.plan.full[len(self._kept) :].tolist()
-        observation[8] = 1 - self.plan.multiply_adds([*self._kept, *rest]) / self.plan.total
-        last = len(self._kept) - 1
-        observation[10] = self._kept[last] / self.plan.full[last] if self._kept else 1
-        return observation
 
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
@@ -296,7 +241,8 @@ def _reward(reward: str | Mapping[str, Any] | AnyReward) -> Callable[[Evaluation
     if isinstance(reward, str) and reward in AMC_REWARDS:
         return error_by_cost(AMC_REWARDS[reward])
     made = reward_by_name(reward)
-    check_costs(made, Compressor)
+    says = "reward: expected one number; several objectives are for environments that design"
+    require(not isinstance(made, Objectives), says)
     return made
 
 

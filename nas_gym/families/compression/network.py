@@ -99,6 +99,9 @@ def _resize(network: nn.Module, name: str, sizes: Sizes) -> None:
     match layer:
         case nn.Conv2d():
             layer.groups = inputs if layer.groups == before[0] > 1 else layer.groups
+            if inputs % layer.groups or outputs % layer.groups:
+                says = f"layers: {name}: expected multiples of its {layer.groups} groups"
+                raise InvalidArchitecture(f"{says}, got {inputs} and {outputs}")
             layer.in_channels, layer.out_channels = inputs, outputs
             shape: Sequence[int] = (outputs, inputs // layer.groups, *layer.kernel_size)
         case nn.Linear():

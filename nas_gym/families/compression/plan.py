@@ -53,7 +53,9 @@ class Plan:
             found = groups_of(network, shape.batch(1, device), list(self.layers), norm)
         self.total = multiply_adds(network, shape)
         """Multiply-adds of the original network."""
-        self.groups: list[Group] = found[:-1]  # the last one's channels are the classes
+        self.groups: list[Group] = found
+        if not self._sound(found[-1:]):
+            self.groups = found[:-1]  # the last one's channels are the classes, as a rule
         if not self._sound(self.groups):
             self.groups = [each for each in found if self._sound([each])]
         none = "model: it has no convolution or dense layer whose channels can be cut"

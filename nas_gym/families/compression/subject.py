@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +34,10 @@ _EPOCHS = 4
 
 @dataclass(frozen=True)
 class Subject:
-    """A trained classifier, its normalization, and how its network is built."""
+    """A trained classifier, its normalization, and how its network is built.
+
+    The network is a copy, so that whoever gave it can move it and train it further.
+    """
 
     network: nn.Module
     statistics: Statistics
@@ -69,7 +73,8 @@ def subject_of(
         require(same, f"{says}; give the data set that it was trained on, or image_size")
         mean, std = (np.array(each) for each in asdict(model.facts.normalization).values())
         origin = (model.architecture.to_dict(), model.facts.network)
-        return Subject(model.network.to(device), (255 * mean, 255 * std), *origin)
+        copied = deepcopy(model.network).to(device)
+        return Subject(copied, (255 * mean, 255 * std), *origin)
     expected = "expected a model folder, a nas_gym.Model or a torch.nn.Module"
     require(isinstance(model, nn.Module), f"model: {expected}, got {short(model)}")
     assert isinstance(model, nn.Module)
@@ -79,8 +84,9 @@ def subject_of(
         right = len(given.mean) == shape.channels
         require(right, f"normalization: expected {shape.channels} numbers, one a channel")
         statistics = (255 * np.array(given.mean), 255 * np.array(given.std))
-    _check_logits(model.to(device), shape, device)
-    return Subject(model, statistics, _named(model, shape.classes), {})
+    network = deepcopy(model).to(device)
+    _check_logits(network, shape, device)
+    return Subject(network, statistics, _named(network, shape.classes), {})
 
 
 def shape_of(dataset: Dataset) -> ImageShape:

@@ -70,7 +70,14 @@ class ImageClassification(Task):
             self.known = np.concatenate([dataset.train, dataset.validation])
         self.batch_size = min(settings.batch_size, len(self.known))
         self.steps_per_epoch = len(self.known) // self.batch_size
+        self.share = (0, 1)
+        """This process's number, and how many have a share of each epoch."""
         self.notes = self._notes()
+
+    def take_share(self, rank: int, number: int) -> None:
+        self.share = (rank, number)
+        self.batch_size = min(self.settings.batch_size, len(self.known) // number)
+        self.steps_per_epoch = len(self.known) // (self.batch_size * number)
 
     @cached_property
     def training(self) -> DeviceDataset:
@@ -118,6 +125,16 @@ class ImageClassification(Task):
         return self.training.augmented_batches(order, size, augmentation, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
+        """Return the indices of this process's training images in an epoch, (n,)."""
+        rank, number = self.share
+        order = self._whole_order(generator)
+        if number == 1:
+            return order
+        generator.manual_seed(generator.initial_seed() + 1 + rank)
+        most = self.steps_per_epoch * self.batch_size * number
+        return order[:most].view(-1, number, self.batch_size)[:, rank].reshape(-1)
+
+    def _whole_order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
         number, device = len(self.known), self.device
         if self.settings.class_balance != "sampling":

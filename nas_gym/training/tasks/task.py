@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
+from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.family import Reference
 from nas_gym.networks import ChildNetwork, InputShape
@@ -109,6 +110,17 @@ class Task(ABC):
         Raises:
             Diverged: the network's outputs are not finite.
         """
+
+    def take_share(self, rank: int, number: int) -> None:
+        """Give only the batches of process ``rank`` of ``number``, each on a device of its own.
+
+        Of an epoch's random order, drawn from a generator that is the same in all, the processes
+        take a batch in turn; what is drawn for a batch after that is a process's own.
+
+        Raises:
+            InvalidSettings: this task cannot be shared.
+        """
+        raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
 
     def prepared(self, network: ChildNetwork) -> ChildNetwork:
         """Return a network that was built, on the device and ready to be trained."""

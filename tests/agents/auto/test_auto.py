@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ from typer.testing import CliRunner
 
 import nas_gym
 from nas_agents.auto import plan as planning
-from nas_agents.auto.plan import CHILDREN, SKELETONS, SMALL_SPACE, epoch_seconds, make_plan
+from nas_agents.auto.plan import CHILDREN, SKELETONS, SMALL_SPACE, Plan, epoch_seconds, make_plan
 from nas_agents.auto.running import _UntilDeadline
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
+from nas_agents.cli.terminal.display import Display
 from nas_gym.errors import InvalidSettings
-from nas_gym.training.final import StopTraining
+from nas_gym.training.final import ShortenTraining, StopTraining
 
 
 def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -70,12 +70,69 @@ def test_an_epoch_is_measured_by_a_few_steps() -> None:
     assert 0 < epoch_seconds(trainer, architecture) < 60
 
 
-def test_a_late_final_training_ends_after_an_epoch() -> None:
-    _UntilDeadline(time.monotonic() - 1).on_final_epoch(1, 5)  # one epoch is the least
+def test_a_late_final_training_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs take 10 s until the machine is busy, and 20 s then; 100 s are there for 9 of them."""
+    now = 0.0
+    monkeypatch.setattr("nas_agents.auto.running.time.monotonic", lambda: now)
+    until, ends = _UntilDeadline(100.0), 9
+    for epoch in range(1, 10):
+        now += 10.0 if epoch < 3 else 20.0
+        try:
+            until.on_final_epoch(epoch, 9)
+        except ShortenTraining as shorter:
+            ends = shorter.args[0]
+        if epoch == ends:
+            break
+    assert ends == epoch == 6
+    assert now == 100.0
+    late = _UntilDeadline(now)
+    now += 1.0
     with pytest.raises(StopTraining):
-        _UntilDeadline(time.monotonic() - 1).on_final_epoch(2, 5)
-    _UntilDeadline(time.monotonic() + 100).on_final_epoch(2, 5)
-    _UntilDeadline(time.monotonic() - 1).on_final_epoch(5, 5)
+        late.on_final_epoch(1, 5)
+    late.on_final_epoch(5, 5)
+
+
+def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_speed(monkeypatch, 1.0)
+    plan = make_plan("digits", 60.0, "cpu")
+    assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    assert plan.busy >= 1.0
+
+
+def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is stopped at the second child, and in the final training, and goes on by its plan."""
+    at_speed(monkeypatch, 20.0)
+    run = tmp_path / "run"
+    stopping = iter(("child", "epoch"))
+    monkeypatch.setattr(Display, "on_child", lambda self, child: stop("child", child.number == 2))
+    monkeypatch.setattr(
+        Display, "on_final_epoch", lambda self, epoch, epochs: stop("epoch", epoch == 1)
+    )
+    monkeypatch.setattr("nas_agents.auto.running._search_seconds", lambda *_: 3.0)
+    left = [next(stopping)]
+
+    def stop(where: str, now: bool) -> None:
+        if now and left == [where]:
+            left[:] = [next(stopping, "")]
+            raise KeyboardInterrupt
+
+    command = ["auto", "digits", "--minutes=0.5", "--device=cpu", f"--run={run}"]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 130
+    again = f"nas-gym auto digits --minutes=0.5 --seed=0 --run={run} --resume"
+    assert again in first.stderr
+    other = CliRunner().invoke(app, [*command[:-1], "--seed=1", command[-1], "--resume"])
+    assert "seed: " in other.stderr
+    second = CliRunner().invoke(app, again.split()[1:])
+    assert second.exit_code == 130
+    begun = json.loads((run / "auto.json").read_text())
+    assert begun["final"]["epochs"] == begun["choice"]["epochs"]
+    third = CliRunner().invoke(app, [*again.split()[1:], "--json"])
+    assert third.exit_code == 0, third.output
+    facts = json.loads(third.stdout)
+    assert facts["seconds"] > begun["spent"] > 0
+    assert facts["children"] >= 2
+    assert facts["plan"] == begun["plan"]
 
 
 def test_images_and_labels_become_a_classifier(

@@ -34,7 +34,7 @@ from tests.helpers import LayersSearchSpace, StubEvaluator
 ANYWHERE = [
     name
     for name, entry in AGENTS.items()
-    if not entry.env_arguments and name not in MULTI_OBJECTIVE
+    if not (entry.env_arguments or name in MULTI_OBJECTIVE or find_agent(name).trains_in_parts)
 ]
 """Those that need no environment of their own kind."""
 LEARNERS = [name for name in ANYWHERE if find_agent(name).strategy is None]

@@ -231,7 +231,7 @@ def test_a_browser_shows_sorts_and_hovers(run: Path) -> None:
         page.on("request", lambda request: wrong.append(request.url))
         file = (run / "report.html").as_uri()
         page.goto(file)
-        page.wait_for_function("window.Bokeh && Bokeh.documents.every(each => each.is_idle)")
+        page.wait_for_function("document.body.dataset.drawn == 'all'")
         assert page.locator(".bk-Figure").count() >= 6
 
         heading = page.locator("#best th", has_text="parameters")

@@ -580,7 +580,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
-    add = Store.add
+    add = Store.add_rows
 
     def locked(store: Store, *args: Any) -> Any:
         if store.size() == 6:
@@ -588,7 +588,7 @@ def test_a_store_that_fails_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         return add(store, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "add", locked)
+        patch.setattr(Store, "add_rows", locked)
         with pytest.raises(StoreError, match="it is locked"):
             search(settings_for(run), run)
     assert len(episodes_of(run)) == 6

@@ -33,6 +33,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import load_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
+from nas_gym.training import early_stopping
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
 from tests.agents.stubs import STUB_ID, Calls, each_child
@@ -312,8 +313,11 @@ def test_bad_settings_leave_no_run_folder(
     assert not (tmp_path / "run").exists()
 
 
-def test_early_stopping_keeps_its_curves_in_the_run_folder(tmp_path: Path) -> None:
+def test_early_stopping_keeps_its_curves_in_the_run_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A resumed search goes on as one that was never interrupted, rule and all."""
+    monkeypatch.setattr(early_stopping, "PER_BEST", 4)  # it stops children earlier
     arguments = {"filters": 2, "epochs": 2, "early_stopping": {"delta": 0.5}, "blocks": 1}
 
     def begun(episodes: int) -> SearchSettings:

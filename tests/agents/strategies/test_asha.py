@@ -110,5 +110,7 @@ def test_it_is_no_agent_for_an_environments_steps() -> None:
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(InvalidSettings, match="eta: expected a number greater"):
         ASHA(SEARCH_SPACE, eta=1)
+    with pytest.raises(InvalidSettings, match="no rung below 2 epochs with eta=3"):
+        ASHA(SEARCH_SPACE, fidelities=(1, 2))
     with pytest.raises(InvalidSettings, match="fidelities"):
         ASHA(SEARCH_SPACE, fidelities=())

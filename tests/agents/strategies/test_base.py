@@ -24,7 +24,8 @@ from nas_gym.search_spaces import Choices
 from tests.agents.catalogue.test_agents import SEARCH_SPACES
 from tests.helpers import ConvNet, LayersSearchSpace
 
-STRATEGIES = [name for name in AGENTS if find_agent(name).strategy is not None]
+FOUND = {name: find_agent(name) for name in AGENTS}
+STRATEGIES = [name for name, each in FOUND.items() if each.strategy and not each.trains_in_parts]
 SPACES: dict[str, SearchSpace] = {**SEARCH_SPACES, "custom": CustomSearchSpace(ConvNet)}
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_search_space = pytest.mark.parametrize("space", SPACES)

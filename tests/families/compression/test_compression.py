@@ -26,9 +26,10 @@ from nas_gym import Architecture, InvalidSettings, load_dataset
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
-from nas_gym.families.compression.env import FEATURES, CompressionEnv
+from nas_gym.families.compression.env import CompressionEnv
 from nas_gym.families.compression.network import torchvision_model
 from nas_gym.families.compression.plan import Plan
+from nas_gym.families.compression.walk import FEATURES
 from nas_gym.models import InvalidModel, save_model
 from nas_gym.models.exporting import export_model
 from nas_gym.networks import ImageShape, build_network, multiply_adds
@@ -86,6 +87,27 @@ def test_layers_that_share_channels_are_one_decision(model: nn.Module) -> None:
     assert groups == [("first", 8, 4), ("grouped", 12, 4), ("hidden", 6, 1)]
 
 
+class Twice(nn.Module):
+    """A dense layer that takes the same channels twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 6, 3, 2)
+        self.second = nn.Linear(12, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x).relu().mean(dim=(2, 3))
+        logits: Tensor = self.second(torch.cat([x, x], dim=1))
+        return logits
+
+
+def test_channels_that_a_layer_takes_twice_are_cut_twice() -> None:
+    plan = Plan(Twice().eval(), ImageShape(1, 8, 8, 10))
+    assert [group.layer for group in plan.groups] == ["first"]
+    network: Any = plan.cut([4])
+    assert network.second.weight.shape == (10, 8)
+
+
 @given(shares=st.lists(st.floats(0.01, 1), min_size=3, max_size=3))
 @examples(max_examples=15, deadline=None)
 def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
@@ -100,7 +122,7 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
 @examples(max_examples=25, deadline=None)
 def test_the_budget_holds_whatever_the_actions(actions: list[float], keep: float) -> None:
     env = _budget_env()
-    env._target = keep * env.plan.total
+    env._walk.target = keep * env.plan.total
     _, info = play(env, actions)
     assert info["evaluation"]["multiply_adds"] <= keep * env.plan.total
 
@@ -140,6 +162,7 @@ def test_the_original_stays_as_it_is(model: nn.Module) -> None:
     images = torch.rand(4, 1, 8, 8)
     logits = model.eval()(images)
     env = make(model, finetune_epochs=1)
+    assert env.plan.network is not model
     play(env, [0.5, 0.5, 0.5])
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(model(images), logits)
@@ -184,6 +207,16 @@ def test_rewards_of_the_other_environments(model: nn.Module) -> None:
     value, info = play(make(model, reward=reward), [0.5, 0.5, 1])
     ratio = info["evaluation"]["parameters"] / 1e3
     assert value == pytest.approx(info["evaluation"]["accuracy"] * ratio**-0.07)
+
+
+def test_the_text_says_what_is_chosen(model: nn.Module) -> None:
+    env = make(model, render_mode="ansi")
+    env.reset()
+    env.step(np.array([0.5], np.float32))
+    share = env.plan.multiply_adds([4, 12, 6]) / env.plan.total
+    first, *layers = str(env.render()).splitlines()
+    assert first == f"{share:.1%} of {env.plan.total:,} multiply-adds"
+    assert layers == ["  first: 4 of 8", "  grouped: ? of 12", "  hidden: ? of 6"]
 
 
 def test_the_checkers_pass(model: nn.Module) -> None:
@@ -276,7 +309,7 @@ def test_a_torchvision_classifier_is_rebuilt_by_its_name() -> None:
         *(digits.train[:40], digits.validation[:10], digits.test[:10]),
     )
     env = make(network, dataset=colored, keep=0.5, recalibration_images=0)
-    kept = tuple(numbers[len(numbers) // 2] for numbers in env._numbers)
+    kept = tuple(numbers[len(numbers) // 2] for numbers in env._walk.numbers)
     model = env.compressed(kept)
     assert isinstance(model.architecture, CompressedArchitecture)
     assert model.architecture.original == {"torchvision": "mobilenet_v3_small"}
@@ -306,6 +339,7 @@ def test_a_module_of_ones_own_is_exported_but_not_rebuilt(model: nn.Module, tmp_
         ({"importance": "l3"}, "importance: expected 'l1' or 'l2', got 'l3'"),
         ({"reward": "acuracy"}, "reward: 'acuracy' is not known; did you mean 'accuracy'?"),
         ({"reward": {"name": "mnasnet", "target": 1}}, "reward: it needs latency"),
+        ({"reward": nas_gym.Objectives.of(["accuracy", "-parameters"])}, "reward: expected one"),
         ({"render_mode": "human"}, "render_mode: 'human' is not known"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
         ({"model": 3}, "model: expected a model folder"),
@@ -328,8 +362,9 @@ def test_bad_actions_are_named(model: nn.Module) -> None:
             env.step(action)  # type: ignore[arg-type]
     with pytest.raises(InvalidSettings, match="no episode has ended"):
         env.compressed()
-    with pytest.raises(InvalidSettings, match=r"kept: expected from 1 to \[8, 12, 6\]"):
-        env.compressed((9, 12, 6))
+    for kept in ((9, 12, 6), (6, 12, 6), (8, 12), (0, 12, 6)):  # 6 of 8 in four groups
+        with pytest.raises(InvalidSettings, match="kept: expected numbers of 4 to 8, 4 to 12, 1 t"):
+            env.compressed(kept)
 
 
 def test_bad_architectures_are_named() -> None:
@@ -341,3 +376,12 @@ def test_bad_architectures_are_named() -> None:
     named = {**good, "original": {"torchvision": "resnet18"}, "layers": {"relu": [1, 1]}}
     with pytest.raises(InvalidArchitecture, match="'relu' is no layer"):
         build_network(Architecture.from_dict(named), ImageShape(3, 32, 32, 10))
+    grouped = {
+        "original": {"torchvision": "resnext50_32x4d"},
+        "layers": {"layer1.0.conv2": [9, 64]},
+    }
+    with pytest.raises(InvalidArchitecture, match="multiples of its 32 groups, got 9 and 64"):
+        build_network(Architecture.from_dict({**good, **grouped}), ImageShape(3, 32, 32, 10))
+    unknown = {**good, "original": {"torchvision": "resnet19"}}
+    with pytest.raises(InvalidArchitecture, match="torchvision has no 'resnet19'"):
+        build_network(Architecture.from_dict(unknown), ImageShape(3, 32, 32, 10))

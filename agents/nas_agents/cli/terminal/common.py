@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from nas_gym.errors import InvalidSettings
 from nas_gym.outside.json_text import read_json_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
 EXIT_FAILED, EXIT_WRONG, EXIT_BUG, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 70, 130, 1
 
@@ -67,6 +67,10 @@ def print_result(facts: object, text: object, as_json: bool) -> None:
 
 def print_table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     """Print rows below their heads on standard output; no text in them is markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(*heads, box=None)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
@@ -77,6 +81,8 @@ def print_table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
 
 def progress_bars(console: Console, column: ProgressColumn) -> Progress:
     """Return bars with a column of their own, which are shown on a terminal alone."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), column, TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
 

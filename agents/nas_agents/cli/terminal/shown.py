@@ -43,11 +43,11 @@ def facts_and_text(
     if latency is not None:
         measured = measure_latency(architecture, shape, latency, settings)
         facts |= {"latency": measured.seconds, "latency_spread": measured.spread}
-        lines.append(
-            f"latency: {1000 * measured.seconds:.3g} ms a batch of {latency.batch_size}, "
-            f"interquartile range {1000 * measured.spread:.2g} ms "
-            f"({measured.device}, {latency.repeats} batches)"
-        )
+        says = f"latency: {1000 * measured.seconds:.3g} ms a batch"
+        if latency.table is None:
+            says += f" of {latency.batch_size}, interquartile range {1000 * measured.spread:.2g} ms"
+            says += f" ({measured.device}, {latency.repeats} batches)"
+        lines.append(says if latency.table is None else f"{says}, by {latency.table}")
     facts |= {"key": architecture.key, "architecture": architecture.to_dict()}
     return facts, "\n".join(lines)
 

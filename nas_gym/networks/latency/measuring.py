@@ -1,4 +1,4 @@
-"""Latency of a network, measured."""
+"""Latency of a network, measured, or predicted by a table of its operations."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.networks.base import InputShape, NetworkSettings, build_network
 from nas_gym.networks.costs import evaluating, weightless_network
-from nas_gym.networks.devices import cpu_threads, resolve_device, synchronize
+from nas_gym.networks.devices import cpu_threads, hardware_name, resolve_device, synchronize
+from nas_gym.networks.latency.table import LatencyTable
 from nas_gym.networks.limits import require_memory
 from nas_gym.settings import Size, settings
 
@@ -35,6 +37,23 @@ class LatencySettings:
     """Batches before the first measured one."""
     repeats: Size = 20
     """Measured batches."""
+    table: str | None = None
+    """A file of `nas-gym latency record`, by which latency is predicted instead, as on the device
+    on which it was recorded; device, batch size and threads are the table's."""
+
+    def __post_init__(self) -> None:
+        if self.table is not None:
+            own = "the table says device, batch size and threads; leave them out"
+            given = (self.device, self.batch_size, self.threads)
+            require(given == (None, 1, 1), f"table: {own}")
+            LatencyTable.load(self.table)
+
+    def facts(self, device: torch.device) -> dict[str, Any]:
+        """Return what the latency of a network on a device follows from, as JSON data."""
+        if self.table is not None:
+            return {"table": LatencyTable.load(self.table).digest}
+        settings = {name: value for name, value in vars(self).items() if name != "table"}
+        return {**settings, "hardware": hardware_name(device)}
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class Latency:
     seconds: float
     """The median."""
     spread: float
-    """The interquartile range."""
+    """The interquartile range; 0 for a prediction."""
     device: torch.device
 
 
@@ -56,8 +75,8 @@ def measure_latency(
 ) -> Latency:
     """Measure the latency of a network in float32, its images already on the device.
 
-    The result holds for this machine under its present load. The network stays where and as it was,
-    and so do torch's random numbers.
+    The result holds for this machine under its present load, or, by a table, for the device where
+    it was recorded. The network stays where and as it was, and so do torch's random numbers.
 
     Args:
         subject: A network, or an architecture, whose network is built on the CPU.
@@ -67,11 +86,14 @@ def measure_latency(
 
     Raises:
         InvalidSettings: the device does not exist here, the images or the states of the network do
-            not fit into the memory, or as `nas_gym.networks.build_network`.
+            not fit into the memory, the table lacks an operation, or as
+            `nas_gym.networks.build_network`.
         InvalidArchitecture: as `nas_gym.networks.build_network`.
     """
     settings = settings or LatencySettings()
     network = subject
+    if settings.table is not None:
+        return _predicted(subject, input_shape, LatencyTable.load(settings.table), network_settings)
     if isinstance(network, Architecture):
         # The largest state, beside its input of the same size, must fit.
         weightless = weightless_network(network, input_shape, network_settings)
@@ -95,6 +117,18 @@ def measure_latency(
         times = [_seconds(network, images) for _ in range(settings.repeats)]
     quarter, median, three_quarters = np.percentile(times, (25, 50, 75)).tolist()
     return Latency(median, three_quarters - quarter, device)
+
+
+def _predicted(
+    subject: Architecture | nn.Module,
+    input_shape: InputShape,
+    table: LatencyTable,
+    network_settings: NetworkSettings | None,
+) -> Latency:
+    if isinstance(subject, Architecture):
+        subject = weightless_network(subject, input_shape, network_settings)
+        subject.to(memory_format=torch.channels_last)
+    return Latency(table.predict(subject, input_shape), 0.0, torch.device(table.device))
 
 
 def _seconds(network: nn.Module, images: Tensor) -> float:
