@@ -91,8 +91,7 @@ def load_text(
 
 @cache
 def _loaded(dataset: str, level: Level, vocabulary: int | None) -> TextDataset:
-    split = _split_into_words if level == "word" else list
-    streams = {part: split(text) for part, text in _texts(dataset).items()}
+    streams = {part: split_text(text, level) for part, text in _texts(dataset).items()}
     for part, stream in streams.items():
         if len(stream) < 2:
             raise InvalidDataset(
@@ -109,7 +108,10 @@ def _loaded(dataset: str, level: Level, vocabulary: int | None) -> TextDataset:
     return TextDataset(dataset, level, known, **parts)
 
 
-def _split_into_words(text: str) -> list[str]:
+def split_text(text: str, level: Level) -> list[str]:
+    """Return a text as words, with "<eos>" at the end of each line, or as characters."""
+    if level == "character":
+        return list(text)
     return [word for line in text.splitlines() for word in (*line.split(), END)]
 
 
@@ -129,11 +131,13 @@ def _texts(dataset: str) -> dict[str, str]:
     if dataset == "pydoc":
         return _cut(_pydoc())
     if dataset == "ptb":
-        return {part: _read(data_folder() / f"ptb.{names[0]}.txt") for part, names in PARTS.items()}
+        return {
+            part: read_text(data_folder() / f"ptb.{names[0]}.txt") for part, names in PARTS.items()
+        }
     if path.is_dir():
-        return {part: _read(_only(path, names)) for part, names in PARTS.items()}
+        return {part: read_text(_only(path, names)) for part, names in PARTS.items()}
     if path.suffix == ".txt":
-        return _cut(_read(path))
+        return _cut(read_text(path))
     raise InvalidDataset(
         f"dataset: {short_name(dataset)!r} is no text's name, no .txt file and no folder; valid "
         "choices: 'pydoc', 'ptb', a path ending in .txt, or a folder of train.txt, valid.txt and "
@@ -152,7 +156,8 @@ def _only(folder: Path, names: Sequence[str]) -> Path:
     return found[0]
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the content of a text file; `InvalidDataset` if it cannot be read."""
     try:
         with open_regular(path) as file:
             text = file.read(MOST_BYTES + 1)

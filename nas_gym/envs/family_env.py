@@ -208,7 +208,7 @@ class FamilyEnv(NASEnv):
         """
         by_taker = cls.arguments_by_taker(given, evaluator)
         for taker in ("data", "workers and store"):
-            for name in by_taker.get(taker, ()):
+            for name in by_taker.get(taker, {}).keys() & given.keys():
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
 

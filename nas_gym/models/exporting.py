@@ -54,11 +54,11 @@ def export_model(model: Model, form: str, folder: Path) -> Exported:
     write_as, tolerance = FORMS[form]
     own, images = plain(model), comparison_images(model)
     parts = (images[:1], images[1:])  # the size of a batch is free
-    _require_close(_difference(model, own, (images[:2],)), 1e-5, "a layer is not torch's own")
+    require_close(_difference(model, own, (images[:2],)), 1e-5, "a layer is not torch's own")
     folder.mkdir(parents=True, exist_ok=True)
     files, run = write_as(own, folder, images[:2])
     difference = _difference(run, own, parts)
-    _require_close(difference, tolerance, f"{', '.join(map(str, files))} is not to be used")
+    require_close(difference, tolerance, f"{', '.join(map(str, files))} is not to be used")
     return Exported(files, len(images), difference)
 
 
@@ -70,7 +70,7 @@ def comparison_images(model: Model) -> Tensor:
     return torch.rand((number, shape.channels, shape.height, shape.width), generator=generator)
 
 
-Run = Callable[[Tensor], Tensor]
+Run = Callable[..., Any]
 
 
 @torch.inference_mode()
@@ -80,13 +80,14 @@ def _difference(run: Run, model: Model, batches: Sequence[Tensor]) -> float:
     return ((found - expected).abs().max() / expected.abs().max().clamp(min=1)).item()
 
 
-def _require_close(difference: float, tolerance: float, then: str) -> None:
+def require_close(difference: float, tolerance: float, then: str) -> None:
+    """Raise `InvalidSettings` if logits differ by more than a tolerance; say what ``then`` is."""
     says = f"format: the exported model's logits differ by {difference:.2g}, more than {tolerance}"
     require(difference <= tolerance, f"{says}: {then}; please report this architecture")
 
 
 def _onnx(model: Model, folder: Path, images: Tensor) -> tuple[tuple[Path, ...], Run]:
-    onnxruntime = _needed("onnx", "onnxscript", "onnxruntime")
+    onnxruntime = needed("onnx", "onnxscript", "onnxruntime")
     batch = {"images": {0: torch.export.Dim("batch")}}
     with quiet():
         program: Any = torch.onnx.export(
@@ -139,8 +140,8 @@ FORMS: dict[str, tuple[Callable[[Model, Path, Tensor], tuple[tuple[Path, ...], R
 """How a model is written in each form, and how much its logits may differ; see `Exported`."""
 
 
-def _needed(*names: str) -> Any:
-    """Import packages of the extra "export"; return the last one."""
+def needed(*names: str) -> Any:
+    """Import packages of the extra "export"; return the last one; `InvalidSettings` without."""
     try:
         return [importlib.import_module(name) for name in names][-1]
     except ImportError as error:

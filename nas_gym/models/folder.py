@@ -28,8 +28,10 @@ from nas_gym.data.dataset import Dataset
 from nas_gym.data.text import TextDataset
 from nas_gym.errors import NASGymError
 from nas_gym.models.model import InvalidModel, Model, ModelFacts, Normalization, Trained
+from nas_gym.models.text import TextFacts, TextModel
 from nas_gym.networks import build_network, default_settings
 from nas_gym.networks.devices import resolve_device
+from nas_gym.networks.language_model import LanguageModel
 from nas_gym.outside.json_text import read_json_file, short_name
 from nas_gym.settings import from_mapping
 from nas_gym.training.final import FinalResult
@@ -40,7 +42,7 @@ _MOST_HEADER = 2**20
 """Bytes of names and shapes at the start of the weights' file, beside 1,024 for each tensor."""
 
 
-def model_of(result: FinalResult, dataset: Data) -> Model | Trained:
+def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
     """Return the model that a final training on a data set made."""
     data = {"name": dataset.name, "digest": dataset.digest, **dataset.summary()}
     settings = asdict(result.settings)
@@ -51,8 +53,11 @@ def model_of(result: FinalResult, dataset: Data) -> Model | Trained:
         "metrics": result.metrics,
         "versions": {"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},
     }
+    if isinstance(dataset, TextDataset):
+        assert isinstance(result.network, LanguageModel)
+        facts_of_text = TextFacts(vocabulary=dataset.vocabulary, level=dataset.level, **common)
+        return TextModel(result.network, result.architecture, facts_of_text).eval()
     if not isinstance(dataset, Dataset):
-        common |= {"vocabulary": dataset.vocabulary} if isinstance(dataset, TextDataset) else {}
         return Trained(result.network, result.architecture, common)
     assert result.statistics is not None
     del data["classes"]
@@ -70,7 +75,7 @@ def model_of(result: FinalResult, dataset: Data) -> Model | Trained:
     return Model(result.network, result.architecture, facts).eval()
 
 
-def save_model(model: Model | Trained, folder: Path) -> None:
+def save_model(model: Model | TextModel | Trained, folder: Path) -> None:
     """Write a model into an existing folder, its weights first.
 
     `nas_gym.outside.files.replacing_folder` gives one that appears as a whole, or not at all.
@@ -83,12 +88,12 @@ def save_model(model: Model | Trained, folder: Path) -> None:
     tensors = {name: tensor.cpu().clone().contiguous() for name, tensor in state.items()}
     (folder / WEIGHTS).write_bytes(save(tensors))
     model.architecture.save(folder / ARCHITECTURE)
-    facts = asdict(model.facts) if isinstance(model, Model) else model.facts
+    facts = model.facts if isinstance(model, Trained) else asdict(model.facts)
     text = json.dumps(facts, indent=2, allow_nan=False) + "\n"
     (folder / FACTS).write_text(text, encoding="utf-8")
 
 
-def load_model(folder: str | Path, device: str = "cpu") -> Model:
+def load_model(folder: str | Path, device: str = "cpu") -> Model | TextModel:
     """Load a trained model from its folder, ``model/`` of a run, in evaluation mode.
 
     Nothing in the folder is unpickled or run, and no link in it is followed.
@@ -110,20 +115,40 @@ def load_model(folder: str | Path, device: str = "cpu") -> Model:
     for name in (FACTS, ARCHITECTURE, WEIGHTS):
         _require_regular(folder / name)
     with _naming(folder / FACTS):
-        content = read_json_file(folder / FACTS, error=InvalidModel)
-        if isinstance(content, dict) and "classes" not in content and "network" in content:
-            raise InvalidModel(
-                "it is of no images; build its network with nas_gym.networks.build_network, and "
-                f"load {WEIGHTS} with safetensors"
-            )
-        facts = from_mapping(ModelFacts, "content", content)
+        facts = _read_facts(folder / FACTS)
     with _naming(folder / ARCHITECTURE):
         architecture = Architecture.load(folder / ARCHITECTURE)
     with _naming(folder / FACTS), torch.random.fork_rng([]):
         settings = from_mapping(type(default_settings(architecture)), "network", facts.network)
-        network = build_network(architecture, facts.image, settings)
+        shape = facts.shape if isinstance(facts, TextFacts) else facts.image
+        network = build_network(architecture, shape, settings)
     network.load_state_dict(_read_weights(folder / WEIGHTS, network))
-    return Model(network, architecture, facts).eval().to(on).to(memory_format=torch.channels_last)
+    if isinstance(facts, ModelFacts):
+        model = Model(network, architecture, facts).eval().to(on)
+        return model.to(memory_format=torch.channels_last)
+    if not isinstance(network, LanguageModel):
+        raise InvalidModel(f"model: {short_name(folder / ARCHITECTURE)}: it is no language model's")
+    return TextModel(network, architecture, facts).eval().to(on)
+
+
+def load_image_model(folder: str | Path, device: str = "cpu") -> Model:
+    """Load a trained model as `load_model` does; `InvalidModel` if it is of texts."""
+    model = load_model(folder, device)
+    if isinstance(model, TextModel):
+        raise InvalidModel(f"model: {short_name(folder)} is of texts; take one of images")
+    return model
+
+
+def _read_facts(path: Path) -> ModelFacts | TextFacts:
+    content = read_json_file(path, error=InvalidModel)
+    if isinstance(content, dict) and "vocabulary" in content:
+        return from_mapping(TextFacts, "content", content)
+    if isinstance(content, dict) and "classes" not in content and "network" in content:
+        raise InvalidModel(
+            "it is of another task; build its network with nas_gym.networks.build_network, and "
+            f"load {WEIGHTS} with safetensors"
+        )
+    return from_mapping(ModelFacts, "content", content)
 
 
 def _require_regular(path: Path) -> None:

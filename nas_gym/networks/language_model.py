@@ -105,6 +105,11 @@ class LanguageModel(ChildNetwork):
         if self.decoder.bias is not None:
             nn.init.zeros_(self.decoder.bias)
 
+    @property
+    def cells(self) -> list[RecurrentCell]:
+        """The cell of each layer."""
+        return [cell for cell in self.layers if isinstance(cell, RecurrentCell)]
+
     def forward(self, x: Tensor) -> Tensor:
         return self.run(x).logits
 

@@ -1,13 +1,9 @@
-"""Recurrent cells as modules, unrolled over time, with gradients written by hand.
-
-Autograd would add up a gradient of every weight in every step. Here a cell goes back through the
-steps by itself, and each weight gets its gradient in one matrix product over all steps.
-"""
+"""Recurrent cells as modules, unrolled over time; the inputs of all steps are projected at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -19,26 +15,29 @@ State: TypeAlias = tuple[Tensor, ...]
 Generators: TypeAlias = Sequence[torch.Generator | None]
 """Of the random numbers of each member of a network; None for torch's global one."""
 
-ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
-    "identity": lambda x, out: out.copy_(x),
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
-    "relu": lambda x, out: torch.clamp_min(x, 0, out=out),
+    "relu": torch.relu,
     "sin": torch.sin,
 }
-"""Activations by the labels of the search spaces; each writes to its argument ``out``."""
+"""Activations by the labels of the search spaces."""
 
 
 class RecurrentCell(nn.Module):
     """A recurrent layer: inputs (T, B, I) in, outputs (T, B, H) out.
 
-    A subclass gives `project`, `weights`, `unroll` and `gradients`.
+    A subclass gives `project`, `weights` and `unroll`; one with ``own_gradients`` gives
+    `gradients`, too, where autograd would add up the gradient of every weight in every step.
 
     Args:
         inputs: I, size of an input.
         units: H, size of an output and of each part of the state.
         num_states: Number of the parts of its state.
     """
+
+    own_gradients: ClassVar[bool] = False
 
     def __init__(self, inputs: int, units: int, num_states: int) -> None:
         super().__init__()
@@ -65,7 +64,7 @@ class RecurrentCell(nn.Module):
         state = self.initial_state(inputs.shape[-2]) if state is None else state
         projected = self.project(inputs)
         given = [each.to(projected.dtype) for each in (projected, *state, *self.weights())]
-        if torch.is_grad_enabled():
+        if self.own_gradients and torch.is_grad_enabled():
             outputs, *after = _Unrolled.apply(self, mask, *given)
         else:
             (outputs, *after), _ = self.unroll(mask, *given)
@@ -82,7 +81,7 @@ class RecurrentCell(nn.Module):
     def unroll(
         self, mask: Tensor | None, projected: Tensor, *given: Tensor
     ) -> tuple[tuple[Tensor, ...], Any]:
-        """Compute all steps, without autograd.
+        """Compute all steps; with ``own_gradients``, autograd is off.
 
         Args:
             mask: As in `forward`.
@@ -125,35 +124,6 @@ class _Unrolled(torch.autograd.Function):
     def backward(ctx: Any, *after: Tensor) -> tuple[Tensor | None, ...]:
         found = ctx.cell.gradients(ctx.kept, ctx.mask, ctx.saved_tensors, after)
         return None, None, *found
-
-
-def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
-
-    Args:
-        inputs: What it multiplied, (T, B, I); of K members, (T, K, B, I).
-        outputs: Gradients of the products, (T, B, O); of K members, (T, K, B, O).
-    """
-    one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
-    return one.mT @ other
-
-
-def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-    """Write a matrix product to ``out``, and return it; of K members, (K, ...) each."""
-    return (torch.mm if weight.ndim == 2 else torch.bmm)(inputs, weight, out=out)
-
-
-def before(activation: str, gradient: Tensor, result: Tensor, argument: Tensor) -> Tensor:
-    """Return the gradient of an activation's argument, from that of its result."""
-    if activation == "tanh":
-        found: Tensor = torch.ops.aten.tanh_backward(gradient, result)
-    elif activation == "sigmoid":
-        found = torch.ops.aten.sigmoid_backward(gradient, result)
-    elif activation == "relu":
-        found = torch.ops.aten.threshold_backward(gradient, result, 0)
-    else:
-        found = gradient * argument.cos() if activation == "sin" else gradient
-    return found
 
 
 def random_mask(

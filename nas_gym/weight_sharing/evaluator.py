@@ -27,7 +27,6 @@ import torch
 from torch import Tensor
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.dataset import Dataset
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
@@ -35,12 +34,13 @@ from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
-from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.steps.graphs import Graph, worthwhile
 from nas_gym.training.steps.optimizers import descend, flattened, make_scaler, sgd
 from nas_gym.training.steps.training import batch_loss
 from nas_gym.training.steps.validation import accuracy_of, count_right, counted
 from nas_gym.training.tasks.images import ImageClassification
+from nas_gym.training.tasks.task import Data
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
 
@@ -70,18 +70,18 @@ class WeightSharing(DeviceTraining):
     def __init__(
         self,
         search_space: SearchSpace,
-        dataset: Dataset,
-        settings: WeightSharingSettings | None = None,
+        dataset: Data,
+        settings: LearningSettings | None = None,
         device: str = "auto",
     ) -> None:
-        settings = settings or WeightSharingSettings()
+        settings = WeightSharingSettings() if settings is None else settings
         super().__init__(dataset, settings, device)
         self.search_space = search_space
-        given = (self.task.input_shape, settings.network, settings.batch_statistics)
+        of_images = getattr(settings, "batch_statistics", None)
+        given = (self.task.input_shape, settings.network, of_images)
         with self._isolated_for("weights"):
             supernet = build_supernet(search_space, *given)
-            order = torch.randperm(len(self.task.validation), device=self.device)
-            self._minibatches = order.tensor_split(math.ceil(len(order) / self.task.batch_size))
+            self._minibatches = self._cut_validation()
         self.costs = supernet.costs
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
@@ -108,7 +108,7 @@ class WeightSharing(DeviceTraining):
         )
 
     @property
-    def child_settings(self) -> TrainingSettings:
+    def child_settings(self) -> LearningSettings:
         """Settings for training a child by itself, with its family's default form.
 
         There is a fiftieth of the epochs, since every step trains this child.
@@ -116,9 +116,9 @@ class WeightSharing(DeviceTraining):
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
         values["epochs"] = max(1, settings.epochs // 50)
-        if settings.network is not None and hasattr(settings.network, "form"):
-            form = type(settings.network)().form  # type: ignore[attr-defined]
-            values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
+        network: Any = settings.network
+        if hasattr(network, "form"):
+            values["network"] = replace(network, form=type(network)().form)
         return TrainingSettings(**values)
 
     def seed_of(self, architecture: Architecture, repeat: int = 0) -> int:
@@ -163,16 +163,31 @@ class WeightSharing(DeviceTraining):
             child.multiply_adds = self.supernet.count_multiply_adds(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
-            batches = self._validation_batches()
-            task, images = self.task, sum(map(len, batches))
-            count = partial(count_right, self.supernet, task.validation, task.autocast)
-            counts = counted(self.supernet, batches, count)
+            child.metric = self.task.metric
+            counts, images = self._counted(self._validation_batches())
         return child, counts, images
+
+    def _counted(self, batches: Sequence[Any]) -> tuple[Tensor, int]:
+        """Return the current child's sums over batches of `_cut_validation`, (2,), and their size.
+
+        `_value` makes the metric's value of them.
+        """
+        task = self.task
+        count = partial(count_right, self.supernet, task.validation, task.autocast)
+        return counted(self.supernet, batches, count), sum(map(len, batches))
+
+    def _value(self, counts: Sequence[Any], images: int) -> float:
+        return accuracy_of(counts, images)
+
+    def _cut_validation(self) -> Sequence[Any]:
+        """Return the batches of the validation split."""
+        order = torch.randperm(len(self.task.validation), device=self.device)
+        return order.tensor_split(math.ceil(len(order) / self.task.batch_size))
 
     def _read(self, child: Attempt, counts: Sequence[int], images: int) -> Evaluation:
         if child.status == "ok":
             with child.recorded():
-                child.curve = [accuracy_of(counts, images)]
+                child.add(self._value(counts, images))
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     @contextmanager
@@ -199,19 +214,23 @@ class WeightSharing(DeviceTraining):
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
         with self._isolated_for(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
-            self._generator.manual_seed(torch.initial_seed())
-            totals = torch.zeros(2, device=self.device)
-            steps = enumerate(zip(children, self.task.draws(self._generator), strict=True))
-            for step, (child, drawn) in steps:
-                progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
-                self.supernet.set_progress(min(1.0, progress))
-                self.supernet.set_architecture(child)
-                totals += self._step(*self._batch(*drawn))
+            loss, right = self._train(children).tolist()
         self.epoch += 1
-        loss, right = (totals / self.task.steps_per_epoch).tolist()
         seconds = time.perf_counter() - started
         self.history.append(SharedEpoch(self.epoch, loss, right, rate, seconds))
         return self.history[-1]
+
+    def _train(self, children: Sequence[Architecture]) -> Tensor:
+        """Train on the task's batches, a child each; return mean loss and accuracy, (2,)."""
+        self._generator.manual_seed(torch.initial_seed())
+        totals = torch.zeros(2, device=self.device)
+        steps = enumerate(zip(children, self.task.draws(self._generator), strict=True))
+        for step, (child, drawn) in steps:
+            progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
+            self.supernet.set_progress(min(1.0, progress))
+            self.supernet.set_architecture(child)
+            totals += self._step(*self._batch(*drawn))
+        return totals / self.task.steps_per_epoch
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Train the current child on a batch; return its loss and its accuracy, (2,)."""
@@ -235,7 +254,7 @@ class WeightSharing(DeviceTraining):
             return Graph(batch, self.device, [generator])
         return batch
 
-    def _validation_batches(self) -> Sequence[Tensor]:
+    def _validation_batches(self) -> Sequence[Any]:
         # Of the training's size: with the batch's statistics, another one makes another network.
         if self.settings.validated_on == "split":
             return self._minibatches

@@ -10,7 +10,7 @@ from typing import Literal
 from nas_gym.errors import require
 from nas_gym.outside.json_text import short
 from nas_gym.settings import NonNegative, settings
-from nas_gym.training.settings import BatchSize, Epochs, TrainingSettings
+from nas_gym.training.settings import BatchSize, Epochs, LearningSettings, TrainingSettings
 
 _OF_A_CHILD = (
     *("early_stopping", "inherit_weights", "batch_norm_momentum", "latency"),
@@ -67,7 +67,7 @@ class WeightSharingSettings(TrainingSettings):
         return lowest + (self.learning_rate - lowest) * height
 
 
-def refuse(given: TrainingSettings, names: Sequence[str]) -> None:
+def refuse(given: LearningSettings, names: Sequence[str]) -> None:
     """Raise `InvalidSettings` if a field is set that is of children trained by themselves."""
     for name in names:
         value, unset = getattr(given, name), getattr(TrainingSettings, name)

@@ -29,7 +29,7 @@ from torch import nn
 from nas_gym.architecture import Architecture, InvalidArchitecture
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.family import family_of, registered_families
-from nas_gym.networks.base import ChildNetwork, ImageShape, NetworkSettings, build_network
+from nas_gym.networks.base import ChildNetwork, InputShape, NetworkSettings, build_network
 from nas_gym.networks.limits import size_limit
 from nas_gym.search_spaces import SearchSpace
 
@@ -72,7 +72,7 @@ class Supernet(ChildNetwork, ABC):
 
 def build_supernet(
     search_space: SearchSpace,
-    image_shape: ImageShape,
+    input_shape: InputShape,
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> Supernet:
@@ -80,7 +80,7 @@ def build_supernet(
 
     Args:
         search_space: One whose family has a supernet.
-        image_shape: Of the images.
+        input_shape: Of the images, or the vocabulary.
         settings: Its family's; default: the released search's.
         batch_statistics: As in `WeightSharingSettings`.
 
@@ -93,7 +93,7 @@ def build_supernet(
         able = [family.name for family in registered_families() if family.supernet is not None]
         has_none = f"search_space: {search_space} has no supernet"
         raise InvalidSettings(f"{has_none}; the families that have one: {', '.join(able)}")
-    build = partial(build, search_space, image_shape, settings, batch_statistics)
+    build = partial(build, search_space, input_shape, settings, batch_statistics)
     with size_limit(build):
         supernet: Supernet = build()
     return supernet
@@ -131,12 +131,12 @@ def copy_weights(source: nn.Module, target: nn.Module) -> None:
 def built_child(
     network_type: type[N],
     architecture: Architecture,
-    image_shape: ImageShape,
+    input_shape: InputShape,
     settings: NetworkSettings,
 ) -> N:
     """Build the child with any weights; torch's random numbers stay as they are."""
     with torch.random.fork_rng([]):
-        network = build_network(architecture, image_shape, settings)
+        network = build_network(architecture, input_shape, settings)
     assert isinstance(network, network_type)
     return network
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nas_gym import InvalidModel, InvalidSettings, load_model
-from nas_gym.models import Model, save_model
+from nas_gym import InvalidModel, InvalidSettings
+from nas_gym.models import Model, load_image_model, save_model
 from nas_gym.outside.files import replacing_folder
 from tests.models.tiny import FAMILIES, SMALLEST, images, smallest
 
@@ -39,7 +39,7 @@ def test_every_family_is_loaded_as_it_was_saved(family: str, tmp_path: Path) -> 
     saved, some = smallest(family), images(3)
     save_model(saved, tmp_path)
     state = torch.random.get_rng_state()
-    loaded = load_model(tmp_path)
+    loaded = load_image_model(tmp_path)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert not loaded.training
     assert (loaded.architecture, loaded.facts) == (saved.architecture, saved.facts)
@@ -143,14 +143,14 @@ BIAS = "classifier.bias"
 def test_a_damaged_folder_is_refused_in_one_line(damage: Any, says: str, folder: Path) -> None:
     damage(folder)
     with pytest.raises(InvalidModel, match=says) as raised:
-        load_model(folder)
+        load_image_model(folder)
     assert "\n" not in str(raised.value)
 
 
 def test_a_folder_of_another_kind_names_the_remedy(folder: Path) -> None:
     (folder / "architecture.json").write_text('{"kind": "mine", "version": 1}')
     with pytest.raises(InvalidModel, match=r"'mine' is not known.*import the module"):
-        load_model(folder)
+        load_image_model(folder)
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
 from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require
-from nas_gym.models import Model, load_model
+from nas_gym.models import Model, load_image_model
 from nas_gym.models.exporting import export_model
 from nas_gym.training.final import ShortenTraining, StopTraining
 
@@ -58,7 +58,7 @@ class AutoResult:
     @property
     def model(self) -> Model:
         """The trained model."""
-        return load_model(self.run / MODEL, self.plan.data["device"])
+        return load_image_model(self.run / MODEL, self.plan.data["device"])
 
     def facts(self) -> dict[str, Any]:
         """Return the result as plain JSON data."""
@@ -233,7 +233,7 @@ def _exported(run: Path) -> tuple[dict[str, str], list[str]]:
     """Export the model, write the report; return the files that were made, and what was not."""
     files, notes = {"model": str(run / MODEL)}, []
     try:
-        exported = export_model(load_model(run / MODEL), "onnx", run / "export")
+        exported = export_model(load_image_model(run / MODEL), "onnx", run / "export")
         files["onnx"] = str(exported.files[0])
     except NASGymError as error:
         notes.append(f"no ONNX: {error}")

@@ -23,13 +23,17 @@ import numpy as np
 from nas_agents.catalogue.defaults import ENAS_RELEASED, Plan, enas, enas_policy
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
-from nas_gym.networks import ImageShape, measure_cost
+from nas_gym.networks import ImageShape, InputShape, TokenShape, measure_cost
 from nas_gym.settings import require_known
 
 SHARED = ("enas", "tunas", "proxylessnas")
 """Agents whose children share weights."""
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
-SHAPES = {"digits": ImageShape(1, 8, 8, 10), "cifar10": ImageShape(3, 32, 32, 10)}
+SHAPES: dict[str, InputShape] = {
+    "digits": ImageShape(1, 8, 8, 10),
+    "cifar10": ImageShape(3, 32, 32, 10),
+    "ptb": TokenShape(10_000),
+}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Preset:
     envs: int
     """Number of networks designed, and then evaluated, at a time."""
     images: int
-    """Training images of each child."""
+    """Training images of each child, or words."""
     multiply_adds: float
     """Of a child's inference on one image: the mean of 100 random architectures, which
     ``nas-gym presets --count`` measures again."""
@@ -289,6 +293,42 @@ PRESETS = {
     ),
 }
 
+_KEPT = {
+    **{"reward": {"name": "perplexity", "c": 80}, "dataset": "ptb", "vocabulary": None},
+    **{"optimizer": "sgd", "learning_rate": 20.0, "schedule": "constant", "bptt": 35},
+    **{"weight_decay": 8e-7, "dropout_output": 0.75},
+}
+_FINAL_CELL = {
+    **{"units": 800, "batch_size": 64, "epochs": 3000, "gradient_clip": 0.25, "init_range": 0.05},
+    **{"dropout_embedding": 0.125, "dropout_input": 0.773, "dropout_hidden": 0.225},
+    **{"activation_regularization": 0.7, "slowness": 1.0},
+}
+PRESETS["enas-recurrent-released"] = Preset(
+    about="ENAS recurrent on Penn Treebank, the released code: 600 epochs of the shared weights",
+    env_id="nas_gym/ENASRecurrent-v0",
+    agent="enas",
+    episodes=150_000,
+    envs=10,
+    images=929_589,
+    multiply_adds=2.88e6,
+    env_arguments={
+        **_KEPT,
+        **{"evaluator": "weight-sharing", "nodes": 9, "units": 200, "epochs": 600},
+        **{"batch_size": 128, "gradient_clip": 0.1, "slowness": 1.0, "init_range": 0.04},
+        **{"dropout_embedding": 0.1, "dropout_input": 0.8, "dropout_hidden": 0.25},
+    },
+    agent_arguments={
+        **{"learning_rate": 5e-5, "n_episodes": 10, "episodes_an_epoch": 250},
+        **{"entropy_reward": 1e-5, "baseline_decay": 0.999, "own_reward": True},
+        "policy_kwargs": {"controller": "enas-recurrent-released"},
+    },
+    final_arguments=_FINAL_CELL,
+    published_cost="not stated",
+    workers=1,
+)
+"""The code's two dropouts of a cell's input, 0.2 and 0.75, are one here that keeps as many. No
+averaged SGD in the final training: the code finds its start by the validation."""
+
 
 def preset(name: str) -> Preset:
     """Return the preset of that name.
@@ -327,8 +367,8 @@ def counted_multiply_adds(name: str, number: int = 100) -> float:
     env_class = environment_type(chosen.env_id)
     assert issubclass(env_class, FamilyEnv)
     no_settings = (
-        *("dataset", "image_size", "reward", "device", "evaluator"),
-        *("lowest_learning_rate", "period"),
+        *("dataset", "image_size", "vocabulary", "reward", "device"),
+        *("evaluator", "lowest_learning_rate", "period"),
     )
     given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
     of_search_space, settings = env_class.split_arguments(given)

@@ -26,14 +26,15 @@ def export(
 ) -> None:
     """Export a trained model, and check what was written.
 
-    Each takes images (B, C, H, W), float in [0, 1], and gives logits (B, classes). To quantize a
+    Each takes images (B, C, H, W), float in [0, 1], and gives logits (B, classes); a language model
+    takes words (B,) and states, and gives the next words' logits and the next states. To quantize a
     model to INT8 takes the data set of its training: images to calibrate, and to measure the
     validation accuracy before and after.
     """
     from nas_agents.catalogue.environments import import_module
     from nas_agents.runs.reading import model_folder
     from nas_gym.errors import InvalidSettings, choices_hint, require
-    from nas_gym.models import load_model
+    from nas_gym.models import TextModel, load_model, text_exporting
     from nas_gym.models.exporting import FORMS, export_model
     from nas_gym.models.int8 import export_int8
 
@@ -45,10 +46,14 @@ def export(
     loaded = load_model(model_folder(model))
     facts: list[dict[str, Any]] = []
     lines = []
-    for form in FORMS if format_ == "all" else (format_,):
+    of_text = isinstance(loaded, TextModel)
+    forms = text_exporting.FORMS if of_text else FORMS
+    for form in forms if format_ == "all" else (format_,):
         try:
-            if form == "int8":
-                exported: Any = export_int8(loaded, _dataset_of(loaded, dataset), out)
+            if isinstance(loaded, TextModel):
+                exported: Any = text_exporting.export_text_model(loaded, form, out)
+            elif form == "int8":
+                exported = export_int8(loaded, _dataset_of(loaded, dataset), out)
             else:
                 exported = export_model(loaded, form, out)
         except OSError as error:
@@ -84,5 +89,5 @@ def _comparison(exported: Any) -> str:
         )
     return (
         f"logits differ by {exported.difference:.1e} of the largest at most, on "
-        f"{exported.images:,} random images"
+        f"{exported.images:,} random inputs"
     )

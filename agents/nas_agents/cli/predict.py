@@ -1,4 +1,4 @@
-"""``nas-gym predict``: classes and probabilities of images, by a trained model."""
+"""``nas-gym predict``: classes of images, or the perplexity of texts, by a trained model."""
 
 from __future__ import annotations
 
@@ -20,46 +20,53 @@ from nas_agents.cli.terminal.common import (
 )
 
 if TYPE_CHECKING:
-    from nas_gym.models import Model
+    from nas_gym.models import Model, TextModel
 
 MODEL = Argument(help="A model folder, or a run folder that has one.")
 IMAGES_AT_ONCE = 256
+MEASURED = ("perplexity", "bits_per_character")
 
 
 def predict(
     model: Annotated[Path, MODEL],
-    images: Annotated[list[Path], Argument(help="Images, and folders of images at any depth.")],
+    images: Annotated[
+        list[Path], Argument(help="Images, and folders of them at any depth; or text files.")
+    ],
     top: Annotated[int, Option(help="Print the most probable classes, this number of them.")] = 1,
     device: Annotated[str, DEVICE] = "auto",
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Classify images by a trained model.
+    """Classify images by a trained model, or measure text files by a language model.
 
-    Images are cropped around their centre and scaled to the model's size, as in the training. One
-    that cannot be read is reported on standard error, and the others are classified; the exit code
-    is then 1.
+    Of a text, the perplexity is printed, or the bits per character, and the most probable words
+    after its end. Images are cropped around their centre and scaled to the model's size, as in the
+    training. One that cannot be read is reported on standard error, and the others are classified;
+    the exit code is then 1.
     """
     from nas_agents.catalogue.environments import import_module
     from nas_agents.runs.reading import model_folder
     from nas_gym.errors import require
-    from nas_gym.models import load_model
+    from nas_gym.models import TextModel, load_model
 
     require(top >= 1, f"top: expected at least 1, got {top}")
     for each in module:
         import_module(each)
     loaded = load_model(model_folder(model), device)
-    paths = iter(_found(images))
+    if isinstance(loaded, TextModel):
+        records = _measured(loaded, images, top)
+    else:
+        records = _classified_in_parts(loaded, images, top)
     results, failed = [], False
-    while chunk := list(islice(paths, IMAGES_AT_ONCE)):
-        for record in _classified(loaded, chunk, top):
-            results.append(record)
-            if "error" in record:
-                failed = True
-                complain(record["error"])
-            elif not as_json:
-                likely = "  ".join(f"{name} {share:.2%}" for name, share in record["top"].items())
-                say(f"{record['file']}  {likely}")
+    for record in records:
+        results.append(record)
+        if "error" in record:
+            failed = True
+            complain(record["error"])
+        elif not as_json:
+            likely = "  ".join(f"{name} {share:.2%}" for name, share in record["top"].items())
+            measured = [f"{record[name]:.4g} {name}" for name in MEASURED if name in record]
+            say("  ".join([record["file"], *measured, likely]))
     if as_json:
         print_json(results)
     if failed:
@@ -84,6 +91,32 @@ def _found(images: Sequence[Path]) -> Iterator[Path]:
         require(bool(listed), f"images: {path} has no image; names of images end in {ends}")
         found += listed
     return iter(found)
+
+
+def _measured(model: TextModel, files: Sequence[Path], top: int) -> Iterator[dict[str, Any]]:
+    """Yield a record of each text: its measure and what follows it, or why it cannot be read."""
+    from nas_gym.data import InvalidDataset
+    from nas_gym.data.text import read_text
+    from nas_gym.errors import InvalidSettings
+
+    metric = MEASURED[0] if model.facts.level == "word" else MEASURED[1]
+    for path in files:
+        try:
+            text = read_text(path)
+            measured = {metric: model.measure(text), "top": model.next_words(text, top)}
+        except (InvalidDataset, InvalidSettings) as error:
+            says = str(error).removeprefix("dataset: ").removeprefix("text: ")
+            measured = {"error": says if str(path) in says else f"{path}: {says}"}
+        yield {"file": str(path), **measured}
+
+
+def _classified_in_parts(
+    model: Model, images: Sequence[Path], top: int
+) -> Iterator[dict[str, Any]]:
+    """Yield `_classified` records of images and of those in folders, some images at a time."""
+    paths = iter(_found(images))
+    while chunk := list(islice(paths, IMAGES_AT_ONCE)):
+        yield from _classified(model, chunk, top)
 
 
 def _classified(model: Model, paths: Sequence[Path], top: int) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
 from nas_agents.controllers.lstm import LSTMController
+from nas_agents.controllers.recurrent_cells import RecurrentCellController
 from nas_agents.controllers.settings import controller_settings
 from nas_gym.errors import require
 from nas_gym.settings import validated
@@ -53,7 +54,7 @@ class _ControllerPolicy(BasePolicy):
         InvalidSettings: an argument is not valid, or the controller cannot act in these spaces.
     """
 
-    features_extractor: LSTMController
+    features_extractor: Any  # an LSTMController, or a RecurrentCellController
     _get_action_dist_from_latent: Callable[[Tensor], Any]
     action_net: Any
     mlp_extractor: Any
@@ -75,10 +76,10 @@ class _ControllerPolicy(BasePolicy):
         )
         self._value_gradient = value_gradient
         keywords |= {"net_arch": [], "ortho_init": False, "share_features_extractor": True}
-        keywords["features_extractor_class"] = LSTMController
-        keywords["features_extractor_kwargs"] = {
-            "settings": asdict(controller_settings(controller))
-        }
+        chosen = controller_settings(controller)
+        extractor = RecurrentCellController if chosen.attends_nodes else LSTMController
+        keywords["features_extractor_class"] = extractor
+        keywords["features_extractor_kwargs"] = {"settings": asdict(chosen)}
         # The other base takes the learning rate
         super().__init__(observation_space, action_space, lr_schedule, **keywords)
 
@@ -103,7 +104,8 @@ class _ControllerPolicy(BasePolicy):
     ) -> tuple[Tensor, Tensor]:
         """Return the controller's features, (N, H), and logits, (N, A)."""
         assert isinstance(obs, Tensor)
-        return self.features_extractor.logits(obs)
+        logits: tuple[Tensor, Tensor] = self.features_extractor.logits(obs)
+        return logits
 
     def get_distribution(self, obs: PyTorchObs, action_masks: Any = None) -> Any:
         """Return the distribution of the next decisions of N partial architectures, (N, T)."""

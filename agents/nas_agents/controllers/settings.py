@@ -33,6 +33,8 @@ class ControllerSettings:
     """c is divided by it, except for choices that attention scores."""
     index_attention: bool = False
     """Attention over earlier hidden states selects among them."""
+    attends_nodes: bool = False
+    """The form for ENAS's recurrent cells; see `nas_agents.controllers.recurrent_cells`."""
     favoured_ops: Count = 0
     """Number of first operations of cells that begin with a bias of 10, which is learned, and have
     a fixed one of 0.25 after the tanh in normal cells, where the others have -0.25."""
@@ -45,6 +47,9 @@ CONTROLLERS = {
     "enas-macro-released": ControllerSettings(64, bias=False, tanh_constant=1.5),
     "enas-micro-released": ControllerSettings(
         64, bias=False, tanh_constant=1.1, op_tanh_reduce=2.5, index_attention=True, favoured_ops=2
+    ),
+    "enas-recurrent-released": ControllerSettings(
+        *(64, 1, 0.01), bias=False, temperature=5.0, tanh_constant=2.25, attends_nodes=True
     ),
 }
 """The papers' sizes and initialisations: NAS section 4.1; NASNet appendix A.1, with its 2 x 5B

@@ -29,7 +29,7 @@ from nas_gym.settings import Positive, validated
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 SHARING = (
-    *("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0"),
+    *("nas_gym/ENASMicro-v0", "nas_gym/ENASMacro-v0", "nas_gym/ENASRecurrent-v0"),
     *("nas_gym/TuNAS-v0", "nas_gym/ProxylessNAS-v0"),
 )
 """The registered environments whose controller can train the weights that children share."""

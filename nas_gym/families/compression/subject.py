@@ -18,7 +18,7 @@ from nas_gym.data import Dataset
 from nas_gym.data.batches import Statistics, channel_statistics
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.families.compression.network import torchvision_model
-from nas_gym.models import Model, Normalization, load_model
+from nas_gym.models import Model, Normalization, load_image_model
 from nas_gym.networks import ImageShape, default_settings
 from nas_gym.networks.limits import weightless
 from nas_gym.outside.json_text import short
@@ -65,7 +65,7 @@ def subject_of(
         return _default(_Hashed(dataset), device, seed)
     if isinstance(model, (str, Path)):
         folder = Path(model)
-        model = load_model(folder if (folder / "model.json").exists() else folder / "model")
+        model = load_image_model(folder if (folder / "model.json").exists() else folder / "model")
     if isinstance(model, Model):
         theirs = model.image_shape
         same = theirs == shape

@@ -9,6 +9,7 @@ FAMILIES = (
         architecture="nas_gym.families.enas_recurrent.search_space:ENASRecurrentArchitecture",
         search_space="nas_gym.families.enas_recurrent.search_space:ENASRecurrentSearchSpace",
         network="nas_gym.families.enas_recurrent.network:ENASRecurrentNetwork",
+        supernet="nas_gym.families.enas_recurrent.supernet:recurrent_supernet",
         drawing="nas_gym.families.enas_recurrent.drawing",
         environments={
             "nas_gym/ENASRecurrent-v0": "nas_gym.families.enas_recurrent.env:ENASRecurrentEnv"

@@ -7,22 +7,26 @@ computed by one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentArchitecture
 from nas_gym.networks.recurrent import (
-    ACTIVATIONS,
     RecurrentCell,
-    before,
     masked,
-    product,
-    weight_gradient,
 )
+
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+    "relu": torch.relu_,
+}
+"""Activations that replace what they are given."""
 
 
 class _Group(NamedTuple):
@@ -62,6 +66,8 @@ class HighwayCell(RecurrentCell):
         node_kernels: Those of nodes 1 to L, (H, 2H) each.
     """
 
+    own_gradients: ClassVar[bool] = True
+
     def __init__(self, architecture: ENASRecurrentArchitecture, inputs: int, units: int) -> None:
         super().__init__(inputs, units, num_states=1)
         self.architecture = architecture
@@ -73,6 +79,15 @@ class HighwayCell(RecurrentCell):
             nn.init.xavier_uniform_(weight)
         self._groups = _grouped(architecture)
 
+    def set_nodes(self, architecture: ENASRecurrentArchitecture) -> None:
+        """Compute another cell of as many nodes from now on."""
+        self.architecture, self._groups = architecture, _grouped(architecture)
+
+    def kernel_of(self, node: int) -> Tensor:
+        """Return the weights of a node, from 1 to L."""
+        kernel: Tensor = self.node_kernels[node - 1]
+        return kernel
+
     def project(self, inputs: Tensor) -> Tensor:
         return inputs @ self.kernel
 
@@ -80,9 +95,9 @@ class HighwayCell(RecurrentCell):
         """Return the weights of each group of k nodes, (H, 2kH): all candidates, then all gates."""
         joined = []
         for group in self._groups[1:]:
-            halves = [self.node_kernels[node - 1].chunk(2, -1) for node in group.nodes]
+            halves = [self.kernel_of(node).chunk(2, -1) for node in group.nodes]
             parts = [half[part] for part in (0, 1) for half in halves]
-            single = self.node_kernels[group.nodes[0] - 1]
+            single = self.kernel_of(group.nodes[0])
             joined.append(single if len(halves) == 1 else torch.cat(parts, dim=-1))
         return tuple(self.dropped(weight) for weight in (self.recurrent_kernel, *joined))
 
@@ -105,7 +120,7 @@ class HighwayCell(RecurrentCell):
                     both.add_(x)
                 gates.sigmoid_()
                 for (label, _), part in zip(group.runs, parts, strict=True):
-                    ACTIVATIONS[label](part, out=part)
+                    IN_PLACE[label](part)
                 candidates, shares, results = highway
                 torch.lerp(source, candidates, shares, out=results)
             h = torch.mean(states[1:], dim=0, out=output)
@@ -192,7 +207,36 @@ def _factors(group: _Group, source: Tensor, made: Tensor) -> tuple[Tensor, Tenso
     """
     candidates, gates = made.chunk(2, -1)
     parts = zip(group.runs, group.split(gates), group.split(candidates), strict=True)
-    slopes = [before(label, gate, part, part) for (label, _), gate, part in parts]
+    slopes = [before(label, gate, part) for (label, _), gate, part in parts]
     by_node = candidates.unflatten(-1, (len(group.nodes), -1))
     difference = (by_node - source.unsqueeze(-2)).flatten(-2)
-    return torch.cat([*slopes, before("sigmoid", difference, gates, gates)], -1), 1 - gates
+    return torch.cat([*slopes, before("sigmoid", difference, gates)], -1), 1 - gates
+
+
+def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+    """Write a matrix product to ``out``, and return it; of K members, (K, ...) each."""
+    return (torch.mm if weight.ndim == 2 else torch.bmm)(inputs, weight, out=out)
+
+
+def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
+
+    Args:
+        inputs: What it multiplied, (T, B, I); of K members, (T, K, B, I).
+        outputs: Gradients of the products, (T, B, O); of K members, (T, K, B, O).
+    """
+    one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
+    return one.mT @ other
+
+
+def before(activation: str, gradient: Tensor, result: Tensor) -> Tensor:
+    """Return the gradient before an activation, from that after it and its result."""
+    if activation == "tanh":
+        found: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    elif activation == "sigmoid":
+        found = torch.ops.aten.sigmoid_backward(gradient, result)
+    elif activation == "relu":
+        found = torch.ops.aten.threshold_backward(gradient, result, 0)
+    else:
+        found = gradient
+    return found

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
+from nas_gym.envs.family_env import sharing
 from nas_gym.envs.recurrent_env import RecurrentEnv
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentSearchSpace
+from nas_gym.families.enas_recurrent.sharing import RecurrentSharing, RecurrentSharingSettings
+
+_SHARED = """\
+With `evaluator="weight-sharing"`, all children share the weights of a supernet: one matrix for each
+node, activation and predecessor. Perplexity is that of a window of the validation text under these
+weights as they stand. `env.unwrapped.memory.evaluator` is the
+`nas_gym.families.enas_recurrent.sharing.RecurrentSharing`, whose `train_epoch` trains them; the
+agent `enas` does so."""
 
 
 class ENASRecurrentEnv(RecurrentEnv):
@@ -46,3 +57,14 @@ class ENASRecurrentEnv(RecurrentEnv):
     """
 
     search_space_type = ENASRecurrentSearchSpace
+    evaluators = ("trained", "weight-sharing")
+    own_evaluators: ClassVar[dict[str, Any]] = {
+        "weight-sharing": sharing(RecurrentSharing, RecurrentSharingSettings, _SHARED)
+    }
+    sharing_defaults: ClassVar[dict[str, Any]] = {
+        "epochs": 20,
+        "optimizer": "sgd",
+        "learning_rate": 20.0,
+        "schedule": "constant",
+        "data_fraction": 1.0,
+    }

@@ -6,16 +6,20 @@ and a few element-wise operations, most of them on several nodes at a time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
-from nas_gym.families.nascell.gradients import TreeGradients
-from nas_gym.families.nascell.search_space import NASCellArchitecture
-from nas_gym.families.nascell.tree import Tree
-from nas_gym.networks.recurrent import RecurrentCell, masked, product, weight_gradient
+from nas_gym.families.nascell.search_space import NASCellArchitecture, children_of
+from nas_gym.networks.recurrent import ACTIVATIONS, RecurrentCell, State, masked
+
+COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": torch.add,
+    "elem_mult": torch.mul,
+    "max": torch.maximum,
+}
 
 
 class TreeCell(RecurrentCell):
@@ -64,26 +68,44 @@ class TreeCell(RecurrentCell):
 
     def unroll(
         self, mask: Tensor | None, projected: Tensor, *given: Tensor
-    ) -> tuple[tuple[Tensor, ...], Tree]:
+    ) -> tuple[tuple[Tensor, ...], None]:
         h, c, kernel, *bias = given
-        tree = Tree(self.architecture, self._order, self._groups, projected)
-        for recurrent, groups, arguments, results in tree.steps():
-            product(masked(h, mask), kernel, recurrent)
-            if bias:
-                recurrent.add_(bias[0].unsqueeze(-2))
-            h, c = tree.compute(groups, arguments, results, c)
-        return (tree.outputs.clone(), c.clone()), tree
+        outputs = []
+        for x in projected.unbind():
+            recurrent = masked(h, mask) @ kernel
+            leaves = self._leaves(x, recurrent + bias[0].unsqueeze(-2) if bias else recurrent)
+            h, c = self._tree(leaves, c)
+            outputs.append(h)
+        return (torch.stack(outputs), c), None
 
-    def gradients(
-        self, kept: Tree, mask: Tensor | None, given: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> tuple[Tensor, ...]:
-        _, h, c, kernel, *bias = given
-        way = TreeGradients(kept, c)
-        of_h, of_c, transposed = torch.zeros_like(h), after[1], kernel.mT
-        for output, step in zip(after[0].unbind()[::-1], way.steps(), strict=True):
-            of_recurrent, of_c = way.compute(output + of_h, of_c, *step)
-            of_h = masked(of_recurrent @ transposed, mask)
-        before = torch.cat([h[None], kept.outputs[:-1]])
-        of_kernel = weight_gradient(masked(before, mask), way.of_recurrent)
-        of_bias = [way.of_recurrent.sum(dim=(0, -2)) for _ in bias]
-        return way.of_projected(), of_h, of_c, of_kernel, *of_bias
+    def _leaves(self, projected: Tensor, recurrent: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return each leaf before and after its activation, (B, H) each."""
+        widths = [number * self.units for _, number in self._groups]
+        parts = zip(projected.split(widths, -1), recurrent.split(widths, -1), strict=True)
+        made: list[tuple[Tensor, Tensor]] = []
+        for ((combination, activation), number), (x, h) in zip(self._groups, parts, strict=True):
+            before = COMBINATIONS[combination](x, h)
+            after = ACTIVATIONS[activation](before)
+            made += zip(before.chunk(number, -1), after.chunk(number, -1), strict=True)
+        leaves = dict(zip(self._order, made, strict=True))
+        return [leaves[leaf] for leaf in range(len(leaves))]
+
+    def _tree(self, leaves: list[tuple[Tensor, Tensor]], c: Tensor) -> State:
+        """Return h_t and c_t of leaves before and after their activations."""
+        design = self.architecture
+        new, previous = design.cell_indices
+        combine, activate = COMBINATIONS[design.cell_inject[0]], ACTIVATIONS[design.cell_inject[1]]
+        results: list[Tensor] = []
+        for number, (combination, activation) in enumerate(design.nodes):
+            if number < len(leaves):
+                before, result = leaves[number]
+            else:
+                one, other = (results[child] for child in children_of(number, len(leaves)))
+                before = COMBINATIONS[combination](one, other)
+                result = ACTIVATIONS[activation](before)
+            if number == new:
+                c_new = before
+            if number == previous:
+                result = activate(combine(result, c))
+            results.append(result)
+        return results[-1], c_new

@@ -8,7 +8,7 @@ the other, and each window begins with the states that the one before it ended w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
@@ -175,32 +175,45 @@ class LanguageModelling(Task):
     def value(self, network: ChildNetwork, split: Split) -> float:
         if self.final and split == "validation":
             return float("nan")
-        stream, batch = self.dataset.validation, self.batch_size
+        assert isinstance(network, LanguageModel)
+        windows: Iterable[tuple[Tensor, Tensor]] = self.validation_windows(EVALUATION_STEPS)
         if split == "test":
-            stream, batch = self.dataset.test, TEST_BATCH
-        return self._as_value(self._cross_entropy(network, stream, batch))
+            stream = self.dataset.test
+            columns = self._columns(stream, min(TEST_BATCH, len(stream) // 2))
+            windows = self.windows(columns, EVALUATION_STEPS)
+        total, number = self.summed(network, windows)
+        return self.value_of(total.item(), number)
 
-    def _cross_entropy(self, network: ChildNetwork, stream: Stream, batch: int) -> float:
-        """Return the mean cross-entropy of a stream, in nats, read at ``batch`` places at once.
+    def validation_windows(self, steps: int) -> list[tuple[Tensor, Tensor]]:
+        """Return the validation text in windows of ``steps``, as `windows` yields them."""
+        stream = self.dataset.validation
+        columns = self._columns(stream, min(self.batch_size, len(stream) // 2))
+        return list(self.windows(columns, steps))
+
+    def summed(
+        self, network: LanguageModel, windows: Iterable[tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, int]:
+        """Return the sum of cross-entropies, (), and the number of words, from states of zero."""
+        network.eval()
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
+        states, total, number = None, torch.zeros((), device=self.device, dtype=exact), 0
+        with torch.inference_mode(), self.autocast():
+            for words, targets in windows:
+                output = network.run(words, states)
+                logits = output.logits.flatten(0, 1).float()
+                total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
+                states, number = output.states, number + targets.numel()
+        return total, number
+
+    def value_of(self, total: float, number: int) -> float:
+        """Return the metric's value of a result of `summed`.
 
         Raises:
             Diverged: it is not finite.
         """
-        assert isinstance(network, LanguageModel)
-        columns = self._columns(stream, min(batch, len(stream) // 2))
-        network.eval()
-        exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
-        states, total = None, torch.zeros((), device=self.device, dtype=exact)
-        with torch.inference_mode(), self.autocast():
-            for words, targets in self.windows(columns, EVALUATION_STEPS):
-                output = network.run(words, states)
-                logits = output.logits.flatten(0, 1).float()
-                total += F.cross_entropy(logits, targets.flatten(), reduction="sum")
-                states = output.states
-        mean = total.item() / (columns.numel() - columns.shape[1])
-        if not math.isfinite(mean):
-            raise Diverged(f"the cross-entropy is {mean}")
-        return mean
+        if not math.isfinite(total):
+            raise Diverged(f"the cross-entropy is {total / number}")
+        return self._as_value(total / number)
 
     def _as_value(self, cross_entropy: float) -> float:
         if self.metric == PERPLEXITY:

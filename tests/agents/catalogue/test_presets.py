@@ -21,8 +21,11 @@ from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import InvalidSettings, NASVectorEnv
 from nas_gym.data.loading import load_dataset
+from nas_gym.data.text import load_text
 from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
+from nas_gym.envs.recurrent_env import RecurrentEnv
+from nas_gym.families.enas_recurrent.sharing import RecurrentSharing
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.training.presets import final_settings
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -41,16 +44,25 @@ def test_a_preset_is_settings_of_a_search(name: str) -> None:
     given = {
         key: value
         for key, value in settings.env_arguments.items()
-        if key not in ("dataset", "reward")
+        if key not in ("dataset", "vocabulary", "reward")
     }
-    if given.pop("evaluator", None) == "weight-sharing":
+    evaluator: Any
+    if issubclass(env_class, RecurrentEnv):
+        given |= {"units": 2, "nodes": 2, "batch_size": 4}
+        del given["evaluator"]
+        of_search_space, training = env_class.split_arguments(given, "weight-sharing")
+        search_space = env_class.search_space_type(**of_search_space)
+        text: Any = load_text("pydoc", vocabulary=9)
+        evaluator = RecurrentSharing(search_space, text, training, "cpu")
+        training = evaluator.child_settings
+    elif given.pop("evaluator", None) == "weight-sharing":
         smaller = {"width": 0.1, "divisor": 1} if "width" in given else {"filters": 2}
         given |= smaller | ({"cells": 1} if "cells" in given else {})
         of_search_space, training = env_class.split_arguments(given, "weight-sharing")
         assert isinstance(training, WeightSharingSettings)
         search_space = env_class.search_space_type(**of_search_space)
         digits = load_dataset("digits")
-        evaluator: Any = WeightSharing(search_space, digits, training, "cpu")
+        evaluator = WeightSharing(search_space, digits, training, "cpu")
         training = evaluator.child_settings
     else:
         of_search_space, training = env_class.split_arguments(given)

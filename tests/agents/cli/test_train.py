@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_gym import load_model
+from nas_gym.models import load_image_model
 from nas_gym.training.presets import PRESETS
 from tests.training.test_trainer import small
 
@@ -48,7 +48,7 @@ def test_a_file_becomes_a_model(architecture: Path, images: Path, tmp_path: Path
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout)
     assert (facts["model"], facts["epochs"]) == (str(out), 2)
-    model = load_model(out)
+    model = load_image_model(out)
     assert model.architecture == small()
     assert model.facts.metrics == {key: facts[key] for key in model.facts.metrics}
     assert 0 <= facts["top5_accuracy"] <= 1
@@ -103,7 +103,7 @@ def test_of_a_run_it_is_the_searchs_own_final_training(images: Path, tmp_path: P
     digits = ["--dataset", "digits", "--image-size", "4", "--out", tmp_path / "digits"]
     transferred = nas_gym("train", run, *digits, "--device", "cpu")
     assert transferred.exit_code == 0, transferred.output
-    model = load_model(tmp_path / "digits")
+    model = load_image_model(tmp_path / "digits")
     assert (model.image_shape.height, len(model.classes)) == (4, 10)
 
 
@@ -123,7 +123,7 @@ def test_a_full_disk_is_one_line(
     assert "cannot be written (No space left on device); the checkpoint" in last
     assert [each.name for each in out.iterdir()] == ["checkpoint.pt"]
     assert nas_gym(*command, "--resume").exit_code == 0
-    load_model(out)
+    load_image_model(out)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -30,7 +30,7 @@ from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.models import load_model
+from nas_gym.models import load_image_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
 from nas_gym.training import early_stopping
@@ -128,7 +128,7 @@ def test_a_real_search_trains_tests_and_leaves_weights(tmp_path: Path) -> None:
     assert result.final is not None
     assert 0.05 < result.summary["test_accuracy"] <= 1
     digits = load_dataset("digits")
-    model = load_model(result.run / "model")
+    model = load_image_model(result.run / "model")
     assert model.architecture == Architecture.load(result.run / "best.json")
     found = model.predict(torch.from_numpy(digits.images[digits.test]).permute(0, 3, 1, 2)).classes
     correct = np.array(found) == np.array(digits.classes)[digits.labels[digits.test]]
@@ -395,4 +395,4 @@ def test_a_full_disk_loses_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [(run / name).read_bytes() for name in files] == before
     assert not list(run.glob(".part*"))
     assert search(again, run, resume=True).summary["final"]["epochs"] == 2
-    assert load_model(run / "model").facts.training["epochs"] == 2
+    assert load_image_model(run / "model").facts.training["epochs"] == 2

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -112,30 +109,3 @@ def test_a_cell_and_its_canonical_form_compute_the_same() -> None:
     for weight in cell.parameters():
         assert weight.grad is not None
         assert weight.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("indices", [(12, 8), (2, 5), (14, 14), (7, 3), (9, 14), (9, 9)])
-@pytest.mark.parametrize("members", [(), (2,)])
-def test_gradients_are_those_of_finite_differences(
-    indices: tuple[int, int], members: tuple[int, ...]
-) -> None:
-    """Of inputs, states and all weights, for cells with every function, and wherever c is."""
-    torch.manual_seed(0)
-    combinations = ("add", "elem_mult", "max")
-    activations = ("identity", "tanh", "sigmoid", "relu", "sin")
-    nodes = [(combinations[n % 3], activations[n % 5]) for n in range(15)]
-    inject = (combinations[indices[0] % 3], activations[indices[1] % 5])
-    cell = TreeCell(NASCellArchitecture(tuple(nodes), inject, indices), 2, 2, bias=True).double()
-    for weight in cell.parameters():
-        weight.data = torch.randn(*members, *weight.shape).double()
-    x, *state = (
-        torch.randn(*shape).double().requires_grad_()
-        for shape in ((3, *members, 2, 2), (*members, 2, 2), (*members, 2, 2))
-    )
-    mask = torch.rand(*members, 2, 2).double() if members else None
-
-    def outputs(x: torch.Tensor, h: torch.Tensor, c: torch.Tensor, *_: torch.Tensor) -> Any:
-        after, (_, c_after) = cell(x, (h, c), mask)
-        return after, c_after
-
-    assert torch.autograd.gradcheck(outputs, [x, *state, *cell.parameters()])
