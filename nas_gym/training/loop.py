@@ -120,6 +120,7 @@ class TrainingLoop(ABC):
         """Return all that changes, torch's global random numbers included."""
         return {
             "epoch": self.epoch,
+            "ends": self.ends,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.tensors,
@@ -139,7 +140,7 @@ class TrainingLoop(ABC):
         if self.scaler is not None:
             self.scaler.load_state_dict(state["scaler"])
         set_random_states(self.device, state["random"])
-        self.epoch = state["epoch"]
+        self.epoch, self.ends = state["epoch"], state["ends"]
 
 
 class BatchLoop(TrainingLoop):
@@ -158,7 +159,9 @@ class BatchLoop(TrainingLoop):
                 torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
             ]
         calls = self.settings.epochs * task.steps_per_epoch
-        graphed = worthwhile(self.settings.cuda_graphs, task.device, calls, task, network)
+        alone = task.share[1] == 1  # processes wait for each other in a step
+        asked = alone and self.settings.cuda_graphs
+        graphed = worthwhile(asked, task.device, calls, task, network)
         compiles = task.final and not self.settings.deterministic
         self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)
         self.optimizer, self.scaler = self.steps.optimizer, self.steps.scaler
@@ -190,6 +193,10 @@ class BatchLoop(TrainingLoop):
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total
 
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "bend": self._bend}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        self._bend = state["bend"]
         self.steps.own_rates()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import partial_fingerprint
@@ -232,6 +233,10 @@ class Trainer(NetworkTrainer):
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
                 file in it is damaged.
         """
+        require(
+            epochs is None or epochs in self.fidelities[:-1],
+            f"epochs: expected one of {self.fidelities[:-1]}, or None for all, got {epochs!r}",
+        )
         child, seed = Attempt(metric=self.task.metric), self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None

@@ -72,11 +72,11 @@ class ImageClassification(Task):
             self.known = np.concatenate([dataset.train, dataset.validation])
         self.batch_size = min(settings.batch_size, len(self.known))
         self.steps_per_epoch = len(self.known) // self.batch_size
-        self.share = (0, 1)
-        """This process's number, and how many have a share of each epoch."""
         self.notes = self._notes()
 
     def take_share(self, rank: int, number: int) -> None:
+        graphed = self.settings.cuda_graphs is True
+        require(not graphed, "cuda_graphs: a training on several devices has none; leave it out")
         self.share = (rank, number)
         self.batch_size = min(self.settings.batch_size, len(self.known) // number)
         self.steps_per_epoch = len(self.known) // (self.batch_size * number)

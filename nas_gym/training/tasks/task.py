@@ -72,6 +72,8 @@ class Task(ABC):
     """True for a task that trains a `Fused` network as it trains each member."""
     notes: tuple[str, ...] = ()
     """How training was chosen, and why, in lines of text."""
+    share: tuple[int, int] = (0, 1)
+    """This process's number, and how many have a share of each epoch; see `take_share`."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 
@@ -121,6 +123,10 @@ class Task(ABC):
             Diverged: the network's outputs are not finite.
         """
 
+    def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
+        """Return a function that is `value` on the validation split, for a whole training."""
+        return partial(self.value, network, "validation")
+
     def take_share(self, rank: int, number: int) -> None:
         """Give only the batches of process ``rank`` of ``number``, each on a device of its own.
 
@@ -131,10 +137,6 @@ class Task(ABC):
             InvalidSettings: this task cannot be shared.
         """
         raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
-
-    def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
-        """Return a function that is `value` on the validation split, for a whole training."""
-        return partial(self.value, network, "validation")
 
     def prepared(self, network: ChildNetwork) -> ChildNetwork:
         """Return a network that was built, on the device and ready to be trained."""

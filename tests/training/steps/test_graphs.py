@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas_gym import TrainingSettings, load_dataset
+from nas_gym import InvalidSettings, TrainingSettings, load_dataset
 from nas_gym.data.dataset import Dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
@@ -54,7 +54,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Have every step that could be captured be captured, by a call."""
     monkeypatch.setattr(graphs, "capture", called)
     for module in (training_loop, image_task):
-        monkeypatch.setattr(module, "worthwhile", lambda *_: True)
+        monkeypatch.setattr(module, "worthwhile", lambda asked, *_: bool(asked))
     return monkeypatch
 
 
@@ -206,6 +206,21 @@ def test_what_cannot_be_captured_is_trained_all_the_same(
     always.undo()
     assert evaluation.status == "ok"
     assert evaluation.curve == pytest.approx(trainer.evaluate_one(small()).curve, abs=0.01)
+
+
+def test_a_training_on_several_devices_has_no_graph(
+    digits: Dataset, always: pytest.MonkeyPatch
+) -> None:
+    """Its network is put into another one that averages gradients, which a graph would miss."""
+    always.setattr(graphs, "capture", refused)
+    task = NetworkTrainer(digits, FEW, "cpu", final=True).task
+    task.take_share(0, 2)
+    loop = task.loop(NetworkTrainer(digits, FEW, "cpu", final=True).build(small()))
+    assert loop.train_epoch().isfinite()
+    asked = NetworkTrainer(digits, FEW, "cpu").task
+    asked.settings = replace(FEW, cuda_graphs=True)
+    with pytest.raises(InvalidSettings, match="cuda_graphs: a training on several devices"):
+        asked.take_share(0, 2)
 
 
 class FakeCuda:
