@@ -548,8 +548,8 @@ def test_an_unknown_render_mode_is_refused() -> None:
         pytest.raises(NASGymError, match=r"render_mode: 'svg' is not known; .*'rgb_array'"),
     ):
         make("nas_gym/NASNet-v0", render_mode="svg")
-    with pytest.raises(NASGymError, match="render_mode: 'svg'"):
-        stub_env(render_mode="svg")
+    with pytest.raises(NASGymError, match="'rgb-array' is not known; did you mean 'rgb_array'"):
+        stub_env(render_mode="rgb-array")
 
 
 def test_arguments_reach_the_environment() -> None:
