@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ from scipy import stats
 
 from nas_gym import Architecture, OFASearchSpace, Trainer, TrainingSettings, load_dataset
 from nas_gym.data.dataset import Dataset
+from nas_gym.families.mobile.architecture import OFAArchitecture
 from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
@@ -65,9 +67,9 @@ def part_of(scale: Scale) -> Dataset:
     return replace(whole, train=train, validation=validation)
 
 
-def sub_networks(space: OFASearchSpace) -> list[Architecture]:
+def sub_networks(space: OFASearchSpace) -> list[OFAArchitecture]:
     """Draw sub-networks of all sizes: each with its own mean of small and large choices."""
-    rng, drawn = np.random.default_rng(0), []
+    rng, drawn = np.random.default_rng(0), list[OFAArchitecture]()
     for mean in rng.permutation(np.linspace(0.05, 0.95, NUMBER)):
         sizes = rng.binomial(2, mean, size=len(space.decisions))
         labels = {d.name: d.choices[size] for d, size in zip(space.decisions, sizes, strict=True)}
@@ -81,10 +83,11 @@ def spent(once: OnceForAll) -> float:
     cost = once.elastic.cost
     for number, phase in enumerate(PHASES):
         drawn = [phase.draw(once.search_space, rng, None) for _ in range(20)]
-        a_step = 3 * phase.networks * np.mean([cost(each).multiply_adds for each in drawn])
+        mean = sum(cost(each).multiply_adds for each in drawn) / len(drawn)
+        a_step = 3 * phase.networks * mean
         a_step += cost(once.elastic.largest).multiply_adds if number else 0  # the teacher's
         total += a_step * once.settings.of_phase(number)[0] * len(once.task.training)
-    return float(total)
+    return total
 
 
 class Run:
@@ -119,7 +122,7 @@ def train(run: Run, once: OnceForAll) -> None:
     once.train(on_epoch)
 
 
-def alone(run: Run, once: OnceForAll, children: list[Architecture], number: int) -> None:
+def alone(run: Run, once: OnceForAll, children: Sequence[Architecture], number: int) -> None:
     """Train one sub-network by itself, for its share of the elastic network's multiply-adds."""
     child, key = children[number], str(number)
     if key in run.results["alone"]:
@@ -167,9 +170,14 @@ def main(
     """Run the experiment, or go on with it."""
     sizes, run = SCALES[scale], Run(folder / f"{scale}-{seed}")
     settings = ShrinkingSettings(
-        *(sizes.network, sizes.epochs, 64),
-        **{"phase_epochs": sizes.phase_epochs, "phase_rates": (0.5, 0.2, 0.3, 0.2, 0.3)},
-        **{"learning_rate": 0.1, "weights": str(run.folder / "elastic.pt"), "seed": seed},
+        sizes.network,
+        sizes.epochs,
+        batch_size=64,
+        learning_rate=0.1,
+        seed=seed,
+        phase_epochs=sizes.phase_epochs,
+        phase_rates=(0.5, 0.2, 0.3, 0.2, 0.3),
+        weights=str(run.folder / "elastic.pt"),
     )
     once = OnceForAll(OFASearchSpace(), part_of(sizes), settings)
     train(run, once)

@@ -80,8 +80,12 @@ class Search:
         self.space = TuNASSearchSpace()
         self.network = MobileNetworkSettings(width=0.25, divisor=1, halvings=scale.halvings)
         settings = WeightSharingSettings(
-            *(self.network, scale.epochs, 64),
-            **{"period": scale.epochs, "learning_rate": 0.1, "seed": seed},
+            self.network,
+            scale.epochs,
+            batch_size=64,
+            period=scale.epochs,
+            learning_rate=0.1,
+            seed=seed,
         )
         self.shared = WeightSharing(self.space, dataset, settings)
         largest = self.space.decode([len(d.choices) - 1 for d in self._sizes()])

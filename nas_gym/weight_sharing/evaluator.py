@@ -116,8 +116,8 @@ class WeightSharing(DeviceTraining):
         settings = self.settings
         values = {field.name: getattr(settings, field.name) for field in fields(TrainingSettings)}
         values["epochs"] = max(1, settings.epochs // 50)
-        if hasattr(settings.network, "form"):
-            form = type(settings.network)().form  # type: ignore[union-attr]
+        if settings.network is not None and hasattr(settings.network, "form"):
+            form = type(settings.network)().form  # type: ignore[attr-defined]
             values["network"] = replace(settings.network, form=form)  # type: ignore[call-arg]
         return TrainingSettings(**values)
 

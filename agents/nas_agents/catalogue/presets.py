@@ -326,8 +326,10 @@ def counted_multiply_adds(name: str, number: int = 100) -> float:
     chosen = preset(name)
     env_class = environment_type(chosen.env_id)
     assert issubclass(env_class, FamilyEnv)
-    no_settings = ("dataset", "image_size", "reward", "device", "evaluator")
-    no_settings += ("lowest_learning_rate", "period")
+    no_settings = (
+        *("dataset", "image_size", "reward", "device", "evaluator"),
+        *("lowest_learning_rate", "period"),
+    )
     given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
     of_search_space, settings = env_class.split_arguments(given)
     search_space = env_class.search_space_type(**of_search_space)

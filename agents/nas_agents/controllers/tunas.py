@@ -62,9 +62,8 @@ class TuNAS(ENAS):
         **keywords: Any,
     ) -> None:
         self.delay, self.growth = delay, growth
-        none = {"entropy_reward": 0.0, "skip_weight": 0.0}
-        given = (policy, env, learning_rate, n_episodes, episodes_an_epoch)
-        super().__init__(*given, **none, **keywords)
+        keywords |= {"entropy_reward": 0.0, "skip_weight": 0.0}
+        super().__init__(policy, env, learning_rate, n_episodes, episodes_an_epoch, **keywords)
 
     def choose(self) -> tuple[Architecture, Evaluation]:
         """Return the most probable architecture, evaluated on all validation images."""

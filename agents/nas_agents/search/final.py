@@ -16,11 +16,10 @@ from nas_gym.models.training import train_model
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult
+from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.tasks.task import Data
-from nas_gym.training.trainer import Trainer
-from nas_gym.weight_sharing.evaluator import WeightSharing
 
 OnFinalEpoch = Callable[[int, int], None]
 CHECKPOINT = "checkpoint/final.pt"
@@ -45,12 +44,9 @@ class FinalTraining:
             given: As in `final_settings`, as is ``preset``.
             preset: Name of a schedule.
         """
-        if isinstance(evaluator, WeightSharing):
-            child = evaluator.child_settings
-        elif isinstance(evaluator, Trainer):
-            child = evaluator.settings
-        else:
+        if not isinstance(evaluator, DeviceTraining):
             return None
+        child = getattr(evaluator, "child_settings", evaluator.settings)  # where weights are shared
         return cls(final_settings(child, given, preset), evaluator.dataset, str(evaluator.device))
 
     def is_outdated(self, summary: Mapping[str, Any]) -> bool:

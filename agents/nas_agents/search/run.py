@@ -54,8 +54,8 @@ from nas_agents.search.final import FinalTraining, finish
 from nas_agents.search.finalists import Finalists, are_held, evaluated_again, planned
 from nas_gym import Evaluator, NASEnv, Objectives, SearchSpace
 from nas_gym.rewards import objectives_of
+from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.trainer import Trainer
-from nas_gym.weight_sharing.evaluator import WeightSharing
 
 
 def search(
@@ -121,7 +121,7 @@ def search(
         )
         ended = _ended(folder, done, final, finalists, record) if as_before else None
         if ended is None:
-            if isinstance(evaluator, Trainer | WeightSharing):
+            if isinstance(evaluator, DeviceTraining):
                 callback.on_dataset(evaluator.dataset)
                 for note in evaluator.task.notes:
                     callback.on_notice(note)
@@ -225,7 +225,7 @@ def _record(
         "decisions": decisions,
         "fingerprint": getattr(evaluator, "fingerprint", None),
     }
-    if isinstance(evaluator, Trainer | WeightSharing):
+    if isinstance(evaluator, DeviceTraining):
         record["device"] = str(evaluator.device)
         record["data"] = {**evaluator.dataset.summary(), "digest": evaluator.dataset.digest}
         record["training"] = asdict(evaluator.settings)

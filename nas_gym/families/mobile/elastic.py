@@ -10,6 +10,7 @@ a matrix of the layer transforms, from 7x7 to 5x5 and from there to 3x3.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +82,7 @@ class ElasticNetwork(SlicedSupernet):
                 continue
             number, _, rest = rest.partition(".")
             place = places[int(number)]
-            value = shared[f"layers.{place}.{rest}"]
+            value: Tensor = shared[f"layers.{place}.{rest}"]
             if own.shape[2:] != value.shape[2:]:
                 value = self._transformed(value[: len(own)], place, own.shape[-1])
             yield name, first_of(value, own.shape)
@@ -115,16 +116,17 @@ class ElasticNetwork(SlicedSupernet):
         """
         for layer in self.full.layers[1:]:
             assert isinstance(layer, InvertedBottleneck)
-            expand, depthwise, project = (layer.body[n] for n in (0, 3, -2))
+            body: Any = layer.body
+            expand, depthwise, project = body[0], body[3], body[-2]
             importance = project.weight.abs().sum(dim=(0, 2, 3))
             first = expand.in_channels * kept if kept else len(importance)
             parts = importance[:first].argsort(descending=True), importance[first:]
             order = torch.cat([parts[0], first + parts[1].argsort(descending=True)])
-            for convolution, norm in ((expand, layer.body[1]), (depthwise, layer.body[4])):
+            for convolution, norm in ((expand, body[1]), (depthwise, body[4])):
                 for tensor in (convolution.weight, norm.weight, norm.bias):
                     tensor.copy_(tensor[order])
             project.weight.copy_(project.weight[:, order])
-            for module in layer.body:
+            for module in body:
                 if isinstance(module, SqueezeExcitation):
                     _sort_gates(module, order)
 

@@ -13,7 +13,7 @@ with a probability that falls from 1 to 0, and, with the same one, each choice o
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +59,8 @@ class SharedLayer(nn.Module):
         """Yield each module of a child's layer that has weights, and the shared one it has."""
         chain, gates, _ = leaves(layer)
         single = len(chain) == len(self.before) + 2 + len(self.behind)
-        chosen = [self.kernels[kernel]] if single else self.kernels.values()
-        between = [module for pair in chosen for module in pair]  # type: ignore[union-attr]
+        chosen: Any = [self.kernels[kernel]] if single else self.kernels.values()
+        between = [module for pair in chosen for module in pair]
         yield from zip(chain, [*self.before, *between, *self.behind], strict=True)
         yield from zip(gates, self.gates, strict=False)
 
@@ -156,7 +156,8 @@ class TuNASSupernet(SlicedSupernet):
                 mixed |= set() if name.endswith(FILTERS) else {name}
         warmed = self.search_space.of_labels(labels)
         network = self.skeleton(warmed)
-        layers: list[nn.Module] = [*network.layers]  # type: ignore[arg-type]
+        layers: Any = network.layers
+        layers = [*layers]
         for number, (place, _, _) in enumerate(self._placed(warmed)):
             ours = {name.removeprefix(place) for name in mixed if name.startswith(place)}
             if ours & {"", "/kernel", "/squeeze"}:

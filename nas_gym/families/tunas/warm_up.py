@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,8 @@ def mixture(layer: nn.Module, mixed: Collection[str], kernels: Collection[str]) 
         mixed: "/kernel", "/squeeze", or "" for the choice between the layer and zero.
         kernels: All kernels of its place.
     """
-    body: list[nn.Module] = [*getattr(layer, "body", layer)]  # type: ignore[arg-type]
+    chain: Any = getattr(layer, "body", layer)
+    body: list[nn.Module] = [*chain]
     if "/squeeze" in mixed:
         body = [
             Mean([each, nn.Identity()]) if isinstance(each, SqueezeExcitation) else each
@@ -66,11 +68,11 @@ def mixture(layer: nn.Module, mixed: Collection[str], kernels: Collection[str]) 
         body[at : at + 3] = [_all_kernels(body[at], type(body[at + 2]), kernels)]
     if "" in mixed:
         body.append(Half())
-    chain = nn.Sequential(*body)
+    mixed_body = nn.Sequential(*body)
     if isinstance(layer, nn.Sequential):
-        return chain
+        return mixed_body
     other = copy(layer)
-    other._modules = {"body": chain}
+    other._modules = {"body": mixed_body}
     return other
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,8 @@ def masked(elastic: ElasticNetwork, architecture: Architecture) -> nn.Module:
         if place == 0:
             continue
         assert isinstance(layer, InvertedBottleneck)
-        body, sizes = layer.body, blocks[stage + 1]
+        body: Any = layer.body
+        sizes = blocks[stage + 1]
         if number >= len(sizes):  # only the shortcut is left
             body[-1].weight.zero_()
             body[-1].bias.zero_()
@@ -98,8 +100,9 @@ def test_sorting_keeps_the_largest_network_and_orders_by_importance(
     elastic.sort_channels(kept)
     torch.testing.assert_close(elastic(IMAGES), before)
     for layer in list(elastic.full.layers)[1:]:
-        importance = layer.body[-2].weight.abs().sum(dim=(0, 2, 3))  # type: ignore[index, union-attr]
-        first = layer.body[0].in_channels * kept if kept else len(importance)  # type: ignore[index, union-attr]
+        body: Any = layer.body
+        importance = body[-2].weight.abs().sum(dim=(0, 2, 3))
+        first = body[0].in_channels * kept if kept else len(importance)
         assert torch.equal(importance[:first], importance[:first].sort(descending=True).values)
     elastic.set_architecture(middle)
     torch.testing.assert_close(elastic(IMAGES), elastic.child(middle)(IMAGES))
@@ -109,9 +112,10 @@ def test_gradients_reach_the_shared_weights_and_the_matrices(elastic: ElasticNet
     smallest = SPACE.decode(np.zeros(len(SPACE.decisions), dtype=np.int64))
     elastic.set_architecture(smallest)
     elastic(IMAGES).square().sum().backward()
-    first = elastic.full.layers[1].body[3].weight.grad  # type: ignore[index, union-attr]
-    assert first[:12].abs().sum() > 0  # type: ignore[index]
-    assert first[12:].abs().sum() == 0  # type: ignore[index]
+    body: Any = elastic.full.layers[1].body
+    first = body[3].weight.grad
+    assert first[:12].abs().sum() > 0
+    assert first[12:].abs().sum() == 0
     assert all(each.grad is not None for each in elastic.transforms["1"].parameters())
     assert all(each.grad is None for each in elastic.transforms["4"].parameters())
 

@@ -13,6 +13,7 @@ import torch
 
 from nas_gym import InvalidSettings, OFASearchSpace, load_dataset
 from nas_gym.data.dataset import Dataset, resplit
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
@@ -90,7 +91,7 @@ def test_it_is_trained_once_and_goes_on_from_its_file(digits: Dataset, tmp_path:
 
 
 def test_limits_are_checked_before_validation(digits: Dataset) -> None:
-    settings = replace(QUICK, at_most={"parameters": 100})
+    settings = replace(QUICK, at_most=CostLimits(parameters=100))
     once = OnceForAll(SPACE, digits, settings, "cpu")
     child = SPACE.decode(SPACE.sample(np.random.default_rng(0)))
     evaluation = once.evaluate_one(child)
