@@ -375,6 +375,15 @@ def test_a_step_after_the_end_needs_a_reset() -> None:
     env.step(0)
 
 
+def test_before_the_first_reset_nothing_is_decided_and_nothing_can_be() -> None:
+    env = stub_env(LayersSearchSpace(), render_mode="ansi")
+    drawn = env.render()
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) first"):
+        env.step(1)
+    env.reset(seed=0)
+    assert drawn == env.render()
+
+
 def test_reset_in_the_middle_starts_anew() -> None:
     env = stub_env(LayersSearchSpace())
     env.reset(seed=0)
@@ -476,7 +485,7 @@ def test_render_without_a_mode_warns() -> None:
         ({"weight_decay": float("nan")}, "weight_decay: .* got nan"),
         ({"label_smoothing": 1}, "label_smoothing: .* got 1"),
         ({"crop_padding": -1}, "crop_padding: .* got -1"),
-        ({"precision": "float16"}, "precision: .*'float16'"),
+        ({"precision": "float64"}, "precision: .*'float64'"),
         ({"training_seed": -1}, "seed: .* got -1"),
         ({"training_seed": None}, "seed: .* got None"),
         ({"seed": 1}, "seed: the seed of children's training is 'training_seed'"),
@@ -714,11 +723,12 @@ def test_a_copy_in_the_middle_of_an_episode_goes_on_alone(duplicate: Any) -> Non
 
 def test_what_holds_an_environment_twice_holds_its_copy_twice() -> None:
     env: Any = stub_env(LayersSearchSpace())
-    env.holder = {"env": env}
+    env.holder = [env, env]
     env.reset(seed=0)
-    both = copy.deepcopy([env.search_space, env, env])
-    assert both[1] is both[2] is not env
-    assert both[1].holder["env"] is both[1]
+    holder, copied = copy.deepcopy([env.holder, env])
+    assert holder[0] is holder[1] is copied is not env
+    assert copied.holder is holder
+    assert copied.search_space is env.search_space
 
 
 def test_a_deep_copy_shares_the_memory_and_a_pickle_carries_it() -> None:

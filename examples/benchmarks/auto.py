@@ -34,7 +34,7 @@ from torchvision import models
 
 from nas_gym import TrainingSettings, load_dataset
 from nas_gym.data.dataset import Dataset
-from nas_gym.training.steps import sgd
+from nas_gym.training.steps.optimizers import sgd
 from nas_gym.training.tasks.images import ImageClassification
 
 CLASSES = ("airplane", "automobile", "bird", "cat")

@@ -5,10 +5,12 @@
   tuning on top of those before it;
 - children an hour, 1, 2, 4 and 8 trained as one fused network, and by 1, 2 and 4 processes;
 - share of the time of a step in which the GPU runs kernels, by the profiler;
-- a search of 60 children, end to end.
+- a search of 60 children, end to end;
+- final trainings, with cuDNN's algorithms by time, and compiled.
 
-Images are random: nothing here depends on what they show. A line that fails says why, and the
-others go on; no line begins after 330 seconds.
+`nas-gym presets` takes its estimates from the rates at the end. Images are random: nothing here
+depends on what they show. A line that fails says why, and the others go on; no line begins after
+330 seconds, and the JSON is complete after each.
 """
 
 from __future__ import annotations
@@ -32,27 +34,32 @@ import nas_gym
 from nas_gym import Trainer, TrainingSettings
 from nas_gym.data.dataset import Dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.networks import ImageShape, build_network
+from nas_gym.networks import ImageShape, build_network, measure_cost
 from nas_gym.networks.devices import hardware_name, synchronize
+from nas_gym.networks.kernel_calls import training_calls
+from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.steps import compiling
 from nas_gym.workers import LocalWorkers
 
 CHILD = nas_gym.published("NASNet-A")
-SECONDS = 330
+SECONDS, RATE = 330, "images a second"
 KINDS = {"tiny": (8, 1, 8, 64), "cifar": (32, 2, 16, 128), "paper": (32, 2, 32, 32)}
 """Pixels of a side, N, F and the batch size of each kind of child."""
 STEPS: list[tuple[str, dict[str, Any]]] = [
-    ("data on the device, float32", {"precision": "float32"}),
-    ("+ the precision of the device", {}),
-    ("+ CUDA graphs", {"cuda_graphs": True}),
+    ("data on the device, float32", {"precision": "float32", "cuda_graphs": False}),
+    ("+ the precision of the device", {"cuda_graphs": False}),
+    (FASTEST := "+ CUDA graphs", {}),
 ]
 
 
 class Lines:
-    """The measured figures, by name; each line is printed when it is there."""
+    """The measured figures, by name; each line is printed and written when it is there."""
 
-    def __init__(self, dry: bool) -> None:
-        self.dry, self.started = dry, time.perf_counter()
+    def __init__(self, dry: bool, out: Path, device: str) -> None:
+        self.dry, self.out, self.started = dry, out, time.perf_counter()
         self.figures: dict[str, float | str] = {}
+        hardware = hardware_name(torch.device(device))
+        self.facts = {"hardware": hardware, "torch": torch.__version__, "dry": dry}
 
     def measure(
         self, name: str, unit: str, figure: Callable[..., float], *given: Any, **changes: Any
@@ -67,6 +74,34 @@ class Lines:
                 value = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
         self.figures[f"{name} ({unit})"] = value
         print(f"{name:<55} {value} {unit if isinstance(value, float) else ''}", flush=True)
+        self.write()
+
+    def write(self) -> None:
+        """Replace the JSON, which has rates if there are those of a GPU."""
+        facts = {**self.facts, "figures": self.figures}
+        paper, tiny = (self.figures.get(f"{k}: {FASTEST} ({RATE})") for k in ("paper", "tiny"))
+        if isinstance(paper, float) and isinstance(tiny, float) and not self.dry:
+            facts["rates"] = rates(paper, tiny)
+        self.out.write_text(json.dumps(facts, indent=2))
+
+
+def rates(paper: float, tiny: float) -> dict[str, float]:
+    """Return the rates of `nas_agents.catalogue.rates.Rates` by images a second of two children.
+
+    Arithmetic is what a paper-size child waits for, three forward passes of each image; launches
+    are what a tiny one waits for.
+    """
+    multiply_adds = measure_cost(CHILD, shape_of("paper"), settings_of("paper", False).network)
+    calls = training_calls(CHILD, shape_of("tiny"), settings_of("tiny", False).network)
+    return {
+        "multiply_adds": 3 * multiply_adds.multiply_adds * paper,
+        "seconds_a_call": KINDS["tiny"][3] / tiny / calls,
+    }
+
+
+def shape_of(kind: str) -> ImageShape:
+    """Return the shape of a kind's images."""
+    return ImageShape(3, KINDS[kind][0], KINDS[kind][0], 10)
 
 
 def dataset_of(kind: str, dry: bool) -> Dataset:
@@ -92,15 +127,24 @@ def settings_of(kind: str, dry: bool, **changes: Any) -> TrainingSettings:
     return replace(TrainingSettings(network, epochs=2, batch_size=batch), **changes)
 
 
-def images_a_second(kind: str, device: str, dry: bool, **changes: Any) -> float:
-    """Images a second of `Trainer`; the first epoch warms up, and captures the graph."""
-    trainer = Trainer(dataset_of(kind, dry), settings_of(kind, dry, **changes), device)
+def images_a_second(
+    kind: str, device: str, dry: bool, final: bool = False, **changes: Any
+) -> float:
+    """Images a second of a training; the first epoch warms up, and captures the graph."""
+    settings = settings_of(kind, dry, **changes)
+    trainer = NetworkTrainer(dataset_of(kind, dry), settings, device, final)
     with trainer.isolated(0):
         epochs = trainer.fit(trainer.build(CHILD))
         next(epochs)
         started = time.perf_counter()
         list(epochs)
     return trainer.task.steps_per_epoch * trainer.task.batch_size / (time.perf_counter() - started)
+
+
+def compiled_images_a_second(kind: str, device: str, dry: bool) -> float:
+    """Images a second of a final training that is compiled in its first epoch, if that pays."""
+    compiling.LEAST_SECONDS, compiling.PROBE = 0.0, 5
+    return images_a_second(kind, device, dry, final=True)
 
 
 def plain_images_a_second(kind: str, device: str, dry: bool) -> float:
@@ -191,16 +235,15 @@ def main() -> None:
     """Measure every line, and write the JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--dry", action="store_true", help="the smallest sizes, on the CPU")
-    parser.add_argument("out", nargs="?", type=Path, default=Path("gpu.json"))
+    parser.add_argument("out", nargs="?", type=Path)
     given = parser.parse_args()
+    out = given.out or Path("gpu-dry.json" if given.dry else "gpu.json")
     dry, device = given.dry, "cpu" if given.dry else "cuda"
-    lines = Lines(dry)
+    lines = Lines(dry, out, device)
     for kind in KINDS:
-        rate = "images a second"
-        lines.measure(f"{kind}: plain PyTorch", rate, plain_images_a_second, kind, device, dry)
+        lines.measure(f"{kind}: plain PyTorch", RATE, plain_images_a_second, kind, device, dry)
         for title, changes in STEPS:
-            used = {} if dry else changes
-            lines.measure(f"{kind}: {title}", rate, images_a_second, kind, device, dry, **used)
+            lines.measure(f"{kind}: {title}", RATE, images_a_second, kind, device, dry, **changes)
         lines.measure(f"{kind}: kernels run", "share", busy_share, kind, device, dry)
     an_hour = "children an hour"
     for fused in (1, 2, 4, 8):
@@ -210,9 +253,10 @@ def main() -> None:
             f"paper: {workers} processes", an_hour, children_an_hour, workers, device, dry
         )
     lines.measure("a search of 60 children", "seconds", search_seconds, device, dry)
-    facts = {"hardware": hardware_name(torch.device(device)), "torch": torch.__version__}
-    given.out.write_text(json.dumps({**facts, "dry": dry, "figures": lines.figures}, indent=2))
-    print(f"written to {given.out}")
+    of_final = ("cifar", device, dry)
+    lines.measure("cifar: final training", RATE, images_a_second, *of_final, final=True)
+    lines.measure("cifar: final, compiled", RATE, compiled_images_a_second, *of_final)
+    print(f"written to {out}")
 
 
 if __name__ == "__main__":

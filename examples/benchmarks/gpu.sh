@@ -11,6 +11,7 @@ python=${PYTHON:-python}
 export PYTHONPATH="$PWD:$PWD/agents${PYTHONPATH:+:$PYTHONPATH}"
 # First the tests that need a GPU, in at most two minutes; what fails is said, and the rest goes on.
 if "$python" -c "import pytest" 2>/dev/null; then
-    timeout 120 "$python" -m pytest -q -m gpu tests/training || echo "tests marked gpu: failed"
+    timeout 120 "$python" -m pytest -q -m gpu tests/training tests/weight_sharing tests/networks \
+        tests/workers || echo "tests marked gpu: failed"
 fi
 exec timeout 360 "$python" examples/benchmarks/gpu.py "$@"

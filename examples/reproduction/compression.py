@@ -84,7 +84,12 @@ def uniform(env: CompressionEnv, episodes: int, seed: int) -> Kept:
     return kept
 
 
-METHODS = {"PPO": learned, "random": drawn, "uniform": uniform}
+def whole(env: CompressionEnv, episodes: int, seed: int) -> Kept:
+    """Return all channels: the original network, whose multiply-adds are twice the budget."""
+    return tuple(env.plan.full.tolist())
+
+
+METHODS = {"PPO": learned, "random": drawn, "uniform": uniform, "whole": whole}
 COLUMNS = ("validation", "test", "test, trained", "multiply-adds")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import re
 from collections.abc import Iterator
@@ -89,13 +90,46 @@ def hardware_name(device: torch.device) -> str:
 
 def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.dtype | None:
     """Return the type that autocast uses for images of this height; None for plain float32."""
-    wins = False
+    types = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    if precision != "auto":
+        return types[precision]
     if device.type == "cuda":
-        wins = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu" and height >= SMALL_IMAGES_BELOW:
-        wins = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-    fast = precision == "bfloat16" or (precision == "auto" and wins)
-    return torch.bfloat16 if fast else None
+        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has_it else torch.float16  # V100 and T4 have float16 alone
+    wins = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    is_cpu = device.type == "cpu" and height >= SMALL_IMAGES_BELOW
+    return torch.bfloat16 if is_cpu and wins() else None
+
+
+@contextmanager
+def numerics(
+    device: torch.device, tf32: bool, deterministic: bool, benchmark: bool
+) -> Iterator[None]:
+    """Set how a device computes within it; afterwards, it is as it was.
+
+    Args:
+        device: Only CUDA's has something to set: a CPU repeats as it is.
+        tf32: Compute products of float32 with 10 bits of mantissa, by tensor cores.
+        deterministic: Refuse operations that do not repeat to the bit.
+        benchmark: Have cuDNN time its algorithms for each new shape, and take the fastest.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    if deterministic:  # cuBLAS reads it when it is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    precision = torch.get_float32_matmul_precision()
+    mode = torch.get_deterministic_debug_mode()
+    deterministic |= mode > 0  # as its user may have set it
+    how = {"benchmark": benchmark and not deterministic, "deterministic": deterministic}
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.set_deterministic_debug_mode(2 if deterministic and not mode else mode)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32, **how):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.set_deterministic_debug_mode(mode)
 
 
 @cache

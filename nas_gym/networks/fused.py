@@ -66,16 +66,22 @@ class Fused(ChildNetwork):
         members: The networks, on one device.
         generators: The random numbers of each, for its dropout.
         seeds: The seed of each one's training.
+        rates: The learning rate of each, as a multiple of the training's; default: all are 1.
 
     Raises:
         CannotFuse: a layer with weights has no fused form.
     """
 
     def __init__(
-        self, members: Sequence[ChildNetwork], generators: Generators, seeds: Sequence[int]
+        self,
+        members: Sequence[ChildNetwork],
+        generators: Generators,
+        seeds: Sequence[int],
+        rates: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.members, self.seeds = tuple(members), tuple(seeds)
+        self.rates = tuple(rates) or (1.0,) * len(members)
         self.network = copy.deepcopy(members[0])
         self.auxiliary_weight = members[0].auxiliary_weight
         self._parts: list[tuple[nn.Parameter, list[nn.Parameter]]] = []
@@ -140,13 +146,20 @@ class Fused(ChildNetwork):
             return
         images = torch.rand_like(inputs)
         with torch.no_grad(), evaluating(self):
-            fused = cast(Tensor, self(images.repeat(1, len(self), 1, 1)))
+            fused = self._outputs(images.repeat(1, len(self), 1, 1))
             for member, outputs in zip(self, fused.chunk(len(self), dim=1), strict=True):
                 with evaluating(member):
                     expected = cast(Tensor, member(images))
                 same = expected.shape == outputs.shape
                 if not (same and torch.allclose(outputs, expected, rtol=1e-3, atol=1e-3)):
                     raise CannotFuse("the network computes something else as a fused one")
+
+    def _outputs(self, images: Tensor) -> Tensor:
+        try:
+            return cast(Tensor, self(images))
+        except RuntimeError as error:  # of shapes, in a layer that counts the channels
+            reason = str(error).partition("\n")[0]
+            raise CannotFuse(f"the network does not compute as a fused one: {reason}") from error
 
     def share_gradients(self) -> None:
         """Hand each member its part of the gradients, which the fused network then has no more."""

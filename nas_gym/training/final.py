@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ def train_final(
         OSError: the checkpoint cannot be written; the one of the epoch before stands.
     """
     started, devices = time.perf_counter(), devices_of(device)
+    if len(devices) > 1:  # graphs do not capture what averages the gradients
+        settings = replace(settings, cuda_graphs=False)
     trainer = NetworkTrainer(dataset, settings, devices[0], final=True)
     seed = child_seed(settings.seed, architecture)
     others = (_follow, architecture, dataset, settings, checkpoint)
@@ -116,12 +118,16 @@ def train_final(
             if not _goes_on(loop, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break
-        tested = trainer.task.test(loop.network)
+        network = loop.network
+        if member.number > 1:  # without layers that need the others
+            network = trainer.build(architecture)
+            network.load_state_dict(loop.network.state_dict())
+        tested = trainer.task.test(network)
     return FinalResult(
-        network=loop.network,
+        network=network,
         architecture=architecture,
         settings=settings,
-        parameters=count_parameters(loop.network),
+        parameters=count_parameters(network),
         epochs=loop.epoch,
         seconds=time.perf_counter() - started,
         metric=trainer.task.metric.name,

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.devices import synchronize
 from nas_gym.networks.fused import Fused
 from nas_gym.outside.quiet import give_way
-from nas_gym.training.steps import TrainingSteps
+from nas_gym.training.seeds import random_states, set_random_states
+from nas_gym.training.steps.graphs import worthwhile
+from nas_gym.training.steps.training import TrainingSteps
 
 if TYPE_CHECKING:
     from nas_gym.training.tasks.task import Task
@@ -34,8 +37,7 @@ class WeightAverage:
 
     def update(self, share: float) -> None:
         """Take the network's weights, as they are now, into the average with a share of it."""
-        for mean, weight in zip(self.tensors, self._own(), strict=True):
-            mean.lerp_(weight, share)
+        torch._foreach_lerp_(self.tensors, self._own(), share)
 
     def restore(self, tensors: list[Tensor]) -> None:
         """Set the average."""
@@ -80,6 +82,7 @@ class TrainingLoop(ABC):
         """Number of epochs in all, where it is not that of the settings; see `shorten`."""
         self.generator = torch.Generator(device).manual_seed(torch.initial_seed())
         self.average: WeightAverage | None = None
+        self.scaler: GradScaler | None = None
 
     @abstractmethod
     def run_epoch(self) -> Tensor:
@@ -115,15 +118,15 @@ class TrainingLoop(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that changes, torch's global random numbers included."""
-        on_cuda = self.device.type == "cuda"
         return {
             "epoch": self.epoch,
+            "ends": self.ends,
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": None if self.average is None else self.average.tensors,
             "generator": self.generator.get_state(),
-            "random": torch.get_rng_state(),
-            "cuda_random": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "random": random_states(self.device),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -134,10 +137,10 @@ class TrainingLoop(ABC):
             self.average = self.average or WeightAverage(self.network)
             self.average.restore(state["average"])
         self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["random"])
-        if state["cuda_random"] is not None:
-            torch.cuda.set_rng_state(state["cuda_random"], self.device)
-        self.epoch = state["epoch"]
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        set_random_states(self.device, state["random"])
+        self.epoch, self.ends = state["epoch"], state["ends"]
 
 
 class BatchLoop(TrainingLoop):
@@ -155,8 +158,13 @@ class BatchLoop(TrainingLoop):
             self.generators = [
                 torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
             ]
-        self.steps = TrainingSteps(network, task.loss, task.settings, task.device, task.autocast)
-        self.optimizer = self.steps.optimizer
+        calls = self.settings.epochs * task.steps_per_epoch
+        alone = task.share[1] == 1  # processes wait for each other in a step
+        asked = alone and self.settings.cuda_graphs
+        graphed = worthwhile(asked, task.device, calls, task, network)
+        compiles = task.final and not self.settings.deterministic
+        self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)
+        self.optimizer, self.scaler = self.steps.optimizer, self.steps.scaler
         if self.settings.ema_decay:
             self.average = WeightAverage(network)
         self._bend = (0, 0.0)
@@ -177,15 +185,18 @@ class BatchLoop(TrainingLoop):
     def run_epoch(self) -> Tensor:
         total = torch.zeros((), device=self.device)
         each, decay = self.task.steps_per_epoch, self.settings.ema_decay
-        of_members = zip(*map(self.task.batches, self.generators), strict=True)
-        batches = enumerate(map(self.task.side_by_side, of_members), start=self.epoch * each)
-        for step, (inputs, targets) in batches:
+        batches = zip(*map(self.task.draws, self.generators), strict=True)
+        for step, drawn in enumerate(batches, start=self.epoch * each):
             give_way(partial(synchronize, self.device))
-            total = total + self.steps.step(inputs, targets, self._progress(step))
+            total = total + self.steps.step(drawn, self._progress(step))
             if self.average is not None:
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total
 
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "bend": self._bend}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.steps.set_rate()
+        self._bend = state["bend"]
+        self.steps.own_rates()

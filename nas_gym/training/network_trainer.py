@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any
+
+import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.family import resolve
 from nas_gym.networks import ChildNetwork, build_network
-from nas_gym.networks.devices import device_here, keep_freed_memory, resolve_device
+from nas_gym.networks.devices import device_here, keep_freed_memory, numerics, resolve_device
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.loop import TrainingLoop
 from nas_gym.training.seeds import isolated
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.tasks.task import Data, Task
+
+
+def check_device(settings: LearningSettings, device: torch.device) -> None:
+    """Raise `InvalidSettings` for the first setting that a device cannot do."""
+    is_cuda, is_mps = device.type == "cuda", device.type == "mps"
+    where = f"but children train on {device}"
+    says = f"cuda_graphs: expected a CUDA device, {where}; leave it out"
+    require(settings.cuda_graphs is not True or is_cuda, says)
+    says = f"deterministic: expected a CUDA device or a CPU, {where}; leave it out"
+    require(not (settings.deterministic and is_mps), says)
+    says = f"precision: 'float16' has no loss scaling on {device}; use 'float32' or 'bfloat16'"
+    require(not (settings.precision == "float16" and is_mps), says)
 
 
 class DeviceTraining:
@@ -32,8 +46,8 @@ class DeviceTraining:
             tested afterwards, instead of validating on the latter.
 
     Raises:
-        InvalidSettings: the device does not exist here, ``cuda_graphs`` is set on another device
-            than CUDA, or as the task.
+        InvalidSettings: the device does not exist here, the settings ask for what it does not have,
+            or as the task.
     """
 
     def __init__(
@@ -47,10 +61,7 @@ class DeviceTraining:
         self.settings: Any = settings
         self.device_name, self.final = device, final
         self.device = resolve_device(device)
-        require(
-            not settings.cuda_graphs or self.device.type == "cuda",
-            f"cuda_graphs: expected a CUDA device, but children train on {self.device}",
-        )
+        check_device(settings, self.device)
         keep_freed_memory(self.device)
         self.task: Task = resolve(dataset.task)(dataset, settings, self.device, final)
 
@@ -67,9 +78,15 @@ class DeviceTraining:
         self.device = device
         keep_freed_memory(self.device)  # for the whole process, and this is another one
 
-    def isolated(self, seed: int) -> AbstractContextManager[None]:
-        """Return a context whose random numbers follow from ``seed``; see `seeds.isolated`."""
-        return isolated(seed, self.device, self.task.one_thread)
+    @contextmanager
+    def isolated(self, seed: int) -> Iterator[None]:
+        """Train within it: random numbers follow from ``seed``, and a GPU computes as it is set."""
+        tf32, deterministic = self.settings.precision != "float32", self.settings.deterministic
+        with (
+            isolated(seed, self.device, self.task.one_thread),
+            numerics(self.device, tf32, deterministic, benchmark=self.final),
+        ):
+            yield
 
     def digest(self, **facts: object) -> str:
         """Return a digest of facts, and of the data, the task and the device."""
@@ -95,12 +112,13 @@ class NetworkTrainer(DeviceTraining):
 
     def go_on(self, loop: TrainingLoop, epochs: int | None = None) -> Iterator[float]:
         """Train a network from where its loop is to the end, as `fit` does, or to an epoch."""
+        validate = self.task.validation_of(loop.network)
         while loop.epoch < (epochs or loop.ends or self.settings.epochs):
             loss = loop.train_epoch().item()
             if not math.isfinite(loss):
                 raise Diverged(f"the loss is {loss} in epoch {loop.epoch}")
             with loop.evaluating():
-                value = self.task.value(loop.network, "validation")
+                value = validate()
             yield value
         if loop.epoch == (loop.ends or self.settings.epochs):
             loop.finish()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from nas_gym.architecture import Architecture
 from nas_gym.networks.devices import cpu_threads
@@ -25,14 +26,25 @@ def child_seed(seed: int, architecture: Architecture, repeat: int = 0) -> int:
     return seed_from(f"{seed}/{architecture.key}" + (f"/{repeat}" if repeat else ""))
 
 
+def random_states(device: torch.device) -> list[Tensor]:
+    """Return the states of torch's global generators, the CPU's and that of another device."""
+    states = [torch.get_rng_state()]
+    if device.type != "cpu":
+        states.append(torch.get_device_module(device).get_rng_state(device))
+    return states
+
+
+def set_random_states(device: torch.device, states: Sequence[Tensor]) -> None:
+    """Restore states of `random_states`."""
+    torch.set_rng_state(states[0])
+    if device.type != "cpu":
+        torch.get_device_module(device).set_rng_state(states[1], device)
+
+
 def global_generator(device: torch.device) -> torch.Generator:
     """Return a generator that goes on as torch's global one of a device would."""
-    if device.type == "cpu":
-        state = torch.get_rng_state()
-    else:
-        state = getattr(torch, device.type).get_rng_state(device)
     generator = torch.Generator(device)
-    generator.set_state(state)
+    generator.set_state(random_states(device)[-1])
     return generator
 
 
@@ -43,9 +55,11 @@ def isolated(seed: int, device: torch.device, one_thread: bool) -> Iterator[None
     With ``one_thread``, a CPU computes by one: threads that wait for each other after every short
     operation lose more than they gain, and lose much when another process wants their core.
     """
-    cuda = [device.index or 0] if device.type == "cuda" else []
     alone = one_thread and device.type == "cpu"
-    threads = cpu_threads(1 if alone else torch.get_num_threads())
-    with torch.random.fork_rng(cuda), threads:
-        torch.manual_seed(seed)
-        yield
+    before = random_states(device)
+    try:
+        with cpu_threads(1 if alone else torch.get_num_threads()):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        set_random_states(device, before)

@@ -55,8 +55,10 @@ class LearningSettings:
     weight_decay: NonNegative = 5e-4
     gradient_clip: NonNegative = 0.0
     """The largest global norm of the gradient; 0 for no clipping."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """"bfloat16" is autocast; "auto" takes bfloat16 where it is faster."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """"bfloat16" and "float16" are autocast, the latter with loss scaling. "auto" takes bfloat16
+    where it is faster, and float16 on a GPU that has no bfloat16. On a GPU, what stays float32 is
+    computed in TF32, but not with "float32"."""
     seed: Seed = 0
     """The run's seed; a child's own follows from it and the architecture."""
     data_fraction: Keep = 1.0
@@ -71,9 +73,15 @@ class LearningSettings:
     the weights of the child that shares the most choices with it, where names and shapes of tensors
     agree. Each data set and each split has its own subfolder. Default: children start from random
     weights."""
-    cuda_graphs: bool = False
-    """Capture a step as a CUDA graph and replay it: faster for tiny children on a CUDA device,
-    which otherwise wait for Python. Other devices refuse it."""
+    cuda_graphs: Literal["auto"] | bool = "auto"
+    """Capture a step, from the augmentation to the optimizer, and a batch of validation as CUDA
+    graphs and replay them, which spares thousands of launches. "auto" does so on a CUDA device
+    where the training is long enough, and networks and task are nas_gym's own. What cannot be
+    captured is trained without, with a warning. Other devices refuse True."""
+    deterministic: bool = False
+    """Compute on a GPU by deterministic operations alone, more slowly, so that a training repeats
+    and resumes to the bit; a child with an operation that has no such form crashes. On one machine,
+    a CPU does so anyway, with the same number of threads."""
     fused: Positive = 1
     """Number of trainings of one child, each with its own seed, that are computed as one network:
     of ``repeats``, finalists and recorded benchmarks. Faster where a network's kernels are short; a
@@ -97,8 +105,8 @@ class LearningSettings:
             require(self.fused == 1 or getattr(self, name) is None, says)
         fewer = f"warmup_epochs: expected fewer than the {self.epochs} epochs"
         require(self.warmup_epochs < self.epochs, f"{fewer}, got {self.warmup_epochs}")
-        graphed = not self.cuda_graphs or self.optimizer == "sgd"
-        require(graphed, f"cuda_graphs: only sgd has them, not {self.optimizer}; leave one out")
+        graphed = self.cuda_graphs is not True or self.optimizer != "lion"
+        require(graphed, "cuda_graphs: lion's step has no graph; leave one of them out")
 
 
 @settings

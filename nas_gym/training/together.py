@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.fused import CannotFuse, Fused
-from nas_gym.training.failures import Attempt, Diverged
+from nas_gym.training.failures import Attempt, Diverged, is_out_of_memory
 from nas_gym.training.seeds import global_generator
 
 if TYPE_CHECKING:
@@ -23,40 +24,86 @@ Trained = tuple[Evaluation, ChildNetwork | None]
 """An evaluation, and the trained network unless the child failed."""
 
 
+class TrainedSeparately(UserWarning):
+    """Trainings that were to be computed as one network are made one after the other."""
+
+
+@dataclass
+class _Member:
+    """One of the trainings, as far as it got."""
+
+    repeat: int
+    seed: int
+    child: Attempt
+    network: ChildNetwork | None = None
+    generator: torch.Generator | None = None
+    failure: Exception | None = None
+
+
 def train_together(
     trainer: Trainer, architecture: Architecture, repeats: Sequence[int]
 ) -> list[Trained]:
     """Return the evaluations and networks of repeats that are trained as one network.
 
-    A repeat whose training diverges leaves the others as they are. Seconds are shared out evenly.
+    A repeat whose training diverges leaves the others as they are; any other failure of the
+    training is that of all of them. Seconds are shared out evenly.
 
     Raises:
-        CannotFuse: the network or the task has no fused form.
-        Exception: building or training failed, for all of them.
+        CannotFuse: the network, its precision or the task has no fused form, or there is no memory
+            for all of them.
     """
     if not trainer.task.fuses:
         raise CannotFuse(f"{type(trainer.task).__name__} does not train fused networks")
-    seeds = [trainer.seed_of(architecture, repeat) for repeat in repeats]
-    children = [Attempt(metric=trainer.task.metric) for _ in seeds]
-    members, generators = [], []
-    for child, seed in zip(children, seeds, strict=True):
-        with trainer.isolated(seed):
-            members.append(trainer.built(child, architecture))
-            generators.append(global_generator(trainer.device))
-    with trainer.isolated(seeds[0]), trainer.undisturbing():
-        fused = Fused(members, generators, seeds)
+    if trainer.task.autocast_dtype == torch.float16:
+        raise CannotFuse("float16 has one scale of losses for all networks")
+    members = [_built(trainer, architecture, repeat) for repeat in repeats]
+    if all(member.network is not None for member in members):
+        try:
+            _train(trainer, members)
+        except CannotFuse:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise CannotFuse("there is no memory for all of them at a time") from error
+            for member in members:
+                member.failure = member.failure or error
+        return _trained(trainer, members)
+    return [  # one that cannot be built, or costs too much, is not trained
+        trainer.train_one(architecture, member.repeat)
+        if member.network is not None
+        else (member.child.evaluation(member.seed, trainer.fingerprint), None)
+        for member in members
+    ]
+
+
+def _built(trainer: Trainer, architecture: Architecture, repeat: int) -> _Member:
+    seed, child = trainer.seed_of(architecture, repeat), Attempt(metric=trainer.task.metric)
+    member = _Member(repeat, seed, child)
+    with trainer.isolated(seed), child.recorded():
+        member.network = trainer.built(child, architecture)
+        member.generator = global_generator(trainer.device)
+    return member
+
+
+def _train(trainer: Trainer, members: Sequence[_Member]) -> None:
+    """Train the members to the end, or until all of them have diverged."""
+    networks = [member.network for member in members if member.network is not None]
+    generators = [member.generator for member in members]
+    measures = [trainer.task.validation_of(network) for network in networks]
+    with trainer.isolated(members[0].seed), trainer.undisturbing():
+        fused = Fused(networks, generators, [member.seed for member in members])
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
-        failures: list[Diverged | None] = [None] * len(seeds)
         for losses in _epochs(trainer, fused):
-            for place, (child, member) in enumerate(zip(children, members, strict=True)):
+            for member, measure, loss in zip(members, measures, losses.tolist(), strict=True):
                 try:
-                    if failures[place] is None:
-                        child.add(_value(trainer, member, losses[place]))
+                    if member.failure is None and not math.isfinite(loss):
+                        raise Diverged(f"the loss is {loss}")
+                    if member.failure is None:
+                        member.child.add(measure())
                 except Diverged as error:
-                    failures[place] = error
-            if all(failures):
+                    member.failure = error
+            if all(member.failure for member in members):
                 break
-    return _trained(trainer, seeds, children, members, failures)
 
 
 def _epochs(trainer: Trainer, fused: Fused) -> Iterator[Tensor]:
@@ -69,26 +116,17 @@ def _epochs(trainer: Trainer, fused: Fused) -> Iterator[Tensor]:
     loop.finish()
 
 
-def _value(trainer: Trainer, member: ChildNetwork, loss: Tensor) -> float:
-    if not math.isfinite(loss.item()):
-        raise Diverged(f"the loss is {loss.item()}")
-    return trainer.task.value(member, "validation")
-
-
-def _trained(
-    trainer: Trainer,
-    seeds: Sequence[int],
-    children: Sequence[Attempt],
-    members: Sequence[ChildNetwork],
-    failures: Sequence[Diverged | None],
-) -> list[Trained]:
+def _trained(trainer: Trainer, members: Sequence[_Member]) -> list[Trained]:
     trained: list[Trained] = []
-    for seed, child, member, failure in zip(seeds, children, members, failures, strict=True):
+    for member in members:
+        child, failure = member.child, member.failure
+        child.status = "crashed"
         with child.recorded():
             if failure is not None:
                 raise failure
-            trainer.time(child, member)
-        evaluation = child.evaluation(seed, trainer.fingerprint)
-        trained.append((evaluation, None if failure else member))
+            assert member.network is not None
+            trainer.time(child, member.network)
+        evaluation = child.evaluation(member.seed, trainer.fingerprint)
+        trained.append((evaluation, None if failure else member.network))
     seconds = trained[0][0].seconds / len(trained)  # the first child began before the others
     return [(replace(evaluation, seconds=seconds), network) for evaluation, network in trained]

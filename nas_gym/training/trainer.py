@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import partial_fingerprint
@@ -24,6 +26,7 @@ from nas_gym.networks import (
 from nas_gym.networks.activations import TrainingMemory, training_memory
 from nas_gym.networks.costs import weightless_network
 from nas_gym.networks.devices import device_here, resolve_device
+from nas_gym.networks.fused import CannotFuse
 from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.checkpoint import Checkpoint
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
@@ -34,12 +37,12 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.tasks.task import Data
-from nas_gym.training.together import Trained, train_together
+from nas_gym.training.together import Trained, TrainedSeparately, train_together
 
 ADDED = (
     *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
     *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
-    *("class_balance", "fused"),
+    *("class_balance", "fused", "deterministic"),
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
 MARGIN, WORKSPACE = 1.25, 2**28
@@ -123,6 +126,7 @@ class Trainer(NetworkTrainer):
         """
         settings = asdict(self.settings)
         settings["inherit_weights"] = self.settings.inherit_weights is not None
+        settings["cuda_graphs"] = bool(self.settings.cuda_graphs) and self.device.type == "cuda"
         if self.settings.early_stopping is not None:
             del settings["early_stopping"]["curves"]
         if self.settings.latency is None:
@@ -207,11 +211,14 @@ class Trainer(NetworkTrainer):
     def train_repeats(self, architecture: Architecture, repeats: Sequence[int]) -> list[Trained]:
         """Return the evaluation of each repeat, and its network unless it failed.
 
-        Those that cannot be trained together, or fail together, are trained one after the other.
+        Those that cannot be trained together are trained one after the other, with a warning.
         """
         if len(repeats) > 1:
-            with suppress(Exception):
+            try:
                 return train_together(self, architecture, repeats)
+            except CannotFuse as reason:
+                says = f"fused: {len(repeats)} trainings are made one after the other: {reason}"
+                warnings.warn(says, TrainedSeparately, stacklevel=2)
         return [self.train_one(architecture, repeat) for repeat in repeats]
 
     def train_one(
@@ -226,6 +233,10 @@ class Trainer(NetworkTrainer):
             InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
                 file in it is damaged.
         """
+        require(
+            epochs is None or epochs in self.fidelities[:-1],
+            f"epochs: expected one of {self.fidelities[:-1]}, or None for all, got {epochs!r}",
+        )
         child, seed = Attempt(metric=self.task.metric), self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None

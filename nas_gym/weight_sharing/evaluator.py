@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, fields, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -35,7 +36,10 @@ from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import accuracy_on, batch_loss, descend, flattened, sgd
+from nas_gym.training.steps.graphs import Graph, worthwhile
+from nas_gym.training.steps.optimizers import descend, flattened, make_scaler, sgd
+from nas_gym.training.steps.training import batch_loss
+from nas_gym.training.steps.validation import accuracy_of, count_right, counted
 from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.weight_sharing.settings import SharedEpoch, WeightSharingSettings
 from nas_gym.weight_sharing.supernet import build_supernet
@@ -82,6 +86,9 @@ class WeightSharing(DeviceTraining):
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
+        self.scaler = make_scaler(self.task.autocast_dtype, self.device)
+        self._generator = torch.Generator(self.device)
+        self._batch = self._batch_maker()
         self.epoch = 0
         """Number of epochs that the shared weights have been trained for."""
         self.history: list[SharedEpoch] = []
@@ -119,29 +126,53 @@ class WeightSharing(DeviceTraining):
         return self.settings.seed
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
-        """Validate each architecture under the current shared weights."""
-        return [self.evaluate_one(architecture) for architecture in architectures]
+        """Validate each architecture under the current shared weights; a failure becomes a status.
+
+        All are queued on the device before their results are read, together. Each is validated as
+        it was chosen: the nodes of its canonical form may have other weights.
+        """
+        recorded = [self._next_recorded(each) for each in architectures[: len(self._recorded)]]
+        queued = [self._queued(each) for each in architectures[len(recorded) :]]
+        if not queued:
+            return recorded
+        counts = torch.stack([counts for _, counts, _ in queued]).tolist()
+        made = [
+            self._read(child, each, images)
+            for (child, _, images), each in zip(queued, counts, strict=True)
+        ]
+        seconds = made[0].seconds / len(made)  # the first child began before the others
+        return recorded + [replace(evaluation, seconds=seconds) for evaluation in made]
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Validate one architecture; any failure becomes a status.
+        """Validate one architecture."""
+        return self.evaluate([architecture])[0]
 
-        It is validated as it was chosen: the nodes of its canonical form may have other weights.
-        """
-        if self._recorded:
-            count = self.supernet.count_multiply_adds(architecture)
-            evaluation = replace(self._recorded.popleft(), multiply_adds=count)
-            if not self._recorded and self._resumed is not None:
-                self.load_state_dict(self._resumed)
-                self._resumed = None
-            return evaluation
-        child = Attempt()
+    def _next_recorded(self, architecture: Architecture) -> Evaluation:
+        count = self.supernet.count_multiply_adds(architecture)
+        evaluation = replace(self._recorded.popleft(), multiply_adds=count)
+        if not self._recorded and self._resumed is not None:
+            self.load_state_dict(self._resumed)
+            self._resumed = None
+        return evaluation
+
+    def _queued(self, architecture: Architecture) -> tuple[Attempt, Tensor, int]:
+        """Start a validation; return it, its `count_right`, (2,), and its number of images."""
+        child, counts, images = Attempt(), torch.zeros(2, dtype=torch.int64, device=self.device), 0
         with self._isolated_for("evaluation"), child.recorded():
             child.parameters = self.supernet.count_parameters(architecture)
             child.multiply_adds = self.supernet.count_multiply_adds(architecture)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
-            data, batches = self.task.validation, self._validation_batches()
-            child.curve = [accuracy_on(self.supernet, data, batches, self.task.autocast())]
+            batches = self._validation_batches()
+            task, images = self.task, sum(map(len, batches))
+            count = partial(count_right, self.supernet, task.validation, task.autocast)
+            counts = counted(self.supernet, batches, count)
+        return child, counts, images
+
+    def _read(self, child: Attempt, counts: Sequence[int], images: int) -> Evaluation:
+        if child.status == "ok":
+            with child.recorded():
+                child.curve = [accuracy_of(counts, images)]
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     @contextmanager
@@ -168,14 +199,14 @@ class WeightSharing(DeviceTraining):
         self.optimizer.param_groups[0]["lr"] = rate
         self.supernet.train()
         with self._isolated_for(f"epoch/{self.epoch}"), torch.enable_grad():  # ARS learns without
-            generator = torch.Generator(self.device).manual_seed(torch.initial_seed())
+            self._generator.manual_seed(torch.initial_seed())
             totals = torch.zeros(2, device=self.device)
-            steps = enumerate(zip(children, self.task.batches(generator), strict=True))
-            for step, (child, (images, labels)) in steps:
+            steps = enumerate(zip(children, self.task.draws(self._generator), strict=True))
+            for step, (child, drawn) in steps:
                 progress = (self.epoch + step / self.task.steps_per_epoch) / self.settings.epochs
                 self.supernet.set_progress(min(1.0, progress))
                 self.supernet.set_architecture(child)
-                totals += self._step(images, labels)
+                totals += self._step(*self._batch(*drawn))
         self.epoch += 1
         loss, right = (totals / self.task.steps_per_epoch).tolist()
         seconds = time.perf_counter() - started
@@ -187,11 +218,22 @@ class WeightSharing(DeviceTraining):
         smoothing, weights = self.settings.label_smoothing, self.task.class_weights
         with self.task.autocast():
             loss, main, logits = batch_loss(self.supernet, images, labels, smoothing, weights)
-        descend(loss, self.optimizer, self.settings.gradient_clip)
+        descend(loss, self.optimizer, self.settings.gradient_clip, scaler=self.scaler)
         self._gradients.zero_()
         most = labels if labels.ndim == 1 else labels.argmax(dim=1)
         right = (logits.argmax(dim=1) == most).float().mean()
         return torch.stack((main.detach().float(), right))
+
+    def _batch_maker(self) -> Callable[..., tuple[Tensor, Tensor]]:
+        """Return what makes a batch of `Task.draws`; a graph, although each path is another."""
+        generator, calls = self._generator, self.settings.epochs * self.task.steps_per_epoch
+
+        def batch(*drawn: Tensor) -> tuple[Tensor, Tensor]:
+            return self.task.batch(drawn, generator)
+
+        if worthwhile(self.settings.cuda_graphs, self.device, calls, self.task):
+            return Graph(batch, self.device, [generator])
+        return batch
 
     def _validation_batches(self) -> Sequence[Tensor]:
         # Of the training's size: with the batch's statistics, another one makes another network.
@@ -206,6 +248,7 @@ class WeightSharing(DeviceTraining):
         return {
             "supernet": self.supernet.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "epoch": self.epoch,
             "next_minibatch": self._next_minibatch,
             "history": [asdict(epoch) for epoch in self.history],
@@ -216,6 +259,8 @@ class WeightSharing(DeviceTraining):
         try:
             self.supernet.load_state_dict(state["supernet"], strict=strict)
             self.optimizer.load_state_dict(deepcopy(state["optimizer"]))  # it would share tensors
+            if self.scaler is not None:
+                self.scaler.load_state_dict(state["scaler"])
             self.epoch, self._next_minibatch = state["epoch"], state["next_minibatch"]
             self.history = [SharedEpoch(**epoch) for epoch in state["history"]]
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:

@@ -18,7 +18,7 @@ LIMITS = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 3), min_size=1)
 def test_the_first_limit_that_is_reached_ends_it(
     spent: dict[str, int], most: dict[str, int]
 ) -> None:
-    budget, limits = Budget(**spent), Limits(**most)  # type: ignore[arg-type]
+    budget, limits = Budget(**spent), Limits(**most)
     is_spent = any(spent[name] >= limit for name, limit in most.items())
     assert limits.spent(budget) is is_spent
     assert (limits.room(budget) == 0) is is_spent

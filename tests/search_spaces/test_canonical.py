@@ -206,6 +206,11 @@ def test_many_alike_blocks_are_numbered_in_reasonable_time() -> None:
     assert key(same) == key(cell)
 
 
+def test_an_input_that_no_block_uses_is_not_concatenated() -> None:
+    block = Block(0, 0, "identity", "identity", ADD)
+    assert Cell.with_unused_concatenated((block, block)).concat == (2, 3)
+
+
 def test_of_too_many_numberings_the_first_ones_are_compared() -> None:
     """28 blocks, of which 14 are alike, have more than 14! numberings."""
     alike = [Block(0, 0, "identity", "identity", ADD)] * 14

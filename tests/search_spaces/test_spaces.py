@@ -284,3 +284,14 @@ def test_architectures_of_another_kind_are_refused(name: str) -> None:
     other = published("NASNet-A") if name == "conditional" else LayersArchitecture(("8",))
     with pytest.raises(InvalidArchitecture, match=f"kind: '{other.kind}' is not in"):
         SEARCH_SPACES[name].encode(other)
+
+
+def test_the_first_choice_past_the_last_valid_one_is_named() -> None:
+    search_space = NASBench201SearchSpace()
+    most = search_space.num_choices[0]
+    for wrong in (-1, most):
+        says = rf"choices\[0\] \(.*\): {wrong} is not valid here; valid choices: 0, 1"
+        with pytest.raises(InvalidArchitecture, match=says):
+            search_space.check([wrong] + [0] * (len(search_space.decisions) - 1))
+    with pytest.raises(InvalidArchitecture, match=r"got shape \(0,\) of float64"):
+        search_space.check([])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nas_gym import Evaluation, NASBench201SearchSpace, load_dataset
+from nas_gym import Evaluation, InvalidSettings, NASBench201SearchSpace, load_dataset
 from nas_gym.data.dataset import Dataset, resplit
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.training.settings import TrainingSettings
@@ -105,3 +105,9 @@ def test_children_that_depend_on_others_have_no_parts(images: Dataset, tmp_path:
     assert trainer(images).fidelities == (1, 2, 3, 4)
     assert trainer(images, early_stopping={}).fidelities == ()
     assert trainer(images, inherit_weights=str(tmp_path)).fidelities == ()
+
+
+@pytest.mark.parametrize("epochs", [0, 4, 5])
+def test_a_part_has_fewer_epochs_than_all(images: Dataset, epochs: int) -> None:
+    with pytest.raises(InvalidSettings, match=r"epochs: expected one of \(1, 2, 3\), or None"):
+        trainer(images).evaluate_one(CHILD, epochs=epochs)

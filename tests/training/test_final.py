@@ -63,7 +63,7 @@ def digits() -> Dataset:
 
 
 def test_a_shortened_training_has_its_whole_schedule(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     progress: list[float] = []
     step = TrainingSteps.step
@@ -84,6 +84,18 @@ def test_a_shortened_training_has_its_whole_schedule(
     assert progress[each] == pytest.approx(0.1)
     np.testing.assert_allclose(np.diff(progress[each:]), 0.9 / (2 * each))
     assert progress[-1] == pytest.approx(1 - 0.9 / (2 * each))
+
+    def shorten_and_stop(epoch: int) -> None:
+        shorten(epoch)
+        raise Stopped
+
+    kept = tmp_path / "part.pt"
+    with pytest.raises(Stopped):
+        train_final(published("NASNet-A"), digits, settings, "cpu", shorten_and_stop, kept)
+    resumed = train_final(published("NASNet-A"), digits, settings, "cpu", checkpoint=kept)
+    assert resumed.epochs == 3
+    for name, tensor in weights(result).items():
+        assert torch.equal(tensor, weights(resumed)[name])
 
 
 def weights(result: FinalResult) -> dict[str, Tensor]:
@@ -274,5 +286,5 @@ def test_each_optimizer_goes_downhill(name: Any) -> None:
         optimizer.step()
         optimizer.zero_grad()
     assert abs(weight.item()) < 0.9
-    with pytest.raises(InvalidSettings, match="cuda_graphs: only sgd"):
-        LearningSettings(optimizer="adamw", cuda_graphs=True)
+    with pytest.raises(InvalidSettings, match="cuda_graphs: lion"):
+        LearningSettings(optimizer="lion", cuda_graphs=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,12 +15,14 @@ import torch
 from torch import Tensor
 
 from nas_gym import InvalidSettings, NASEnv, NASNetSearchSpace, TrainingSettings, load_dataset
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.fused import CannotFuse, Fused
 from nas_gym.training.early_stopping import EarlyStopping
 from nas_gym.training.seeds import global_generator
-from nas_gym.training.together import train_together
+from nas_gym.training.steps.training import TrainingSteps
+from nas_gym.training.together import TrainedSeparately, train_together
 from nas_gym.training.trainer import Trainer
 from tests.test_env import CHEAP
 
@@ -164,8 +168,73 @@ def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
     with pytest.raises(CannotFuse, match="something else"):
         train_together(trainer, CHILD, [0, 1])
-    made = trainer.evaluate_repeats(CHILD, [0, 1])
+    with pytest.warns(TrainedSeparately, match="2 trainings are .* computes something else"):
+        made = trainer.evaluate_repeats(CHILD, [0, 1])
     assert [each.curve for each in made] == [trainer.evaluate_one(CHILD, r).curve for r in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "warned"),
+    [
+        (RuntimeError("a mistake"), "crashed", False),
+        (torch.OutOfMemoryError("none left"), "ok", True),
+    ],
+)
+def test_only_what_cannot_be_fused_is_trained_separately(
+    error: Exception, status: str, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory may be enough for one; another failure is one of all trainings."""
+
+    def failing(self: Fused, inputs: Tensor) -> None:
+        raise error
+
+    monkeypatch.setattr(Fused, "check", failing)
+    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
+    says = "there is no memory for all"
+    with pytest.warns(TrainedSeparately, match=says) if warned else nullcontext():
+        made = trainer.evaluate_repeats(CHILD, [0, 1])
+    assert [each.status for each in made] == [status] * 2
+    assert all(str(error) in each.message for each in made) != warned
+    assert all(each.parameters for each in made)
+
+
+def test_what_is_not_built_is_not_trained() -> None:
+    limit = CostLimits(parameters=10)
+    made = Trainer(DIGITS, replace(SETTINGS, at_most=limit), "cpu").evaluate_repeats(CHILD, [0, 1])
+    assert [(each.status, each.curve) for each in made] == [("over_limit", ())] * 2
+    assert all((each.parameters or 0) > 10 for each in made)
+
+
+def test_float16_has_one_scale_of_losses() -> None:
+    trainer = Trainer(DIGITS, replace(SETTINGS, precision="float16"), "cpu")
+    with pytest.raises(CannotFuse, match="float16"):
+        train_together(trainer, CHILD, [0, 1])
+
+
+def test_each_has_its_own_learning_rate() -> None:
+    """Here of steps on batches of their own, whose losses are those of separate trainings."""
+    rates, losses = (1.0, 0.25), []
+    plain = CellNetworkSettings(cells=1, filters=4)  # draws nothing
+    trainer = Trainer(DIGITS, replace(SETTINGS, network=plain), "cpu")
+    trainer.task.batch = lambda drawn, generator: (drawn[0].double(), drawn[1])  # type: ignore[method-assign]
+    members, generators = [], []
+    for seed in SEEDS:
+        with trainer.isolated(seed):
+            members.append(trainer.build(CHILD).double().train())
+            generators.append(global_generator(trainer.device))
+    drawn = [(torch.randn(8, 1, 8, 8), torch.randint(10, (8,))) for _ in SEEDS]
+    for member, rate, batch in zip(copy.deepcopy(members), rates, drawn, strict=True):
+        settings = replace(trainer.settings, learning_rate=rate * SETTINGS.learning_rate)
+        task = copy.copy(trainer.task)
+        task.settings = settings
+        steps = TrainingSteps(member, task, generators[:1])
+        losses.append([steps.step([batch], 0.1).item() for _ in range(5)])
+    fused = Fused(members, generators, SEEDS, rates).train()
+    steps = TrainingSteps(fused, trainer.task, generators)
+    together = torch.stack([steps.step(drawn, 0.1) for _ in range(5)], dim=1)
+    torch.testing.assert_close(
+        together, torch.tensor(losses, dtype=torch.double), atol=1e-6, rtol=0
+    )
 
 
 def test_what_depends_on_other_children_cannot_be_fused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from nas_gym import InvalidSettings, NASEnv, NASNetSearchSpace, TrainingSettings, load_dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
@@ -28,7 +30,7 @@ SETTINGS = TrainingSettings(CellNetworkSettings(cells=1, filters=4), epochs=1, b
 
 
 def measured(trainer: Any, architecture: Any) -> int:
-    """Return the bytes of weights, gradients and optimizer, and of what one real step saves."""
+    """Return the bytes of weights, gradients and optimizer, and of what one real step holds."""
     task, saved = trainer.task, dict[int, int]()
 
     def keep(tensor: Tensor) -> Tensor:
@@ -40,10 +42,14 @@ def measured(trainer: Any, architecture: Any) -> int:
         network = trainer.build(architecture)
         loop = trainer.task.loop(network.train())
         own = {each.untyped_storage().data_ptr() for each in network.parameters()}
+        # The loss function holds the logits, which no backward pass needs.
+        network.register_forward_hook(lambda *io: tree_map(keep, io[2]))
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             if isinstance(network, LanguageModel):
                 words, targets = next(task.windows(task.stream, task.options.bptt))
-                loss = task.losses(network.run(words), targets)[1]
+                output = network.run(words)
+                keep(output.logits)
+                loss = task.losses(output, targets)[1]
             else:
                 loss = task.loss(network, *next(task.batches(loop.generator)))
     loss.backward()
@@ -55,6 +61,15 @@ def measured(trainer: Any, architecture: Any) -> int:
     return int(weights + gradients + kept + sum(each.nbytes for each in states if each is not None))
 
 
+@pytest.fixture
+def without_onednn() -> Iterator[None]:
+    """Leave out the library whose LSTM has a workspace of its own, of unknown size."""
+    torch.backends.mkldnn.set_flags(_enabled=False)
+    yield
+    torch.backends.mkldnn.set_flags(_enabled=True)
+
+
+@pytest.mark.usefixtures("without_onednn")
 @pytest.mark.parametrize("env_id", TRAINED)
 def test_the_estimate_is_what_a_step_takes(env_id: str) -> None:
     few: dict[str, Any] = {"batch_size": 128, "dataset": "digits", "precision": "float32"}
@@ -68,7 +83,7 @@ def test_the_estimate_is_what_a_step_takes(env_id: str) -> None:
         architecture = env.search_space.decode(choices).canonical()
         estimate = trainer.memory(architecture)
         expected = measured(trainer, architecture)
-        assert 0.9 * expected < estimate.total - estimate.temporary < 1.6 * expected
+        assert 0.98 * expected < estimate.total - estimate.temporary < 1.5 * expected
         assert trainer.memory_bytes(architecture) > estimate.total
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from nas_gym.data.loading import load_dataset
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetwork, CellNetworkSettings
 from nas_gym.networks import ChildNetwork, Latency, LatencySettings
+from nas_gym.networks.latency import measuring
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.training import network_trainer
 from nas_gym.training import trainer as training
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve
 from nas_gym.training.final import train_final
-from nas_gym.training.network_trainer import NetworkTrainer
+from nas_gym.training.network_trainer import NetworkTrainer, check_device
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.steps import TrainingSteps
@@ -45,8 +46,9 @@ def classification(trainer: NetworkTrainer) -> ImageClassification:
 
 
 def training_steps(network: ChildNetwork, trainer: Trainer) -> TrainingSteps:
-    task = trainer.task
-    return TrainingSteps(network, task.loss, task.settings, task.device, task.autocast)
+    generator = torch.Generator(trainer.device).manual_seed(0)
+    graphed = bool(trainer.settings.cuda_graphs)
+    return TrainingSteps(network, trainer.task, [generator], graphed)
 
 
 def cell(*blocks: tuple[int, str, int, str]) -> Cell:
@@ -130,6 +132,7 @@ def test_the_run_seed_and_the_architecture_make_the_child_seed(digits: Dataset) 
         {"cutout": 2},
         {"precision": "bfloat16"},
         {"data_fraction": 0.5},
+        {"deterministic": True},
         {"early_stopping": EarlyStopping()},
         {"early_stopping": EarlyStopping(delta=0.2)},
         {"latency": LatencySettings(batch_size=8)},
@@ -178,13 +181,16 @@ def test_latency_is_measured_alone_and_last_unless_it_is_limited(
         happened.append("quiet")
         yield
 
-    def value(*_: Any) -> float:
-        happened.append("validation")
-        return 0.5
+    def validation_of(*_: Any) -> Callable[[], float]:
+        def value() -> float:
+            happened.append("validation")
+            return 0.5
+
+        return value
 
     monkeypatch.setattr(training, "measure_latency", measure)
     monkeypatch.setattr(training, "quiet", quiet)
-    monkeypatch.setattr(ImageClassification, "value", value)
+    monkeypatch.setattr(ImageClassification, "validation_of", validation_of)
     trainer = Trainer(digits, replace(QUICK, latency=LatencySettings(), **more), "cpu")
     made = trainer.evaluate_repeats(small(), range(trainer.fused))
     assert happened == order
@@ -201,7 +207,7 @@ def test_the_fingerprint_knows_the_hardware_that_latency_depends_on(
         return [Trainer(digits, settings, "cpu").fingerprint for settings in (QUICK, with_latency)]
 
     here = fingerprints()
-    monkeypatch.setattr(training, "hardware_name", lambda device: "another CPU")
+    monkeypatch.setattr(measuring, "hardware_name", lambda device: "another CPU")
     there = fingerprints()
     assert here[0] == there[0]
     assert len({*here, *there}) == 3
@@ -352,7 +358,7 @@ def test_the_final_training_uses_all_but_the_test_split(digits: Dataset) -> None
         {"momentum": 1.0},
         {"label_smoothing": 1.0},
         {"crop_padding": -1},
-        {"precision": "float16"},
+        {"precision": "float64"},
         {"data_fraction": 0},
         {"data_fraction": 1.5},
         {"early_stopping": {"delta": 0}},
@@ -484,6 +490,24 @@ def test_graphs_are_for_cuda(digits: Dataset) -> None:
         Trainer(digits, replace(QUICK, cuda_graphs=True), "cpu")
 
 
+@pytest.mark.parametrize(
+    ("changes", "device", "says"),
+    [
+        ({"cuda_graphs": True}, "mps", "cuda_graphs: expected a CUDA device, .* on mps; leave"),
+        ({"deterministic": True}, "mps", "deterministic: expected a CUDA device or a CPU, .* mps"),
+        ({"precision": "float16"}, "mps", "precision: 'float16' has no loss scaling on mps"),
+        ({"deterministic": True, "precision": "float16"}, "cpu", ""),
+        ({"precision": "bfloat16"}, "mps", ""),
+    ],
+)
+def test_what_a_device_lacks_is_refused_by_name(
+    changes: dict[str, Any], device: str, says: str
+) -> None:
+    settings = replace(QUICK, **changes)
+    with pytest.raises(InvalidSettings, match=says) if says else nullcontext():
+        check_device(settings, torch.device(device))
+
+
 @pytest.mark.parametrize("device", ["cuda:99", "tpu", "meta:", ""])
 def test_a_device_that_is_not_here(device: str, digits: Dataset) -> None:
     with pytest.raises(InvalidSettings, match="device"):
@@ -492,11 +516,14 @@ def test_a_device_that_is_not_here(device: str, digits: Dataset) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_python_waits_for_the_gpu_twice_an_epoch(digits: Dataset) -> None:
-    trainer = Trainer(digits, replace(QUICK, precision="bfloat16"), "cuda")
+@pytest.mark.parametrize("graphs", [False, True])
+def test_python_waits_for_the_gpu_twice_an_epoch(graphs: bool, digits: Dataset) -> None:
+    settings = replace(QUICK, epochs=2, precision="bfloat16", cuda_graphs=graphs)
+    trainer = Trainer(digits, settings, "cuda")
     with trainer.isolated(0), warnings.catch_warnings(record=True) as waits:
         warnings.simplefilter("always")
         epochs = trainer.fit(trainer.build(small()))
+        next(epochs)  # which captures the graphs
         torch.cuda.set_sync_debug_mode("warn")
         try:
             next(epochs)
@@ -525,7 +552,7 @@ def test_graphs_train_as_without(keep: float, digits: Dataset) -> None:
             taken = training_steps(child, trainer)
             chosen = torch.arange(64, device="cuda")
             images, labels = classification(trainer).training.batch(chosen)
-            losses.append([taken.step(images, labels, i / 8).item() for i in range(8)])
+            losses.append([taken.step([(images, labels)], i / 8).item() for i in range(8)])
     if keep == 1:
         assert losses[0] == pytest.approx(losses[1], rel=1e-2)
     assert losses[1][-1] < losses[1][0] / 2
@@ -544,7 +571,7 @@ def test_the_capture_of_a_graph_leaves_no_trace(digits: Dataset) -> None:
         images, labels = classification(trainer).training.batch(
             torch.arange(trainer.task.batch_size, device="cuda")
         )
-        taken.step(images, labels, 0.0)
+        taken.step([(images, labels)], 0.0)
         assert torch.equal(torch.cuda.get_rng_state(), random_state)
     for name, tensor in network.named_parameters():
         assert torch.equal(tensor, before[name])

@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas_gym import (
     Architecture,
@@ -337,7 +337,6 @@ def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
         ({"latency": {}}, "latency: .* leave it out"),
         ({"early_stopping": {}}, "early_stopping: .* leave it out"),
         ({"inherit_weights": "folder"}, "inherit_weights: .* 'folder'"),
-        ({"cuda_graphs": True}, "cuda_graphs: expected False, got True"),
         ({"batch_norm_momentum": 0.1}, "batch_norm_momentum: expected None, got 0.1"),
     ],
 )
@@ -349,6 +348,35 @@ def test_bad_settings(wrong: dict[str, Any], says: str) -> None:
 def test_other_search_spaces_have_no_supernet(digits: Dataset) -> None:
     with pytest.raises(InvalidSettings, match="has no supernet"):
         WeightSharing(NASNetSearchSpace(), digits, WeightSharingSettings(), "cpu")
+
+
+def test_evaluations_are_queued_and_read_together(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure among them is the status of that child alone."""
+    evaluator, other, children = shared(digits), shared(digits), sampler()(4)
+    select = type(evaluator.supernet).set_architecture
+
+    def failing(supernet: Any, architecture: Architecture) -> None:
+        if architecture is children[1]:
+            raise KeyError("no path")
+        select(supernet, architecture)
+
+    monkeypatch.setattr(type(evaluator.supernet), "set_architecture", failing)
+    expected = [other.evaluate_one(child) for child in children]
+    assert [each.status for each in expected] == ["ok", "unbuildable", "ok", "ok"]
+    reads: list[object] = []
+    tolist = Tensor.tolist
+
+    def noted(self: Tensor) -> Any:
+        reads.append(self.shape)
+        return tolist(self)
+
+    monkeypatch.setattr(Tensor, "tolist", noted)
+    for name in ("item", "__bool__", "__int__", "__float__"):
+        monkeypatch.setattr(Tensor, name, reads.append)
+    assert same(evaluator.evaluate(children), expected)
+    assert reads == [(4, 2)]
 
 
 @pytest.mark.gpu

@@ -101,10 +101,16 @@ class Plan:
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Plan:
-        """Return the plan of a `to_dict`."""
-        parts = {"child": Choice(**given["child"]), "reasons": tuple(given["reasons"])}
-        probe = Architecture.from_dict(given["probe"])
-        return cls(**{**given, **parts, "probe": probe})
+        """Return the plan of a `to_dict`, which may be a stranger's.
+
+        Raises:
+            KeyError, IndexError, TypeError, NASGymError: it is none.
+        """
+        child, held = Choice(**given["child"]), given["data"]
+        SKELETONS[given["env_id"]][child.place]
+        data = {name: held[name] for name in ("dataset", "image_size", "device") if name in held}
+        parts = {"child": child, "data": data, "reasons": tuple(given["reasons"])}
+        return cls(**{**given, **parts, "probe": Architecture.from_dict(given["probe"])})
 
     @property
     def env_arguments(self) -> dict[str, Any]:
@@ -267,8 +273,8 @@ def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:
         assert isinstance(loop, BatchLoop)
         loop.network.train()
         started, taken = 0.0, 0
-        for inputs, targets in islice(task.batches(loop.generator), PROBE_STEPS + 1):
-            loop.steps.step(inputs, targets, 0.0)
+        for drawn in islice(task.draws(loop.generator), PROBE_STEPS + 1):
+            loop.steps.step([drawn], 0.0)
             synchronize(trainer.device)
             if not started:
                 started = time.perf_counter()  # the first step also warms up

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -23,19 +22,11 @@ from nas_agents.auto.plan import (
     final_choice,
     make_plan,
 )
+from nas_agents.auto.record import AUTO, Interrupted, Record, resumed
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.report import write_report
-from nas_agents.runs.callbacks import Callback, Callbacks, Child, Start
-from nas_agents.runs.reading import (
-    EPISODES,
-    MODEL,
-    NUMBER,
-    REPORT,
-    broken,
-    read_episodes,
-    read_json,
-    wrong_with,
-)
+from nas_agents.runs.callbacks import Callback, Callbacks
+from nas_agents.runs.reading import EPISODES, MODEL, REPORT, read_episodes
 from nas_agents.runs.run_folder import default_run_folder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
@@ -44,16 +35,9 @@ from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require
 from nas_gym.models import Model, load_model
 from nas_gym.models.exporting import export_model
-from nas_gym.outside.files import replacing
 from nas_gym.training.final import ShortenTraining, StopTraining
 
 LEAST_MINUTES = 0.5
-AUTO, EVERY = "auto.json", 5.0
-"""File of a run with its plan and the time that it took, and the seconds between two writings."""
-KEPT = {
-    **{"dataset": (str,), "minutes": NUMBER, "plan": (dict,), "searching": NUMBER, "spent": NUMBER}
-}
-"""Types of what it has."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +77,6 @@ class AutoResult:
         }
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C in a run that can be resumed: ``args[0]`` is its folder."""
-
-
 class _UntilDeadline(Callback):
     """Shortens the final training, by the time of its last epochs, so that it ends in time."""
 
@@ -116,33 +96,6 @@ class _UntilDeadline(Callback):
             raise StopTraining
         self.ends = epoch + left
         raise ShortenTraining(self.ends)
-
-
-@dataclass
-class _Record(Callback):
-    """Keeps in ``auto.json`` what a resumed run goes on with; ``spent`` are seconds so far."""
-
-    run: Path
-    started: float
-    facts: dict[str, Any]
-    written: float = 0.0
-
-    def on_start(self, start: Start) -> None:
-        self.write()
-
-    def on_child(self, child: Child) -> None:
-        self.write(EVERY)
-
-    def on_final_epoch(self, epoch: int, epochs: int) -> None:
-        self.write(EVERY)
-
-    def write(self, every: float = 0.0) -> None:
-        """Write the file, unless that was done in the last seconds."""
-        spent = time.monotonic() - self.started
-        if spent - self.written >= every:
-            self.written = spent
-            with replacing(self.run / AUTO) as part:
-                part.write_text(json.dumps({**self.facts, "spent": spent}), encoding="utf-8")
 
 
 def run_auto(
@@ -178,54 +131,51 @@ def run_auto(
     facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, "seed": seed}
     facts["target_accuracy"] = target_accuracy
     if resume:
-        plan, record = _resumed(run, facts)
+        plan, record = resumed(run, facts)
     else:
         plan = make_plan(str(dataset), 60 * minutes, device, callback.on_notice)
         facts |= {"plan": plan.to_dict(), "searching": _search_seconds(plan, begun, 60 * minutes)}
-        record = _Record(run or default_run_folder(plan.env_id, "auto"), begun, facts)
-    run = record.run
+        record = Record(run or default_run_folder(plan.env_id, "auto"), begun, facts)
     settings = _settings(plan, record.facts["searching"], 60 * minutes, target_accuracy, seed)
+    try:
+        result, final = _trained(plan, record, settings, resume, callbacks)
+    except KeyboardInterrupt:
+        if not (record.run / AUTO).exists():
+            raise
+        record.write()
+        raise Interrupted(record.run) from None
+    files, notes = _exported(record.run)
+    notes.append(_more_time(result, plan, final, minutes))
+    spent = time.monotonic() - record.started
+    return AutoResult(record.run, result.summary, plan, spent, files, notes)
+
+
+def _trained(
+    plan: Plan,
+    record: Record,
+    settings: SearchSettings,
+    resume: bool,
+    callbacks: Sequence[Callback],
+) -> tuple[SearchResult, Choice]:
+    """Search, and train the best network; return the result, and the final training's choice."""
+    run, seconds = record.run, 60 * record.facts["minutes"]
     found = search(settings, run, resume, callbacks=(*callbacks, record))
     if found.stopped_by == "interrupted":
-        record.write()
-        raise Interrupted(run)
+        raise KeyboardInterrupt
     best = found.progress.best_architecture
     if best is None:
         why = found.progress.last_failure or "there was time for none"
         raise InvalidSettings(f"auto: no network could be trained: {why}; give more --minutes")
-    deadline = record.started + 60 * minutes - _reserve(plan, 60 * minutes)
-    final = _final(plan, best, record, deadline, callback)
+    deadline = record.started + seconds - _reserve(plan, seconds)
+    final = _final(plan, best, record, deadline, Callbacks(callbacks))
     trained = replace(settings, final=True, final_arguments=record.facts["final"])
     watched = (*callbacks, record, _UntilDeadline(deadline))
     result = search(trained, run, resume=True, callbacks=watched)
     if result.stopped_by == "interrupted":
-        record.write()
-        raise Interrupted(run)
+        raise KeyboardInterrupt
     if result.summary["final"] is None:
         raise InvalidSettings(f"auto: the final training failed: {result.summary['final_failure']}")
-    files, notes = _exported(run)
-    notes.append(_more_time(result, plan, final, minutes))
-    spent = time.monotonic() - record.started
-    return AutoResult(run, result.summary, plan, spent, files, notes)
-
-
-def _resumed(run: Path | None, given: Mapping[str, Any]) -> tuple[Plan, _Record]:
-    """Return the plan and the record of an interrupted run, which was begun as is ``given``."""
-    require(run is not None, "resume: say which run, by --run DIR")
-    assert run is not None
-    require((run / AUTO).exists(), f"run: {run} has no {AUTO} to go on with; start another one")
-    facts = read_json(run / AUTO)
-    wrong = wrong_with(facts, KEPT)
-    if wrong:
-        raise broken(run / AUTO, wrong)
-    for name, value in given.items():
-        same = facts.get(name) == value
-        require(same, f"{name}: {run} was begun with {facts.get(name)!r}, got {value!r}; give that")
-    try:
-        plan = Plan.from_dict(facts["plan"])
-    except (KeyError, TypeError, NASGymError) as error:
-        raise broken(run / AUTO, f"has no plan ({error})") from error
-    return plan, _Record(run, time.monotonic() - facts["spent"], facts)
+    return result, final
 
 
 def _reserve(plan: Plan, seconds: float) -> float:
@@ -261,7 +211,7 @@ def _settings(
 
 
 def _final(
-    plan: Plan, best: Architecture, record: _Record, deadline: float, callback: Callback
+    plan: Plan, best: Architecture, record: Record, deadline: float, callback: Callback
 ) -> Choice:
     """Return the choice of the final training, whose arguments are kept in the record."""
     if "final" in record.facts:  # it was begun

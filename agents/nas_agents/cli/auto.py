@@ -32,7 +32,8 @@ def auto(
     Rules choose the image size, the search space, the children and the final training by the data
     and by the speed of this machine, and each choice is printed: see docs/train.md.
     """
-    from nas_agents.auto.running import Interrupted, run_auto
+    from nas_agents.auto import run_auto
+    from nas_agents.auto.record import Interrupted
     from nas_agents.cli.terminal.display import Display
     from nas_agents.runs.settings import SearchSettings
 

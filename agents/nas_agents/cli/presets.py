@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -10,18 +12,20 @@ from nas_agents.cli.terminal.common import Json, print_json, print_table, say
 
 if TYPE_CHECKING:
     from nas_agents.catalogue.presets import Preset
+    from nas_agents.catalogue.rates import Rates
 
-RATE = 5e12
-"""Multiply-adds a second that an accelerator is assumed to sustain in training."""
-
-LAUNCH = 5e-6
-"""Seconds that a GPU is assumed to take to launch a kernel, without CUDA graphs."""
+MEASURED = Path("gpu.json")
+"""What ``examples/benchmarks/gpu.sh`` writes."""
 
 
 def presets(
     rate: Annotated[
-        float, Option(help="Multiply-adds a second in training, for the estimates.")
-    ] = RATE,
+        float | None, Option(help="Multiply-adds a second in training, for the estimates.")
+    ] = None,
+    rates: Annotated[
+        Path | None,
+        Option(help="Measured rates, of examples/benchmarks/gpu.sh; default: gpu.json, if here."),
+    ] = None,
     count: Annotated[
         bool, Option("--count", help="Count the multiply-adds again, which takes minutes.")
     ] = False,
@@ -29,14 +33,13 @@ def presets(
 ) -> None:
     """List the papers' searches, and estimate what they cost.
 
-    A child's training is estimated as three forward passes of each image in each epoch, at --rate,
-    and as the launches of its kernels, 5 microseconds each; the larger counts.
+    A child's training is estimated as three forward passes of each image in each epoch, and as the
+    launches of its kernels, by measured rates or guessed ones; the larger counts.
     """
     from nas_agents.catalogue.presets import PRESETS
-    from nas_gym.errors import require
 
-    require(1 <= rate < 1e30, f"rate: expected a number from 1 to below 1e+30, got {rate!r}")
-    rows = [_row(name, preset, rate, count) for name, preset in PRESETS.items()]
+    chosen, source = _rates(rate, rates)
+    rows = [{**_row(name, preset, chosen, count), **source} for name, preset in PRESETS.items()]
     if as_json:
         print_json(rows)
         return
@@ -49,17 +52,34 @@ def presets(
     )
     print_table(heads, map(_cells, rows))
     say(
-        f"* guesses: 3 forward passes an image and epoch, at {rate:.3g} multiply-adds a second; "
-        f"{LAUNCH * 1e6:g} microseconds a kernel call, where they were counted; the larger counts. "
-        "Small networks, such as ENAS's, reach a small part of an accelerator's rate"
+        f"* {source['rates']}: 3 forward passes an image and epoch, at {chosen.multiply_adds:.3g} "
+        f"multiply-adds a second; {chosen.seconds_a_call * 1e6:.3g} microseconds a kernel call, "
+        "where they were counted; the larger counts. Small networks, such as ENAS's, reach a small "
+        "part of an accelerator's rate"
     )
 
 
-def _row(name: str, preset: Preset, rate: float, count: bool) -> dict[str, Any]:
+def _rates(rate: float | None, file: Path | None) -> tuple[Rates, dict[str, str]]:
+    """Return the rates, and what they are."""
+    from nas_agents.catalogue.rates import GUESSED, measured_rates
+    from nas_gym.errors import require
+
+    chosen, source = GUESSED, "guesses"
+    if file is not None or MEASURED.is_file():
+        chosen, hardware = measured_rates(file or MEASURED)
+        source = f"measured on {hardware}"
+    if rate is not None:
+        require(1 <= rate < 1e30, f"rate: expected a number from 1 to below 1e+30, got {rate!r}")
+        chosen, source = replace(chosen, multiply_adds=rate), "by the given rate"
+    return chosen, {"rates": source}
+
+
+def _row(name: str, preset: Preset, rates: Rates, count: bool) -> dict[str, Any]:
     """Return a preset's facts, as ``--json`` prints them."""
     from nas_agents.catalogue.presets import counted_multiply_adds
 
-    arithmetic, launches = preset.child_seconds(rate), preset.launch_seconds(LAUNCH)
+    arithmetic = preset.child_seconds(rates.multiply_adds)
+    launches = preset.launch_seconds(rates.seconds_a_call)
     seconds = arithmetic and max(arithmetic, launches or 0.0)
     return {
         "preset": name,

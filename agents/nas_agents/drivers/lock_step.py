@@ -97,7 +97,7 @@ class LockStepSearch:
         try:
             with suppress(SearchOver):
                 self.agent.learn(self.steps, callback=callbacks, log_interval=1)
-                while recorder.limits.episodes is None:  # repeats are free: more are needed
+                while recorder.limits.episodes is None and not self._diverged:  # repeats are free
                     self.agent.learn(
                         *(self.steps, callbacks), log_interval=1, reset_num_timesteps=False
                     )

@@ -77,11 +77,11 @@ class Compressor:
         self._sizes = sizes_of(subject.network)
         weights = hashlib.blake2b(digest_size=16)
         for tensor in subject.network.state_dict().values():
-            weights.update(tensor.cpu().contiguous().numpy().tobytes())
-        facts: dict[str, Any] = {"settings": asdict(settings), "weights": weights.hexdigest()}
+            weights.update(tensor.cpu().flatten().view(torch.uint8).numpy().tobytes())
+        facts: dict[str, Any] = {**asdict(settings), "weights": weights.hexdigest()}
         if settings.latency is not None:
             facts["latency"] = settings.latency.facts(device)
-        self.fingerprint = digest(dataset=dataset.digest, device=device.type, **facts)
+        self.fingerprint = digest(dataset=dataset.digest, device=device.type, settings=facts)
 
     @property
     def costs(self) -> tuple[str, ...]:

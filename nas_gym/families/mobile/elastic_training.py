@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from nas_gym.data.dataset import Dataset
@@ -31,7 +31,15 @@ from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import builder_digests, code_digest
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
-from nas_gym.training.steps import batch_loss, flattened, make_optimizer, schedule
+from nas_gym.training.steps import (
+    backward,
+    batch_loss,
+    flattened,
+    make_optimizer,
+    make_scaler,
+    schedule,
+    update,
+)
 from nas_gym.training.tasks.images import ImageClassification
 
 NOT_TRAINED = ("weights", "calibration_images", "at_most")
@@ -71,6 +79,7 @@ class ElasticTraining(DeviceTraining):
         """Number of the phase in `PHASES`, and of its epochs that are done."""
         self._weights, self._gradients = flattened(self.elastic)
         self._optimizer = self._new_optimizer()
+        self._scaler = make_scaler(self.task.autocast_dtype, self.device)
         if self.settings.weights is not None and Path(self.settings.weights).is_file():
             self._load(Path(self.settings.weights))
 
@@ -143,11 +152,9 @@ class ElasticTraining(DeviceTraining):
                 loss, _, logits = batch_loss(self.elastic, images, labels, *given)
                 if taught is not None:
                     loss = loss + settings.distillation * F.cross_entropy(logits, taught)
-            loss.backward()
+            backward(loss, self._scaler)
             total += loss.detach() / phase.networks
-        if settings.gradient_clip:
-            nn.utils.clip_grad_norm_([self._weights], settings.gradient_clip)
-        self._optimizer.step()
+        update(self._optimizer, settings.gradient_clip, self._scaler)
         self._gradients.zero_()
         return total
 

@@ -8,8 +8,8 @@ accuracy stay on the device; Python waits for it at the end of an epoch only.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,9 @@ from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW, autocast_dtype
 from nas_gym.training.settings import TrainingSettings
-from nas_gym.training.steps import accuracy_on, batch_loss
+from nas_gym.training.steps.graphs import Graph, worthwhile
+from nas_gym.training.steps.training import batch_loss
+from nas_gym.training.steps.validation import accuracy_of, count_right, counted, equal_batches
 from nas_gym.training.tasks.task import Split, Task
 from nas_gym.training.tasks.testing import answers_of
 
@@ -70,11 +72,11 @@ class ImageClassification(Task):
             self.known = np.concatenate([dataset.train, dataset.validation])
         self.batch_size = min(settings.batch_size, len(self.known))
         self.steps_per_epoch = len(self.known) // self.batch_size
-        self.share = (0, 1)
-        """This process's number, and how many have a share of each epoch."""
         self.notes = self._notes()
 
     def take_share(self, rank: int, number: int) -> None:
+        graphed = self.settings.cuda_graphs is True
+        require(not graphed, "cuda_graphs: a training on several devices has none; leave it out")
         self.share = (rank, number)
         self.batch_size = min(self.settings.batch_size, len(self.known) // number)
         self.steps_per_epoch = len(self.known) // (self.batch_size * number)
@@ -123,6 +125,18 @@ class ImageClassification(Task):
         order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
         size, augmentation = self.batch_size, self._augmentation
         return self.training.augmented_batches(order, size, augmentation, generator)
+
+    def draws(self, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Yield the indices of each batch, alone, where all that follows is done on the device."""
+        if self._augmentation.draws_globally or self.training.source != self.device:
+            return self.batches(generator)
+        order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
+        return zip(order.split(self.batch_size), strict=True)
+
+    def batch(self, drawn: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if len(drawn) == 1:
+            return self.training.augmented_batch(drawn[0], self._augmentation, generator)
+        return super().batch(drawn, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of this process's training images in an epoch, (n,)."""
@@ -197,10 +211,23 @@ class ImageClassification(Task):
         return float(max(0.1, 1 - 0.01 ** (1 / max(1.0, quarter))))
 
     def value(self, network: ChildNetwork, split: Split) -> float:
-        data = self.validation if split == "validation" else self._test
+        return self._measure(network, self.validation if split == "validation" else self._test)()
+
+    def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
+        return self._measure(network, self.validation, self.settings.epochs)
+
+    def _measure(
+        self, network: ChildNetwork, data: DeviceDataset, times: int = 1
+    ) -> Callable[[], float]:
+        """Return a function that measures accuracy, and is called so many times."""
         if not len(data):
-            return float("nan")
-        return accuracy_on(network, data, self._whole(data), self.autocast())
+            return lambda: float("nan")
+        batches = self._whole(data)
+        count: Any = partial(count_right, network, data, self.autocast)
+        is_here, calls = data.source == self.device, times * len(batches)
+        if is_here and worthwhile(self.settings.cuda_graphs, self.device, calls, network):
+            batches, count = equal_batches(batches), Graph(count, self.device)
+        return lambda: accuracy_of(counted(network, batches, count).tolist(), len(data))
 
     def test(self, network: ChildNetwork) -> dict[str, Any]:
         with self.autocast():

@@ -22,7 +22,7 @@ from nas_gym.data.text import Stream, TextDataset
 from nas_gym.errors import require
 from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import ChildNetwork, TokenShape
-from nas_gym.networks.devices import synchronize
+from nas_gym.networks.devices import autocast_dtype, synchronize
 from nas_gym.networks.fused import Fused
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.outside.quiet import give_way
@@ -30,7 +30,14 @@ from nas_gym.settings import Count, NonNegative, Share, settings
 from nas_gym.training.failures import Diverged
 from nas_gym.training.loop import TrainingLoop, WeightAverage
 from nas_gym.training.settings import BatchSize, LearningSettings
-from nas_gym.training.steps import descend, make_optimizer, parameter_groups, schedule
+from nas_gym.training.steps.optimizers import (
+    descend,
+    make_optimizer,
+    make_scaler,
+    parameter_groups,
+    schedule,
+    set_rate,
+)
 from nas_gym.training.tasks.task import Split, Task
 
 TEST_BATCH, EVALUATION_STEPS = 10, 70
@@ -95,13 +102,14 @@ class LanguageModelling(Task):
         given = type(settings).__name__
         is_right = isinstance(settings, LanguageSettings)
         require(is_right, f"settings: texts are trained with LanguageSettings, got {given}")
-        require(not settings.cuda_graphs, "cuda_graphs: only images have them; leave it out")
+        graphed = settings.cuda_graphs is True
+        require(not graphed, "cuda_graphs: only images have them; leave it out")
         self.options = settings
         self.metric = PERPLEXITY if dataset.level == "word" else BITS_PER_CHARACTER
         self.input_shape = TokenShape(len(dataset.vocabulary))
         self.one_thread = getattr(settings.network, "units", 0) <= SMALL_STATES
-        if settings.precision == "bfloat16":
-            self.autocast_dtype = torch.bfloat16
+        if settings.precision != "auto":
+            self.autocast_dtype = autocast_dtype(settings.precision, device, 0)
         self.known = dataset.train[: math.ceil(len(dataset.train) * settings.data_fraction)]
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
@@ -181,7 +189,8 @@ class LanguageModelling(Task):
         assert isinstance(network, LanguageModel)
         columns = self._columns(stream, min(batch, len(stream) // 2))
         network.eval()
-        states, total = None, torch.zeros((), device=self.device, dtype=torch.float64)
+        exact = torch.float32 if self.device.type == "mps" else torch.float64  # which MPS lacks
+        states, total = None, torch.zeros((), device=self.device, dtype=exact)
         with torch.inference_mode(), self.autocast():
             for words, targets in self.windows(columns, EVALUATION_STEPS):
                 output = network.run(words, states)
@@ -214,6 +223,7 @@ class LanguageLoop(TrainingLoop):
     def __init__(self, task: LanguageModelling, network: LanguageModel | Fused) -> None:
         super().__init__(network, task.device)
         self.task, self.options = task, task.options
+        self.scaler = make_scaler(task.autocast_dtype, task.device)
         self.optimizer = make_optimizer(
             parameter_groups(network), self.options, self.options.learning_rate
         )
@@ -224,12 +234,11 @@ class LanguageLoop(TrainingLoop):
         windows = task.windows(task.stream, options.bptt)
         for done, (words, targets) in enumerate(windows, start=self.epoch * task.steps_per_epoch):
             give_way(partial(synchronize, self.device))
-            for group in self.optimizer.param_groups:
-                group["lr"] = task.rate(done)
+            set_rate(self.optimizer, task.rate(done))
             with task.autocast():
                 output = self.network.run(words, states)
                 main, loss = task.losses(output, targets)
-            descend(loss, self.optimizer, options.gradient_clip, self.network)
+            descend(loss, self.optimizer, options.gradient_clip, self.network, self.scaler)
             self.optimizer.zero_grad()
             states = [tuple(part.detach() for part in state) for state in output.states]
             total = total + main.detach()

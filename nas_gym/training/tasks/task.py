@@ -10,8 +10,9 @@ own; see ``examples/own_task.py``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, ClassVar, Literal, Protocol
 
 import torch
@@ -71,6 +72,8 @@ class Task(ABC):
     """True for a task that trains a `Fused` network as it trains each member."""
     notes: tuple[str, ...] = ()
     """How training was chosen, and why, in lines of text."""
+    share: tuple[int, int] = (0, 1)
+    """This process's number, and how many have a share of each epoch; see `take_share`."""
     one_thread: bool = False
     """True where a step is too short to be computed by several threads of a CPU."""
 
@@ -83,6 +86,15 @@ class Task(ABC):
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""
         raise NotImplementedError
+
+    def draws(self, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        """Yield what `batch` makes each batch of an epoch of; by default, the batch itself."""
+        return self.batches(generator)
+
+    def batch(self, drawn: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Make a batch, inputs and targets, of what was drawn: on CUDA, as a part of the step."""
+        inputs, targets = drawn
+        return inputs, targets
 
     def example(self, device: torch.device) -> Tensor:
         """Return the inputs of a training batch, whatever they contain."""
@@ -110,6 +122,10 @@ class Task(ABC):
         Raises:
             Diverged: the network's outputs are not finite.
         """
+
+    def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
+        """Return a function that is `value` on the validation split, for a whole training."""
+        return partial(self.value, network, "validation")
 
     def take_share(self, rank: int, number: int) -> None:
         """Give only the batches of process ``rank`` of ``number``, each on a device of its own.

@@ -97,6 +97,8 @@ def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = make_plan("digits", 60.0, "cpu")
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     assert plan.busy >= 1.0
+    with pytest.raises(KeyError):
+        Plan.from_dict({**plan.to_dict(), "env_id": "module:Env-v0"})
 
 
 def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

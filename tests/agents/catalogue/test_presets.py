@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset, with_preset
+from nas_agents.catalogue.rates import measured_rates
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
@@ -134,3 +135,40 @@ def test_the_presets_are_listed_with_their_costs() -> None:
     assert "12,800" in table.stdout
     wrong = CliRunner().invoke(app, ["presets", "--rate", "0"])
     assert wrong.exit_code == 2
+
+
+def test_estimates_take_measured_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    measured = {"multiply_adds": 2e12, "seconds_a_call": 1e-6}
+    facts = {"hardware": "A GPU", "figures": {}, "rates": measured}
+
+    def child(*options: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, ["presets", "--json", *options], catch_exceptions=False)
+        rows: list[dict[str, Any]] = json.loads(result.stdout)
+        return {row["preset"]: row for row in rows}["nasnet-paper"]
+
+    guessed = child()
+    assert guessed["rates"] == "guesses"
+    for path in (Path("elsewhere.json"), Path("gpu.json")):
+        path.write_text(json.dumps(facts))
+        row = child(*(["--rates", path.name] if path.name != "gpu.json" else []))
+        assert row["rates"] == "measured on A GPU"
+        assert row["arithmetic_seconds"] == pytest.approx(2.5 * guessed["arithmetic_seconds"])
+        assert row["launch_seconds"] == pytest.approx(guessed["launch_seconds"] / 5)
+    assert "measured on A GPU: 3 forward" in " ".join(
+        CliRunner().invoke(app, ["presets"]).stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ([], "is not of gpu.sh"),
+        ({"figures": {}}, "has no rates; run gpu.sh on a GPU"),
+        ({"figures": {}, "rates": {"multiply_adds": 0.0}}, "expected a number greater than 0"),
+    ],
+)
+def test_rates_that_are_none_give_one_line(content: object, says: str, tmp_path: Path) -> None:
+    (tmp_path / "rates.json").write_text(json.dumps(content))
+    with pytest.raises(InvalidSettings, match=says):
+        measured_rates(tmp_path / "rates.json")

@@ -18,9 +18,9 @@ from nas_gym.evaluation.metric import BITS_PER_CHARACTER, PERPLEXITY
 from nas_gym.networks import TokenShape, measure_cost
 from nas_gym.networks.language_model import LanguageModel, LanguageModelSettings
 from nas_gym.rewards import reward_by_name
-from nas_gym.training import steps
 from nas_gym.training.final import train_final
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import optimizers
 from nas_gym.training.tasks import language
 from nas_gym.training.tasks.language import LanguageModelling, LanguageSettings
 from nas_gym.training.trainer import train_child
@@ -145,7 +145,7 @@ def test_averaged_weights_are_the_mean_of_the_steps_after_the_start(
 ) -> None:
     settings = replace(SETTINGS, average_after=1, data_fraction=0.2)
     trainer, seen = Trainer(text, settings, "cpu"), []
-    descend = steps.descend
+    descend = optimizers.descend
 
     def noted(loss: Tensor, optimizer: torch.optim.Optimizer, *given: Any) -> None:
         descend(loss, optimizer, *given)

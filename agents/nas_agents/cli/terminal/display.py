@@ -88,7 +88,8 @@ class Display(FinalDisplay):
     def __init__(self, settings: SearchSettings) -> None:
         super().__init__()
         self.settings, self.shown = settings, 0
-        total = float(settings.episodes or settings.seconds or 0) or None
+        counted = settings.episodes or settings.evaluations
+        total = float(counted or settings.seconds or 0) or None
         self.search_bar = self.bars.add_task("search", total=total, status="starting")
 
     def on_child(self, child: Child) -> None:
@@ -98,14 +99,16 @@ class Display(FinalDisplay):
         self.shown += 1
         if self.shown == 1 and progress.resumed:
             self.console.print(f"resumed after {progress.resumed} children", soft_wrap=True)
-        episodes = self.settings.episodes
+        episodes, evaluations = self.settings.episodes, self.settings.evaluations
+        paid = f" ({progress.made}/{evaluations} evaluated)" if evaluations else ""
         status = (
-            f"{progress.episodes}{f'/{episodes}' if episodes else ''} children  "
+            f"{progress.episodes}{f'/{episodes}' if episodes else ''} children{paid}  "
             f"best {shown(progress.best_accuracy, progress.metric)}  "
             f"last {len(progress.recent)}: {shown(progress.recent_accuracy, progress.metric)}"
             f"{_against_first(progress)}"
         )
-        done = progress.episodes if episodes else progress.seconds
+        done = progress.made if evaluations else progress.seconds
+        done = progress.episodes if episodes else done
         self.bars.update(self.search_bar, completed=done, status=status)
         every = max(1, (episodes or LINES * 10) // LINES)
         if self.bars.disable and (progress.episodes % every == 0 or self.shown == 1):
