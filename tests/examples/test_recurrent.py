@@ -8,7 +8,7 @@ import pytest
 
 from examples.reproduction.recurrent import Scale, run
 
-TINY = {"vocabulary": 30, "searches": 1, "children": 8, "units": 4, "share": 0.02, "nodes": 2}
+TINY = {"vocabulary": 30, "searches": 1, "children": 8, "units": 4, "share": 0.2, "nodes": 2}
 TINY |= {"epochs": 1, "cells": 3, "compared_units": 4, "compared_epochs": 1}
 
 
