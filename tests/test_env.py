@@ -377,11 +377,12 @@ def test_a_step_after_the_end_needs_a_reset() -> None:
 
 def test_before_the_first_reset_nothing_is_decided_and_nothing_can_be() -> None:
     env = stub_env(LayersSearchSpace(), render_mode="ansi")
-    drawn = env.render()
+    drawn, masks = env.render(), env.action_masks()
     with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) first"):
         env.step(1)
     env.reset(seed=0)
     assert drawn == env.render()
+    assert masks.tolist() == env.action_masks().tolist()
 
 
 def test_reset_in_the_middle_starts_anew() -> None:
@@ -548,8 +549,8 @@ def test_an_unknown_render_mode_is_refused() -> None:
         pytest.raises(NASGymError, match=r"render_mode: 'svg' is not known; .*'rgb_array'"),
     ):
         make("nas_gym/NASNet-v0", render_mode="svg")
-    with pytest.raises(NASGymError, match="render_mode: 'svg'"):
-        stub_env(render_mode="svg")
+    with pytest.raises(NASGymError, match="'rgb-array' is not known; did you mean 'rgb_array'"):
+        stub_env(render_mode="rgb-array")
 
 
 def test_arguments_reach_the_environment() -> None:

@@ -159,8 +159,9 @@ class BatchLoop(TrainingLoop):
                 torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
             ]
         calls = self.settings.epochs * task.steps_per_epoch
-        alone = task.share[1] == 1  # processes wait for each other in a step
-        asked = alone and self.settings.cuda_graphs
+        # Processes wait for each other in a step, and Lion reads its rate in Python.
+        can_be = task.share[1] == 1 and self.settings.optimizer != "lion"
+        asked = can_be and self.settings.cuda_graphs
         graphed = worthwhile(asked, task.device, calls, task, network)
         compiles = task.final and not self.settings.deterministic
         self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)

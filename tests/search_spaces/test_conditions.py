@@ -155,6 +155,10 @@ def test_a_condition_beside_a_valid_choices_of_ones_own_is_refused() -> None:
     ("decisions", "message"),
     [
         ([], "there are none"),
+        (
+            [Decision("a", ("left", "right")), Decision("b", LABELS, when={"a": ("lift",)})],
+            "'b': 'a' has no choice 'lift'; did you mean 'left'",
+        ),
         ([Decision("a", LABELS, when={"b": ("a",)})], "'b', on which it depends, is not before"),
     ],
 )

@@ -68,11 +68,11 @@ def bench(
 ) -> None:
     """Compare agents on a recorded benchmark, with many seeds.
 
-    A search sees rewards alone. Its result is the network that was best in them: its test accuracy,
-    where that is recorded, else its validation accuracy; with --report-dataset on other data sets,
-    to which it is transferred. Interrupt it at will: the same command
-    goes on where it stopped, and one with more seeds or agents makes only what is new. The folder
-    holds searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
+    A search sees rewards, and no test accuracy. Its result is the network that was best in them:
+    its test accuracy, where that is recorded, else its validation accuracy; with --report-dataset
+    on other data sets, to which it is transferred. Interrupt it at will: the same command goes on
+    where it stopped, and one with more seeds or agents makes only what is new. The folder holds
+    searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
     """
     benchmark = Benchmark(
         env_id=env,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
 from typer import Argument, Option, Typer
 
 from nas_agents.cli.table import training_env
@@ -46,6 +45,8 @@ def record(
     Use the table by its name: --set 'latency={"table": "cpu.json"}' of a search, or
     --latency-set table=cpu.json of `nas-gym show`.
     """
+    from rich.console import Console
+
     from nas_gym.networks import LatencySettings
     from nas_gym.networks.latency.recording import record_table
     from nas_gym.settings import from_mapping
