@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # each name again, as type checkers see it
     from nas_gym.families.enas_recurrent.search_space import (
         ENASRecurrentSearchSpace as ENASRecurrentSearchSpace,
     )
+    from nas_gym.families.gated.search_space import GatedSearchSpace as GatedSearchSpace
     from nas_gym.families.mnasnet.search_space import MnasNetSearchSpace as MnasNetSearchSpace
     from nas_gym.families.mobile.architecture import MobileArchitecture as MobileArchitecture
     from nas_gym.families.mobile.ofa import OFASearchSpace as OFASearchSpace

@@ -635,7 +635,8 @@ def test_one_hot_codes_and_numbers_of_every_registered_environment(name: str) ->
         assert observations in env.observation_space
         if step == 0:
             np.testing.assert_array_equal(observations[0], single.reset(seed=0)[0])
-            np.testing.assert_array_equal(env.step(np.zeros(2, int))[0][0], single.step(0)[0])
+            observations, *_, info = env.step(np.zeros(2, dtype=np.int64))
+            np.testing.assert_array_equal(observations[0], single.step(0)[0])
         else:
             observations, *_, info = env.step(np.zeros(2, dtype=np.int64))
     assert all(column.dtype.kind in "biuf" for column in info.values())

@@ -34,7 +34,7 @@ from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
 from nas_agents.catalogue.defaults import ENAS_RELEASED, enas_policy
-from nas_agents.controllers.enas import ENAS
+from nas_agents.controllers.sharing.enas import ENAS
 from nas_gym import (
     Architecture,
     ENASMacroSearchSpace,

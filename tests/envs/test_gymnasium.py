@@ -70,7 +70,7 @@ def test_an_action_outside_the_space_is_refused(name: str) -> None:
             env.step(action)
         with pytest.raises(gym.error.InvalidAction, match=says):
             vector.step(np.array([0, action]))
-    assert not env.step(number - 1)[2]
+    assert env.step(number - 1)[2] == (env.get_wrapper_attr("decisions") == 1)
 
 
 @pytest.mark.parametrize("name", sorted(e for f in registered_families() for e in f.environments))
@@ -93,9 +93,10 @@ def test_every_render_mode_renders(name: str) -> None:
 
 @every_id
 def test_wrappers_of_gymnasium_fit(name: str) -> None:
-    env = gym.wrappers.RecordEpisodeStatistics(stubbed(name, max_episode_steps=3))
+    most = min(3, stubbed(name).get_wrapper_attr("decisions"))
+    env = gym.wrappers.RecordEpisodeStatistics(stubbed(name, max_episode_steps=most))
     env.reset(seed=0)
-    assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
+    assert [env.step(0)[3] for _ in range(most)] == [False, False, True][-most:]
     assert env.spec is not None
     assert gym.make(env.spec.id, **CHEAP[name]).observation_space == env.observation_space
 

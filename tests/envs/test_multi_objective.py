@@ -46,10 +46,10 @@ def test_every_environment_has_a_form_with_vector_rewards(env_id: str) -> None:
     assert env.spec is not None
     assert gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json())).spec == env.spec
     env.reset(seed=0)
-    reward = env.step(0)[1]
+    reward, terminated = env.step(0)[1:3]
     assert isinstance(reward, np.ndarray)
     assert reward.dtype == np.float32
-    assert reward.tolist() == [0, 0, 0]
+    assert reward.any() == terminated == (plain.decisions == 1)
 
 
 def test_the_last_reward_is_a_vector_of_the_evaluation() -> None:

@@ -31,7 +31,7 @@ def folder(model: Model, tmp_path: Path) -> Path:
 
 
 def test_the_smallest_models_are_of_all_families() -> None:
-    assert SMALLEST.keys() == FAMILIES.keys()
+    assert SMALLEST.keys() == FAMILIES.keys() - {"compression"}  # whose models begin as others
 
 
 @pytest.mark.parametrize("family", SMALLEST)

@@ -52,6 +52,7 @@ def trained(
     return losses, network.state_dict()
 
 
+@pytest.mark.cluster
 def test_two_processes_train_as_one_with_twice_the_batch(digits: Dataset) -> None:
     """The mean loss of the first process is of half the images; the weights are the same."""
     with team(["cpu", "cpu"], trained, digits, PLAIN) as member:
@@ -63,6 +64,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(digits: Dataset) -> Non
     assert not torch.equal(expected["1.weight"], nn.Linear(64, 10).weight)
 
 
+@pytest.mark.cluster
 def test_two_processes_go_on_to_the_bit(digits: Dataset, tmp_path: Path) -> None:
     network = CellNetworkSettings(cells=1, filters=2, drop_path_keep=0.7)
     settings = replace(PLAIN, network=network, flip=True)

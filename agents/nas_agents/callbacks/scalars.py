@@ -46,7 +46,9 @@ class ScalarCallback(Callback):
     def on_start(self, start: Start) -> None:
         self.started, env = True, start.env
         self.decisions = env.search_space.decisions
-        self._random = random_accuracies(env.memory.evaluator) if env.reward is accuracy else None
+        self._random = None
+        if env.reward is accuracy:
+            self._random = random_accuracies(env.memory.evaluator, env.search_space)
         self._choices: deque[Sequence[int]] = deque(maxlen=COUNTED)
 
     def on_child(self, child: Child) -> None:

@@ -14,7 +14,7 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS, AgentEntry
 from nas_agents.controllers.random_weights import VecRandomWeights
 from nas_agents.controllers.ranked_reward import VecRankedReward
-from nas_agents.controllers.shared_weights import SHARING
+from nas_agents.controllers.sharing.shared_weights import SHARING
 from nas_agents.strategies import MultiFidelity, Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import Objectives, SearchSpace

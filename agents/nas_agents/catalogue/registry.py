@@ -66,17 +66,17 @@ AGENTS = {
     "nasnet": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.nasnet),
     "lstm-ppo": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.lstm_ppo),
     "enas": AgentEntry(
-        "nas_agents.controllers.enas:ENAS",
+        "nas_agents.controllers.sharing.enas:ENAS",
         defaults.enas,
         env_arguments={"evaluator": "weight-sharing"},
     ),
     "tunas": AgentEntry(
-        "nas_agents.controllers.tunas:TuNAS",
+        "nas_agents.controllers.sharing.tunas:TuNAS",
         defaults.tunas,
         env_arguments={"evaluator": "weight-sharing"},
     ),
     "proxylessnas": AgentEntry(
-        "nas_agents.controllers.tunas:TuNAS",
+        "nas_agents.controllers.sharing.tunas:TuNAS",
         defaults.proxylessnas,
         env_arguments={"evaluator": "weight-sharing"},
     ),

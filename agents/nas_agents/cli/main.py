@@ -11,9 +11,10 @@ from nas_agents.cli.auto import auto
 from nas_agents.cli.bench import bench
 from nas_agents.cli.compare import compare
 from nas_agents.cli.envs import envs
-from nas_agents.cli.export import export
 from nas_agents.cli.latency import app as latency_app
-from nas_agents.cli.predict import predict
+from nas_agents.cli.models.export import export
+from nas_agents.cli.models.predict import predict
+from nas_agents.cli.models.train import train
 from nas_agents.cli.presets import presets
 from nas_agents.cli.report import report
 from nas_agents.cli.search import search
@@ -22,7 +23,6 @@ from nas_agents.cli.store import app as store_app
 from nas_agents.cli.table import app as table_app
 from nas_agents.cli.terminal.common import say
 from nas_agents.cli.terminal.errors import OneLineErrors
-from nas_agents.cli.train import train
 
 app = typer.Typer(
     cls=OneLineErrors,

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from nas_agents.controllers.shared_weights import random_state, set_random_state
+from nas_agents.controllers.sharing.shared_weights import random_state, set_random_state
 from nas_agents.drivers.state import NotPlain, Plain, restore, state_of
 from nas_agents.runs.reading import EPISODES, is_partial, reading_line
 from nas_agents.runs.recorder import Recorder

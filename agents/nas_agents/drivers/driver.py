@@ -208,7 +208,7 @@ def drive(
             held = decide()
         except KeyboardInterrupt:
             stopped_by = "interrupted"
-    summary = summary_of(recorder.progress, stopped_by, evaluator, env.reward, held)
+    summary = summary_of(recorder.progress, stopped_by, evaluator, env, held)
     if before is not None and before["final"] is not None and same_best(before, summary):
         done = ("final", "final_failure", "test_accuracy")
         summary |= {name: before[name] for name in done}

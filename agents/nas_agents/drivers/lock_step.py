@@ -18,8 +18,8 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.automatic import too_few_updates
 from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
-from nas_agents.controllers.enas import ENAS
-from nas_agents.controllers.shared_weights import TrainSharedWeights, best_by_shared_weights
+from nas_agents.controllers.sharing.enas import ENAS
+from nas_agents.controllers.sharing.shared_weights import TrainSharedWeights, best_by_shared_weights
 from nas_agents.drivers.checkpoint import Checkpoints, agent_state, restore_agent
 from nas_agents.drivers.state import Plain, restore, state_of
 from nas_agents.runs.callbacks import PassLogsOn

@@ -147,15 +147,18 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     """Return what random searches find, and where that is known from; None if it is not.
 
-    It is known exactly where children are recorded in a table. Otherwise, random searches are drawn
-    from the children of those among the runs. Runs in several environments have no band.
+    It is known where children are recorded, in a table or with the package. Otherwise, random
+    searches are drawn from the children of those among the runs. Runs in several environments have
+    no band.
     """
     names = ("env_id", "env_arguments", "repeats")
     if len({json.dumps([run.record.get(name) for name in names]) for run in runs}) > 1:
         return None
     for run in runs:
         if run.band is not None:
-            return run.band, "random search, from the table of all networks"
+            trained = "training" in run.record
+            known = "children recorded with the package" if trained else "the table of all networks"
+            return run.band, f"random search, from {known}"
     drawn = [run for run in runs if run.agent == "random" and len(run.lines)]
     if not drawn:
         return None

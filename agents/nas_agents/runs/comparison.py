@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.runs.front import dominated_shares, vectors_of
+from nas_agents.runs.random_children import recorded_accuracies
 from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes, reading_line
 from nas_agents.runs.settings import load_record
 from nas_agents.strategies.random_search import expected_best, quantile_of_best
-from nas_gym import Architecture, Evaluator
+from nas_gym import Architecture, Evaluator, SearchSpace
 from nas_gym.errors import require
+from nas_gym.family import registered_families
 from nas_gym.tables.index import ChoicesIndex
 from nas_gym.tables.table import Table
 
@@ -176,9 +178,10 @@ def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, An
 
 def _lasts(env_id: str) -> bool:
     """Return True if an environment's shared weights are trained once, before all evaluations."""
-    from nas_agents.controllers.shared_weights import SHARING  # noqa: PLC0415 - loads torch
+    from nas_agents.controllers.sharing.shared_weights import SHARING  # noqa: PLC0415 - loads torch
 
-    return env_id not in SHARING
+    ids = {each for family in registered_families() for each in family.environments}
+    return env_id in ids - {*SHARING}
 
 
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -196,14 +199,17 @@ def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     return names
 
 
-def random_accuracies(evaluator: Evaluator) -> NDArray[np.float64] | None:
+def random_accuracies(
+    evaluator: Evaluator, search_space: SearchSpace
+) -> NDArray[np.float64] | None:
     """Return the validation accuracies of random architectures, (n,).
 
     Those of every sequence of choices where a table has them all; otherwise, of `SAMPLES` that are
-    drawn. None where the evaluator is no table: random search would have to train its children.
+    drawn. Of children that are trained, those recorded with the package; None where there are none,
+    since random search would have to train its own.
     """
     if not isinstance(evaluator, Table):
-        return None
+        return recorded_accuracies(evaluator, search_space)
     index, search_space = evaluator.index, evaluator.search_space
     if isinstance(index, ChoicesIndex) and not search_space.conditional:
         rows = index.row_of

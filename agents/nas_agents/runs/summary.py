@@ -12,9 +12,9 @@ from nas_agents.runs.comparison import random_accuracies, random_band, spaced
 from nas_agents.runs.front import front_record
 from nas_agents.runs.progress import Progress, StopReason
 from nas_agents.runs.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
-from nas_gym import Architecture, Evaluator, InvalidArchitecture
+from nas_gym import Architecture, Evaluator, InvalidArchitecture, NASEnv
 from nas_gym.evaluation.evaluation import COSTS
-from nas_gym.rewards import AnyReward, accuracy
+from nas_gym.rewards import accuracy
 from nas_gym.tables.table import Table
 from nas_gym.training.final import FinalResult
 
@@ -43,7 +43,7 @@ def summary_of(
     progress: Progress,
     stopped_by: StopReason,
     evaluator: Evaluator,
-    reward: AnyReward,
+    env: NASEnv,
     finalists: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the summary of a search without its final training.
@@ -51,15 +51,15 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
-    (`Band`); null where it would have to train children, where the environment's reward is another,
-    or where children were trained in parts: then ``epochs`` counts trainings by their epochs.
+    (`Band`); null where that is not known (`random_accuracies`), where the environment's reward is
+    another, or where children were trained in parts: then ``epochs`` counts trainings by epochs.
     ``front`` is null where there is one objective.
     ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
     has the mean of the evaluations.
     """
     number = progress.episodes
-    comparable = reward is accuracy and number and not progress.epochs
-    random = random_accuracies(evaluator) if comparable else None
+    comparable = env.reward is accuracy and number and not progress.epochs
+    random = random_accuracies(evaluator, env.search_space) if comparable else None
     band = None if random is None else random_band(random, spaced(number))
     return {
         "stopped_by": stopped_by,

@@ -162,4 +162,4 @@ def test_steps_of_a_rollout_are_whole_episodes() -> None:
 
 def test_agents_that_collect_their_rollouts_otherwise_are_in_lock_step() -> None:
     able = {name for name in AGENTS if learns_asynchronously(find_agent(name).algorithm)}
-    assert able == {*NAMES, "lstm-ppo", "conditioned-ppo", "enas"}
+    assert able == {*NAMES, "lstm-ppo", "conditioned-ppo", "enas", "tunas", "proxylessnas"}

@@ -9,8 +9,8 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.recurrent_cells import RecurrentCellController
+from nas_agents.controllers.sharing.enas import ENAS
 from nas_gym import ENASMicroSearchSpace, ENASRecurrentSearchSpace, InvalidSettings, SearchSpace
 from nas_gym.sb3 import make_vec_env
 

@@ -189,9 +189,9 @@ def test_random_search_in_a_table_is_exact() -> None:
     row_of = np.arange(5**6) % 4
     recorded = table(search_space, ChoicesIndex(search_space, row_of), [0.1, 0.2, 0.3, 0.4, 0.0])
     shares = np.bincount(row_of) / len(row_of)
-    accuracies = random_accuracies(recorded)
+    accuracies = random_accuracies(recorded, search_space)
     assert accuracies is not None
-    assert random_accuracies(StubEvaluator()) is None
+    assert random_accuracies(StubEvaluator(), search_space) is None
     band = random_band(accuracies, [1, 4, 40])
     assert band.mean[0] == pytest.approx(shares @ [0.1, 0.2, 0.3, 0.4])
     assert band.mean[2] == pytest.approx(0.4, abs=1e-4)
@@ -219,7 +219,7 @@ def test_random_search_under_masks_is_drawn() -> None:
     accuracies = [0.1 * n for n in range(search_space.num_choices[0] + 1)]
     draws = [search_space.sample(np.random.default_rng(n))[0] for n in range(2_000)]
     expected = np.mean([accuracies[draw] for draw in draws])
-    drawn = random_accuracies(table(search_space, Index(), accuracies))
+    drawn = random_accuracies(table(search_space, Index(), accuracies), search_space)
     assert drawn is not None
     assert drawn.mean() == pytest.approx(expected, abs=0.01)
 

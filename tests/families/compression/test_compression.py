@@ -30,7 +30,7 @@ from nas_gym.families.compression.env import CompressionEnv
 from nas_gym.families.compression.network import torchvision_model
 from nas_gym.families.compression.plan import Plan
 from nas_gym.families.compression.walk import FEATURES
-from nas_gym.models import InvalidModel, save_model
+from nas_gym.models import InvalidModel, load_image_model, save_model
 from nas_gym.models.exporting import export_model
 from nas_gym.networks import ImageShape, build_network, multiply_adds
 
@@ -280,14 +280,14 @@ def test_a_model_folder_goes_in_and_a_smaller_one_comes_out(tmp_path: Path) -> N
     for folder in folders:
         folder.mkdir()
     save_model(env.compressed(), folders[0])
-    loaded = nas_gym.load_image_model(folders[0])
+    loaded = load_image_model(folders[0])
     assert torch.allclose(loaded(images), expected, atol=1e-5)
     assert loaded.facts.metrics["validation"]["accuracy"] == env.best[1].accuracy
 
     again: Any = gym.make(ID, model=str(folders[0]), keep=0.6, device="cpu").unwrapped
     play(again, [0.8] * len(again.plan.groups))
     save_model(again.compressed(), folders[1])
-    twice = nas_gym.load_image_model(folders[1])
+    twice = load_image_model(folders[1])
     assert torch.allclose(twice(images), again.compressed()(images), atol=1e-5)
     assert again.best[1].multiply_adds <= 0.6 * env.best[1].multiply_adds
     exported = export_model(twice, "torch-export", tmp_path / "export")
@@ -327,7 +327,7 @@ def test_a_module_of_ones_own_is_exported_but_not_rebuilt(model: nn.Module, tmp_
     assert export_model(env.compressed(), "torch-export", tmp_path).difference < 1e-5
     save_model(env.compressed(), tmp_path)
     with pytest.raises(InvalidModel, match="only an architecture or a torchvision model"):
-        nas_gym.load_image_model(tmp_path)
+        load_image_model(tmp_path)
 
 
 @pytest.mark.parametrize(

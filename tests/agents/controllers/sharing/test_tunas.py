@@ -11,7 +11,7 @@ from stable_baselines3.common.logger import configure
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.controllers.tunas import TuNAS
+from nas_agents.controllers.sharing.tunas import TuNAS
 from nas_gym import NASVectorEnv
 from nas_gym.families.tunas.search_space import TuNASSearchSpace
 from nas_gym.networks.mobile import MobileNetworkSettings
@@ -31,7 +31,7 @@ def shared(digits: Any, monkeypatch: pytest.MonkeyPatch) -> WeightSharing:  # no
     """Weights that are not trained, and accuracies of 0.5: the costs alone make a difference."""
     settings = WeightSharingSettings(NETWORK, epochs=10, batch_size=64)
     evaluator = WeightSharing(SPACE, digits, settings, "cpu")
-    monkeypatch.setattr("nas_gym.weight_sharing.evaluator.accuracy_on", lambda *_: 0.5)
+    monkeypatch.setattr("nas_gym.weight_sharing.evaluator.accuracy_of", lambda *_: 0.5)
     monkeypatch.setattr(WeightSharing, "_step", lambda *_: torch.zeros(2))
     return evaluator
 

@@ -20,9 +20,9 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import IndependentLogits
-from nas_agents.controllers.shared_weights import best_by_shared_weights, draw
+from nas_agents.controllers.sharing.enas import ENAS
+from nas_agents.controllers.sharing.shared_weights import best_by_shared_weights, draw
 from nas_gym import Architecture, Evaluation
 from nas_gym.settings import Above0, NonNegative, Positive, Share, validated
 

@@ -10,8 +10,8 @@ A Stable-Baselines3 algorithm for environments whose children share their weight
 An epoch of the shared weights w, each step on a child that the controller draws, alternates with
 REINFORCE of the controller, whose reward is a child's accuracy under w on a minibatch of validation
 images. At the end, the best of some candidates by all validation images is to be trained from
-scratch. The callback `nas_agents.controllers.shared_weights.TrainSharedWeights` lets any other
-agent be the controller.
+scratch. The callback `nas_agents.controllers.sharing.shared_weights.TrainSharedWeights` lets any
+other agent be the controller.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_agents.controllers.reinforce import Reinforce
-from nas_agents.controllers.shared_weights import (
+from nas_agents.controllers.sharing.shared_weights import (
     TrainSharedWeights,
     best_by_shared_weights,
     draw,

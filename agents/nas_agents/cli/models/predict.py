@@ -37,7 +37,7 @@ def predict(
     module: Module = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Classify images by a trained model, or measure text files by a language model.
+    """Classify images by a trained model, or measure texts.
 
     Of a text, the perplexity is printed, or the bits per character, and the most probable words
     after its end. Images are cropped around their centre and scaled to the model's size, as in the

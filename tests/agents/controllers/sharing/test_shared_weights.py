@@ -12,10 +12,10 @@ from stable_baselines3 import DDPG, DQN, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper
 
-from nas_agents.controllers.shared_weights import draw, shared_weights
+from nas_agents.controllers.sharing.shared_weights import draw, shared_weights
 from nas_gym import Evaluator, InvalidSettings, NASEnv
 from nas_gym.sb3 import VecContinuousAction
-from tests.agents.controllers.test_enas import MACRO, macro_env
+from tests.agents.controllers.sharing.test_enas import MACRO, macro_env
 
 
 @pytest.mark.parametrize(

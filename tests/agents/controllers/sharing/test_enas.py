@@ -17,9 +17,9 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv
 
-from nas_agents.controllers.enas import ENAS
 from nas_agents.controllers.policies import LstmPolicy
-from nas_agents.controllers.shared_weights import TrainSharedWeights, draw, shared_weights
+from nas_agents.controllers.sharing.enas import ENAS
+from nas_agents.controllers.sharing.shared_weights import TrainSharedWeights, draw, shared_weights
 from nas_agents.drivers import lock_step
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
@@ -408,5 +408,5 @@ def test_nas_gym_search_needs_shared_weights(tmp_path: Path) -> None:
     settings = SearchSettings("nas_gym/ENASMacro-v0", "enas", env_arguments=given)
     with pytest.raises(InvalidSettings, match="share no weights"):
         search(settings, tmp_path / "run")
-    with pytest.raises(InvalidSettings, match="ENASMicro-v0 or nas_gym/ENASMacro-v0"):
+    with pytest.raises(InvalidSettings, match="ENASMicro-v0, nas_gym/ENASMacro-v0"):
         search(SearchSettings("nas_gym/NASNet-v0", "enas"), tmp_path / "run")

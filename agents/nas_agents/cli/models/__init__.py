@@ -1,0 +1,1 @@
+"""Commands of trained networks: train one, let it predict, export it."""

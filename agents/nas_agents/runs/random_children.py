@@ -1,0 +1,48 @@
+"""Random children whose accuracies ship with the package: what the default search is compared with.
+
+Random search would have to train children of its own. For ``nas-gym search nas_gym/NASNet-v0`` as
+it is by default, that was done once, on a CPU (`examples/benchmarks/random_children.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas_gym import Evaluator, SearchSpace
+from nas_gym.training.trainer import Trainer
+
+NO_RESULT = ("seed", "cuda_graphs", "fused", "latency", "count_activations")
+"""Settings of a training that leave the accuracies of random children as they are."""
+FILE = files("nas_agents.runs") / "random_children.json"
+
+
+def described(training: Mapping[str, Any], data: str, decisions: Mapping[str, Any]) -> Any:
+    """Return what accuracies of random children depend on, as JSON gives it back.
+
+    Args:
+        training: The settings of their training.
+        data: The digest of their data set.
+        decisions: The choices of each decision, by its name.
+    """
+    settings = {name: value for name, value in training.items() if name not in NO_RESULT}
+    return json.loads(json.dumps([settings, data, decisions], sort_keys=True))
+
+
+def recorded_accuracies(
+    evaluator: Evaluator, search_space: SearchSpace
+) -> NDArray[np.float64] | None:
+    """Return the accuracies of random children that are trained like this evaluator's, (n,)."""
+    if not isinstance(evaluator, Trainer):
+        return None
+    recorded = json.loads(FILE.read_text())
+    decisions = {each.name: each.choices for each in search_space.decisions}
+    if described(asdict(evaluator.settings), evaluator.dataset.digest, decisions) != recorded["of"]:
+        return None
+    return np.array(recorded["accuracies"], dtype=np.float64)
