@@ -23,6 +23,19 @@ class UnknownArgument(InvalidSettings, TypeError):
     """An environment has no argument of this name; a `TypeError`, as Python has it, too."""
 
 
+def unknown_argument(given: object, message: str) -> InvalidSettings:
+    """Return the error about an argument that an environment does not have, of all those given.
+
+    Behind a TypeError's message, Gymnasium writes all arguments; where one is nested too deep to be
+    written, the error is none.
+    """
+    try:
+        repr(given)
+    except RecursionError:
+        return InvalidSettings(message)
+    return UnknownArgument(message)
+
+
 def require(condition: bool, message: str) -> None:
     """Raise `InvalidSettings` with ``message`` unless ``condition`` holds."""
     if not condition:

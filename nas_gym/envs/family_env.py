@@ -12,7 +12,7 @@ from nas_gym.data import Dataset, load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
+from nas_gym.errors import InvalidSettings, choices_hint, require, unknown_argument
 from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
@@ -93,7 +93,7 @@ class FamilyEnv(NASEnv):
             share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
-        UnknownArgument: an argument is not known.
+        unknown_argument: an argument is not known.
         InvalidSettings, InvalidDataset: an argument is not valid, or the data set or the device
             cannot be had.
         StoreError: the store cannot be opened.
@@ -188,7 +188,7 @@ class FamilyEnv(NASEnv):
         values = {**cls._defaults(evaluator), **given}
         for name in values:
             if name not in known:
-                raise _unknown_argument(given)(_unknown(name, evaluator, known))
+                raise unknown_argument(given, _unknown(name, evaluator, known))
             both = [taker for taker, names in taken.items() if name in names]
             require(
                 len(both) == 1,
@@ -211,17 +211,6 @@ class FamilyEnv(NASEnv):
             for name in by_taker.get(taker, {}).keys() & given.keys():
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
-
-
-def _unknown_argument(given: Mapping[str, Any]) -> type[InvalidSettings]:
-    """Return the type of the error: behind a TypeError's message, Gymnasium writes all arguments,
-    which cannot be written where one is nested too deep.
-    """
-    try:
-        repr(given)
-    except RecursionError:
-        return InvalidSettings
-    return UnknownArgument
 
 
 def _unknown(name: str, evaluator: str, known: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from nas_gym.env import NASEnv
 from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import UnknownArgument, choices_hint, require
+from nas_gym.errors import choices_hint, require, unknown_argument
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import require_known
@@ -38,7 +38,7 @@ class RecordedEnv(NASEnv):
         **arguments: Of ``recorded``.
 
     Raises:
-        UnknownArgument: an argument is not known.
+        unknown_argument: an argument is not known.
         InvalidSettings: an argument is not valid.
         InvalidTable: the benchmark cannot be had, or has not recorded this.
     """
@@ -63,10 +63,8 @@ class RecordedEnv(NASEnv):
         known = self.arguments()
         for name in arguments:
             if name not in known:
-                raise UnknownArgument(
-                    f"unexpected keyword argument {name!r} of an environment whose children are "
-                    f"recorded; {choices_hint(name, known)}"
-                )
+                says = f"unexpected keyword argument {name!r} of an environment whose children are "
+                raise unknown_argument(arguments, f"{says}recorded; {choices_hint(name, known)}")
         if "training_seed" not in inspect.signature(self.recorded).parameters:
             arguments.pop("training_seed", None)
         table = self.recorded(**arguments)

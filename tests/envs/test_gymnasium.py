@@ -101,6 +101,7 @@ def test_wrappers_of_gymnasium_fit(name: str) -> None:
     assert gym.make(env.spec.id, **CHEAP[name]).observation_space == env.observation_space
 
 
-def test_an_unknown_argument_beside_one_that_cannot_be_written_is_one_line() -> None:
+@pytest.mark.parametrize("env_id", ["nas_gym/NASNet-v0", "nas_gym/NASBench101-Recorded-v0"])
+def test_an_unknown_argument_beside_one_that_cannot_be_written_is_one_line(env_id: str) -> None:
     with pytest.raises(InvalidSettings, match="unexpected keyword argument 'nothing'"):
-        gym.make("nas_gym/NASNet-v0", nothing=nested(3_000))
+        gym.make(env_id, nothing=nested(3_000))

@@ -9,6 +9,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from examples.benchmarks.fuzzing.files import LINK, LINK_TO_FOLDER
 from examples.benchmarks.fuzzing.inputs import Input
 
 FINE = (0, 1, 2, 130)
@@ -58,7 +59,8 @@ def outcome_of(
 def _harm(given: Input, folder: Path, before: dict[str, str], code: int | None) -> str:
     """Return what an input harmed; "" if it is nothing."""
     outside = {each.name: each.read_bytes() for each in (folder / "outside").iterdir()}
-    if outside != {"victim": b"not yours"}:
+    named = {LINK, LINK_TO_FOLDER} & {given.files.get(word) for word in given.command}
+    if outside != {"victim": b"not yours"} and not named:  # the command line is trusted
         return f"touched {sorted(outside)} outside"
     after = digests(folder / "in")
     if SUMMARY in before and SUMMARY not in after:

@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from nas_gym.data import Dataset, load_dataset
-from nas_gym.errors import UnknownArgument, choices_hint, require
+from nas_gym.errors import choices_hint, require, unknown_argument
 from nas_gym.evaluation import Evaluation
 from nas_gym.families.compression.compressor import Compressor
 from nas_gym.families.compression.settings import CompressionSettings
@@ -233,7 +233,7 @@ def _known(settings: dict[str, Any]) -> dict[str, Any]:
         if name not in own:
             known = [*own, *others, "image_size", "split_seed", "device"]
             hint = choices_hint(name, known)
-            raise UnknownArgument(f"unexpected keyword argument {name!r}; {hint}")
+            raise unknown_argument(settings, f"unexpected keyword argument {name!r}; {hint}")
     return settings
 
 
