@@ -3,7 +3,7 @@ VENV := .venv
 CLIENTS := .venv-clients
 INSTALLED := $(VENV)/.installed
 
-.PHONY: search test coverage mutants test-cluster clients lint docs clean
+.PHONY: search test coverage mutants test-slow test-cluster clients lint docs clean
 
 # Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
@@ -23,6 +23,9 @@ coverage: $(INSTALLED)  ## run the tests, and name the lines and branches that n
 mutants: $(INSTALLED)  ## change the core in many small ways, and name the changes no test notices
 	OMP_NUM_THREADS=1 $(VENV)/bin/mutmut run --max-children $$(getconf _NPROCESSORS_ONLN)
 	$(VENV)/bin/mutmut results
+
+test-slow: $(INSTALLED)  ## run the tests that take seconds each, or go through all families
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest -n auto -m slow
 
 test-cluster: $(INSTALLED)  ## run the tests on a Ray cluster of this machine, one by one
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m cluster

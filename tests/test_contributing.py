@@ -63,6 +63,7 @@ assert nas_gym.published("Widths-8").kind == "widths"
     run(folder, PROGRAM + checks)
 
 
+@pytest.mark.slow
 def test_the_command_line_searches_shows_and_compares_it(folder: Path) -> None:
     output = run(folder, RUN, *COMMANDS)
     assert "width_1" in output

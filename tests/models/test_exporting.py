@@ -38,6 +38,7 @@ def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
         *itertools.product(["nasnet", "enas-macro", "nasbench201"], ["torch-export"]),
     ],
 )
+@pytest.mark.slow
 def test_every_family_is_exported(family: str, form: str, tmp_path: Path) -> None:
     if form == "onnx":
         pytest.importorskip("onnxruntime")

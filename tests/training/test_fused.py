@@ -55,6 +55,7 @@ def steps_of(trainer: Trainer, network: ChildNetwork) -> Tensor:
 
 
 @pytest.mark.parametrize("env_id", TRAINED)
+@pytest.mark.slow
 def test_losses_are_those_of_separate_trainings(env_id: str) -> None:
     # In float64: training by small batches amplifies float32's rounding, mobile networks' most.
     few: dict[str, Any] = {"batch_size": 32, "data_fraction": 0.6, "dataset": "digits"}

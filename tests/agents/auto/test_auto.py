@@ -101,6 +101,7 @@ def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
         Plan.from_dict({**plan.to_dict(), "env_id": "module:Env-v0"})
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is stopped at the second child, and in the final training, and goes on by its plan."""
     at_speed(monkeypatch, 20.0)

@@ -407,6 +407,7 @@ def test_the_landscapes_optimum_is_known() -> None:
     assert 0.9 < min(rewards) <= max(rewards) < 1
 
 
+@pytest.mark.slow
 def test_the_controller_learns_fifty_decisions() -> None:
     """NASNet's PPO, with the benchmark's settings, reaches 95% of the optimum in 900 architectures;
     random search 70%.

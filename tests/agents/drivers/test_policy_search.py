@@ -65,6 +65,7 @@ class Written(Writer):
         return future
 
 
+@pytest.mark.slow
 def test_nasnet_with_its_450_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluator, "Writer", Written)
     monkeypatch.setattr(composition, "LocalWorkers", Pool)

@@ -617,6 +617,7 @@ def nas_gym(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_sigkill(tmp_path: Path) -> None:
     """A real search with real workers; it goes on without them, and is interrupted later."""
     run = tmp_path / "run"

@@ -318,7 +318,13 @@ def test_early_stopping_keeps_its_curves_in_the_run_folder(
 ) -> None:
     """A resumed search goes on as one that was never interrupted, rule and all."""
     monkeypatch.setattr(early_stopping, "PER_BEST", 4)  # it stops children earlier
-    arguments = {"filters": 2, "epochs": 2, "early_stopping": {"delta": 0.5}, "blocks": 1}
+    arguments = {
+        "filters": 2,
+        "epochs": 2,
+        "data_fraction": 0.2,
+        "early_stopping": {"delta": 0.5},
+        "blocks": 1,
+    }
 
     def begun(episodes: int) -> SearchSettings:
         return SearchSettings(

@@ -39,16 +39,17 @@ def shared(digits: Any, monkeypatch: pytest.MonkeyPatch) -> WeightSharing:  # no
 def agent_in(shared: WeightSharing, **given: Any) -> TuNAS:
     reward = reward_by_name({"name": "tunas", "target": TARGET, "cost": "multiply_adds"})
     env = NASVecEnv(NASVectorEnv(SPACE, shared, 5, reward, autoreset_mode="SameStep"))
-    plan = Plan(len(SPACE.decisions), 600, 5)
+    plan = Plan(len(SPACE.decisions), 300, 5)
     agent = find_agent("tunas")
     made = agent.make(env, {**agent.arguments(plan), **given}, seed=0)
     assert isinstance(made, TuNAS)
     return made
 
 
+@pytest.mark.slow
 def test_it_finds_a_network_of_the_targets_cost(shared: WeightSharing) -> None:
-    agent = agent_in(shared, learning_rate=0.2, episodes_an_epoch=300, n_episodes=5)
-    agent.learn(600 * len(SPACE.decisions))
+    agent = agent_in(shared, learning_rate=0.2, episodes_an_epoch=150, n_episodes=5)
+    agent.learn(300 * len(SPACE.decisions))
     architecture, evaluation = agent.choose()
     assert evaluation.multiply_adds == pytest.approx(TARGET, rel=0.1)
     rng = np.random.default_rng(0)
