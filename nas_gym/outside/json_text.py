@@ -101,6 +101,11 @@ def read_json_text(
     raise error(f"{where}{': ' if where else ''}not JSON: {problem}")
 
 
+def is_text(name: str) -> bool:
+    """Return True if a name has no bytes that stand for no character, as file names may."""
+    return name == name.encode(errors="replace").decode()
+
+
 def short_name(path: object) -> str:
     """Return a path as messages write it, without the middle of a very long one."""
     name = str(path) if isinstance(path, (str, Path)) else short(path)

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.registry import CLASSES
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.outside.json_text import short
+from nas_gym.outside.json_text import is_text, short
 from nas_gym.settings import LARGEST
 
 TINY = 1e-12
@@ -89,13 +89,8 @@ def check_arguments(
         for number in value if isinstance(value, (list, tuple)) else [value]:
             _check_bounds(name, number)
     folder = arguments.get("tensorboard_log")
-    if isinstance(folder, str) and ("://" in folder or not _is_unicode(folder)):
+    if isinstance(folder, str) and ("://" in folder or not is_text(folder)):
         raise InvalidSettings(f"tensorboard_log: expected a folder here, got {short(folder)}")
-
-
-def _is_unicode(text: str) -> bool:
-    """Return True if a text has no bytes that stand for no character, as file names may."""
-    return text == text.encode(errors="replace").decode()
 
 
 def as_objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:

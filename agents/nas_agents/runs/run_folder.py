@@ -26,12 +26,14 @@ from nas_agents.runs.reading import (
     has_run,
     read_episodes,
 )
+from nas_gym.errors import require
 from nas_gym.outside.files import (
     open_appending,
     refuse_links_within,
     remove_parts,
     replacing,
 )
+from nas_gym.outside.json_text import is_text, short
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
 FILES = ("best.png", "front.png", "worst_images.json", REPORT, UPDATES, CURVES, DATABASE, LOCK)
@@ -64,7 +66,13 @@ def default_run_folder(env_id: str, agent: str) -> Path:
 
 @contextmanager
 def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
-    """Open a run's folder, to go on with its run or not; one without a run is not left behind."""
+    """Open a run's folder, to go on with its run or not; one without a run is not left behind.
+
+    Raises:
+        InvalidSettings: its name is no text, which TensorBoard's files cannot have.
+    """
+    says = f"run: expected a name in UTF-8, got {short(str(path))}; give --run another folder"
+    require(is_text(str(path)), says)
     folder = RunFolder(path, resume and has_run(path))
     try:
         yield folder
