@@ -39,7 +39,7 @@ class SlicedSupernet(Supernet):
         self._selected: list[tuple[Any, ChildNetwork]] = []  # a module in it is no part
         self._layers: dict[Hashable, nn.Module] = {}
         self._shells: dict[Hashable, ChildNetwork] = {}
-        self._costs: dict[Architecture, Cost] = {}
+        self._costed: tuple[Architecture, Cost] | None = None  # the last one
 
     @abstractmethod
     def weights(self, architecture: Any, network: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -102,13 +102,13 @@ class SlicedSupernet(Supernet):
 
     def cost(self, architecture: Architecture) -> Cost:
         """Return a child's parameters and multiply-adds."""
-        if architecture not in self._costs:
+        if self._costed is None or self._costed[0] != architecture:
             network = self.skeleton(architecture)
             height = getattr(architecture, "resolution", None) or self.image_shape.height
             width = getattr(architecture, "resolution", None) or self.image_shape.width
             counted = count_parameters(network), _multiply_adds(network, height, width)
-            self._costs[architecture] = Cost(*counted)
-        return self._costs[architecture]
+            self._costed = architecture, Cost(*counted)
+        return self._costed[1]
 
 
 def with_layers(network: ChildNetwork, layers: list[nn.Module]) -> ChildNetwork:
