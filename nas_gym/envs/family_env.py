@@ -93,7 +93,7 @@ class FamilyEnv(NASEnv):
             share weights, of `WeightSharingSettings` instead of the last two.
 
     Raises:
-        unknown_argument: an argument is not known.
+        UnknownArgument: an argument is not known.
         InvalidSettings, InvalidDataset: an argument is not valid, or the data set or the device
             cannot be had.
         StoreError: the store cannot be opened.

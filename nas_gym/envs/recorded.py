@@ -38,7 +38,7 @@ class RecordedEnv(NASEnv):
         **arguments: Of ``recorded``.
 
     Raises:
-        unknown_argument: an argument is not known.
+        UnknownArgument: an argument is not known.
         InvalidSettings: an argument is not valid.
         InvalidTable: the benchmark cannot be had, or has not recorded this.
     """
