@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_agents.runs.comparison import children, random_band
-from nas_agents.runs.random_children import described
+from nas_agents.runs.random_children import kind_of
 from nas_agents.runs.settings import load_record
 
 PACKAGED = Path(__file__).parents[2] / "agents/nas_agents/runs/random_children.json"
@@ -35,8 +35,8 @@ def main() -> None:
     if record["chosen_agent"] != "random":
         parser.error(f"{given.run} is a run of {record['chosen_agent']}, not of random search")
     accuracies = np.round(children(given.run).accuracies, 6)
-    of = described(record["training"], record["data"]["digest"], record["decisions"])
-    content = {"of": of, "torch": record["torch"], "accuracies": accuracies.tolist()}
+    kind = kind_of(record["training"], record["data"]["digest"], record["decisions"])
+    content = {"kind": kind, "torch": record["torch"], "accuracies": accuracies.tolist()}
     given.out.write_text(json.dumps(content, separators=(",", ":")) + "\n")
     band = random_band(accuracies, [1, 60])
     for number, mean, low, high in zip(*band, strict=True):

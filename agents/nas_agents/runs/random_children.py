@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym import Evaluator, SearchSpace
+from nas_gym.training.fingerprint import digest
 from nas_gym.training.trainer import Trainer
 
 NO_RESULT = ("seed", "cuda_graphs", "fused", "latency", "count_activations")
@@ -23,8 +24,8 @@ NO_RESULT = ("seed", "cuda_graphs", "fused", "latency", "count_activations")
 FILE = files("nas_agents.runs") / "random_children.json"
 
 
-def described(training: Mapping[str, Any], data: str, decisions: Mapping[str, Any]) -> Any:
-    """Return what accuracies of random children depend on, as JSON gives it back.
+def kind_of(training: Mapping[str, Any], data: str, decisions: Mapping[str, Any]) -> str:
+    """Return a digest of all that the accuracies of random children depend on.
 
     Args:
         training: The settings of their training.
@@ -32,7 +33,7 @@ def described(training: Mapping[str, Any], data: str, decisions: Mapping[str, An
         decisions: The choices of each decision, by its name.
     """
     settings = {name: value for name, value in training.items() if name not in NO_RESULT}
-    return json.loads(json.dumps([settings, data, decisions], sort_keys=True))
+    return digest(training=settings, data=data, decisions=dict(decisions))
 
 
 def recorded_accuracies(
@@ -43,6 +44,7 @@ def recorded_accuracies(
         return None
     recorded = json.loads(FILE.read_text())
     decisions = {each.name: each.choices for each in search_space.decisions}
-    if described(asdict(evaluator.settings), evaluator.dataset.digest, decisions) != recorded["of"]:
+    kind = kind_of(asdict(evaluator.settings), evaluator.dataset.digest, decisions)
+    if kind != recorded["kind"]:
         return None
     return np.array(recorded["accuracies"], dtype=np.float64)
