@@ -23,6 +23,7 @@ from nas_agents.cli.terminal.common import (
     print_result,
 )
 from nas_agents.runs.settings import SearchSettings
+from nas_gym.outside.processes import prepare_workers
 
 if TYPE_CHECKING:
     from nas_agents.runs.summary import SearchResult
@@ -104,14 +105,17 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search for an architecture, train the best one, and test it."""
+    if ":" in agent or callback:  # a module of one's own, beside which one works
+        sys.path.append(os.getcwd())
+    if workers:
+        prepare_workers()
+
     from nas_agents.callbacks import made, standard_callbacks
     from nas_agents.cli.terminal.display import Display
     from nas_agents.cli.terminal.search_options import settings_from
     from nas_agents.report import Report
     from nas_agents.search.run import search as run_search
 
-    if ":" in agent or callback:  # a module of one's own, beside which one works
-        sys.path.append(os.getcwd())
     settings = settings_from(given_options(context))
     watching, report = [*standard_callbacks(), *map(made, callback)], Report()
     with Display(settings) as display:
