@@ -254,11 +254,12 @@ class Memory:
         """Evaluate sequences of choices, (N, T), by array operations."""
         assert self.computed is not None
         columns = self.computed.columns_of(choices)
-        cached = np.zeros(len(choices), dtype=np.bool_)
-        for index, sequence in enumerate(choices):
-            before = len(self._seen)
-            self._seen.add(sequence.tobytes())
-            cached[index] = len(self._seen) == before
+        small = choices.astype(np.min_scalar_type(self.computed.search_space.num_actions), "C")
+        seen, known = self._seen, []
+        for key in small.view(f"V{small[0].nbytes}")[:, 0].tolist():  # each row as bytes
+            known.append(key in seen)
+            seen.add(key)
+        cached = np.array(known)
         self.budget.asked += len(choices)
         self.budget.made += int((~cached).sum())
         self.budget.seconds += float(columns["seconds"][~cached].sum())
