@@ -81,6 +81,7 @@ class Fused(ChildNetwork):
     ) -> None:
         super().__init__()
         self.members, self.seeds = tuple(members), tuple(seeds)
+        self.generators = tuple(generators)
         self.rates = tuple(rates) or (1.0,) * len(members)
         self.network = copy.deepcopy(members[0])
         self.auxiliary_weight = members[0].auxiliary_weight

@@ -78,7 +78,7 @@ def _answer(
     started = time.perf_counter()
     try:
         if len(repeats) > 1:
-            evaluations = evaluator.evaluate_repeats(child, repeats)
+            evaluations = evaluator.evaluate_repeats(child, repeats, **at_epochs(epochs))
         else:
             evaluations = [evaluator.evaluate_one(child, repeats[0], **at_epochs(epochs))]
     except BaseException as error:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
+from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.workers.inside import answer_for
 from nas_gym.workers.pool import Pool
 from nas_gym.workers.protocol import (
@@ -124,6 +127,28 @@ def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
     for future in asked:
         with pytest.raises(CancelledError, match="closed"):
             future.result(timeout=300)
+
+
+def test_repeats_of_a_part_are_one_child() -> None:
+    class Together(ScriptedEvaluator):
+        fused = 2
+        asked: ClassVar[list[tuple[Any, ...]]] = []
+
+        def evaluate_repeats(
+            self, architecture: Architecture, repeats: Sequence[int], epochs: int
+        ) -> list[Evaluation]:
+            self.asked.append((*repeats, epochs))
+            return [self.evaluate_one(architecture, repeat) for repeat in repeats]
+
+    class Asking(IdealWorker):
+        def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
+            return done(answer_for(Together(), child.pickled, child.repeats, child.epochs))
+
+    with Pool(Together()) as pool:
+        pool.start([Asking()])
+        futures = pool.submit_repeats(Script("sleep", "0"), range(4), epochs=3)
+        assert [future.result(timeout=300).seed for future in futures] == [0, 1, 2, 3]
+    assert Together.asked == [(0, 1, 3), (2, 3, 3)]
 
 
 def test_workers_that_are_gone_leave_the_others_to_go_on() -> None:

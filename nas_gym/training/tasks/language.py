@@ -267,5 +267,5 @@ class LanguageLoop(TrainingLoop):
             return
         else:
             share = 1 / (step + 1 - after * self.task.steps_per_epoch)
-        self.average = self.average or WeightAverage(self.network)
+        self.average = self.average or WeightAverage(*self.networks)
         self.average.update(share)
