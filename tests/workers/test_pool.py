@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.workers.inside import answer_for
+from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.workers.inside import FREE_SHARE, answer_for, place_of
 from nas_gym.workers.pool import Pool
 from nas_gym.workers.protocol import (
     Answer,
@@ -127,6 +131,38 @@ def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
     for future in asked:
         with pytest.raises(CancelledError, match="closed"):
             future.result(timeout=300)
+
+
+def test_a_gpus_memory_is_that_beside_what_its_worker_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its data set, which it has from its beginning."""
+    limits: list[tuple[float, int]] = []
+    held = 0
+
+    class OnGPU(ScriptedEvaluator, DeviceTraining):
+        pass
+
+    def load() -> None:
+        nonlocal held
+        held = 100
+
+    for name, fake in {
+        "is_available": lambda: True,
+        "current_device": lambda: 3,
+        "mem_get_info": lambda device: (1000 - held, 1000),
+        "memory_reserved": lambda device: held,
+        "set_per_process_memory_fraction": lambda *given: limits.append(given),
+        "empty_cache": lambda: None,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    evaluator: Any = OnGPU(device=torch.device("cuda"))
+    evaluator.task = SimpleNamespace(load=load)
+    assert place_of(evaluator, "host") == Place("host 7", FREE_SHARE * 900)
+    for limit in (150, 2000, None):
+        answer_for(evaluator, pickle.dumps(Script("sleep", "0")), [0], limit=limit)
+    assert limits == [(0.25, 3), (1.0, 3), (1.0, 3)]
 
 
 def test_repeats_of_a_part_are_one_child() -> None:
