@@ -189,6 +189,7 @@ def undone(
         yield
     finally:
         optimizer.zero_grad()  # of a step that failed in the middle
+        network.zero_grad()  # a fused one's are not the optimizer's
         with torch.no_grad():
             for each in (*of_network, *_state(optimizer)):
                 each.copy_(before.get(id(each), torch.zeros_like(each)))

@@ -116,6 +116,9 @@ def test_steps_that_are_undone_leave_no_trace(optimizer: Any) -> None:
         states = [t for s in made.state.values() for t in s.values() if isinstance(t, Tensor)]
         assert states
         assert not any(state.any() for state in states)
+    with undone(network, torch.optim.SGD([torch.zeros(1)], 0.1), None):
+        network(torch.randn(4, 2)).sum().backward()  # the optimizer's are others in a fused network
+    assert all(each.grad is None for each in network.parameters())
 
 
 @pytest.mark.parametrize(
