@@ -114,7 +114,7 @@ def train_final(
         started -= before
         for _ in shared_epochs(trainer, loop, member, seed):
             if kept is not None:
-                kept.save(loop, seconds=time.perf_counter() - started)
+                kept.save(*loop.states(), seconds=time.perf_counter() - started)
             if not _goes_on(loop, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break

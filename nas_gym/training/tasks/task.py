@@ -83,6 +83,9 @@ class Task(ABC):
         self.dataset, self.device, self.final = dataset, device, final
         self.settings: LearningSettings = settings
 
+    def load(self) -> None:  # noqa: B027 (there may be nothing to move)
+        """Move the data to the device now, and not when they are first used."""
+
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""
         raise NotImplementedError
