@@ -83,10 +83,10 @@ class Memory:
     """
 
     evaluator: Evaluator
-    """What answers for networks that are not known yet."""
+    """Evaluates the networks that are not known yet."""
     budget: Budget = field(default_factory=Budget)
     known: dict[Hashable, Evaluation] = field(default_factory=dict)
-    """What the evaluator answered, by network; a recorded benchmark needs no entries."""
+    """The evaluator's answers, by network; a recorded benchmark needs no entries."""
 
     def __post_init__(self) -> None:
         self._in_flight, self._lock = InFlight(), Lock()
