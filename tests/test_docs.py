@@ -8,6 +8,8 @@ from pydoc import locate
 
 import pytest
 
+import nas_gym
+
 ROOT = Path(__file__).parents[1]
 PATH = re.compile(
     r"`((?:tests|examples|docs|nas_gym|agents)/[\w/.]+)`|\]\(((?!http)[\w/.-]*)(?:#([\w-]+))?\)"
@@ -33,3 +35,9 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         if not made and not (file.exists() and (not anchor or anchor in anchors(file))):
             missing.append(code or f"{link}#{anchor}")
     assert not missing
+
+
+def test_the_page_of_the_api_has_every_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    names = (name for name in nas_gym.__all__ if not name.endswith("SearchSpace"))
+    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
