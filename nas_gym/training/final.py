@@ -66,7 +66,7 @@ class FinalResult:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What was measured, as plain JSON data."""
+        """The measurements, as plain JSON data."""
         no_metrics = ("network", "architecture", "settings", "statistics")
         names = (each.name for each in fields(self) if each.name not in no_metrics)
         return {name: getattr(self, name) for name in names}

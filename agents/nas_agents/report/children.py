@@ -89,7 +89,7 @@ class Run:
 
     @cached_property
     def band(self) -> Band | None:
-        """What random searches find, where the search could know it."""
+        """The results of random searches, where the search could know them."""
         held = (self.summary or {}).get("random_band")
         if held is None:
             return None
