@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,7 @@ def auto(
     Rules choose the image size, the search space, the children and the final training by the data
     and by the speed of this machine, and each choice is printed: see docs/train.md.
     """
+    begun = time.monotonic()  # the imports take seconds
     from nas_agents.auto import run_auto
     from nas_agents.auto.record import Interrupted
     from nas_agents.cli.terminal.display import Display
@@ -41,7 +43,7 @@ def auto(
     try:
         with Display(shown) as display:
             result = run_auto(
-                *(dataset, minutes, target_accuracy, device, seed, run, [display], resume)
+                *(dataset, minutes, target_accuracy, device, seed, run, [display], resume, begun)
             )
     except KeyboardInterrupt as interrupted:
         again = ""
