@@ -178,12 +178,13 @@ def _plans(
 ) -> tuple[Plan, Plan]:
     """Return the plan that the agent's arguments follow from, and that of all its episodes.
 
-    The first is that of the search as it began; it goes on for longer where it is extended.
+    The first is that of the search as it began; it goes on for longer where it is extended. No more
+    networks are designed at a time than the search has children.
     """
     number = env.reward_dim if isinstance(env.reward, Objectives) else 1
     first = _planned(earlier, env)
     first = max(1, before.get("planned_episodes", first))
-    plan = Plan(env.decisions, first, settings.envs, number)
+    plan = Plan(env.decisions, first, min(settings.envs, first), number)
     now = _planned(settings, env)
     return plan, replace(plan, episodes=max(first, now, recorded))
 
