@@ -23,6 +23,7 @@ from nas_agents.drivers.checkpoint import differences, machine
 from nas_agents.drivers.driver import drive, is_asynchronous, make_driver
 from nas_agents.runs.callbacks import Callback, Callbacks, Start
 from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.random_children import random_mark
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.recorder import Recorder
 from nas_agents.runs.run_folder import (
@@ -110,7 +111,7 @@ def search(
         asynchronous = is_asynchronous(agent, evaluator, *at_a_time, before)
         final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
         finalists, costing = planned(settings, of_env, evaluator, final, env.reward)
-        name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
+        name = before.get("run") or _new_name(path, agent, env.search_space)
         record = _record(settings, name, agent, arguments, evaluator, final, env.search_space)
         record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
         _check_record(folder, before, record)
@@ -143,6 +144,12 @@ def search(
         result = finish(*ended, final, folder, record, callback.on_final_epoch)
     callback.on_end(result)  # the folder is whole, and free for others
     return result
+
+
+def _new_name(run: Path, agent: Agent, search_space: SearchSpace) -> str:
+    """Return a new run's name in a store, by which others find random search's children."""
+    mark = random_mark(search_space) if agent.name == "random" else "-"
+    return f"{run.resolve().name}{mark}{uuid.uuid4().hex[:8]}"
 
 
 def _fit_together(agent: Agent, env: NASEnv, run: Path) -> None:
