@@ -37,7 +37,7 @@ def auto(as_json: bool, **given: Any) -> None:
     shown = SearchSettings("auto", episodes=None, seconds=60 * max(given["minutes"], 0.01))
     try:
         with Display(shown) as display:
-            result = run_auto(**given, callbacks=[display], started=begun)
+            result = run_auto(**given, callbacks=[display], begun=begun)
     except Interrupted as interrupted:
         stop(f"interrupted; go on with: {_again(given, *interrupted.args)}", EXIT_INTERRUPTED)
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from nas_agents.drivers.asynchronous import PARTS, PLACES
 from nas_agents.drivers.checkpoint import machine
 from nas_agents.drivers.driver import Driver, is_asynchronous, make_driver
 from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.random_children import random_mark
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.run_folder import CURVES, UNFINISHED_CHILDREN, RunFolder
 from nas_agents.runs.settings import (
@@ -42,7 +43,7 @@ from nas_agents.search.evaluators import (
 )
 from nas_agents.search.final import FinalTraining
 from nas_agents.search.finalists import Finalists, are_held, planned
-from nas_gym import NASEnv, Objectives
+from nas_gym import NASEnv, Objectives, SearchSpace
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.trainer import Trainer
 
@@ -115,7 +116,7 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
     final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
     finalists, line = planned(settings, env_arguments, evaluator, final, env.reward)
 
-    name = before.get("run") or f"{path.resolve().name}-{uuid.uuid4().hex[:8]}"
+    name = before.get("run") or _new_name(path, agent, env.search_space)
     record = _record(settings, name, agent, arguments, env, final)
     record |= {"planned_episodes": first.episodes, "asynchronous": asynchronous}
     _check_record(folder, before, record)
@@ -133,6 +134,12 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
         record=record,
         summary=read_summary(path),
     )
+
+
+def _new_name(run: Path, agent: Agent, search_space: SearchSpace) -> str:
+    """Return a new run's name in a store, by which others find random search's children."""
+    mark = random_mark(search_space) if agent.name == "random" else "-"
+    return f"{run.resolve().name}{mark}{uuid.uuid4().hex[:8]}"
 
 
 def _agent_arguments(
