@@ -6,6 +6,7 @@ import copy
 import itertools
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
@@ -22,12 +23,14 @@ from nas_gym.networks.fused import CannotFuse, Fused
 from nas_gym.training.early_stopping import EarlyStopping
 from nas_gym.training.seeds import global_generator
 from nas_gym.training.steps.training import TrainingSteps
-from nas_gym.training.together import TrainedSeparately, train_together
+from nas_gym.training.together import Trained, TrainedSeparately, train_together
 from nas_gym.training.trainer import Trainer
 from tests.test_env import CHEAP
 
 SEEDS = [1, 2]
 STEPS = 20
+COMPARED = ("network", "average", "generator", "random")
+"""Parts of a training's state that are the same as one network and apart."""
 TRAINED = [env_id for env_id in CHEAP if "Bench-v0" not in env_id]
 
 
@@ -126,6 +129,83 @@ def test_members_have_the_weights_of_separate_trainings() -> None:
         for name, tensor in network.state_dict().items():
             if tensor.is_floating_point():
                 torch.testing.assert_close(tensor, expected[name], atol=1e-3, rtol=1e-3)
+
+
+def epoch(trainer: Any, child: Any, as_one: bool, states: list[Any]) -> list[Any]:
+    """Train both members for an epoch more, as one network or apart; return their states."""
+    members, generators, made = [], [], []
+    for seed in SEEDS:
+        with trainer.isolated(seed):
+            members.append(trainer.build(child).double())
+            generators.append(global_generator(trainer.device))
+    networks = [Fused(members, generators, SEEDS)] if as_one else members
+    for n, (network, own) in enumerate(zip(networks, generators, strict=False)):
+        with trainer.isolated(SEEDS[n]):
+            torch.set_rng_state(own.get_state())
+            loop = trainer.task.loop(network)
+            if states:
+                loop.load_states(states if as_one else [states[n]])
+            loop.train_epoch()
+            made += loop.states()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("env_id", "more"),
+    [
+        ("nas_gym/NASNet-v0", {"dropout": 0.2, "drop_path_keep": 0.7, "ema_decay": 0.9}),
+        ("nas_gym/NASNet-v0", {"optimizer": "adamw", "gradient_clip": 1.0}),
+        ("nas_gym/NASCell-v0", {"dropout_hidden": 0.2, "weight_drop": 0.2, "average_after": 1}),
+    ],
+)
+def test_states_of_trainings_as_one_are_those_of_separate_trainings(
+    env_id: str, more: dict[str, Any]
+) -> None:
+    """So each can go on as one with others or by itself; in float64, whose rounding is small."""
+    few = {"data_fraction": 0.05, "epochs": 3, "learning_rate": 1e-3}
+    env = gym.make(env_id, **{**CHEAP[env_id], **few, **more}).unwrapped
+    assert isinstance(env, NASEnv)
+    trainer: Any = env.memory.evaluator
+    child = env.search_space.decode(env.search_space.sample(np.random.default_rng(3)))
+    if not hasattr(trainer.task, "losses"):
+        loss = trainer.task.loss
+        trainer.task.loss = lambda network, inputs, targets: loss(network, inputs.double(), targets)
+    ends = []
+    for kinds in ((False, False, False), (True, True, True), (False, True, False)):
+        states: list[Any] = []
+        for as_one in kinds:
+            states = epoch(trainer, child, as_one, states)
+        ends.append([{name: state[name] for name in COMPARED} for state in states])
+        assert [state["epoch"] for state in states] == [3, 3]
+    for each in (state for end in ends for state in end):
+        each["network"] = [t for t in each["network"].values() if t.is_floating_point()]
+        each["average"] = each["average"] or []
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], atol=1e-6, rtol=1e-6)
+
+
+def test_trainings_as_one_go_on_from_the_states_of_each(tmp_path: Path) -> None:
+    plain = CellNetworkSettings(cells=1, filters=2)
+    settings = replace(SETTINGS, network=plain, epochs=3, data_fraction=0.06)
+    trainer = Trainer(DIGITS, settings, "cpu")
+    child = NASNetSearchSpace(1).decode([0, 1, 2, 9, 0] * 2)
+    whole = trainer.train_repeats(child, [0, 1])
+    trainer.checkpoints = tmp_path
+    made: list[Trained] = []
+    for epochs in (1, 2, 2, None):  # one of them again, as after a crash
+        made = trainer.train_repeats(child, [0, 1], epochs)
+        assert [len(each.curve) for each, _ in made] == [epochs or 3] * 2
+        assert all(each.fingerprint.endswith(f"@{epochs}") == bool(epochs) for each, _ in made)
+        assert len([*tmp_path.iterdir()]) == (2 if epochs else 0)
+    for (one, network), (other, expected) in zip(made, whole, strict=True):
+        assert one.curve == other.curve
+        assert network is not None
+        assert expected is not None
+        assert all(map(torch.equal, network.parameters(), expected.parameters()))
+    trainer.train_repeats(child, [0, 1], 2)  # and without the state of one, both begin again
+    next(tmp_path.glob("*-1.pt")).unlink()
+    again = trainer.evaluate_repeats(child, [0, 1])
+    assert [each.curve for each in again] == [each.curve for each, _ in whole]
 
 
 def test_a_member_that_diverges_leaves_the_others_as_they_are(

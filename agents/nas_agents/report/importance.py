@@ -33,7 +33,7 @@ class Importance(NamedTuple):
 
 
 class Effect(NamedTuple):
-    """What a choice gains over the average choice of its decision."""
+    """The gain of a choice over the average choice of its decision."""
 
     decision: str
     """Its name; or the number of decisions that have the label, for its mean effect there."""

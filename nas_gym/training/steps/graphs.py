@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -102,13 +102,14 @@ def capture(
     Raises:
         NotCaptured: it does what no graph can hold.
     """
-    # The stream is given: torch's own stays on the device of the first capture of the process.
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream(device)
+        stream = _stream(torch.cuda.current_device())
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, of steps without graph
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP - 1):
+                function()
+            with _waiting_refused():
                 function()
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
@@ -118,14 +119,48 @@ def capture(
             with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
                 output = function()
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
-            raise NotCaptured(f"cuda_graphs: left out, which is slower: {reason}") from error
+            raise _not_captured(error) from error
 
     def replay() -> T:
         graph.replay()
         return output
 
     return replay
+
+
+@cache
+def _stream(index: int) -> torch.cuda.Stream:
+    """Return the one stream of all captures on a device.
+
+    torch's own stays on the device of the process's first capture, and cuBLAS keeps a workspace, 32
+    MiB on an H100, for every stream that it was ever called on.
+    """
+    return torch.cuda.Stream(index)
+
+
+@contextmanager
+def _waiting_refused() -> Iterator[None]:
+    """Raise `NotCaptured` where Python waits for the device within it, which no graph can hold.
+
+    A capture would fail there, too, but would leave torch's allocator, and before 2.12 its
+    generators, as if it went on.
+    """
+    mode = torch.cuda.get_sync_debug_mode()
+    warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    except RuntimeError as error:
+        if "synchronizing CUDA operation" not in str(error):
+            raise
+        raise _not_captured(error) from error
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+
+
+def _not_captured(error: RuntimeError) -> NotCaptured:
+    reason = str(error).partition("\n")[0]
+    return NotCaptured(f"cuda_graphs: left out, which is slower: {reason}")
 
 
 @contextmanager
@@ -154,6 +189,7 @@ def undone(
         yield
     finally:
         optimizer.zero_grad()  # of a step that failed in the middle
+        network.zero_grad()  # a fused one's are not the optimizer's
         with torch.no_grad():
             for each in (*of_network, *_state(optimizer)):
                 each.copy_(before.get(id(each), torch.zeros_like(each)))
