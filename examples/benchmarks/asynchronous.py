@@ -58,6 +58,9 @@ class Cluster:
         controller: Let the clock go on by the processor's seconds that the search takes itself.
     """
 
+    changes = True
+    """A network that is asked for again is trained again, as in lock-step, and not remembered."""
+
     def __init__(
         self,
         evaluator: Evaluator,

@@ -92,5 +92,6 @@ class BaselinePPO(MaskablePPO):
         super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **own})
 
     def train(self) -> None:
+        assert isinstance(self.rollout_buffer, BaselineBuffer)
         self.logger.record("train/baseline", self.rollout_buffer.level)
         super().train()

@@ -150,7 +150,7 @@ def test_advantages_are_to_the_average_of_those_drawn_before(
 
     def watched() -> None:
         if isinstance(agent, Reinforce):
-            found.append(np.stack([step.baselines for step in agent.steps]))
+            found.append(np.array([step.baselines for step in agent.steps]))
         else:
             buffer = agent.rollout_buffer
             found.append(buffer.returns - buffer.advantages)
