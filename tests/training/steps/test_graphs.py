@@ -304,8 +304,16 @@ def test_only_the_capture_itself_is_given_up(cuda: FakeCuda) -> None:
     cuda.error = "operation not permitted\nmore"
     with pytest.raises(NotCaptured, match=r"slower: operation not permitted$"):
         capture(lambda: None, CUDA, [])
-    with pytest.raises(ZeroDivisionError):  # of the step, in the warm-up
-        capture(lambda: 1 // 0, CUDA, [])
+    for calls in (0, graphs.WARM_UP - 1):  # of the step, in the warm-up
+        left = iter(range(calls))
+
+        def failing(left: Iterator[int] = left) -> int:
+            if next(left, None) is None:
+                raise RuntimeError("a mistake")
+            return 0
+
+        with pytest.raises(RuntimeError, match=r"^a mistake$"):
+            capture(failing, CUDA, [])
 
 
 def test_what_waits_for_the_device_is_not_even_tried(cuda: FakeCuda) -> None:
