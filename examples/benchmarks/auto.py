@@ -32,6 +32,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision import models
 
+from nas_agents.auto.plan import SIZES, image_size_of
 from nas_gym import TrainingSettings, load_dataset
 from nas_gym.data.dataset import Dataset
 from nas_gym.training.steps.optimizers import sgd
@@ -40,8 +41,9 @@ from nas_gym.training.tasks.images import ImageClassification
 CLASSES = ("airplane", "automobile", "bird", "cat")
 MODES = ("RGB", "RGB", "RGB", "L", "P", "RGBA")
 BASELINES: dict[str, Any] = {"ResNet-18": models.resnet18, "MobileNetV2": models.mobilenet_v2}
-RANDOM, TRIALS = "random width and depth", 40
-"""Name of random choice; and the share of the time, 1 in so many, that one of its trials takes."""
+AUTO, RANDOM = "nas-gym auto", "random width and depth"
+TRIALS = 40
+"""The share of the time, 1 in so many, that one trial of random choice takes."""
 SETTINGS = TrainingSettings(batch_size=64, learning_rate=0.05)
 
 
@@ -145,30 +147,39 @@ def made(make: Callable[[], nn.Module], task: ImageClassification) -> nn.Module:
     return network
 
 
+def result_of(name: str, photos: Path, minutes: float, seed: int, run: Path) -> tuple[float, str]:
+    """Return the test accuracy of a method, and what it did in its time."""
+    if name == AUTO:
+        found = searched(photos, minutes, seed, run)
+        did = f"{found['children']} children and {found['epochs']} epochs"
+        return found["test_accuracy"], f"{did} in {found['seconds']:.0f} s"
+    size, _ = image_size_of(str(photos))
+    given = (load_dataset(photos, size or SIZES[0]), 60 * minutes, seed)
+    accuracy, epochs = random_choice(*given) if name == RANDOM else baseline(name, *given)
+    return accuracy, f"{epochs} epochs"
+
+
 def main() -> None:
     """Print a line for each network and seed, then the means."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=500, help="of each class, to train on")
     parser.add_argument("--folder", type=Path, default=Path("runs/auto-benchmark"))
+    methods = (AUTO, *BASELINES, RANDOM)
+    parser.add_argument("--methods", nargs="+", choices=methods, default=methods)
     arguments = parser.parse_args()
-    photos = arguments.folder / f"photos-{arguments.images}"
+    photos, minutes = arguments.folder / f"photos-{arguments.images}", arguments.minutes
     if not photos.exists():
         make_folder(photos, arguments.images)
-    found: dict[str, list[float]] = {}
-    for seed in range(arguments.seeds):
-        run = arguments.folder / f"{arguments.minutes:g}-minutes-{arguments.images}-images-{seed}"
-        result = searched(photos, arguments.minutes, seed, run)
-        found.setdefault("nas-gym auto", []).append(result["test_accuracy"])
-        print(f"seed {seed}: auto {result['test_accuracy']:.2%} in {result['seconds']:.0f} s")
-        size = result["plan"]["data"]["image_size"]
-        for name in (*BASELINES, RANDOM):
-            dataset, seconds = load_dataset(photos, size), 60 * arguments.minutes
-            given = (dataset, seconds, seed)
-            accuracy, epochs = random_choice(*given) if name == RANDOM else baseline(name, *given)
-            found.setdefault(name, []).append(accuracy)
-            print(f"seed {seed}: {name} {accuracy:.2%} after {epochs} epochs", flush=True)
+    found: dict[str, list[float]] = {name: [] for name in arguments.methods}
+    for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
+        run = arguments.folder / f"{minutes:g}-minutes-{arguments.images}-images-{seed}"
+        for name in arguments.methods:
+            accuracy, did = result_of(name, photos, minutes, seed, run)
+            found[name].append(accuracy)
+            print(f"seed {seed}: {name} {accuracy:.2%}, {did}", flush=True)
     for name, values in found.items():
         print(f"{name}: {np.mean(values):.2%} (standard deviation {np.std(values):.2%})")
 

@@ -139,6 +139,10 @@ class StoredEvaluator:
         fingerprint = partial_fingerprint(self.fingerprint, epochs)
         return [gather(each, partial(_mean, fingerprint)) for each in means]
 
+    def accuracies(self, runs: str) -> list[float]:
+        """Return the accuracies of children of other runs, in whose names ``runs`` is."""
+        return self.store.accuracies(self._fingerprint, runs, self.run, self.repeats)
+
     def cancel(self) -> None:
         """End the evaluations that are under way, where the evaluator can; see `Pool.cancel`."""
         getattr(self.evaluator, "cancel", lambda: None)()

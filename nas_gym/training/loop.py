@@ -89,7 +89,7 @@ class TrainingLoop(ABC):
         self.epoch = 0
         """Number of finished epochs."""
         self.ends: int | None = None
-        """Number of epochs in all, where it is not that of the settings; see `shorten`."""
+        """Number of epochs in all, where it is not that of the settings; see `end_after`."""
         self.average: WeightAverage | None = None
         self.scaler: GradScaler | None = None
 
@@ -100,8 +100,8 @@ class TrainingLoop(ABC):
         Of a `Fused` network of K members, the losses are (K,).
         """
 
-    def shorten(self, epochs: int) -> None:
-        """Have the training end after fewer epochs in all."""
+    def end_after(self, epochs: int) -> None:
+        """Have the training end after another number of epochs in all."""
         self.ends = epochs
 
     def train_epoch(self) -> Tensor:
@@ -203,11 +203,11 @@ class BatchLoop(TrainingLoop):
         self._bend = (0, 0.0)
         """Step from which on the schedule goes evenly to its end, and its share before that."""
 
-    def shorten(self, epochs: int) -> None:
-        """Have the training end after fewer epochs in all, with its whole schedule."""
+    def end_after(self, epochs: int) -> None:
+        """Have the training end after another number of epochs, with its whole schedule."""
         step = self.epoch * self.task.steps_per_epoch
         self._bend = (step, self._progress(step))
-        super().shorten(epochs)
+        super().end_after(epochs)
 
     def _progress(self, step: int) -> float:
         """Return the share of the schedule before a step."""

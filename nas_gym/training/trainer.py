@@ -46,7 +46,7 @@ ADDED = (
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
 MARGIN, WORKSPACE = 1.25, 2**28
-"""What a child's memory may be above its estimate: a factor, and bytes for libraries."""
+"""Memory that a child gets above its estimate: a factor, and bytes for libraries."""
 
 
 class Trainer(NetworkTrainer):

@@ -16,13 +16,11 @@ import torch
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
 from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
+from nas_gym.outside.processes import SLOW_IMPORT
 from nas_gym.training.failures import is_out_of_memory
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluation
 
-SLOW_IMPORT = "torch._dynamo"
-"""An optimizer imports it in its first step, and takes as long over it as over torch itself: that
-is no part of the first child's time."""
 FREE_SHARE = 0.95
 """Share of a GPU's free memory that children get; allocators lose some between their blocks."""
 

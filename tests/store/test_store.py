@@ -158,6 +158,22 @@ def test_key_fingerprint_and_repeat_tell_evaluations_apart(store: Store) -> None
     assert store.get("no such key", "settings") is None
 
 
+def test_accuracies_of_runs_by_a_part_of_their_names(store: Store) -> None:
+    def add(seed: int, accuracy: float, run: str, repeat: int = 0) -> None:
+        made = replace(OK, accuracy=accuracy)
+        store.add(random_architecture(seed), made, run, repeat)
+
+    add(1, 0.5, "a-random-1")
+    add(1, 0.75, "a-random-1", repeat=1)
+    add(2, 0.25, "b-random-2")
+    add(3, 0.125, "another")
+    assert sorted(store.accuracies("settings", "-random-", "mine")) == [0.25, 0.5]
+    assert store.accuracies("settings", "-random-", "b-random-2") == [0.5]
+    assert store.accuracies("settings", "-random-", "mine", repeats=2) == [0.625]
+    assert store.accuracies("other settings", "-random-", "mine") == []
+    assert store.accuracies("settings", "-r%-", "mine") == []
+
+
 @pytest.mark.parametrize("status", ["crashed", "timed_out", "out_of_memory"])
 def test_a_failure_that_need_not_happen_again_is_its_own_runs(store: Store, status: Any) -> None:
     failed = store.add(CHILD, replace(CRASHED, status=status), "a")

@@ -28,17 +28,17 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
 
-SEARCH, FINAL, RESERVE = 0.45, 0.4, 0.06
-"""Shares of the time: of the search with its finalists, of the final training, and what is left at
-the end for export and report, at least `LEAST_RESERVE` seconds. The rest is for reading, measuring
-and starting workers."""
+SEARCH, FINAL, RESERVE = 0.25, 0.6, 0.02
+"""Shares of the time: of the search with its finalists, of the final training at least, which has
+all that the others leave, and at the end for export and report, at least `LEAST_RESERVE` seconds.
+"""
 LEAST_RESERVE, MOST_RESERVE = 20.0, 0.2
 """The least seconds at the end; and the largest share of the time, on a machine that is busy."""
 FINALISTS = 0.2
 """Share of the search's time for further trainings of its best children."""
-CHILDREN, CHILD_EPOCHS = 40, (3, 12)
-"""Number of children of the fewest epochs that a larger network must leave time for, and the fewest
-and the most epochs of a child."""
+CHILDREN, CHILD_EPOCHS = (15, 40), (3, 12)
+"""Number of children of the fewest epochs that the smallest network, and that a larger one must
+leave time for; and the fewest and the most epochs of a child."""
 FINAL_EPOCHS = (50, 300)
 """Epochs of the final training that a larger network must leave time for, and the most epochs."""
 SIZES = (32, 48, 64, 96, 128)
@@ -65,6 +65,9 @@ SKELETONS: dict[str, Sizes] = {
     ),
 }
 """Settings of networks by search space, the smallest first."""
+KNOWN = {SMALL_SPACE: "NAS-Bench-201-ResNet", LARGE_SPACE: "MobileNetV2"}
+"""Published architecture of each search space that is the first child: the search has to find a
+better one."""
 
 
 @dataclass(frozen=True)
@@ -217,11 +220,11 @@ def _child(env_id: str, data: Mapping[str, Any], budget: float) -> tuple[Archite
             trainer: Any = env.memory.evaluator
             probe = probe or _medium(env, trainer)
             seconds = epoch_seconds(trainer, probe)
-        if best is not None and CHILDREN * fewest * seconds * SLOWER > budget:
+        few, many = (int(budget / (number * seconds * SLOWER)) for number in CHILDREN)
+        if best is not None and many < fewest:
             break
-        epochs = int(budget / (CHILDREN * seconds * SLOWER))
-        best = Choice(place, seconds, max(1, min(most, epochs)))
-        if CHILDREN * fewest * seconds * SLOWER > budget:
+        best = Choice(place, seconds, max(1, min(fewest, few), min(most, many)))
+        if many < fewest:
             break
     assert probe is not None
     assert best is not None

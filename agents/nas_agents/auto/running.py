@@ -12,7 +12,9 @@ from typing import Any
 
 from nas_agents.auto.plan import (
     FINAL,
+    FINAL_EPOCHS,
     FINALISTS,
+    KNOWN,
     LEAST_RESERVE,
     MOST_RESERVE,
     RESERVE,
@@ -35,7 +37,7 @@ from nas_gym import Architecture
 from nas_gym.errors import InvalidSettings, NASGymError, require
 from nas_gym.models import Model, load_image_model
 from nas_gym.models.exporting import export_model
-from nas_gym.training.final import ShortenTraining, StopTraining
+from nas_gym.training.final import EndAfter, StopTraining
 
 LEAST_MINUTES = 0.5
 
@@ -77,25 +79,33 @@ class AutoResult:
         }
 
 
-class _UntilDeadline(Callback):
-    """Shortens the final training, by the time of its last epochs, so that it ends in time."""
+class _UntilDeadline(Callbacks):
+    """Passes all on, and fits the epochs of the final training to the time that is left.
 
-    def __init__(self, deadline: float) -> None:
+    The last five epochs say how many more there is time for, fewer or more than planned.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback], deadline: float) -> None:
+        super().__init__(callbacks)
         self.deadline = deadline
-        self.times = deque([time.monotonic()], maxlen=4)
+        self.times = deque([time.monotonic()], maxlen=6)
         self.ends: int | None = None
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
+        before, self.ends = self.ends, self._fitting(epoch, self.ends or epochs)
+        super().on_final_epoch(epoch, self.ends)
+        if self.ends == epoch:
+            raise StopTraining
+        if self.ends != before:
+            raise EndAfter(self.ends)
+
+    def _fitting(self, epoch: int, ends: int) -> int:
         self.times.append(time.monotonic())
         took = (self.times[-1] - self.times[0]) / (len(self.times) - 1)
-        left = int((self.deadline - self.times[-1]) / took) if took else epochs
-        ends = self.ends or epochs
-        if epoch >= ends or epoch + left >= ends:
-            return
-        if left < 1:
-            raise StopTraining
-        self.ends = epoch + left
-        raise ShortenTraining(self.ends)
+        if epoch >= ends or took <= 0:
+            return ends
+        left = int((self.deadline - self.times[-1]) / took)
+        return max(epoch, min(max(ends, FINAL_EPOCHS[1]), epoch + left))
 
 
 def run_auto(
@@ -107,6 +117,7 @@ def run_auto(
     run: Path | None = None,
     callbacks: Sequence[Callback] = (),
     resume: bool = False,
+    begun: float | None = None,
 ) -> AutoResult:
     """Search for a network that suits data of one's own, train it, and export it, in a given time.
 
@@ -119,6 +130,7 @@ def run_auto(
         run: The run folder; default: ``runs/auto-...``.
         callbacks: Watch the search, and are notified of each choice.
         resume: Go on with an interrupted run in ``run``, by its plan, with the time that is left.
+        begun: The value of ``time.monotonic()`` from which on the time counts; default: now.
 
     Raises:
         NASGymError: the data, the device or the run folder cannot be had, no child could be
@@ -127,11 +139,11 @@ def run_auto(
     """
     expected = f"minutes: expected at least {LEAST_MINUTES}, got {minutes}"
     require(minutes >= LEAST_MINUTES, expected)
-    callback, begun = Callbacks(callbacks), time.monotonic()
+    callback, begun = Callbacks(callbacks), time.monotonic() if begun is None else begun
     facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, "seed": seed}
     facts["target_accuracy"] = target_accuracy
     if resume:
-        plan, record = resumed(run, facts)
+        plan, record = resumed(run, facts, begun)
     else:
         plan = make_plan(str(dataset), 60 * minutes, device, callback.on_notice)
         facts |= {"plan": plan.to_dict(), "searching": _search_seconds(plan, begun, 60 * minutes)}
@@ -169,8 +181,8 @@ def _trained(
     deadline = record.started + seconds - _reserve(plan, seconds)
     final = _final(plan, best, record, deadline, Callbacks(callbacks))
     trained = replace(settings, final=True, final_arguments=record.facts["final"])
-    watched = (*callbacks, record, _UntilDeadline(deadline))
-    result = search(trained, run, resume=True, callbacks=watched)
+    watched = _UntilDeadline((*callbacks, record), deadline)
+    result = search(trained, run, resume=True, callbacks=[watched])
     if result.stopped_by == "interrupted":
         raise KeyboardInterrupt
     if result.summary["final"] is None:
@@ -201,6 +213,8 @@ def _settings(
         seconds=searching,
         target_accuracy=target_accuracy,
         seed=seed,
+        agent="model-based",
+        agent_arguments={"first": [KNOWN[plan.env_id]]},
         env_arguments=plan.env_arguments,
         workers=plan.workers,
         child_timeout=max(60.0, 0.2 * seconds) if plan.workers else None,

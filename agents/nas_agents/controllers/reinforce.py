@@ -13,6 +13,7 @@ b being a moving average of the rewards. Decisions that an earlier policy mu dre
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -33,7 +34,8 @@ from torch import Tensor
 from nas_agents.controllers.episodes import MovingAverage, Step, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_agents.controllers.policies import IndependentLogits
-from nas_gym.settings import Above0, NonNegative, Positive, Share, require_known, validated
+from nas_agents.controllers.priority_queue import Decided, PriorityQueue
+from nas_gym.settings import Above0, Count, NonNegative, Positive, Share, require_known, validated
 
 KEYWORDS = (
     "policy_kwargs", "tensorboard_log", "verbose", "seed", "device", "stats_window_size",
@@ -58,6 +60,8 @@ class Reinforce(OnPolicyAlgorithm):
         ent_coef: Weight of an architecture's entropy, the sum of its decisions', in its objective.
         baseline_decay, bias_correction, own_reward: See `MovingAverage`; NAS states none.
         max_grad_norm: Norm that larger gradients are clipped to; None for no clipping.
+        queue_size: k of priority queue training (Abolafia et al. 2018, section 3.2): the mean
+            log-likelihood of the k best distinct architectures so far is added to the objective.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
 
@@ -84,6 +88,7 @@ class Reinforce(OnPolicyAlgorithm):
         bias_correction: bool = False,
         own_reward: bool = False,
         max_grad_norm: Above0 | None = None,
+        queue_size: Count = 0,
         use_masking: bool = True,
         **keywords: Any,
     ) -> None:
@@ -91,6 +96,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.n_episodes = n_episodes
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
+        self.queue = PriorityQueue(queue_size)
         keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0, "use_sde": False}
         keywords |= {"sde_sample_freq": -1, "ent_coef": ent_coef, "max_grad_norm": max_grad_norm}
         actions = (spaces.Discrete, spaces.MultiDiscrete)
@@ -165,7 +171,9 @@ class Reinforce(OnPolicyAlgorithm):
         policy_loss = log_probs @ weights
         entropy_loss = -(entropy @ ended.to(entropy)) / len(episodes)
         penalty_loss = self.penalty(observations, actions, log_probs, ended) / len(episodes)
-        loss = policy_loss + self.ent_coef * entropy_loss + penalty_loss
+        self._queue_up(returns, dones, finished & first)
+        queue_loss = self._queue_loss(policy_loss)
+        loss = policy_loss + self.ent_coef * entropy_loss + penalty_loss + queue_loss
 
         self.policy.optimizer.zero_grad()
         loss.backward()
@@ -179,6 +187,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.logger.record("train/baseline", baseline)
         self.logger.record("train/entropy", entropy.mean().item())
         losses = {"policy": policy_loss, "entropy": entropy_loss, "penalty": penalty_loss}
+        losses |= {"queue": queue_loss} if self.queue.size else {}
         for name, loss in losses.items():
             self.logger.record(f"train/{name}_loss", loss.item())
 
@@ -186,10 +195,39 @@ class Reinforce(OnPolicyAlgorithm):
         """Return the rollout's observations, actions, log-probabilities and entropies, (S * N,)."""
         observations = torch.cat([step.observations for step in self.steps])
         actions = torch.cat([step.actions for step in self.steps])
-        parts = [step.masks for step in self.steps if step.masks is not None]
-        masks = np.concatenate(parts) if parts else None
+        masks = _joined([step.masks for step in self.steps])
         evaluated = self.policy.evaluate_actions(observations, actions, action_masks=masks)
         return observations, actions, *evaluated[1:]
+
+    def _queue_up(
+        self, returns: NDArray[np.float64], dones: NDArray[np.bool_], starts: NDArray[np.bool_]
+    ) -> None:
+        """Queue the rollout's finished episodes, which begin where ``starts``, (S, N), is True."""
+        if not self.queue.size:
+            return
+        for start, env in np.argwhere(starts):
+            steps = self.steps[start : start + int(dones[start:, env].argmax()) + 1]
+            masks = [step.masks[env] for step in steps if step.masks is not None]
+            self.queue.add(
+                Decided(
+                    float(returns[start, env]),
+                    torch.stack([step.observations[env] for step in steps]),
+                    torch.stack([step.actions[env] for step in steps]),
+                    np.stack(masks) if masks else None,
+                )
+            )
+
+    def _queue_loss(self, like: Tensor) -> Tensor:
+        """Return minus the mean log-likelihood of the episodes in the queue, () as ``like``."""
+        best = self.queue.episodes
+        if not best:
+            return torch.zeros_like(like)
+        observations = torch.cat([each.observations for each in best])
+        actions = torch.cat([each.actions for each in best])
+        masks = _joined([each.masks for each in best])
+        _, log_probs, _ = self.policy.evaluate_actions(observations, actions, action_masks=masks)
+        loss: Tensor = -log_probs.sum() / len(best)
+        return loss
 
     def penalty(
         self, observations: Tensor, actions: Tensor, log_probs: Tensor, ended: Tensor
@@ -203,3 +241,9 @@ class Reinforce(OnPolicyAlgorithm):
             ended: (S,) True in finished episodes; other decisions do not count.
         """
         return log_probs.new_zeros(())
+
+
+def _joined(masks: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.bool_] | None:
+    """Return masks as one array; None where there are none."""
+    parts = [each for each in masks if each is not None]
+    return np.concatenate(parts) if parts else None

@@ -63,7 +63,7 @@ class Task(ABC):
 
     metric: Metric = ACCURACY
     input_shape: InputShape
-    """What networks take, and how much they give; their builder gets it."""
+    """Shape of the networks' input and size of their output; their builder gets it."""
     batch_size: int
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None

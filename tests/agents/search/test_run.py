@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from stable_baselines3 import PPO
-from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
