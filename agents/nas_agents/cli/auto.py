@@ -48,6 +48,7 @@ def auto(as_json: bool, **given: Any) -> None:
         f"{result.seconds:.0f} s in all",
         f"test accuracy {facts['test_accuracy']:.2%}, {facts['parameters']:,} parameters",
         *(f"{name}: {path}" for name, path in result.files.items()),
+        f"use it: nas-gym predict {shlex.quote(str(result.run))} IMAGE...",
         *result.notes,
     ]
     print_result(facts, "\n".join(lines), as_json)
