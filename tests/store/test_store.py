@@ -10,19 +10,21 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
 from nas_gym.store import database, schema
-from nas_gym.store.database import StoreError
+from nas_gym.store.database import Database, StoreError
 from nas_gym.store.store import EvaluationWithTest, Store
 from tests.helpers import nested, random_architecture
 from tests.postgresql import Server
@@ -724,3 +726,30 @@ def test_a_wrong_url_is_named(wrong: Any, message: str) -> None:
 def test_a_run_needs_a_name(store: Store) -> None:
     with pytest.raises(InvalidSettings, match="expected the name of a run"):
         store.add(CHILD, OK, "")
+
+
+@pytest.mark.parametrize("patience", [0.0, 300.0])
+def test_a_file_that_others_turn_to_the_write_ahead_log_is_waited_for(patience: float) -> None:
+    answers: list[Any] = ["delete", sqlite3.OperationalError("database is locked"), "delete", "wal"]
+
+    def execute(text: str) -> Any:
+        answer = answers.pop(0) if answers else "wal"
+        if isinstance(answer, Exception):
+            raise sa.exc.OperationalError(text, {}, answer)
+        return SimpleNamespace(scalar=lambda: answer)
+
+    database: Any = SimpleNamespace(patience=patience, name="x.db")
+    connection: Any = SimpleNamespace(exec_driver_sql=execute)
+    given_up = pytest.raises(sa.exc.OperationalError, match="is locked")
+    with nullcontext() if patience else given_up:
+        Database._write_ahead(database, connection)
+    assert len(answers) == (0 if patience else 2)
+
+
+def test_a_disk_without_the_write_ahead_log_is_refused() -> None:
+    database: Any = SimpleNamespace(patience=0.0, name="x.db")
+    refusing: Any = SimpleNamespace(
+        exec_driver_sql=lambda text: SimpleNamespace(scalar=lambda: "delete")
+    )
+    with pytest.raises(StoreError, match=r"x\.db allows no write-ahead log .*'delete'"):
+        Database._write_ahead(database, refusing)

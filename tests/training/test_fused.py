@@ -94,6 +94,10 @@ SETTINGS = TrainingSettings(
 )
 SPACE = NASNetSearchSpace(2)
 CHILD = SPACE.decode(SPACE.sample(np.random.default_rng(1)))
+TINY = replace(
+    SETTINGS, network=CellNetworkSettings(cells=1, filters=2), epochs=3, data_fraction=0.06
+)
+TINY_CHILD = NASNetSearchSpace(1).decode([0, 1, 2, 9, 0] * 2)
 
 
 def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,15 +189,12 @@ def test_states_of_trainings_as_one_are_those_of_separate_trainings(
 
 
 def test_trainings_as_one_go_on_from_the_states_of_each(tmp_path: Path) -> None:
-    plain = CellNetworkSettings(cells=1, filters=2)
-    settings = replace(SETTINGS, network=plain, epochs=3, data_fraction=0.06)
-    trainer = Trainer(DIGITS, settings, "cpu")
-    child = NASNetSearchSpace(1).decode([0, 1, 2, 9, 0] * 2)
-    whole = trainer.train_repeats(child, [0, 1])
+    trainer = Trainer(DIGITS, TINY, "cpu")
+    whole = trainer.train_repeats(TINY_CHILD, [0, 1])
     trainer.checkpoints = tmp_path
     made: list[Trained] = []
     for epochs in (1, 2, 2, None):  # one of them again, as after a crash
-        made = trainer.train_repeats(child, [0, 1], epochs)
+        made = trainer.train_repeats(TINY_CHILD, [0, 1], epochs)
         assert [len(each.curve) for each, _ in made] == [epochs or 3] * 2
         assert all(each.fingerprint.endswith(f"@{epochs}") == bool(epochs) for each, _ in made)
         assert len([*tmp_path.iterdir()]) == (2 if epochs else 0)
@@ -202,30 +203,35 @@ def test_trainings_as_one_go_on_from_the_states_of_each(tmp_path: Path) -> None:
         assert network is not None
         assert expected is not None
         assert all(map(torch.equal, network.parameters(), expected.parameters()))
-    trainer.train_repeats(child, [0, 1], 2)  # and without the state of one, both begin again
+    trainer.train_repeats(TINY_CHILD, [0, 1], 2)  # and without the state of one, both begin again
     next(tmp_path.glob("*-1.pt")).unlink()
-    again = trainer.evaluate_repeats(child, [0, 1])
+    again = trainer.evaluate_repeats(TINY_CHILD, [0, 1])
     assert [each.curve for each in again] == [each.curve for each, _ in whole]
 
 
+@pytest.mark.parametrize("broken", [{1}, {0, 1, 2}])
 def test_a_member_that_diverges_leaves_the_others_as_they_are(
-    monkeypatch: pytest.MonkeyPatch,
+    broken: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build, numbers = Trainer.build, itertools.count()
 
-    def broken(self: Trainer, architecture: Any) -> ChildNetwork:
+    def sometimes_broken(self: Trainer, architecture: Any) -> ChildNetwork:
         network: Any = build(self, architecture)
-        if next(numbers) == 1:
+        if next(numbers) in broken:
             torch.nn.init.constant_(network.classifier.bias, float("nan"))
         return cast(ChildNetwork, network)
 
-    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
-    expected = trainer.evaluate_repeats(CHILD, [0, 1, 2])
-    monkeypatch.setattr(Trainer, "build", broken)
+    trainer = Trainer(DIGITS, TINY, "cpu", checkpoints=tmp_path)
+    expected = trainer.evaluate_repeats(TINY_CHILD, [0, 1, 2], 2)
+    for state in tmp_path.iterdir():
+        state.unlink()
+    monkeypatch.setattr(Trainer, "build", sometimes_broken)
     monkeypatch.setattr(Fused, "check", lambda *_: None)
-    made = trainer.evaluate_repeats(CHILD, [0, 1, 2])
-    assert [each.status for each in made] == ["ok", "diverged", "ok"]
-    assert [made[0].curve, made[2].curve] == [expected[0].curve, expected[2].curve]
+    made = trainer.evaluate_repeats(TINY_CHILD, [0, 1, 2], 2)
+    for repeat, (one, other) in enumerate(zip(made, expected, strict=True)):
+        assert one.status == ("diverged" if repeat in broken else "ok")
+        assert one.curve == (() if repeat in broken else other.curve)
+        assert len([*tmp_path.glob(f"*-{repeat}.pt")]) == (repeat not in broken)
 
 
 class Rolled(torch.nn.Module):
@@ -252,6 +258,30 @@ def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     with pytest.warns(TrainedSeparately, match="2 trainings are .* computes something else"):
         made = trainer.evaluate_repeats(CHILD, [0, 1])
     assert [each.curve for each in made] == [trainer.evaluate_one(CHILD, r).curve for r in (0, 1)]
+
+
+class Scaled(torch.nn.Module):
+    """Knows the number of channels, and a fused network has more of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.ones(1, 12, 1, 1)
+
+
+def test_a_layer_that_counts_channels_cannot_be_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Trainer.build
+
+    def own(self: Trainer, architecture: Any) -> ChildNetwork:
+        network: Any = build(self, architecture)
+        network.stem.append(Scaled())
+        return cast(ChildNetwork, network)
+
+    monkeypatch.setattr(Trainer, "build", own)
+    trainer = Trainer(DIGITS, SETTINGS, "cpu")
+    with pytest.raises(CannotFuse, match="does not compute as a fused one: The size of tensor"):
+        train_together(trainer, CHILD, [0, 1])
+    trainer.task.fuses = False  # type: ignore[misc]
+    with pytest.raises(CannotFuse, match="ImageClassification does not train fused networks"):
+        train_together(trainer, CHILD, [0, 1])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ random numbers are then as they were before.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
@@ -99,11 +100,15 @@ def capture(
 ) -> Callable[[], T]:
     """Call a function to warm up, and return what replays it, on a CUDA device.
 
+    Graphs that live at the same time, of a child's step and of its validation, share their memory:
+    they are replayed in turns, by one thread, and what each returns is read before the next turn.
+
     Raises:
         NotCaptured: it does what no graph can hold.
     """
     with torch.cuda.device(device):
-        stream = _stream(torch.cuda.current_device())
+        index = torch.cuda.current_device()
+        stream, pool = _stream(index), _pool(index)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, of steps without graph
@@ -116,16 +121,27 @@ def capture(
         for generator in generators:
             graph.register_generator_state(generator)
         try:
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
                 output = function()
         except RuntimeError as error:
             raise _not_captured(error) from error
+        _newest[index] = weakref.ref(graph)
 
     def replay() -> T:
         graph.replay()
         return output
 
     return replay
+
+
+_newest: dict[int, weakref.ref[torch.cuda.CUDAGraph]] = {}
+"""By the device's number."""
+
+
+def _pool(index: int) -> Any:
+    """Return the memory of the newest graph on a device, if it lives; None for new memory."""
+    newest = _newest[index]() if index in _newest else None
+    return None if newest is None else newest.pool()
 
 
 @cache

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -226,6 +227,19 @@ def test_a_training_on_several_devices_has_no_graph(
         asked.take_share(0, 2)
 
 
+class FakeGraph:
+    """A graph in its own memory, or in that of another one."""
+
+    memory: object = None
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.register_generator_state = cuda.notes.append
+        self.replay = partial(cuda.notes.append, "replay")
+
+    def pool(self) -> object:
+        return self.memory
+
+
 class FakeCuda:
     """What `capture` uses of torch.cuda; notes on which device, and on which stream."""
 
@@ -234,9 +248,8 @@ class FakeCuda:
         self.notes: list[object] = []
         self.current_stream = self.Stream
         self.get_sync_debug_mode = lambda: self.mode
-        self.CUDAGraph = lambda: SimpleNamespace(
-            register_generator_state=self.notes.append, replay=lambda: self.notes.append("replay")
-        )
+        self.pools: list[object] = []
+        self.CUDAGraph = lambda: FakeGraph(self)
 
     def Stream(self, device: object) -> SimpleNamespace:  # noqa: N802
         name = f"cuda:{device}" if isinstance(device, int) else str(device)
@@ -268,9 +281,13 @@ class FakeCuda:
         yield
 
     @contextmanager
-    def graph(self, graph: object, stream: SimpleNamespace, **how: str) -> Iterator[None]:
+    def graph(
+        self, graph: FakeGraph, pool: object, stream: SimpleNamespace, **how: str
+    ) -> Iterator[None]:
         assert stream.device == self.device_now
         self.notes.append("capture")
+        self.pools.append(pool)
+        graph.memory = pool or object()
         yield
         if self.error:
             raise RuntimeError(self.error)
@@ -280,6 +297,7 @@ class FakeCuda:
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     fake = FakeCuda()
     monkeypatch.setattr(torch, "cuda", fake)
+    monkeypatch.setattr(graphs, "_newest", {})
     graphs._stream.cache_clear()
     yield fake
     graphs._stream.cache_clear()
@@ -296,16 +314,31 @@ def test_a_capture_is_on_the_devices_own_stream(cuda: FakeCuda) -> None:
     assert cuda.notes == [*["cuda:1"] * graphs.WARM_UP, generator, "capture", "cuda:1"]
     assert (replay(), cuda.notes[-1], cuda.device_now) == (5, "replay", "cuda:0")
     stream = graphs._stream(1)
-    capture(function, CUDA, [generator])
+    other = capture(function, CUDA, [generator])
     assert graphs._stream(1) is stream
+    del replay  # the newest still lives
+    last = capture(function, CUDA, [generator])
+    assert cuda.pools[0] is None
+    assert cuda.pools[1] is cuda.pools[2] is not None
+    del other, last
+    capture(function, CUDA, [])
+    assert cuda.pools[3] is None
 
 
 def test_only_the_capture_itself_is_given_up(cuda: FakeCuda) -> None:
     cuda.error = "operation not permitted\nmore"
     with pytest.raises(NotCaptured, match=r"slower: operation not permitted$"):
         capture(lambda: None, CUDA, [])
-    with pytest.raises(ZeroDivisionError):  # of the step, in the warm-up
-        capture(lambda: 1 // 0, CUDA, [])
+    for calls in (0, graphs.WARM_UP - 1):  # of the step, in the warm-up
+        left = iter(range(calls))
+
+        def failing(left: Iterator[int] = left) -> int:
+            if next(left, None) is None:
+                raise RuntimeError("a mistake")
+            return 0
+
+        with pytest.raises(RuntimeError, match=r"^a mistake$"):
+            capture(failing, CUDA, [])
 
 
 def test_what_waits_for_the_device_is_not_even_tried(cuda: FakeCuda) -> None:
