@@ -47,6 +47,9 @@ def bench(
     simulated_seconds: Annotated[
         list[float], Option(help="A budget: the recorded seconds of training; repeatable.")
     ] = [],  # noqa: B006
+    envs: Annotated[
+        int, Option(help="Networks that an agent which decides step by step designs at a time.")
+    ] = DEFAULT.envs,
     seeds: Annotated[int, Option(help="Searches of each agent.")] = DEFAULT.seeds,
     first_seed: Annotated[int, Option(help="Theirs are from this one on.")] = DEFAULT.first_seed,
     baseline: Annotated[
@@ -83,6 +86,7 @@ def bench(
         report_datasets=tuple(report_dataset),
         **_budget(evaluations, simulated_seconds),
         pay_repeats=pay_repeats,
+        envs=envs,
         seeds=seeds,
         first_seed=first_seed,
         baseline=baseline,
