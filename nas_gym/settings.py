@@ -25,6 +25,7 @@ LARGEST = 2**31 - 1  # of a count: more can be neither stored nor waited for
 
 Count = Annotated[int, Ge(0), Le(LARGEST)]
 Positive = Annotated[int, Ge(1), Le(LARGEST)]
+AtATime = Annotated[int, Ge(1), Le(10_000)]  # networks in lock-step
 Size = Annotated[int, Ge(1), Le(2**16)]  # filters, pixels
 Cells = Annotated[int, Ge(1), Le(100)]  # of a stack
 Repeats = Annotated[int, Interval(ge=1, le=1_000)]  # trainings of one child

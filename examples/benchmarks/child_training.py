@@ -43,6 +43,7 @@ from nas_gym.families.nasnet import network as cell_network
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.networks.convolutions import AveragePool2d, DepthwiseConv2d, PointwiseConv2d
+from nas_gym.training import network_trainer
 from nas_gym.training.tasks import images as training
 
 ROUNDS = 3
@@ -193,6 +194,7 @@ def _per_hour(kind: str, train: Callable[[int], object]) -> float:
 
 def replaced(target: Any, name: str, value: Any) -> Callable[[], None]:
     """Replace an attribute for the rest of the process."""
+    assert hasattr(target, name)
     return lambda: patch.object(target, name, value).start()
 
 
@@ -216,7 +218,7 @@ def _without_fused_optimizer() -> None:
 STEPS: list[tuple[str, Callable[[], None]]] = [
     ("data in one tensor, augmented as a batch", lambda: None),
     ("fused optimizer", _without_fused_optimizer),
-    ("freed memory is kept", replaced(training, "keep_freed_memory", lambda device: None)),
+    ("freed memory is kept", replaced(network_trainer, "keep_freed_memory", lambda device: None)),
     ("channels last", _without_channels_last),
     (
         "contiguous gradients of concatenations",

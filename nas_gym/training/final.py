@@ -27,8 +27,8 @@ class StopTraining(Exception):
     """Ends a final training after an epoch; see `train_final`."""
 
 
-class ShortenTraining(Exception):
-    """Has a final training end after fewer epochs in all, ``args[0]``; see `train_final`."""
+class EndAfter(Exception):
+    """Has a final training end after another number of epochs in all, ``args[0]``."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FinalResult:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What was measured, as plain JSON data."""
+        """The measurements, as plain JSON data."""
         no_metrics = ("network", "architecture", "settings", "statistics")
         names = (each.name for each in fields(self) if each.name not in no_metrics)
         return {name: getattr(self, name) for name in names}
@@ -93,8 +93,9 @@ def train_final(
             ``batch_size`` images a step on each; see `nas_gym.training.parallel`.
         on_epoch: Called after each epoch with the number of finished ones. Where it raises
             `StopTraining`, the training ends there, and the network is tested as it is; where it
-            raises `ShortenTraining`, it ends earlier with its whole schedule (with several devices,
-            it ends there).
+            raises `EndAfter`, its schedule is fitted to another number of epochs in all. With
+            several devices, fewer epochs end it there, and more change nothing; a language model's
+            schedule stays as it was.
         checkpoint: A file that is written after each epoch; where it exists, the training goes on
             from it, and ends as one that was never interrupted: on one machine, to the bit.
 
@@ -114,8 +115,8 @@ def train_final(
         started -= before
         for _ in shared_epochs(trainer, loop, member, seed):
             if kept is not None:
-                kept.save(loop, seconds=time.perf_counter() - started)
-            if not _goes_on(loop, on_epoch, alone=member.number == 1):
+                kept.save(*loop.states(), seconds=time.perf_counter() - started)
+            if not _goes_on(loop, settings.epochs, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break
         network = loop.network
@@ -135,16 +136,16 @@ def train_final(
     )
 
 
-def _goes_on(loop: TrainingLoop, on_epoch: Callable[[int], None], alone: bool) -> bool:
+def _goes_on(loop: TrainingLoop, epochs: int, on_epoch: Callable[[int], None], alone: bool) -> bool:
     """Notify of an epoch; return False if the training ends there."""
     try:
         on_epoch(loop.epoch)
     except StopTraining:
         return False
-    except ShortenTraining as shorter:
+    except EndAfter as other:
         if alone:
-            loop.shorten(shorter.args[0])
-        return alone
+            loop.end_after(other.args[0])
+        return alone or other.args[0] >= epochs
     return True
 
 

@@ -21,7 +21,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.training.checkpoint import OtherTraining
-from nas_gym.training.final import FinalResult, ShortenTraining, StopTraining, train_final
+from nas_gym.training.final import EndAfter, FinalResult, StopTraining, train_final
 from nas_gym.training.loop import WeightAverage
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import LearningSettings, TrainingSettings
@@ -62,8 +62,9 @@ def digits() -> Dataset:
     return resplit(load_dataset("digits"), 100, 28, 60)
 
 
-def test_a_shortened_training_has_its_whole_schedule(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("planned", [10, 2])
+def test_another_number_of_epochs_has_the_whole_schedule(
+    planned: int, digits: Dataset, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     progress: list[float] = []
     step = TrainingSteps.step
@@ -72,26 +73,26 @@ def test_a_shortened_training_has_its_whole_schedule(
         progress.append(arguments[-1])
         return step(self, *arguments)
 
-    def shorten(epoch: int) -> None:
+    def end_after_3(epoch: int) -> None:
         if epoch == 1:
-            raise ShortenTraining(3)
+            raise EndAfter(3)
 
     monkeypatch.setattr(TrainingSteps, "step", watched)
-    settings = replace(PLAIN, epochs=10)
-    result = train_final(published("NASNet-A"), digits, settings, "cpu", shorten)
+    settings, rest = replace(PLAIN, epochs=planned), 1 - 1 / planned
+    result = train_final(published("NASNet-A"), digits, settings, "cpu", end_after_3)
     assert result.epochs == 3
     each = len(progress) // 3
-    assert progress[each] == pytest.approx(0.1)
-    np.testing.assert_allclose(np.diff(progress[each:]), 0.9 / (2 * each))
-    assert progress[-1] == pytest.approx(1 - 0.9 / (2 * each))
+    assert progress[each] == pytest.approx(1 / planned)
+    np.testing.assert_allclose(np.diff(progress[each:]), rest / (2 * each))
+    assert progress[-1] == pytest.approx(1 - rest / (2 * each))
 
-    def shorten_and_stop(epoch: int) -> None:
-        shorten(epoch)
+    def end_and_stop(epoch: int) -> None:
+        end_after_3(epoch)
         raise Stopped
 
     kept = tmp_path / "part.pt"
     with pytest.raises(Stopped):
-        train_final(published("NASNet-A"), digits, settings, "cpu", shorten_and_stop, kept)
+        train_final(published("NASNet-A"), digits, settings, "cpu", end_and_stop, kept)
     resumed = train_final(published("NASNet-A"), digits, settings, "cpu", checkpoint=kept)
     assert resumed.epochs == 3
     for name, tensor in weights(result).items():

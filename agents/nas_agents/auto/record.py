@@ -54,7 +54,7 @@ class Record(Callback):
                 part.write_text(json.dumps({**self.facts, "spent": spent}), encoding="utf-8")
 
 
-def resumed(run: Path | None, given: Mapping[str, Any]) -> tuple[Plan, Record]:
+def resumed(run: Path | None, given: Mapping[str, Any], begun: float) -> tuple[Plan, Record]:
     """Return the plan and the record of an interrupted run, which was begun as is ``given``."""
     require(run is not None, "resume: say which run, by --run DIR")
     assert run is not None
@@ -71,4 +71,4 @@ def resumed(run: Path | None, given: Mapping[str, Any]) -> tuple[Plan, Record]:
         require(plan.data["dataset"] == given["dataset"], "its data set is another one")
     except (KeyError, IndexError, TypeError, NASGymError) as error:
         raise broken(run / AUTO, f"has no plan ({error})") from error
-    return plan, Record(run, time.monotonic() - facts["spent"], facts)
+    return plan, Record(run, begun - facts["spent"], facts)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import reprlib
+import stat
 import typing
 from collections.abc import Mapping
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,8 +92,20 @@ def check_arguments(
         for number in value if isinstance(value, (list, tuple)) else [value]:
             _check_bounds(name, number)
     folder = arguments.get("tensorboard_log")
-    if isinstance(folder, str) and ("://" in folder or not is_text(folder)):
+    if isinstance(folder, str) and not ("://" not in folder and is_text(folder) and _fits(folder)):
         raise InvalidSettings(f"tensorboard_log: expected a folder here, got {short(folder)}")
+
+
+def _fits(folder: str) -> bool:
+    """Return True if a folder is there, or can be made there."""
+    for path in (Path(folder), *Path(folder).absolute().parents):
+        try:
+            return stat.S_ISDIR(os.stat(path).st_mode) and os.access(path, os.W_OK | os.X_OK)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError):  # a file on the way, a name that is too long, a null byte
+            return False
+    return False
 
 
 def as_objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:

@@ -75,7 +75,8 @@ class LockStepSearch:
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
         self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)
-        self.steps = plan.episodes * plan.decisions
+        batches = math.ceil(plan.episodes / plan.environments)
+        self.steps = batches * plan.environments * plan.decisions
         notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
         self.notices = [notice] if notice else []
         self._memory = env.memory

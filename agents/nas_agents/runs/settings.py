@@ -13,7 +13,7 @@ from nas_agents.catalogue.registry import AUTO, CLASSES
 from nas_agents.runs.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.outside.json_text import short
-from nas_gym.settings import Above0, Count, Keep, Positive, Repeats, Seed, settings
+from nas_gym.settings import Above0, AtATime, Count, Keep, Positive, Repeats, Seed, settings
 
 OF_CHILDREN = ("workers", "ray", "child_timeout", "repeats", "store")
 """Settings that mean something where children are trained, and nowhere else; see
@@ -45,10 +45,11 @@ class SearchSettings:
     """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
     max_failures: Positive = 20
     """Stop when this number of children failed in a row: the settings are wrong then."""
-    envs: Positive = 1
-    """Number of networks that are designed, and then evaluated, at a time. The search ends after
-    the batch in which a limit is reached. With more workers than that, each gets a network of its
-    own as soon as it has none (see ``docs/cluster.md``)."""
+    envs: AtATime = 1
+    """Number of networks that are designed, and then evaluated, at a time; at most 10,000, and not
+    more than the search has children. It ends after the batch in which a limit is reached. With
+    more workers than that, each gets a network of its own as soon as it has none (see
+    ``docs/cluster.md``)."""
     seed: Seed = 0
     """The seed of the agent's draws and of the children's training."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -7,8 +7,9 @@ model of the rewards, fitted to every evaluation so far, and what it then design
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from nas_agents.strategies.base import Strategy
 from nas_agents.strategies.costed_model import Predict, costed, in_accuracies, learned_cost
 from nas_agents.strategies.gaussian_process import GaussianProcess, normal_scores
 from nas_agents.strategies.softmax_table import SoftmaxTable
-from nas_gym import Memory, SearchSpace
+from nas_gym import Memory, SearchSpace, published
 from nas_gym.rewards import AnyReward, CostReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import LARGEST, Above0, Count, NonNegative, Positive, Seed, validated
@@ -69,6 +70,7 @@ class ModelBased(Strategy):
         draws: Number of architectures drawn from the policy in search of a new one, before they
             are changed at random.
         memory: Number of evaluations, the latest, that the model is fitted to, from 2 on.
+        first: Names of published architectures that are proposed before the random ones.
     """
 
     @validated
@@ -86,8 +88,10 @@ class ModelBased(Strategy):
         entropy: NonNegative = 0.1,
         draws: Positive = 200,
         memory: Plural = 500,
+        first: Sequence[str] = (),
     ) -> None:
         super().__init__(search_space, seed)
+        self._first = [search_space.encode(published(name)) for name in first]
         self.warm_up = warm_up
         self.width = width
         self.noise = noise
@@ -104,12 +108,13 @@ class ModelBased(Strategy):
 
     def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
         if isinstance(reward, CostReward):
-            known = memory is not None and bool(memory.recorded or memory.computed)
+            known = memory is not None and memory.arrays is not None
             self._reward, self._memory = reward, memory if known else None
 
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
-            return self.first_new(self.sample() for _ in range(self.draws))
+            random = (self.sample() for _ in range(self.draws))
+            return self.first_new(chain(self._first, random))
         return self.first_new(self._candidates())
 
     def observe(self, choices: Choices, reward: float) -> None:

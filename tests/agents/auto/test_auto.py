@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
-from typer.testing import CliRunner
 
 import nas_gym
 from nas_agents.auto import plan as planning
@@ -18,8 +18,9 @@ from nas_agents.auto.running import _UntilDeadline
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
+from nas_agents.runs.callbacks import Callback
 from nas_gym.errors import InvalidSettings
-from nas_gym.training.final import ShortenTraining, StopTraining
+from nas_gym.training.final import EndAfter, StopTraining
 
 
 def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -53,11 +54,11 @@ def test_more_time_is_larger_networks_for_longer(monkeypatch: pytest.MonkeyPatch
     plans = [make_plan("digits", 60 * m, "cpu", said.append) for m in (1, 30, 3000)]
     assert [plan.env_id for plan in plans] == [SMALL_SPACE] * 3
     assert [plan.workers for plan in plans] == [None, 2, 2]
-    assert [plan.child.place for plan in plans] == [0, 3, 6]
+    assert [plan.child.place for plan in plans] == [0, 2, 6]
     assert plans[0].child.epochs == 1
     assert plans[-1].child.epochs == 12
     for plan in plans[1:]:
-        assert plan.children >= CHILDREN
+        assert plan.children >= CHILDREN[1]
         assert 2 <= plan.finalists <= 10
         assert plan.env_arguments["filters"] == SKELETONS[SMALL_SPACE][plan.child.place]["filters"]
     assert tuple(said[:3]) == plans[0].reasons
@@ -70,26 +71,27 @@ def test_an_epoch_is_measured_by_a_few_steps() -> None:
     assert 0 < epoch_seconds(trainer, architecture) < 60
 
 
-def test_a_late_final_training_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Epochs take 10 s until the machine is busy, and 20 s then; 100 s are there for 9 of them."""
-    now = 0.0
-    monkeypatch.setattr("nas_agents.auto.running.time.monotonic", lambda: now)
-    until, ends = _UntilDeadline(100.0), 9
-    for epoch in range(1, 10):
-        now += 10.0 if epoch < 3 else 20.0
+@pytest.mark.parametrize(("before", "after", "ends"), [(10, 10, 10), (10, 20, 6), (10, 5, 18)])
+def test_the_final_training_takes_the_time_that_is_left(
+    before: float, after: float, ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its 8 epochs in 100 s take some seconds each at first, and others from the third one on."""
+    now, shown = 0.0, []
+    monkeypatch.setattr("nas_agents.auto.plan.time.monotonic", lambda: now)
+    monkeypatch.setattr("nas_agents.auto.plan.time.process_time", lambda: now)
+    watching = Callback()
+    monkeypatch.setattr(watching, "on_final_epoch", lambda *given: shown.append(given))
+    until = _UntilDeadline([watching], lambda busy: 100.0 * busy)
+    for epoch in range(1, 30):
+        now += before if epoch < 3 else after
         try:
-            until.on_final_epoch(epoch, 9)
-        except ShortenTraining as shorter:
-            ends = shorter.args[0]
-        if epoch == ends:
+            until.on_final_epoch(epoch, 8)
+        except EndAfter:
+            continue
+        except StopTraining:
             break
-    assert ends == epoch == 6
-    assert now == 100.0
-    late = _UntilDeadline(now)
-    now += 1.0
-    with pytest.raises(StopTraining):
-        late.on_final_epoch(1, 5)
-    late.on_final_epoch(5, 5)
+    assert shown[-1] == (ends, ends)
+    assert 100.0 - after < now <= 100.0
 
 
 def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,8 @@ def test_arguments_take_the_place_of_defaults() -> None:
         ("ppo", {"tensorboard_log": 0}, "tensorboard_log: expected a valid string, got 0"),
         ("ppo", {"tensorboard_log": "sqlite:///x"}, "tensorboard_log: expected a folder here"),
         ("ppo", {"tensorboard_log": "\udc80"}, "tensorboard_log: expected a folder here"),
+        ("ppo", {"tensorboard_log": "/dev/null/x"}, "tensorboard_log: expected a folder here"),
+        ("ppo", {"tensorboard_log": "x" * 300}, "tensorboard_log: expected a folder here"),
         ("dqn", {"train_freq": 0}, "train_freq: expected a number from 1 to .*, got 0"),
         ("dqn", {"train_freq": (0, "step")}, "train_freq: expected a number from 1 to .*, got 0"),
         ("ars", {"n_delta": -1}, "n_delta: expected a number from 1 to .*, got -1"),

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from stable_baselines3 import PPO
-from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
@@ -152,8 +152,8 @@ def test_a_final_training_that_fails_loses_nothing(tmp_path: Path) -> None:
 def test_the_final_training_is_longer_and_wider_unless_told() -> None:
     child = TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=2)
     final = final_settings(child, {})
-    assert (final.epochs, final.network) == (25, CellNetworkSettings(cells=1, filters=16))
-    assert final_settings(replace(child, epochs=20), {}).epochs == 200
+    assert (final.epochs, final.network) == (16, CellNetworkSettings(cells=1, filters=16))
+    assert final_settings(replace(child, epochs=20), {}).epochs == 160
     given = final_settings(child, {"epochs": 3, "filters": 4, "cutout": 2})
     assert (given.epochs, given.cutout) == (3, 2)
     assert given.network == CellNetworkSettings(cells=1, filters=4)
@@ -198,6 +198,18 @@ def test_evaluations_are_counted_without_repeats(tmp_path: Path, agent: str) -> 
     assert result.progress.made in (45, 46)  # a batch is evaluated as a whole
     keys = {Architecture.from_json(each["architecture"]).key for each in episodes_of(result.run)}
     assert len(keys) == result.progress.made
+
+
+@pytest.mark.parametrize("agent", ["ppo", "random", "regularized-evolution"])
+def test_a_batch_is_no_larger_than_the_search_and_the_last_is_whole(
+    tmp_path: Path, agent: str
+) -> None:
+    few = SearchSettings("nas_gym/DigitsBench-v0", agent, episodes=3, final=False, envs=10_000)
+    assert search(few, tmp_path / "few").progress.episodes == 3
+    uneven = replace(few, episodes=7, envs=5)
+    assert search(uneven, tmp_path / "uneven").progress.episodes == 10
+    with pytest.raises(InvalidSettings, match=r"envs: .*100000"):
+        replace(few, envs=100_000)
 
 
 def test_a_search_that_designs_nothing_new_ends() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas_agents.strategies.model_based import ModelBased
-from nas_gym import Evaluation, InvalidSettings, Memory, NASBench201SearchSpace
+from nas_gym import Evaluation, InvalidSettings, Memory, NASBench201SearchSpace, published
 from nas_gym.rewards import MnasNetHardReward
 from tests.helpers import LayersSearchSpace
 
@@ -53,6 +53,13 @@ def test_a_search_space_that_is_used_up_is_proposed_again() -> None:
     for _ in range(60):
         choices = strategy.propose()
         strategy.observe(choices, 0.0)
+
+
+def test_published_architectures_are_proposed_first() -> None:
+    strategy = ModelBased(SEARCH_SPACE, 0, first=["NAS-Bench-201-ResNet"])
+    proposed = [SEARCH_SPACE.decode(strategy.propose()) for _ in range(3)]
+    assert proposed[0] == published("NAS-Bench-201-ResNet")
+    assert len(set(proposed)) == 3
 
 
 @pytest.mark.parametrize(
