@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import gymnasium as gym
 import numpy as np
-import typer
 from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -79,13 +79,11 @@ def report(results: dict[str, list[list[float]]]) -> None:
             print(f"| {budget:,} | {name} | {values.mean():.4f} ± {values.std(ddof=1):.4f} | {p} |")
 
 
-def main(
-    folder: Annotated[Path, typer.Option("--run", help="Folder of the results.")] = Path(
-        "runs/front"
-    ),
-    seeds: int = 20,
-    first_seed: int = 0,
-) -> None:
+@click.command()
+@click.option("--run", "folder", type=Path, default="runs/front", help="Folder of the results.")
+@click.option("--seeds", default=20)
+@click.option("--first-seed", default=0)
+def main(folder: Path, seeds: int, first_seed: int) -> None:
     """Run the searches that are not there yet, and print the table."""
     folder.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[list[float]]] = {name: [] for name in AGENTS}
@@ -99,4 +97,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from nas_agents.catalogue.environments import make_environment
-from nas_gym import Architecture, NASEnv
+from nas_gym import Architecture, published
 from nas_gym.data.decoding import available_cpus
 from nas_gym.data.folder import image_files
 from nas_gym.networks import measure_cost
@@ -32,15 +32,20 @@ SEARCH, FINAL, RESERVE = 0.25, 0.6, 0.02
 """Shares of the time: of the search with its finalists, of the final training at least, which has
 all that the others leave, and at the end for export and report, at least `LEAST_RESERVE` seconds.
 """
-LEAST_RESERVE, MOST_RESERVE = 20.0, 0.2
+LEAST_RESERVE, MOST_RESERVE = 15.0, 0.5
 """The least seconds at the end; and the largest share of the time, on a machine that is busy."""
 FINALISTS = 0.2
 """Share of the search's time for further trainings of its best children."""
 CHILDREN, CHILD_EPOCHS = (15, 40), (3, 12)
-"""Number of children of the fewest epochs that the smallest network, and that a larger one must
-leave time for; and the fewest and the most epochs of a child."""
+"""Number of children of the fewest epochs from which on a search pays, and that a larger network
+must leave time for; and the fewest and the most epochs of a child."""
 FINAL_EPOCHS = (50, 300)
 """Epochs of the final training that a larger network must leave time for, and the most epochs."""
+PADDING, PADDING_SHORT = 8, 16
+"""The part of the height, 1 in so many, by which images are padded for random crops; and that of
+children and of a final training of fewer epochs, which a strong augmentation would only delay."""
+BATCH_ON_CPU = 32
+"""Images a step on a CPU, where a small step costs little more an image, and there are more."""
 SIZES = (32, 48, 64, 96, 128)
 """Heights and widths to which image files are scaled."""
 LARGE = 96
@@ -49,7 +54,7 @@ SLOWER = 1.25
 """Factor by which a training beside others, with its validation, is slower than bare steps."""
 WORKERS_FROM = 300.0
 """Seconds from which on starting a process for each core pays."""
-PROBES, PROBE_STEPS, PROBE_SECONDS = 5, 6, 3.0
+PROBE_STEPS, PROBE_SECONDS = 6, 3.0
 
 Sizes = tuple[dict[str, Any], ...]
 SMALL_SPACE = "nas_gym/NASBench201-v0"
@@ -66,8 +71,8 @@ SKELETONS: dict[str, Sizes] = {
 }
 """Settings of networks by search space, the smallest first."""
 KNOWN = {SMALL_SPACE: "NAS-Bench-201-ResNet", LARGE_SPACE: "MobileNetV2"}
-"""Published architecture of each search space that is the first child: the search has to find a
-better one."""
+"""Published architecture of each search space that is the first child, and the only one where there
+is no time for a search: that has to find a better one."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +95,20 @@ class Plan:
     child: Choice
     workers: int | None
     search_seconds: float
+    """Time of the search with its finalists; 0 for none."""
     finalists: int
-    probe: Architecture
-    """A network of medium cost, by which times were measured."""
+    training: dict[str, Any]
+    """Settings of the children's training, and of the final one unless it has others."""
+    target: int
+    """Multiply-adds of the network of `KNOWN` in the children's size, which the reward weighs."""
     reasons: tuple[str, ...]
     """What was chosen, and why, a line each."""
     busy: float = 1.0
-    """How many times slower the machine was for others' work, when the plan was made, from 1 on."""
+    """`Pace.busy` when the plan was made."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
-        return {**asdict(self), "probe": self.probe.to_dict()}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Plan:
@@ -113,19 +121,34 @@ class Plan:
         SKELETONS[given["env_id"]][child.place]
         data = {name: held[name] for name in ("dataset", "image_size", "device") if name in held}
         parts = {"child": child, "data": data, "reasons": tuple(given["reasons"])}
-        return cls(**{**given, **parts, "probe": Architecture.from_dict(given["probe"])})
+        return cls(**{**given, **parts})
 
     @property
     def env_arguments(self) -> dict[str, Any]:
         """Arguments of the search's environment."""
         skeleton = SKELETONS[self.env_id][self.child.place]
-        return {**self.data, **skeleton, "epochs": self.child.epochs}
+        reward = {"name": "mnasnet", "cost": "multiply_adds", "target": self.target}
+        own = {**self.training, "epochs": self.child.epochs, "reward": reward}
+        return {**self.data, **skeleton, **own}
 
     @property
     def children(self) -> int:
         """Expected number of children."""
-        each = self.child.epochs * self.child.epoch_seconds * SLOWER
-        return max(1, int(self.search_seconds * (1 - FINALISTS) * (self.workers or 1) / each))
+        among = self.search_seconds * (1 - FINALISTS) * (self.workers or 1)
+        return max(1, int(among / _cost(self.child)))
+
+
+class Pace:
+    """How busy others keep the processor, from the moment on when this is made."""
+
+    def __init__(self) -> None:
+        self.wall, self.processor = time.monotonic(), time.process_time()
+
+    @property
+    def busy(self) -> float:
+        """How many times slower work on one core is for others' work, at least 1."""
+        used = time.process_time() - self.processor
+        return max(1.0, (time.monotonic() - self.wall) / max(1e-3, used))
 
 
 def image_size_of(dataset: str) -> tuple[int | None, str]:
@@ -183,21 +206,36 @@ def make_plan(
     cores = available_cpus() if on.type == "cpu" else 2
     workers = cores if seconds >= WORKERS_FROM and cores > 1 else None
     budget = SEARCH * seconds * (1 - FINALISTS) * (workers or 1)
-    wall, cpu = time.monotonic(), time.process_time()
+    pace = Pace()
     with cpu_threads(1):
-        probe, child = _child(env_id, data, budget)
-    waited = (time.monotonic() - wall) / max(1e-3, time.process_time() - cpu)
-    busy = max(1.0, waited) if on.type == "cpu" else 1.0
-    finalists = int(FINALISTS * SEARCH * seconds * (workers or 1) / _cost(child))
+        training = {"batch_size": BATCH_ON_CPU} if on.type == "cpu" else {}
+        training, child, target = _child(env_id, data, training, budget)
+    busy = pace.busy if on.type == "cpu" else 1.0
+    pays = child.epochs >= CHILD_EPOCHS[0]
+    finalists = int(FINALISTS * SEARCH * seconds * (workers or 1) / _cost(child)) if pays else 0
     finalists = min(10, finalists) if finalists > 1 else 0
-    plan = Plan(env_id, data, child, workers, SEARCH * seconds, finalists, probe, (), busy)
-    skeleton = SKELETONS[env_id][child.place]
-    chosen(
-        f"children: networks of {_text(skeleton)}, {child.epochs} epochs of about "
-        f"{child.epoch_seconds:.2g} s each; time for about {plan.children} of them on "
-        f"{workers or 1} process{'es' if workers else ''}, and for {finalists} finalists"
-    )
+    if not pays:
+        child, workers = replace(child, epochs=1), None
+    searching = SEARCH * seconds if pays else 0.0
+    plan = Plan(env_id, data, child, workers, searching, finalists, training, target, (), busy)
+    chosen(_about_children(plan))
     return replace(plan, reasons=tuple(reasons))
+
+
+def _about_children(plan: Plan) -> str:
+    """Return the line that says what children there are."""
+    child, epoch = plan.child, f"of about {plan.child.epoch_seconds:.2g} s each"
+    if not plan.search_seconds:
+        return (
+            f"search: none, there is no time for {CHILDREN[0]} children of {CHILD_EPOCHS[0]} "
+            f"epochs {epoch}; {KNOWN[plan.env_id]} has all of it"
+        )
+    skeleton, processes = SKELETONS[plan.env_id][child.place], plan.workers or 1
+    return (
+        f"children: networks of {_text(skeleton)}, {child.epochs} epochs {epoch}; time for about "
+        f"{plan.children} of them on {processes} process{'es' if processes > 1 else ''}, and for "
+        f"{plan.finalists} finalists"
+    )
 
 
 def _cost(child: Choice) -> float:
@@ -210,34 +248,28 @@ def _text(skeleton: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {skeleton[name]}" for name in shown if name in skeleton)
 
 
-def _child(env_id: str, data: Mapping[str, Any], budget: float) -> tuple[Architecture, Choice]:
-    """Return a network of medium cost, and the size of children that suits a budget of seconds."""
+def _child(
+    env_id: str, data: Mapping[str, Any], training: Mapping[str, Any], budget: float
+) -> tuple[dict[str, Any], Choice, int]:
+    """Return settings and size of children for a budget of seconds, and the known one's cost."""
     fewest, most = CHILD_EPOCHS
-    probe: Architecture | None = None
+    known = published(KNOWN[env_id])
     best: Choice | None = None
+    target = 0
     for place, skeleton in enumerate(SKELETONS[env_id]):
-        with closing(make_environment(env_id, {**data, **skeleton})) as env:
+        with closing(make_environment(env_id, {**data, **training, **skeleton})) as env:
             trainer: Any = env.memory.evaluator
-            probe = probe or _medium(env, trainer)
-            seconds = epoch_seconds(trainer, probe)
+            seconds = epoch_seconds(trainer, known)
         few, many = (int(budget / (number * seconds * SLOWER)) for number in CHILDREN)
-        if best is not None and many < fewest:
-            break
-        best = Choice(place, seconds, max(1, min(fewest, few), min(most, many)))
+        if best is None or many >= fewest:
+            best = Choice(place, seconds, max(min(fewest, few), min(most, many)))
+            cost = measure_cost(known, trainer.task.input_shape, trainer.settings.network)
+            target = cost.multiply_adds
         if many < fewest:
             break
-    assert probe is not None
     assert best is not None
-    return probe, best
-
-
-def _medium(env: NASEnv, trainer: NetworkTrainer) -> Architecture:
-    """Return the one of five random networks whose multiply-adds are in the middle."""
-    rng = np.random.default_rng(0)
-    space, shape = env.search_space, trainer.task.input_shape
-    sampled = [space.decode(space.sample(rng)) for _ in range(PROBES)]
-    network = trainer.settings.network
-    return sorted(sampled, key=lambda a: measure_cost(a, shape, network).multiply_adds)[PROBES // 2]
+    padding = trainer.task.input_shape.height // PADDING_SHORT
+    return {**training, "crop_padding": padding}, best, target
 
 
 def final_choice(
@@ -265,7 +297,10 @@ def final_choice(
             break
         best = Choice(place, each, max(1, min(most, int(seconds / (each * SLOWER)))))
     assert best is not None
-    return {**SKELETONS[plan.env_id][best.place], "epochs": best.epochs}, best
+    given = {**SKELETONS[plan.env_id][best.place], "epochs": best.epochs}
+    if best.epochs >= fewest:
+        given["crop_padding"] = trainer.task.input_shape.height // PADDING
+    return given, best
 
 
 def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from nas_agents.auto.plan import (
     RESERVE,
     SKELETONS,
     Choice,
+    Pace,
     Plan,
     final_choice,
     make_plan,
@@ -82,13 +83,19 @@ class AutoResult:
 class _UntilDeadline(Callbacks):
     """Passes all on, and fits the epochs of the final training to the time that is left.
 
-    The last five epochs say how many more there is time for, fewer or more than planned.
+    The last five epochs say how many more there is time for, fewer or more than planned, and how
+    long what follows will take.
+
+    Args:
+        callbacks: They are passed all on.
+        deadline: The value of ``time.monotonic()`` at which the training has to end, by how busy
+            the machine is; see `Pace`.
     """
 
-    def __init__(self, callbacks: Sequence[Callback], deadline: float) -> None:
+    def __init__(self, callbacks: Sequence[Callback], deadline: Callable[[float], float]) -> None:
         super().__init__(callbacks)
         self.deadline = deadline
-        self.times = deque([time.monotonic()], maxlen=6)
+        self.paces = deque([Pace()], maxlen=5)
         self.ends: int | None = None
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
@@ -100,11 +107,12 @@ class _UntilDeadline(Callbacks):
             raise EndAfter(self.ends)
 
     def _fitting(self, epoch: int, ends: int) -> int:
-        self.times.append(time.monotonic())
-        took = (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+        first, now = self.paces[0], time.monotonic()
+        took, busy = (now - first.wall) / len(self.paces), first.busy
+        self.paces.append(Pace())
         if epoch >= ends or took <= 0:
             return ends
-        left = int((self.deadline - self.times[-1]) / took)
+        left = int((self.deadline(busy) - now) / took)
         return max(epoch, min(max(ends, FINAL_EPOCHS[1]), epoch + left))
 
 
@@ -178,8 +186,12 @@ def _trained(
     if best is None:
         why = found.progress.last_failure or "there was time for none"
         raise InvalidSettings(f"auto: no network could be trained: {why}; give more --minutes")
-    deadline = record.started + seconds - _reserve(plan, seconds)
-    final = _final(plan, best, record, deadline, Callbacks(callbacks))
+
+    def deadline(busy: float) -> float:
+        others = busy if plan.data["device"] == "cpu" else 1.0
+        return record.started + seconds - _reserve(others, seconds)
+
+    final = _final(plan, best, record, deadline(plan.busy), Callbacks(callbacks))
     trained = replace(settings, final=True, final_arguments=record.facts["final"])
     watched = _UntilDeadline((*callbacks, record), deadline)
     result = search(trained, run, resume=True, callbacks=[watched])
@@ -190,15 +202,15 @@ def _trained(
     return result, final
 
 
-def _reserve(plan: Plan, seconds: float) -> float:
+def _reserve(busy: float, seconds: float) -> float:
     """Return the time for export and report, which a busy machine lengthens."""
     usual = max(LEAST_RESERVE, RESERVE * seconds)
-    return min(usual * plan.busy, max(usual, MOST_RESERVE * seconds))
+    return min(usual * busy, max(usual, MOST_RESERVE * seconds))
 
 
 def _search_seconds(plan: Plan, started: float, seconds: float) -> float:
     """Return the time of the search, without its finalists."""
-    left = started + seconds * (1 - FINAL) - _reserve(plan, seconds) - time.monotonic()
+    left = started + seconds * (1 - FINAL) - _reserve(plan.busy, seconds) - time.monotonic()
     share = 1 - FINALISTS if plan.finalists else 1
     return max(1.0, min(plan.search_seconds, left) * share)
 
@@ -209,8 +221,8 @@ def _settings(
     """Return the settings of the search."""
     return SearchSettings(
         plan.env_id,
-        episodes=None,
-        seconds=searching,
+        episodes=None if plan.search_seconds else 1,
+        seconds=searching if plan.search_seconds else None,
         target_accuracy=target_accuracy,
         seed=seed,
         agent="model-based",
@@ -263,15 +275,18 @@ def _more_time(result: SearchResult, plan: Plan, final: Choice, minutes: float) 
     """Return what twice the time would buy, by what the second half of this time bought."""
     if result.summary["stopped_by"] == "target_accuracy":
         return "the search stopped at the target accuracy; without it, the time would have gone on"
+    epochs = result.summary["final"]["epochs"]
+    larger = final.place + 1 < len(SKELETONS[plan.env_id])
+    more = f", or about {epochs} epochs of a larger network" if larger else ""
+    longer = f"about {2 * epochs} epochs of final training instead of {epochs}{more}"
+    if not plan.search_seconds:
+        return f"with more minutes: a search, or {longer}"
     episodes, _ = read_episodes(result.run / EPISODES, {"accuracy": (int, float)})
     accuracies = [each["accuracy"] for each in episodes]
     half = max(1, len(accuracies) // 2)
     gain = max(accuracies) - max(accuracies[:half])
-    larger = final.place + 1 < len(SKELETONS[plan.env_id])
-    more = f", or about {final.epochs} epochs of a larger network" if larger else ""
     return (
         f"with {2 * minutes:g} minutes: about {2 * len(accuracies)} children instead of "
         f"{len(accuracies)} (the second half of them raised the best single validation accuracy by "
-        f"{100 * gain:.1f} points), and about {2 * final.epochs} epochs of final training instead "
-        f"of {final.epochs}{more}"
+        f"{100 * gain:.1f} points), and {longer}"
     )

@@ -9,7 +9,7 @@ from typing import Any
 from click import argument, command, option
 
 from nas_agents.cli.terminal import options
-from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, print_result, stop
+from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, interrupted, print_result, stop
 
 
 @command()
@@ -38,8 +38,8 @@ def auto(as_json: bool, **given: Any) -> None:
     try:
         with Display(shown) as display:
             result = run_auto(**given, callbacks=[display], begun=begun)
-    except Interrupted as interrupted:
-        stop(f"interrupted; go on with: {_again(given, *interrupted.args)}", EXIT_INTERRUPTED)
+    except Interrupted as error:
+        interrupted(f"go on with: {_again(given, *error.args)}")
     except KeyboardInterrupt:
         stop("interrupted", EXIT_INTERRUPTED)
     facts = result.facts()
@@ -48,6 +48,7 @@ def auto(as_json: bool, **given: Any) -> None:
         f"{result.seconds:.0f} s in all",
         f"test accuracy {facts['test_accuracy']:.2%}, {facts['parameters']:,} parameters",
         *(f"{name}: {path}" for name, path in result.files.items()),
+        f"use it: nas-gym predict {shlex.quote(str(result.run))} IMAGE...",
         *result.notes,
     ]
     print_result(facts, "\n".join(lines), as_json)

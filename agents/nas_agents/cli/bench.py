@@ -13,7 +13,7 @@ from click import argument, command, option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
 from nas_agents.cli.terminal import options
-from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, complain, print_json, say, stop
+from nas_agents.cli.terminal.output import complain, interrupted, print_json, say
 from nas_agents.cli.terminal.progress import count, counting_bar
 from nas_gym.errors import InvalidSettings
 from nas_gym.outside.files import replacing
@@ -110,7 +110,7 @@ def bench(
     try:
         rows = _run(benchmark, folder, workers or os.cpu_count() or 1)
     except KeyboardInterrupt:
-        stop("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+        interrupted("the same command goes on where it stopped")
     if as_json:
         print_json([row.to_dict() for row in rows])
     else:

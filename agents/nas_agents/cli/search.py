@@ -13,13 +13,7 @@ from click.exceptions import Exit
 
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.terminal import options
-from nas_agents.cli.terminal.output import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    complain,
-    print_result,
-    stop,
-)
+from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result
 from nas_agents.runs.settings import SearchSettings
 from nas_gym.outside.processes import prepare_workers
 
@@ -127,7 +121,7 @@ def conclude(result: SearchResult, report: Path | None, said: str, as_json: bool
     print_result({**places, **result.summary}, f"{describe(result)}\n{said}", as_json)
     again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
     if result.stopped_by == "interrupted":
-        stop(f"interrupted; go on with: {again}", EXIT_INTERRUPTED)
+        interrupted(f"go on with: {again}")
     failed = result.stopped_by in ("failures", "diverged")
     if failed:
         complain(result.complaint)

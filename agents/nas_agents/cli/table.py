@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from click import argument, group, option
 
 from nas_agents.cli.terminal import options
-from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, print_result, stop
-from nas_agents.cli.terminal.progress import count, counting_bar, note, on_terminal
+from nas_agents.cli.terminal.output import interrupted, print_result
+from nas_agents.cli.terminal.progress import count, counting_bar, note
 from nas_gym.errors import InvalidSettings, choices_hint
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def build(
             _show(recording, pool)
             recording.write()
     except KeyboardInterrupt:
-        stop("interrupted; the same command goes on where it stopped", EXIT_INTERRUPTED)
+        interrupted("the same command goes on where it stopped")
     number = len(recording.choices)
     facts = {"table": str(out), "architectures": number, "seeds": settings.seeds}
     print_result(facts, f"{number} architectures, {settings.seeds} trainings each: {out}", as_json)
@@ -116,5 +116,5 @@ def _show(recording: Recording, workers: LocalWorkers) -> None:
     with counting_bar("children", total, len(recording.done)) as bar:
         for done in recording.run(workers):
             count(bar, done, total)
-            if not on_terminal() and done % max(1, total // LINES) == 0:
+            if bar.disable and done % max(1, total // LINES) == 0:
                 note(f"{done}/{total} children")

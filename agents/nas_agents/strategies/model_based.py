@@ -7,7 +7,7 @@ model of the rewards, fitted to every evaluation so far, and what it then design
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Annotated, Any
@@ -88,7 +88,7 @@ class ModelBased(Strategy):
         entropy: NonNegative = 0.1,
         draws: Positive = 200,
         memory: Plural = 500,
-        first: tuple[str, ...] = (),
+        first: Sequence[str] = (),
     ) -> None:
         super().__init__(search_space, seed)
         self._first = [search_space.encode(published(name)) for name in first]

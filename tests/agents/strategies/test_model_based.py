@@ -56,7 +56,7 @@ def test_a_search_space_that_is_used_up_is_proposed_again() -> None:
 
 
 def test_published_architectures_are_proposed_first() -> None:
-    strategy = ModelBased(SEARCH_SPACE, 0, first=("NAS-Bench-201-ResNet",))
+    strategy = ModelBased(SEARCH_SPACE, 0, first=["NAS-Bench-201-ResNet"])
     proposed = [SEARCH_SPACE.decode(strategy.propose()) for _ in range(3)]
     assert proposed[0] == published("NAS-Bench-201-ResNet")
     assert len(set(proposed)) == 3

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Any
 from click import argument, command, option
 
 from nas_agents.cli.terminal import options
-from nas_agents.cli.terminal.output import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    complain,
-    print_result,
-    stop,
-)
+from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result, stop
 
 if TYPE_CHECKING:
     from nas_agents.search.final import FinalTraining
@@ -140,7 +134,7 @@ def _trained(
             )
             return result, final
     except KeyboardInterrupt:
-        stop(f"interrupted; what whole epochs trained is kept: {again}", EXIT_INTERRUPTED)
+        interrupted(f"what whole epochs trained is kept: {again}")
     except OSError as error:
         raise InvalidSettings(
             f"out: {folder} cannot be written ({error.strerror or error}); the checkpoint of the "

@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import Self
 
-from nas_agents.cli.terminal.progress import StatusLine, note, on_terminal
+from nas_agents.cli.terminal.progress import StatusLine, note
 from nas_agents.runs.callbacks import Callback, Child
 from nas_agents.runs.progress import COMPARED, Progress
 from nas_agents.runs.settings import SearchSettings
@@ -63,11 +63,9 @@ class FinalDisplay(Callback):
             self.line.close()
             self.first_epoch, self.first_ended = epoch, time.perf_counter()
         status = f"final training: epoch {epoch}/{epochs}"
-        self.line.show(status, epoch, epochs)
-        done = epoch - self.first_epoch
-        if not on_terminal() and (
-            done < 2 or epoch == epochs or epoch % max(1, epochs // LINES) == 0
-        ):
+        done, every = epoch - self.first_epoch, max(1, epochs // LINES)
+        on_terminal = self.line.show(status, epoch, epochs)
+        if not on_terminal and (done < 2 or epoch == epochs or epoch % every == 0):
             left = (time.perf_counter() - self.first_ended) / max(1, done) * (epochs - epoch)
             about = f", about {left:.0f} s left" if done and epoch < epochs else ""
             note(f"{status}{about}")
@@ -87,9 +85,9 @@ class Display(FinalDisplay):
         if self.shown == 1 and progress.resumed:
             note(f"resumed after {progress.resumed} children")
         status = self._status(progress)
-        self.line.show(status, *self._done_of_all(progress))
+        on_terminal = self.line.show(status, *self._done_of_all(progress))
         every = max(1, (self.settings.episodes or LINES * 10) // LINES)
-        if not on_terminal() and (progress.episodes % every == 0 or self.shown == 1):
+        if not on_terminal and (progress.episodes % every == 0 or self.shown == 1):
             note(f"{progress.seconds:6.0f} s  {status}")
 
     def _done_of_all(self, progress: Progress) -> tuple[float, float | None]:

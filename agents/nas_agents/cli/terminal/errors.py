@@ -8,6 +8,7 @@ import shlex
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, EIO, ENAMETOOLONG, ENOSPC, EPIPE
@@ -21,6 +22,7 @@ from nas_agents.cli.terminal.output import (
     EXIT_PIPE,
     EXIT_WRONG,
     complain,
+    one_line,
 )
 
 SECRET = re.compile(r"(?:(?<=:)(?!//)[^:@/]+(?=@)|(?<=password=)[^&]+)")
@@ -34,6 +36,7 @@ class OneLineErrors(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        warnings.showwarning = _warn
         try:
             code = super().main(words, "nas-gym", standalone_mode=False)
             sys.stdout.flush()
@@ -50,6 +53,13 @@ class OneLineErrors(click.Group):
             return super().invoke(ctx)
         except EOFError as error:  # click would take it for the end of the keyboard's input
             raise RuntimeError(f"EOFError: {error}") from error
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning, which may name a stranger's file, on one line."""
+    from nas_agents.cli.terminal.progress import note
+
+    note(f"nas-gym: warning: {one_line(message)}")
 
 
 def _failed(error: Exception, words: Sequence[str]) -> int:

@@ -41,6 +41,11 @@ def stop(message: str, code: int) -> NoReturn:
     raise Exit(code)
 
 
+def interrupted(advice: str) -> NoReturn:
+    """End a command that Ctrl-C interrupted, with what to do about it."""
+    stop(f"interrupted; {advice}", EXIT_INTERRUPTED)
+
+
 def print_json(value: object) -> None:
     """Print a result of ``--json`` on standard output."""
     print(json.dumps(value, indent=2))

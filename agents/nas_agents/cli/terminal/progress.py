@@ -12,11 +12,6 @@ from nas_agents.cli.terminal.output import plain
 FORM = "{desc}  [{elapsed}<{remaining}] |{bar}|"
 
 
-def on_terminal() -> bool:
-    """Return True if standard error is a terminal, where bars are shown."""
-    return sys.stderr.isatty()
-
-
 def note(line: str) -> None:
     """Print a line, above the bars if there are any."""
     tqdm.write(plain(line), file=sys.stderr)
@@ -39,13 +34,17 @@ class StatusLine:
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
 
-    def show(self, status: str, done: float, total: float | None) -> None:
-        """Show a status; what is left follows from the steps after the first, which warms up."""
+    def show(self, status: str, done: float, total: float | None) -> bool:
+        """Show a status, if there is a terminal; return False if there is none.
+
+        What is left follows from the steps after the first, which warms up.
+        """
         if self._bar is None:
             look: Any = {"disable": None, "dynamic_ncols": True, "bar_format": FORM}
             self._bar = tqdm(desc=plain(status), total=total, initial=done, **look)
         self._bar.n = done if total is None else min(done, total)
         self._bar.set_description_str(plain(status))
+        return not self._bar.disable
 
     def close(self) -> None:
         """Leave the line as it is; the next status is shown below it."""

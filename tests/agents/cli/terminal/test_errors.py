@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,18 +20,30 @@ from nas_agents.cli.terminal.errors import OneLineErrors, report_bug
 from nas_agents.cli.terminal.output import print_table, say
 
 
+def result_of(function: Callable[[], None]) -> Result:
+    """Return the result of a command that calls ``function``."""
+    program = OneLineErrors(commands={"fails": click.Command("fails", callback=function)})
+    return CliRunner().invoke(program, ["fails"])
+
+
 def ends_with(error: BaseException) -> Result:
     """Return the result of a command that raises ``error``."""
 
-    @click.group(cls=OneLineErrors)
-    def program() -> None:
-        pass
-
-    @program.command()
     def fails() -> None:
         raise error
 
-    return CliRunner().invoke(program, ["fails"])
+    return result_of(fails)
+
+
+def test_a_warning_is_one_line() -> None:
+    def warns() -> None:
+        warnings.warn("the image a\x1b[1mb.png:\nan odd profile", stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = result_of(warns)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "nas-gym: warning: the image a\\x1b[1mb.png: an odd profile\n"
 
 
 @pytest.mark.parametrize(
