@@ -7,8 +7,8 @@ INSTALLED := $(VENV)/.installed
 
 # Workers share the cores. More of them would leave the agent few results to learn from, of 60.
 search: $(INSTALLED)  ## search on scikit-learn's digits, and leave a run folder
-	cores=$$(getconf _NPROCESSORS_ONLN); $(VENV)/bin/nas-gym search nas_gym/NASNet-v0 \
-		--device cpu --workers $$((cores < 8 ? cores : 8))
+	cores=$$(getconf _NPROCESSORS_ONLN); PYTHONDONTWRITEBYTECODE= $(VENV)/bin/nas-gym search \
+		nas_gym/NASNet-v0 --device cpu --workers $$((cores < 8 ? cores : 8))
 
 # The tests start processes, which import from byte code in half the time.
 test: $(INSTALLED)  ## run the tests

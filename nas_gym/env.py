@@ -202,13 +202,8 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         if self.exhausted:
             info = {"action_mask": self._rules.mask_int8.copy(), "invalid_action": invalid}
             info["budget_exhausted"] = True
-            return (
-                self.observation_space.encode(self._partial),
-                self._no_reward(),
-                False,
-                True,
-                info,
-            )
+            observation = self.observation_space.encode(self._partial)
+            return observation, self._no_reward(), False, True, info
 
         step = self._step
         self._choices[step] = choice

@@ -42,7 +42,7 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
 
 @settings
 class CostReward:
-    """What rewards share that weigh the accuracy up against one cost, COST, with a target T.
+    """Base of the rewards that weigh accuracy against one cost, COST, with a target T.
 
     Raises:
         InvalidSettings: a value is out of its range.

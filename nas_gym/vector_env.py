@@ -17,15 +17,7 @@ from nas_gym.checks import check_num_envs, checked_actions, checked_prefix
 from nas_gym.env import Design, Info, NASEnv
 from nas_gym.episode import Episode
 from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation import (
-    NOT_REPEATED,
-    Evaluation,
-    Evaluations,
-    Evaluator,
-    Limits,
-    Listed,
-    Memory,
-)
+from nas_gym.evaluation import NOT_REPEATED, Evaluations, Evaluator, Limits, Memory
 from nas_gym.objectives import Objectives
 from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace, PartialArchitectures
 from nas_gym.outside.json_text import short
@@ -276,10 +268,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
 
     def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Results:
         """Evaluate complete, valid sequences of choices, (N, T), as far as the limits allow."""
-        if self.limits is None:
-            evaluations = self.memory.evaluate_choices(stage, choices)
-        else:
-            evaluations = self._affordable(stage, choices, self.limits)
+        evaluations = self.memory.evaluate_choices(stage, choices, self.limits)
         columns = {"reward": rewards_of(self.reward, evaluations), **evaluations.columns}
         number = len(columns["reward"])
         evaluated = self._all
@@ -289,17 +278,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         rewards, choices = columns.pop("reward"), choices.copy(order="K")
         self.finished = Results(stage, choices, rewards, evaluated, evaluations, columns)
         return self.finished
-
-    def _affordable(
-        self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits
-    ) -> Evaluations:
-        """Evaluate the first networks, until a limit is reached."""
-        made: list[Evaluation] = []
-        while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
-            batch = choices[len(made) : len(made) + room]  # those in memory leave room for others
-            evaluations = self.memory.evaluate_choices(stage, batch)
-            made += [evaluations[index] for index in range(len(batch))]
-        return Listed(made)
 
     def _info(self) -> Info:
         """Return what every step's and every reset's ``info`` has."""

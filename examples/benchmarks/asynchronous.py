@@ -7,9 +7,10 @@ Each child takes a lognormal time of mean ``--child-seconds`` and sigma ``--tail
 hundred takes more than six times the mean), whatever it is worth. Nothing waits: the clock goes on
 to the next child that ends, and by the processor's seconds in which the agent drew and learned. The
 same agent with the same settings designs 20 architectures in lock-step. It is compared: the number
-of children until the mean reward of the last 100 has reached ``--goal``, and the share of the
-workers' time in which they train, until the last child is handed out. Finished searches are kept in
-``--results``, and not repeated.
+of children that were begun until the mean reward of the last 100 of them has reached ``--goal``,
+those under way among them; the same of children that have ended, the late ones among them; and the
+share of the workers' time in which they train, until the last child is handed out. Finished
+searches are kept in ``--results``, and not repeated.
 """
 
 from __future__ import annotations
@@ -70,13 +71,20 @@ class Cluster:
         self.rng = np.random.default_rng(seed)
         self.mean, self.sigma, self.controller = mean, sigma, controller
         self.clock, self.busy, self.handed_out, self.busy_then = 0.0, 0.0, 0.0, 0.0
-        self.number = 0
+        self.number = self.keys = 0
+        self.accuracies: list[float] = []
+        """Of all children, in the order in which they began."""
         self.running: list[tuple[float, int, Future[Evaluation], Evaluation]] = []
         self._used = time.process_time()
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Evaluate without the workers."""
         return self.evaluator.evaluate(architectures)
+
+    def network_key(self, architecture: Architecture) -> str:
+        """Return another key each time, so that nothing that is asked for again is remembered."""
+        self.keys += 1
+        return str(self.keys)
 
     def evaluated(self, architecture: Architecture) -> Evaluation:
         """Return the result of a child."""
@@ -87,6 +95,7 @@ class Cluster:
         assert len(self.running) < self.workers
         self._tick()
         evaluation = self.evaluated(architecture)
+        self.accuracies.append(evaluation.accuracy)
         seconds = self.mean * self.rng.lognormal(-(self.sigma**2) / 2, self.sigma)
         future: Future[Evaluation] = Future()
         self.number += 1
@@ -223,31 +232,36 @@ def result(problem: str, mode: str, seed: int, given: argparse.Namespace) -> dic
     cluster = None
     if mode == "asynchronous":
         cluster = Cluster(env.memory.evaluator, workers, given.child_seconds, given.tail, seed=seed)
-    rewards = searched(env, given.agent, given.episodes, seed, cluster)
-    busy = None if cluster is None else cluster.busy_share
-    line = {"of": of, "busy": busy, "rewards": np.round(rewards, 5).tolist()}
+    ended = searched(env, given.agent, given.episodes, seed, cluster)
+    begun = ended if cluster is None else cluster.accuracies
+    line = {"of": of, "busy": None if cluster is None else cluster.busy_share}
+    line |= {"begun": np.round(begun, 5).tolist(), "ended": np.round(ended, 5).tolist()}
     with given.results.open("a") as file:
         file.write(json.dumps(line) + "\n")
     return line
 
 
 def print_comparison(problem: str, goal: float, found: dict[str, list[dict[str, Any]]]) -> None:
-    """Print means over the seeds so far, and the ratio with its standard error."""
-    rows = {mode: [each["rewards"] for each in lines] for mode, lines in found.items()}
-    counts = {mode: [reached(each, goal) for each in rewards] for mode, rewards in rows.items()}
-    pairs = [p for p in zip(*counts.values(), strict=True) if None not in p]
-    last = {mode: np.mean([each[-LAST:] for each in rewards]) for mode, rewards in rows.items()}
+    """Print means over the seeds so far, and the ratios with their standard errors."""
+    number = len(found["lock-step"])
     busy = np.mean([each["busy"] for each in found["asynchronous"]])
-    text = f"{problem}, {len(rows['lock-step'])} seeds: busy {busy:.1%}; last {LAST}"
-    text += "".join(f", {mode} {mean:.4f}" for mode, mean in last.items())
-    if pairs:
-        before, now = np.array(pairs, dtype=float).T
-        logs = np.log(now / before)
-        error = logs.std(ddof=1) / np.sqrt(len(logs)) if len(logs) > 1 else float("nan")
-        text += f"; mean {goal} after {before.mean():.0f} and {now.mean():.0f} children, "
-        text += f"ratio {np.exp(logs.mean()):.3f} (log's standard error {error:.3f})"
-    reach = ", ".join(f"{mode} {sum(c is not None for c in n)}" for mode, n in counts.items())
-    print(f"{text}; reached by: {reach}", flush=True)
+    print(f"{problem}, {number} seeds: busy {busy:.1%}")
+    for order in ("begun", "ended"):
+        rows = {mode: [each[order] for each in lines] for mode, lines in found.items()}
+        last = {mode: np.mean([each[-LAST:] for each in rewards]) for mode, rewards in rows.items()}
+        counts = [[reached(each, goal) for each in rewards] for rewards in rows.values()]
+        pairs = [pair for pair in zip(*counts, strict=True) if None not in pair]
+        text = ", ".join(f"{mode} {mean:.4f}" for mode, mean in last.items())
+        text = f"  as {order}: last {LAST} {text}; {goal} reached by both in {len(pairs)}"
+        print(text + (_ratio(pairs) if pairs else ""), flush=True)
+
+
+def _ratio(pairs: Sequence[Any]) -> str:
+    before, now = np.array(pairs, dtype=float).T
+    logs = np.log(now / before)
+    error = logs.std(ddof=1) / np.sqrt(len(logs)) if len(logs) > 1 else float("nan")
+    text = f", after {before.mean():.0f} and {now.mean():.0f} children"
+    return f"{text}: ratio {np.exp(logs.mean()):.3f} (log's standard error {error:.3f})"
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ AGENTS: dict[str, dict[str, Any]] = {
         "n_episodes": 20,
     },
 }
-"""What differs from the agents' defaults. "nasnet" is NASNet's controller with the settings of the
-paper, made for 20,000 architectures; "lstm-ppo" has larger steps, more entropy, and advantages that
-are normalized in each update, so that the moving average cancels out."""
+"""Settings that differ from the agents' defaults. "nasnet" is NASNet's controller with the
+settings of the paper, made for 20,000 architectures; "lstm-ppo" has larger steps, more entropy, and
+advantages that are normalized in each update, so that the moving average cancels out."""
 
 
 @dataclass

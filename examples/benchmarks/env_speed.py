@@ -9,10 +9,13 @@
    one's own, NAS-Bench-101's 26), by an evaluator that costs nothing. An
    environment's first steps, in which most networks are new to it, are a line of their own.
 2. 1,024 environments of each recorded id against as many CartPoles.
-3. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
+3. Once-for-All's surrogate, 1,024 networks at a time: networks per second by its arrays alone, from
+   sequences of choices to rewards with the budget, and in the vector environment as a whole, whose
+   46 decisions are a step each.
+4. MaskablePPO on NAS-Bench-201 through `nas_gym.sb3`: the environment's share of the time.
 
-It needs nasbench201_cifar10.npz in NAS_GYM_DATA. The sides take turns, since machines are noisy;
-the median of the rounds' ratios is what counts.
+It needs nasbench201_cifar10.npz and ofa_mbv3_w12.npz in NAS_GYM_DATA. The sides take turns, since
+machines are noisy; the median of the rounds' ratios is what counts.
 """
 
 from __future__ import annotations
@@ -205,6 +208,41 @@ def compare_recorded(seconds: float) -> None:
         )
 
 
+def surrogate_speed(seconds: float, number: int = 1024) -> None:
+    """Print how many networks a second the surrogate evaluates, each measured for ``seconds``."""
+    rng, batches = np.random.default_rng(0), list[NDArray[np.int64]]()
+    env: Any = gym.make_vec(
+        "nas_gym/OFA-v0", number, evaluator="surrogate", autoreset_mode="SameStep"
+    )
+    env.reset()
+
+    def play() -> None:
+        for actions in rng.integers(env.single_action_space.n, size=(env.decisions, number)):
+            env.step(actions)
+
+    for _ in range(20):
+        play()
+        batches.append(env.finished.choices)
+    drawn, evaluator, space = cycle(batches), env.memory.evaluator, env.search_space
+    print(f"{'networks per second, ' + format(number, ',') + ' at a time':58} median of {ROUNDS}")
+    for title, action in (
+        ("the surrogate's arrays", lambda: evaluator.columns_of(next(drawn))),
+        ("from choices to rewards", lambda: env.evaluate(space, next(drawn))),
+        (f"{env.decisions} steps of the vector environment", play),
+    ):
+        rates = [number * repetitions(action, seconds) for _ in range(ROUNDS)]
+        print(f"{title:48} {statistics.median(rates):12,.0f}", flush=True)
+
+
+def repetitions(action: Callable[[], object], least: float) -> float:
+    """Return how often a second an action can be repeated, measured for ``least`` seconds."""
+    times, started = 0, time.perf_counter()
+    while (passed := time.perf_counter() - started) < least:
+        action()
+        times += 1
+    return times / passed
+
+
 def warm_up(env: gym.Env[Any, Any]) -> None:
     """Plays random episodes."""
     rng = np.random.default_rng(1)
@@ -247,6 +285,7 @@ def main() -> None:
     print(f"gymnasium {gym.__version__}, numpy {np.__version__}, torch {torch.__version__}")
     compare_speeds(given.seconds)
     compare_recorded(given.seconds)
+    surrogate_speed(given.seconds)
     share_of_environment()
 
 

@@ -1,16 +1,17 @@
-"""Child training on a GPU: one table and one JSON. ``gpu.sh`` runs it; it needs torch alone.
+"""Child training on a GPU: one table and one JSON. ``gpu.sh`` runs it.
 
 - images a second of a tiny (8x8, N = 1, 8 filters), a CIFAR (32x32, N = 2, 16 filters) and a
   paper-size child (N = 2, 32 filters, batch 32): plain PyTorch with a DataLoader, then each step of
   tuning on top of those before it;
-- children an hour, 1, 2, 4 and 8 trained as one fused network, and by 1, 2 and 4 processes;
-- share of the time of a step in which the GPU runs kernels, by the profiler;
+- children an hour: one after the other, 2, 4 and 8 as one fused network, by 1, 2 and 4 processes;
+- share of the time of a step in which the GPU runs kernels, by the profiler, and share of its peak,
+  that of a large matrix product, that a training's arithmetic reaches;
 - a search of 60 children, end to end;
-- final trainings, with cuDNN's algorithms by time, and compiled.
+- final trainings, with cuDNN's algorithms by time, and compiled if that is faster.
 
 `nas-gym presets` takes its estimates from the rates at the end. Images are random: nothing here
-depends on what they show. A line that fails says why, and the others go on; no line begins after
-330 seconds, and the JSON is complete after each.
+depends on what they show. A line that fails, or falls back on something slower, says why, and the
+others go on; no line begins after 330 seconds, and the JSON is complete after each.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -39,10 +41,11 @@ from nas_gym.networks.devices import hardware_name, synchronize
 from nas_gym.networks.kernel_calls import training_calls
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.steps import compiling
-from nas_gym.workers import LocalWorkers
+from nas_gym.training.steps.graphs import NotCaptured
+from nas_gym.training.together import TrainedSeparately
 
 CHILD = nas_gym.published("NASNet-A")
-SECONDS, RATE = 330, "images a second"
+SECONDS, RATE, AN_HOUR = 330, "images a second", "children an hour"
 KINDS = {"tiny": (8, 1, 8, 64), "cifar": (32, 2, 16, 128), "paper": (32, 2, 32, 32)}
 """Pixels of a side, N, F and the batch size of each kind of child."""
 STEPS: list[tuple[str, dict[str, Any]]] = [
@@ -71,15 +74,19 @@ class Lines:
             try:
                 value = round(figure(*given, **changes), 3)
             except Exception as error:  # the other lines are worth having
-                value = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
+                value = f"failed: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         self.figures[f"{name} ({unit})"] = value
         print(f"{name:<55} {value} {unit if isinstance(value, float) else ''}", flush=True)
         self.write()
 
+    def fastest(self, kind: str) -> float | str | None:
+        """Return the images a second of a kind with all steps of tuning, if they are measured."""
+        return self.figures.get(f"{kind}: {FASTEST} ({RATE})")
+
     def write(self) -> None:
         """Replace the JSON, which has rates if there are those of a GPU."""
         facts = {**self.facts, "figures": self.figures}
-        paper, tiny = (self.figures.get(f"{k}: {FASTEST} ({RATE})") for k in ("paper", "tiny"))
+        paper, tiny = (self.fastest(kind) for kind in ("paper", "tiny"))
         if isinstance(paper, float) and isinstance(tiny, float) and not self.dry:
             facts["rates"] = rates(paper, tiny)
         self.out.write_text(json.dumps(facts, indent=2))
@@ -168,10 +175,10 @@ def plain_images_a_second(kind: str, device: str, dry: bool) -> float:
     return number / (time.perf_counter() - started)
 
 
-def fused_children_an_hour(fused: int, device: str, dry: bool) -> float:
-    """Tiny children an hour, ``fused`` of them as one network; the first group warms up."""
-    settings = settings_of("tiny", dry, fused=fused)
-    trainer = Trainer(dataset_of("tiny", dry), settings, device)
+def fused_children_an_hour(kind: str, fused: int, device: str, dry: bool) -> float:
+    """Children an hour, ``fused`` of them as one network; the first group warms up."""
+    settings = settings_of(kind, dry, fused=fused)
+    trainer = Trainer(dataset_of(kind, dry), settings, device)
     trainer.evaluate_repeats(CHILD, range(fused))
     started = time.perf_counter()
     made = trainer.evaluate_repeats(CHILD, range(fused, 2 * fused))
@@ -179,14 +186,17 @@ def fused_children_an_hour(fused: int, device: str, dry: bool) -> float:
     return 3600 * fused / (time.perf_counter() - started)
 
 
-def children_an_hour(workers: int, device: str, dry: bool) -> float:
+def processes_children_an_hour(workers: int, device: str, dry: bool) -> float:
     """Paper-size children an hour of processes on one GPU; one child of each warms up."""
+    from nas_gym.workers import LocalWorkers  # noqa: PLC0415  # which needs Pebble
+
     trainer = Trainer(dataset_of("paper", dry), settings_of("paper", dry), device)
     with LocalWorkers(trainer, workers) as pool:
         for number in (workers, 2 * workers):
             started = time.perf_counter()
-            made = [pool.submit(CHILD, repeat).result for repeat in range(number)]
-            assert all(result().status == "ok" for result in made)
+            asked = [pool.submit(CHILD, repeat) for repeat in range(number)]
+            made = [future.result() for future in asked]
+            assert all(each.status == "ok" for each in made), made[0].message
     return 3600 * 2 * workers / (time.perf_counter() - started)
 
 
@@ -205,11 +215,36 @@ def busy_share(kind: str, device: str, dry: bool, **changes: Any) -> float:
             loop.train_epoch()
             synchronize(trainer.device)
             seconds = time.perf_counter() - started
-    times: list[float] = [
+    kernels = "CPU" if device == "cpu" else "CUDA"
+    times: list[float] = [  # an operation on the host has the time of its kernels a second time
         event.self_cpu_time_total if device == "cpu" else event.self_device_time_total
         for event in profiler.key_averages()
+        if event.device_type.name == kernels and not getattr(event, "is_user_annotation", False)
     ]
     return sum(times) / 1e6 / seconds
+
+
+def peak_share(kind: str, device: str, dry: bool, images_a_second: float | str | None) -> float:
+    """Share of the device's peak that a training's arithmetic reaches: three passes, as `rates`."""
+    assert isinstance(images_a_second, float), "the rate is missing"
+    network = settings_of(kind, dry).network
+    cost = measure_cost(CHILD, shape_of(kind), network).multiply_adds
+    return 6 * cost * images_a_second / matrix_operations_a_second(device, dry)
+
+
+def matrix_operations_a_second(device: str, dry: bool) -> float:
+    """Operations a second of a product of large matrices, in the precision of the trainings."""
+    size, dtype = (256, torch.float32) if dry else (8192, torch.bfloat16)
+    if device != "cpu" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        dtype = torch.float16
+    matrix = torch.randn(size, size, device=device, dtype=dtype)
+    for times in (3, 20):  # the first ones warm up
+        synchronize(torch.device(device))
+        started = time.perf_counter()
+        for _ in range(times):
+            matrix @ matrix
+        synchronize(torch.device(device))
+    return 20 * 2 * size**3 / (time.perf_counter() - started)
 
 
 def search_seconds(device: str, dry: bool) -> float:
@@ -239,23 +274,29 @@ def main() -> None:
     given = parser.parse_args()
     out = given.out or Path("gpu-dry.json" if given.dry else "gpu.json")
     dry, device = given.dry, "cpu" if given.dry else "cuda"
+    for slower in (NotCaptured, TrainedSeparately, compiling.NotCompiled):
+        warnings.simplefilter("error", slower)  # a line must not show something else than it says
     lines = Lines(dry, out, device)
     for kind in KINDS:
         lines.measure(f"{kind}: plain PyTorch", RATE, plain_images_a_second, kind, device, dry)
         for title, changes in STEPS:
             lines.measure(f"{kind}: {title}", RATE, images_a_second, kind, device, dry, **changes)
-        lines.measure(f"{kind}: kernels run", "share", busy_share, kind, device, dry)
-    an_hour = "children an hour"
-    for fused in (1, 2, 4, 8):
-        lines.measure(f"tiny: fused={fused}", an_hour, fused_children_an_hour, fused, device, dry)
+        of_kind = (kind, device, dry)
+        lines.measure(f"{kind}: kernels run", "share of time", busy_share, *of_kind)
+        rate = lines.fastest(kind)
+        lines.measure(f"{kind}: arithmetic", "share of peak", peak_share, *of_kind, rate)
+        one = (kind, 1, device, dry)
+        lines.measure(f"{kind}: fused=1", AN_HOUR, fused_children_an_hour, *one)
+    for fused in (2, 4, 8):
+        several = ("tiny", fused, device, dry)
+        lines.measure(f"tiny: fused={fused}", AN_HOUR, fused_children_an_hour, *several)
     for workers in (1,) if dry else (1, 2, 4):
-        lines.measure(
-            f"paper: {workers} processes", an_hour, children_an_hour, workers, device, dry
-        )
+        name = f"paper: {workers} processes"
+        lines.measure(name, AN_HOUR, processes_children_an_hour, workers, device, dry)
     lines.measure("a search of 60 children", "seconds", search_seconds, device, dry)
     of_final = ("cifar", device, dry)
     lines.measure("cifar: final training", RATE, images_a_second, *of_final, final=True)
-    lines.measure("cifar: final, compiled", RATE, compiled_images_a_second, *of_final)
+    lines.measure("cifar: final, compiled if faster", RATE, compiled_images_a_second, *of_final)
     print(f"written to {out}")
 
 

@@ -237,7 +237,7 @@ class SlowStore(Store):
 
 
 class Described:
-    """What the workers' children have in common."""
+    """Evaluator of the workers' children, of which the pool needs the fingerprint alone."""
 
     fingerprint = "f" * 32
 

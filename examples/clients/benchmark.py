@@ -1,7 +1,11 @@
-"""The benchmark of these programs, and how far an agent's networks are above random ones."""
+"""The benchmark of these programs, and how far an agent's networks are above random ones.
+
+The argument of a program is its seed, 0 by default: ``python examples/clients/skrl_ppo.py 3``.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
 import gymnasium as gym
@@ -15,6 +19,7 @@ try:
     gym.make(ENV_ID)
 except InvalidSettings:  # its file is not there
     ENV_ID = "nas_gym/DigitsBench-v0"
+SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 
 
 def random_rewards(number: int = 2048) -> NDArray[np.float64]:
@@ -34,7 +39,7 @@ def report(name: str, rewards: Iterable[float]) -> float:
     error = np.sqrt(ours.var(ddof=1) / len(ours) + others.var(ddof=1) / len(others))
     margin = float((ours.mean() - others.mean()) / error)
     print(
-        f"{name} in {ENV_ID}: {ours.mean():.4f} over {len(ours)} networks, random "
+        f"{name}, seed {SEED}, in {ENV_ID}: {ours.mean():.4f} over {len(ours)} networks, random "
         f"{others.mean():.4f}, margin {margin:.1f} standard errors"
     )
     return margin

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmark import ENV_ID, report
+from benchmark import ENV_ID, SEED, report
 
 NUM_ENVS, EPISODES, BUFFER, BATCH = 16, 3_000, 20_000, 256
 START_EPSILON, END_EPSILON = 1.0, 0.05
@@ -21,8 +21,8 @@ def q_network(inputs: int, actions: int) -> nn.Module:
 
 def main() -> float:
     """Train for 3,000 networks; return the margin of the last 200 over random ones."""
-    rng = np.random.default_rng(0)
-    torch.manual_seed(0)
+    rng = np.random.default_rng(SEED)
+    torch.manual_seed(SEED)
     envs = gym.make_vec(ENV_ID, NUM_ENVS, observation="one-hot", autoreset_mode="SameStep")
     size, actions = envs.single_observation_space.shape[0], envs.single_action_space.n
     network, target = q_network(size, actions), q_network(size, actions)
@@ -31,7 +31,7 @@ def main() -> float:
     buffer: deque[tuple[np.ndarray, ...]] = deque(maxlen=BUFFER)
     returns: deque[float] = deque(maxlen=200)
 
-    observations, info = envs.reset(seed=0)
+    observations, info = envs.reset(seed=SEED)
     steps = EPISODES * 6 // NUM_ENVS
     for step in range(steps):
         progress = min(1.0, step / (0.5 * steps))

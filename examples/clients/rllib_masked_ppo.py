@@ -6,7 +6,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.examples.rl_modules.classes.action_masking_rlm import ActionMaskingTorchRLModule
 from ray.tune.registry import register_env
 
-from benchmark import ENV_ID, report
+from benchmark import ENV_ID, SEED, report
 from nas_gym.wrappers import MaskInObservation
 
 
@@ -31,7 +31,7 @@ def main() -> float:
         )
         .training(gamma=1.0, lr=1e-3, train_batch_size=384, minibatch_size=96, num_epochs=4)
         .callbacks(on_episode_end=lambda episode, **_: returns.append(episode.get_return()))
-        .debugging(seed=0)
+        .debugging(seed=SEED)
     )
     algorithm = config.build_algo()
     for _ in range(24):

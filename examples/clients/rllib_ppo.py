@@ -2,7 +2,7 @@
 
 from ray.rllib.algorithms.ppo import PPOConfig
 
-from benchmark import ENV_ID, report
+from benchmark import ENV_ID, SEED, report
 
 
 def main() -> float:
@@ -18,7 +18,7 @@ def main() -> float:
         )
         .training(gamma=1.0, lr=1e-3, train_batch_size=32 * 12, minibatch_size=96, num_epochs=4)
         .callbacks(on_episode_end=lambda episode, **_: returns.append(episode.get_return()))
-        .debugging(seed=0)
+        .debugging(seed=SEED)
     )
     algorithm = config.build_algo()
     for _ in range(40):

@@ -1,6 +1,8 @@
 """Tianshou's DQN, with masks, by `MaskInObservation`."""
 
 import gymnasium as gym
+import numpy as np
+import torch
 from tianshou.algorithm import DQN
 from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy
 from tianshou.algorithm.optim import AdamOptimizerFactory
@@ -9,7 +11,7 @@ from tianshou.env import DummyVectorEnv
 from tianshou.trainer import OffPolicyTrainerParams
 from tianshou.utils.net.common import Net
 
-from benchmark import ENV_ID, report
+from benchmark import ENV_ID, SEED, report
 from nas_gym.wrappers import MaskInObservation
 
 
@@ -21,6 +23,8 @@ def make_env() -> gym.Env:
 
 def main() -> float:
     """Train for 1,500 networks; return the margin of 200 further ones over random ones."""
+    torch.manual_seed(SEED)
+    np.random.seed(SEED)  # noqa: NPY002 (Tianshou explores by it)
     env, envs = make_env(), DummyVectorEnv([make_env] * 10)
     size = env.observation_space["obs"].shape
     policy = DiscreteQLearningPolicy(

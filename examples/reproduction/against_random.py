@@ -21,11 +21,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import numpy as np
 import torch
-import typer
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -157,19 +157,19 @@ def interval(values: NDArray[np.float64]) -> str:
     return f"{values.mean():.2f} ± {half:.2f}"
 
 
-def main(
-    name: Annotated[str, typer.Argument(help=", ".join(EXPERIMENTS))],
-    agent: Annotated[str, typer.Option(help="rl, random, both, or none for the table alone.")] = (
-        "both"
-    ),
-    seeds: Annotated[str, typer.Option(help="With commas; default: all.")] = "",
-    folder: Annotated[Path, typer.Option("--run", help="Where the searches go.")] = Path(
-        "runs/against_random"
-    ),
-) -> None:
+@click.command()
+@click.argument("name", type=click.Choice(list(EXPERIMENTS)))
+@click.option("--agent", default="both", help="rl, random, both, or none for the table alone.")
+@click.option("--seeds", default="", help="With commas; default: all.")
+@click.option(
+    "--run",
+    "folder",
+    type=Path,
+    default="runs/against_random",
+    help="Where the searches go.",
+)
+def main(name: str, agent: str, seeds: str, folder: Path) -> None:
     """Make the searches that are missing, and print the table."""
-    if name not in EXPERIMENTS:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[name]
     rl = experiment.settings("", 0).agent
     for kind in (rl, "random"):
@@ -184,4 +184,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

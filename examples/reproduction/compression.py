@@ -12,12 +12,12 @@ after five epochs of training.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import gymnasium as gym
 import numpy as np
 import torch
-import typer
 from gymnasium.wrappers import RescaleAction
 from scipy import stats
 from stable_baselines3 import PPO
@@ -109,10 +109,10 @@ def accuracies(seed: int, episodes: int) -> dict[str, list[float]]:
     return rows
 
 
-def main(
-    seeds: Annotated[int, typer.Option(help="Number of networks.")] = 5,
-    episodes: Annotated[int, typer.Option(help="Evaluations of an agent and of random.")] = 200,
-) -> None:
+@click.command()
+@click.option("--seeds", default=5, help="Number of networks.")
+@click.option("--episodes", default=200, help="Evaluations of an agent and of random.")
+def main(seeds: int, episodes: int) -> None:
     """Print a line for each seed and method, then means and 95% intervals of the differences."""
     torch.set_num_threads(1)
     results = []
@@ -135,4 +135,4 @@ def main(
 
 if __name__ == "__main__":
     print(f"nas_gym {nas_gym.__version__}, torch {torch.__version__}")
-    typer.run(main)
+    main()

@@ -18,9 +18,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from nas_agents.cli.terminal.output import print_table
 from nas_gym import published
 from nas_gym.networks import Cost, ImageShape, default_settings, measure_cost
 
@@ -65,7 +63,7 @@ def text(printed: str) -> str:
     return f"{int(printed):,}" if printed.isdigit() else printed
 
 
-def misses(table: Table, published_rows: list[Row]) -> Iterator[str]:
+def misses(table: list[tuple[str, ...]], published_rows: list[Row]) -> Iterator[str]:
     """Fill the table, and yield a line for each row whose figures differ."""
     for row in published_rows:
         ours = cost(row)
@@ -73,7 +71,7 @@ def misses(table: Table, published_rows: list[Row]) -> Iterator[str]:
         entries = [
             (text(row[n]), f"{own:,}", difference(row[n], own)) for n, own in figures.items()
         ]
-        table.add_row(row["network"], row["published by"], *entries[0], *entries[1])
+        table.append((row["network"], row["published by"], *entries[0], *entries[1]))
         if not all(agrees(row[name], own) for name, own in figures.items()):
             reason = row["reason of a difference"] or "NOT EXPLAINED"
             yield f"{row['network']}, {row['published by']}: {reason}"
@@ -81,20 +79,16 @@ def misses(table: Table, published_rows: list[Row]) -> Iterator[str]:
 
 def main() -> None:
     """Print the table, then the misses."""
-    table = Table(box=None)
-    for heading in ("network", "published by"):
-        table.add_column(heading)
-    for heading in ("parameters", "ours", "", "multiply-adds", "ours", ""):
-        table.add_column(heading, justify="right")
+    table: list[tuple[str, ...]] = []
     published_rows = rows()
     missed = list(misses(table, published_rows))
-    console = Console(width=160)
-    console.print(table)
+    figures = ("parameters", "ours", "", "multiply-adds", "ours", "")
+    print_table(("network", "published by", *figures), table)
     architectures = len({row["architecture"] for row in published_rows})
     number, agreed = len(published_rows), len(published_rows) - len(missed)
-    console.print(f"\n{number} rows of {architectures} architectures, {agreed} agree. The others:")
+    print(f"\n{number} rows of {architectures} architectures, {agreed} agree. The others:")
     for line in missed:
-        console.print(f"- {line}", soft_wrap=True)
+        print(f"- {line}")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import click
 import numpy as np
-import typer
 from scipy import stats
 
 from nas_gym import Architecture, OFASearchSpace, Trainer, TrainingSettings, load_dataset
@@ -160,13 +160,17 @@ def report(run: Run, once: OnceForAll) -> None:
     print(f"| all {NUMBER} alone, seconds | {seconds:.0f} |")
 
 
-def main(
-    folder: Annotated[Path, typer.Option("--run", help="Folder of weights and results.")] = Path(
-        "runs/elastic"
-    ),
-    scale: Annotated[Literal["cifar10", "tiny"], typer.Option()] = "cifar10",
-    seed: int = 0,
-) -> None:
+@click.command()
+@click.option(
+    "--run",
+    "folder",
+    type=Path,
+    default="runs/elastic",
+    help="Folder of weights and results.",
+)
+@click.option("--scale", type=click.Choice(list(SCALES)), default="cifar10")
+@click.option("--seed", default=0)
+def main(folder: Path, scale: str, seed: int) -> None:
     """Run the experiment, or go on with it."""
     sizes, run = SCALES[scale], Run(folder / f"{scale}-{seed}")
     settings = ShrinkingSettings(
@@ -191,4 +195,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -25,11 +25,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import click
 import numpy as np
 import torch
-import typer
 from scipy import stats
 from stable_baselines3.common.callbacks import BaseCallback
 
@@ -348,16 +348,20 @@ def bootstrap(function: Any, x: Sequence[float], y: Sequence[float]) -> tuple[fl
     return float(low), float(high)
 
 
-def main(
-    stage: Annotated[Literal["search", "alone", "report"], typer.Argument()],
-    space: Annotated[Literal["micro", "macro"], typer.Argument()],
-    folder: Annotated[Path, typer.Option("--run", help="Where the stages' files go.")] = Path(
-        "runs/enas"
-    ),
-    part: Annotated[str, typer.Option(help="Of `alone`: 1/2 is the first of two parts.")] = "1/1",
-    dataset: Annotated[str, typer.Option(help="`digits` tries the program out.")] = "cifar10",
-    seed: int = 0,
-) -> None:
+@click.command()
+@click.argument("stage", type=click.Choice(["search", "alone", "report"]))
+@click.argument("space", type=click.Choice(["micro", "macro"]))
+@click.option(
+    "--run",
+    "folder",
+    type=Path,
+    default="runs/enas",
+    help="Where the stages' files go.",
+)
+@click.option("--part", default="1/1", help="Of `alone`: 1/2 is the first of two parts.")
+@click.option("--dataset", default="cifar10", help="`digits` tries the program out.")
+@click.option("--seed", default=0)
+def main(stage: str, space: str, folder: Path, part: str, dataset: str, seed: int) -> None:
     """Run a stage, or go on with it."""
     run = Run(space, folder / f"{space}-{dataset}-{seed}", dataset, seed)
     try:
@@ -373,4 +377,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Annotated
 
+import click
 import numpy as np
 import torch
-import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from torch.nn import functional as F
+from tqdm import trange
 
+from nas_agents.cli.terminal.output import print_table
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace, registered_families
 from nas_gym.envs import environment_type
 from nas_gym.networks import ImageShape, NetworkSettings, build_network
@@ -81,14 +79,14 @@ def paint(search_space: SearchSpace, choices: Choices) -> None:
         assert overlaps(search_space, choices[:step]) == []
 
 
-def main(
-    episodes: Annotated[int, typer.Option(help="Episodes in each environment.")] = 1_000,
-    networks: Annotated[int, typer.Option(help="Networks built in each environment.")] = 200,
-    only: Annotated[str, typer.Option(help="Environments whose id has this in it.")] = "",
-    seed: int = 0,
-) -> None:
+@click.command()
+@click.option("--episodes", default=1_000, help="Episodes in each environment.")
+@click.option("--networks", default=200, help="Networks built in each environment.")
+@click.option("--only", default="", help="Environments whose id has this in it.")
+@click.option("--seed", default=0)
+def main(episodes: int, networks: int, only: str, seed: int) -> None:
     """Play, check, and print a line for each environment."""
-    table = Table("environment", "episodes", "different networks", "built", "seconds", box=None)
+    rows = []
     for env_id in [n for each in registered_families() for n in each.environments if only in n]:
         env_class = environment_type(env_id)
         env = NASEnv(env_class.default_search_space(), FreeEvaluator())
@@ -98,7 +96,7 @@ def main(
         started = time.perf_counter()
         rng = np.random.default_rng(seed)
         keys = set()
-        for number in track(range(episodes), env_id, transient=True, console=Console(stderr=True)):
+        for number in trange(episodes, desc=env_id, leave=False, disable=None):
             choices = play(env, rng)
             search_space = env.search_space.stage(number)
             architecture = check(search_space, choices)
@@ -107,10 +105,10 @@ def main(
                 run_network(architecture, settings)
                 paint(search_space, choices)
         seconds = f"{time.perf_counter() - started:.0f}"
-        built = str(min(networks, episodes))
-        table.add_row(env_id, f"{episodes:,}", f"{len(keys):,}", built, seconds)
-    Console().print(table)
+        built = min(networks, episodes)
+        rows.append((env_id, f"{episodes:,}", f"{len(keys):,}", built, seconds))
+    print_table(("environment", "episodes", "different networks", "built", "seconds"), rows)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

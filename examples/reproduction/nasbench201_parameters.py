@@ -16,12 +16,10 @@ two and 129,306 parameters, whose count the table gives it.
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
+import click
 import numpy as np
-import typer
-from rich.console import Console
-from rich.progress import track
+from tqdm import tqdm
 
 from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.search_space import NASBench201Architecture
@@ -30,11 +28,10 @@ from nas_gym.networks import ImageShape, count_parameters, weightless_network
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 
 
-def main(
-    rows: Annotated[
-        int | None, typer.Option(help="Number of rows to count, drawn at random; all by default.")
-    ] = None,
-) -> None:
+@click.command()
+@click.option("--rows", type=int, help="Number of rows to count, drawn at random; all by default.")
+@click.pass_context
+def main(context: click.Context, /, rows: int | None) -> None:
     """Count, and print how many rows agree; exit with 1 if one differs otherwise."""
     with np.load(data_folder() / "nasbench201_cifar10.npz", allow_pickle=False) as table:
         strings, millions = table["arch_str"], table["cifar10_params_m"]
@@ -44,7 +41,7 @@ def main(
         counted = np.random.default_rng(0).choice(counted, min(rows, len(counted)), replace=False)
     start = time.perf_counter()
     ours = np.zeros(len(strings), dtype=np.int64)
-    for row in track(counted, "networks", transient=True, console=Console(stderr=True)):
+    for row in tqdm(counted, "networks", leave=False, disable=None):
         architecture = NASBench201Architecture.from_string(strings[row].decode())
         ours[row] = count_parameters(weightless_network(architecture, CIFAR))
     table_has = np.round(millions.astype(np.float64) * 1e6).astype(np.int64)
@@ -56,8 +53,8 @@ def main(
     print(f"  where the table has another isomorphic cell's count: {of_another:,}")
     print(f"largest difference: {np.abs(differences).max():,} parameters")
     print(f"seconds: {time.perf_counter() - start:.0f}")
-    raise typer.Exit(int(len(mismatches) > of_another))
+    context.exit(int(len(mismatches) > of_another))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

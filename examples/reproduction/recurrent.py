@@ -20,11 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+import click
 import numpy as np
 import torch
-import typer
 from scipy import stats
 
 from nas_agents.runs.settings import SearchSettings
@@ -192,13 +192,17 @@ def spread(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.1f}"
 
 
-def main(
-    part: Annotated[str, typer.Argument(help="search, shared, compare, or all.")] = "all",
-    folder: Annotated[Path, typer.Option("--run", help="Where the results go.")] = Path(
-        "runs/recurrent"
-    ),
-    children: Annotated[int, typer.Option(help="Of each search.")] = Scale.children,
-) -> None:
+@click.command()
+@click.argument("part", type=click.Choice(["search", "shared", "compare", "all"]), default="all")
+@click.option(
+    "--run",
+    "folder",
+    type=Path,
+    default="runs/recurrent",
+    help="Where the results go.",
+)
+@click.option("--children", default=Scale.children, help="Of each search.")
+def main(part: str, folder: Path, children: int) -> None:
     """Make what is missing, and print the tables."""
     torch.set_num_threads(1)
     run(part, folder, replace(Scale(), children=children))
@@ -230,4 +234,4 @@ def run(part: str, folder: Path, scale: Scale) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -15,12 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
-from typing import Annotated
 
-import typer
-from rich.console import Console
-from rich.table import Table
+import click
 
+from nas_agents.cli.terminal.output import print_table
 from nas_gym import SearchSpace, registered_families
 from nas_gym.envs import environment_type
 from nas_gym.families.nasbench101.architecture import MAX_VERTICES
@@ -108,11 +106,11 @@ def written(number: int) -> str:
     return f"{number:,}" if number < 10**12 else f"{number:.4g}"
 
 
-def main(
-    names: Annotated[bool, typer.Option(help="Name all cells of NAS-Bench-101, too.")] = False,
-) -> None:
+@click.command()
+@click.option("--names", is_flag=True, help="Name all cells of NAS-Bench-101, too.")
+def main(names: bool) -> None:
     """Print a line for each figure."""
-    table = Table("environment", "decisions", "counted", "published", "ours", "", "by", box=None)
+    rows = []
     for env_id in [name for each in registered_families() for name in each.environments]:
         search_space = environment_type(env_id).default_search_space()
         figures = FIGURES.get(env_id, [UNPUBLISHED])
@@ -120,17 +118,11 @@ def main(
             figures = [*figures, NAMES]
         for figure in figures:
             ours = figure.count(search_space)
-            table.add_row(
-                env_id,
-                str(len(search_space.decisions)),
-                figure.what,
-                figure.published or "none",
-                written(ours),
-                figure.verdict(ours),
-                figure.source,
-            )
-    Console(width=140).print(table)
+            published = (figure.what, figure.published or "none")
+            counted = (written(ours), figure.verdict(ours), figure.source)
+            rows.append((env_id, len(search_space.decisions), *published, *counted))
+    print_table(("environment", "decisions", "counted", "published", "ours", "", "by"), rows)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -16,10 +16,10 @@ import json
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
+import click
 import numpy as np
-import typer
 from scipy import stats
 
 from nas_agents.catalogue.agents import find_agent
@@ -163,13 +163,17 @@ def report(results: list[dict[str, Any]]) -> None:
     print(f"| processor seconds: searches, trainings | {seconds[0]:.0f}, {seconds[1]:.0f} |")
 
 
-def main(
-    folder: Annotated[Path, typer.Option("--run", help="Folder of the results.")] = Path(
-        "runs/tunas"
-    ),
-    scale: Annotated[Literal["cifar10", "small", "tiny"], typer.Option()] = "cifar10",
-    first_seed: int = 0,
-) -> None:
+@click.command()
+@click.option(
+    "--run",
+    "folder",
+    type=Path,
+    default="runs/tunas",
+    help="Folder of the results.",
+)
+@click.option("--scale", type=click.Choice(list(SCALES)), default="cifar10")
+@click.option("--first-seed", default=0)
+def main(folder: Path, scale: str, first_seed: int) -> None:
     """Run the experiment, or go on with it."""
     dataset, results = part_of(SCALES[scale]), []
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,4 +189,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -23,7 +23,7 @@ class Augmentation:
     padding: int
     """Black pixels around the image; a window of the image's size is cropped at random."""
     flip: bool
-    """Whether half of the images are mirrored."""
+    """True if half of the images are mirrored."""
     cutout: int
     """Side of a random square set to the mean (DeVries & Taylor 2017), in pixels; 0 for none."""
     resized_crop: float | None = None
@@ -52,7 +52,7 @@ class Augmentation:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is not as it is by default, for digests."""
+        """The values that differ from the defaults, for digests."""
         unset = {field.name: field.default for field in fields(self)}
         return {name: value for name, value in asdict(self).items() if value != unset[name]}
 

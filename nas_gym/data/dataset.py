@@ -49,7 +49,7 @@ class Dataset:
     classes: tuple[str, ...]
     """The classes' names."""
     flips: bool
-    """Whether an image's mirror image is of the same class, as with photographs, not digits."""
+    """True if an image's mirror image is of the same class, as with photographs, not digits."""
     train: Indices = field(repr=False)
     validation: Indices = field(repr=False)
     test: Indices = field(repr=False)

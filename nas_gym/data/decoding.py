@@ -98,12 +98,9 @@ def _in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_
 
 
 def _with_progress(images: Iterable[_T], number: int) -> Iterable[_T]:
-    from rich.console import Console
-    from rich.progress import track
+    from tqdm import tqdm
 
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    return track(images, "reading images", number, console=console, transient=True, disable=hidden)
+    return tqdm(images, "reading images", number, leave=False, disable=None)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ PARTS = {"train": ("train",), "validation": ("valid", "validation", "val"), "tes
 HELD_OUT = 0.1
 """Share of a text without parts that becomes its validation split, and its test split."""
 UNKNOWN, END = "<unk>", "<eos>"
-"""What stands for a word outside the vocabulary, and for the end of a line."""
+"""Signs for a word outside the vocabulary, and for the end of a line."""
 MOST_BYTES = 2**31
 
 

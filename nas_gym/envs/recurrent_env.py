@@ -18,7 +18,7 @@ class Texts:
     dataset: str = "pydoc"
     """`"pydoc"`, `"ptb"`, a text file, or a folder of train.txt, valid.txt and test.txt."""
     level: Level = "word"
-    """What is modelled: the next `"word"` or the next `"character"`."""
+    """The unit of the text, of which the next is predicted: `"word"` or `"character"`."""
     vocabulary: Size | None = None
     """Number of the most frequent words to know; default: all."""
     device: str = "auto"

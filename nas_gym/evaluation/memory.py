@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -14,14 +13,10 @@ from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
-from nas_gym.evaluation.budget import Budget
+from nas_gym.evaluation.arrays import LookUp, arrays_of
+from nas_gym.evaluation.budget import Budget, Limits
 from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations, Listed
-from nas_gym.evaluation.evaluator import (
-    ComputedEvaluator,
-    Evaluator,
-    RecordedEvaluator,
-    at_epochs,
-)
+from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator, at_epochs
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
 from nas_gym.search_spaces import Choices, SearchSpace
 
@@ -34,40 +29,6 @@ class Finished(NamedTuple):
 
     architecture: str  # as JSON
     evaluation: Evaluation
-
-
-@dataclass(frozen=True)
-class _Rows(Evaluations):
-    """Evaluations that stand in rows of a recorded benchmark."""
-
-    recorded: RecordedEvaluator
-    rows: NDArray[np.int64]  # (N,)
-    cached: NDArray[np.bool_]  # (N,)
-
-    def __getitem__(self, index: int) -> Evaluation:
-        evaluation = self.recorded.evaluation(int(self.rows[index]))
-        return repeated(evaluation) if self.cached[index] else evaluation
-
-    @cached_property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        columns = {name: column.take(self.rows) for name, column in self.recorded.columns.items()}
-        return {**columns, "cached": self.cached}
-
-
-@dataclass(frozen=True)
-class _Computed(Evaluations):
-    """Evaluations that were computed as arrays."""
-
-    computed: ComputedEvaluator
-    made: dict[str, NDArray[Any]]  # (N,) each, with ``cached``
-
-    def __getitem__(self, index: int) -> Evaluation:
-        evaluation = self.computed.evaluation(self.made, index)
-        return repeated(evaluation) if self.made["cached"][index] else evaluation
-
-    @cached_property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        return self.made
 
 
 @dataclass
@@ -83,25 +44,20 @@ class Memory:
     """
 
     evaluator: Evaluator
-    """What answers for networks that are not known yet."""
+    """Evaluates the networks that are not known yet."""
     budget: Budget = field(default_factory=Budget)
     known: dict[Hashable, Evaluation] = field(default_factory=dict)
-    """What the evaluator answered, by network; a recorded benchmark needs no entries."""
+    """The evaluator's answers, by network; a recorded benchmark needs no entries."""
 
     def __post_init__(self) -> None:
         self._in_flight, self._lock = InFlight(), Lock()
         self._shortcuts: dict[tuple[SearchSpace, bytes], Finished] = {}  # by stage and choices
         evaluator = self.evaluator
         self.recorded = evaluator if isinstance(evaluator, RecordedEvaluator) else None
-        self.computed = evaluator if isinstance(evaluator, ComputedEvaluator) else None
-        self._seen: set[bytes] = set()  # the sequences of choices that were computed
+        self.arrays = arrays_of(evaluator, self.budget)
+        """Answers arrays of choices, if the evaluator is a recorded benchmark or a surrogate."""
         self.remembers = not getattr(evaluator, "changes", False)
         self._key: Callable[[Any], Hashable] = getattr(evaluator, "network_key", lambda each: each)
-        self._part_seconds: dict[int, float] = {}  # of recorded trainings of which a part is paid
-        if self.recorded is not None:
-            num_rows = len(self.recorded.columns["accuracy"])
-            self._paid = np.zeros(num_rows, dtype=np.bool_)  # (R,)
-            self._first = np.zeros(num_rows, dtype=np.int64)  # (R,): where in a batch it is first
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Memory:
         return self
@@ -112,7 +68,7 @@ class Memory:
             f"pickle: {type(self.evaluator).__name__} stays in the process that opened it; "
             "pickle an environment without workers and store, or use copy.deepcopy",
         )
-        kept = ("evaluator", "budget", "known", "_paid", "_seen", "_part_seconds")
+        kept = ("evaluator", "budget", "known", "arrays")
         return {name: value for name, value in vars(self).items() if name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -137,25 +93,17 @@ class Memory:
 
         Only a benchmark, recorded or computed, knows them before an evaluation.
         """
-        if self.recorded is not None:
-            known = self.recorded.columns[cost].take(self.recorded.rows(choices))
-        else:
-            assert self.computed is not None
-            known = self.computed.columns_of(choices)[cost]
-        return np.asarray(known, dtype=np.float64)
+        assert self.arrays is not None
+        return np.asarray(self.arrays.columns_of(choices)[cost], dtype=np.float64)
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Return one evaluation for each architecture, in order; see `Evaluator.evaluate`."""
         if not architectures:
             return []
-        if self.recorded is not None:
-            encode = self.recorded.search_space.encode
-            found = self._look_up(np.stack([encode(each) for each in architectures]))
+        if self.arrays is not None:
+            encode = self.arrays.evaluator.search_space.encode
+            found = self.arrays.evaluate(np.stack([encode(each) for each in architectures]))
             return [found[index] for index in range(len(architectures))]
-        if self.computed is not None:
-            encode = self.computed.search_space.encode
-            computed = self._compute(np.stack([encode(each) for each in architectures]))
-            return [computed[index] for index in range(len(architectures))]
         if not self.remembers:
             made = self.evaluator.evaluate(architectures)
             self.budget.asked += len(made)
@@ -193,8 +141,8 @@ class Memory:
             epochs: One of the evaluator's ``fidelities`` but the last, after which its training is
                 broken off; default: none. What was trained before is not paid again.
         """
-        if self.recorded is not None and (epochs is not None or self._part_seconds):
-            return resolved(self._look_up_part(architecture, epochs))
+        if isinstance(self.arrays, LookUp):
+            return resolved(self.arrays.evaluate_one(architecture, epochs))
         submit = getattr(self.evaluator, "submit", None)
         if submit is None and epochs is None:
             return resolved(self.evaluate([architecture])[0])
@@ -231,8 +179,8 @@ class Memory:
             self.budget.asked += 1
             return finished
         architecture = stage.decode(choices)
-        if self.recorded is not None:
-            evaluation = self._look_up(choices[np.newaxis])[0]
+        if self.arrays is not None:
+            evaluation = self.arrays.evaluate(choices[np.newaxis])[0]
         else:
             evaluation = self.evaluate([architecture])[0]
         finished = Finished(architecture.to_json(), evaluation)
@@ -242,69 +190,28 @@ class Memory:
             self._shortcuts[sequence] = finished._replace(evaluation=repeated(evaluation))
         return finished
 
-    def evaluate_choices(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Evaluations:
-        """Return the evaluations of N complete, valid sequences of choices, (N, T), as a batch."""
-        if self.recorded is not None:
-            return self._look_up(choices)
-        if self.computed is not None:
-            return self._compute(choices)
+    def evaluate_choices(
+        self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits | None = None
+    ) -> Evaluations:
+        """Return the evaluations of N complete, valid sequences of choices, (N, T), as a batch.
+
+        With ``limits``, of the first of them, until the budget reaches one.
+        """
+        if limits is not None:
+            return self._affordable(stage, choices, limits)
+        if self.arrays is not None:
+            return self.arrays.evaluate(choices)
         return Listed(self.evaluate([stage.decode(sequence) for sequence in choices]))
 
-    def _compute(self, choices: NDArray[np.int64]) -> Evaluations:
-        """Evaluate sequences of choices, (N, T), by array operations."""
-        assert self.computed is not None
-        columns = self.computed.columns_of(choices)
-        cached = np.zeros(len(choices), dtype=np.bool_)
-        for index, sequence in enumerate(choices):
-            before = len(self._seen)
-            self._seen.add(sequence.tobytes())
-            cached[index] = len(self._seen) == before
-        self.budget.asked += len(choices)
-        self.budget.made += int((~cached).sum())
-        self.budget.seconds += float(columns["seconds"][~cached].sum())
-        return _Computed(self.computed, {**columns, "cached": cached})
-
-    def _look_up(self, choices: NDArray[np.int64]) -> Evaluations:
-        """Evaluate sequences of choices, (N, T), in a recorded benchmark."""
-        assert self.recorded is not None
-        rows = self.recorded.rows(choices)
-        cached = self._paid[rows]
-        if not cached.all():
-            self._pay(rows, cached)
-        self.budget.asked += len(rows)
-        return _Rows(self.recorded, rows, cached)
-
-    def _look_up_part(self, architecture: Architecture, epochs: int | None) -> Evaluation:
-        """Look up a training after some epochs; its seconds are those since the part before."""
-        assert self.recorded is not None
-        row = int(self.recorded.rows(self.recorded.search_space.encode(architecture)[None])[0])
-        if epochs is None and row not in self._part_seconds:
-            return self.evaluate([architecture])[0]
-        self.budget.asked += 1
-        if (row, epochs) in self.known:
-            return repeated(self.known[row, epochs])
-        made = self.recorded.evaluation(row, **at_epochs(epochs))
-        whole = float(self.recorded.columns["seconds"][row]) if self._paid[row] else 0.0
-        paid = max(self._part_seconds.get(row, 0.0), whole)
-        self._part_seconds[row] = max(paid, made.seconds)
-        self._paid[row] |= epochs is None
-        return self._learn((row, epochs), replace(made, seconds=max(0.0, made.seconds - paid)))
-
-    def _pay(self, rows: NDArray[np.int64], cached: NDArray[np.bool_]) -> None:
-        """Count the rows that are new, and mark all but the first of each as cached."""
-        assert self.recorded is not None
-        if len(rows) == 1:  # as below, at a third of the cost
-            self._paid[rows] = True
-            self.budget.made += 1
-            self.budget.seconds += float(self.recorded.columns["seconds"][rows[0]])
-            return
-        places = np.arange(len(rows))
-        self._first[rows[::-1]] = places[::-1]  # of equal rows, the first is written last
-        np.logical_or(cached, self._first[rows] != places, out=cached)
-        new = rows[~cached]
-        self._paid[new] = True
-        self.budget.made += len(new)
-        self.budget.seconds += float(self.recorded.columns["seconds"][new].sum())
+    def _affordable(
+        self, stage: SearchSpace, choices: NDArray[np.int64], limits: Limits
+    ) -> Evaluations:
+        made: list[Evaluation] = []
+        while len(made) < len(choices) and (room := limits.room(self.budget)) > 0:
+            batch = choices[len(made) : len(made) + room]  # those in memory leave room for others
+            evaluations = self.evaluate_choices(stage, batch)
+            made += [evaluations[index] for index in range(len(batch))]
+        return Listed(made)
 
 
 def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memory:
@@ -314,9 +221,9 @@ def memory_of(evaluator: Evaluator | Memory, search_space: SearchSpace) -> Memor
         InvalidSettings: it is a recorded benchmark of another search space.
     """
     memory = evaluator if isinstance(evaluator, Memory) else Memory(evaluator)
-    recorded = memory.recorded or memory.computed
+    arrays = memory.arrays
     require(
-        recorded is None or recorded.search_space.decisions == search_space.decisions,
+        arrays is None or arrays.evaluator.search_space.decisions == search_space.decisions,
         f"evaluator: its recorded evaluations are not of {search_space}'s decisions; "
         "pass the evaluator's own search_space",
     )

@@ -43,7 +43,7 @@ class TextFacts:
 
     @property
     def shape(self) -> TokenShape:
-        """What the network takes and gives."""
+        """Shape of the network's input, and size of its output."""
         return TokenShape(len(self.vocabulary))
 
 

@@ -59,9 +59,9 @@ class TrainingMemory:
     optimizer: int
     """States of the optimizer, and the average of weights."""
     activations: int
-    """What a step keeps for its backward pass."""
+    """Bytes that a step keeps for its backward pass."""
     temporary: int
-    """What the largest operation of the backward pass takes beside that."""
+    """Bytes that the largest operation of the backward pass takes in addition."""
 
     @property
     def total(self) -> int:

@@ -46,7 +46,7 @@ class TokenShape:
 
 
 class InputShape(Protocol):
-    """What a family's networks take, and how much they give; a task has one for its data."""
+    """Shape of a network's input and size of its output; a task has one for its data."""
 
     def batch(self, number: int, device: torch.device) -> Tensor:
         """Return a number of inputs, whatever they contain."""

@@ -116,8 +116,9 @@ def numerics(
     if device.type != "cuda":
         yield
         return
-    if deterministic:  # cuBLAS reads it when it is first used
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # cuBLAS and torch read it once, when cuBLAS is first used, perhaps by a child that is not
+    # deterministic: those that are would crash after it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     precision = torch.get_float32_matmul_precision()
     mode = torch.get_deterministic_debug_mode()
     deterministic |= mode > 0  # as its user may have set it

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from nas_gym.networks.base import ChildNetwork
 from nas_gym.networks.costs import evaluating
+from nas_gym.networks.devices import numerics
 from nas_gym.networks.language_model import LanguageModel, Output
 from nas_gym.networks.operations import DropPath
 from nas_gym.networks.recurrent import Generators, RecurrentCell, State, random_mask
@@ -81,6 +82,7 @@ class Fused(ChildNetwork):
     ) -> None:
         super().__init__()
         self.members, self.seeds = tuple(members), tuple(seeds)
+        self.generators = tuple(generators)
         self.rates = tuple(rates) or (1.0,) * len(members)
         self.network = copy.deepcopy(members[0])
         self.auxiliary_weight = members[0].auxiliary_weight
@@ -145,7 +147,8 @@ class Fused(ChildNetwork):
         if isinstance(self.network, LanguageModel):
             return
         images = torch.rand_like(inputs)
-        with torch.no_grad(), evaluating(self):
+        exact = numerics(inputs.device, tf32=False, deterministic=False, benchmark=False)
+        with exact, torch.no_grad(), evaluating(self):
             fused = self._outputs(images.repeat(1, len(self), 1, 1))
             for member, outputs in zip(self, fused.chunk(len(self), dim=1), strict=True):
                 with evaluating(member):

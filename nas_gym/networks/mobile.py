@@ -1,4 +1,4 @@
-"""What mobile networks share: their skeleton's settings, and squeeze-and-excitation."""
+"""Parts of all mobile networks: the settings of their skeleton, and squeeze-and-excitation."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What lies outside: bounded JSON, files that no link redirects, other processes that measure."""
+"""What lies outside: bounded JSON, files that no link redirects, other processes."""

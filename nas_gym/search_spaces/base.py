@@ -72,8 +72,12 @@ class SearchSpace(ABC, Generic[A_co]):
         some_exist = any(decision.when for decision in self.decisions)
         both = "decisions with `when` and a valid_choices of one's own exclude each other"
         require(not (self._overrides and some_exist), f"{name}: {both}; leave out one of the two")
-        self.conditional = self._overrides or some_exist
-        """True where valid choices depend on earlier ones; otherwise `num_valid` gives them all."""
+        self.dependent = tuple(
+            step for step, each in enumerate(self.decisions) if self._overrides or each.when
+        )
+        """Decisions whose valid choices depend on earlier ones; `num_valid` gives the others'."""
+        self.conditional = bool(self.dependent)
+        """True where valid choices of some decisions depend on earlier ones."""
 
     def decode(self, choices: ArrayLike) -> A_co:
         """Return the architecture that a complete, valid sequence of choices, (T,), means.

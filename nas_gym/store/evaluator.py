@@ -139,6 +139,10 @@ class StoredEvaluator:
         fingerprint = partial_fingerprint(self.fingerprint, epochs)
         return [gather(each, partial(_mean, fingerprint)) for each in means]
 
+    def accuracies(self, runs: str) -> list[float]:
+        """Return the accuracies of children of other runs, in whose names ``runs`` is."""
+        return self.store.accuracies(self._fingerprint, runs, self.run, self.repeats)
+
     def cancel(self) -> None:
         """End the evaluations that are under way, where the evaluator can; see `Pool.cancel`."""
         getattr(self.evaluator, "cancel", lambda: None)()
@@ -218,8 +222,7 @@ def _beginning(
 ) -> Callable[[Architecture, list[int], int | None], Iterable[Future[Evaluation]]]:
     """Return the function that begins evaluations of an architecture, one for each repeat.
 
-    Those after some of the epochs are not trained together. In this process, each is written before
-    the next one is made.
+    In this process, each is written before the next one is made.
     """
     submit_repeats = getattr(evaluator, "submit_repeats", None)
     if submit := getattr(evaluator, "submit", None):
@@ -227,8 +230,9 @@ def _beginning(
         def ask(
             architecture: Architecture, repeats: list[int], epochs: int | None
         ) -> Iterable[Future[Evaluation]]:
-            if submit_repeats and epochs is None:
-                asked: Iterable[Future[Evaluation]] = submit_repeats(architecture, repeats)
+            if submit_repeats:
+                asked: Iterable[Future[Evaluation]]
+                asked = submit_repeats(architecture, repeats, **at_epochs(epochs))
                 return asked
             return [submit(architecture, each, **at_epochs(epochs)) for each in repeats]
 
@@ -243,14 +247,13 @@ def _beginning(
     def begin(
         architecture: Architecture, repeats: list[int], epochs: int | None
     ) -> Iterator[Future[Evaluation]]:
-        most = together if epochs is None else 1
-        for at in range(0, len(repeats), most):
-            group = repeats[at : at + most]
+        part = at_epochs(epochs)
+        for at in range(0, len(repeats), together):
+            group = repeats[at : at + together]
             if len(group) > 1:
-                yield from map(resolved, evaluator.evaluate_repeats(architecture, group))
+                yield from map(resolved, evaluator.evaluate_repeats(architecture, group, **part))
             else:
-                one = evaluator.evaluate_one(architecture, group[0], **at_epochs(epochs))
-                yield resolved(one)
+                yield resolved(evaluator.evaluate_one(architecture, group[0], **part))
 
     return begin
 

@@ -184,6 +184,20 @@ class Store:
         query = query.order_by(_rows.accuracy.desc(), _rows.time, _rows.key).limit(number)
         return [self._record(row) for row in self._database.rows(query)]
 
+    def accuracies(
+        self, fingerprint: str, runs: str, besides: str, repeats: int = 1
+    ) -> list[float]:
+        """Return the accuracies of runs whose names contain ``runs``, but for one of that name.
+
+        An architecture's is the mean over ``repeats``, where the run made all of them.
+        """
+        query = select(func.avg(_rows.accuracy)).where(
+            *(_rows.fingerprint == fingerprint, _rows.repeat < repeats, _rows.run != besides),
+            _rows.run.contains(runs, autoescape=True),
+        )
+        query = query.group_by(_rows.key, _rows.run).having(func.count() == repeats)
+        return self._database.run(lambda connection: list(connection.scalars(query)))
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the number of evaluations, by fingerprint and then by status.
 

@@ -31,9 +31,9 @@ class Column:
     highest: float = math.inf
     """Infinity itself is no value."""
     unknown: bool = False
-    """Whether NaN may stand for an unknown value."""
+    """True if NaN may stand for an unknown value."""
     percent: bool = False
-    """Whether values are in percent; a column without any value above 1 is refused as fractions."""
+    """True if values are in percent; a column without any value above 1 is refused as fractions."""
     valid: tuple[str, ...] | None = None
     """Texts that may stand in the column; default: any."""
 

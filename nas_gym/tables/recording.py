@@ -91,13 +91,13 @@ class RecordingTrainer(Trainer):
     def evaluate_one(
         self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
     ) -> Evaluation:
-        if epochs is not None:
-            return super().evaluate_one(architecture, repeat, epochs)
-        return self.evaluate_repeats(architecture, [repeat])[0]
+        return self.evaluate_repeats(architecture, [repeat], epochs)[0]
 
     def evaluate_repeats(
-        self, architecture: Architecture, repeats: Sequence[int]
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Evaluation]:
+        if epochs is not None:
+            return super().evaluate_repeats(architecture, repeats, epochs)
         self.count_multiply_adds = 0 in repeats  # they are the same in every repeat
         started = time.process_time()
         trained = self.train_repeats(architecture, repeats)

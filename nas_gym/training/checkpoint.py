@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,14 @@ class Checkpoint:
     key: str
     """Digest of all that the training follows from."""
 
-    def save(self, loop: TrainingLoop, **facts: Any) -> None:
-        """Replace the file; ``facts`` are plain values that `restore` returns.
+    def save(self, state: dict[str, Any], **facts: Any) -> None:
+        """Replace the file by a state of `TrainingLoop.states`, with ``facts``, plain values.
 
         Raises:
             OSError: it cannot be written, on a full disk for instance; the earlier one stands.
         """
         held = io.BytesIO()  # torch.save itself makes RuntimeErrors of a full disk
-        torch.save({"key": self.key, "facts": facts, "loop": loop.state_dict()}, held)
+        torch.save({"key": self.key, "facts": facts, "loop": state}, held)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as part:
             part.write_bytes(held.getbuffer())
@@ -52,44 +53,16 @@ class Checkpoint:
             OtherTraining: the file is of another training.
             InvalidSettings: it is damaged, a link, or no checkpoint.
         """
-        return self._restore(loop, None)
-
-    def restore_child(self, loop: TrainingLoop, epochs: int) -> dict[str, Any] | None:
-        """Restore as `restore` does, unless the state is beyond a number of epochs.
-
-        A file that cannot be used counts as none: the child is then trained from its beginning, to
-        the same result.
-        """
-        try:
-            return self._restore(loop, epochs)
-        except InvalidSettings:
-            return None
-
-    def keep_child(self, loop: TrainingLoop, goes_on: bool, **facts: Any) -> None:
-        """Save the state of a child that may go on later; remove it after the last epoch.
-
-        Where it cannot be written, the child is trained from its beginning again.
-        """
-        with suppress(OSError):
-            if goes_on:
-                self.save(loop, **facts)
-            else:
-                self.path.unlink(missing_ok=True)
-
-    def _restore(self, loop: TrainingLoop, epochs: int | None) -> dict[str, Any] | None:
         if not self.path.exists():
             return None
         name = f"checkpoint: {short_name(self.path)}"
         try:
-            refuse_links(self.path)
-            saved: Any = torch.load(self.path, map_location="cpu", weights_only=True)
+            saved = self.read()
             if saved["key"] != self.key:
                 says = "is of another architecture, data set, setting, device or version of torch"
                 raise OtherTraining(f"{name} {says}; give the same, or remove it to begin again")
             facts = dict(saved["facts"])
-            if epochs is not None and saved["loop"]["epoch"] > epochs:
-                return None
-            loop.load_state_dict(saved["loop"])
+            loop.load_states([saved["loop"]])
             return facts
         except OtherTraining:
             raise
@@ -97,3 +70,41 @@ class Checkpoint:
             reason = str(error).partition("\n")[0][:100]
             says = f"{name} cannot be read ({reason}); remove it to begin again"
             raise InvalidSettings(says) from error
+
+    def read(self) -> dict[str, Any]:
+        """Return what is in the file; where that is impossible, the error may be any."""
+        refuse_links(self.path)
+        saved: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        return saved
+
+    def keep_child(self, state: dict[str, Any], goes_on: bool, **facts: Any) -> None:
+        """Save the state of a child that may go on later; remove it after the last epoch.
+
+        Where it cannot be written, the child is trained from its beginning again.
+        """
+        with suppress(OSError):
+            if goes_on:
+                self.save(state, **facts)
+            else:
+                self.path.unlink(missing_ok=True)
+
+
+def restore_children(
+    kept: Sequence[Checkpoint], loop: TrainingLoop, epochs: int
+) -> list[dict[str, Any]]:
+    """Set the training of a child, or of several as one, to its state; return the facts of each.
+
+    Unless every file can be used, and all are after the same epoch, ``epochs`` at most, nothing is
+    changed, and there are no facts: the children begin again, to the same result.
+    """
+    try:
+        saved = [each.read() for each in kept]
+        ours = all(each.key == found["key"] for each, found in zip(kept, saved, strict=True))
+        reached = {found["loop"]["epoch"] for found in saved}
+        if not ours or len(reached) != 1 or max(reached) > epochs:
+            return []
+        facts = [dict(found["facts"]) for found in saved]
+        loop.load_states([found["loop"] for found in saved])
+        return facts
+    except Exception:  # whatever torch's readers raise of a missing or a damaged file
+        return []

@@ -51,10 +51,14 @@ class Attempt:
         self.value = value
         self.curve.append(self.metric.score(value))
 
-    def go_on_from(self, facts: Mapping[str, Any] | None) -> None:
-        """Take over what an earlier part of the training gave, if there is one."""
-        if facts is not None:
-            self.curve, self.value = list(facts["curve"]), facts["value"]
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What the training gave so far, for `go_on_from`."""
+        return {"curve": self.curve, "value": self.value}
+
+    def go_on_from(self, progress: Mapping[str, Any]) -> None:
+        """Take over what an earlier part of the training gave."""
+        self.curve, self.value = list(progress["curve"]), progress["value"]
 
     @contextmanager
     def recorded(self) -> Iterator[None]:

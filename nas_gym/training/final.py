@@ -66,7 +66,7 @@ class FinalResult:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What was measured, as plain JSON data."""
+        """The measurements, as plain JSON data."""
         no_metrics = ("network", "architecture", "settings", "statistics")
         names = (each.name for each in fields(self) if each.name not in no_metrics)
         return {name: getattr(self, name) for name in names}
@@ -115,7 +115,7 @@ def train_final(
         started -= before
         for _ in shared_epochs(trainer, loop, member, seed):
             if kept is not None:
-                kept.save(loop, seconds=time.perf_counter() - started)
+                kept.save(*loop.states(), seconds=time.perf_counter() - started)
             if not _goes_on(loop, settings.epochs, on_epoch, alone=member.number == 1):
                 loop.finish()
                 break

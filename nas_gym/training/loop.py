@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +19,7 @@ from nas_gym.networks.fused import Fused
 from nas_gym.outside.quiet import give_way
 from nas_gym.training.seeds import random_states, set_random_states
 from nas_gym.training.steps.graphs import worthwhile
+from nas_gym.training.steps.optimizers import group_states, set_group_states
 from nas_gym.training.steps.training import TrainingSteps
 
 if TYPE_CHECKING:
@@ -25,15 +27,16 @@ if TYPE_CHECKING:
 
 
 class WeightAverage:
-    """A running average of a network's weights, and of its batch normalization's statistics."""
+    """A running average of networks' weights, and of their batch normalization's statistics."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network
+    def __init__(self, *networks: nn.Module) -> None:
+        self.networks = networks
         self.tensors = [tensor.clone() for tensor in self._own()]
+        """Those of the first network, then of the next: of networks alike, equal numbers."""
 
     def _own(self) -> list[Tensor]:
-        state = (*self.network.parameters(), *self.network.buffers())
-        return [tensor.detach() for tensor in state if tensor.is_floating_point()]
+        state = [(*each.parameters(), *each.buffers()) for each in self.networks]
+        return [tensor.detach() for tensor in chain(*state) if tensor.is_floating_point()]
 
     def update(self, share: float) -> None:
         """Take the network's weights, as they are now, into the average with a share of it."""
@@ -46,7 +49,7 @@ class WeightAverage:
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Give the network the average within it, and afterwards its own weights again."""
+        """Give the networks the average within it, and afterwards their own weights again."""
         own = [weight.clone() for weight in self._own()]
         self.apply()
         try:
@@ -56,7 +59,7 @@ class WeightAverage:
                 weight.copy_(value)
 
     def apply(self) -> None:
-        """Give the network the average."""
+        """Give the networks the average."""
         for weight, mean in zip(self._own(), self.tensors, strict=True):
             weight.copy_(mean)
 
@@ -76,11 +79,17 @@ class TrainingLoop(ABC):
 
     def __init__(self, network: ChildNetwork, device: torch.device) -> None:
         self.network, self.device = network, device
+        self.networks: tuple[ChildNetwork, ...] = (network,)
+        """The network, or the members of a `Fused` one."""
+        seeds: Sequence[int] = (torch.initial_seed(),)
+        if isinstance(network, Fused):
+            self.networks, seeds = network.members, network.seeds
+        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        """The random numbers of each network's batches."""
         self.epoch = 0
         """Number of finished epochs."""
         self.ends: int | None = None
         """Number of epochs in all, where it is not that of the settings; see `end_after`."""
-        self.generator = torch.Generator(device).manual_seed(torch.initial_seed())
         self.average: WeightAverage | None = None
         self.scaler: GradScaler | None = None
 
@@ -116,31 +125,59 @@ class TrainingLoop(ABC):
         if self.average is not None:
             self.average.apply()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that changes, torch's global random numbers included."""
-        return {
-            "epoch": self.epoch,
-            "ends": self.ends,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.tensors,
-            "generator": self.generator.get_state(),
-            "scaler": None if self.scaler is None else self.scaler.state_dict(),
-            "random": random_states(self.device),
-        }
+    def states(self) -> list[dict[str, Any]]:
+        """Return all that changes of each network's training, torch's global random numbers too.
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore a state of `state_dict`; the training goes on from it to the bit."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if state["average"] is not None:
-            self.average = self.average or WeightAverage(self.network)
-            self.average.restore(state["average"])
-        self.generator.set_state(state["generator"])
+        A member of a `Fused` network has the state that it would have if it were trained alone.
+        """
+        average = None if self.average is None else self.average.tensors
+        share = len(average or ()) // len(self.networks)
+        scaler = None if self.scaler is None else self.scaler.state_dict()
+        return [
+            {
+                **{"epoch": self.epoch, "ends": self.ends, "scaler": scaler},
+                # Copies: a member's weights are a part of all members' memory.
+                "network": {name: each.clone() for name, each in network.state_dict().items()},
+                "optimizer": optimizer,
+                "average": average and average[n * share : (n + 1) * share],
+                "generator": generator.get_state(),
+                "random": self._random_states(n),
+            }
+            for n, (network, optimizer, generator) in enumerate(
+                zip(self.networks, group_states(self.optimizer), self.generators, strict=True)
+            )
+        ]
+
+    def load_states(self, states: Sequence[dict[str, Any]]) -> None:
+        """Restore `states`, all after the same epoch; the training goes on from it to the bit."""
+        set_group_states(self.optimizer, [state["optimizer"] for state in states])
+        for n, (network, state) in enumerate(zip(self.networks, states, strict=True)):
+            network.load_state_dict(state["network"])
+            self.generators[n].set_state(state["generator"])
+            self._set_random_states(n, state["random"])
+        first = states[0]
+        if first["average"] is not None:
+            self.average = self.average or WeightAverage(*self.networks)
+            self.average.restore([*chain(*(state["average"] for state in states))])
         if self.scaler is not None:
-            self.scaler.load_state_dict(state["scaler"])
-        set_random_states(self.device, state["random"])
-        self.epoch, self.ends = state["epoch"], state["ends"]
+            self.scaler.load_state_dict(first["scaler"])
+        self.epoch, self.ends = first["epoch"], first["ends"]
+
+    def _own(self, n: int) -> torch.Generator | None:
+        """Return what a member of a `Fused` network has for torch's global generator."""
+        return self.network.generators[n] if isinstance(self.network, Fused) else None
+
+    def _random_states(self, n: int) -> list[Tensor]:
+        states = random_states(self.device)
+        if own := self._own(n):
+            states[-1] = own.get_state()
+        return states
+
+    def _set_random_states(self, n: int, states: Sequence[Tensor]) -> None:
+        if own := self._own(n):
+            own.set_state(states[-1])
+        else:
+            set_random_states(self.device, states)
 
 
 class BatchLoop(TrainingLoop):
@@ -153,11 +190,6 @@ class BatchLoop(TrainingLoop):
     def __init__(self, task: Task, network: ChildNetwork) -> None:
         super().__init__(network, task.device)
         self.task, self.settings = task, task.settings
-        self.generators = [self.generator]
-        if isinstance(network, Fused):
-            self.generators = [
-                torch.Generator(task.device).manual_seed(seed) for seed in network.seeds
-            ]
         calls = self.settings.epochs * task.steps_per_epoch
         # Processes wait for each other in a step, and Lion reads its rate in Python.
         can_be = task.share[1] == 1 and self.settings.optimizer != "lion"
@@ -167,7 +199,7 @@ class BatchLoop(TrainingLoop):
         self.steps = TrainingSteps(network, task, self.generators, graphed, calls * compiles)
         self.optimizer, self.scaler = self.steps.optimizer, self.steps.scaler
         if self.settings.ema_decay:
-            self.average = WeightAverage(network)
+            self.average = WeightAverage(*self.networks)
         self._bend = (0, 0.0)
         """Step from which on the schedule goes evenly to its end, and its share before that."""
 
@@ -194,10 +226,10 @@ class BatchLoop(TrainingLoop):
                 self.average.update(1 - min(decay, (1 + step) / (10 + step)))
         return total
 
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "bend": self._bend}
+    def states(self) -> list[dict[str, Any]]:
+        return [{**state, "bend": self._bend} for state in super().states()]
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        self._bend = state["bend"]
+    def load_states(self, states: Sequence[dict[str, Any]]) -> None:
+        super().load_states(states)
+        self._bend = states[0]["bend"]
         self.steps.own_rates()

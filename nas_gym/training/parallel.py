@@ -162,7 +162,7 @@ def shared_epochs(
 
     def reseed() -> None:
         common = seed_from(f"{seed}/epoch {loop.epoch}")
-        loop.generator.manual_seed(common >> 1)
+        loop.generators[0].manual_seed(common >> 1)
         torch.manual_seed(seed_from(f"{common}/{member.rank}"))
 
     with warnings.catch_warnings():  # of kernels of 1x1, which have the strides of both layouts

@@ -61,7 +61,7 @@ def final_settings(
     Args:
         settings: A child's.
         given: Fields of these settings, or of the network's, that the user gave. Otherwise the
-            final training takes ten times a child's epochs, at least 25, and twice its filters
+            final training takes eight times a child's epochs, at least 16, and twice its filters
             (`NetworkSettings.width_setting`), and nothing that makes a child's estimate cheaper.
         preset: Name of one of `PRESETS`, whose values come before those that follow from the
             child's. What the network of this family does not have (`without`) is left out.
@@ -71,7 +71,7 @@ def final_settings(
     """
     child = settings.network
     of_network = asdict(child) if child else {}
-    defaults: dict[str, Any] = {"epochs": max(25, 10 * settings.epochs)}
+    defaults: dict[str, Any] = {"epochs": max(16, 8 * settings.epochs)}
     if child is not None and child.width_setting in of_network:
         defaults[child.width_setting] = 2 * of_network[child.width_setting]
     if preset is not None:

@@ -84,8 +84,9 @@ class LearningSettings:
     a CPU does so anyway, with the same number of threads."""
     fused: Positive = 1
     """Number of trainings of one child, each with its own seed, that are computed as one network:
-    of ``repeats``, finalists and recorded benchmarks. Faster where a network's kernels are short; a
-    result is that of a separate training up to rounding. 1 for none."""
+    of ``repeats`` (trained in parts, too), finalists and recorded benchmarks. Faster where a
+    network's kernels are short; a result is that of a separate training up to rounding. 1 for
+    none."""
     latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
     """How a child's latency is measured, before it is trained; default: not at all. A mapping of
     some of the settings, such as ``{}``, is accepted."""

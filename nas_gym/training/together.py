@@ -12,9 +12,12 @@ from torch import Tensor
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.networks import ChildNetwork
 from nas_gym.networks.fused import CannotFuse, Fused
+from nas_gym.training.checkpoint import Checkpoint, restore_children
 from nas_gym.training.failures import Attempt, Diverged, is_out_of_memory
+from nas_gym.training.loop import TrainingLoop
 from nas_gym.training.seeds import global_generator
 
 if TYPE_CHECKING:
@@ -41,12 +44,16 @@ class _Member:
 
 
 def train_together(
-    trainer: Trainer, architecture: Architecture, repeats: Sequence[int]
+    trainer: Trainer,
+    architecture: Architecture,
+    repeats: Sequence[int],
+    epochs: int | None = None,
 ) -> list[Trained]:
     """Return the evaluations and networks of repeats that are trained as one network.
 
     A repeat whose training diverges leaves the others as they are; any other failure of the
-    training is that of all of them. Seconds are shared out evenly.
+    training is that of all of them. Seconds are shared out evenly. A training in parts (``epochs``,
+    see `Trainer.evaluate_one`) goes on from the states of all repeats, as one or apart before.
 
     Raises:
         CannotFuse: the network, its precision or the task has no fused form, or there is no memory
@@ -57,9 +64,10 @@ def train_together(
     if trainer.task.autocast_dtype == torch.float16:
         raise CannotFuse("float16 has one scale of losses for all networks")
     members = [_built(trainer, architecture, repeat) for repeat in repeats]
+    fingerprint = partial_fingerprint(trainer.fingerprint, epochs)
     if all(member.network is not None for member in members):
         try:
-            _train(trainer, members)
+            _train(trainer, members, trainer.kept(architecture, repeats), epochs)
         except CannotFuse:
             raise
         except Exception as error:
@@ -67,11 +75,11 @@ def train_together(
                 raise CannotFuse("there is no memory for all of them at a time") from error
             for member in members:
                 member.failure = member.failure or error
-        return _trained(trainer, members)
+        return _trained(trainer, members, fingerprint)
     return [  # one that cannot be built, or costs too much, is not trained
-        trainer.train_one(architecture, member.repeat)
+        trainer.train_one(architecture, member.repeat, epochs)
         if member.network is not None
-        else (member.child.evaluation(member.seed, trainer.fingerprint), None)
+        else (member.child.evaluation(member.seed, fingerprint), None)
         for member in members
     ]
 
@@ -85,15 +93,20 @@ def _built(trainer: Trainer, architecture: Architecture, repeat: int) -> _Member
     return member
 
 
-def _train(trainer: Trainer, members: Sequence[_Member]) -> None:
-    """Train the members to the end, or until all of them have diverged."""
+def _train(
+    trainer: Trainer, members: Sequence[_Member], kept: Sequence[Checkpoint], epochs: int | None
+) -> None:
+    """Train the members to the end or an epoch, or until all of them have diverged."""
     networks = [member.network for member in members if member.network is not None]
     generators = [member.generator for member in members]
     measures = [trainer.task.validation_of(network) for network in networks]
     with trainer.isolated(members[0].seed), trainer.undisturbing():
         fused = Fused(networks, generators, [member.seed for member in members])
         fused.check(trainer.task.input_shape.batch(2, trainer.device))
-        for losses in _epochs(trainer, fused):
+        loop, last = trainer.task.loop(fused), epochs or trainer.settings.epochs
+        for member, facts in zip(members, restore_children(kept, loop, last), strict=False):
+            member.child.go_on_from(facts)
+        for losses in _epochs(loop, last):
             for member, measure, loss in zip(members, measures, losses.tolist(), strict=True):
                 try:
                     if member.failure is None and not math.isfinite(loss):
@@ -103,20 +116,24 @@ def _train(trainer: Trainer, members: Sequence[_Member]) -> None:
                 except Diverged as error:
                     member.failure = error
             if all(member.failure for member in members):
-                break
+                return
+        states = loop.states() if kept else []
+        for member, file, state in zip(members, kept, states, strict=False):
+            if member.failure is None:
+                file.keep_child(state, epochs is not None, **member.child.progress)
+        if epochs is None:
+            loop.finish()
 
 
-def _epochs(trainer: Trainer, fused: Fused) -> Iterator[Tensor]:
-    """Train for all epochs; yield each one's sums of losses, (K,), with the weights to evaluate."""
-    loop = trainer.task.loop(fused)
-    while loop.epoch < trainer.settings.epochs:
+def _epochs(loop: TrainingLoop, last: int) -> Iterator[Tensor]:
+    """Train up to an epoch; yield each one's sums of losses, (K,), with the weights to evaluate."""
+    while loop.epoch < last:
         losses = loop.train_epoch()
         with loop.evaluating():
             yield losses
-    loop.finish()
 
 
-def _trained(trainer: Trainer, members: Sequence[_Member]) -> list[Trained]:
+def _trained(trainer: Trainer, members: Sequence[_Member], fingerprint: str) -> list[Trained]:
     trained: list[Trained] = []
     for member in members:
         child, failure = member.child, member.failure
@@ -126,7 +143,7 @@ def _trained(trainer: Trainer, members: Sequence[_Member]) -> list[Trained]:
                 raise failure
             assert member.network is not None
             trainer.time(child, member.network)
-        evaluation = child.evaluation(member.seed, trainer.fingerprint)
+        evaluation = child.evaluation(member.seed, fingerprint)
         trained.append((evaluation, None if failure else member.network))
     seconds = trained[0][0].seconds / len(trained)  # the first child began before the others
     return [(replace(evaluation, seconds=seconds), network) for evaluation, network in trained]

@@ -28,7 +28,7 @@ from nas_gym.networks.costs import weightless_network
 from nas_gym.networks.devices import device_here, resolve_device
 from nas_gym.networks.fused import CannotFuse
 from nas_gym.outside.quiet import quiet, training
-from nas_gym.training.checkpoint import Checkpoint
+from nas_gym.training.checkpoint import Checkpoint, restore_children
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests, digest
@@ -46,7 +46,7 @@ ADDED = (
 )
 """Settings that are no part of a fingerprint where they are as they are by default."""
 MARGIN, WORKSPACE = 1.25, 2**28
-"""What a child's memory may be above its estimate: a factor, and bytes for libraries."""
+"""Memory that a child gets above its estimate: a factor, and bytes for libraries."""
 
 
 class Trainer(NetworkTrainer):
@@ -200,26 +200,32 @@ class Trainer(NetworkTrainer):
         return self.train_one(architecture, repeat, epochs)[0]
 
     def evaluate_repeats(
-        self, architecture: Architecture, repeats: Sequence[int]
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Evaluation]:
         """Train and validate one architecture under several seeds, as one network if that can be.
 
-        ``fused`` of the settings is their number, at most.
+        ``fused`` of the settings is their number, at most. For ``epochs``, see `evaluate_one`.
         """
-        return [evaluation for evaluation, _ in self.train_repeats(architecture, repeats)]
+        return [evaluation for evaluation, _ in self.train_repeats(architecture, repeats, epochs)]
 
-    def train_repeats(self, architecture: Architecture, repeats: Sequence[int]) -> list[Trained]:
+    def train_repeats(
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
+    ) -> list[Trained]:
         """Return the evaluation of each repeat, and its network unless it failed.
 
         Those that cannot be trained together are trained one after the other, with a warning.
+
+        Raises:
+            InvalidSettings: as `train_one`.
         """
+        self._check_epochs(epochs)
         if len(repeats) > 1:
             try:
-                return train_together(self, architecture, repeats)
+                return train_together(self, architecture, repeats, epochs)
             except CannotFuse as reason:
                 says = f"fused: {len(repeats)} trainings are made one after the other: {reason}"
                 warnings.warn(says, TrainedSeparately, stacklevel=2)
-        return [self.train_one(architecture, repeat) for repeat in repeats]
+        return [self.train_one(architecture, repeat, epochs) for repeat in repeats]
 
     def train_one(
         self, architecture: Architecture, repeat: int = 0, epochs: int | None = None
@@ -230,32 +236,29 @@ class Trainer(NetworkTrainer):
         network get the same evaluation. For the arguments, see `evaluate_one`.
 
         Raises:
-            InvalidSettings: the file of curves or the folder of weights can no longer be used, or a
-                file in it is damaged.
+            InvalidSettings: ``epochs`` is none of `fidelities` but the last; the file of curves or
+                the folder of weights can no longer be used, or a file in it is damaged.
         """
-        require(
-            epochs is None or epochs in self.fidelities[:-1],
-            f"epochs: expected one of {self.fidelities[:-1]}, or None for all, got {epochs!r}",
-        )
+        self._check_epochs(epochs)
         child, seed = Attempt(metric=self.task.metric), self.seed_of(architecture, repeat)
         calibrates = self._rule is None or self._rule.begin(seed)
         parent = self._weights.nearest(architecture) if self._weights else None
         weights = self._weights.weights(parent) if self._weights and parent else {}
-        network, kept = None, self._checkpoint(architecture, repeat)
+        network, kept = None, self.kept(architecture, [repeat])
         with self.isolated(seed), child.recorded():
             network = self.built(child, architecture)
             if parent:
                 child.message = f"began with {inherit(network, weights):,} weights of {parent}"
             loop = self.task.loop(network)
-            if kept is not None:
-                child.go_on_from(kept.restore_child(loop, epochs or self.settings.epochs))
+            for facts in restore_children(kept, loop, epochs or self.settings.epochs):
+                child.go_on_from(facts)
             with self.undisturbing():
                 for value in self.go_on(loop, epochs):
                     child.add(value)
                     if self._rule and not calibrates and self._rule.stops(child.curve):
                         break
-            if kept is not None:
-                kept.keep_child(loop, epochs is not None, curve=child.curve, value=child.value)
+            for file in kept:
+                file.keep_child(loop.states()[0], epochs is not None, **child.progress)
             self.time(child, network)
         if child.status != "ok":
             network = None
@@ -268,12 +271,24 @@ class Trainer(NetworkTrainer):
                 self._weights.save(architecture, network)
         return child.evaluation(seed, partial_fingerprint(self.fingerprint, epochs)), network
 
-    def _checkpoint(self, architecture: Architecture, repeat: int) -> Checkpoint | None:
+    def _check_epochs(self, epochs: int | None) -> None:
+        require(
+            epochs is None or epochs in self.fidelities[:-1],
+            f"epochs: expected one of {self.fidelities[:-1]}, or None for all, got {epochs!r}",
+        )
+
+    def kept(self, architecture: Architecture, repeats: Sequence[int]) -> list[Checkpoint]:
+        """Return the state of each training in parts; none without ``checkpoints``."""
         if self.checkpoints is None:
-            return None
-        seed = self.seed_of(architecture, repeat)
-        key = digest(fingerprint=self.fingerprint, seed=seed, torch=str(torch.__version__))
-        return Checkpoint(self.checkpoints / f"{architecture.key}-{repeat}.pt", key)
+            return []
+        facts = {"fingerprint": self.fingerprint, "torch": str(torch.__version__)}
+        return [
+            Checkpoint(
+                self.checkpoints / f"{architecture.key}-{repeat}.pt",
+                digest(seed=self.seed_of(architecture, repeat), **facts),
+            )
+            for repeat in repeats
+        ]
 
     def built(self, child: Attempt, architecture: Architecture) -> ChildNetwork:
         """Build and measure the network of a child, recorded in ``child``."""

@@ -16,12 +16,11 @@ import torch
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Status
 from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
+from nas_gym.outside.processes import SLOW_IMPORT
 from nas_gym.training.failures import is_out_of_memory
+from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluation
 
-SLOW_IMPORT = "torch._dynamo"
-"""An optimizer imports it in its first step, and takes as long over it as over torch itself: that
-is no part of the first child's time."""
 FREE_SHARE = 0.95
 """Share of a GPU's free memory that children get; allocators lose some between their blocks."""
 
@@ -37,13 +36,15 @@ def made_ready(threads: int, load: Callable[[], ChildEvaluator]) -> ChildEvaluat
 
 
 def place_of(evaluator: object, machine: str = "") -> Place:
-    """Return where a worker trains, and the memory that is free there."""
+    """Return where a worker trains, and the memory that is free there beside its data set."""
     device = cuda_device(evaluator)
     if device is None:
         return Place(machine)
     name = f"{machine} {os.environ.get('CUDA_VISIBLE_DEVICES', device)}"
     if not torch.cuda.is_available():  # the evaluator trains elsewhere than it says
         return Place(name)
+    if isinstance(evaluator, DeviceTraining):
+        evaluator.task.load()
     return Place(name, FREE_SHARE * torch.cuda.mem_get_info(device)[0])
 
 
@@ -56,14 +57,16 @@ def answer_for(
 ) -> Answer:
     """Evaluate repeats of a child; an exception of any kind becomes a status.
 
-    ``limit`` is the number of bytes that it may use on a GPU, whose memory it then gives back.
+    ``limit`` is the number of bytes that it may use on a GPU beside what the worker holds there; it
+    gives its memory back.
     """
     device = cuda_device(evaluator)
     if device is None or not torch.cuda.is_available():
         return _answer(evaluator, architecture, repeats, epochs)
-    total = torch.cuda.get_device_properties(device).total_memory
-    share = 1.0 if limit is None else min(1.0, limit / total)
-    torch.cuda.set_per_process_memory_fraction(share, device)
+    index = torch.cuda.current_device() if device.index is None else device.index
+    total, held = torch.cuda.mem_get_info(index)[1], torch.cuda.memory_reserved(index)
+    share = 1.0 if limit is None else min(1.0, (held + limit) / total)
+    torch.cuda.set_per_process_memory_fraction(share, index)
     answer = _answer(evaluator, architecture, repeats, epochs)
     gc.collect()  # networks have references in circles
     with suppress(RuntimeError):  # after a kernel that crashed
@@ -78,7 +81,7 @@ def _answer(
     started = time.perf_counter()
     try:
         if len(repeats) > 1:
-            evaluations = evaluator.evaluate_repeats(child, repeats)
+            evaluations = evaluator.evaluate_repeats(child, repeats, **at_epochs(epochs))
         else:
             evaluations = [evaluator.evaluate_one(child, repeats[0], **at_epochs(epochs))]
     except BaseException as error:

@@ -9,8 +9,6 @@ import threading
 from concurrent.futures import BrokenExecutor, CancelledError, Future, InvalidStateError
 from concurrent.futures import TimeoutError as TimedOut
 from contextlib import suppress
-from functools import cache
-from multiprocessing.context import BaseContext
 from typing import Annotated, Any
 
 import torch
@@ -19,8 +17,9 @@ from pebble import ProcessExpired, ProcessPool
 
 from nas_gym.data.decoding import available_cpus
 from nas_gym.evaluation.evaluator import ChildEvaluator
+from nas_gym.outside.processes import worker_context
 from nas_gym.settings import validated
-from nas_gym.workers.inside import SLOW_IMPORT, answer_for, cuda_device, made_ready, place_of
+from nas_gym.workers.inside import answer_for, cuda_device, made_ready, place_of
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
 from nas_gym.workers.protocol import (
     Answer,
@@ -131,7 +130,7 @@ class _Process(Worker):
         self._asked: Future[Any] = Future()
 
     def _new_pool(self) -> ProcessPool:
-        return ProcessPool(1, initializer=_start, initargs=self._setup, context=_context())
+        return ProcessPool(1, initializer=_start, initargs=self._setup, context=worker_context())
 
     def begin(self) -> Future[Place]:
         return self._ask(_started)
@@ -179,20 +178,6 @@ class _Process(Worker):
         """End the process, which has three seconds to obey."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
-
-
-@cache
-def _context() -> BaseContext:
-    """Return the way to start processes: where possible, from one that has imported torch.
-
-    Such a process is ready in a tenth of a second instead of three, and shares torch's memory.
-    Nothing of this process, its threads or its CUDA is forked.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__, SLOW_IMPORT])
-    return context
 
 
 # The rest runs in a worker process.

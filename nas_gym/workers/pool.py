@@ -106,7 +106,7 @@ class Pool(ConcurrentEvaluator, ABC):
         return self._submit(architecture, (repeat,), epochs)[0]
 
     def submit_repeats(
-        self, architecture: Architecture, repeats: Sequence[int]
+        self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Future[Evaluation]]:
         """Ask for repeats of an evaluation; the evaluator's ``fused`` of them are one child.
 
@@ -116,7 +116,7 @@ class Pool(ConcurrentEvaluator, ABC):
         """
         most = getattr(self.evaluator, "fused", 1)
         groups = (tuple(repeats[at : at + most]) for at in range(0, len(repeats), most))
-        return [future for group in groups for future in self._submit(architecture, group)]
+        return [future for group in groups for future in self._submit(architecture, group, epochs)]
 
     def _submit(
         self, architecture: Architecture, repeats: tuple[int, ...], epochs: int | None = None

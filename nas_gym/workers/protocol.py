@@ -122,7 +122,7 @@ class Worker(ABC):
 
 
 class SeededEvaluator(Protocol):
-    """What a failed evaluation says of its evaluator."""
+    """The message of a failed evaluation about its evaluator."""
 
     @property
     def fingerprint(self) -> str:

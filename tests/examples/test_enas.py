@@ -20,7 +20,7 @@ def test_a_report_before_its_time_is_one_line(
         run.mkdir()
         (run / "search.json").write_text("{}")
     with pytest.raises(SystemExit) as ended:
-        enas.main("report", "micro", tmp_path, dataset="digits")
+        enas.main.main(["report", "micro", "--run", str(tmp_path), "--dataset", "digits"])
     error = str(ended.value)
     assert capsys.readouterr().out == ""
     assert "\n" not in error

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_gym import InvalidSettings

@@ -10,7 +10,8 @@ import pytest
 
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.run_folder import RunFolder
-from nas_gym.outside.files import PART, open_appending, replacing
+from nas_gym.outside import files
+from nas_gym.outside.files import PART, open_appending, replacing, replacing_folder
 
 
 @pytest.fixture
@@ -39,6 +40,54 @@ def test_a_link_is_replaced_and_not_followed(outside: Path, tmp_path: Path) -> N
     with replacing(link) as part:
         part.write_text("new")
     assert (outside.read_text(), link.read_text(), link.is_symlink()) == ("mine", "new", False)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_is_replaced_as_one(linked: bool, tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if linked:
+        folder.symlink_to(elsewhere)
+    else:
+        folder.mkdir()
+    for text in ("new", "newer"):
+        with replacing_folder(folder) as part:
+            (part / "weights").write_text(text)
+        assert ((folder / "weights").read_text(), folder.is_symlink()) == (text, False)
+    with suppress(KeyError), replacing_folder(folder) as part:
+        raise KeyError
+    assert (folder / "weights").read_text() == "newer"
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "model"]
+    assert os.listdir(elsewhere) == []
+
+
+def test_a_folder_that_cannot_be_moved_leaves_the_earlier_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    with replacing_folder(folder) as part:
+        (part / "weights").write_text("old")
+    replace = Path.replace
+
+    def failing(self: Path, target: Path) -> Path:
+        if target == folder and (self / "weights").read_text() == "new":
+            raise OSError("no space left")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OSError, match="no space"), replacing_folder(folder) as part:
+        (part / "weights").write_text("new")
+    assert (folder / "weights").read_text() == "old"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_file_that_becomes_a_link_while_it_is_opened_is_refused(
+    outside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "refuse_links", lambda path: None)
+    (tmp_path / "other").hardlink_to(outside)
+    with pytest.raises(OSError, match="has another name elsewhere"):
+        open_appending(outside)
 
 
 @pytest.mark.parametrize("how", ["symlink", "link", "pipe", "folder"])

@@ -87,7 +87,7 @@ def test_size_and_masks_are_those_of_brute_force(
 def test_a_condition_is_honoured_outside_custom_search_spaces() -> None:
     decisions = [Decision("deep", ("no", "yes")), Decision("k", LABELS, when={"deep": ["yes"]})]
     search_space = OwnSearchSpace("own", decisions)
-    assert search_space.conditional
+    assert (search_space.conditional, search_space.dependent) == (True, (1,))
     assert search_space.size == 1 + 3
     assert search_space.action_mask(np.array([0])).tolist() == [True, False, False]
     masks = search_space.action_masks(np.array([[0], [1]]))

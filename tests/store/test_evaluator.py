@@ -14,6 +14,7 @@ import pytest
 
 from nas_gym import Architecture, Budget, InvalidSettings, RecordedEvaluator
 from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.rewards import MnasNetReward, check_costs
@@ -339,12 +340,14 @@ def test_repeats_that_are_missing_are_asked_for_together(store: Store) -> None:
     class Together(Children):
         fused = 3
         groups: ClassVar[list[list[int]]] = []
+        fidelities = (1, 2)
 
         def evaluate_repeats(
-            self, architecture: Architecture, repeats: Sequence[int]
+            self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
         ) -> list[Evaluation]:
             self.groups.append(list(repeats))
-            return [evaluation_of(architecture, repeat) for repeat in repeats]
+            made = [evaluation_of(architecture, repeat) for repeat in repeats]
+            return [replace(e, fingerprint=partial_fingerprint("settings", epochs)) for e in made]
 
     stored = StoredEvaluator(Together(), store, "run")
     stored.submit(A, repeat=1)
@@ -355,6 +358,9 @@ def test_repeats_that_are_missing_are_asked_for_together(store: Store) -> None:
     assert Together.groups == [[0, 2, 3], [4, 5]]
     assert StoredEvaluator(Together(), store, "two", repeats=3).submit(B).result().status == "ok"
     assert Together.groups[2:] == [[0, 1, 2]]
+    part = StoredEvaluator(Together(), store, "two", repeats=3).submit(B, epochs=1).result()
+    assert part.fingerprint == "settings*3@1"
+    assert Together.groups[3:] == [[0, 1, 2]]
 
 
 def test_it_is_an_evaluator_like_the_one_under_it(store: Store, workers: ManualWorkers) -> None:

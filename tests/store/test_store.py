@@ -10,19 +10,21 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import fields, replace
 from datetime import datetime, timezone
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
 from nas_gym.store import database, schema
-from nas_gym.store.database import StoreError
+from nas_gym.store.database import Database, StoreError
 from nas_gym.store.store import EvaluationWithTest, Store
 from tests.helpers import nested, random_architecture
 from tests.postgresql import Server
@@ -154,6 +156,22 @@ def test_key_fingerprint_and_repeat_tell_evaluations_apart(store: Store) -> None
     assert store.size() == 4
     assert store.get(CHILD.key, "settings", repeat=2) is None
     assert store.get("no such key", "settings") is None
+
+
+def test_accuracies_of_runs_by_a_part_of_their_names(store: Store) -> None:
+    def add(seed: int, accuracy: float, run: str, repeat: int = 0) -> None:
+        made = replace(OK, accuracy=accuracy)
+        store.add(random_architecture(seed), made, run, repeat)
+
+    add(1, 0.5, "a-random-1")
+    add(1, 0.75, "a-random-1", repeat=1)
+    add(2, 0.25, "b-random-2")
+    add(3, 0.125, "another")
+    assert sorted(store.accuracies("settings", "-random-", "mine")) == [0.25, 0.5]
+    assert store.accuracies("settings", "-random-", "b-random-2") == [0.5]
+    assert store.accuracies("settings", "-random-", "mine", repeats=2) == [0.625]
+    assert store.accuracies("other settings", "-random-", "mine") == []
+    assert store.accuracies("settings", "-r%-", "mine") == []
 
 
 @pytest.mark.parametrize("status", ["crashed", "timed_out", "out_of_memory"])
@@ -708,3 +726,30 @@ def test_a_wrong_url_is_named(wrong: Any, message: str) -> None:
 def test_a_run_needs_a_name(store: Store) -> None:
     with pytest.raises(InvalidSettings, match="expected the name of a run"):
         store.add(CHILD, OK, "")
+
+
+@pytest.mark.parametrize("patience", [0.0, 300.0])
+def test_a_file_that_others_turn_to_the_write_ahead_log_is_waited_for(patience: float) -> None:
+    answers: list[Any] = ["delete", sqlite3.OperationalError("database is locked"), "delete", "wal"]
+
+    def execute(text: str) -> Any:
+        answer = answers.pop(0) if answers else "wal"
+        if isinstance(answer, Exception):
+            raise sa.exc.OperationalError(text, {}, answer)
+        return SimpleNamespace(scalar=lambda: answer)
+
+    database: Any = SimpleNamespace(patience=patience, name="x.db")
+    connection: Any = SimpleNamespace(exec_driver_sql=execute)
+    given_up = pytest.raises(sa.exc.OperationalError, match="is locked")
+    with nullcontext() if patience else given_up:
+        Database._write_ahead(database, connection)
+    assert len(answers) == (0 if patience else 2)
+
+
+def test_a_disk_without_the_write_ahead_log_is_refused() -> None:
+    database: Any = SimpleNamespace(patience=0.0, name="x.db")
+    refusing: Any = SimpleNamespace(
+        exec_driver_sql=lambda text: SimpleNamespace(scalar=lambda: "delete")
+    )
+    with pytest.raises(StoreError, match=r"x\.db allows no write-ahead log .*'delete'"):
+        Database._write_ahead(database, refusing)

@@ -155,6 +155,26 @@ def test_parameters_of_a_builder_count() -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+class Factory:
+    """Builds with a parameter of its own."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def __call__(self) -> int:
+        return self.width
+
+    def build(self) -> int:
+        return self.width
+
+
+def test_objects_and_their_methods_count_with_what_they_hold() -> None:
+    four, other = Factory(4), Factory(5)
+    digests = [code_digest(each) for each in (four, other, four.build, other.build)]
+    assert len(set(digests)) == 4
+    assert code_digest(Factory(4)) == digests[0]
+
+
 def test_padding_beyond_the_image_is_refused() -> None:
     with pytest.raises(InvalidSettings, match=r"^crop_padding: expected at most 8 pixels"):
         Trainer(load_dataset("digits"), replace(QUICK, crop_padding=1_000_000), "cpu")

@@ -6,6 +6,7 @@ import copy
 import itertools
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import gymnasium as gym
@@ -22,12 +23,14 @@ from nas_gym.networks.fused import CannotFuse, Fused
 from nas_gym.training.early_stopping import EarlyStopping
 from nas_gym.training.seeds import global_generator
 from nas_gym.training.steps.training import TrainingSteps
-from nas_gym.training.together import TrainedSeparately, train_together
+from nas_gym.training.together import Trained, TrainedSeparately, train_together
 from nas_gym.training.trainer import Trainer
 from tests.test_env import CHEAP
 
 SEEDS = [1, 2]
 STEPS = 20
+COMPARED = ("network", "average", "generator", "random")
+"""Parts of a training's state that are the same as one network and apart."""
 TRAINED = [env_id for env_id in CHEAP if "Bench-v0" not in env_id]
 
 
@@ -91,6 +94,10 @@ SETTINGS = TrainingSettings(
 )
 SPACE = NASNetSearchSpace(2)
 CHILD = SPACE.decode(SPACE.sample(np.random.default_rng(1)))
+TINY = replace(
+    SETTINGS, network=CellNetworkSettings(cells=1, filters=2), epochs=3, data_fraction=0.06
+)
+TINY_CHILD = NASNetSearchSpace(1).decode([0, 1, 2, 9, 0] * 2)
 
 
 def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,24 +135,103 @@ def test_members_have_the_weights_of_separate_trainings() -> None:
                 torch.testing.assert_close(tensor, expected[name], atol=1e-3, rtol=1e-3)
 
 
+def epoch(trainer: Any, child: Any, as_one: bool, states: list[Any]) -> list[Any]:
+    """Train both members for an epoch more, as one network or apart; return their states."""
+    members, generators, made = [], [], []
+    for seed in SEEDS:
+        with trainer.isolated(seed):
+            members.append(trainer.build(child).double())
+            generators.append(global_generator(trainer.device))
+    networks = [Fused(members, generators, SEEDS)] if as_one else members
+    for n, (network, own) in enumerate(zip(networks, generators, strict=False)):
+        with trainer.isolated(SEEDS[n]):
+            torch.set_rng_state(own.get_state())
+            loop = trainer.task.loop(network)
+            if states:
+                loop.load_states(states if as_one else [states[n]])
+            loop.train_epoch()
+            made += loop.states()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("env_id", "more"),
+    [
+        ("nas_gym/NASNet-v0", {"dropout": 0.2, "drop_path_keep": 0.7, "ema_decay": 0.9}),
+        ("nas_gym/NASNet-v0", {"optimizer": "adamw", "gradient_clip": 1.0}),
+        ("nas_gym/NASCell-v0", {"dropout_hidden": 0.2, "weight_drop": 0.2, "average_after": 1}),
+    ],
+)
+def test_states_of_trainings_as_one_are_those_of_separate_trainings(
+    env_id: str, more: dict[str, Any]
+) -> None:
+    """So each can go on as one with others or by itself; in float64, whose rounding is small."""
+    few = {"data_fraction": 0.05, "epochs": 3, "learning_rate": 1e-3}
+    env = gym.make(env_id, **{**CHEAP[env_id], **few, **more}).unwrapped
+    assert isinstance(env, NASEnv)
+    trainer: Any = env.memory.evaluator
+    child = env.search_space.decode(env.search_space.sample(np.random.default_rng(3)))
+    if not hasattr(trainer.task, "losses"):
+        loss = trainer.task.loss
+        trainer.task.loss = lambda network, inputs, targets: loss(network, inputs.double(), targets)
+    ends = []
+    for kinds in ((False, False, False), (True, True, True), (False, True, False)):
+        states: list[Any] = []
+        for as_one in kinds:
+            states = epoch(trainer, child, as_one, states)
+        ends.append([{name: state[name] for name in COMPARED} for state in states])
+        assert [state["epoch"] for state in states] == [3, 3]
+    for each in (state for end in ends for state in end):
+        each["network"] = [t for t in each["network"].values() if t.is_floating_point()]
+        each["average"] = each["average"] or []
+    for end in ends[1:]:
+        torch.testing.assert_close(end, ends[0], atol=1e-6, rtol=1e-6)
+
+
+def test_trainings_as_one_go_on_from_the_states_of_each(tmp_path: Path) -> None:
+    trainer = Trainer(DIGITS, TINY, "cpu")
+    whole = trainer.train_repeats(TINY_CHILD, [0, 1])
+    trainer.checkpoints = tmp_path
+    made: list[Trained] = []
+    for epochs in (1, 2, 2, None):  # one of them again, as after a crash
+        made = trainer.train_repeats(TINY_CHILD, [0, 1], epochs)
+        assert [len(each.curve) for each, _ in made] == [epochs or 3] * 2
+        assert all(each.fingerprint.endswith(f"@{epochs}") == bool(epochs) for each, _ in made)
+        assert len([*tmp_path.iterdir()]) == (2 if epochs else 0)
+    for (one, network), (other, expected) in zip(made, whole, strict=True):
+        assert one.curve == other.curve
+        assert network is not None
+        assert expected is not None
+        assert all(map(torch.equal, network.parameters(), expected.parameters()))
+    trainer.train_repeats(TINY_CHILD, [0, 1], 2)  # and without the state of one, both begin again
+    next(tmp_path.glob("*-1.pt")).unlink()
+    again = trainer.evaluate_repeats(TINY_CHILD, [0, 1])
+    assert [each.curve for each in again] == [each.curve for each, _ in whole]
+
+
+@pytest.mark.parametrize("broken", [{1}, {0, 1, 2}])
 def test_a_member_that_diverges_leaves_the_others_as_they_are(
-    monkeypatch: pytest.MonkeyPatch,
+    broken: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build, numbers = Trainer.build, itertools.count()
 
-    def broken(self: Trainer, architecture: Any) -> ChildNetwork:
+    def sometimes_broken(self: Trainer, architecture: Any) -> ChildNetwork:
         network: Any = build(self, architecture)
-        if next(numbers) == 1:
+        if next(numbers) in broken:
             torch.nn.init.constant_(network.classifier.bias, float("nan"))
         return cast(ChildNetwork, network)
 
-    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
-    expected = trainer.evaluate_repeats(CHILD, [0, 1, 2])
-    monkeypatch.setattr(Trainer, "build", broken)
+    trainer = Trainer(DIGITS, TINY, "cpu", checkpoints=tmp_path)
+    expected = trainer.evaluate_repeats(TINY_CHILD, [0, 1, 2], 2)
+    for state in tmp_path.iterdir():
+        state.unlink()
+    monkeypatch.setattr(Trainer, "build", sometimes_broken)
     monkeypatch.setattr(Fused, "check", lambda *_: None)
-    made = trainer.evaluate_repeats(CHILD, [0, 1, 2])
-    assert [each.status for each in made] == ["ok", "diverged", "ok"]
-    assert [made[0].curve, made[2].curve] == [expected[0].curve, expected[2].curve]
+    made = trainer.evaluate_repeats(TINY_CHILD, [0, 1, 2], 2)
+    for repeat, (one, other) in enumerate(zip(made, expected, strict=True)):
+        assert one.status == ("diverged" if repeat in broken else "ok")
+        assert one.curve == (() if repeat in broken else other.curve)
+        assert len([*tmp_path.glob(f"*-{repeat}.pt")]) == (repeat not in broken)
 
 
 class Rolled(torch.nn.Module):
@@ -172,6 +258,30 @@ def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     with pytest.warns(TrainedSeparately, match="2 trainings are .* computes something else"):
         made = trainer.evaluate_repeats(CHILD, [0, 1])
     assert [each.curve for each in made] == [trainer.evaluate_one(CHILD, r).curve for r in (0, 1)]
+
+
+class Scaled(torch.nn.Module):
+    """Knows the number of channels, and a fused network has more of them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.ones(1, 12, 1, 1)
+
+
+def test_a_layer_that_counts_channels_cannot_be_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Trainer.build
+
+    def own(self: Trainer, architecture: Any) -> ChildNetwork:
+        network: Any = build(self, architecture)
+        network.stem.append(Scaled())
+        return cast(ChildNetwork, network)
+
+    monkeypatch.setattr(Trainer, "build", own)
+    trainer = Trainer(DIGITS, SETTINGS, "cpu")
+    with pytest.raises(CannotFuse, match="does not compute as a fused one: The size of tensor"):
+        train_together(trainer, CHILD, [0, 1])
+    trainer.task.fuses = False  # type: ignore[misc]
+    with pytest.raises(CannotFuse, match="ImageClassification does not train fused networks"):
+        train_together(trainer, CHILD, [0, 1])
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def measured(trainer: Any, architecture: Any) -> int:
                 keep(output.logits)
                 loss = task.losses(output, targets)[1]
             else:
-                loss = task.loss(network, *next(task.batches(loop.generator)))
+                loss = task.loss(network, *next(task.batches(loop.generators[0])))
     loss.backward()
     loop.optimizer.step()
     gradients = sum(each.grad.nbytes for each in network.parameters() if each.grad is not None)

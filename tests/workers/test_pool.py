@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+import torch
 
+from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings
-from nas_gym.workers.inside import answer_for
+from nas_gym.evaluation.evaluation import Evaluation
+from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.workers.inside import FREE_SHARE, answer_for, place_of
 from nas_gym.workers.pool import Pool
 from nas_gym.workers.protocol import (
     Answer,
@@ -124,6 +131,60 @@ def test_a_worker_that_cannot_be_ended_keeps_nobody_waiting() -> None:
     for future in asked:
         with pytest.raises(CancelledError, match="closed"):
             future.result(timeout=300)
+
+
+def test_a_gpus_memory_is_that_beside_what_its_worker_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its data set, which it has from its beginning."""
+    limits: list[tuple[float, int]] = []
+    held = 0
+
+    class OnGPU(ScriptedEvaluator, DeviceTraining):
+        pass
+
+    def load() -> None:
+        nonlocal held
+        held = 100
+
+    for name, fake in {
+        "is_available": lambda: True,
+        "current_device": lambda: 3,
+        "mem_get_info": lambda device: (1000 - held, 1000),
+        "memory_reserved": lambda device: held,
+        "set_per_process_memory_fraction": lambda *given: limits.append(given),
+        "empty_cache": lambda: None,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    evaluator: Any = OnGPU(device=torch.device("cuda"))
+    evaluator.task = SimpleNamespace(load=load)
+    assert place_of(evaluator, "host") == Place("host 7", FREE_SHARE * 900)
+    for limit in (150, 2000, None):
+        answer_for(evaluator, pickle.dumps(Script("sleep", "0")), [0], limit=limit)
+    assert limits == [(0.25, 3), (1.0, 3), (1.0, 3)]
+
+
+def test_repeats_of_a_part_are_one_child() -> None:
+    class Together(ScriptedEvaluator):
+        fused = 2
+        asked: ClassVar[list[tuple[Any, ...]]] = []
+
+        def evaluate_repeats(
+            self, architecture: Architecture, repeats: Sequence[int], epochs: int
+        ) -> list[Evaluation]:
+            self.asked.append((*repeats, epochs))
+            return [self.evaluate_one(architecture, repeat) for repeat in repeats]
+
+    class Asking(IdealWorker):
+        def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
+            return done(answer_for(Together(), child.pickled, child.repeats, child.epochs))
+
+    with Pool(Together()) as pool:
+        pool.start([Asking()])
+        futures = pool.submit_repeats(Script("sleep", "0"), range(4), epochs=3)
+        assert [future.result(timeout=300).seed for future in futures] == [0, 1, 2, 3]
+    assert Together.asked == [(0, 1, 3), (2, 3, 3)]
 
 
 def test_workers_that_are_gone_leave_the_others_to_go_on() -> None:

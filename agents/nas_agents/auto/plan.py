@@ -311,7 +311,7 @@ def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:
         assert isinstance(loop, BatchLoop)
         loop.network.train()
         started, taken = 0.0, 0
-        for drawn in islice(task.draws(loop.generator), PROBE_STEPS + 1):
+        for drawn in islice(task.draws(loop.generators[0]), PROBE_STEPS + 1):
             loop.steps.step([drawn], 0.0)
             synchronize(trainer.device)
             if not started:

@@ -1,4 +1,4 @@
-"""What a benchmark's searches found: means, intervals, and tests against the baseline."""
+"""Results of a benchmark's searches: means, intervals, and tests against the baseline."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class AgentEntry:
     continuous: bool = False
     """True if it acts through `nas_gym.wrappers.ContinuousAction`."""
     conditioned: bool = False
-    """True if it takes vector rewards, through `nas_agents.controllers.VecRandomWeights`."""
+    """True if it takes vector rewards, through `VecRandomWeights` of
+    `nas_agents.controllers.random_weights`."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     """The environment's arguments that it needs, unless others are given."""
 

@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import shlex
 import time
-from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from typer import Argument, Exit, Option
+from click import argument, command, option
 
-from nas_agents.cli.terminal.common import DEVICE, EXIT_INTERRUPTED, Json, complain, print_result
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, interrupted, print_result, stop
 
 
-def auto(
-    dataset: Annotated[str, Argument(help="A folder of images, an .npz file, or a name.")],
-    minutes: Annotated[float, Option(help="Time for everything.")] = 30.0,
-    target_accuracy: Annotated[
-        float | None, Option(help="Stop the search at this validation accuracy.")
-    ] = None,
-    device: Annotated[str, DEVICE] = "auto",
-    seed: Annotated[int, Option(help="Of the agent and of all trainings.")] = 0,
-    run: Annotated[
-        Path | None, Option(help="The run folder; new, unless --resume is given.")
-    ] = None,
-    resume: Annotated[
-        bool, Option("--resume", help="Go on with the run in --run, with the time that is left.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
+@command()
+@argument("dataset")
+@option("--minutes", default=30.0, help="Time for everything.")
+@option("--target-accuracy", type=float, help="Stop the search at this validation accuracy.")
+@options.device(default="auto")
+@option("--seed", default=0, help="Of the agent and of all trainings.")
+@option("--run", type=options.PATH, help="The run folder; new, unless --resume is given.")
+@option("--resume", is_flag=True, help="Go on with the run in --run, with the time that is left.")
+@options.as_json
+def auto(as_json: bool, **given: Any) -> None:
     """Make a model of your data in a given time.
 
-    Rules choose the image size, the search space, the children and the final training by the data
-    and by the speed of this machine, and each choice is printed: see docs/train.md.
+    DATASET is a folder of images, an .npz file, or a name. Rules choose the image size, the search
+    space, the children and the final training by the data and by the speed of this machine, and
+    each choice is printed: see docs/train.md.
     """
     begun = time.monotonic()  # the imports take seconds
     from nas_agents.auto import run_auto
@@ -39,21 +34,14 @@ def auto(
     from nas_agents.cli.terminal.display import Display
     from nas_agents.runs.settings import SearchSettings
 
-    shown = SearchSettings("auto", episodes=None, seconds=60 * max(minutes, 0.01))
+    shown = SearchSettings("auto", episodes=None, seconds=60 * max(given["minutes"], 0.01))
     try:
         with Display(shown) as display:
-            result = run_auto(
-                *(dataset, minutes, target_accuracy, device, seed, run, [display], resume, begun)
-            )
-    except KeyboardInterrupt as interrupted:
-        again = ""
-        if isinstance(interrupted, Interrupted):
-            options = {"minutes": f"{minutes:g}", "seed": seed, "target-accuracy": target_accuracy}
-            options |= {"run": interrupted.args[0]}
-            given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-            again = f"; go on with: nas-gym auto {shlex.join([dataset, *given])} --resume"
-        complain(f"interrupted{again}")
-        raise Exit(EXIT_INTERRUPTED) from None
+            result = run_auto(**given, callbacks=[display], begun=begun)
+    except Interrupted as error:
+        interrupted(f"go on with: {_again(given, *error.args)}")
+    except KeyboardInterrupt:
+        stop("interrupted", EXIT_INTERRUPTED)
     facts = result.facts()
     children = f"{facts['children']} children" if result.plan.search_seconds else "no search"
     lines = [
@@ -65,3 +53,11 @@ def auto(
         *result.notes,
     ]
     print_result(facts, "\n".join(lines), as_json)
+
+
+def _again(given: dict[str, Any], run: str) -> str:
+    """Return the command that goes on with an interrupted run."""
+    values = {"minutes": f"{given['minutes']:g}", "seed": given["seed"]}
+    values |= {"target-accuracy": given["target_accuracy"], "run": run}
+    words = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return f"nas-gym auto {shlex.join([given['dataset'], *words])} --resume"

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Exit, Option
+from click import argument, command, option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
-from nas_agents.cli.terminal.common import (
-    EXIT_INTERRUPTED,
-    Json,
-    assignments,
-    complain,
-    pairs,
-    print_json,
-    progress_bars,
-    say,
-)
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import complain, interrupted, print_json, say
+from nas_agents.cli.terminal.progress import count, counting_bar
 from nas_gym.errors import InvalidSettings
 from nas_gym.outside.files import replacing
 
@@ -33,77 +28,12 @@ HEADS = (
 )
 
 
-def bench(
-    env: Annotated[str, Argument(help="The id of a recorded environment; see `nas-gym envs`.")],
-    out: Annotated[Path, Option(help="The folder of the results; searches in it are kept.")],
-    agent: Annotated[
-        list[str],
-        Option(help='A name that `search --agent` takes, or LABEL={"agent": NAME, ARGUMENT: ...}.'),
-    ] = list(AGENTS),  # noqa: B006
-    dataset: Annotated[list[str], Option(help="A data set of the benchmark; repeatable.")] = [],  # noqa: B006
-    evaluations: Annotated[
-        list[int], Option(help="A budget: networks evaluated; repeatable. Default: 150.")
-    ] = [],  # noqa: B006
-    simulated_seconds: Annotated[
-        list[float], Option(help="A budget: the recorded seconds of training; repeatable.")
-    ] = [],  # noqa: B006
-    seeds: Annotated[int, Option(help="Searches of each agent.")] = DEFAULT.seeds,
-    first_seed: Annotated[int, Option(help="Theirs are from this one on.")] = DEFAULT.first_seed,
-    baseline: Annotated[
-        str, Option(help="The agent that all others are tested against.")
-    ] = DEFAULT.baseline,
-    pay_repeats: Annotated[
-        bool, Option("--pay-repeats", help="Count a network again each time it is asked for.")
-    ] = DEFAULT.pay_repeats,
-    workers: Annotated[int | None, Option(help="Processes; default: one for each core.")] = None,
-    set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
-    report_set: Annotated[
-        list[str], pairs("An argument of the record that results are read from.")
-    ] = [],  # noqa: B006
-    report_dataset: Annotated[
-        list[str],
-        Option(help="Score what was found on this data set; repeatable. Default: its own."),
-    ] = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
-    """Compare agents on a recorded benchmark, with many seeds.
-
-    A search sees rewards, and no test accuracy. Its result is the network that was best in them:
-    its test accuracy, where that is recorded, else its validation accuracy; with --report-dataset
-    on other data sets, to which it is transferred. Interrupt it at will: the same command goes on
-    where it stopped, and one with more seeds or agents makes only what is new. The folder holds
-    searches.jsonl, results.json, results.md and, with matplotlib, curves.svg.
-    """
-    benchmark = Benchmark(
-        env_id=env,
-        agents=_agents(agent),
-        datasets=tuple(dataset),
-        env_arguments=assignments("--set", set_),
-        report_arguments=assignments("--report-set", report_set),
-        report_datasets=tuple(report_dataset),
-        **_budget(evaluations, simulated_seconds),
-        pay_repeats=pay_repeats,
-        seeds=seeds,
-        first_seed=first_seed,
-        baseline=baseline,
-    )
-    try:
-        rows = _run(benchmark, out, workers or os.cpu_count() or 1)
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on where it stopped")
-        raise Exit(EXIT_INTERRUPTED) from None
-    if as_json:
-        print_json([row.to_dict() for row in rows])
-    else:
-        say(markdown(benchmark, rows))
-
-
-def _agents(given: Sequence[str]) -> dict[str, Any]:
+def agents_of(given: Sequence[str]) -> dict[str, Any]:
     """Return the agents by label, as `Benchmark` takes them."""
     agents: dict[str, Any] = {}
     for text in given:
         label, equals, _ = text.partition("=")
-        made = assignments("--agent", [text])[label] if equals else {"agent": text}
+        made = options.assignments("--agent", [text])[label] if equals else {"agent": text}
         if not isinstance(made, Mapping):
             raise InvalidSettings(
                 f'--agent {label}: expected {{"agent": NAME, ARGUMENT: ...}}, got {made!r}'
@@ -112,6 +42,84 @@ def _agents(given: Sequence[str]) -> dict[str, Any]:
             raise InvalidSettings(f"--agent {label}: it is there twice; give one another label")
         agents[label] = made
     return agents
+
+
+@command()
+@argument("env_id", metavar="ENV")
+@option(
+    *("--out", "folder"),
+    type=options.PATH,
+    required=True,
+    help="The folder of the results; searches in it are kept.",
+)
+@option(
+    *("--agent", "agents"),
+    multiple=True,
+    default=AGENTS,
+    callback=lambda _, __, given: agents_of(given),
+    help='A name that `search --agent` takes, or LABEL={"agent": NAME, ARGUMENT: ...}.',
+)
+@option(*("--dataset", "datasets"), multiple=True, help="A data set of the benchmark; repeatable.")
+@option(
+    "--evaluations",
+    type=int,
+    multiple=True,
+    help="A budget: networks evaluated; repeatable. Default: 150.",
+)
+@option(
+    "--simulated-seconds",
+    type=float,
+    multiple=True,
+    help="A budget: the recorded seconds of training; repeatable.",
+)
+@option(
+    "--envs",
+    default=DEFAULT.envs,
+    help="Networks that an agent which decides step by step designs at a time.",
+)
+@option("--seeds", default=DEFAULT.seeds, help="Searches of each agent.")
+@option("--first-seed", default=DEFAULT.first_seed, help="Theirs are from this one on.")
+@option(
+    "--baseline", default=DEFAULT.baseline, help="The agent that all others are tested against."
+)
+@option("--pay-repeats", is_flag=True, help="Count a network again each time it is asked for.")
+@option("--workers", type=int, help="Processes; default: one for each core.")
+@options.pairs("--set", "env_arguments", "An environment's argument.")
+@options.pairs(
+    *("--report-set", "report_arguments"), "An argument of the record that results are read from."
+)
+@option(
+    *("--report-dataset", "report_datasets"),
+    multiple=True,
+    help="Score what was found on this data set; repeatable. Default: its own.",
+)
+@options.as_json
+def bench(
+    folder: Path,
+    evaluations: Sequence[int],
+    simulated_seconds: Sequence[float],
+    workers: int | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Compare agents on a recorded benchmark, with many seeds.
+
+    ENV is the id of a recorded environment; see `nas-gym envs`. A search sees rewards, and no test
+    accuracy. Its result is the network that was best in them: its test accuracy, where that is
+    recorded, else its validation accuracy; with --report-dataset on other data sets, to which it is
+    transferred. Interrupt it at will: the same command goes on where it stopped, and one with more
+    seeds or agents makes only what is new. The folder holds searches.jsonl, results.json,
+    results.md and, with matplotlib, curves.svg.
+    """
+    benchmark = Benchmark(**settings, **_budget(evaluations, simulated_seconds))
+    try:
+        rows = _run(benchmark, folder, workers or os.cpu_count() or 1)
+    except KeyboardInterrupt:
+        interrupted("the same command goes on where it stopped")
+    if as_json:
+        print_json([row.to_dict() for row in rows])
+    else:
+        say(markdown(benchmark, rows))
 
 
 def _budget(evaluations: Sequence[int], seconds: Sequence[float]) -> dict[str, Any]:
@@ -124,34 +132,21 @@ def _budget(evaluations: Sequence[int], seconds: Sequence[float]) -> dict[str, A
 
 def _run(benchmark: Benchmark, out: Path, workers: int) -> list[Row]:
     """Make the searches, and write the results beside them."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn
-
     from nas_agents.bench.curves import write_curves
     from nas_agents.bench.results import groups_of, rows_of
     from nas_agents.bench.running import run_benchmark
 
-    with progress_bars(Console(stderr=True), MofNCompleteColumn()) as bars:
-        bar = bars.add_task("searches")
-        records = run_benchmark(
-            benchmark, out, workers, lambda done, all_: bars.update(bar, completed=done, total=all_)
-        )
+    with counting_bar("searches") as bar:
+        records = run_benchmark(benchmark, out, workers, partial(count, bar))
     groups = groups_of(benchmark, records)
     rows = rows_of(benchmark, groups)
     _write(out / "results.md", markdown(benchmark, rows))
-    _write(out / "results.json", json_of(rows))
+    _write(out / "results.json", json.dumps([row.to_dict() for row in rows], indent=1))
     try:
         write_curves(benchmark, groups, out / "curves.svg")
     except InvalidSettings as error:
         complain(str(error))
     return rows
-
-
-def json_of(rows: Sequence[Row]) -> str:
-    """Return the rows as the text of a JSON file."""
-    import json
-
-    return json.dumps([row.to_dict() for row in rows], indent=1)
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,35 +5,34 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option
+from click import argument, command, option
 
-from nas_agents.cli.terminal.common import Json, Module, print_json, print_table
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_json, print_table
 
 if TYPE_CHECKING:
     from nas_agents.runs.comparison import Found
 
 
-def compare(
-    runs: Annotated[list[Path], Argument(help="Run folders.")],
-    evaluations: Annotated[
-        int | None, Option(help="After this number; default: as many as the shortest run has.")
-    ] = None,
-    module: Module = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
+@command()
+@argument("runs", nargs=-1, required=True, type=options.PATH)
+@option(
+    "--evaluations", type=int, help="After this number; default: as many as the shortest run has."
+)
+@options.module
+@options.as_json
+def compare(runs: tuple[Path, ...], evaluations: int | None, as_json: bool) -> None:
     """Compare searches in one environment.
 
-    Validation accuracy of the best architecture, and means of the best 5 and 25 different ones:
-    mean and deviation over searches that differ in their seeds alone. With several objectives, the
-    share that the front dominates of all between the worst and the best children of these runs.
+    RUNS are run folders. Printed is the validation accuracy of the best architecture, and means of
+    the best 5 and 25 different ones: mean and deviation over searches that differ in their seeds
+    alone. With several objectives, the share that the front dominates of all between the worst and
+    the best children of these runs.
     """
-    from nas_agents.catalogue.environments import import_module
     from nas_agents.runs.comparison import compare as found_by
 
-    for each in module:
-        import_module(each)
     rows = found_by(runs, evaluations)
     if as_json:
         print_json([_record(row) for row in rows])

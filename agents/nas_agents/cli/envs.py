@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from nas_agents.cli.terminal.common import Json, print_json, print_table
+from click import command
+
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_json, print_table
 
 
-def envs(as_json: Json = False) -> None:
+@command()
+@options.as_json
+def envs(as_json: bool) -> None:
     """List the environments, their decisions and their sizes."""
     from nas_agents.catalogue.environments import registered_search_spaces
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option, Typer
+from click import argument, group, option
 
 from nas_agents.cli.table import training_env
-from nas_agents.cli.terminal.common import DATASET, Json, assignments, pairs, print_result
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_result
+from nas_agents.cli.terminal.progress import count, counting_bar
 from nas_gym.errors import require
 
 if TYPE_CHECKING:
@@ -17,55 +19,53 @@ if TYPE_CHECKING:
 
     from nas_gym.networks import ImageShape
 
-app = Typer(help="Latency tables: record one.")
 
-
-@app.callback()
+@group(no_args_is_help=False)
 def latency() -> None:
     """Latency tables: record one."""
 
 
-@app.command()
+@latency.command()
+@argument("env_id", metavar="ENV")
+@option("--out", type=options.PATH, required=True, help="The table to make, a .json file.")
+@option("--networks", default=40, help="Random networks whose operations are measured.")
+@option("--held-out", default=10, help="Those of them that the error is taken on.")
+@options.dataset(default="digits")
+@options.image_size
+@option("--seed", default=0, help="Draws the networks.")
+@options.pairs("--set", "env_arguments", "An environment's argument.")
+@options.pairs("--latency-set", "settings", "device, batch_size, threads, warmup or repeats.")
+@options.as_json
 def record(
-    env: Annotated[str, Argument(help="The environment's id; see `nas-gym envs`.")],
-    out: Annotated[Path, Option(help="The table to make, a .json file.")],
-    networks: Annotated[int, Option(help="Random networks whose operations are measured.")] = 40,
-    held_out: Annotated[int, Option(help="Those of them that the error is taken on.")] = 10,
-    dataset: Annotated[str, DATASET] = "digits",
-    image_size: Annotated[int | None, Option(help="Scale images to this size.")] = None,
-    seed: Annotated[int, Option(help="Draws the networks.")] = 0,
-    set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
-    latency_set: Annotated[
-        list[str], pairs("device, batch_size, threads, warmup or repeats.")
-    ] = [],  # noqa: B006
-    as_json: Json = False,
+    env_id: str,
+    out: Path,
+    networks: int,
+    held_out: int,
+    dataset: str,
+    image_size: int | None,
+    seed: int,
+    env_arguments: dict[str, Any],
+    settings: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Measure the operations of random networks here, once, and print the predictions' error.
 
-    Use the table by its name: --set 'latency={"table": "cpu.json"}' of a search, or
-    --latency-set table=cpu.json of `nas-gym show`.
+    ENV is the environment's id; see `nas-gym envs`. Use the table by its name: --set
+    'latency={"table": "cpu.json"}' of a search, or --latency-set table=cpu.json of `nas-gym show`.
     """
-    from rich.console import Console
-
     from nas_gym.networks import LatencySettings
     from nas_gym.networks.latency.recording import record_table
     from nas_gym.settings import from_mapping
 
-    how = from_mapping(LatencySettings, "--latency-set", assignments("--latency-set", latency_set))
+    how = from_mapping(LatencySettings, "--latency-set", settings)
     require(how.table is None, "--latency-set: a table is what is made here; leave it out")
     require(held_out >= 1, f"held_out: expected at least 1, got {held_out}")
     enough = f"networks: expected at least 2 more than the {held_out} held out, got {networks}"
     require(networks >= held_out + 2, enough)
     shape = _shape(dataset, image_size)
-    console = Console(stderr=True)
-    with console.status("recording") as status:
-        table = record_table(
-            _networks(env, assignments("--set", set_), shape, networks, seed),
-            held_out,
-            shape,
-            how,
-            lambda done: status.update(f"recording: {done} of {networks} networks"),
-        )
+    drawn = _networks(env_id, env_arguments, shape, networks, seed)
+    with counting_bar("networks") as bar:
+        table = record_table(drawn, held_out, shape, how, lambda done: count(bar, done, networks))
     table.save(out)
     facts = {"table": str(out), "operations": len(table.operations), "networks": networks}
     facts |= {"error": table.error, "errors": list(table.errors), "hardware": table.hardware}

@@ -2,63 +2,82 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
 
-import typer
+import click
 
-import nas_gym
-from nas_agents.cli.auto import auto
-from nas_agents.cli.bench import bench
-from nas_agents.cli.compare import compare
-from nas_agents.cli.envs import envs
-from nas_agents.cli.latency import app as latency_app
-from nas_agents.cli.models.export import export
-from nas_agents.cli.models.predict import predict
-from nas_agents.cli.models.train import train
-from nas_agents.cli.presets import presets
-from nas_agents.cli.report import report
-from nas_agents.cli.search import search
-from nas_agents.cli.show import show
-from nas_agents.cli.store import app as store_app
-from nas_agents.cli.table import app as table_app
-from nas_agents.cli.terminal.common import say
 from nas_agents.cli.terminal.errors import OneLineErrors
+from nas_agents.cli.terminal.output import say
 
-app = typer.Typer(
-    cls=OneLineErrors,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich would take a third of the time of `--help`
-)
+COMMANDS = {
+    "auto": "Make a model of your data in a given time.",
+    "envs": "List the environments, their decisions and their sizes.",
+    "presets": "List the papers' searches, and estimate what they cost.",
+    "show": "Draw an architecture, and print its costs.",
+    "search": "Search for an architecture, train the best one, and test it.",
+    "models.train": "Train an architecture to the end, and test it once.",
+    "models.predict": "Classify images by a trained model, or measure texts.",
+    "models.export": "Export a trained model, and check what was written.",
+    "compare": "Compare searches in one environment.",
+    "report": "Write a page of figures about searches.",
+    "bench": "Compare agents on a recorded benchmark, with many seeds.",
+    "table": "Recorded benchmarks: build one, or import one.",
+    "store": "Stores of evaluations: look into one, export it.",
+    "latency": "Latency tables: record one.",
+}
+"""Modules of this package, each with the command of its name, and what ``--help`` says of it."""
 
 
-def print_version(asked: bool) -> None:
+class LazyCommands(OneLineErrors):
+    """Commands of which each is imported when it is called; a line stands for it until then."""
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.modules = {module.rpartition(".")[2]: module for module in modules}
+        for name, module in self.modules.items():
+            self.add_command(click.Command(name, short_help=modules[module]))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.modules)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in self.modules:
+            command = getattr(import_module(f"{__package__}.{self.modules[name]}"), name)
+        return name, command, rest
+
+
+def print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
     """Print the version and exit, if it was asked for."""
-    if asked:
+    if asked and not context.resilient_parsing:
+        import nas_gym
+
         say(f"nas-gym {nas_gym.__version__}")
-        raise typer.Exit
+        context.exit()
 
 
-VERSION = typer.Option(
-    "--version", help="Print the version.", is_eager=True, callback=print_version
+@click.group(
+    cls=LazyCommands,
+    modules=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
-
-
-def options(version: Annotated[bool, VERSION] = False) -> None:
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_version,
+    help="Print the version.",
+)
+def app() -> None:
     """Neural-network architecture design as a Gymnasium environment.
 
     A first search: nas-gym search nas_gym/NASNet-v0
     """
-
-
-for command in (
-    *(auto, envs, presets, show, search, train, predict, export),
-    *(compare, report, bench),
-):
-    app.command()(command)
-app.callback()(options)
-app.add_typer(table_app, name="table")
-app.add_typer(store_app, name="store")
-app.add_typer(latency_app, name="latency")
 
 
 def main() -> None:

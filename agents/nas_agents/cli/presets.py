@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Option
+from click import command, option
 
-from nas_agents.cli.terminal.common import Json, print_json, print_table, say
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from nas_agents.catalogue.presets import Preset
@@ -18,19 +19,16 @@ MEASURED = Path("gpu.json")
 """What ``examples/benchmarks/gpu.sh`` writes."""
 
 
-def presets(
-    rate: Annotated[
-        float | None, Option(help="Multiply-adds a second in training, for the estimates.")
-    ] = None,
-    rates: Annotated[
-        Path | None,
-        Option(help="Measured rates, of examples/benchmarks/gpu.sh; default: gpu.json, if here."),
-    ] = None,
-    count: Annotated[
-        bool, Option("--count", help="Count the multiply-adds again, which takes minutes.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
+@command()
+@option("--rate", type=float, help="Multiply-adds a second in training, for the estimates.")
+@option(
+    "--rates",
+    type=options.PATH,
+    help="Measured rates, of examples/benchmarks/gpu.sh; default: gpu.json, if here.",
+)
+@option("--count", is_flag=True, help="Count the multiply-adds again, which takes minutes.")
+@options.as_json
+def presets(rate: float | None, rates: Path | None, count: bool, as_json: bool) -> None:
     """List the papers' searches, and estimate what they cost.
 
     A child's training is estimated as three forward passes of each image in each epoch, and as the

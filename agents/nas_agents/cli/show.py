@@ -3,60 +3,65 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Argument, Option
+from click import argument, command, option
 
-from nas_agents.cli.terminal.common import Json, Module, assignments, pairs, print_result
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_result
 
 
+@command()
+@argument("architecture")
+@option("--cells", type=int, help="N, (normal) cells a stack.")
+@option("--filters", type=int, help="Filters of the first stack.")
+@option("--classes", type=int, help="Classes of the images, or words.")
+@option("--stem", help="auto, cifar or imagenet.")
+@option("--stem-filters", type=int, help="Filters of the stem.")
+@option("--image-size", type=int, help="Height and width of the images; 224 for imagenet, else 32.")
+@option("--channels", type=int, help="Channels of the images; default: 3.")
+@option("--width", type=float, help="Multiplies all filters.")
+@options.pairs("--set", "settings", "A setting of the network.")
+@option("--picture", type=options.PATH, help="Write the picture to this file.")
+@option("--latency/--no-latency", default=False, help="Measure the latency of inference here.")
+@options.pairs(
+    *("--latency-set", "latency_settings"), "device, batch_size, threads, warmup, repeats or table."
+)
+@options.module
+@options.as_json
 def show(
-    architecture: Annotated[str, Argument(help="A JSON file, a run folder, or a name.")],
-    cells: Annotated[int | None, Option(help="N, (normal) cells a stack.")] = None,
-    filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
-    classes: Annotated[int | None, Option(help="Classes of the images, or words.")] = None,
-    stem: Annotated[str | None, Option(help="auto, cifar or imagenet.")] = None,
-    stem_filters: Annotated[int | None, Option(help="Filters of the stem.")] = None,
-    image_size: Annotated[
-        int | None, Option(help="Height and width of the images; 224 for imagenet, else 32.")
-    ] = None,
-    channels: Annotated[int | None, Option(help="Channels of the images; default: 3.")] = None,
-    width: Annotated[float | None, Option(help="Multiplies all filters.")] = None,
-    set_: Annotated[list[str], pairs("A setting of the network.", "--set")] = [],  # noqa: B006
-    picture: Annotated[Path | None, Option(help="Write the picture to this file.")] = None,
-    latency: Annotated[bool, Option(help="Measure the latency of inference here.")] = False,
-    latency_set: Annotated[
-        list[str], pairs("device, batch_size, threads, warmup, repeats or table.")
-    ] = [],  # noqa: B006
-    module: Module = [],  # noqa: B006
-    as_json: Json = False,
+    architecture: str,
+    classes: int | None,
+    image_size: int | None,
+    channels: int | None,
+    settings: dict[str, Any],
+    picture: Path | None,
+    latency: bool,
+    latency_settings: dict[str, Any],
+    as_json: bool,
+    **skeleton: Any,
 ) -> None:
     """Draw an architecture, and print its costs.
 
-    The network of a run folder is that of its final training, but for what is given here.
+    ARCHITECTURE is a JSON file, a run folder, or a name. The network of a run folder is that of its
+    final training, but for what is given here.
     """
-    from nas_agents.catalogue.environments import import_module
     from nas_agents.cli.terminal import shown
     from nas_agents.runs.reading import load_architecture
     from nas_gym.networks import LatencySettings
     from nas_gym.settings import from_mapping
 
-    for each in module:
-        import_module(each)
     network = load_architecture(architecture)
     own, own_shape = shown.skeleton_of_run(Path(architecture))
-    given: dict[str, Any] = {"cells": cells, "filters": filters, "width": width, "stem": stem}
-    given |= {"stem_filters": stem_filters, **assignments("--set", set_)}
-    given = {name: value for name, value in given.items() if value is not None}
-    settings = shown.network_settings(network, own | given)
-    usual = 224 if stem == "imagenet" else 32
+    given = {name: value for name, value in skeleton.items() if value is not None}
+    built = shown.network_settings(network, own | given | settings)
+    usual = 224 if skeleton["stem"] == "imagenet" else 32
     default = own_shape or shown.default_shape(network, usual)
     shape = shown.input_shape(channels, image_size, classes, default)
     how = None
-    if latency or latency_set:
-        values = assignments("--latency-set", latency_set)
-        how = from_mapping(LatencySettings, "--latency-set", values)
-    facts, text = shown.facts_and_text(network, shape, settings, how)
+    if latency or latency_settings:
+        how = from_mapping(LatencySettings, "--latency-set", latency_settings)
+    facts, text = shown.facts_and_text(network, shape, built, how)
     if picture is not None:
         shown.save_picture(network, picture)
         text += f"\ndrawn to {picture}"

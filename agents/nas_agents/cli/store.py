@@ -6,30 +6,36 @@ import csv
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option, Typer
+from click import argument, group, option
 
-from nas_agents.cli.terminal.common import Json, print_json, print_result, print_table, say
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_json, print_result, print_table, say
 from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.outside.files import replacing
 
 if TYPE_CHECKING:
     from nas_gym.store.store import Record, Store
 
-app = Typer(help="Stores of evaluations: look into one, export it.")
 FORMATS = (".csv", ".jsonl")
-Name = Annotated[str, Argument(metavar="STORE", help="A run folder, an SQLite file, or an URL.")]
 
 
-@app.command()
-def show(
-    store: Name,
-    best: Annotated[int, Option(help="How many of the best to list.")] = 5,
-    as_json: Json = False,
-) -> None:
-    """Count evaluations by settings and status, and list those of the highest accuracy."""
-    with _opened(store) as opened:
+@group(no_args_is_help=False)
+def store() -> None:
+    """Stores of evaluations: look into one, export it."""
+
+
+@store.command()
+@argument("name", metavar="STORE")
+@option("--best", default=5, help="How many of the best to list.")
+@options.as_json
+def show(name: str, best: int, as_json: bool) -> None:
+    """Count evaluations by settings and status, and list those of the highest accuracy.
+
+    STORE is a run folder, an SQLite file, or an URL.
+    """
+    with _opened(name) as opened:
         require(best >= 0, f"best: expected an integer of at least 0, got {best}")
         counts, rows = opened.counts(), opened.best(best)
     total = sum(sum(by_status.values()) for by_status in counts.values())
@@ -40,26 +46,31 @@ def show(
         return
     say(f"{total:,} evaluations in {opened.name}")
     by_settings = (
-        (fingerprint, f"{sum(by_status.values()):,}", ", ".join(map(_count, by_status.items())))
+        (
+            *(fingerprint, f"{sum(by_status.values()):,}"),
+            ", ".join(f"{number:,} {status}" for status, number in by_status.items()),
+        )
         for fingerprint, by_status in counts.items()
     )
     print_table(("fingerprint of settings", "evaluations", "statuses"), by_settings)
     print_table(("accuracy", "key", "parameters", "seconds", "run"), map(_cells, rows))
 
 
-@app.command()
-def export(
-    store: Name,
-    file: Annotated[Path, Argument(help="The .csv or .jsonl to write.")],
-    as_json: Json = False,
-) -> None:
-    """Write every evaluation, in the order of time, one a line."""
+@store.command()
+@argument("name", metavar="STORE")
+@argument("file", type=options.PATH)
+@options.as_json
+def export(name: str, file: Path, as_json: bool) -> None:
+    """Write every evaluation, in the order of time, one a line.
+
+    STORE is a run folder, an SQLite file, or an URL; FILE is the .csv or .jsonl to write.
+    """
     if file.suffix not in FORMATS:
         hint = choices_hint(file.suffix, FORMATS)
         raise InvalidSettings(f"file: {file} has no format that is known; {hint}")
     try:
         with (
-            _opened(store) as opened,
+            _opened(name) as opened,
             replacing(file) as part,
             part.open("w", encoding="utf-8", newline="") as out,
         ):
@@ -70,22 +81,20 @@ def export(
     print_result(facts, f"{number:,} evaluations: {file}", as_json)
 
 
-@app.command()
-def merge(
-    source: Annotated[str, Argument(help="The store to copy from.")],
-    target: Annotated[str, Argument(help="The store to copy into; made if need be.")],
-    as_json: Json = False,
-) -> None:
-    """Copy the evaluations of one store into another. Those that it has stay as they are."""
+@store.command()
+@argument("source")
+@argument("target")
+@options.as_json
+def merge(source: str, target: str, as_json: bool) -> None:
+    """Copy the evaluations of one store into another.
+
+    SOURCE is the store to copy from; TARGET is the one to copy into, and is made if need be. What
+    it has stays as it is.
+    """
     with _opened(source) as from_, _opened(target, create=True) as into:
         added, total = into.merge(from_), into.size()
     facts = {"store": into.name, "added": added, "evaluations": total}
     print_result(facts, f"{added:,} evaluations added; {total:,} in {into.name}", as_json)
-
-
-def _count(status_and_number: tuple[str, int]) -> str:
-    status, number = status_and_number
-    return f"{number:,} {status}"
 
 
 def _cells(record: Record) -> tuple[str, ...]:
@@ -93,15 +102,9 @@ def _cells(record: Record) -> tuple[str, ...]:
     from nas_gym.evaluation import shown
 
     evaluation = record.evaluation
+    accuracy = shown(evaluation.accuracy, evaluation.metric)
     parameters = "" if evaluation.parameters is None else f"{evaluation.parameters:,}"
-    seconds = f"{evaluation.seconds:.1f}"
-    return (
-        shown(evaluation.accuracy, evaluation.metric),
-        record.key[:8],
-        parameters,
-        seconds,
-        record.run,
-    )
+    return accuracy, record.key[:8], parameters, f"{evaluation.seconds:.1f}", record.run
 
 
 def _opened(name: str, create: bool = False) -> Store:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Exit, Option, Typer
+from click import argument, group, option
 
-from nas_agents.cli.terminal.common import (
-    DATASET,
-    DEVICE,
-    EXIT_INTERRUPTED,
-    Json,
-    assignments,
-    complain,
-    pairs,
-    print_result,
-    progress_bars,
-)
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import interrupted, print_result
+from nas_agents.cli.terminal.progress import count, counting_bar, note
 from nas_gym.errors import InvalidSettings, choices_hint
 
 if TYPE_CHECKING:
@@ -26,72 +19,80 @@ if TYPE_CHECKING:
     from nas_gym.tables.recording import Recording
     from nas_gym.workers.local import LocalWorkers
 
-app = Typer(help="Recorded benchmarks: build one, or import one.")
 LINES = 100
 """Number of lines that a build prints where there is no terminal."""
-SPLIT = Option(metavar="TRAIN VALIDATION TEST", help="Images to train, validate and test on.")
 
 
-@app.command()
+@group(no_args_is_help=False)
+def table() -> None:
+    """Recorded benchmarks: build one, or import one."""
+
+
+@table.command()
+@argument("env_id", metavar="ENV")
+@option("--out", type=options.PATH, required=True, help="The table to make, an .npz file.")
+@options.dataset(default="digits")
+@options.image_size
+@option(
+    "--split",
+    type=int,
+    nargs=3,
+    metavar="TRAIN VALIDATION TEST",
+    help="Images to train, validate and test on.",
+)
+@option("--seeds", default=3, help="Trainings of each architecture.")
+@option("--seed", default=0, help="The first of the seeds.")
+@option("--workers", default=1, help="Processes, each with one thread.")
+@options.device(default="cpu")
+@options.pairs("--set", "env_arguments", "An environment's argument.")
+@options.as_json
 def build(
-    env: Annotated[str, Argument(help="The environment's id; see `nas-gym envs`.")],
-    out: Annotated[Path, Option(help="The table to make, an .npz file.")],
-    dataset: Annotated[str, DATASET] = "digits",
-    image_size: Annotated[int | None, Option(help="Scale images to this size.")] = None,
-    split: Annotated[tuple[int, int, int] | None, SPLIT] = None,
-    seeds: Annotated[int, Option(help="Trainings of each architecture.")] = 3,
-    seed: Annotated[int, Option(help="The first of the seeds.")] = 0,
-    workers: Annotated[int, Option(help="Processes, each with one thread.")] = 1,
-    device: Annotated[str, DEVICE] = "cpu",
-    set_: Annotated[list[str], pairs("An environment's argument.", "--set")] = [],  # noqa: B006
-    as_json: Json = False,
+    env_id: str,
+    out: Path,
+    seed: int,
+    workers: int,
+    env_arguments: dict[str, Any],
+    as_json: bool,
+    **recorded: Any,
 ) -> None:
     """Train every distinct architecture of a small search space, and record the results.
 
-    Interrupt it at will: the same command goes on where it stopped.
+    ENV is the environment's id; see `nas-gym envs`. Interrupt it at will: the same command goes on
+    where it stopped.
     """
     from nas_gym.tables.recording import Recording, RecordingSettings
     from nas_gym.workers.local import LocalWorkers
 
-    env_class = training_env(env)
-    arguments = {**assignments("--set", set_), "training_seed": seed}
+    env_class = training_env(env_id)
+    arguments = {**env_arguments, "training_seed": seed}
     of_search_space, training = env_class.split_arguments(arguments)
-    settings = RecordingSettings(training, dataset, image_size, split, seeds, device)
+    settings = RecordingSettings(training, **recorded)
     recording = Recording(env_class.search_space_type(**of_search_space), settings, out)
     try:
         with closing(recording), LocalWorkers(recording.trainer, workers, threads=1) as pool:
             _show(recording, pool)
             recording.write()
     except KeyboardInterrupt:
-        complain("interrupted; the same command goes on where it stopped")
-        raise Exit(EXIT_INTERRUPTED) from None
+        interrupted("the same command goes on where it stopped")
     number = len(recording.choices)
-    facts = {"table": str(out), "architectures": number, "seeds": seeds}
-    print_result(facts, f"{number} architectures, {seeds} trainings each: {out}", as_json)
+    facts = {"table": str(out), "architectures": number, "seeds": settings.seeds}
+    print_result(facts, f"{number} architectures, {settings.seeds} trainings each: {out}", as_json)
 
 
-@app.command(name="import")
-def import_(
-    source: Annotated[
-        Path, Argument(help="An .npz, a .tfrecord, or NATS-Bench's folder of pickles.")
-    ],
-    unpickle: Annotated[
-        bool, Option("--unpickle", help="Read pickles, without running what is in them.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
+@table.command("import")
+@argument("source", type=options.PATH)
+@option("--unpickle", is_flag=True, help="Read pickles, without running what is in them.")
+@options.as_json
+def import_(source: Path, unpickle: bool, as_json: bool) -> None:
     """Convert a published benchmark, check it, and store it in the data folder.
 
-    The data folder is the environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
+    SOURCE is an .npz, a .tfrecord, or NATS-Bench's folder of pickles. The data folder is the
+    environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
     """
-    from rich.console import Console
-
     from nas_gym.tables.importing import import_table
 
-    with Console(stderr=True).status("reading") as status:
-        path = import_table(
-            source, unpickle, lambda done, total: status.update(f"reading: {done:,} of {total:,}")
-        )
+    with counting_bar("reading") as bar:
+        path = import_table(source, unpickle, partial(count, bar))
     print_result({"table": str(path)}, path, as_json)
 
 
@@ -101,13 +102,8 @@ def training_env(env_id: str) -> type[FamilyEnv]:
 
     from nas_gym.envs import environment_type
 
-    registered = [name for name in gym.registry if name.startswith("nas_gym/")]
-    known = {name: environment_type(name) for name in registered}
-    known = {
-        name: found
-        for name, found in known.items()
-        if "trained" in getattr(found, "evaluators", ())
-    }
+    ours = {name: environment_type(name) for name in gym.registry if name.startswith("nas_gym/")}
+    known = {n: found for n, found in ours.items() if "trained" in getattr(found, "evaluators", ())}
     if env_id not in known:
         hint = choices_hint(env_id, known)
         raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
@@ -116,14 +112,9 @@ def training_env(env_id: str) -> type[FamilyEnv]:
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:
     """Run the recording; show a bar on a terminal, lines elsewhere, on standard error."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn
-
-    console = Console(stderr=True, highlight=False)
     total = recording.children
-    with progress_bars(console, MofNCompleteColumn()) as bars:
-        bar = bars.add_task("children", total=total, completed=len(recording.done))
+    with counting_bar("children", total, len(recording.done)) as bar:
         for done in recording.run(workers):
-            bars.update(bar, completed=done)
-            if bars.disable and done % max(1, total // LINES) == 0:
-                console.print(f"{done}/{total} children", soft_wrap=True)
+            count(bar, done, total)
+            if bar.disable and done % max(1, total // LINES) == 0:
+                note(f"{done}/{total} children")

@@ -5,7 +5,9 @@ policy as it is now, and the policy pi learns from the next m that return, which
 drew. Advantages have V-trace's weight min(1, pi / mu) (Espeholt et al. 2018,
 https://arxiv.org/abs/1802.01561, section 4.1); PPO's clipped ratio is to pi before the update, and
 not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et al. 2022,
-https://arxiv.org/abs/2110.00641, section 3).
+https://arxiv.org/abs/2110.00641, section 3). Where more are under way than m, rewards are late, and
+an update makes several passes (`PASSES`). A moving average of the rewards is one in the order of
+drawing (`DrawnAverage`).
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from nas_agents.controllers.episodes import Step
+from nas_agents.controllers.episodes import DrawnAverage, Step
+from nas_agents.controllers.nasnet_ppo import BaselineBuffer
 from nas_agents.controllers.ranked_reward import Ranks
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.strategies import Strategy
@@ -35,6 +38,9 @@ ROLLOUTS = tuple(
 )
 """The ways to collect a rollout that `PolicyGradient` takes the place of."""
 STATES = ("hidden_states_pi", "cell_states_pi", "hidden_states_vf", "cell_states_vf")
+PASSES = 3
+"""How often an update learns from its m architectures where more than m are under way: what it has
+learned shows in rewards only after these have returned."""
 Episode = dict[str, NDArray[Any]]
 """The T decisions of an architecture, by the rollout buffer's names: ``observations`` (T, ...),
 ``actions`` (T, 1), ``rewards``, ``values`` and ``log_probs`` (T,), and ``action_masks`` (T, A) or
@@ -68,6 +74,8 @@ class PolicyGradient(Strategy):
         """By their choices."""
         self.returned: list[Episode] = []
         """Those from which nothing was learned yet."""
+        average = getattr(agent, "baseline", None)
+        self.baseline = None if average is None else DrawnAverage(average)
         self._drawn: list[tuple[Choices, Episode]] = []
         """Those to propose next."""
         maskable = isinstance(self.policy, MaskableActorCriticPolicy)
@@ -97,6 +105,7 @@ class PolicyGradient(Strategy):
             self._draw()
         self.proposed += 1
         choices, episode = self._drawn.pop()
+        episode["number"] = np.array(self.proposed)
         self.under_way.setdefault(choices.tobytes(), []).append(episode)
         return choices
 
@@ -189,7 +198,10 @@ class PolicyGradient(Strategy):
         episode = drawn.pop(0)
         if not drawn:
             del self.under_way[choices.tobytes()]
-        episode["rewards"][-1] = reward if self.ranks is None else self.ranks.score(reward)
+        score = reward if self.ranks is None else self.ranks.score(reward)
+        episode["rewards"][-1], number = score, int(episode.pop("number"))
+        if self.baseline is not None:
+            episode["values"][:] = self.baseline.add(number, score)
         self.returned.append(episode)
         assert self.agent.ep_info_buffer is not None
         self.agent.ep_info_buffer.append({"r": reward, "l": len(choices), "t": time.time()})
@@ -198,21 +210,29 @@ class PolicyGradient(Strategy):
 
     def _learn(self) -> None:
         agent, returned = self.agent, self.returned
-        columns = {name: np.stack([each[name] for each in returned]) for name in returned[0]}
         self.returned, self._drawn = [], []
+        agent.num_timesteps += sum(each["rewards"].size for each in returned)
+        agent._update_current_progress_remaining(agent.num_timesteps, agent._total_timesteps)
+        late = sum(map(len, self.under_way.values())) > self.batch
+        for _ in range(PASSES if late and not isinstance(agent, RecurrentPPO) else 1):
+            self._learn_from(returned)
+        agent.dump_logs(agent.num_timesteps // (self.batch * len(self.search_space.decisions)))
+
+    def _learn_from(self, episodes: list[Episode]) -> None:
+        agent = self.agent
+        columns = {name: np.stack([each[name] for each in episodes]) for name in episodes[0]}
         if isinstance(agent, Reinforce):
             agent.steps = _steps(columns, agent.device)
         else:
             self._fill(columns)
-        agent.num_timesteps += columns["rewards"].size
-        agent._update_current_progress_remaining(agent.num_timesteps, agent._total_timesteps)
         agent.train()
-        agent.dump_logs(agent.num_timesteps // columns["rewards"].size)
 
     def _fill(self, columns: Episode) -> None:
         """Make the episodes, (m, T, ...) each, the algorithm's rollout, of (n_steps, n_envs)."""
         agent, buffer = self.agent, self.agent.rollout_buffer
         buffer.reset()
+        if isinstance(buffer, BaselineBuffer):
+            buffer.given = True
         columns["episode_starts"] = np.zeros_like(columns["rewards"])
         columns["episode_starts"][:, 0] = 1
         for name, rows in columns.items():
@@ -244,7 +264,7 @@ class PolicyGradient(Strategy):
 
 
 def _steps(columns: Episode, device: torch.device) -> list[Step]:
-    """Return m episodes, (m, T, ...) each, as the T steps of `Reinforce`."""
+    """Return m episodes, (m, T, ...) each, as the T steps of `Reinforce`; values are baselines."""
     names = ("observations", "actions", "log_probs")
     tensors = {name: torch.as_tensor(columns[name], device=device) for name in names}
     masks, length = columns.get("action_masks"), columns["rewards"].shape[1]
@@ -256,6 +276,7 @@ def _steps(columns: Episode, device: torch.device) -> list[Step]:
             columns["rewards"][:, step],
             np.full(len(columns["rewards"]), step == length - 1),
             tensors["log_probs"][:, step],
+            columns["values"][:, step],
         )
         for step in range(length)
     ]

@@ -33,6 +33,11 @@ class BaselineBuffer(MaskableRolloutBuffer):
         baseline: b.
     """
 
+    given = False
+    """Values are baselines, in the place of b."""
+    level = 0.0
+    """Mean of the last rollout's baselines."""
+
     def __init__(self, *arguments: Any, baseline: MovingAverage, **keywords: Any) -> None:
         self.baseline = baseline
         super().__init__(*arguments, **keywords)
@@ -47,7 +52,8 @@ class BaselineBuffer(MaskableRolloutBuffer):
             f"n_steps: a rollout of {self.buffer_size} steps ends within an episode; take a "
             "multiple of the number of decisions",
         )
-        advantages = returns - self.baseline.update(returns[first])
+        baseline = self.values if self.given else self.baseline.update(returns[first])
+        advantages, self.level = returns - baseline, float(np.mean(baseline))
         self.returns = returns.astype(np.float32)
         self.advantages = advantages.astype(np.float32)
 
@@ -86,5 +92,6 @@ class BaselinePPO(MaskablePPO):
         super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **own})
 
     def train(self) -> None:
-        self.logger.record("train/baseline", self.baseline.value)
+        assert isinstance(self.rollout_buffer, BaselineBuffer)
+        self.logger.record("train/baseline", self.rollout_buffer.level)
         super().train()

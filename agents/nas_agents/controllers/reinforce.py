@@ -13,6 +13,7 @@ b being a moving average of the rewards. Decisions that an earlier policy mu dre
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -33,7 +34,8 @@ from torch import Tensor
 from nas_agents.controllers.episodes import MovingAverage, Step, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_agents.controllers.policies import IndependentLogits
-from nas_gym.settings import Above0, NonNegative, Positive, Share, require_known, validated
+from nas_agents.controllers.priority_queue import Decided, PriorityQueue
+from nas_gym.settings import Above0, Count, NonNegative, Positive, Share, require_known, validated
 
 KEYWORDS = (
     "policy_kwargs", "tensorboard_log", "verbose", "seed", "device", "stats_window_size",
@@ -58,6 +60,8 @@ class Reinforce(OnPolicyAlgorithm):
         ent_coef: Weight of an architecture's entropy, the sum of its decisions', in its objective.
         baseline_decay, bias_correction, own_reward: See `MovingAverage`; NAS states none.
         max_grad_norm: Norm that larger gradients are clipped to; None for no clipping.
+        queue_size: k of priority queue training (Abolafia et al. 2018, section 3.2): the mean
+            log-likelihood of the k best distinct architectures so far is added to the objective.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
 
@@ -84,6 +88,7 @@ class Reinforce(OnPolicyAlgorithm):
         bias_correction: bool = False,
         own_reward: bool = False,
         max_grad_norm: Above0 | None = None,
+        queue_size: Count = 0,
         use_masking: bool = True,
         **keywords: Any,
     ) -> None:
@@ -91,6 +96,7 @@ class Reinforce(OnPolicyAlgorithm):
         self.n_episodes = n_episodes
         self.use_masking = use_masking
         self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
+        self.queue = PriorityQueue(queue_size)
         keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0, "use_sde": False}
         keywords |= {"sde_sample_freq": -1, "ent_coef": ent_coef, "max_grad_norm": max_grad_norm}
         actions = (spaces.Discrete, spaces.MultiDiscrete)
@@ -151,10 +157,11 @@ class Reinforce(OnPolicyAlgorithm):
         dones = np.stack([step.dones for step in self.steps])
         returns, finished, first = episode_returns(rewards, dones)
         episodes = returns[finished & first]  # (m,)
-        baseline = self.baseline.update(episodes)
+        given = [step.baselines for step in self.steps if step.baselines is not None]
+        baseline = np.stack(given) if given else self.baseline.update(episodes)
         advantages = np.where(finished, returns - baseline, 0.0).ravel()
 
-        observations, actions, log_probs, entropy = self._evaluate_steps()
+        observations, actions, log_probs, entropy = self._evaluate(self.steps)
         ended = torch.from_numpy(finished.ravel()).to(log_probs.device)
 
         # Minus the objective whose gradient stands above
@@ -165,7 +172,9 @@ class Reinforce(OnPolicyAlgorithm):
         policy_loss = log_probs @ weights
         entropy_loss = -(entropy @ ended.to(entropy)) / len(episodes)
         penalty_loss = self.penalty(observations, actions, log_probs, ended) / len(episodes)
-        loss = policy_loss + self.ent_coef * entropy_loss + penalty_loss
+        self.queue.add_finished(self.steps, returns, dones, finished & first)
+        queue_loss = self._queue_loss(policy_loss)
+        loss = policy_loss + self.ent_coef * entropy_loss + penalty_loss + queue_loss
 
         self.policy.optimizer.zero_grad()
         loss.backward()
@@ -176,20 +185,31 @@ class Reinforce(OnPolicyAlgorithm):
 
         self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/baseline", baseline)
+        self.logger.record("train/baseline", float(np.mean(baseline)))
         self.logger.record("train/entropy", entropy.mean().item())
         losses = {"policy": policy_loss, "entropy": entropy_loss, "penalty": penalty_loss}
+        losses |= {"queue": queue_loss} if self.queue.size else {}
         for name, loss in losses.items():
             self.logger.record(f"train/{name}_loss", loss.item())
 
-    def _evaluate_steps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the rollout's observations, actions, log-probabilities and entropies, (S * N,)."""
-        observations = torch.cat([step.observations for step in self.steps])
-        actions = torch.cat([step.actions for step in self.steps])
-        parts = [step.masks for step in self.steps if step.masks is not None]
+    def _evaluate(
+        self, decided: Sequence[Step] | Sequence[Decided]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return D decisions' observations, actions, log-probabilities and entropies, (D,)."""
+        observations = torch.cat([each.observations for each in decided])
+        actions = torch.cat([each.actions for each in decided])
+        parts = [each.masks for each in decided if each.masks is not None]
         masks = np.concatenate(parts) if parts else None
         evaluated = self.policy.evaluate_actions(observations, actions, action_masks=masks)
         return observations, actions, *evaluated[1:]
+
+    def _queue_loss(self, like: Tensor) -> Tensor:
+        """Return minus the mean log-likelihood of the episodes in the queue, () as ``like``."""
+        best = self.queue.episodes
+        if not best:
+            return torch.zeros_like(like)
+        log_probs = self._evaluate(best)[2]
+        return -log_probs.sum() / len(best)
 
     def penalty(
         self, observations: Tensor, actions: Tensor, log_probs: Tensor, ended: Tensor

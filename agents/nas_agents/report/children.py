@@ -89,7 +89,7 @@ class Run:
 
     @cached_property
     def band(self) -> Band | None:
-        """What random searches find, where the search could know it."""
+        """The results of random searches, where the search could know them."""
         held = (self.summary or {}).get("random_band")
         if held is None:
             return None
@@ -98,6 +98,15 @@ class Run:
         if len({len(column) for column in numbers}) != 1:
             raise broken(self.path / "summary.json", "has no numbers for 'random_band'")
         return Band(*numbers)
+
+    @property
+    def band_source(self) -> str:
+        """From which children the `band` is known."""
+        stored = (self.summary or {}).get("random_stored")
+        if type(stored) is int:
+            return f"{stored:,} random children in the store"
+        trained = "training" in self.record
+        return "children recorded with the package" if trained else "the table of all networks"
 
     @cached_property
     def moments(self) -> list[int]:
@@ -147,18 +156,16 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     """Return what random searches find, and where that is known from; None if it is not.
 
-    It is known where children are recorded, in a table or with the package. Otherwise, random
-    searches are drawn from the children of those among the runs. Runs in several environments have
-    no band.
+    It is known where random children are recorded, in a table, with the package or in a run's
+    store. Otherwise, random searches are drawn from the children of those among the runs. Runs in
+    several environments have no band.
     """
     names = ("env_id", "env_arguments", "repeats")
     if len({json.dumps([run.record.get(name) for name in names]) for run in runs}) > 1:
         return None
     for run in runs:
         if run.band is not None:
-            trained = "training" in run.record
-            known = "children recorded with the package" if trained else "the table of all networks"
-            return run.band, f"random search, from {known}"
+            return run.band, f"random search, from {run.band_source}"
     drawn = [run for run in runs if run.agent == "random" and len(run.lines)]
     if not drawn:
         return None

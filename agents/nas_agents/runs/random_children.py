@@ -1,7 +1,8 @@
-"""Random children whose accuracies ship with the package: what the default search is compared with.
+"""Random children that were trained before: what a search is compared with.
 
 Random search would have to train children of its own. For ``nas-gym search nas_gym/NASNet-v0`` as
-it is by default, that was done once, on a CPU (`examples/benchmarks/random_children.py`).
+it is by default, that was done once, on a CPU (`examples/benchmarks/random_children.py`), and their
+accuracies ship with the package. Others are those of random searches in the same store.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym import Evaluator, SearchSpace
+from nas_gym.store import StoredEvaluator
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.trainer import Trainer
 
@@ -48,3 +50,22 @@ def recorded_accuracies(
     if kind != recorded["kind"]:
         return None
     return np.array(recorded["accuracies"], dtype=np.float64)
+
+
+def random_mark(search_space: SearchSpace) -> str:
+    """Return what the names of random searches' runs in a store contain: a digest of the space."""
+    decisions = {each.name: each.choices for each in search_space.decisions}
+    return f"-random-{digest(decisions=decisions)[:8]}-"
+
+
+def stored_accuracies(
+    evaluator: Evaluator, search_space: SearchSpace, number: int
+) -> NDArray[np.float64] | None:
+    """Return the accuracies of the random children of other runs in an evaluator's store, (n,).
+
+    None unless there are ``number`` of them at least, from whom as many can be drawn.
+    """
+    if not isinstance(evaluator, StoredEvaluator):
+        return None
+    found = evaluator.accuracies(random_mark(search_space))
+    return np.array(found, dtype=np.float64) if len(found) >= number else None

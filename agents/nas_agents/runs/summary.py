@@ -11,6 +11,7 @@ from typing import Any, get_args
 from nas_agents.runs.comparison import random_accuracies, random_band, spaced
 from nas_agents.runs.front import front_record
 from nas_agents.runs.progress import Progress, StopReason
+from nas_agents.runs.random_children import stored_accuracies
 from nas_agents.runs.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture, NASEnv
 from nas_gym.evaluation.evaluation import COSTS
@@ -51,8 +52,10 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
-    (`Band`); null where that is not known (`random_accuracies`), where the environment's reward is
-    another, or where children were trained in parts: then ``epochs`` counts trainings by epochs.
+    (`Band`); null where that is not known (`random_accuracies`, `stored_accuracies`), where the
+    environment's reward is another, or where children were trained in parts: then ``epochs`` counts
+    trainings by epochs. ``random_stored`` is the number of random children in the store, if they
+    are what is known.
     ``front`` is null where there is one objective.
     ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
     has the mean of the evaluations.
@@ -60,6 +63,9 @@ def summary_of(
     number = progress.episodes
     comparable = env.reward is accuracy and number and not progress.epochs
     random = random_accuracies(evaluator, env.search_space) if comparable else None
+    stored = None
+    if random is None and comparable:
+        random = stored = stored_accuracies(env.memory.evaluator, env.search_space, number)
     band = None if random is None else random_band(random, spaced(number))
     return {
         "stopped_by": stopped_by,
@@ -78,6 +84,7 @@ def summary_of(
         "front": None if progress.front is None else front_record(progress.front),
         "random_search": None if band is None else band.mean[-1],
         "random_band": None if band is None else band._asdict(),
+        "random_stored": None if stored is None else len(stored),
         "finalists": finalists,
         "final": None,
         "final_failure": "",

@@ -1,4 +1,4 @@
-"""What `nas-gym train` trains: an architecture, with the data and the settings of its training."""
+"""The subject of `nas-gym train`: an architecture, its data, and the settings of its training."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class ModelBased(Strategy):
 
     def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
         if isinstance(reward, CostReward):
-            known = memory is not None and bool(memory.recorded or memory.computed)
+            known = memory is not None and memory.arrays is not None
             self._reward, self._memory = reward, memory if known else None
 
     def propose(self) -> Choices:

@@ -1,4 +1,4 @@
-"""What the strategies share whose proposals are those of an Optuna sampler."""
+"""Base of the strategies whose proposals are those of an Optuna sampler."""
 
 from __future__ import annotations
 

@@ -39,13 +39,11 @@ class SoftmaxTable:
         """Draw N sequences, (N, T); return them and all choices' probabilities, (N or 1, T, A)."""
         weights = softmax(self.logits, axis=1)
         draws = self.rng.random((number, len(weights), 1))
-        if not self.search_space.conditional:
-            return _inverse_cdf(weights, draws), weights[None]
-
-        choices = np.zeros((number, len(weights)), dtype=np.int64)
-        probabilities = np.zeros((number, *weights.shape))
-        for step, weight in enumerate(weights):
-            masked = weight * self.search_space.action_masks(choices[:, :step])
+        choices, probabilities = _inverse_cdf(weights, draws), weights[np.newaxis]
+        if self.search_space.conditional:
+            probabilities = probabilities.repeat(number, axis=0)
+        for step in self.search_space.dependent:
+            masked = weights[step] * self.search_space.action_masks(choices[:, :step])
             choices[:, step] = _inverse_cdf(masked, draws[:, step])
             probabilities[:, step] = masked / masked.sum(axis=-1, keepdims=True)
         return choices, probabilities

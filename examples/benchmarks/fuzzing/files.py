@@ -225,7 +225,7 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     *(("env_arguments", {"inherit_weights": "../outside"}), ("ray", "127.0.0.1:1")),
     *(("env_arguments", {"store": "../outside/new.db"}), ("store", "postgresql://a:b@127.1:1/c")),
 )
-"""What a stranger may have put into ``settings.json``."""
+"""Entries that a stranger may have put into ``settings.json``."""
 
 
 def run_folder(rng: random.Random, samples: Samples) -> Files:

@@ -312,7 +312,7 @@ KINDS: list[tuple[Callable[[random.Random, Samples], Input], int]] = [
     *((search_dataset, 8), (search_resumed, 8), (runs, 10), (stores, 8), (tables, 8)),
     *((arguments, 5), (calls, 15)),
 ]
-"""What makes inputs, and how often."""
+"""The makers of inputs, and how often each is used."""
 
 
 def make_input(seed: int, number: int, samples: Samples) -> Input:

@@ -196,6 +196,7 @@ class ElasticTraining(DeviceTraining):
             **{"trained_as": self._trained_as(), "phase": self.phase, "epoch": self.epoch},
             "elastic": self.elastic.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
         }
         with replacing(Path(self.settings.weights)) as part:
@@ -212,6 +213,8 @@ class ElasticTraining(DeviceTraining):
                 self.teacher = deepcopy(self.elastic)
                 self.teacher.load_state_dict(state["teacher"])
             self._optimizer.load_state_dict(state["optimizer"])
+            if self._scaler is not None:
+                self._scaler.load_state_dict(state["scaler"])
             self.phase, self.epoch = state["phase"], state["epoch"]
         except Exception as error:  # torch raises errors of many types
             why = " ".join(str(error).split())[:200]

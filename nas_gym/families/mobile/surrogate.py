@@ -45,6 +45,12 @@ BATCH = 64
 """Networks of one matrix product: always the same number, whose rounding is always the same."""
 PER_STAGE = 1 + 2 * MOST
 """Decisions of a stage."""
+ABSENT = 9
+"""The code of a layer beyond the depth; others are 3 x kernel + expansion, from 0 to 8."""
+ONE_HOT = np.zeros((ABSENT + 1, 2, 3), dtype=np.float32)
+"""The predictor's inputs of a layer by its code."""
+ONE_HOT[:ABSENT, 0] = np.repeat(np.eye(3), 3, axis=0)
+ONE_HOT[:ABSENT, 1] = np.tile(np.eye(3), (3, 1))
 COLUMNS = ("accuracy", "latency", "multiply_adds", "parameters")
 
 
@@ -79,10 +85,12 @@ class OFASurrogate:
         self._linear = [
             (np.ascontiguousarray(arrays[f"{n}_weight"].T), arrays[f"{n}_bias"]) for n in LINEAR
         ]
+        by_kind = self._linear[0][0][:120].reshape(2, 20, 3, -1)  # here, a layer's are together
+        self._linear[0][0][:120] = by_kind.swapaxes(0, 1).reshape(120, -1)
         tables = [_Costs(search_space, size, arrays) for size in resolutions]
         self._base = np.array([table.base for table in tables])  # (R, 3)
-        self._layers = np.stack([table.layers for table in tables])  # (R, 20, 9, 3)
-        self._bins = np.array([(size - 112) // 16 for size in resolutions])  # (R,)
+        self._layers = np.concatenate([table.layers for table in tables])  # (R * 20 * 10, 3)
+        self._bins = np.eye(8, dtype=np.float32)[[(size - 112) // 16 for size in resolutions]]
         digest = hashlib.blake2b(repr(self.at_most).encode(), digest_size=16)
         for name in sorted(arrays):
             digest.update(name.encode() + arrays[name].tobytes())
@@ -105,19 +113,17 @@ class OFASurrogate:
 
     def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the columns of N complete, valid sequences of choices, (N, T): (N,) each."""
-        number, at = len(choices), np.arange(len(choices))
-        resolution, stages = choices[:, 0], choices[:, 1:].reshape(number, -1, PER_STAGE)
-        sizes = stages[:, :, 1:].reshape(number, -1, 2)  # (N, 20, kernel and expansion)
-        depths = 2 + stages[:, :, :1]  # (N, 5, 1)
-        there = (np.arange(MOST) < depths).reshape(number, -1)  # (N, 20)
+        number, resolution = len(choices), choices[:, 0]
+        stages = choices[:, 1:].reshape(number, -1, PER_STAGE)
+        there = np.arange(MOST) < 2 + stages[:, :, :1]  # (N, 5, 4)
+        codes = np.where(there, 3 * stages[:, :, 1::2] + stages[:, :, 2::2], ABSENT)
+        codes = codes.reshape(number, -1)  # (N, 20)
 
         inputs = np.zeros((-(-number // BATCH) * BATCH, 128), dtype=np.float32)
-        codes = inputs[:, :120].reshape(-1, 2, 20, 3)
-        for kind in range(2):
-            codes[at[:, None], kind, np.arange(20), sizes[:, :, kind]] = there
-        inputs[at, 120 + self._bins[resolution]] = 1
-        layers = self._layers[resolution[:, None], np.arange(20), sizes @ (3, 1)]  # (N, 20, 3)
-        costs = self._base[resolution] + (layers * there[:, :, None]).sum(axis=1)
+        inputs[:number, :120] = ONE_HOT.take(codes, axis=0).reshape(number, -1)
+        inputs[:number, 120:] = self._bins.take(resolution, axis=0)
+        rows = (np.arange(20) + 20 * resolution[:, np.newaxis]) * (ABSENT + 1) + codes
+        costs = self._base[resolution] + self._layers.take(rows, axis=0).sum(axis=1)
         columns = dict(zip(COLUMNS, (self._predicted(inputs)[:number], *costs.T), strict=True))
         over = self.at_most.exceeded_by(columns)
         columns["accuracy"][over] = 0
@@ -130,7 +136,8 @@ class OFASurrogate:
         for start in range(0, len(inputs), BATCH):
             states = inputs[start : start + BATCH]
             for place, (weight, bias) in enumerate(self._linear):
-                states = (np.maximum(states, 0) if place else states) @ weight + bias
+                states = np.maximum(states, 0, out=states) @ weight if place else states @ weight
+                states += bias
             predicted.append(states[:, 0])
         return np.concatenate(predicted).astype(np.float64).clip(0, 1)
 
@@ -148,16 +155,17 @@ class _Costs:
         conv = f"Conv-input:{size}x{size}x3-output:{pixels}x{pixels}x{stem}"
         self.base = self._cost(conv, 27 * stem * pixels**2, 29 * stem)
         self.base += self._layer(pixels, stem, first, 1, 0, 3, 1)
-        self.layers = np.zeros((len(STRIDES) * MOST, 9, 3))  # kernel and expansion are one number
+        layers = np.zeros((len(STRIDES), MOST, ABSENT + 1, 3))
         channels = first
         for stage, filters in enumerate(search_space.filters, start=1):
             for layer in range(MOST):
                 stride = STRIDES[stage - 1] if layer == 0 else 1
-                for code in range(9):
+                for code in range(ABSENT):
                     sizes = (3 + 2 * (code // 3), (3, 4, 6)[code % 3])
                     made = self._layer(pixels, channels, filters, stride, stage, *sizes)
-                    self.layers[(stage - 1) * MOST + layer, code] = made
+                    layers[stage - 1, layer, code] = made
                 pixels, channels = (pixels + stride - 1) // stride, filters
+        self.layers = layers.reshape(-1, 3)
         self._add_head(pixels, channels, head)
 
     def _cost(self, name: str, multiply_adds: int, parameters: int) -> NDArray[np.float64]:

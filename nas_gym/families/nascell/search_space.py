@@ -26,7 +26,7 @@ from nas_gym.search_spaces.conditions import Decision
 from nas_gym.settings import validated
 
 COMBINATIONS, ACTIVATIONS = ("add", "elem_mult"), ("identity", "tanh", "sigmoid", "relu")
-"""What a node chooses from (section 4.2)."""
+"""Choices of a node (section 4.2)."""
 MORE_COMBINATIONS, MORE_ACTIVATIONS = (*COMBINATIONS, "max"), (*ACTIVATIONS, "sin")
 """The same in the paper's control experiment with more functions (section 4.3)."""
 BASE_NUMBERS = (2, 4, 8, 16)

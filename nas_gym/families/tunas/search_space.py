@@ -30,7 +30,7 @@ Parts: TypeAlias = tuple[
 
 @dataclass(frozen=True)
 class Spec:
-    """What one of the three search spaces is made of."""
+    """Parts of one of the three search spaces."""
 
     form: str
     filters: tuple[int, ...]

@@ -8,9 +8,10 @@ random numbers are then as they were before.
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -99,33 +100,83 @@ def capture(
 ) -> Callable[[], T]:
     """Call a function to warm up, and return what replays it, on a CUDA device.
 
+    Graphs that live at the same time, of a child's step and of its validation, share their memory:
+    they are replayed in turns, by one thread, and what each returns is read before the next turn.
+
     Raises:
         NotCaptured: it does what no graph can hold.
     """
-    # The stream is given: torch's own stays on the device of the first capture of the process.
     with torch.cuda.device(device):
-        stream = torch.cuda.Stream(device)
+        index = torch.cuda.current_device()
+        stream, pool = _stream(index), _pool(index)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream), warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, of steps without graph
-            for _ in range(WARM_UP):
+            for _ in range(WARM_UP - 1):
+                function()
+            with _waiting_refused():
                 function()
         torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
         try:
-            with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool, stream, capture_error_mode="thread_local"):
                 output = function()
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
-            raise NotCaptured(f"cuda_graphs: left out, which is slower: {reason}") from error
+            raise _not_captured(error) from error
+        _newest[index] = weakref.ref(graph)
 
     def replay() -> T:
         graph.replay()
         return output
 
     return replay
+
+
+_newest: dict[int, weakref.ref[torch.cuda.CUDAGraph]] = {}
+"""By the device's number."""
+
+
+def _pool(index: int) -> Any:
+    """Return the memory of the newest graph on a device, if it lives; None for new memory."""
+    newest = _newest[index]() if index in _newest else None
+    return None if newest is None else newest.pool()
+
+
+@cache
+def _stream(index: int) -> torch.cuda.Stream:
+    """Return the one stream of all captures on a device.
+
+    torch's own stays on the device of the process's first capture, and cuBLAS keeps a workspace, 32
+    MiB on an H100, for every stream that it was ever called on.
+    """
+    return torch.cuda.Stream(index)
+
+
+@contextmanager
+def _waiting_refused() -> Iterator[None]:
+    """Raise `NotCaptured` where Python waits for the device within it, which no graph can hold.
+
+    A capture would fail there, too, but would leave torch's allocator, and before 2.12 its
+    generators, as if it went on.
+    """
+    mode = torch.cuda.get_sync_debug_mode()
+    warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    except RuntimeError as error:
+        if "synchronizing CUDA operation" not in str(error):
+            raise
+        raise _not_captured(error) from error
+    finally:
+        torch.cuda.set_sync_debug_mode(mode)
+
+
+def _not_captured(error: RuntimeError) -> NotCaptured:
+    reason = str(error).partition("\n")[0]
+    return NotCaptured(f"cuda_graphs: left out, which is slower: {reason}")
 
 
 @contextmanager
@@ -154,6 +205,7 @@ def undone(
         yield
     finally:
         optimizer.zero_grad()  # of a step that failed in the middle
+        network.zero_grad()  # a fused one's are not the optimizer's
         with torch.no_grad():
             for each in (*of_network, *_state(optimizer)):
                 each.copy_(before.get(id(each), torch.zeros_like(each)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,6 +31,32 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"].fill_(rate * group["rate"])
         else:
             group["lr"] = rate * group["rate"]
+
+
+def group_states(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Return the state of each parameter group, as that of an optimizer which has it alone."""
+    whole = optimizer.state_dict()
+    groups, state = whole["param_groups"], whole["state"]
+    return [
+        {
+            "state": {n: state[at] for n, at in enumerate(group["params"]) if at in state},
+            "param_groups": [{**group, "params": [*range(len(group["params"]))]}],
+        }
+        for group in groups
+    ]
+
+
+def set_group_states(optimizer: torch.optim.Optimizer, states: Sequence[dict[str, Any]]) -> None:
+    """Restore the states of `group_states`."""
+    whole: dict[str, Any] = {"state": {}, "param_groups": []}
+    first = 0
+    for state in states:
+        [group] = state["param_groups"]
+        whole["state"] |= {first + n: each for n, each in state["state"].items()}
+        last = first + len(group["params"])
+        whole["param_groups"].append({**group, "params": [*range(first, last)]})
+        first = last
+    optimizer.load_state_dict(whole)
 
 
 def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.SGD:

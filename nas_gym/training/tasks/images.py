@@ -95,6 +95,9 @@ class ImageClassification(Task):
         """The images to validate on."""
         return self._on_device(self.dataset.validation[: 0 if self.final else None])
 
+    def load(self) -> None:
+        _ = self.training, self.validation
+
     def _on_device(self, indices: Indices, padding: int = 0) -> DeviceDataset:
         return DeviceDataset(self.dataset, indices, self.statistics, self.device, padding)
 

@@ -122,6 +122,9 @@ class LanguageModelling(Task):
         """The text to train on, (n, batch) int64; on the device from the first training on."""
         return self._columns(self.known, self.batch_size)
 
+    def load(self) -> None:
+        _ = self.stream
+
     def example(self, device: torch.device) -> Tensor:
         shape = (self.options.bptt, self.batch_size)
         return torch.zeros(shape, dtype=torch.int64, device=device)
@@ -267,5 +270,5 @@ class LanguageLoop(TrainingLoop):
             return
         else:
             share = 1 / (step + 1 - after * self.task.steps_per_epoch)
-        self.average = self.average or WeightAverage(self.network)
+        self.average = self.average or WeightAverage(*self.networks)
         self.average.update(share)

@@ -63,7 +63,7 @@ class Task(ABC):
 
     metric: Metric = ACCURACY
     input_shape: InputShape
-    """What networks take, and how much they give; their builder gets it."""
+    """Shape of the networks' input and size of their output; their builder gets it."""
     batch_size: int
     steps_per_epoch: int
     autocast_dtype: torch.dtype | None = None
@@ -82,6 +82,9 @@ class Task(ABC):
     ) -> None:
         self.dataset, self.device, self.final = dataset, device, final
         self.settings: LearningSettings = settings
+
+    def load(self) -> None:  # noqa: B027 (there may be nothing to move)
+        """Move the data to the device now, and not when they are first used."""
 
     def batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield an epoch's batches, inputs and targets, in an order drawn from the generator."""

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import gymnasium as gym
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.bench.results import Group, best_reward, mean_of, p_values
 from nas_agents.bench.running import SEARCHES

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.callbacks import MLflow, TensorBoard, WandB, made
 from nas_agents.catalogue.agents import MULTI_OBJECTIVE

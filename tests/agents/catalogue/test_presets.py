@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan

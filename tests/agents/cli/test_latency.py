@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_gym import NASBench201SearchSpace

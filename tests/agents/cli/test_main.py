@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
 from nas_gym import __version__
@@ -30,6 +30,22 @@ def test_help_and_version() -> None:
     assert "nas-gym search nas_gym/NASNet-v0" in result.stdout
     assert "..." not in result.stdout.partition("Commands:")[2]
     assert nas_gym("--version").stdout == f"nas-gym {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("nas-gym se", "plain,search\n"),
+        ("nas-gym store ex", "plain,export\n"),
+        ("nas-gym search --finalist-", "plain,--finalist-seeds\n"),
+        ("nas-gym show --module nothing --pict", "plain,--picture\n"),
+    ],
+)
+def test_shells_complete_words(typed: str, completed: str) -> None:
+    words = typed.split()
+    ask = {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    result = CliRunner().invoke(app, env={"_NAS_GYM_COMPLETE": "bash_complete", **ask})
+    assert (result.exit_code, result.stdout) == (0, completed)
 
 
 def test_envs() -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.cli.terminal.common import EXIT_INTERRUPTED
+from nas_agents.cli.terminal.output import EXIT_INTERRUPTED
 from nas_gym import Architecture
 from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from nas_gym.families.nasbench201.env import NASBench201Env

@@ -69,6 +69,7 @@ def test_moving_average_of_nasbench201_knows_the_reward_itself() -> None:
         ({"n_episodes": 1e20}, r"^n_episodes: expected a valid integer, got 1e\+20"),
         ({"ent_coef": math.nan}, "^ent_coef: expected a finite number, got nan"),
         ({"max_grad_norm": 0}, "^max_grad_norm: expected a number greater than 0, got 0"),
+        ({"queue_size": -1}, "^queue_size: expected .* equal to 0, got -1"),
         ({"n_episode": 3}, "'n_episode' is not known; did you mean 'n_episodes'"),
         ({"gamma": 0.9}, "'gamma' is not known"),
     ],
@@ -110,6 +111,33 @@ def test_a_step_follows_the_gradient(number: int) -> None:
     chosen = log_p[torch.arange(6), actions].sum(1)
     entropy = -(log_p.exp() * log_p).sum()
     ((chosen * advantages).mean() + 0.03 * entropy).backward()
+    assert before.grad is not None
+    torch.testing.assert_close(logits.detach(), before.detach() + 0.1 * before.grad)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_the_best_so_far_are_made_more_likely(number: int) -> None:
+    """Beside the policy gradient, a step follows the likelihood of the queue."""
+    agent = Reinforce(
+        "IndependentLogits",
+        vec_env(NASBench201SearchSpace(), number),
+        learning_rate=0.1,
+        n_episodes=6,
+        queue_size=3,
+        policy_kwargs={"init_std": 0.3, "optimizer_class": torch.optim.SGD},
+        seed=1,
+    )
+    logits = agent.policy.logits
+    before = logits.detach().clone().requires_grad_()
+    seen = Seen()
+    agent.learn(36, seen)
+    actions = torch.tensor(np.reshape(seen.actions, (-1, 6, number)))
+    episodes = actions.swapaxes(1, 2).reshape(6, 6)
+    rewards = torch.tensor(seen.rewards).reshape(-1, 6, number)[:, -1].flatten()
+    log_p = before.log_softmax(-1)
+    log_probs = log_p[torch.arange(6), episodes].sum(1)
+    best = rewards.argsort(descending=True, stable=True)[:3]
+    ((log_probs * (rewards - rewards.mean())).mean() + log_probs[best].mean()).backward()
     assert before.grad is not None
     torch.testing.assert_close(logits.detach(), before.detach() + 0.1 * before.grad)
 
@@ -188,7 +216,7 @@ def test_whole_architectures_of_a_conditional_search_space_are_made_valid() -> N
 
 def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
     """A saved agent goes on as the original does: policy, optimizer and baseline."""
-    agent = Reinforce(env=bandit(), seed=0, **NASBENCH201).learn(20)
+    agent = Reinforce(env=bandit(), seed=0, queue_size=4, **NASBENCH201).learn(20)
     agent.save(tmp_path / "agent.zip")
     loaded = Reinforce.load(tmp_path / "agent.zip", env=bandit())
     assert loaded.baseline == agent.baseline
@@ -199,6 +227,9 @@ def test_it_comes_back_from_a_file(tmp_path: Path) -> None:
         each.set_random_seed(5)
         each.learn(20, reset_num_timesteps=False)
     assert loaded.num_timesteps == agent.num_timesteps == 40
+    assert [each.reward for each in loaded.queue.episodes] == [
+        each.reward for each in agent.queue.episodes
+    ]
     assert torch.equal(loaded.policy.logits, agent.policy.logits)
 
 

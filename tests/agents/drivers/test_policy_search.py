@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from examples.benchmarks.asynchronous import Cluster, Ended
 from nas_agents.cli.main import app

@@ -11,7 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.runs.comparison import children
@@ -21,6 +21,7 @@ from nas_agents.search.run import search
 from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace, Table
 from nas_gym.envs import composition
 from nas_gym.evaluation.evaluator import partial_fingerprint
+from nas_gym.networks.fused import Fused
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import Killed, kill_after, told
 from tests.agents.search.test_run import episodes_of
@@ -174,7 +175,13 @@ def test_a_killed_search_of_a_table_goes_on(tmp_path: Path) -> None:
     assert broken == whole
 
 
-def test_children_go_on_from_their_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_children_go_on_from_their_weights(
+    repeats: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here all repeats of each as one network."""
+    groups: list[int] = []
+    monkeypatch.setattr(Fused, "check", lambda self, inputs: groups.append(len(self)))
     run = tmp_path / "run"
     small = {"blocks": 1, "cells": 1, "filters": 2, "epochs": 4, "data_fraction": 0.2}
     own = {"eta": 2, "lowest": 2}
@@ -182,15 +189,17 @@ def test_children_go_on_from_their_weights(tmp_path: Path) -> None:
         *("nas_gym/NASNet-v0", "asha"),
         episodes=7,
         final=False,
-        env_arguments={"dataset": "digits", "device": "cpu", **small},
+        env_arguments={"dataset": "digits", "device": "cpu", "fused": repeats, **small},
         agent_arguments=own,
+        repeats=repeats,
     )
     search(settings, run)
     records, _ = read_episodes(run / "episodes.jsonl", {})
-    states = {each.name.partition("-")[0] for each in (run / "children").iterdir()}
+    states = Counter(each.name.partition("-")[0] for each in (run / "children").iterdir())
     waiting = {Architecture.from_json(r["architecture"]).key for r in records if r["partial"]}
     waiting -= {Architecture.from_json(r["architecture"]).key for r in records if not r["partial"]}
-    assert states == waiting
+    assert states == dict.fromkeys(waiting, repeats)
+    assert groups == ([2] * 7 if repeats == 2 else [])
     assert len(waiting) < len([r for r in records if r["partial"]])
 
 

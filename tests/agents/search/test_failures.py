@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from nas_agents.catalogue.presets import PRESETS
 from nas_agents.cli.main import app
@@ -135,7 +135,7 @@ def test_a_mistake_is_one_line_and_leaves_no_folder(
 
 
 def test_a_preset_with_what_is_given_beside_it() -> None:
-    given = {"preset": "nas-laptop", "seed": 3, "set_": ["epochs=1"], "seconds": 5.0}
+    given = {"preset": "nas-laptop", "seed": 3, "env_arguments": {"epochs": 1}, "seconds": 5.0}
     settings = settings_from(given)
     laptop = PRESETS["nas-laptop"]
     assert (settings.env_id, settings.agent, settings.envs) == (

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
-from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.search_options import settings_from
+from nas_agents.report.children import band_of, read_runs
 from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.comparison import compare
 from nas_agents.runs.progress import Progress
@@ -535,7 +536,7 @@ def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
 
 def test_a_limit_may_be_given_beside_that_of_episodes(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    asked = {"env": "nas_gym/DigitsBench-v0", "agent": "random", "run": run}
+    asked = {"env_id": "nas_gym/DigitsBench-v0", "agent": "random", "run": run}
     search(settings_from({**asked, "episodes": 5}), run)
     for limit in ({"seconds": 600.0}, {"target_accuracy": 0.99}):
         resumed = settings_from({"run": run, "resume": True, **limit})
@@ -606,6 +607,19 @@ def test_a_store_of_another_run_answers(tmp_path: Path) -> None:
     assert first.summary["evaluations"]["made"] == len(trained(run))
     assert second.summary["evaluations"] == {"asked": 20, "made": 0, "cached": 20, "seconds": 0}
     assert not Path(f"{other}.trained").exists()
+
+
+def test_random_children_in_the_store_are_what_a_search_is_compared_with(tmp_path: Path) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    store = str(tmp_path / "shared.db")
+    random = search(settings_for(other, "random", store=store), other)
+    assert random.summary["random_search"] is None  # its own children are no comparison
+    summary = search(settings_for(run, store=store, episodes=10), run).summary
+    accuracies = np.array([each["accuracy"] for each in episodes_of(other)])
+    assert summary["random_stored"] == len({each["architecture"] for each in episodes_of(other)})
+    assert 0 < summary["random_search"] <= accuracies.max()
+    [*_, source] = band_of(read_runs([run])) or [""]
+    assert source == f"random search, from {summary['random_stored']} random children in the store"
 
 
 ENV = "nas_gym/NASNet-v0"

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from stable_baselines3 import PPO
-from typer.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
@@ -152,8 +152,8 @@ def test_a_final_training_that_fails_loses_nothing(tmp_path: Path) -> None:
 def test_the_final_training_is_longer_and_wider_unless_told() -> None:
     child = TrainingSettings(CellNetworkSettings(cells=1, filters=8), epochs=2)
     final = final_settings(child, {})
-    assert (final.epochs, final.network) == (25, CellNetworkSettings(cells=1, filters=16))
-    assert final_settings(replace(child, epochs=20), {}).epochs == 200
+    assert (final.epochs, final.network) == (16, CellNetworkSettings(cells=1, filters=16))
+    assert final_settings(replace(child, epochs=20), {}).epochs == 160
     given = final_settings(child, {"epochs": 3, "filters": 4, "cutout": 2})
     assert (given.epochs, given.cutout) == (3, 2)
     assert given.network == CellNetworkSettings(cells=1, filters=4)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.controllers.sharing.shared_weights import SHARING

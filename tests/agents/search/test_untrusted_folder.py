@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from gymnasium import registry
-from typer.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
 from nas_agents.runs.progress import Progress

@@ -90,6 +90,21 @@ def test_it_is_trained_once_and_goes_on_from_its_file(digits: Dataset, tmp_path:
         OnceForAll(SPACE, digits, replace(settings, learning_rate=0.2), "cpu")
 
 
+def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> None:
+    weights = str(tmp_path / "elastic.pt")
+    settings = replace(QUICK, precision="float16", epochs=1, phase_epochs=(0,) * 5, weights=weights)
+    once = OnceForAll(SPACE, digits, settings, "cpu")
+    scaler = once._scaler
+    assert scaler is not None
+    scaler.load_state_dict({**scaler.state_dict(), "scale": 8.0})
+    once.train()
+    state = scaler.state_dict()
+    assert (state["scale"], state["_growth_tracker"]) == (8.0, 1)  # one step, whose loss is finite
+    resumed = OnceForAll(SPACE, digits, settings, "cpu")._scaler
+    assert resumed is not None
+    assert resumed.state_dict() == state
+
+
 def test_limits_are_checked_before_validation(digits: Dataset) -> None:
     settings = replace(QUICK, at_most=CostLimits(parameters=100))
     once = OnceForAll(SPACE, digits, settings, "cpu")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,6 +117,9 @@ def test_steps_that_are_undone_leave_no_trace(optimizer: Any) -> None:
         states = [t for s in made.state.values() for t in s.values() if isinstance(t, Tensor)]
         assert states
         assert not any(state.any() for state in states)
+    with undone(network, torch.optim.SGD([torch.zeros(1)], 0.1), None):
+        network(torch.randn(4, 2)).sum().backward()  # the optimizer's are others in a fused network
+    assert all(each.grad is None for each in network.parameters())
 
 
 @pytest.mark.parametrize(
@@ -223,20 +227,47 @@ def test_a_training_on_several_devices_has_no_graph(
         asked.take_share(0, 2)
 
 
+class FakeGraph:
+    """A graph in its own memory, or in that of another one."""
+
+    memory: object = None
+
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.register_generator_state = cuda.notes.append
+        self.replay = partial(cuda.notes.append, "replay")
+
+    def pool(self) -> object:
+        return self.memory
+
+
 class FakeCuda:
     """What `capture` uses of torch.cuda; notes on which device, and on which stream."""
 
     def __init__(self, error: str = "") -> None:
-        self.device_now, self.error = "cuda:0", error
+        self.device_now, self.error, self.mode = "cuda:0", error, "default"
         self.notes: list[object] = []
-        self.Stream = lambda device: SimpleNamespace(device=str(device), wait_stream=self.wait)
         self.current_stream = self.Stream
-        self.CUDAGraph = lambda: SimpleNamespace(
-            register_generator_state=self.notes.append, replay=lambda: self.notes.append("replay")
-        )
+        self.get_sync_debug_mode = lambda: self.mode
+        self.pools: list[object] = []
+        self.CUDAGraph = lambda: FakeGraph(self)
+
+    def Stream(self, device: object) -> SimpleNamespace:  # noqa: N802
+        name = f"cuda:{device}" if isinstance(device, int) else str(device)
+        return SimpleNamespace(device=name, wait_stream=self.wait)
 
     def wait(self, other: SimpleNamespace) -> None:
         assert other.device == self.device_now
+
+    def current_device(self) -> int:
+        return int(self.device_now[-1])
+
+    def set_sync_debug_mode(self, mode: str) -> None:
+        self.mode = mode
+
+    def read(self) -> None:
+        """Read a tensor's value in Python, for which it waits."""
+        if self.mode == "error":
+            raise RuntimeError("called a synchronizing CUDA operation")
 
     @contextmanager
     def device(self, device: torch.device) -> Iterator[None]:
@@ -250,33 +281,71 @@ class FakeCuda:
         yield
 
     @contextmanager
-    def graph(self, graph: object, stream: SimpleNamespace, **how: str) -> Iterator[None]:
+    def graph(
+        self, graph: FakeGraph, pool: object, stream: SimpleNamespace, **how: str
+    ) -> Iterator[None]:
         assert stream.device == self.device_now
         self.notes.append("capture")
+        self.pools.append(pool)
+        graph.memory = pool or object()
         yield
         if self.error:
             raise RuntimeError(self.error)
 
 
-def test_a_capture_is_on_the_devices_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda, generator = FakeCuda(), torch.Generator()
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    fake = FakeCuda()
+    monkeypatch.setattr(torch, "cuda", fake)
+    monkeypatch.setattr(graphs, "_newest", {})
+    graphs._stream.cache_clear()
+    yield fake
+    graphs._stream.cache_clear()
+
+
+def test_a_capture_is_on_the_devices_own_stream(cuda: FakeCuda) -> None:
+    generator = torch.Generator()
 
     def function() -> int:
         cuda.notes.append(cuda.device_now)
         return 5
 
-    monkeypatch.setattr(torch, "cuda", cuda)
     replay = capture(function, CUDA, [generator])
     assert cuda.notes == [*["cuda:1"] * graphs.WARM_UP, generator, "capture", "cuda:1"]
     assert (replay(), cuda.notes[-1], cuda.device_now) == (5, "replay", "cuda:0")
+    stream = graphs._stream(1)
+    other = capture(function, CUDA, [generator])
+    assert graphs._stream(1) is stream
+    del replay  # the newest still lives
+    last = capture(function, CUDA, [generator])
+    assert cuda.pools[0] is None
+    assert cuda.pools[1] is cuda.pools[2] is not None
+    del other, last
+    capture(function, CUDA, [])
+    assert cuda.pools[3] is None
 
 
-def test_only_the_capture_itself_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "cuda", FakeCuda("operation not permitted\nmore"))
+def test_only_the_capture_itself_is_given_up(cuda: FakeCuda) -> None:
+    cuda.error = "operation not permitted\nmore"
     with pytest.raises(NotCaptured, match=r"slower: operation not permitted$"):
         capture(lambda: None, CUDA, [])
-    with pytest.raises(ZeroDivisionError):  # of the step, in the warm-up
-        capture(lambda: 1 // 0, CUDA, [])
+    for calls in (0, graphs.WARM_UP - 1):  # of the step, in the warm-up
+        left = iter(range(calls))
+
+        def failing(left: Iterator[int] = left) -> int:
+            if next(left, None) is None:
+                raise RuntimeError("a mistake")
+            return 0
+
+        with pytest.raises(RuntimeError, match=r"^a mistake$"):
+            capture(failing, CUDA, [])
+
+
+def test_what_waits_for_the_device_is_not_even_tried(cuda: FakeCuda) -> None:
+    """A capture that fails harms those after it."""
+    with pytest.raises(NotCaptured, match="slower: called a synchronizing CUDA operation"):
+        capture(cuda.read, CUDA, [])
+    assert (cuda.notes, cuda.mode) == ([], "default")
 
 
 @pytest.mark.gpu
@@ -306,6 +375,41 @@ def test_graphs_train_as_the_step_itself_on_a_gpu(
     torch.testing.assert_close(*losses, rtol=2e-2, atol=1e-2)
     assert losses[0][-1] < 0.8 * losses[0][0]
     assert curves[0] == pytest.approx(curves[1], abs=0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_network_that_reads_a_value_is_trained_without_a_graph(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next child, which could not be captured if that had been tried, has one."""
+    build = Trainer.build
+
+    def reading(self: Trainer, architecture: Any) -> ChildNetwork:
+        network = build(self, architecture)
+        network.register_forward_hook(lambda *given: given[-1].sum().item() and None)
+        return network
+
+    trainer = Trainer(digits, replace(FEW, crop_padding=1, cuda_graphs=True), "cuda")
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "build", reading)
+        with pytest.warns(NotCaptured, match="called a synchronizing CUDA operation"):
+            assert trainer.evaluate_one(small()).status == "ok"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NotCaptured)
+        assert trainer.evaluate_one(small()).status == "ok"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_trainings_as_one_are_those_by_themselves_on_a_gpu(digits: Dataset) -> None:
+    trainer = Trainer(digits, replace(FEW, fused=2, cuda_graphs=True), "cuda")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        together = trainer.evaluate_repeats(small(), [0, 1])
+    for repeat, made in enumerate(together):
+        assert (made.status, made.message) == ("ok", "")
+        assert made.curve == pytest.approx(trainer.evaluate_one(small(), repeat).curve, abs=0.15)
 
 
 @pytest.mark.gpu

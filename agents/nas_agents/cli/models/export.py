@@ -3,59 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Option
+from click import argument, command, option
 
-from nas_agents.cli.terminal.common import DATASET, Json, Module, print_result
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import print_result
 
 if TYPE_CHECKING:
     from nas_gym.data import Dataset
-    from nas_gym.models import Model
+    from nas_gym.models import Model, TextModel
 
 
-def export(
-    model: Annotated[Path, Argument(help="A model folder, or a run folder that has one.")],
-    format_: Annotated[
-        str, Option("--format", help="onnx, torch-export, python, all of these, or int8.")
-    ] = "all",
-    dataset: Annotated[str | None, DATASET] = None,
-    out: Annotated[Path, Option(help="Folder for the files; it is made.")] = Path("export"),
-    module: Module = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
+@command()
+@argument("model", type=options.PATH)
+@option(
+    *("--format", "format_"),
+    default="all",
+    help="onnx, torch-export, python, all of these, or int8.",
+)
+@options.dataset()
+@option("--out", type=options.PATH, default="export", help="Folder for the files; it is made.")
+@options.module
+@options.as_json
+def export(model: Path, format_: str, dataset: str | None, out: Path, as_json: bool) -> None:
     """Export a trained model, and check what was written.
 
-    Each takes images (B, C, H, W), float in [0, 1], and gives logits (B, classes); a language model
-    takes words (B,) and states, and gives the next words' logits and the next states. To quantize a
-    model to INT8 takes the data set of its training: images to calibrate, and to measure the
-    validation accuracy before and after.
+    MODEL is a model folder, or a run folder that has one. Each format takes images (B, C, H, W),
+    float in [0, 1], and gives logits (B, classes); a language model takes words (B,) and states,
+    and gives the next words' logits and the next states. To quantize a model to INT8 takes the data
+    set of its training: images to calibrate, and to measure the validation accuracy before and
+    after.
     """
-    from nas_agents.catalogue.environments import import_module
     from nas_agents.runs.reading import model_folder
     from nas_gym.errors import InvalidSettings, choices_hint, require
     from nas_gym.models import TextModel, load_model, text_exporting
-    from nas_gym.models.exporting import FORMS, export_model
-    from nas_gym.models.int8 import export_int8
+    from nas_gym.models.exporting import FORMS
 
     known = (*FORMS, "all", "int8")
     hint = choices_hint(format_, known)
     require(format_ in known, f"format: {format_!r} is not known; {hint}")
-    for each in module:
-        import_module(each)
     loaded = load_model(model_folder(model))
+    forms = text_exporting.FORMS if isinstance(loaded, TextModel) else FORMS
     facts: list[dict[str, Any]] = []
     lines = []
-    of_text = isinstance(loaded, TextModel)
-    forms = text_exporting.FORMS if of_text else FORMS
     for form in forms if format_ == "all" else (format_,):
         try:
-            if isinstance(loaded, TextModel):
-                exported: Any = text_exporting.export_text_model(loaded, form, out)
-            elif form == "int8":
-                exported = export_int8(loaded, _dataset_of(loaded, dataset), out)
-            else:
-                exported = export_model(loaded, form, out)
+            exported = _exported(loaded, form, dataset, out)
         except OSError as error:
             reason = error.strerror or error
             raise InvalidSettings(f"out: {out} cannot be written: {reason}") from error
@@ -63,6 +57,19 @@ def export(
         facts.append({"format": form, "files": files, **exported.facts})
         lines.append(f"{form}: {', '.join(files)}; {_comparison(exported)}")
     print_result(facts, "\n".join(lines), as_json)
+
+
+def _exported(model: Model | TextModel, form: str, dataset: str | None, out: Path) -> Any:
+    """Export a model in one form."""
+    from nas_gym.models import TextModel, text_exporting
+    from nas_gym.models.exporting import export_model
+    from nas_gym.models.int8 import export_int8
+
+    if isinstance(model, TextModel):
+        return text_exporting.export_text_model(model, form, out)
+    if form == "int8":
+        return export_int8(model, _dataset_of(model, dataset), out)
+    return export_model(model, form, out)
 
 
 def _dataset_of(model: Model, name: str | None) -> Dataset:

@@ -5,53 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Exit, Option
+from click import argument, command, option
+from click.exceptions import Exit
 
-from nas_agents.cli.terminal.common import (
-    DEVICE,
-    EXIT_FAILED,
-    Json,
-    Module,
-    complain,
-    print_json,
-    say,
-)
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import EXIT_FAILED, complain, print_json, say
 
 if TYPE_CHECKING:
     from nas_gym.models import Model, TextModel
 
-MODEL = Argument(help="A model folder, or a run folder that has one.")
 IMAGES_AT_ONCE = 256
 MEASURED = ("perplexity", "bits_per_character")
 
 
-def predict(
-    model: Annotated[Path, MODEL],
-    images: Annotated[
-        list[Path], Argument(help="Images, and folders of them at any depth; or text files.")
-    ],
-    top: Annotated[int, Option(help="Print the most probable classes, this number of them.")] = 1,
-    device: Annotated[str, DEVICE] = "auto",
-    module: Module = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
+@command()
+@argument("model", type=options.PATH)
+@argument("images", nargs=-1, required=True, type=options.PATH)
+@option("--top", default=1, help="Print the most probable classes, this number of them.")
+@options.device(default="auto")
+@options.module
+@options.as_json
+def predict(model: Path, images: tuple[Path, ...], top: int, device: str, as_json: bool) -> None:
     """Classify images by a trained model, or measure texts.
 
-    Of a text, the perplexity is printed, or the bits per character, and the most probable words
-    after its end. Images are cropped around their centre and scaled to the model's size, as in the
-    training. One that cannot be read is reported on standard error, and the others are classified;
-    the exit code is then 1.
+    MODEL is a model folder, or a run folder that has one. IMAGES are images, and folders of them at
+    any depth; or text files. Of a text, the perplexity is printed, or the bits per character, and
+    the most probable words after its end. Images are cropped around their centre and scaled to the
+    model's size, as in the training. One that cannot be read is reported on standard error, and the
+    others are classified; the exit code is then 1.
     """
-    from nas_agents.catalogue.environments import import_module
     from nas_agents.runs.reading import model_folder
     from nas_gym.errors import require
     from nas_gym.models import TextModel, load_model
 
     require(top >= 1, f"top: expected at least 1, got {top}")
-    for each in module:
-        import_module(each)
     loaded = load_model(model_folder(model), device)
     if isinstance(loaded, TextModel):
         records = _measured(loaded, images, top)

@@ -5,77 +5,75 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from typer import Argument, Exit, Option
+from click import argument, command, option
 
-from nas_agents.cli.terminal.common import (
-    DATASET,
-    DEVICE,
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    Json,
-    Module,
-    assignments,
-    complain,
-    pairs,
-    print_result,
-)
+from nas_agents.cli.terminal import options
+from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result, stop
 
 if TYPE_CHECKING:
     from nas_agents.search.final import FinalTraining
     from nas_gym import Architecture
     from nas_gym.training.final import FinalResult
 
+DATA = ("dataset", "image_size", "device")
+"""Options of the data; the others that have no argument of their own are of the training."""
 
+
+@command()
+@argument("architecture")
+@options.dataset()
+@options.image_size
+@option("--preset", help="A paper's schedule: nasnet, amoebanet, enas, darts, ...")
+@option("--epochs", type=int, help="Epochs of the training.")
+@option("--cells", type=int, help="N, (normal) cells a stack.")
+@option("--filters", type=int, help="Filters of the first stack.")
+@option("--seed", type=int, help="Of weights, order and augmentation.")
+@options.pairs("--set", "settings", "A setting of training or network.")
+@option(
+    *("--tune", "trials"), default=0, help="Try this number of settings first, by Optuna; 0: none."
+)
+@options.device()
+@option(
+    "--devices",
+    default=1,
+    help="Train on so many GPUs, or processes on a CPU, batch_size images on each.",
+)
+@option("--out", type=options.PATH, help="The model folder; new, unless --resume is given.")
+@option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@options.module
+@options.as_json
 def train(
-    architecture: Annotated[str, Argument(help="A run folder, a JSON file, or a name.")],
-    dataset: Annotated[str | None, DATASET] = None,
-    image_size: Annotated[int | None, Option(help="Scale images to this size.")] = None,
-    preset: Annotated[
-        str | None, Option(help="A paper's schedule: nasnet, amoebanet, enas, darts, ...")
-    ] = None,
-    epochs: Annotated[int | None, Option(help="Epochs of the training.")] = None,
-    cells: Annotated[int | None, Option(help="N, (normal) cells a stack.")] = None,
-    filters: Annotated[int | None, Option(help="Filters of the first stack.")] = None,
-    seed: Annotated[int | None, Option(help="Of weights, order and augmentation.")] = None,
-    set_: Annotated[list[str], pairs("A setting of training or network.", "--set")] = [],  # noqa: B006
-    tune: Annotated[int, Option(help="Try this number of settings first, by Optuna; 0: none.")] = 0,
-    device: Annotated[str | None, DEVICE] = None,
-    devices: Annotated[
-        int, Option(help="Train on so many GPUs, or processes on a CPU, batch_size images on each.")
-    ] = 1,
-    out: Annotated[
-        Path | None, Option(help="The model folder; new, unless --resume is given.")
-    ] = None,
-    resume: Annotated[bool, Option("--resume", help="Go on from the checkpoint in --out.")] = False,
-    module: Module = [],  # noqa: B006
-    as_json: Json = False,
+    architecture: str,
+    preset: str | None,
+    settings: dict[str, Any],
+    trials: int,
+    devices: int,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Train an architecture to the end, and test it once.
 
-    Without other settings, it is trained as a search trains its best: see docs/train.md. Each epoch
-    ends with a checkpoint, from which the same command with --resume goes on.
+    ARCHITECTURE is a run folder, a JSON file, or a name. Without other settings, it is trained as a
+    search trains its best: see docs/train.md. Each epoch ends with a checkpoint, from which the
+    same command with --resume goes on.
     """
-    from nas_agents.catalogue.environments import import_module
     from nas_agents.search.subject import subject_of
     from nas_gym.training.parallel import devices_of
     from nas_gym.training.presets import without
 
-    for each in module:
-        import_module(each)
     folder = _model_folder(architecture, out, resume)
-    data = {"dataset": dataset, "image_size": image_size, "device": device}
-    own = {"epochs": epochs, "cells": cells, "filters": filters, "seed": seed}
-    given = {name: value for name, value in own.items() if value is not None}
-    given |= assignments("--set", set_)
-    data = {name: value for name, value in data.items() if value is not None}
-    subject, final = subject_of(architecture, data, given, preset)
+    given = {name: value for name, value in given.items() if value is not None}
+    data = {name: given.pop(name) for name in DATA if name in given}
+    subject, final = subject_of(architecture, data, given | settings, preset)
     on = ",".join(devices_of(final.device, devices))
     missing = without(final.settings, preset) if preset else []
     if missing:
         complain(f"preset {preset}: networks of this family have no {', '.join(missing)}")
-    result, final = _trained(subject, final, folder, tune, on)
+    result, final = _trained(subject, final, folder, trials, on)
     facts = {"model": str(folder), "architecture": subject.key, **result.metrics}
     print_result({**facts, "training": asdict(final.settings)}, _described(result, folder), as_json)
 
@@ -136,20 +134,18 @@ def _trained(
             )
             return result, final
     except KeyboardInterrupt:
-        complain(f"interrupted; what whole epochs trained is kept: {again}")
-        raise Exit(EXIT_INTERRUPTED) from None
+        interrupted(f"what whole epochs trained is kept: {again}")
     except OSError as error:
         raise InvalidSettings(
             f"out: {folder} cannot be written ({error.strerror or error}); the checkpoint of the "
             f"last epoch is kept: make room, and {again}"
         ) from error
     except (Diverged, MemoryError, RuntimeError) as error:
-        complain(f"the training failed: {type(error).__name__}: {error}")
-        raise Exit(EXIT_FAILED) from None
+        stop(f"the training failed: {type(error).__name__}: {error}", EXIT_FAILED)
 
 
 def _described(result: FinalResult, folder: Path) -> str:
-    from nas_agents.cli.terminal.display import by_class, named
+    from nas_agents.cli.terminal.results import by_class, named
 
     lines = [
         f"trained for {result.epochs} epochs in {result.seconds:.0f} s: "

@@ -8,54 +8,69 @@ import shlex
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, EIO, ENAMETOOLONG, ENOSPC, EPIPE
 from typing import Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
+import click
 
-from nas_agents.cli.terminal.common import (
+from nas_agents.cli.terminal.output import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
     EXIT_PIPE,
     EXIT_WRONG,
     complain,
+    one_line,
 )
-from nas_gym.errors import NASGymError
 
-USAGE: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-"""Click's exception for every mistake in a command line; newer versions of Typer hide it."""
 SECRET = re.compile(r"(?:(?<=:)(?!//)[^:@/]+(?=@)|(?<=password=)[^&]+)")
 """A password in a URL, in its place or among its options."""
 FULL = (ENOSPC, EDQUOT, EFBIG, EIO)
 """What an output that takes no more fails with."""
 
 
-class OneLineErrors(TyperGroup):
+class OneLineErrors(click.Group):
     """Commands whose mistakes end in one line: a user's with exit code 2, a bug with 70."""
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
         words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        warnings.showwarning = _warn
         try:
             code = super().main(words, "nas-gym", standalone_mode=False)
             sys.stdout.flush()
-        except (USAGE, NASGymError) as error:
-            code = _wrong(_usage(error) if isinstance(error, USAGE) else str(error))
-        except OSError as error:
-            code = _failed_file(error, words)
-        except (KeyboardInterrupt, typer.Abort):
+        except (KeyboardInterrupt, click.Abort):
             code = EXIT_INTERRUPTED
+        except click.ClickException as error:
+            code = _wrong(_usage(error))
         except Exception as error:
-            code = report_bug(error, words)
+            code = _failed(error, words)
         sys.exit(code)
 
-    def invoke(self, ctx: Any) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except EOFError as error:  # Typer would take it for the end of the keyboard's input
+        except EOFError as error:  # click would take it for the end of the keyboard's input
             raise RuntimeError(f"EOFError: {error}") from error
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning, which may name a stranger's file, on one line."""
+    from nas_agents.cli.terminal.progress import note
+
+    note(f"nas-gym: warning: {one_line(message)}")
+
+
+def _failed(error: Exception, words: Sequence[str]) -> int:
+    """Print what went wrong; return the exit code."""
+    from nas_gym.errors import NASGymError
+
+    if isinstance(error, NASGymError):
+        return _wrong(str(error))
+    if isinstance(error, OSError):
+        return _failed_file(error, words)
+    return report_bug(error, words)
 
 
 def _wrong(message: str) -> int:
@@ -64,7 +79,7 @@ def _wrong(message: str) -> int:
     return EXIT_WRONG
 
 
-def _usage(error: Any) -> str:
+def _usage(error: click.ClickException) -> str:
     """Return what is wrong with a command line, and where help is."""
     context = getattr(error, "ctx", None)
     command = "nas-gym" if context is None else context.command_path

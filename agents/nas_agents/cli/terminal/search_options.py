@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nas_agents.catalogue.presets import with_preset
-from nas_agents.cli.terminal.common import assignments, value_of
 from nas_agents.runs.reading import has_run
 from nas_agents.runs.settings import (
     BUDGETS,
@@ -18,7 +16,8 @@ from nas_agents.runs.settings import (
 )
 from nas_gym.errors import require
 
-_NOT_SETTINGS = {"run", "resume", "verify", "callback", "as_json"}
+_NOT_SETTINGS = {"run", "resume", "verify", "callbacks", "as_json"}
+_OF_ENV = ("dataset", "device", "reward")
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
@@ -35,7 +34,7 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
     preset = values.pop("preset", None)
     if preset is not None:
         values = with_preset(preset, values)
-    run = Path(given["run"]) if given.get("run") else None  # a text in older versions of Typer
+    run = given.get("run")
     if given.get("resume") or given.get("verify"):
         require(run is not None, "resume: say which run, by --run DIR")
         assert run is not None
@@ -52,16 +51,6 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
 def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as fields of `SearchSettings`, without those that were not given."""
     values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
-    if "env" in values:
-        values["env_id"] = values.pop("env")
-    env_arguments: dict[str, Any] = {
-        name: values.pop(name) for name in ("dataset", "device", "reward") if name in values
-    }
-    if "reward" in env_arguments:
-        env_arguments["reward"] = value_of("--reward", env_arguments["reward"])
-    groups: dict[str, dict[str, Any]] = {
-        "env_arguments": {**env_arguments, **assignments("--set", values.pop("set_", []))},
-        "agent_arguments": assignments("--agent-set", values.pop("agent_set", [])),
-        "final_arguments": assignments("--final-set", values.pop("final_set", [])),
-    }
-    return {**values, **{name: group for name, group in groups.items() if group}}
+    of_env = {name: values.pop(name) for name in _OF_ENV if name in values}
+    of_env |= values.pop("env_arguments", {})
+    return {**values, "env_arguments": of_env} if of_env else values

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from nas_agents.cli.terminal.display import MOST_CLASSES, Display, described
 from nas_agents.runs.progress import Progress
@@ -39,23 +40,52 @@ def test_many_classes_are_counted() -> None:
     assert described(dataset)[1] == "classes: 21 of 5 to 5 images"
 
 
-def test_names_of_classes_are_no_markup() -> None:
+def test_names_of_classes_are_no_codes(capsys: pytest.CaptureFixture[str]) -> None:
     display = Display(SearchSettings("nas_gym/NASNet-v0"))
-    display.console = Console(file=io.StringIO())
     display.on_dataset(split_of("pets", source(("[/red]", "d\x1b[1mog"))))
-    shown = display.console.file.getvalue()  # type: ignore[attr-defined]
-    assert "classes: [/red] 5, d\\x1b[1mog 5" in shown
+    assert "classes: [/red] 5, d\\x1b[1mog 5" in capsys.readouterr().err
 
 
-def test_the_last_ten_are_compared_with_the_first_ten(capsys: pytest.CaptureFixture[str]) -> None:
-    progress, display = Progress(), Display(SearchSettings("nas_gym/NASNet-v0", episodes=25))
-    lines = {}
-    for child in range(1, 26):
-        accuracy = 0.5 if child <= 12 else 0.75
+class Terminal(io.StringIO):
+    """A terminal of 100 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def after(*accuracies: float) -> Any:
+    """The last child of a search."""
+    progress = Progress()
+    for accuracy in accuracies:
         outcome = {"status": "diverged", "message": "", "cached": False}
         times = {"seconds": 1.0, "elapsed": 1.0}
         progress.add({"accuracy": accuracy, "reward": accuracy, **outcome, **times})
-        display.on_child(SimpleNamespace(progress=progress))  # type: ignore[arg-type]
+    return SimpleNamespace(progress=progress)
+
+
+def test_a_terminal_shows_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "24")
+    with Display(SearchSettings("nas_gym/NASNet-v0", episodes=4)) as display:
+        for number in (1, 2):
+            display.on_child(after(*[0.5] * number))
+        display.on_notice("d\x1b[1mog")
+        display.on_final_epoch(1, 2)
+    shown = terminal.getvalue()
+    assert "\r2/4 children" in shown
+    assert "last 2: 50.00%  [" in shown
+    assert "] |##" in shown
+    assert "d\\x1b[1mog\n" in shown
+    assert shown.rstrip().rpartition("\r")[2].startswith("final training: epoch 1/2  [")
+
+
+def test_the_last_ten_are_compared_with_the_first_ten(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display(SearchSettings("nas_gym/NASNet-v0", episodes=25))
+    lines = {}
+    for child in range(1, 26):
+        display.on_child(after(*([0.5] * 12 + [0.75] * 13)[:child]))
         lines[child] = capsys.readouterr().err.strip()
     assert lines[18].endswith("last 10: 65.00%")
     assert lines[20].endswith("last 10: 70.00% (+20.0 points over the first 10)")

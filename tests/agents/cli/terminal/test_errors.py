@@ -7,32 +7,43 @@ import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import click
 import pytest
-import typer
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
-from nas_agents.cli.terminal.common import print_table, say
 from nas_agents.cli.terminal.errors import OneLineErrors, report_bug
+from nas_agents.cli.terminal.output import print_table, say
+
+
+def result_of(function: Callable[[], None]) -> Result:
+    """Return the result of a command that calls ``function``."""
+    program = OneLineErrors(commands={"fails": click.Command("fails", callback=function)})
+    return CliRunner().invoke(program, ["fails"])
 
 
 def ends_with(error: BaseException) -> Result:
     """Return the result of a command that raises ``error``."""
-    program = typer.Typer(cls=OneLineErrors, add_completion=False)
 
-    @program.command()
     def fails() -> None:
         raise error
 
-    @program.command()
-    def works() -> None:
-        """Make the program one of several commands."""
+    return result_of(fails)
 
-    return CliRunner().invoke(program, ["fails"])
+
+def test_a_warning_is_one_line() -> None:
+    def warns() -> None:
+        warnings.warn("the image a\x1b[1mb.png:\nan odd profile", stacklevel=1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        result = result_of(warns)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "nas-gym: warning: the image a\\x1b[1mb.png: an odd profile\n"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +52,7 @@ def ends_with(error: BaseException) -> Result:
         (["shw"], "No such command 'shw'"),
         (["store"], "Missing command"),
         (["show"], "Missing argument"),
-        (["show", "NASNet-A", "--cels", "3"], "No such option: --cels"),
+        (["show", "NASNet-A", "--cels", "3"], "No such option"),
         (["show", "NASNet-A", "--cells", "[/red]"], "'--cells'"),
         (["search", "a", "b"], "unexpected extra argument"),
     ],
@@ -141,21 +152,31 @@ def test_text_from_outside_is_neither_markup_nor_codes(
 
 WRONG = ("", "x", "-1", "1e999", "nan", "9" * 400, "[/red]", "\udc80", "x" * 300)
 """Values that some option or other does not take."""
-ENDS = ("--help", "--version", "--install-completion", "--show-completion")
-"""Options after which nothing else is read; one of them changes the user's shell."""
+Typed = tuple[tuple[str, ...], click.Command]
+ENDS = ("-h", "--help", "--version")
+"""Options after which nothing else is read."""
 
 
-def leaves(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield each command that does something, with the words that name it."""
-    if hasattr(command, "commands"):
-        yield (*words,), command
-        for name, under in command.commands.items():
-            yield from leaves(under, (*words, name))
-    else:
-        yield words, command
+def commands_of(group: click.Group, words: tuple[str, ...] = ()) -> Iterator[Typed]:
+    """Yield a group and each command in it, with the words that name it."""
+    yield words, group
+    context = click.Context(group)
+    for each in group.list_commands(context):
+        _, command, _ = group.resolve_command(context, [each])
+        if isinstance(command, click.Group):
+            yield from commands_of(command, (*words, each))
+        elif command is not None:
+            yield (*words, each), command
 
 
-def mistakes(command: Any) -> Iterator[list[str]]:
+def test_help_says_of_each_command_what_its_own_help_says() -> None:
+    for words, command in commands_of(app):
+        if len(words) == 1:
+            listed = app.commands[words[0]].get_short_help_str(200)
+            assert listed == command.get_short_help_str(200).rstrip(".") + "."
+
+
+def mistakes(command: click.Command) -> Iterator[list[str]]:
     """Yield what can be typed after a command: each option with each wrong value, and others."""
     yield from ([], ["--nothing"], ["--nothing=1"], ["-z"], ["--"], ["--="], ["x"] * 20)
     for option in (o for each in command.params for o in (*each.opts, *each.secondary_opts)):
@@ -165,16 +186,16 @@ def mistakes(command: Any) -> Iterator[list[str]]:
             yield from (["a", "b", "c", f"{option}={value}"] for value in WRONG)
 
 
-def test_whatever_is_typed_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    program = typer.main.get_command(app)
-    for _, command in leaves(program):
-        if not hasattr(command, "commands"):
-            command.callback = lambda **_: None
+def test_whatever_is_typed_a_mistake_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = set()
-    for words, command in leaves(program):
+    for words, command in commands_of(app):
+        if not isinstance(command, click.Group):
+            monkeypatch.setattr(command, "callback", lambda **_: None)
         for typed in mistakes(command):
             with pytest.raises(SystemExit) as end:
-                program.main([*words, *typed])
+                app.main([*words, *typed])
             output, errors = capsys.readouterr()
             if not end.value.code:
                 continue

@@ -1,0 +1,92 @@
+"""Options that several commands have, and the values that they take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from nas_gym.errors import InvalidSettings
+from nas_gym.outside.json_text import read_json_text
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+def _import(context: click.Context, _: click.Parameter, modules: tuple[str, ...]) -> None:
+    from nas_agents.catalogue.environments import import_module
+
+    for module in () if context.resilient_parsing else modules:  # a shell only completes a word
+        import_module(module)
+
+
+as_json = click.option(
+    *("--json", "as_json"), is_flag=True, help="Print one JSON value, and nothing else."
+)
+image_size = click.option("--image-size", type=int, help="Scale images to this size.")
+module = click.option(
+    "--module",
+    multiple=True,
+    expose_value=False,
+    callback=_import,
+    help="Import this module, which registers a family of your own.",
+)
+dataset = partial(
+    click.option, "--dataset", help="A name, an .npz file, a folder of images, or a .csv of them."
+)
+device = partial(click.option, "--device", help="auto, cpu, cuda, cuda:N or mps.")
+
+
+def pairs(flag: str, argument: str, about: str) -> Callable[[_F], _F]:
+    """Return an option that takes ``NAME=VALUE`` any number of times, and becomes a dict."""
+    return click.option(
+        *(flag, argument),
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=lambda _, __, texts: assignments(flag, texts),
+        help=about,
+    )
+
+
+def given_options(context: click.Context) -> dict[str, Any]:
+    """Return the arguments of a command that the user gave, without those left to defaults."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+
+
+def assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
+    """Return ``name=value`` texts as a dict; see `value_of`.
+
+    Raises:
+        InvalidSettings: a text has no name or no equals sign, or its JSON is out of bounds.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise InvalidSettings(f"{option}: expected NAME=VALUE, got {text!r}")
+        values[name] = value_of(f"{option} {name}", value)
+    return values
+
+
+def value_of(name: str, text: str) -> Any:
+    """Return the value of a text that is JSON, else the text itself.
+
+    Raises:
+        InvalidSettings: it is JSON that `read_json_text` refuses.
+    """
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    except (ValueError, RecursionError):
+        pass  # JSON that Python refuses, of 5,000 digits for instance: so does the next line
+    return read_json_text(text, name, error=InvalidSettings)

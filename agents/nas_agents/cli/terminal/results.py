@@ -1,0 +1,87 @@
+"""Results of searches and trainings, in lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas_agents.runs.summary import SearchResult
+from nas_gym.evaluation import shown
+from nas_gym.rendering import write
+
+WORST = 3
+"""Number of classes whose test accuracy is printed; ``summary.json`` has all."""
+
+
+def named(split: str, score: float, metric: str) -> str:
+    """Return a score with the name of its split: "test accuracy 97.31%"."""
+    if metric == "accuracy":
+        return f"{split} accuracy {shown(score)}"
+    return f"{split}: {shown(score, metric)}"
+
+
+def by_class(accuracies: Mapping[str, float], majority: float) -> str:
+    """Return the worst classes' test accuracies, and the accuracy of the most frequent answer."""
+    worst = sorted(accuracies, key=lambda name: accuracies[name])[:WORST]
+    named = ", ".join(f"{name} {accuracies[name]:.2%}" for name in worst)
+    return f"  worst classes: {named}; always the most frequent class: {majority:.2%}"
+
+
+def _best(summary: Mapping[str, Any]) -> list[str]:
+    """Return which architecture is the best, by which evaluations."""
+    best, held = summary["best"], summary["finalists"]
+    child = "chosen by the agent" if best["episode"] is None else f"child {best['episode']}"
+    metric = best.get("metric", "accuracy")
+    measured = named("validation", best["validation_accuracy"], metric)
+    line = f"best: {best['key'][:8]}, {child}, {measured}"
+    if held is None:
+        return [line]
+    standing = held["standing"]
+    single = max(standing, key=lambda row: (row["accuracies"][0], -row["episode"]))
+    return [
+        f"{line} (mean of {held['seeds'] + 1} trainings, best of {len(standing)} finalists)",
+        f"best single evaluation: child {single['episode']}, "
+        f"{shown(single['accuracies'][0], metric)}, and "
+        f"{shown(single['validation_accuracy'], metric)} by its mean",
+    ]
+
+
+def describe(result: SearchResult) -> str:
+    """Return the results of a search, in lines of text."""
+    progress, summary = result.progress, result.summary
+    lines = [
+        f"{progress.episodes} children in {summary['search_seconds']:.0f} s "
+        f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
+        f"stopped by: {result.stopped_by}"
+    ]
+    if result.finished_before:
+        lines.insert(0, "this search was finished before; nothing was left to evaluate")
+    if progress.best_architecture is None:
+        why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
+        lines.append(f"no child could be trained{why}")
+    else:
+        lines += [write(progress.best_architecture), *_best(summary)]
+    front = summary.get("front")
+    if front is not None:
+        lines.append(
+            f"front: {len(front['members'])} children by {', '.join(front['objectives'])}; "
+            f"hypervolume {front['hypervolume']:.2%} (summary.json, front.png)"
+        )
+    if summary["random_search"] is not None:
+        lines.append(
+            f"random search, as many evaluations: {summary['random_search']:.2%} on average"
+        )
+    final = summary["final"]
+    if final is not None:
+        lines.append(
+            f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
+            f"{named('test', final['test_accuracy'], final['metric'])}, "
+            f"{final['parameters']:,} parameters"
+        )
+        if final["class_accuracies"]:
+            lines.append(by_class(final["class_accuracies"], final["majority"]))
+    elif summary["test_accuracy"] is not None:
+        epochs = summary["test_epochs"]
+        after = "" if epochs is None else f" after {epochs} epochs"
+        lines.append(f"recorded test accuracy{after}: {summary['test_accuracy']:.2%}")
+    return "\n".join([*lines, f"run folder: {result.run}"])
