@@ -18,6 +18,7 @@ def test_searches_are_compared_with_the_recorded_random_ones(
     runs = {Path(str(n)): SimpleNamespace(accuracies=rising * (1 + n / 1000)) for n in range(10)}
     monkeypatch.setattr(first_search, "children", runs.__getitem__)
     first_search.compare(list(runs))
+    first_search.improvement(list(runs))
     printed = capsys.readouterr().out
     assert "best of 60, 10 searches: 95.43%" in printed
     assert "best of 60, 5 random searches: 9" in printed  # one of the package's own record
