@@ -38,6 +38,7 @@ extensions = [
 exclude_patterns = ["scripts"]
 html_theme = "furo"
 html_title = f"nas_gym {release}"
+html_show_copyright = False
 
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3

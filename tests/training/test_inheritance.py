@@ -93,3 +93,12 @@ def test_damaged_weights_give_one_line(content: bytes, tmp_path: Path) -> None:
 
 def test_weights_that_are_no_tensors_are_not_inherited() -> None:
     assert inherit(nn.Linear(1, 1), {"weight": "text", "bias": torch.zeros(1)}) == 1
+
+
+def test_weights_that_are_no_file_or_no_weights_give_one_line(tmp_path: Path) -> None:
+    folder = WeightFolder(tmp_path)
+    with pytest.raises(InvalidSettings, match="it is missing, or not a regular file"):
+        folder.weights("gone")
+    torch.save([1, 2], tmp_path / "list.pt")
+    with pytest.raises(InvalidSettings, match="it holds list"):
+        folder.weights("list")

@@ -299,7 +299,7 @@ def final_choice(
     assert best is not None
     given = {**SKELETONS[plan.env_id][best.place], "epochs": best.epochs}
     if best.epochs >= fewest:
-        given["crop_padding"] = trainer.task.input_shape.height // PADDING
+        given["crop_padding"] = dataset.images.shape[1] // PADDING
     return given, best
 
 

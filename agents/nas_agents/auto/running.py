@@ -73,6 +73,7 @@ class AutoResult:
             "children": self.summary["episodes"],
             "validation_accuracy": best["validation_accuracy"],
             "test_accuracy": self.summary["test_accuracy"],
+            "test_images": sum(map(sum, self.summary["final"]["confusion"])),
             "epochs": self.summary["final"]["epochs"],
             "parameters": self.summary["final"]["parameters"],
             "plan": self.plan.to_dict(),
@@ -178,7 +179,7 @@ def _trained(
     callbacks: Sequence[Callback],
 ) -> tuple[SearchResult, Choice]:
     """Search, and train the best network; return the result, and the final training's choice."""
-    run, seconds = record.run, 60 * record.facts["minutes"]
+    run, seconds = record.run, 60 * float(record.facts["minutes"])
     found = search(settings, run, resume, callbacks=(*callbacks, record))
     if found.stopped_by == "interrupted":
         raise KeyboardInterrupt

@@ -65,8 +65,8 @@ def plan_of(search: Search) -> Plan:
     """
     env = environment_of(search)
     if search.budget == "simulated-seconds":
-        return Plan(env.decisions, planned_episodes(env, search.limit))
-    return Plan(env.decisions, max(1, round(search.limit)))
+        return Plan(env.decisions, planned_episodes(env, search.limit), search.envs)
+    return Plan(env.decisions, max(1, round(search.limit)), search.envs)
 
 
 def resolved(search: Search) -> Search:
@@ -77,7 +77,7 @@ def resolved(search: Search) -> Search:
     """
     plan, name = plan_of(search), search.agent
     if name == AUTO:
-        name = suited_agent(environment_of(search), plan.episodes, envs=1, workers=1)
+        name = suited_agent(environment_of(search), plan.episodes, envs=search.envs, workers=1)
     agent = find_agent(name)
     counts = f"agent: {search.agent!r} trains children in parts, and a benchmark counts whole ones"
     require(not agent.trains_in_parts, f"{counts}; use `nas-gym search`")
@@ -183,7 +183,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
 
 
 class Metered(VecEnvWrapper):
-    """Hands the episodes of one environment to a meter."""
+    """Hands the episodes of N environments in lock-step to a meter."""
 
     def __init__(self, venv: NASVecEnv, meter: Meter) -> None:
         super().__init__(venv)
@@ -194,16 +194,17 @@ class Metered(VecEnvWrapper):
 
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
-        if dones[0]:
-            choices = infos[0]["terminal_observation"].astype(np.int64) - 1
-            self._meter.add(choices, infos[0]["episode"]["r"], infos[0]["evaluation"])
+        for index in np.flatnonzero(dones):
+            info = infos[index]
+            choices = info["terminal_observation"].astype(np.int64) - 1
+            self._meter.add(choices, info["episode"]["r"], info["evaluation"])
         return observations, rewards, dones, infos
 
 
 def _learn(agent: Agent, env: NASEnv, meter: Meter) -> None:
     """Search with a Stable-Baselines3 algorithm, without end; the meter ends it."""
     search, plan = meter.search, plan_of(meter.search)
-    vector = NASVectorEnv(env.search_space, env.memory, 1, env.reward, autoreset_mode="SameStep")
+    vector = NASVectorEnv.of(env, search.envs, autoreset_mode="SameStep")
     vec_env = Metered(NASVecEnv(vector), meter)
     algorithm = agent.make(vec_env, search.agent_arguments, search.seed, wrap=True)
     first = True
@@ -222,5 +223,5 @@ def check_search(search: Search) -> None:
     if agent.strategy is not None:
         agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
         return
-    vector = NASVectorEnv(env.search_space, env.memory, autoreset_mode="SameStep")
+    vector = NASVectorEnv.of(env, search.envs, autoreset_mode="SameStep")
     agent.make(NASVecEnv(vector), search.agent_arguments, search.seed, wrap=True)

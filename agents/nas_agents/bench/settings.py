@@ -48,6 +48,8 @@ class Benchmark:
     one is read off."""
     pay_repeats: bool = False
     """Count a network again each time that it is asked for; otherwise it is paid for once."""
+    envs: Positive = 1
+    """Networks that an agent of step by step decisions designs in lock-step."""
     seeds: Positive = 20
     first_seed: Count = 0
     baseline: str = "regularized-evolution"
@@ -74,6 +76,7 @@ class Benchmark:
                 budget=self.budget,
                 limit=max(self.limits),
                 pay_repeats=self.pay_repeats,
+                envs=self.envs,
                 agent=str(made["agent"]),
                 agent_arguments={name: made[name] for name in made if name != "agent"},
                 seed=seed,
@@ -103,6 +106,7 @@ class Search:
     budget: str
     limit: float
     pay_repeats: bool
+    envs: int
     agent: str
     agent_arguments: Arguments
     seed: int

@@ -17,8 +17,8 @@ population; five seeds of `lstm-ppo`; `ppo` before it learned from ranks):
 
 The same of NASNet's 50 decisions under a synthetic reward, whose optimum is worth 1; from seed 100
 on, three of `model-based`, five of `lstm-ppo` (20 architectures at a time), one of `ppo` before it
-learned from ranks, ten of evolution (`python examples/benchmarks/controller.py --first-seed 100
---seeds 5 --episodes 500 --agents lstm-ppo`; for the others, `--environments 1`):
+learned from ranks, ten of evolution and of local search (`python examples/benchmarks/controller.py
+--first-seed 100 --seeds 5 --episodes 500 --agents lstm-ppo`; for the others, `--environments 1`):
 
 | agent | 60 | 150 | 500 | 2,000 |
 |---|---|---|---|---|
@@ -26,6 +26,7 @@ learned from ranks, ten of evolution (`python examples/benchmarks/controller.py 
 | `lstm-ppo` | 0.616 (0.030) | 0.695 (0.026) | 0.890 (0.023) | 0.954 (0.011) |
 | `ppo` | 0.628 | 0.641 | 0.644 | 0.828 |
 | `regularized-evolution` | 0.647 (0.033) | 0.720 (0.036) | 0.822 (0.033) | 0.955 (0.018) |
+| `local-search` | 0.722 (0.040) | 0.810 (0.034) | 0.920 (0.016) | 0.964 (0.011) |
 
 So `model-based` searches where children are few. Its proposals take longer the more was evaluated,
 up to its last 500 children: 0.03 s for 6 decisions, 0.2 s for 50. Where children are many,

@@ -43,10 +43,11 @@ def auto(as_json: bool, **given: Any) -> None:
     except KeyboardInterrupt:
         stop("interrupted", EXIT_INTERRUPTED)
     facts = result.facts()
+    children = f"{facts['children']} children" if result.plan.search_seconds else "no search"
     lines = [
-        f"{facts['children']} children, {facts['epochs']} epochs of final training, "
-        f"{result.seconds:.0f} s in all",
-        f"test accuracy {facts['test_accuracy']:.2%}, {facts['parameters']:,} parameters",
+        f"{children}, final training: {facts['epochs']} epochs, {result.seconds:.0f} s in all",
+        f"test accuracy {facts['test_accuracy']:.2%} of {facts['test_images']:,} images, "
+        f"{facts['parameters']:,} parameters",
         *(f"{name}: {path}" for name, path in result.files.items()),
         f"use it: nas-gym predict {shlex.quote(str(result.run))} IMAGE...",
         *result.notes,

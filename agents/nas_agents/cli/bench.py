@@ -72,6 +72,11 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
     multiple=True,
     help="A budget: the recorded seconds of training; repeatable.",
 )
+@option(
+    "--envs",
+    default=DEFAULT.envs,
+    help="Networks that an agent which decides step by step designs at a time.",
+)
 @option("--seeds", default=DEFAULT.seeds, help="Searches of each agent.")
 @option("--first-seed", default=DEFAULT.first_seed, help="Theirs are from this one on.")
 @option(

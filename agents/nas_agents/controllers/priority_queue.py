@@ -6,11 +6,15 @@ best distinct sequences is maximized, so that one good architecture is learned f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from nas_agents.controllers.episodes import Step
 
 
 class Decided(NamedTuple):
@@ -44,3 +48,26 @@ class PriorityQueue:
         self.episodes.append(episode)
         self.episodes.sort(key=lambda each: -each.reward)  # stable
         del self.episodes[self.size :]
+
+    def add_finished(
+        self,
+        steps: Sequence[Step],
+        returns: NDArray[np.float64],
+        dones: NDArray[np.bool_],
+        starts: NDArray[np.bool_],
+    ) -> None:
+        """Take in the episodes of S steps in N environments that begin where ``starts`` is True.
+
+        Args:
+            steps: S of them.
+            returns: (S, N), the sum of the rewards up to the episode's end.
+            dones: (S, N), True where an episode ends.
+            starts: (S, N), True at the first step of an episode that ends here.
+        """
+        for start, env in np.argwhere(starts) if self.size else ():
+            own = steps[start : start + int(dones[start:, env].argmax()) + 1]
+            masks = [step.masks[env] for step in own if step.masks is not None]
+            observations = torch.stack([step.observations[env] for step in own])
+            actions = torch.stack([step.actions[env] for step in own])
+            reward = float(returns[start, env])
+            self.add(Decided(reward, observations, actions, np.stack(masks) if masks else None))

@@ -161,7 +161,7 @@ class Reinforce(OnPolicyAlgorithm):
         baseline = np.stack(given) if given else self.baseline.update(episodes)
         advantages = np.where(finished, returns - baseline, 0.0).ravel()
 
-        observations, actions, log_probs, entropy = self._evaluate_steps()
+        observations, actions, log_probs, entropy = self._evaluate(self.steps)
         ended = torch.from_numpy(finished.ravel()).to(log_probs.device)
 
         # Minus the objective whose gradient stands above
@@ -172,7 +172,7 @@ class Reinforce(OnPolicyAlgorithm):
         policy_loss = log_probs @ weights
         entropy_loss = -(entropy @ ended.to(entropy)) / len(episodes)
         penalty_loss = self.penalty(observations, actions, log_probs, ended) / len(episodes)
-        self._queue_up(returns, dones, finished & first)
+        self.queue.add_finished(self.steps, returns, dones, finished & first)
         queue_loss = self._queue_loss(policy_loss)
         loss = policy_loss + self.ent_coef * entropy_loss + penalty_loss + queue_loss
 
@@ -192,43 +192,24 @@ class Reinforce(OnPolicyAlgorithm):
         for name, loss in losses.items():
             self.logger.record(f"train/{name}_loss", loss.item())
 
-    def _evaluate_steps(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the rollout's observations, actions, log-probabilities and entropies, (S * N,)."""
-        observations = torch.cat([step.observations for step in self.steps])
-        actions = torch.cat([step.actions for step in self.steps])
-        masks = _joined([step.masks for step in self.steps])
+    def _evaluate(
+        self, decided: Sequence[Step] | Sequence[Decided]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return D decisions' observations, actions, log-probabilities and entropies, (D,)."""
+        observations = torch.cat([each.observations for each in decided])
+        actions = torch.cat([each.actions for each in decided])
+        parts = [each.masks for each in decided if each.masks is not None]
+        masks = np.concatenate(parts) if parts else None
         evaluated = self.policy.evaluate_actions(observations, actions, action_masks=masks)
         return observations, actions, *evaluated[1:]
-
-    def _queue_up(
-        self, returns: NDArray[np.float64], dones: NDArray[np.bool_], starts: NDArray[np.bool_]
-    ) -> None:
-        """Queue the rollout's finished episodes, which begin where ``starts``, (S, N), is True."""
-        if not self.queue.size:
-            return
-        for start, env in np.argwhere(starts):
-            steps = self.steps[start : start + int(dones[start:, env].argmax()) + 1]
-            masks = [step.masks[env] for step in steps if step.masks is not None]
-            self.queue.add(
-                Decided(
-                    float(returns[start, env]),
-                    torch.stack([step.observations[env] for step in steps]),
-                    torch.stack([step.actions[env] for step in steps]),
-                    np.stack(masks) if masks else None,
-                )
-            )
 
     def _queue_loss(self, like: Tensor) -> Tensor:
         """Return minus the mean log-likelihood of the episodes in the queue, () as ``like``."""
         best = self.queue.episodes
         if not best:
             return torch.zeros_like(like)
-        observations = torch.cat([each.observations for each in best])
-        actions = torch.cat([each.actions for each in best])
-        masks = _joined([each.masks for each in best])
-        _, log_probs, _ = self.policy.evaluate_actions(observations, actions, action_masks=masks)
-        loss: Tensor = -log_probs.sum() / len(best)
-        return loss
+        log_probs = self._evaluate(best)[2]
+        return -log_probs.sum() / len(best)
 
     def penalty(
         self, observations: Tensor, actions: Tensor, log_probs: Tensor, ended: Tensor
@@ -242,9 +223,3 @@ class Reinforce(OnPolicyAlgorithm):
             ended: (S,) True in finished episodes; other decisions do not count.
         """
         return log_probs.new_zeros(())
-
-
-def _joined(masks: Sequence[NDArray[np.bool_] | None]) -> NDArray[np.bool_] | None:
-    """Return masks as one array; None where there are none."""
-    parts = [each for each in masks if each is not None]
-    return np.concatenate(parts) if parts else None

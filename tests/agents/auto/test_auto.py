@@ -13,7 +13,15 @@ from PIL import Image
 
 import nas_gym
 from nas_agents.auto import plan as planning
-from nas_agents.auto.plan import CHILDREN, SKELETONS, SMALL_SPACE, Plan, epoch_seconds, make_plan
+from nas_agents.auto.plan import (
+    CHILDREN,
+    KNOWN,
+    SKELETONS,
+    SMALL_SPACE,
+    Plan,
+    epoch_seconds,
+    make_plan,
+)
 from nas_agents.auto.running import _UntilDeadline
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
@@ -24,7 +32,10 @@ from nas_gym.training.final import EndAfter, StopTraining
 
 
 def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Have an epoch of the smallest network take a time, and of others as their cells' filters."""
+    """Have an epoch of the smallest network take a time, and of others as their cells' filters.
+
+    Final trainings have two epochs at most, whatever time there is.
+    """
 
     def measured(trainer: Any, _: object) -> float:
         network = trainer.settings.network
@@ -32,6 +43,7 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
     for module in ("plan", "running"):
         monkeypatch.setattr(f"nas_agents.auto.{module}.epoch_seconds", measured, raising=False)
+        monkeypatch.setattr(f"nas_agents.auto.{module}.FINAL_EPOCHS", (50, 2))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +68,9 @@ def test_more_time_is_larger_networks_for_longer(monkeypatch: pytest.MonkeyPatch
     assert [plan.workers for plan in plans] == [None, 2, 2]
     assert [plan.child.place for plan in plans] == [0, 2, 6]
     assert plans[0].child.epochs == 1
+    assert not plans[0].search_seconds
+    assert "search: none" in plans[0].reasons[-1]
+    assert plans[0].children == 1
     assert plans[-1].child.epochs == 12
     for plan in plans[1:]:
         assert plan.children >= CHILDREN[1]
@@ -106,7 +121,7 @@ def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is stopped at the second child, and in the final training, and goes on by its plan."""
-    at_speed(monkeypatch, 20.0)
+    at_speed(monkeypatch, 0.1)
     run = tmp_path / "run"
     stopping = iter(("child", "epoch"))
     monkeypatch.setattr(Display, "on_child", lambda self, child: stop("child", child.number == 2))
@@ -138,12 +153,15 @@ def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert facts["seconds"] > begun["spent"] > 0
     assert facts["children"] >= 2
     assert facts["plan"] == begun["plan"]
+    assert facts["test_images"] == 360
+    first = json.loads((run / "episodes.jsonl").read_text().splitlines()[0])
+    assert json.loads(first["architecture"]) == nas_gym.published(KNOWN[SMALL_SPACE]).to_dict()
 
 
 def test_images_and_labels_become_a_classifier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_speed(monkeypatch, 20.0)
+    at_speed(monkeypatch, 0.1)
     rng = np.random.default_rng(0)
     labels = np.array(["dark", "bright"])[np.arange(40) % 2]
     images = rng.integers(0, 100, (40, 8, 8)) + 150 * (labels == "bright")[:, None, None]

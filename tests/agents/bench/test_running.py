@@ -53,6 +53,15 @@ def test_a_search_spends_its_budget_and_follows_from_its_seed(agent: str) -> Non
     np.testing.assert_array_equal(reward, table.accuracy[table.rows(np.array(choices))])
 
 
+def test_networks_in_lock_step_are_counted_one_by_one() -> None:
+    """As many as the budget has, though the last batch is larger; strategies have no batches."""
+    record = run_search(search_of("ppo", envs=8))
+    assert record["spent"] == record["evaluations"] == 20
+    assert record["best"] != run_search(search_of("ppo"))["best"]
+    alone, together = (run_search(search_of("random", envs=number)) for number in (1, 8))
+    assert alone["best"] == together["best"]
+
+
 def test_the_network_that_exceeds_simulated_seconds_does_not_count() -> None:
     search = search_of("random", budget="simulated-seconds", limit=100.0)
     meter = Meter(search)

@@ -61,7 +61,7 @@ def ratios(policy: PolicyGradient, monkeypatch: pytest.MonkeyPatch) -> list[NDAr
     def watched_train() -> None:
         kept = [step.log_probs for step in agent.steps if step.log_probs is not None]
         with torch.no_grad():
-            found.append((agent._evaluate_steps()[2] - torch.cat(kept)).exp().numpy())
+            found.append((agent._evaluate(agent.steps)[2] - torch.cat(kept)).exp().numpy())
         train()
 
     def watched_ratio(buffer: Any) -> NDArray[np.float32]:

@@ -120,7 +120,7 @@ class ENAS(Reinforce):
     def _add_entropy(self) -> None:
         """Add the weighted entropy of an episode's decisions to its last reward."""
         with torch.no_grad():
-            _, _, log_probs, entropy = self._evaluate_steps()
+            _, _, log_probs, entropy = self._evaluate(self.steps)
         if not self.full_entropy:
             entropy = -log_probs.exp() * log_probs
         num_envs = len(self.steps[0].rewards)
