@@ -88,11 +88,11 @@ def improvement(runs: Sequence[Path]) -> None:
 
 
 def test(runs: Sequence[Path]) -> None:
-    """Print the share of right answers of the final networks on all test images."""
+    """Print the share of right answers of the final networks in all tests."""
     confusion = np.sum([(read_summary(run) or {})["final"]["confusion"] for run in runs], axis=0)
-    right, images = int(np.trace(confusion)), int(confusion.sum())
-    low, high = stats.binomtest(right, images).proportion_ci(method="wilson")
-    print(f"tested: {right / images:.2%} of {images:,} images ({low:.2%} to {high:.2%})")
+    right, answers = int(np.trace(confusion)), int(confusion.sum())
+    low, high = stats.binomtest(right, answers).proportion_ci(method="wilson")
+    print(f"tested: {right / answers:.2%} of {answers:,} answers ({low:.2%} to {high:.2%})")
 
 
 def main() -> None:

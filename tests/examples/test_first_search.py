@@ -34,4 +34,4 @@ def test_the_share_of_right_answers_is_that_of_all_tests(
         first_search, "read_summary", lambda run: {"final": {"confusion": next(summaries)}}
     )
     first_search.test([Path("a"), Path("b")])
-    assert "tested: 98.00% of 200 images (9" in capsys.readouterr().out
+    assert "tested: 98.00% of 200 answers (9" in capsys.readouterr().out
