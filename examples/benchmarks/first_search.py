@@ -72,22 +72,27 @@ def mean_of(values: NDArray[np.float64]) -> str:
 
 
 def compare(runs: Sequence[Path]) -> None:
-    """Print what searches found beside random search, and how they improved."""
-    found, random = np.stack([children(run).accuracies for run in runs]), random_searches()
-    best, random_best = found.max(axis=1), random.max(axis=1)
+    """Print what searches found beside random search."""
+    found = np.stack([children(run).accuracies for run in runs])  # (N, CHILDREN)
+    best, random_best = found.max(axis=1), random_searches().max(axis=1)
     print(f"best of {CHILDREN}, {len(best)} searches: {mean_of(best)}")
     print(f"best of {CHILDREN}, {len(random_best)} random searches: {mean_of(random_best)}")
     print(f"Mann-Whitney, two-sided: p = {stats.mannwhitneyu(best, random_best).pvalue:.2g}")
+
+
+def improvement(runs: Sequence[Path]) -> None:
+    """Print how much better the last children of searches are than their first."""
+    found = np.stack([children(run).accuracies for run in runs])
     learned = found[:, -ENDS:].mean(axis=1) - found[:, :ENDS].mean(axis=1)
     print(f"mean of the last {ENDS} less that of the first {ENDS}: {mean_of(learned)}")
 
 
 def test(runs: Sequence[Path]) -> None:
-    """Print the share of right answers of the final networks on all test images."""
+    """Print the share of right answers of the final networks in all tests."""
     confusion = np.sum([(read_summary(run) or {})["final"]["confusion"] for run in runs], axis=0)
-    right, images = int(np.trace(confusion)), int(confusion.sum())
-    low, high = stats.binomtest(right, images).proportion_ci(method="wilson")
-    print(f"tested: {right / images:.2%} of {images:,} images ({low:.2%} to {high:.2%})")
+    right, answers = int(np.trace(confusion)), int(confusion.sum())
+    low, high = stats.binomtest(right, answers).proportion_ci(method="wilson")
+    print(f"tested: {right / answers:.2%} of {answers:,} answers ({low:.2%} to {high:.2%})")
 
 
 def main() -> None:
@@ -103,9 +108,13 @@ def main() -> None:
     given = parser.parse_args()
     runs, seed, split = given.runs, given.seed, given.split_seed
     if given.seeds:
-        compare([searched(runs, seed + n, 0, final=False) for n in range(given.seeds)])
+        found = [searched(runs, seed + n, 0, final=False) for n in range(given.seeds)]
+        compare(found)
+        improvement(found)
     if given.tested:
-        test([searched(runs, seed + n, split + n, final=True) for n in range(given.tested)])
+        found = [searched(runs, seed + n, split + n, final=True) for n in range(given.tested)]
+        improvement(found)
+        test(found)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ def test_searches_are_compared_with_the_recorded_random_ones(
     runs = {Path(str(n)): SimpleNamespace(accuracies=rising * (1 + n / 1000)) for n in range(10)}
     monkeypatch.setattr(first_search, "children", runs.__getitem__)
     first_search.compare(list(runs))
+    first_search.improvement(list(runs))
     printed = capsys.readouterr().out
     assert "best of 60, 10 searches: 95.43%" in printed
     assert "best of 60, 5 random searches: 9" in printed  # one of the package's own record
@@ -33,4 +34,4 @@ def test_the_share_of_right_answers_is_that_of_all_tests(
         first_search, "read_summary", lambda run: {"final": {"confusion": next(summaries)}}
     )
     first_search.test([Path("a"), Path("b")])
-    assert "tested: 98.00% of 200 images (9" in capsys.readouterr().out
+    assert "tested: 98.00% of 200 answers (9" in capsys.readouterr().out

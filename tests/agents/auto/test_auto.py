@@ -128,7 +128,8 @@ def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         Display, "on_final_epoch", lambda self, epoch, epochs: stop("epoch", epoch == 1)
     )
-    monkeypatch.setattr("nas_agents.auto.running._search_seconds", lambda *_: 3.0)
+    monkeypatch.setattr(planning, "CHILD_EPOCHS", (1, 1))
+    monkeypatch.setattr("nas_agents.auto.running._search_seconds", lambda *_: 4.0)
     left = [next(stopping)]
 
     def stop(where: str, now: bool) -> None:
@@ -153,7 +154,7 @@ def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert facts["seconds"] > begun["spent"] > 0
     assert facts["children"] >= 2
     assert facts["plan"] == begun["plan"]
-    assert facts["test_images"] == 360
+    assert facts["test_images"] == 359
     first = json.loads((run / "episodes.jsonl").read_text().splitlines()[0])
     assert json.loads(first["architecture"]) == nas_gym.published(KNOWN[SMALL_SPACE]).to_dict()
 
