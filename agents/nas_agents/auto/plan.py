@@ -5,25 +5,24 @@ Times are measured on this machine, with the data: a few steps of a network of e
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
 
+from nas_agents.auto.speed import Pace, epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_gym import Architecture, published
 from nas_gym.data.decoding import available_cpus
 from nas_gym.data.folder import image_files
 from nas_gym.networks import measure_cost
-from nas_gym.networks.devices import cpu_threads, resolve_device, synchronize
-from nas_gym.training.loop import BatchLoop
+from nas_gym.networks.devices import cpu_threads, resolve_device
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
@@ -54,7 +53,6 @@ SLOWER = 1.25
 """Factor by which a training beside others, with its validation, is slower than bare steps."""
 WORKERS_FROM = 300.0
 """Seconds from which on starting a process for each core pays."""
-PROBE_STEPS, PROBE_SECONDS = 6, 3.0
 
 Sizes = tuple[dict[str, Any], ...]
 SMALL_SPACE = "nas_gym/NASBench201-v0"
@@ -138,19 +136,6 @@ class Plan:
         return max(1, int(among / _cost(self.child)))
 
 
-class Pace:
-    """How busy others keep the processor, from the moment on when this is made."""
-
-    def __init__(self) -> None:
-        self.wall, self.processor = time.monotonic(), time.process_time()
-
-    @property
-    def busy(self) -> float:
-        """How many times slower work on one core is for others' work, at least 1."""
-        used = time.process_time() - self.processor
-        return max(1.0, (time.monotonic() - self.wall) / max(1e-3, used))
-
-
 def image_size_of(dataset: str) -> tuple[int | None, str]:
     """Return the size to which images are scaled, None for as they are, and why.
 
@@ -197,29 +182,37 @@ def make_plan(
 
     size, why = image_size_of(dataset)
     chosen(why)
-    on = resolve_device(device)
-    data = {"dataset": dataset, "image_size": size, "device": str(on)}
-    data = {name: value for name, value in data.items() if value is not None}
     env_id = SMALL_SPACE if size is None or size < LARGE else LARGE_SPACE
-    kind = "large" if env_id == LARGE_SPACE else "small"
-    chosen(f"search space: {env_id}, for {kind} images")
-    cores = available_cpus() if on.type == "cpu" else 2
-    workers = cores if seconds >= WORKERS_FROM and cores > 1 else None
-    budget = SEARCH * seconds * (1 - FINALISTS) * (workers or 1)
-    pace = Pace()
-    with cpu_threads(1):
-        training = {"batch_size": BATCH_ON_CPU} if on.type == "cpu" else {}
-        training, child, target = _child(env_id, data, training, budget)
-    busy = pace.busy if on.type == "cpu" else 1.0
-    pays = child.epochs >= CHILD_EPOCHS[0]
-    finalists = int(FINALISTS * SEARCH * seconds * (workers or 1) / _cost(child)) if pays else 0
-    finalists = min(10, finalists) if finalists > 1 else 0
-    if not pays:
-        child, workers = replace(child, epochs=1), None
-    searching = SEARCH * seconds if pays else 0.0
-    plan = Plan(env_id, data, child, workers, searching, finalists, training, target, (), busy)
+    chosen(f"search space: {env_id}, for {'large' if env_id == LARGE_SPACE else 'small'} images")
+    plan = _sized(env_id, dataset, size, seconds, resolve_device(device))
     chosen(_about_children(plan))
     return replace(plan, reasons=tuple(reasons))
+
+
+def _sized(
+    env_id: str, dataset: str, size: int | None, seconds: float, device: torch.device
+) -> Plan:
+    """Return the plan with its children, their number and that of finalists."""
+    data: dict[str, Any] = {"dataset": dataset, "device": str(device)}
+    if size is not None:
+        data["image_size"] = size
+    on_cpu = device.type == "cpu"
+    cores = available_cpus() if on_cpu else 2
+    workers = cores if seconds >= WORKERS_FROM and cores > 1 else None
+    searching = SEARCH * seconds
+    budget = searching * (1 - FINALISTS) * (workers or 1)
+    pace = Pace()
+    with cpu_threads(1):
+        training = {"batch_size": BATCH_ON_CPU} if on_cpu else {}
+        training, child, target = _child(env_id, data, training, budget)
+    finalists = 0
+    if child.epochs < CHILD_EPOCHS[0]:  # a search would not pay
+        child, workers, searching = replace(child, epochs=1), None, 0.0
+    else:
+        affordable = min(10, int(FINALISTS * searching * (workers or 1) / _cost(child)))
+        finalists = affordable if affordable > 1 else 0
+    busy = pace.busy if on_cpu else 1.0
+    return Plan(env_id, data, child, workers, searching, finalists, training, target, (), busy)
 
 
 def _about_children(plan: Plan) -> str:
@@ -301,27 +294,3 @@ def final_choice(
     if best.epochs >= fewest:
         given["crop_padding"] = dataset.images.shape[1] // PADDING
     return given, best
-
-
-def epoch_seconds(trainer: NetworkTrainer, architecture: Architecture) -> float:
-    """Estimate the seconds of an epoch of a network's training by a few steps."""
-    task = trainer.task
-    with trainer.isolated(0):
-        loop = task.loop(trainer.build(architecture))
-        assert isinstance(loop, BatchLoop)
-        loop.network.train()
-        started, taken = 0.0, 0
-        for drawn in islice(task.draws(loop.generators[0]), PROBE_STEPS + 1):
-            loop.steps.step([drawn], 0.0)
-            synchronize(trainer.device)
-            if not started:
-                started = time.perf_counter()  # the first step also warms up
-                continue
-            taken += 1
-            if time.perf_counter() - started > PROBE_SECONDS:
-                break
-        if not taken:  # one batch is all there is
-            started = time.perf_counter()
-            loop.train_epoch().item()
-            return time.perf_counter() - started
-    return (time.perf_counter() - started) / taken * task.steps_per_epoch

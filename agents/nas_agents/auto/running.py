@@ -20,12 +20,12 @@ from nas_agents.auto.plan import (
     RESERVE,
     SKELETONS,
     Choice,
-    Pace,
     Plan,
     final_choice,
     make_plan,
 )
 from nas_agents.auto.record import AUTO, Interrupted, Record, resumed
+from nas_agents.auto.speed import Pace
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.report import write_report
 from nas_agents.runs.callbacks import Callback, Callbacks

@@ -19,10 +19,10 @@ from nas_agents.auto.plan import (
     SKELETONS,
     SMALL_SPACE,
     Plan,
-    epoch_seconds,
     make_plan,
 )
 from nas_agents.auto.running import _UntilDeadline
+from nas_agents.auto.speed import epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
@@ -92,8 +92,8 @@ def test_the_final_training_takes_the_time_that_is_left(
 ) -> None:
     """Its 8 epochs in 100 s take some seconds each at first, and others from the third one on."""
     now, shown = 0.0, []
-    monkeypatch.setattr("nas_agents.auto.plan.time.monotonic", lambda: now)
-    monkeypatch.setattr("nas_agents.auto.plan.time.process_time", lambda: now)
+    monkeypatch.setattr("nas_agents.auto.speed.time.monotonic", lambda: now)
+    monkeypatch.setattr("nas_agents.auto.speed.time.process_time", lambda: now)
     watching = Callback()
     monkeypatch.setattr(watching, "on_final_epoch", lambda *given: shown.append(given))
     until = _UntilDeadline([watching], lambda busy: 100.0 * busy)
