@@ -30,8 +30,6 @@ minus sign, since every entry of a vector reward is maximized."""
 def lacks(cost: str, costs: Sequence[str] = ()) -> str:
     """Return the message that evaluations lack a cost, and have others."""
     remedy = ", ".join(['take another "cost"', *map(repr, costs)])
-    if cost == "energy":
-        remedy += ', or give "watts", which times latency are energy'
     setting = {"latency": "latency={}", "peak_activation_bytes": "count_activations=True"}.get(cost)
     if setting:
         remedy += f", or measure it in children that are trained, with {setting}"

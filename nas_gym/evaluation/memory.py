@@ -150,7 +150,7 @@ class Memory:
         key = key if epochs is None else (key, epochs)
 
         def begin() -> Future[Evaluation]:
-            if key in self.known:
+            if self.remembers and key in self.known:
                 return resolved(repeated(self.known[key]))
             if submit is None:
                 made = self.evaluator.evaluate_one(architecture, epochs=epochs)  # type: ignore[attr-defined]

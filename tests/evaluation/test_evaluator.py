@@ -165,6 +165,17 @@ def test_submitted_evaluations_share_memory_and_budget_with_the_others() -> None
     assert len(workers.asked) == 3
 
 
+def test_what_changes_is_submitted_each_time() -> None:
+    workers = ManualWorkers()
+    workers.changes = True  # type: ignore[attr-defined]
+    memory = Memory(workers)
+    for _ in range(2):
+        future = memory.submit(random_architecture(0))
+        workers.finish()
+        assert not future.result().cached
+    assert memory.budget == Budget(asked=2, made=2, seconds=3.0)
+
+
 def test_a_batch_waits_for_what_is_under_way() -> None:
     workers = ManualWorkers()
     caching = Memory(workers)

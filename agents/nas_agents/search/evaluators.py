@@ -13,7 +13,7 @@ from nas_agents.runs.settings import OF_CHILDREN, SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
-from nas_gym.store.urls import without_passwords
+from nas_gym.store.urls import parse_url, without_passwords
 
 
 def check_children(settings: SearchSettings, evaluator: object) -> None:
@@ -78,7 +78,12 @@ def evaluated_by(
 
 
 def lasting_store(store: str | None) -> str | None:
-    """Return what is written down of ``--store``: without a password, for any working directory."""
+    """Return what is written down of ``--store``: without a password, for any working directory.
+
+    Raises:
+        InvalidSettings: it is no URL of a store.
+    """
     if store is None or "://" not in store:
         return store and str(Path(store).resolve())
+    parse_url(store)
     return without_passwords(make_url(store))

@@ -116,6 +116,7 @@ def test_resuming_from_the_command_line(tmp_path: Path) -> None:
         ([CHILDREN_ID, "--repeats", "0"], "repeats"),
         ([CHILDREN_ID, "--max-failures", "0"], "max_failures"),
         ([CHILDREN_ID, "--store", "mysql://somewhere/else"], "mysql"),
+        ([CHILDREN_ID, "--store", '"sqlite:///x"'], "no URL that can be read"),
         ([CHILDREN_ID, "--store", "/proc/nothing/here.db"], "/proc/nothing/here.db"),
         ([STUB_ID, "--workers", "2"], "--workers: this environment's evaluator"),
         (["nas_gym/DigitsBench-v0", "--store", "some.db"], "trains no children"),
