@@ -234,6 +234,18 @@ def test_a_member_that_diverges_leaves_the_others_as_they_are(
         assert len([*tmp_path.glob(f"*-{repeat}.pt")]) == (repeat not in broken)
 
 
+def append_to_stem(monkeypatch: pytest.MonkeyPatch, layer: torch.nn.Module) -> None:
+    """Have each network that is built end its stem with a layer."""
+    build = Trainer.build
+
+    def own(self: Trainer, architecture: Any) -> ChildNetwork:
+        network: Any = build(self, architecture)
+        network.stem.append(layer)
+        return cast(ChildNetwork, network)
+
+    monkeypatch.setattr(Trainer, "build", own)
+
+
 class Rolled(torch.nn.Module):
     """Moves channels by half of them, and a fused network has more of them."""
 
@@ -244,14 +256,7 @@ class Rolled(torch.nn.Module):
 def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    build = Trainer.build
-
-    def own(self: Trainer, architecture: Any) -> ChildNetwork:
-        network: Any = build(self, architecture)
-        network.stem.append(Rolled())
-        return cast(ChildNetwork, network)
-
-    monkeypatch.setattr(Trainer, "build", own)
+    append_to_stem(monkeypatch, Rolled())
     trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
     with pytest.raises(CannotFuse, match="something else"):
         train_together(trainer, CHILD, [0, 1])
@@ -268,14 +273,7 @@ class Scaled(torch.nn.Module):
 
 
 def test_a_layer_that_counts_channels_cannot_be_fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = Trainer.build
-
-    def own(self: Trainer, architecture: Any) -> ChildNetwork:
-        network: Any = build(self, architecture)
-        network.stem.append(Scaled())
-        return cast(ChildNetwork, network)
-
-    monkeypatch.setattr(Trainer, "build", own)
+    append_to_stem(monkeypatch, Scaled())
     trainer = Trainer(DIGITS, SETTINGS, "cpu")
     with pytest.raises(CannotFuse, match="does not compute as a fused one: The size of tensor"):
         train_together(trainer, CHILD, [0, 1])

@@ -13,8 +13,8 @@ from nas_agents.cli.terminal.output import print_result
 
 @command()
 @argument("architecture")
-@option("--cells", type=int, help="N, (normal) cells a stack.")
-@option("--filters", type=int, help="Filters of the first stack.")
+@options.cells
+@options.filters
 @option("--classes", type=int, help="Classes of the images, or words.")
 @option("--stem", help="auto, cifar or imagenet.")
 @option("--stem-filters", type=int, help="Filters of the stem.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,6 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+NEGLIGIBLE = 1e-12
+"""Weight in a moving average below which a reward is left out of it."""
 
 
 class Step(NamedTuple):
@@ -82,8 +86,10 @@ class DrawnAverage:
         self.numbers.insert(place, number)
         self.rewards.insert(place, reward)
         until = place + (self.of.own_reward or place == 0)
-        rewards = np.array(self.rewards[:until])
-        weights = self.of.decay ** np.arange(until)[::-1]
+        decay = self.of.decay
+        reach = math.ceil(math.log(NEGLIGIBLE) / math.log(decay)) if decay else 1
+        rewards = np.array(self.rewards[max(0, until - reach) : until])
+        weights = decay ** np.arange(len(rewards))[::-1]
         return float(weights @ rewards / weights.sum())
 
 

@@ -27,8 +27,8 @@ DATA = ("dataset", "image_size", "device")
 @options.image_size
 @option("--preset", help="A paper's schedule: nasnet, amoebanet, enas, darts, ...")
 @option("--epochs", type=int, help="Epochs of the training.")
-@option("--cells", type=int, help="N, (normal) cells a stack.")
-@option("--filters", type=int, help="Filters of the first stack.")
+@options.cells
+@options.filters
 @option("--seed", type=int, help="Of weights, order and augmentation.")
 @options.pairs("--set", "settings", "A setting of training or network.")
 @option(

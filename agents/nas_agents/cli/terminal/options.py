@@ -28,6 +28,8 @@ def _import(context: click.Context, _: click.Parameter, modules: tuple[str, ...]
 as_json = click.option(
     *("--json", "as_json"), is_flag=True, help="Print one JSON value, and nothing else."
 )
+cells = click.option("--cells", type=int, help="N, (normal) cells a stack.")
+filters = click.option("--filters", type=int, help="Filters of the first stack.")
 image_size = click.option("--image-size", type=int, help="Scale images to this size.")
 module = click.option(
     "--module",
