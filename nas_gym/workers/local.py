@@ -83,7 +83,7 @@ class LocalWorkers(Pool):
         self.timeout = timeout
         self.threads = threads or max(1, available_cpus() // workers)
         gpus = _gpus_for(evaluator, workers)
-        self.shares_gpus = len(set(gpus) - {None}) < len(gpus)
+        self.shares_gpus = 0 < len(set(gpus) - {None}) < workers
         self._share = Share(evaluator)
         self.start([_Process((self._share, self.threads, gpu), timeout) for gpu in gpus])
 
