@@ -23,7 +23,7 @@ Statistics: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 DEVICE_SHARE = 0.5
 """Share of a GPU's free memory that images may take; networks need the rest."""
 PART_BYTES = 2**19
-"""Bytes of the images that are copied or counted at a time; counting takes several times as many."""
+"""Bytes of the images that are copied or counted at a time; NumPy counts in eight times as many."""
 
 
 class DeviceDataset:
