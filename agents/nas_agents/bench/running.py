@@ -49,10 +49,6 @@ def run_benchmark(
     A line of ``searches.jsonl`` says all that a search depends on beside this package's version. So
     the same call goes on where it was stopped, one with more agents, data sets or seeds makes only
     what is new, and other processes' results may be added to the file.
-
-    Raises:
-        NASGymError: an agent or the environment cannot be made, which shows at the beginning; the
-            folder cannot be read or written; or a search's process died.
     """
     searches = [resolved(search) for search in benchmark.searches()]
     for search in searches[: len(searches) // benchmark.seeds]:

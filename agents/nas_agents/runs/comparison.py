@@ -61,11 +61,7 @@ class Children(NamedTuple):
 
 
 def children(run: Path) -> Children:
-    """Return the children of a run.
-
-    Raises:
-        InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
-    """
+    """Return the children of a run."""
     file, keys = run / EPISODES, []
     needed = ("architecture", "accuracy", "reward", "status")
     records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
@@ -77,11 +73,7 @@ def children(run: Path) -> Children:
 
 
 def metric_of(run: Path) -> str:
-    """Return the name of the metric that a run's children are measured by.
-
-    Raises:
-        InvalidRunFolder: as `children`.
-    """
+    """Return the name of the metric that a run's children are measured by."""
     records, _ = read_episodes(run / EPISODES, {})
     return str(records[0].get("metric", "accuracy")) if records else "accuracy"
 
@@ -110,11 +102,6 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     Args:
         runs: Run folders; those that differ in their seeds alone are taken together.
         evaluations: Number of evaluations to compare after; default: those of the shortest run.
-
-    Raises:
-        InvalidRunFolder: a folder holds no run, or a broken one.
-        InvalidSettings: the runs are in different environments, or not so long, or have the same
-            seed; or the accuracies are not comparable.
     """
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]

@@ -43,11 +43,7 @@ def draw_front(front: Front) -> Image.Image:
 
 
 def vectors_of(records: Sequence[Mapping[str, Any]], file: Path) -> NDArray[np.float64] | None:
-    """Return the vector rewards of N episodes, (N, K), nan for failed ones; None for numbers.
-
-    Raises:
-        InvalidRunFolder: a reward has another length than the first.
-    """
+    """Return the vector rewards of N episodes, (N, K), nan for failed ones; None for numbers."""
     if not records or not isinstance(records[0]["reward"], list):
         return None
     number = len(records[0]["reward"])

@@ -146,11 +146,7 @@ class Recorder:
             self.callback.on_child(child)
 
     def update(self, logs: Mapping[str, float]) -> None:
-        """Record an update of the agent, with what it logs, if children were evaluated since.
-
-        Raises:
-            InvalidRunFolder: it cannot be written.
-        """
+        """Record an update of the agent, with what it logs, if children were evaluated since."""
         rewards, self._rewards = self._rewards, []
         if not rewards:
             return

@@ -66,11 +66,7 @@ def default_run_folder(env_id: str, agent: str) -> Path:
 
 @contextmanager
 def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
-    """Open a run's folder, to go on with its run or not; one without a run is not left behind.
-
-    Raises:
-        InvalidSettings: its name is no text, which TensorBoard's files cannot have.
-    """
+    """Open a run's folder, to go on with its run or not; one without a run is not left behind."""
     says = f"run: expected a name in UTF-8, got {short(str(path))}; give --run another folder"
     require(is_text(str(path)), says)
     folder = RunFolder(path, resume and has_run(path))
@@ -108,10 +104,6 @@ class RunFolder:
     Args:
         path: The folder; it is made.
         resume: The folder holds the run already, which goes on.
-
-    Raises:
-        InvalidRunFolder: the folder cannot be written, is in use by another process, or is not
-            empty though no run is to be resumed. All methods raise it for what cannot be written.
     """
 
     def __init__(self, path: Path, resume: bool = False) -> None:

@@ -119,10 +119,6 @@ def load_settings(run: Path, trusted: bool = False) -> SearchSettings:
     Args:
         run: The run folder.
         trusted: The folder is your own: it may say what is imported, called and written elsewhere.
-
-    Raises:
-        InvalidRunFolder: there are none, or they are not valid.
-        InvalidSettings: they name code, or a place outside the folder, and are not ``trusted``.
     """
     settings, _ = load_record(run)
     if not trusted:
@@ -140,11 +136,7 @@ def with_lasting_paths(settings: SearchSettings) -> SearchSettings:
 
 
 def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
-    """Return the settings of a run, and all that its ``settings.json`` holds.
-
-    Raises:
-        InvalidRunFolder: there are none, or they are not valid.
-    """
+    """Return the settings of a run, and all that its ``settings.json`` holds."""
     file = run / SETTINGS
     if not file.exists():
         raise InvalidRunFolder(
@@ -169,9 +161,6 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
 
     Of the arguments of the environment and of the agent, some may be given. A data set may have
     moved: whether its images are the same is checked when they are read.
-
-    Raises:
-        InvalidSettings: one of ``given`` differs, and would change what the search does.
     """
     for name, now in given.items():
         if name in CHANGEABLE:
@@ -197,9 +186,6 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
         saved: The settings in the folder.
         given: The settings that the user gives now.
         run: The folder.
-
-    Raises:
-        InvalidSettings: the user did not give such a setting again.
     """
     inside = run.resolve()
 

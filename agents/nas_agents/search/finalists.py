@@ -97,10 +97,6 @@ def planned(
         evaluator: What evaluates its children.
         final: The final training, if there is one.
         reward: The environment's.
-
-    Raises:
-        InvalidSettings: finalists are asked for where no child can be evaluated again, or where
-            there is a front, and no best one.
     """
     seeds, number = settings.finalist_seeds, settings.finalists
     front = "there are several objectives, and a front instead of a best architecture"

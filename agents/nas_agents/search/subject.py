@@ -48,9 +48,6 @@ def subject_of(
             they were given.
         given: Settings of training and network that were given.
         preset: Name of a schedule.
-
-    Raises:
-        NASGymError: there is no such architecture, data set or setting.
     """
     architecture = load_architecture(name)
     env_id, run = _environment(architecture), Path(name)

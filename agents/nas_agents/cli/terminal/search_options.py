@@ -25,10 +25,6 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
 
     Args:
         given: The options that the user gave, by the names of the command's arguments.
-
-    Raises:
-        InvalidSettings: an option is not valid, or differs from what a resumed search began with.
-        InvalidRunFolder: there is nothing to resume.
     """
     values = _settings_values(given)
     preset = values.pop("preset", None)
