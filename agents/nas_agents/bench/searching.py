@@ -127,11 +127,7 @@ class Meter:
 
 
 def run_search(search: Search) -> dict[str, Any]:
-    """Make a search; return it with its result, the line that a benchmark's folder keeps.
-
-    Args:
-        search: The search, `resolved`.
-    """
+    """Make a `resolved` search; return it with its result, a line of a benchmark's folder."""
     started = time.process_time()
     agent, env, meter = find_agent(search.agent), environment_of(search), Meter(search)
     fresh = NASEnv(env.search_space, Memory(env.memory.evaluator), env.reward)

@@ -100,17 +100,13 @@ class Agent:
         return arguments
 
     def arguments(self, plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the agent is made with, as plain data: the defaults, replaced by ``given``.
+        """Return what the agent is made with, as plain data: its defaults, replaced by ``given``.
 
-        Args:
-            plan: The search's, from which the defaults follow.
-            given: Arguments of the algorithm, or of the strategy. ``policy`` is one of the
-                algorithm's own names of policies, or ``module.Class``, as ``replay_buffer_class``
-                is; ``noise_std`` stands for an ``action_noise``: the standard deviation of normal
-                noise on the actions.
-
-        An agent that trains children in parts has a ``proposer``, an agent's name ("random"), and
-        ``proposer_arguments``, what that one is made with.
+        ``given`` are arguments of the algorithm, or of the strategy. ``policy`` is one of the
+        algorithm's own names of policies, or ``module.Class``, as ``replay_buffer_class`` is;
+        ``noise_std`` stands for an ``action_noise``: the standard deviation of normal noise on the
+        actions. An agent that trains children in parts has a ``proposer``, an agent's name
+        ("random"), and ``proposer_arguments``, what that one is made with.
         """
         arguments = {**self.entry.defaults(plan), **(given or {})}
         if self.trains_in_parts:
@@ -132,14 +128,10 @@ class Agent:
         tensorboard_log: str | None = None,
         wrap: bool = False,
     ) -> BaseAlgorithm:
-        """Make the agent, ready to learn in ``env``.
+        """Make the agent, ready to learn in ``env``; `CannotAct` if it cannot act there.
 
-        Args:
-            env: The environments it acts in.
-            arguments: The result of `arguments`.
-            seed: The seed of its draws.
-            tensorboard_log: The folder of its TensorBoard logs.
-            wrap: Acts through `VecContinuousAction` where the agent needs a Box of actions.
+        ``arguments`` are the result of `arguments`. With ``wrap``, it acts through
+        `VecContinuousAction` where it needs a Box of actions.
         """
         made: type[Any] = self.algorithm
         own = arguments

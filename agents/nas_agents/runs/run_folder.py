@@ -28,6 +28,7 @@ from nas_agents.runs.reading import (
 )
 from nas_gym.errors import require
 from nas_gym.outside.files import (
+    append_line,
     open_appending,
     refuse_links_within,
     remove_parts,
@@ -142,22 +143,15 @@ class RunFolder:
     def add_episode(self, record: dict[str, Any]) -> None:
         """Append one line to ``episodes.jsonl``, or nothing at all."""
         assert self._episodes is not None
-        line = json.dumps(record).encode() + b"\n"
         with self.written():
-            size = os.fstat(self._episodes).st_size
-            try:
-                while line:
-                    line = line[os.write(self._episodes, line) :]
-            except OSError:
-                os.ftruncate(self._episodes, size)
-                raise
+            append_line(self._episodes, json.dumps(record))
 
     def add_update(self, record: dict[str, Any]) -> None:
         """Append one line to ``updates.jsonl``."""
         with self.written():
             file = open_appending(self.path / UPDATES)
             try:
-                os.write(file, json.dumps(record).encode() + b"\n")
+                append_line(file, json.dumps(record))
             finally:
                 os.close(file)
 

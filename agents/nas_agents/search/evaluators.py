@@ -51,11 +51,7 @@ def evaluated_by(
 ) -> Iterator[NASEnv]:
     """Open the environment with its children trained by workers, and kept in a store.
 
-    Args:
-        settings: The search's.
-        run: The run's name in the store.
-        database: Where the store is, unless the settings name another.
-        env: The environment.
+    ``run`` is the run's name in the store, which is the ``database`` unless the settings name one.
     """
     own = env.memory.evaluator
     if not trains_children(own):
