@@ -16,11 +16,7 @@ from nas_gym.settings import Count, Scale, Share, Size, settings
 
 @settings
 class MobileNetworkSettings(NetworkSettings):
-    """The skeleton around the blocks of a mobile network.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the blocks of a mobile network."""
 
     width_setting = "width"
 
