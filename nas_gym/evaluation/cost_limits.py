@@ -15,11 +15,7 @@ BYTES_A_WEIGHT = 4  # float32
 
 @settings
 class CostLimits:
-    """The costs that a child may have; default: any.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The costs that a child may have; default: any."""
 
     parameters: Above0 | None = None
     """Trainable parameters."""

@@ -20,11 +20,7 @@ Arguments = Mapping[str, Any]
 
 @settings
 class Benchmark:
-    """Subject and protocol of a comparison.
-
-    Raises:
-        InvalidSettings: a value is not valid, or the baseline is none of the agents.
-    """
+    """Subject and protocol of a comparison."""
 
     env_id: str
     """Environment whose children are recorded, or otherwise not trained."""

@@ -331,11 +331,7 @@ averaged SGD in the final training: the code finds its start by the validation."
 
 
 def preset(name: str) -> Preset:
-    """Return the preset of that name.
-
-    Raises:
-        InvalidSettings: there is none.
-    """
+    """Return the preset of that name; `InvalidSettings` if there is none."""
     require_known([name], PRESETS, "preset: ")
     return PRESETS[name]
 
@@ -345,9 +341,6 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Of ``env_arguments``, ``agent_arguments`` and ``final_arguments``, single entries take the place
     of single entries. Those of another agent, or of another environment, are not kept.
-
-    Raises:
-        InvalidSettings: there is no such preset.
     """
     chosen = preset(name)
     settings = {name: getattr(chosen, name) for name in ("env_id", "agent", "episodes", "envs")}

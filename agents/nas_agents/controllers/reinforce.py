@@ -64,9 +64,6 @@ class Reinforce(OnPolicyAlgorithm):
             log-likelihood of the k best distinct architectures so far is added to the objective.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
-
-    Raises:
-        InvalidSettings: an argument is not known, or not valid.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {

@@ -31,11 +31,7 @@ from nas_gym.settings import Cells, Keep, Share, Size, settings
 
 @settings
 class CellNetworkSettings(NetworkSettings):
-    """The skeleton around the cells; a network "N @ P" has P penultimate filters, NASNet-A 24 F.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the cells; a network "N @ P" has P penultimate filters, NASNet-A 24 F."""
 
     cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""

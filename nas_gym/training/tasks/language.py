@@ -209,11 +209,7 @@ class LanguageModelling(Task):
         return total, number
 
     def value_of(self, total: float, number: int) -> float:
-        """Return the metric's value of a result of `summed`.
-
-        Raises:
-            Diverged: it is not finite.
-        """
+        """Return the metric's value of a result of `summed`; `Diverged` if it is not finite."""
         if not math.isfinite(total):
             raise Diverged(f"the cross-entropy is {total / number}")
         return self._as_value(total / number)
