@@ -52,7 +52,7 @@ class Plan:
     busy: float = 1.0
     """`Pace.busy` when the plan was made."""
     end_epochs: float = 0.0
-    """Epochs of the final training that take as long as the test and the export's comparison."""
+    """Epochs of the final training that take as long as its test and the export's comparison."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data."""
@@ -185,6 +185,9 @@ def _with_child(env_id: str, data: dict[str, Any], training: dict[str, Any], bud
 
 
 def _end_epochs(shape: ImageShape, dataset: Any) -> float:
-    """Return the `Plan.end_epochs`: a pass forward takes a third of a step."""
-    passes = 2 * num_compared(shape) + len(dataset.test)
+    """Return the `Plan.end_epochs`: a pass forward takes a third of a step.
+
+    The test images are tested, and then judged for the report.
+    """
+    passes = 2 * num_compared(shape) + 2 * len(dataset.test)
     return passes / 3 / (len(dataset.train) + len(dataset.validation))

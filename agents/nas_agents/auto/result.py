@@ -10,10 +10,11 @@ from typing import Any
 from nas_agents.auto import rules
 from nas_agents.auto.final import Clock
 from nas_agents.auto.plan import Choice, Plan
-from nas_agents.report import write_report
-from nas_agents.runs.reading import EPISODES, MODEL, REPORT, read_episodes
+from nas_agents.report import Report
+from nas_agents.runs.reading import EPISODES, MODEL, read_episodes
 from nas_agents.runs.summary import SearchResult
-from nas_gym.errors import NASGymError
+from nas_gym import load_dataset
+from nas_gym.errors import NASGymError, require
 from nas_gym.models import Model, load_image_model
 from nas_gym.models.exporting import export_model
 
@@ -56,29 +57,36 @@ class AutoResult:
         }
 
 
-def exported(run: Path, clock: Clock, busy: float) -> tuple[dict[str, str], list[str]]:
-    """Write the report, and the model as ONNX where there is time for it.
+def made(
+    result: SearchResult, plan: Plan, clock: Clock, busy: float
+) -> tuple[dict[str, str], list[str]]:
+    """Write the report, and the model as ONNX.
 
     Returns:
         Paths of the files that were made, and why others were not, a line each.
     """
-    files, notes = {"model": str(run / MODEL)}, []
-    again = f"nas-gym export {shlex.quote(str(run))} --format onnx"
+    files, notes, report = {"model": str(result.run / MODEL)}, [], Report()
+    report.on_dataset(load_dataset(plan.data["dataset"], plan.data.get("image_size")))
+    report.on_end(result)
     try:
-        write_report([run], run / REPORT)
-        files["report"] = str(run / REPORT)
-    except NASGymError as error:
-        notes.append(f"no report: {error}")
-    takes = rules.ONNX * (busy if clock.on_cpu else 1.0)
-    if clock.left < takes:
-        says = f"{max(0.0, clock.left):.0f} s were left, and it takes about {takes:.0f}"
-        return files, [*notes, f"no ONNX: {says}; {again} makes it"]
-    try:
-        written = export_model(load_image_model(run / MODEL), "onnx", run / "export")
-        files["onnx"] = str(written.files[0])
-    except NASGymError as error:
+        files["onnx"] = str(onnx_of(result.run, clock, busy))
+    except (NASGymError, OSError) as error:
         notes.append(f"no ONNX: {error}")
-    return files, notes
+    if report.file is None:
+        return files, [*notes, report.said]
+    return {**files, "report": str(report.file)}, notes
+
+
+def onnx_of(run: Path, clock: Clock, busy: float) -> Path:
+    """Export a run's model to ONNX.
+
+    Raises:
+        InvalidSettings: there is no time for it on a machine so busy, or it cannot be exported.
+    """
+    takes, left = rules.ONNX * (busy if clock.on_cpu else 1.0), max(0.0, clock.left)
+    again = f"nas-gym export {shlex.quote(str(run))} --format onnx makes it"
+    require(left >= takes, f"{left:.0f} s were left, and it takes about {takes:.0f}; {again}")
+    return export_model(load_image_model(run / MODEL), "onnx", run / "export").files[0]
 
 
 def more_time(result: SearchResult, plan: Plan, final: Choice) -> str:

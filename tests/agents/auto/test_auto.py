@@ -9,22 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import nas_gym
 from nas_agents.auto import rules
+from nas_agents.auto.estimator import _written
 from nas_agents.auto.final import Clock, UntilDeadline
 from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.plan import Plan, make_plan
-from nas_agents.auto.result import exported
+from nas_agents.auto.record import Record
+from nas_agents.auto.result import onnx_of
 from nas_agents.auto.rules import CHILDREN, KNOWN, SKELETONS, SMALL_SPACE
 from nas_agents.auto.speed import epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
 from nas_agents.runs.callbacks import Callback
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
 
 
@@ -119,15 +122,11 @@ def test_the_end_has_more_time_on_a_busy_machine() -> None:
     assert Clock(0.0, 3000.0, on_cpu=True).end(1.0) == 60
 
 
-def test_there_is_no_onnx_without_time_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nas_agents.auto.result.write_report", lambda *_: None)
+def test_there_is_no_onnx_without_time_for_it(tmp_path: Path) -> None:
     clock = Clock(time.monotonic(), 40.0, on_cpu=True)
-    files, notes = exported(tmp_path / "a run", clock, busy=6.0)
-    assert set(files) == {"model", "report"}
-    assert "and it takes about 48; " in notes[0]
-    assert f"nas-gym export '{tmp_path}/a run' --format onnx makes it" in notes[0]
+    again = rf"takes about 48; nas-gym export '{tmp_path}/a run' --format onnx makes it"
+    with pytest.raises(InvalidSettings, match=again):
+        onnx_of(tmp_path / "a run", clock, busy=6.0)
 
 
 def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,13 +138,18 @@ def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
         Plan.from_dict({**plan.to_dict(), "env_id": "module:Env-v0"})
 
 
+def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(NASGymError, match=r"none cannot be written .*make room and go on"):
+        Record(tmp_path / "none", 0.0, {}).write()
+
+
 @pytest.mark.slow
 def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is stopped at the second child, and in the final training, and goes on by its plan."""
+    """It is stopped at the first child, and in the final training, and goes on by its plan."""
     at_speed(monkeypatch, 0.1)
     run = tmp_path / "run"
     stopping = iter(("child", "epoch"))
-    monkeypatch.setattr(Display, "on_child", lambda self, child: stop("child", child.number == 2))
+    monkeypatch.setattr(Display, "on_child", lambda self, child: stop("child", child.number == 1))
     monkeypatch.setattr(
         Display, "on_final_epoch", lambda self, epoch, epochs: stop("epoch", epoch == 1)
     )
@@ -173,7 +177,7 @@ def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert third.exit_code == 0, third.output
     facts = json.loads(third.stdout)
     assert facts["seconds"] > begun["spent"] > 0
-    assert facts["children"] >= 2
+    assert facts["children"] >= 1
     assert facts["plan"] == begun["plan"]
     assert facts["test_images"] == 359
     first = json.loads((run / "episodes.jsonl").read_text().splitlines()[0])
@@ -202,8 +206,27 @@ def test_images_and_labels_become_a_classifier(
     assert set(classifier.result_.files) == {"model", "onnx", "report"}
     assert all(Path(each).exists() for each in classifier.result_.files.values())
     json.dumps(classifier.result_.facts())
+    assert (tmp_path / "a" / "worst_images.json").exists()
     with pytest.raises(InvalidSettings, match=r"images: expected \(n, height, width"):
         classifier.predict(images.astype(float))
+    with pytest.raises(InvalidSettings, match="they have unlike sizes: name their files"):
+        classifier.predict([images[0], images[1][:5]])
+
+
+def test_files_and_labels_become_a_data_set(tmp_path: Path) -> None:
+    """As do tensors; labels keep their type."""
+    labels = np.arange(20) % 2 + 9
+    files = [tmp_path / f"{place}, {label}.png" for place, label in enumerate(labels)]
+    for file, label in zip(files, labels, strict=True):
+        Image.new("RGB", (4, 6), (int(label), 0, 0)).save(file)
+    listed = nas_gym.load_dataset(_written(files, labels, tmp_path / "runs" / "a"), 4)
+    assert listed.classes == ("9", "10")
+    assert (listed.images[:, 0, 0, 0] == labels).all()
+    pixels = torch.arange(20 * 3 * 4 * 6, dtype=torch.uint8).view(20, 3, 4, 6)
+    tensors = nas_gym.load_dataset(_written(pixels, labels, tmp_path / "b"))
+    assert (tensors.images == pixels.permute(0, 2, 3, 1).numpy()).all()
+    with pytest.raises(InvalidSettings, match=r"y: \(3,\) labels of 20 images"):
+        _written(pixels, labels[:3], tmp_path / "c")
 
 
 def test_too_little_time_is_one_line(tmp_path: Path) -> None:
