@@ -59,7 +59,7 @@ class Trainings:
         """
         lengths = [None] if self.epochs is None else np.unique(self.epochs).tolist()
         if epochs is not None and epochs not in lengths:
-            hint = choices_hint(epochs, [str(each) for each in lengths])
+            hint = choices_hint(epochs, lengths)
             raise InvalidTable(f"{where}: epochs: nothing is recorded for {short(epochs)}; {hint}")
         longest: int | None = lengths[-1]
         return longest if epochs is None else epochs
