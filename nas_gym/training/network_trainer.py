@@ -51,11 +51,7 @@ class DeviceTraining:
     """
 
     def __init__(
-        self,
-        dataset: Data,
-        settings: LearningSettings,
-        device: str = "auto",
-        final: bool = False,
+        self, dataset: Data, settings: LearningSettings, device: str = "auto", final: bool = False
     ) -> None:
         self.dataset: Any = dataset
         self.settings: Any = settings

@@ -44,10 +44,7 @@ class _Member:
 
 
 def train_together(
-    trainer: Trainer,
-    architecture: Architecture,
-    repeats: Sequence[int],
-    epochs: int | None = None,
+    trainer: Trainer, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
 ) -> list[Trained]:
     """Return the evaluations and networks of repeats that are trained as one network.
 

@@ -15,10 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentArchitecture
-from nas_gym.networks.recurrent import (
-    RecurrentCell,
-    masked,
-)
+from nas_gym.networks.recurrent import RecurrentCell, masked
 
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.family import Reference
 from nas_gym.networks import ChildNetwork, InputShape
@@ -55,12 +55,16 @@ class Task(ABC):
 
     Args:
         dataset: The data.
-        settings: How networks are trained.
+        settings: How networks are built and trained.
         device: Where.
-        final: Train on the training and the validation split together, for a network that is
-            tested afterwards.
+        final: Train on the training and the validation split together, for a network that is tested
+            afterwards.
+
+    Raises:
+        InvalidSettings: the settings are not of `settings_type`.
     """
 
+    settings_type: ClassVar[type[LearningSettings]] = LearningSettings
     metric: Metric = ACCURACY
     input_shape: InputShape
     """Shape of the networks' input and size of their output; their builder gets it."""
@@ -80,6 +84,9 @@ class Task(ABC):
     def __init__(
         self, dataset: Any, settings: Any, device: torch.device, final: bool = False
     ) -> None:
+        expected, given = self.settings_type.__name__, type(settings).__name__
+        says = f"settings: {type(self).__name__} takes {expected}, got {given}"
+        require(isinstance(settings, self.settings_type), says)
         self.dataset, self.device, self.final = dataset, device, final
         self.settings: LearningSettings = settings
 
