@@ -74,11 +74,9 @@ def training_memory(
 ) -> TrainingMemory:
     """Estimate the memory of a network's training by one forward pass on torch's meta device.
 
-    Args:
-        network: The network, on the meta device; it is in training mode afterwards, in ``dtype``.
-        inputs: A batch, on the meta device.
-        states: Copies of the weights that the optimizer keeps: 1 for momentum, 2 for Adam.
-        dtype: The type of autocast, if it is used.
+    Network and inputs, a batch, are on that device; the network is in training mode afterwards, in
+    ``dtype``, the type of autocast, if it is used. ``states`` are the copies of the weights that
+    the optimizer keeps: 1 for momentum, 2 for Adam.
     """
     weights = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
     gradients = sum(each.nbytes for each in network.parameters())

@@ -129,8 +129,7 @@ class Task(ABC):
     def value(self, network: ChildNetwork, split: Split) -> float:
         """Return the metric's value on a split; NaN where the split is empty.
 
-        Raises:
-            Diverged: the network's outputs are not finite.
+        `Diverged` if the network's outputs are not finite.
         """
 
     def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
@@ -142,9 +141,7 @@ class Task(ABC):
 
         Of an epoch's random order, drawn from a generator that is the same in all, the processes
         take a batch in turn; what is drawn for a batch after that is a process's own.
-
-        Raises:
-            InvalidSettings: this task cannot be shared.
+        `InvalidSettings` if this task cannot be shared.
         """
         raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
 
@@ -159,8 +156,7 @@ class Task(ABC):
     def test(self, network: ChildNetwork) -> dict[str, Any]:
         """Return the result on the test split, as fields of `nas_gym.training.final.FinalResult`.
 
-        Raises:
-            Diverged: the network's outputs are not finite.
+        `Diverged` if the network's outputs are not finite.
         """
         value = self.value(network, "test")
         return {"test_accuracy": self.metric.score(value), "test_value": value}
