@@ -12,12 +12,7 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.budget import Budget
 from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations
-from nas_gym.evaluation.evaluator import (
-    ComputedEvaluator,
-    Evaluator,
-    RecordedEvaluator,
-    at_epochs,
-)
+from nas_gym.evaluation.evaluator import ComputedEvaluator, Evaluator, RecordedEvaluator, at_epochs
 from nas_gym.evaluation.futures import repeated
 
 

@@ -99,15 +99,10 @@ class ModelBased(Strategy):
     ) -> None:
         super().__init__(search_space, seed)
         self._first = [search_space.encode(published(name)) for name in first]
-        self.warm_up = warm_up
-        self.width = width
-        self.noise = noise
-        self.optimism = optimism
-        self.updates = updates
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.entropy = entropy
-        self.draws = draws
+        self.warm_up, self.draws = warm_up, draws
+        self.width, self.noise, self.optimism = width, noise, optimism
+        self.updates, self.batch_size = updates, batch_size
+        self.learning_rate, self.entropy = learning_rate, entropy
         self._observed: deque[tuple[Choices, float, float]] = deque(maxlen=memory)
         """Choices, the reward, and NaN; or, under a `CostReward`, the accuracy, and the cost."""
         self._reward: CostReward | None = None

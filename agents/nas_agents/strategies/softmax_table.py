@@ -28,9 +28,7 @@ class SoftmaxTable:
     def __init__(
         self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
     ) -> None:
-        self.search_space = search_space
-        self.rng = rng
-        self.learning_rate = learning_rate
+        self.search_space, self.rng, self.learning_rate = search_space, rng, learning_rate
         self.logits = equal_logits(search_space.num_valid)
         self._moments = np.zeros((2, *self.logits.shape))
         self._num_updates = 0
