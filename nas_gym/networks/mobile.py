@@ -16,16 +16,13 @@ from nas_gym.settings import Count, Scale, Share, Size, settings
 
 @settings
 class MobileNetworkSettings(NetworkSettings):
-    """The skeleton around the blocks of a mobile network.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the blocks of a mobile network."""
 
     width_setting = "width"
 
     width: Scale = 1.0
-    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
+    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier), and of
+    the head where the search space has one."""
     divisor: Size = 8
     """Filters at a width other than 1 are multiples of this."""
     halvings: Count | None = None
@@ -78,10 +75,7 @@ class SqueezeExcitation(nn.Module):
     """Scales each channel by a gate that depends on all channels: (B, C, H, W), unchanged."""
 
     def __init__(
-        self,
-        channels: int,
-        squeezed: int,
-        gate: Callable[[Tensor], Tensor] = torch.sigmoid,
+        self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> None:
         super().__init__()
         self.gate = gate

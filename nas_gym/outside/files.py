@@ -91,6 +91,22 @@ def open_appending(path: Path) -> int:
     return descriptor
 
 
+def append_line(descriptor: int, line: str, lasting: bool = False) -> None:
+    """Append a line to a file of `open_appending`, or nothing at all.
+
+    With ``lasting``, it outlives a power failure once this returns.
+    """
+    rest, size = line.encode() + b"\n", os.fstat(descriptor).st_size
+    try:
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if lasting:
+            os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
+
+
 def refuse_links(path: Path) -> None:
     """Raise `OSError` for what a writer must not follow: see `open_appending`, or a folder.
 

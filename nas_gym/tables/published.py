@@ -64,12 +64,9 @@ benchmark: publications differ in which seeds they count, and in how they round.
 
 
 def require_best(source: Path, table: Table, published: tuple[float, float] | None) -> None:
-    """Compare a table's best accuracies with those that were published.
+    """Refuse a table whose best accuracies are not those published, by more than `CLOSE`.
 
-    Others in the last places are a warning; others by more than `CLOSE` are refused.
-
-    Raises:
-        InvalidTable: this is another benchmark.
+    Others in the last places are a warning.
     """
     if published is None:
         return

@@ -23,11 +23,7 @@ START = 0.1
 
 
 def write_curves(benchmark: Benchmark, groups: Sequence[Group], path: Path) -> None:
-    """Write a picture with one panel for each data set, and each that results are scored on.
-
-    Raises:
-        InvalidSettings: matplotlib is not installed.
-    """
+    """Write a picture with one panel for each data set, and each that results are scored on."""
     try:
         import matplotlib as mpl  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415

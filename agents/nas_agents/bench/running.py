@@ -23,7 +23,7 @@ from nas_agents.bench.searching import (
 )
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym.errors import NASGymError
-from nas_gym.outside.files import open_appending
+from nas_gym.outside.files import append_line, open_appending
 from nas_gym.outside.json_text import UnreadableText, read_json_text, read_text_file
 
 SEARCHES, LOCK = "searches.jsonl", "lock"
@@ -49,10 +49,6 @@ def run_benchmark(
     A line of ``searches.jsonl`` says all that a search depends on beside this package's version. So
     the same call goes on where it was stopped, one with more agents, data sets or seeds makes only
     what is new, and other processes' results may be added to the file.
-
-    Raises:
-        NASGymError: an agent or the environment cannot be made, which shows at the beginning; the
-            folder cannot be read or written; or a search's process died.
     """
     searches = [resolved(search) for search in benchmark.searches()]
     for search in searches[: len(searches) // benchmark.seeds]:
@@ -65,7 +61,7 @@ def run_benchmark(
         _check_fingerprints(searches, finished, folder)
         on_search(len(searches) - len(missing), len(searches))
         for number, record in enumerate(_run(missing, workers), start=1):
-            _append(descriptor, record)
+            append_line(descriptor, json.dumps(record), lasting=True)
             finished[key_of(record)] = record
             on_search(len(searches) - len(missing) + number, len(searches))
     return [finished[key_of(each.to_dict())] for each in searches]
@@ -157,18 +153,6 @@ def _cut(descriptor: int) -> None:
         whole -= 1
     if whole < size:
         os.ftruncate(descriptor, whole)
-
-
-def _append(descriptor: int, record: Record) -> None:
-    """Append a line, or nothing at all."""
-    line, size = json.dumps(record).encode() + b"\n", os.fstat(descriptor).st_size
-    try:
-        while line:
-            line = line[os.write(descriptor, line) :]
-        os.fsync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise
 
 
 def _check_fingerprints(searches: list[Search], finished: dict[str, Record], folder: Path) -> None:

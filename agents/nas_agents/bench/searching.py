@@ -34,11 +34,7 @@ from nas_gym.sb3 import NASVecEnv
 
 @lru_cache(maxsize=8)
 def environment(env_id: str, arguments: str) -> NASEnv:
-    """Return the environment of arguments in JSON, made once a process.
-
-    Raises:
-        NASGymError: it cannot be made, or it trains children.
-    """
+    """Return the environment of arguments in JSON, made once a process."""
     env = make_environment(env_id, json.loads(arguments))
     check_limits(env)
     require(not isinstance(env.reward, Objectives), f"reward: {env_id!r} has several; name one")
@@ -58,11 +54,7 @@ def environment_of(search: Search) -> NASEnv:
 
 
 def plan_of(search: Search) -> Plan:
-    """Return the plan that the agent's defaults follow from.
-
-    Raises:
-        InvalidSettings: seconds are counted, and the environment has none.
-    """
+    """Return the plan that the agent's defaults follow from."""
     env = environment_of(search)
     if search.budget == "simulated-seconds":
         return Plan(env.decisions, planned_episodes(env, search.limit), search.envs)
@@ -135,14 +127,7 @@ class Meter:
 
 
 def run_search(search: Search) -> dict[str, Any]:
-    """Make a search; return it with its result, the line that a benchmark's folder keeps.
-
-    Args:
-        search: The search, `resolved`.
-
-    Raises:
-        NASGymError: the environment or the agent cannot be made.
-    """
+    """Make a `resolved` search; return it with its result, a line of a benchmark's folder."""
     started = time.process_time()
     agent, env, meter = find_agent(search.agent), environment_of(search), Meter(search)
     fresh = NASEnv(env.search_space, Memory(env.memory.evaluator), env.reward)
@@ -214,11 +199,7 @@ def _learn(agent: Agent, env: NASEnv, meter: Meter) -> None:
 
 
 def check_search(search: Search) -> None:
-    """Make the environments and the agent of a search once, so that what is wrong shows early.
-
-    Raises:
-        NASGymError: one of them cannot be made.
-    """
+    """Make the environments and the agent of a search once, so that what is wrong shows early."""
     agent, env = find_agent(search.agent), environment_of(search)
     if agent.strategy is not None:
         agent.make_strategy(env.search_space, search.agent_arguments, search.seed)

@@ -37,12 +37,7 @@ class CannotAct(InvalidSettings):
 
 
 def find_agent(name: str) -> Agent:
-    """Return the agent of a name in `AGENTS`, or of the form ``module:Class``.
-
-    Raises:
-        InvalidSettings: there is none, it cannot be imported, or it is neither a Stable-Baselines3
-            algorithm nor a `Strategy`.
-    """
+    """Return the agent of a name in `AGENTS`, or of the form ``module:Class``."""
     if name not in AGENTS and ":" not in name:
         hint = choices_hint(name, ("auto", *AGENTS, "module:Class"))
         raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
@@ -94,11 +89,7 @@ class Agent:
         )
 
     def env_arguments(self, env_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an environment's arguments, with those that the agent needs.
-
-        Raises:
-            InvalidSettings: the agent needs shared weights, and the environment has none.
-        """
+        """Return an environment's arguments, with those that the agent needs."""
         arguments = {**self.entry.env_arguments, **given}
         shares = self.entry.env_arguments and arguments["evaluator"] == "weight-sharing"
         if shares and env_id.startswith("nas_gym/") and env_id not in SHARING:
@@ -109,20 +100,13 @@ class Agent:
         return arguments
 
     def arguments(self, plan: Plan, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return what the agent is made with, as plain data: the defaults, replaced by ``given``.
+        """Return what the agent is made with, as plain data: its defaults, replaced by ``given``.
 
-        Args:
-            plan: The search's, from which the defaults follow.
-            given: Arguments of the algorithm, or of the strategy. ``policy`` is one of the
-                algorithm's own names of policies, or ``module.Class``, as ``replay_buffer_class``
-                is; ``noise_std`` stands for an ``action_noise``: the standard deviation of normal
-                noise on the actions.
-
-        An agent that trains children in parts has a ``proposer``, an agent's name ("random"), and
-        ``proposer_arguments``, what that one is made with.
-
-        Raises:
-            InvalidSettings: the plan does not suit the agent, or there is no such proposer.
+        ``given`` are arguments of the algorithm, or of the strategy. ``policy`` is one of the
+        algorithm's own names of policies, or ``module.Class``, as ``replay_buffer_class`` is;
+        ``noise_std`` stands for an ``action_noise``: the standard deviation of normal noise on the
+        actions. An agent that trains children in parts has a ``proposer``, an agent's name
+        ("random"), and ``proposer_arguments``, what that one is made with.
         """
         arguments = {**self.entry.defaults(plan), **(given or {})}
         if self.trains_in_parts:
@@ -144,18 +128,10 @@ class Agent:
         tensorboard_log: str | None = None,
         wrap: bool = False,
     ) -> BaseAlgorithm:
-        """Make the agent, ready to learn in ``env``.
+        """Make the agent, ready to learn in ``env``; `CannotAct` if it cannot act there.
 
-        Args:
-            env: The environments it acts in.
-            arguments: The result of `arguments`.
-            seed: The seed of its draws.
-            tensorboard_log: The folder of its TensorBoard logs.
-            wrap: Acts through `VecContinuousAction` where the agent needs a Box of actions.
-
-        Raises:
-            CannotAct: the agent does not support the environment's action space.
-            InvalidSettings: an argument is not known or not valid.
+        ``arguments`` are the result of `arguments`. With ``wrap``, it acts through
+        `VecContinuousAction` where it needs a Box of actions.
         """
         made: type[Any] = self.algorithm
         own = arguments
@@ -180,11 +156,7 @@ class Agent:
     def make_strategy(
         self, search_space: SearchSpace, arguments: Mapping[str, Any], seed: int
     ) -> Strategy:
-        """Make the strategy behind the agent, for searches that need no environment; see `make`.
-
-        Raises:
-            InvalidSettings: the agent is no strategy, or an argument is not known or not valid.
-        """
+        """Make the strategy behind the agent, for searches that need no environment; see `make`."""
         if self.strategy is None:
             raise InvalidSettings(
                 f"agent: {self.name} decides step by step, and is no strategy; use one of "

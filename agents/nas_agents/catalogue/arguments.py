@@ -78,12 +78,7 @@ def parameters_of(made: type[Any]) -> dict[str, Any]:
 def check_arguments(
     parameters: Mapping[str, Any], arguments: Mapping[str, Any], unknown: str
 ) -> None:
-    """Check names, types and bounds of arguments, which are plain data.
-
-    Raises:
-        InvalidSettings: a name is not known (the message starts with ``unknown``), or a value is
-            not valid.
-    """
+    """Check names, types and bounds of arguments, which are plain data."""
     for name, value in arguments.items():
         if name not in parameters:
             raise InvalidSettings(f"{unknown} {name!r}; {choices_hint(name, parameters)}")
@@ -109,11 +104,7 @@ def _fits(folder: str) -> bool:
 
 
 def as_objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) -> dict[str, Any]:
-    """Return the arguments with objects in place of the plain data that stands for them.
-
-    Raises:
-        InvalidSettings: a class cannot be imported.
-    """
+    """Return the arguments with objects in place of the plain data that stands for them."""
     made = deepcopy(dict(arguments))  # QRDQN, for one, adds to its policy_kwargs
     for name in CLASSES:
         path = made.get(name)
@@ -128,11 +119,7 @@ def as_objects(arguments: Mapping[str, Any], action_space: spaces.Space[Any]) ->
 
 
 def imported(argument: str, module: str, name: str) -> Any:
-    """Return what a module has under a name.
-
-    Raises:
-        InvalidSettings: it cannot be imported; the message starts with ``argument``.
-    """
+    """Return what a module has under a name."""
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -59,14 +59,9 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
 
     Without a number of children, they count as few where they are trained, which costs more than a
     proposal of the model-based agent, and as many where they are looked up. Many children on more
-    workers than there are networks at a time are proposed by evolution, which lets no worker wait;
-    children that share weights, by ENAS; those of several objectives, by NSGA-II.
-
-    Args:
-        env: The environment.
-        episodes: Number of children; None if time or accuracy ends the search.
-        envs: Number of networks designed, and then evaluated, at a time.
-        workers: Number of children trained at a time.
+    workers than there are networks at a time (``envs``) are proposed by evolution, which lets no
+    worker wait; children that share weights, by ENAS; those of several objectives, by NSGA-II.
+    ``episodes`` is None if time or accuracy ends the search.
     """
     if isinstance(env.reward, Objectives):
         return SEVERAL_OBJECTIVES
@@ -81,10 +76,7 @@ def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> 
 def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str | None:
     """Return a line about an agent that will hardly learn in a search; None if it may.
 
-    Args:
-        agent: The agent, of whose updates those after rollouts are counted.
-        decisions: Number of decisions of an episode.
-        episodes: Number of episodes of the search.
+    Of the agent's updates, those after rollouts are counted.
     """
     each = _episodes_an_update(agent, decisions)
     if each is None or episodes >= FEWEST_UPDATES * each:

@@ -139,12 +139,7 @@ def _off_policy(plan: Plan) -> Arguments:
 
 
 def ars(plan: Plan) -> Arguments:
-    """Update after sixteen architectures, one for each policy that is tried.
-
-    Raises:
-        InvalidSettings: there are several environments. A policy without noise designs the same
-            network in each of them.
-    """
+    """Update after sixteen architectures, one for each policy that is tried."""
     equal = f"and would design {plan.environments} equal networks; use 1"
     require(plan.environments == 1, f"envs: ars tries one policy at a time, {equal}")
     rates = {"learning_rate": 0.05, "delta_std": 0.1}

@@ -25,12 +25,7 @@ def registered_search_spaces() -> dict[str, SearchSpace]:
 
 
 def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
-    """Make the environment of a search.
-
-    Raises:
-        InvalidSettings: there is no environment of that id, it does not take these arguments, or it
-            does not design networks.
-    """
+    """Make the environment of a search."""
     known = [each for family in registered_families() for each in family.environments]
     where, hint = f"environment: {env_id!r}", choices_hint(env_id, known)
     module, _, rest = env_id.partition(":")
@@ -54,11 +49,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
 
 
 def import_module(name: str) -> None:
-    """Import a module that the user named, which makes its kinds of architectures known.
-
-    Raises:
-        InvalidSettings: it cannot be imported.
-    """
+    """Import a module that the user named, which makes its kinds of architectures known."""
     try:
         importlib.import_module(name)
     except (ImportError, TypeError, ValueError) as error:

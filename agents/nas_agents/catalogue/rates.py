@@ -24,12 +24,7 @@ GUESSED = Rates()
 
 
 def measured_rates(path: Path) -> tuple[Rates, str]:
-    """Return the rates in a file of ``gpu.sh``, and the GPU that they were measured on.
-
-    Raises:
-        InvalidSettings: it is no such file, or one of a dry run, which measures nothing.
-        UnreadableText: it cannot be read.
-    """
+    """Return the rates in a file of ``gpu.sh``, and the GPU that they were measured on."""
     facts, name = read_json_file(path), f"rates: {short_name(path)}"
     if not isinstance(facts, Mapping) or "figures" not in facts:
         raise InvalidSettings(f"{name} is not of gpu.sh; run examples/benchmarks/gpu.sh")

@@ -108,11 +108,7 @@ def _cells(record: Record) -> tuple[str, ...]:
 
 
 def _opened(name: str, create: bool = False) -> Store:
-    """Open a store; a run folder stands for its own.
-
-    Raises:
-        InvalidSettings: the run's store is on a server, which only the user may have called.
-    """
+    """Open a store; a run folder stands for its own."""
     from nas_agents.runs.reading import has_run
     from nas_agents.runs.run_folder import DATABASE
     from nas_agents.runs.settings import load_record

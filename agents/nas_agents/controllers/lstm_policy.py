@@ -49,9 +49,6 @@ class _ControllerPolicy(BasePolicy):
             the defaults.
         value_gradient: Pass the gradient of the value head's error on to the LSTM.
         lr_schedule, **keywords: As in the base.
-
-    Raises:
-        InvalidSettings: an argument is not valid, or the controller cannot act in these spaces.
     """
 
     features_extractor: Any  # an LSTMController, or a RecurrentCellController

@@ -33,10 +33,8 @@ class BaselineBuffer(MaskableRolloutBuffer):
         baseline: b.
     """
 
-    given = False
-    """Values are baselines, in the place of b."""
     level = 0.0
-    """Mean of the last rollout's baselines."""
+    """The last rollout's baseline."""
 
     def __init__(self, *arguments: Any, baseline: MovingAverage, **keywords: Any) -> None:
         self.baseline = baseline
@@ -52,8 +50,8 @@ class BaselineBuffer(MaskableRolloutBuffer):
             f"n_steps: a rollout of {self.buffer_size} steps ends within an episode; take a "
             "multiple of the number of decisions",
         )
-        baseline = self.values if self.given else self.baseline.update(returns[first])
-        advantages, self.level = returns - baseline, float(np.mean(baseline))
+        self.level = self.baseline.update(returns[first])
+        advantages = returns - self.level
         self.returns = returns.astype(np.float32)
         self.advantages = advantages.astype(np.float32)
 

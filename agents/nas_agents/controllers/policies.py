@@ -38,9 +38,6 @@ class IndependentLogits(BasePolicy):
         action_space: `Discrete`, or `MultiDiscrete` of T entries.
         init_std: Standard deviation of the initial logits, around 0.
         lr_schedule, optimizer_class, optimizer_kwargs: As in every policy of Stable-Baselines3.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated

@@ -10,11 +10,7 @@ from nas_gym.settings import Above0, Count, Size, from_mapping, require_known, s
 
 @settings
 class ControllerSettings:
-    """Sizes, form and initialisation of a controller.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """Sizes, form and initialisation of a controller."""
 
     hidden_size: Size = 100
     layers: Size = 1
@@ -61,11 +57,7 @@ controller has attention, so "enas" has none."""
 
 
 def controller_settings(given: str | Mapping[str, Any] | None) -> ControllerSettings:
-    """Return the settings of a name in `CONTROLLERS`, or the defaults updated by a mapping.
-
-    Raises:
-        InvalidSettings: a name or a value is not valid.
-    """
+    """Return the settings of a name in `CONTROLLERS`, or the defaults updated by a mapping."""
     if not isinstance(given, str):
         return from_mapping(ControllerSettings, "controller", given or {})
     require_known([given], CONTROLLERS, "controller: ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -107,33 +107,17 @@ class Callbacks(Callback):
     def __init__(self, callbacks: Sequence[Callback]) -> None:
         self.callbacks = callbacks
 
-    def on_notice(self, line: str) -> None:
-        for each in self.callbacks:
-            each.on_notice(line)
 
-    def on_dataset(self, dataset: Data) -> None:
+def _calling_each(event: str) -> Callable[..., None]:
+    def call(self: Callbacks, *arguments: Any) -> None:
         for each in self.callbacks:
-            each.on_dataset(dataset)
+            getattr(each, event)(*arguments)
 
-    def on_start(self, start: Start) -> None:
-        for each in self.callbacks:
-            each.on_start(start)
+    return call
 
-    def on_child(self, child: Child) -> None:
-        for each in self.callbacks:
-            each.on_child(child)
 
-    def on_update(self, update: Update) -> None:
-        for each in self.callbacks:
-            each.on_update(update)
-
-    def on_final_epoch(self, epoch: int, epochs: int) -> None:
-        for each in self.callbacks:
-            each.on_final_epoch(epoch, epochs)
-
-    def on_end(self, result: SearchResult) -> None:
-        for each in self.callbacks:
-            each.on_end(result)
+for _event in [name for name in vars(Callback) if name.startswith("on_")]:
+    setattr(Callbacks, _event, _calling_each(_event))
 
 
 def entropy_of(logs: Mapping[str, float]) -> float | None:
@@ -167,19 +151,13 @@ class _LogWriter(KVWriter):
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
 
-    def write(
-        self,
-        key_values: dict[str, Any],
-        key_excluded: dict[str, tuple[str, ...]],
-        step: int = 0,
-    ) -> None:
+    def write(self, key_values: dict[str, Any], key_excluded: Any, step: int = 0) -> None:
+        numbers = {name: each for name, each in key_values.items() if isinstance(each, Real)}
         self.recorder.update(
             {
-                name: float(value)
-                for name, value in key_values.items()
-                if isinstance(value, Real)
-                and math.isfinite(value)
-                and "tensorboard" not in (key_excluded[name] or ())
+                name: float(number)
+                for name, number in numbers.items()
+                if math.isfinite(number) and "tensorboard" not in (key_excluded[name] or ())
             }
         )
 

@@ -58,14 +58,11 @@ class Children(NamedTuple):
     accuracies: NDArray[np.float64]  # (n,), 0 for those that failed, or were trained in part
     keys: list[str]
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
+    metric: str  # what they are measured by
 
 
 def children(run: Path) -> Children:
-    """Return the children of a run.
-
-    Raises:
-        InvalidRunFolder: there are no episodes in the folder, or a broken line is among them.
-    """
+    """Return the children of a run."""
     file, keys = run / EPISODES, []
     needed = ("architecture", "accuracy", "reward", "status")
     records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
@@ -73,17 +70,8 @@ def children(run: Path) -> Children:
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
     accuracies = np.array([0.0 if is_partial(each) else each["accuracy"] for each in records])
-    return Children(accuracies, keys, vectors_of(records, file))
-
-
-def metric_of(run: Path) -> str:
-    """Return the name of the metric that a run's children are measured by.
-
-    Raises:
-        InvalidRunFolder: as `children`.
-    """
-    records, _ = read_episodes(run / EPISODES, {})
-    return str(records[0].get("metric", "accuracy")) if records else "accuracy"
+    metric = str(records[0].get("metric", "accuracy")) if records else "accuracy"
+    return Children(accuracies, keys, vectors_of(records, file), metric)
 
 
 def best_of(
@@ -107,19 +95,12 @@ def best_of(
 def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]:
     """Return what agents found in one environment; the better ones first.
 
-    Args:
-        runs: Run folders; those that differ in their seeds alone are taken together.
-        evaluations: Number of evaluations to compare after; default: those of the shortest run.
-
-    Raises:
-        InvalidRunFolder: a folder holds no run, or a broken one.
-        InvalidSettings: the runs are in different environments, or not so long, or have the same
-            seed; or the accuracies are not comparable.
+    Runs that differ in their seeds alone are taken together. They are compared after a number of
+    evaluations; default: those of the shortest run.
     """
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
     _check_environments(runs, settings)
-    metrics: dict[str, str] = {}
     searches: dict[str, dict[int, Children]] = defaultdict(dict)
     for run, name, each in zip(runs, _names(settings), settings, strict=True):
         require(
@@ -128,7 +109,6 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
             "leave one of them out",
         )
         searches[name][each["seed"]] = children(run)
-        metrics[name] = metric_of(run)
     shortest = min(len(each.keys) for found in searches.values() for each in found.values())
     number = shortest if evaluations is None else evaluations
     require(
@@ -145,7 +125,7 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         *means, share = best.mean(axis=0).tolist()
         *deviations, share_deviation = spread.tolist()
         row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
-        rows.append(Found(*row, metrics[agent]))
+        rows.append(Found(*row, metric=[*found.values()][-1].metric))
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
     return sorted(rows, key=lambda row: -(row.hypervolume if by_share else row.means[0]))
 
@@ -205,8 +185,7 @@ def random_accuracies(
     """Return the validation accuracies of random architectures, (n,).
 
     Those of every sequence of choices where a table has them all; otherwise, of `SAMPLES` that are
-    drawn. Of children that are trained, those recorded with the package; None where there are none,
-    since random search would have to train its own.
+    drawn. Of children that are trained, those recorded with the package; None where there are none.
     """
     if not isinstance(evaluator, Table):
         return recorded_accuracies(evaluator, search_space)

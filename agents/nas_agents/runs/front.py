@@ -43,11 +43,7 @@ def draw_front(front: Front) -> Image.Image:
 
 
 def vectors_of(records: Sequence[Mapping[str, Any]], file: Path) -> NDArray[np.float64] | None:
-    """Return the vector rewards of N episodes, (N, K), nan for failed ones; None for numbers.
-
-    Raises:
-        InvalidRunFolder: a reward has another length than the first.
-    """
+    """Return the vector rewards of N episodes, (N, K), nan for failed ones; None for numbers."""
     if not records or not isinstance(records[0]["reward"], list):
         return None
     number = len(records[0]["reward"])
@@ -62,15 +58,10 @@ def vectors_of(records: Sequence[Mapping[str, Any]], file: Path) -> NDArray[np.f
 
 
 def dominated_shares(runs: Sequence[NDArray[np.float64] | None]) -> list[float]:
-    """Return for each run the share that its front dominates of what all runs span.
+    """Return for each run the share that its front dominates of what all runs span, in [0, 1].
 
     That is all between the least and the greatest value of each objective among all children.
-
-    Args:
-        runs: The result of `vectors_of` for each run.
-
-    Returns:
-        A number in [0, 1] for each run; nan unless all runs have vectors of one length.
+    ``runs`` are results of `vectors_of`; all shares are nan unless their vectors have one length.
     """
     lengths = {None if each is None else each.shape[1] for each in runs}
     good = [each[~np.isnan(each).any(axis=1)] for each in runs if each is not None]

@@ -29,10 +29,7 @@ FILE = files("nas_agents.runs") / "random_children.json"
 def kind_of(training: Mapping[str, Any], data: str, decisions: Mapping[str, Any]) -> str:
     """Return a digest of all that the accuracies of random children depend on.
 
-    Args:
-        training: The settings of their training.
-        data: The digest of their data set.
-        decisions: The choices of each decision, by its name.
+    ``data`` is the digest of their data set; ``decisions`` are the choices of each, by its name.
     """
     settings = {name: value for name, value in training.items() if name not in NO_RESULT}
     return digest(training=settings, data=data, decisions=dict(decisions))
@@ -47,9 +44,7 @@ def recorded_accuracies(
     recorded = json.loads(FILE.read_text())
     decisions = {each.name: each.choices for each in search_space.decisions}
     kind = kind_of(asdict(evaluator.settings), evaluator.dataset.digest, decisions)
-    if kind != recorded["kind"]:
-        return None
-    return np.array(recorded["accuracies"], dtype=np.float64)
+    return np.array(recorded["accuracies"], np.float64) if kind == recorded["kind"] else None
 
 
 def random_mark(search_space: SearchSpace) -> str:

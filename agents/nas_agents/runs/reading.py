@@ -50,11 +50,7 @@ def has_run(path: Path) -> bool:
 
 
 def read_json(file: Path) -> Any:
-    """Return the content of a run folder's JSON file; None if there is none.
-
-    Raises:
-        InvalidRunFolder: it is no JSON, or cannot be read.
-    """
+    """Return the content of a run folder's JSON file; None if there is none."""
     if not file.exists():
         return None
     try:
@@ -67,9 +63,6 @@ def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[st
     """Return the lines of an ``episodes.jsonl``, and the number of their bytes.
 
     A last one that was cut short does not count. Each must have the fields ``needed``.
-
-    Raises:
-        InvalidRunFolder: a line is no JSON, or lacks a field, or the file cannot be read.
     """
     try:
         text = read_text_file(file, MOST_BYTES)

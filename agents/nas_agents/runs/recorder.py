@@ -108,17 +108,10 @@ class Recorder:
     ) -> None:
         """Record an episode.
 
-        Args:
-            architecture: The architecture as canonical JSON.
-            choices: The choices that mean it, (T,) int64.
-            reward: The agent's reward: a number, or the list of a vector reward.
-            evaluation: The record of an `Evaluation`.
-            more: Further fields of its line in ``episodes.jsonl``.
-
-        Raises:
-            NotReproduced: an earlier process recorded another episode in its place, and it is to be
-                verified.
-            InvalidRunFolder: it cannot be written.
+        ``architecture`` is canonical JSON, which ``choices`` mean, (T,) int64. The reward is a
+        number, or the list of a vector reward. ``more`` are further fields of its line in
+        ``episodes.jsonl``. Where it is to be verified, and an earlier process recorded another in
+        its place, it raises `NotReproduced`.
         """
         if self.replaying:
             self._compare({"architecture": architecture, "reward": reward})
@@ -146,11 +139,7 @@ class Recorder:
             self.callback.on_child(child)
 
     def update(self, logs: Mapping[str, float]) -> None:
-        """Record an update of the agent, with what it logs, if children were evaluated since.
-
-        Raises:
-            InvalidRunFolder: it cannot be written.
-        """
+        """Record an update of the agent, with what it logs, if children were evaluated since."""
         rewards, self._rewards = self._rewards, []
         if not rewards:
             return
@@ -225,15 +214,15 @@ class Recorder:
     def _compare(self, now: Mapping[str, Any]) -> None:
         """Compare the next episode with the recorded one in its place."""
         earlier = self.earlier[self.progress.episodes]
-        for name in ("architecture", "reward"):
-            if self.verify and earlier[name] != now[name]:
-                raise NotReproduced(
-                    f"run: episode {self.progress.episodes + 1} of {self.folder.path} has the "
-                    f"{name} {now[name]!r} now, and {earlier[name]!r} is recorded. The agent, the "
-                    "environment or the machine is not the same, or the result depends on more "
-                    "than the seed. Nothing was changed; --resume goes on all the same"
-                )
-        if any(earlier[name] != now[name] for name in ("architecture", "reward")):
+        name = next((each for each in now if earlier[each] != now[each]), None)
+        if name is not None and self.verify:
+            raise NotReproduced(
+                f"run: episode {self.progress.episodes + 1} of {self.folder.path} has the "
+                f"{name} {now[name]!r} now, and {earlier[name]!r} is recorded. The agent, the "
+                "environment or the machine is not the same, or the result depends on more "
+                "than the seed. Nothing was changed; --resume goes on all the same"
+            )
+        if name is not None:
             self.go_on_after_all()
 
     def _write_best(self) -> None:

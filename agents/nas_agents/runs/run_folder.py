@@ -28,6 +28,7 @@ from nas_agents.runs.reading import (
 )
 from nas_gym.errors import require
 from nas_gym.outside.files import (
+    append_line,
     open_appending,
     refuse_links_within,
     remove_parts,
@@ -66,11 +67,7 @@ def default_run_folder(env_id: str, agent: str) -> Path:
 
 @contextmanager
 def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
-    """Open a run's folder, to go on with its run or not; one without a run is not left behind.
-
-    Raises:
-        InvalidSettings: its name is no text, which TensorBoard's files cannot have.
-    """
+    """Open a run's folder, to go on with its run or not; one without a run is not left behind."""
     says = f"run: expected a name in UTF-8, got {short(str(path))}; give --run another folder"
     require(is_text(str(path)), says)
     folder = RunFolder(path, resume and has_run(path))
@@ -108,10 +105,6 @@ class RunFolder:
     Args:
         path: The folder; it is made.
         resume: The folder holds the run already, which goes on.
-
-    Raises:
-        InvalidRunFolder: the folder cannot be written, is in use by another process, or is not
-            empty though no run is to be resumed. All methods raise it for what cannot be written.
     """
 
     def __init__(self, path: Path, resume: bool = False) -> None:
@@ -150,22 +143,15 @@ class RunFolder:
     def add_episode(self, record: dict[str, Any]) -> None:
         """Append one line to ``episodes.jsonl``, or nothing at all."""
         assert self._episodes is not None
-        line = json.dumps(record).encode() + b"\n"
         with self.written():
-            size = os.fstat(self._episodes).st_size
-            try:
-                while line:
-                    line = line[os.write(self._episodes, line) :]
-            except OSError:
-                os.ftruncate(self._episodes, size)
-                raise
+            append_line(self._episodes, json.dumps(record))
 
     def add_update(self, record: dict[str, Any]) -> None:
         """Append one line to ``updates.jsonl``."""
         with self.written():
             file = open_appending(self.path / UPDATES)
             try:
-                os.write(file, json.dumps(record).encode() + b"\n")
+                append_line(file, json.dumps(record))
             finally:
                 os.close(file)
 
@@ -229,11 +215,18 @@ class RunFolder:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
-        try:
+        """Do as `written_in` does in this folder."""
+        with written_in(self.path):
             yield
-        except OSError as error:
-            raise InvalidRunFolder(
-                f"run: {self.path} cannot be written ({error.strerror}); what is recorded is "
-                "kept: make room and go on with --resume, or name another folder with --run"
-            ) from error
+
+
+@contextmanager
+def written_in(run: Path) -> Iterator[None]:
+    """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRunFolder(
+            f"run: {run} cannot be written ({error.strerror}); what is recorded is kept: make room "
+            "and go on with --resume, or name another folder with --run"
+        ) from error

@@ -103,12 +103,8 @@ OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_argumen
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
-    **{
-        "fingerprint": TEXT,
-        "planned_episodes": (int,),
-        "asynchronous": (bool,),
-        "machine": (dict,),
-    },
+    **{"fingerprint": TEXT, "planned_episodes": (int,), "asynchronous": (bool,)},
+    "machine": (dict,),
 }
 """Types of what ``settings.json`` has beside the settings."""
 
@@ -119,10 +115,6 @@ def load_settings(run: Path, trusted: bool = False) -> SearchSettings:
     Args:
         run: The run folder.
         trusted: The folder is your own: it may say what is imported, called and written elsewhere.
-
-    Raises:
-        InvalidRunFolder: there are none, or they are not valid.
-        InvalidSettings: they name code, or a place outside the folder, and are not ``trusted``.
     """
     settings, _ = load_record(run)
     if not trusted:
@@ -140,11 +132,7 @@ def with_lasting_paths(settings: SearchSettings) -> SearchSettings:
 
 
 def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
-    """Return the settings of a run, and all that its ``settings.json`` holds.
-
-    Raises:
-        InvalidRunFolder: there are none, or they are not valid.
-    """
+    """Return the settings of a run, and all that its ``settings.json`` holds."""
     file = run / SETTINGS
     if not file.exists():
         raise InvalidRunFolder(
@@ -169,9 +157,6 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
 
     Of the arguments of the environment and of the agent, some may be given. A data set may have
     moved: whether its images are the same is checked when they are read.
-
-    Raises:
-        InvalidSettings: one of ``given`` differs, and would change what the search does.
     """
     for name, now in given.items():
         if name in CHANGEABLE:
@@ -193,13 +178,7 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
 def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Path) -> None:
     """Refuse what a run folder, which may be a stranger's, would have imported, called or written.
 
-    Args:
-        saved: The settings in the folder.
-        given: The settings that the user gives now.
-        run: The folder.
-
-    Raises:
-        InvalidSettings: the user did not give such a setting again.
+    ``given`` are the settings that the user gives now, which may repeat those.
     """
     inside = run.resolve()
 
@@ -220,10 +199,8 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
         option, value = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
         require(not doubt or name in given, _again(option, value))
     of_env, of_agent = given.get("env_arguments", {}), given.get("agent_arguments", {})
-    for name, path in (
-        ("early_stopping", curves),
-        ("inherit_weights", saved.env_arguments.get("inherit_weights")),
-    ):
+    inherited = saved.env_arguments.get("inherit_weights")
+    for name, path in (("early_stopping", curves), ("inherit_weights", inherited)):
         require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
     for name, value in saved.agent_arguments.items():
         if name == PROPOSER_ARGUMENTS and isinstance(value, Mapping):
@@ -255,11 +232,6 @@ def require_extendable(arguments: Mapping[str, Any], planned: int, episodes: int
 
     So they do where an agent explores for a share of the search. Another agent that depends on
     their number is found out when it does not repeat what is recorded.
-
-    Args:
-        arguments: What the agent was made with.
-        planned: Number of episodes when the search began.
-        episodes: Number of episodes now.
     """
     share = arguments.get("exploration_fraction")
     require(

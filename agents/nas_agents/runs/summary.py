@@ -96,11 +96,7 @@ def summary_of(
 
 
 def read_summary(run: Path) -> dict[str, Any] | None:
-    """Return the content of a run's ``summary.json``; None if there is none.
-
-    Raises:
-        InvalidRunFolder: it lacks what a resumed search needs of it, or cannot be read.
-    """
+    """Return the content of a run's ``summary.json``; None if there is none."""
     file = run / SUMMARY
     if not file.exists():
         return None
@@ -126,9 +122,6 @@ def read_best(run: Path) -> Architecture | None:
     """Return the best architecture of a run that ended; None if there is none.
 
     An agent may have chosen another than the best of its episodes.
-
-    Raises:
-        InvalidRunFolder: ``best.json`` cannot be read, or is no architecture.
     """
     best = read_json(run / BEST)
     if best is None:

@@ -28,11 +28,7 @@ def check_children(settings: SearchSettings, evaluator: object) -> None:
 
 
 def planned_episodes(env: NASEnv, simulated_seconds: float | None) -> int:
-    """Return about how many networks recorded seconds pay for; `FOREVER` without such a limit.
-
-    Raises:
-        InvalidSettings: the environment has no recorded seconds.
-    """
+    """Return about how many networks recorded seconds pay for; `FOREVER` without such a limit."""
     if simulated_seconds is None:
         return FOREVER
     recorded = env.memory.recorded
@@ -55,15 +51,7 @@ def evaluated_by(
 ) -> Iterator[NASEnv]:
     """Open the environment with its children trained by workers, and kept in a store.
 
-    Args:
-        settings: The search's.
-        run: The run's name in the store.
-        database: Where the store is, unless the settings name another.
-        env: The environment.
-
-    Raises:
-        InvalidSettings: the workers or the store cannot be had, or a password is missing.
-        StoreError: the store cannot be opened.
+    ``run`` is the run's name in the store, which is the ``database`` unless the settings name one.
     """
     own = env.memory.evaluator
     if not trains_children(own):
@@ -78,11 +66,7 @@ def evaluated_by(
 
 
 def lasting_store(store: str | None) -> str | None:
-    """Return what is written down of ``--store``: without a password, for any working directory.
-
-    Raises:
-        InvalidSettings: it is no URL of a store.
-    """
+    """Return what is written down of ``--store``: without a password, for any working directory."""
     if store is None or "://" not in store:
         return store and str(Path(store).resolve())
     parse_url(store)

@@ -39,10 +39,7 @@ class FinalTraining:
     ) -> FinalTraining | None:
         """Return the final training on the data set and device of a search; None if it has none.
 
-        Args:
-            evaluator: What trains the search's children.
-            given: As in `final_settings`, as is ``preset``.
-            preset: Name of a schedule.
+        ``evaluator`` trains the search's children; for the others, see `final_settings`.
         """
         if not isinstance(evaluator, DeviceTraining):
             return None
@@ -72,15 +69,8 @@ def finish(
     """Train the best architecture to the end, unless that is done, or was not asked for.
 
     An earlier result, ``settings.json`` included, stands until the new one is complete, and stays
-    where that is interrupted or fails.
-
-    Args:
-        progress: The progress of the search at its end.
-        summary: Its summary.
-        final: The final training, if it was asked for.
-        folder: The run's folder.
-        record: The content of ``settings.json``.
-        on_epoch: Called with (epochs done, epochs in all).
+    where that is interrupted or fails. ``record`` is the content of ``settings.json``; ``on_epoch``
+    is called with (epochs done, epochs in all).
     """
     best, result, stopped_by = progress.best_architecture, None, summary["stopped_by"]
     if best is not None and final is not None and final.is_left(summary):

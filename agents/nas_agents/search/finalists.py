@@ -89,18 +89,7 @@ def planned(
     Unless their number is given, they cost at most as many epochs as the final training, whose
     network is larger; tables with further trainings cost nothing. There are none where there is no
     final training, where not even two would cost so little, or where a front of several objectives
-    is searched for, which has no one best.
-
-    Args:
-        settings: The search's.
-        arguments: Those that its environment was made with.
-        evaluator: What evaluates its children.
-        final: The final training, if there is one.
-        reward: The environment's.
-
-    Raises:
-        InvalidSettings: finalists are asked for where no child can be evaluated again, or where
-            there is a front, and no best one.
+    is searched for, which has no one best. ``arguments`` are those of the environment.
     """
     seeds, number = settings.finalist_seeds, settings.finalists
     front = "there are several objectives, and a front instead of a best architecture"
@@ -155,11 +144,8 @@ def evaluated_again(
 ) -> Again:
     """Return what evaluates children under further training seeds.
 
-    Args:
-        settings: The search's.
-        arguments: Those that its environment was made with.
-        evaluator: What evaluates its children.
-        around: The environment with workers and store around that.
+    ``around`` is the environment with workers and store around the ``evaluator``; ``arguments``
+    are those that it was made with.
     """
     if not isinstance(evaluator, Table):
         submit: Again = around.memory.evaluator.submit_repeats  # type: ignore[attr-defined]

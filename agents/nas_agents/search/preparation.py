@@ -89,11 +89,7 @@ class Prepared:
 
 
 def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Prepared:
-    """Make the parts of a search, from the outside in; the stack closes its environment.
-
-    Raises:
-        NASGymError: something in the settings is wrong, or does not suit what is recorded.
-    """
+    """Make the parts of a search, from the outside in; the stack closes its environment."""
     path = folder.path
     earlier, before = load_record(path) if folder.resumed else (settings, {})
     settings = with_lasting_paths(resumed_settings(earlier, vars(settings)))

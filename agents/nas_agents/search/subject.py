@@ -44,13 +44,9 @@ def subject_of(
 
     Args:
         name: A run folder, a JSON file, or a published name.
-        data: The data set's name or path (``dataset``), ``image_size`` and ``device``, as far as
-            they were given.
+        data: ``dataset``, ``image_size`` and ``device``, as far as they were given.
         given: Settings of training and network that were given.
         preset: Name of a schedule.
-
-    Raises:
-        NASGymError: there is no such architecture, data set or setting.
     """
     architecture = load_architecture(name)
     env_id, run = _environment(architecture), Path(name)

@@ -52,7 +52,6 @@ def tuned(
             failed), and its settings.
 
     Raises:
-        InvalidSettings: Optuna is not installed, the data are no images, or the journal is damaged.
         OSError: the journal cannot be written.
     """
     require(isinstance(final.dataset, Dataset), "tune: it tunes trainings on images alone")

@@ -58,9 +58,6 @@ class ASHA(MultiFidelity):
         lowest: Epochs of the lowest rung, at least.
         proposer: Proposes the children; default: random search without repeats. For ``nas-gym
             search``, an agent's name, with its own arguments in ``proposer_arguments``.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     @validated

@@ -40,11 +40,7 @@ from nas_gym.settings import Share, Size, settings
 
 @settings
 class MacroNetworkSettings(NetworkSettings):
-    """The network around the layers; the defaults are those of the released final training.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The network around the layers; the defaults are those of the released final training."""
 
     filters: Size = 96
     """F, the filters of the first layers; 36 in the released search."""

@@ -43,11 +43,7 @@ from nas_gym.settings import Cells, Keep, Share, Size, settings
 
 @settings
 class ENASCellNetworkSettings(NetworkSettings):
-    """The skeleton around the cells; the defaults are the paper's final network's.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the cells; the defaults are the paper's final network's."""
 
     cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 in the released search."""

@@ -54,11 +54,7 @@ STEM_FILTERS = 32
 
 @dataclass(frozen=True)
 class MobileBlock:
-    """A block of like layers.
-
-    Raises:
-        InvalidArchitecture: a value is out of its range.
-    """
+    """A block of like layers; `InvalidArchitecture` if a value is out of its range."""
 
     conv_op: str
     kernel_size: int

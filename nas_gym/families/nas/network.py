@@ -22,11 +22,7 @@ from nas_gym.settings import Scale, settings
 
 @settings
 class ChainNetworkSettings(NetworkSettings):
-    """Settings of a chain's network beside the choices.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """Settings of a chain's network beside the choices."""
 
     width_setting = "filter_scale"
 

@@ -39,9 +39,6 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
             ``step`` more after every ``samples`` finished ones, up to L: (6, 2, 1600) in the
             paper. All decisions of a layer that does not exist yet have one valid choice, the
             first. Default: always L layers.
-
-    Raises:
-        InvalidSettings: an argument is out of its range.
     """
 
     architecture_type = ChainArchitecture

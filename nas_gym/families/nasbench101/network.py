@@ -23,11 +23,7 @@ from nas_gym.settings import Cells, Size, settings
 
 @settings
 class NASBench101Settings(NetworkSettings):
-    """The skeleton around the cells; the defaults are the benchmark's.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the cells; the defaults are the benchmark's."""
 
     cells: Cells = 3
     """Cells ("modules") in each stack."""

@@ -20,11 +20,7 @@ from nas_gym.settings import Cells, Size, settings
 
 @settings
 class NASBench201Settings(NetworkSettings):
-    """The skeleton around the cells; the defaults are the benchmark's.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the cells; the defaults are the benchmark's."""
 
     cells: Cells = 5
     """N, the number of cells in each of the three stacks."""

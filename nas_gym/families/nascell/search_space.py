@@ -133,9 +133,6 @@ class NASCellSearchSpace(SearchSpace[NASCellArchitecture]):
     Args:
         base: The base number, 8 in the paper: 15 nodes, 34 decisions, 8^16 x 15^2 cells.
         more_functions: Choose from ``max`` and ``sin``, too, as in the paper's control experiment.
-
-    Raises:
-        InvalidSettings: an argument is not valid.
     """
 
     architecture_type = NASCellArchitecture

@@ -31,11 +31,7 @@ from nas_gym.settings import Cells, Keep, Share, Size, settings
 
 @settings
 class CellNetworkSettings(NetworkSettings):
-    """The skeleton around the cells; a network "N @ P" has P penultimate filters, NASNet-A 24 F.
-
-    Raises:
-        InvalidSettings: a value is out of its range.
-    """
+    """The skeleton around the cells; a network "N @ P" has P penultimate filters, NASNet-A 24 F."""
 
     cells: Cells = 6
     """N, the number of normal cells in each of the three stacks; 2 for the paper's children."""
@@ -83,13 +79,10 @@ class Step(NamedTuple):
 class CellModule(nn.Module):
     """One cell: h_i and h_{i-1} in, its output out.
 
-    Args:
-        cell: The choices.
-        current: Shape of h_i, the output of the cell before.
-        previous: Shape of h_{i-1}, the output of the cell before that; None in the first cell,
-            where h_i takes its place, unprocessed.
-        step: The cell's place; operations on the inputs of a reduction cell have stride 2.
-        keep: The drop-path probability of this cell at the end of training.
+    ``current`` and ``previous`` are the shapes of h_i, the output of the cell before, and of
+    h_{i-1}, that of the cell before that; in the first cell None, where h_i takes its place,
+    unprocessed. Operations on the inputs of a reduction cell have stride 2. ``keep`` is the
+    drop-path probability at the end of training.
     """
 
     members = 1

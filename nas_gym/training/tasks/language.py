@@ -80,15 +80,12 @@ class LanguageSettings(LearningSettings):
 class LanguageModelling(Task):
     """A text on a device, as B parallel streams; all members of a fused network read the same.
 
-    Args:
-        dataset, device, final: As in `Task`.
-        settings: How networks are built and trained.
-
     Raises:
-        InvalidSettings: the settings are another task's, ``cuda_graphs`` is set, or a part of the
-            text is too short for the batch.
+        InvalidSettings: as `Task`, ``cuda_graphs`` is set, or a part of the text is too short for
+            the batch.
     """
 
+    settings_type = LanguageSettings
     fuses = True
 
     def __init__(
@@ -99,9 +96,6 @@ class LanguageModelling(Task):
         final: bool = False,
     ) -> None:
         super().__init__(dataset, settings, device, final)
-        given = type(settings).__name__
-        is_right = isinstance(settings, LanguageSettings)
-        require(is_right, f"settings: texts are trained with LanguageSettings, got {given}")
         graphed = settings.cuda_graphs is True
         require(not graphed, "cuda_graphs: only images have them; leave it out")
         self.options = settings
@@ -209,11 +203,7 @@ class LanguageModelling(Task):
         return total, number
 
     def value_of(self, total: float, number: int) -> float:
-        """Return the metric's value of a result of `summed`.
-
-        Raises:
-            Diverged: it is not finite.
-        """
+        """Return the metric's value of a result of `summed`; `Diverged` if it is not finite."""
         if not math.isfinite(total):
             raise Diverged(f"the cross-entropy is {total / number}")
         return self._as_value(total / number)

@@ -57,7 +57,7 @@ def write_run(
 
 
 def test_an_architecture_counts_once(tmp_path: Path) -> None:
-    accuracies, keys, vectors = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
+    accuracies, keys, vectors, _ = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
     assert vectors is None
     assert accuracies.tolist() == [0.5, 0.7, 0.1, 0.6]
     assert keys[0] == keys[1] != keys[2]

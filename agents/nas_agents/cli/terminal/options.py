@@ -81,11 +81,7 @@ def given_options(context: click.Context) -> dict[str, Any]:
 
 
 def assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
-    """Return ``name=value`` texts as a dict; see `value_of`.
-
-    Raises:
-        InvalidSettings: a text has no name or no equals sign, or its JSON is out of bounds.
-    """
+    """Return ``name=value`` texts as a dict; see `value_of`."""
     values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -96,11 +92,7 @@ def assignments(option: str, texts: Iterable[str]) -> dict[str, Any]:
 
 
 def value_of(name: str, text: str) -> Any:
-    """Return the value of a text that is JSON, else the text itself.
-
-    Raises:
-        InvalidSettings: it is JSON that `read_json_text` refuses.
-    """
+    """Return the value of a text that is JSON, else the text itself."""
     try:
         json.loads(text)
     except json.JSONDecodeError:

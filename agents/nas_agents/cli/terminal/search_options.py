@@ -23,12 +23,7 @@ _OF_ENV = ("dataset", "device", "reward")
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
     """Return the settings of a search, new or resumed.
 
-    Args:
-        given: The options that the user gave, by the names of the command's arguments.
-
-    Raises:
-        InvalidSettings: an option is not valid, or differs from what a resumed search began with.
-        InvalidRunFolder: there is nothing to resume.
+    ``given`` are the options that the user gave, by the names of the command's arguments.
     """
     values = _settings_values(given)
     preset = values.pop("preset", None)

@@ -56,9 +56,6 @@ def skeleton_of_run(run: Path) -> tuple[dict[str, Any], InputShape | None]:
     """Return the settings of a run's networks, and the shape of its inputs; none if it has none.
 
     They are those of the final training, if the run has one, and of the children otherwise.
-
-    Raises:
-        InvalidRunFolder: ``settings.json`` has them, but not as a search writes them.
     """
     record = read_json(run / SETTINGS)
     if not isinstance(record, dict) or not {"training", "data"} <= record.keys():
@@ -84,11 +81,7 @@ def default_shape(architecture: Architecture, size: int) -> InputShape:
 def input_shape(
     channels: int | None, size: int | None, classes: int | None, default: InputShape
 ) -> InputShape:
-    """Return the default shape, but for what is given; images of a size are square.
-
-    Raises:
-        InvalidSettings: a number is below 1, or is of images and the network takes words.
-    """
+    """Return the default shape, but for what is given; images of a size are square."""
     given = {"channels": channels, "image_size": size, "classes": classes}
     for name, value in given.items():
         require(value is None or value >= 1, f"{name}: expected at least 1, got {value}")
@@ -117,11 +110,7 @@ def network_settings(architecture: Architecture, given: Mapping[str, object]) ->
 
 
 def save_picture(architecture: Architecture, path: Path) -> None:
-    """Draw an architecture into a file.
-
-    Raises:
-        InvalidSettings: it cannot be written.
-    """
+    """Draw an architecture into a file; `InvalidSettings` if it cannot be written."""
     if path.exists() and not path.is_file():  # to open a named pipe would wait for a reader
         raise InvalidSettings(f"picture: {path} is no regular file; name another one")
     try:
