@@ -24,8 +24,7 @@ arithmetic: on a CPU, neither bfloat16 nor a second thread pays for them."""
 def resolve_device(device: str) -> torch.device:
     """Return the device of that name; "auto" takes CUDA, then MPS, then the CPU.
 
-    Raises:
-        InvalidSettings: there is no such device here.
+    `InvalidSettings` if there is no such device here.
     """
     if not re.fullmatch(r"(auto|cpu|cuda|mps)(:.*)?", str(device)):
         raise InvalidSettings(f"device: {device!r} cannot be used here; {_HINT}")
@@ -48,11 +47,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def device_here(device: str) -> torch.device:
-    """Return a process's own device of that name: of CUDA, "cuda" where it has no such number.
-
-    Raises:
-        InvalidSettings: there is no such device here.
-    """
+    """Return a process's own device of that name: of CUDA, "cuda" where it has no such number."""
     try:
         return resolve_device(device)
     except InvalidSettings:
@@ -107,11 +102,9 @@ def numerics(
 ) -> Iterator[None]:
     """Set how a device computes within it; afterwards, it is as it was.
 
-    Args:
-        device: Only CUDA's has something to set: a CPU repeats as it is.
-        tf32: Compute products of float32 with 10 bits of mantissa, by tensor cores.
-        deterministic: Refuse operations that do not repeat to the bit.
-        benchmark: Have cuDNN time its algorithms for each new shape, and take the fastest.
+    Only CUDA has something to set: a CPU repeats as it is. With ``tf32``, products of float32 have
+    10 bits of mantissa, by tensor cores; ``deterministic`` refuses operations that do not repeat to
+    the bit; by ``benchmark``, cuDNN times its algorithms for each new shape, and takes the fastest.
     """
     if device.type != "cuda":
         yield

@@ -139,10 +139,8 @@ class Fused(ChildNetwork):
     def check(self, inputs: Tensor) -> None:
         """Raise `CannotFuse` unless this computes for all members what each of them does.
 
-        A family of one's own may join or choose channels, which only it knows.
-
-        Args:
-            inputs: Two inputs of one member, whatever they contain.
+        A family of one's own may join or choose channels, which only it knows. ``inputs`` are two
+        inputs of one member, whatever they contain.
         """
         if isinstance(self.network, LanguageModel):
             return

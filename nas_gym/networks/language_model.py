@@ -71,10 +71,7 @@ class Output(NamedTuple):
 class LanguageModel(ChildNetwork):
     """Words (T, B) int64 in, logits of each next word (T, B, V) out.
 
-    Args:
-        make_cell: Makes a layer of an input size and a number of units.
-        shape: The vocabulary.
-        settings: What surrounds the cell.
+    ``make_cell`` makes a layer of an input size and a number of units.
     """
 
     settings_type = LanguageModelSettings

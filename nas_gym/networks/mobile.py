@@ -75,10 +75,7 @@ class SqueezeExcitation(nn.Module):
     """Scales each channel by a gate that depends on all channels: (B, C, H, W), unchanged."""
 
     def __init__(
-        self,
-        channels: int,
-        squeezed: int,
-        gate: Callable[[Tensor], Tensor] = torch.sigmoid,
+        self, channels: int, squeezed: int, gate: Callable[[Tensor], Tensor] = torch.sigmoid
     ) -> None:
         super().__init__()
         self.gate = gate

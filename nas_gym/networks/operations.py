@@ -190,11 +190,8 @@ class FactorizedReduction(nn.Module):
 class DropPath(nn.Module):
     """Drops a path's output for whole examples, and scales the others up to compensate.
 
-    The probability of keeping falls linearly with the cell's depth and with training's progress
-    (NASNet paper, appendix A, "ScheduledDropPath").
-
-    Args:
-        keep: The probability of keeping a path in this cell at the end of training.
+    The probability of keeping falls linearly with the cell's depth, to ``keep`` in this one at the
+    end, and with training's progress (NASNet paper, appendix A, "ScheduledDropPath").
     """
 
     def __init__(self, keep: float) -> None:

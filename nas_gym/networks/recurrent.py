@@ -30,11 +30,8 @@ class RecurrentCell(nn.Module):
 
     A subclass gives `project`, `weights` and `unroll`; one with ``own_gradients`` gives
     `gradients`, too, where autograd would add up the gradient of every weight in every step.
-
-    Args:
-        inputs: I, size of an input.
-        units: H, size of an output and of each part of the state.
-        num_states: Number of the parts of its state.
+    ``inputs`` is I, ``units`` H, and ``num_states`` the number of the parts of its state, (B, H)
+    each.
     """
 
     own_gradients: ClassVar[bool] = False
@@ -83,14 +80,9 @@ class RecurrentCell(nn.Module):
     ) -> tuple[tuple[Tensor, ...], Any]:
         """Compute all steps; with ``own_gradients``, autograd is off.
 
-        Args:
-            mask: As in `forward`.
-            projected: The projected inputs, (T, B, K).
-            given: The state, then the weights.
-
-        Returns:
-            The outputs, (T, B, H), and the parts of the last state but the first; and whatever
-            `gradients` needs of it.
+        ``projected`` are the projected inputs, (T, B, K); ``given`` the state, then the weights.
+        The outputs, (T, B, H), are returned with the parts of the last state but the first; and
+        whatever `gradients` needs of it.
         """
         raise NotImplementedError
 

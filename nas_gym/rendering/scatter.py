@@ -17,12 +17,9 @@ HEIGHT, LEFT, BELOW, TOP = 260, 64, 40, 16
 def scatter(
     values: NDArray[np.float64], names: Sequence[str], on_front: NDArray[np.bool_]
 ) -> Image.Image:
-    """Return a picture of N points: the first value over each of the others, one panel each.
+    """Return a picture of N points, (N, K): the first value over each other one, one panel each.
 
-    Args:
-        values: (N, K), as they are to be read.
-        names: K names for the axes.
-        on_front: (N,) bool, the points that are marked.
+    ``names`` are K names for the axes; ``on_front``, (N,) bool, the points that are marked.
     """
     canvas = Canvas(WIDTH, HEIGHT * (len(names) - 1))
     for panel in range(1, len(names)):

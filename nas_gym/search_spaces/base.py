@@ -202,6 +202,13 @@ class SearchSpace(ABC, Generic[A_co]):
         masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
         return masks
 
+    def existing(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which decisions exist by their `Decision.when`, (N, T) bool, in N sequences.
+
+        The choices, (N, T), of decisions that do not exist may be any.
+        """
+        return self._conditions.existing(choices)
+
     def sample(self, rng: np.random.Generator) -> Choices:
         """Return a sequence of choices, (T,) int64, each drawn uniformly among the valid ones."""
         if not self.conditional:
@@ -225,10 +232,9 @@ class SearchSpace(ABC, Generic[A_co]):
         return labels
 
     def check(self, choices: ArrayLike) -> Choices:
-        """Return ``choices`` as a (T,) int64 array, if they are a complete and valid sequence.
+        """Return ``choices`` as a (T,) int64 array; they must be a complete and valid sequence.
 
-        Raises:
-            InvalidArchitecture: they are not; the message names the first decision that is wrong.
+        Otherwise, `InvalidArchitecture` names the first decision that is wrong.
         """
         sequence = as_array(choices)
         if sequence.shape != (len(self.decisions),) or sequence.dtype.kind not in "iu":

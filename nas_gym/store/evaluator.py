@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
@@ -20,14 +20,7 @@ from nas_gym.evaluation.evaluator import (
     partial_fingerprint,
     require_lasting,
 )
-from nas_gym.evaluation.futures import (
-    InFlight,
-    gather,
-    promise,
-    repeated,
-    resolved,
-    settle,
-)
+from nas_gym.evaluation.futures import InFlight, gather, promise, repeated, resolved, settle
 from nas_gym.settings import Repeats, validated
 from nas_gym.store.store import Record, Store
 from nas_gym.store.writer import Writer
@@ -72,8 +65,12 @@ class StoredEvaluator:
         require(run != "", "run: expected the name of a run, got an empty one")
         self.evaluator: ChildEvaluator | ConcurrentEvaluator = evaluator
         self.store, self.run, self.repeats = store, run, repeats
-        self._begin, self._writer = _beginning(evaluator), Writer(store)
-        self._concurrent = hasattr(evaluator, "submit")
+        self._writer, self._concurrent = Writer(store), hasattr(evaluator, "submit")
+        require(
+            self._concurrent or hasattr(evaluator, "evaluate_one"),
+            f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
+            "benchmark needs no store, another evaluator needs evaluate_one or submit",
+        )
         found = fingerprint or getattr(evaluator, "fingerprint", "")
         require(
             isinstance(found, str) and found != "",
@@ -170,13 +167,32 @@ class StoredEvaluator:
         futures = [self._in_flight.join(kind, partial(begin, kind[-1])) for kind in kinds]
         waiting = list(missing.values())
         try:
-            for source in self._begin(architecture, list(missing), epochs) if missing else ():
+            for source in self._begun(architecture, list(missing), at_epochs(epochs)):
                 source.add_done_callback(partial(_pass_on, waiting.pop(0)))
         except BaseException as error:
             for future in waiting:
                 future.set_exception(error)
             raise
         return futures
+
+    def _begun(
+        self, architecture: Architecture, repeats: list[int], part: dict[str, int]
+    ) -> Iterator[Future[Evaluation]]:
+        """Begin evaluations, one for each repeat; each here is written before the next is made."""
+        evaluator: Any = self.evaluator
+        if repeats and hasattr(evaluator, "submit_repeats"):
+            yield from evaluator.submit_repeats(architecture, repeats, **part)
+        elif self._concurrent:
+            yield from [evaluator.submit(architecture, each, **part) for each in repeats]
+        else:
+            together = getattr(evaluator, "fused", 1)
+            for at in range(0, len(repeats), together):
+                group = repeats[at : at + together]
+                if len(group) > 1:
+                    made = evaluator.evaluate_repeats(architecture, group, **part)
+                else:
+                    made = [evaluator.evaluate_one(architecture, group[0], **part)]
+                yield from map(resolved, made)
 
     def _write(
         self,
@@ -215,47 +231,6 @@ def _mean(fingerprint: str, made: list[Evaluation]) -> Evaluation:
 
 def _pass_on(future: Future[Evaluation], source: Future[Evaluation]) -> None:
     settle(future, source.result)
-
-
-def _beginning(
-    evaluator: Any,
-) -> Callable[[Architecture, list[int], int | None], Iterable[Future[Evaluation]]]:
-    """Return the function that begins evaluations of an architecture, one for each repeat.
-
-    In this process, each is written before the next one is made.
-    """
-    submit_repeats = getattr(evaluator, "submit_repeats", None)
-    if submit := getattr(evaluator, "submit", None):
-
-        def ask(
-            architecture: Architecture, repeats: list[int], epochs: int | None
-        ) -> Iterable[Future[Evaluation]]:
-            if submit_repeats:
-                asked: Iterable[Future[Evaluation]]
-                asked = submit_repeats(architecture, repeats, **at_epochs(epochs))
-                return asked
-            return [submit(architecture, each, **at_epochs(epochs)) for each in repeats]
-
-        return ask
-    require(
-        hasattr(evaluator, "evaluate_one"),
-        f"store: {type(evaluator).__name__} does not evaluate one child at a time; a recorded "
-        "benchmark needs no store, another evaluator needs evaluate_one or submit",
-    )
-    together = getattr(evaluator, "fused", 1)
-
-    def begin(
-        architecture: Architecture, repeats: list[int], epochs: int | None
-    ) -> Iterator[Future[Evaluation]]:
-        part = at_epochs(epochs)
-        for at in range(0, len(repeats), together):
-            group = repeats[at : at + together]
-            if len(group) > 1:
-                yield from map(resolved, evaluator.evaluate_repeats(architecture, group, **part))
-            else:
-                yield resolved(evaluator.evaluate_one(architecture, group[0], **part))
-
-    return begin
 
 
 def mean_of(repeats: Sequence[Evaluation]) -> Evaluation:

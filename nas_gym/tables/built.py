@@ -32,11 +32,8 @@ def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None)
     """Read what ``nas-gym table build`` recorded of a search space.
 
     Of each architecture, training number ``seed``, a run's seed, modulo the number of trainings is
-    looked up; by default, the mean of all.
-
-    Raises:
-        InvalidSettings: the seed is not an integer from 0 on.
-        InvalidTable: the file is broken, of another version, or of another search space.
+    looked up; by default, the mean of all. `InvalidTable` if the file is broken, of another
+    version, or of another search space.
     """
     where = f"table: {path}"
     arrays = read_arrays(path, _BUILT, optional=["latency"])

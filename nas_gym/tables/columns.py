@@ -106,8 +106,7 @@ def read_arrays(
 ) -> dict[str, NDArray[Any]]:
     """Return the named arrays of an ``.npz`` file, and the optional ones that it has.
 
-    Raises:
-        InvalidTable: the file cannot be read, lacks an array, or holds Python objects.
+    `InvalidTable` if the file cannot be read, lacks an array, or holds Python objects.
     """
     there = array_names(path, "table", InvalidTable)
     require_names(f"table: {path}", names, there)

@@ -52,14 +52,10 @@ class Trainings:
         return blake2b(np.ascontiguousarray(self.choices).data, digest_size=16).hexdigest()
 
     def length(self, epochs: int | None, where: str) -> int | None:
-        """Return the number of epochs that is looked up; default: the largest, if any is known.
-
-        Raises:
-            InvalidTable: there is no training of this length.
-        """
+        """Return the number of epochs that is looked up; default: the largest, if any is known."""
         lengths = [None] if self.epochs is None else np.unique(self.epochs).tolist()
         if epochs is not None and epochs not in lengths:
-            hint = choices_hint(epochs, [str(each) for each in lengths])
+            hint = choices_hint(epochs, lengths)
             raise InvalidTable(f"{where}: epochs: nothing is recorded for {short(epochs)}; {hint}")
         longest: int | None = lengths[-1]
         return longest if epochs is None else epochs
@@ -123,11 +119,7 @@ class Trainings:
 
 
 def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings:
-    """Return the trainings in a frame; see `Table.from_frame`.
-
-    Raises:
-        InvalidTable: a column is missing, unknown or broken.
-    """
+    """Return the trainings in a frame; see `Table.from_frame`."""
     names = [str(name) for name in getattr(frame, "columns", frame)]
     decisions = [decision.name for decision in search_space.decisions]
     known = ("architecture", *decisions, *SHARES, *AMOUNTS, "epochs", "seed", "status")
@@ -269,9 +261,6 @@ def load_frame(path: str | Path) -> Frame:
     """Return the columns of a CSV file with a head line, or of a JSON file.
 
     JSON is a list of objects, one a row, or an object of lists, one a column.
-
-    Raises:
-        InvalidTable: the file cannot be read, or is neither.
     """
     file, where = Path(path), f"table: {short_name(str(path))}"
     if file.suffix not in (".csv", ".json"):

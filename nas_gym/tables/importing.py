@@ -46,9 +46,7 @@ def import_table(
     """Convert a published benchmark, check it, and store it in the data folder; return its path.
 
     ``source`` is a file or folder; ``unpickle`` says whether NATS-Bench's pickles may be read.
-
-    Raises:
-        InvalidTable: the source is unknown, broken, or differs from what was published.
+    `InvalidTable` if it is unknown, broken, or differs from what was published.
     """
     if os.path.isdir(source) and not unpickle:
         raise InvalidTable(

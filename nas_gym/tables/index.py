@@ -37,10 +37,6 @@ class ChoicesIndex:
             order; -1 for an invalid one.
         rows: Number of rows of the table; default: any.
         where: Start of an error's message, which names the file.
-
-    Raises:
-        InvalidTable: ``row_of`` has another shape, names a missing row, or has no row for a valid
-            sequence of choices.
     """
 
     def __init__(
@@ -71,12 +67,7 @@ class ChoicesIndex:
 
 
 class ListedIndex:
-    """Index of the architectures that are listed; others have the row after the last.
-
-    Args:
-        search_space: The decisions.
-        choices: (n, T) int64 a complete, valid sequence of choices for each row.
-    """
+    """Index of (n, T) sequences of choices, one a row; others have the row after the last."""
 
     def __init__(self, search_space: SearchSpace, choices: NDArray[np.int64]) -> None:
         self.search_space = search_space

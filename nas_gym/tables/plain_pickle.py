@@ -62,8 +62,7 @@ class _PlainUnpickler(pickle.Unpickler):
 def load_plain(path: Path) -> Any:
     """Return the data in a pickle, which may be compressed by bz2.
 
-    Raises:
-        InvalidTable: the file cannot be read, is too large, or holds more than data.
+    `InvalidTable` if the file cannot be read, is too large, or holds more than data.
     """
     try:
         with open_regular(path) as plain:

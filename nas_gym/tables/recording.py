@@ -117,14 +117,10 @@ class RecordingTrainer(Trainer):
 
 
 def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[np.int32]]:
-    """List every distinct architecture of a search space once.
+    """List every distinct architecture of a search space, small enough to be walked through, once.
 
-    Returns:
-        The first sequence of choices, (T,), of each of n architectures, in order; and ``row_of`` of
-        `nas_gym.tables.ChoicesIndex`, the number of the architecture that every sequence means.
-
-    Raises:
-        InvalidSettings: the search space is too large to be walked through.
+    Returns the first choices, (T,), of each of n architectures, in order; and ``row_of`` of
+    `ChoicesIndex`, the number of the architecture that every sequence means.
     """
     sequences = math.prod(search_space.num_choices)
     require(
@@ -161,17 +157,9 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 class Recording:
-    """A benchmark that is being recorded.
+    """A benchmark that is recorded by training every distinct architecture of a search space.
 
-    Args:
-        search_space: The search space whose every distinct architecture is trained.
-        settings: Settings of the trainings, and their number.
-        out: The table's file; the store lies beside it, with ``.db`` at the end of its name.
-
-    Raises:
-        InvalidSettings: the file exists already, cannot be written, or what is there was recorded
-            under other settings.
-        StoreError: the store cannot be opened.
+    The table's file is ``out``; the store lies beside it, with ``.db`` at the end of its name.
     """
 
     def __init__(self, search_space: SearchSpace, settings: RecordingSettings, out: Path) -> None:
@@ -210,10 +198,7 @@ class Recording:
         return done
 
     def run(self, evaluator: ChildEvaluator | ConcurrentEvaluator) -> Iterator[int]:
-        """Train what is missing, seed after seed; yield the number of finished trainings.
-
-        The evaluator is `trainer`, or workers over it.
-        """
+        """Train what is missing by `trainer`, or workers over it; yield the number finished."""
         stored = StoredEvaluator(evaluator, self.store, self.out.name)
         # A random order, so that an unfinished record is a fair sample.
         order = np.random.default_rng(0).permutation(len(self.choices)).tolist()

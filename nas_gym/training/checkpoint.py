@@ -35,8 +35,7 @@ class Checkpoint:
     def save(self, state: dict[str, Any], **facts: Any) -> None:
         """Replace the file by a state of `TrainingLoop.states`, with ``facts``, plain values.
 
-        Raises:
-            OSError: it cannot be written, on a full disk for instance; the earlier one stands.
+        `OSError` if it cannot be written, on a full disk for instance; the earlier one stands.
         """
         held = io.BytesIO()  # torch.save itself makes RuntimeErrors of a full disk
         torch.save({"key": self.key, "facts": facts, "loop": state}, held)
@@ -47,11 +46,8 @@ class Checkpoint:
     def restore(self, loop: TrainingLoop) -> dict[str, Any] | None:
         """Set a training to the state in the file, and return the facts saved with it.
 
-        Without a file, nothing is changed, and None is returned.
-
-        Raises:
-            OtherTraining: the file is of another training.
-            InvalidSettings: it is damaged, a link, or no checkpoint.
+        Without a file, nothing is changed, and None is returned. A file of another training raises
+        `OtherTraining`; one that is damaged, a link, or no checkpoint, `InvalidSettings`.
         """
         if not self.path.exists():
             return None

@@ -69,14 +69,10 @@ class FinishedCurve:
 
 
 class StoppingRule:
-    """Decides after each epoch if a child is stopped.
+    """Decides after each epoch if a child, of so many epochs, is stopped.
 
-    A file of curves that cannot be read or written raises `InvalidSettings`.
-
-    Args:
-        settings: The chance, and the file of the curves.
-        epochs: Number of epochs of a child that is not stopped.
-        fingerprint: The evaluator's; curves with a different one are ignored.
+    A file of curves that cannot be read or written raises `InvalidSettings`; curves in it with
+    another evaluator's fingerprint are ignored.
     """
 
     def __init__(self, settings: EarlyStopping, epochs: int, fingerprint: str) -> None:
@@ -156,14 +152,11 @@ class StoppingRule:
 
 
 def gain_band(curves: NDArray[np.float64], delta: float) -> NDArray[np.float64] | None:
-    """Return the gain that is still possible after each epoch but the last.
+    """Return the gain, (E - 1,), that is still possible after each epoch but the last.
 
-    Args:
-        curves: Of n children that ran to the end, (n, E) validation accuracies.
-        delta: The chance that the gains of another child are not all within the band.
-
-    Returns:
-        (E - 1,), none of them negative; None if n is too small for this chance.
+    ``curves`` are the validation accuracies of n children that ran to the end, (n, E); ``delta`` is
+    the chance that the gains of another child are not all within the band. No gain is negative;
+    None if n is too small for this chance.
     """
     number = len(curves) // PER_BEST
     rank = math.ceil((number + 1) * (1 - delta))

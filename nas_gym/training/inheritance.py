@@ -21,11 +21,11 @@ from nas_gym.outside.files import PART, replacing
 
 
 class WeightFolder:
-    """Weights of trained children in a folder, which several processes may share.
+    """Folder of the weights of trained children.
 
-    Each child has two files: ``<key>.json``, its canonical architecture, and ``<key>.pt``, its
-    ``state_dict``. The former is written last, and both are renamed into place, so that a file with
-    its name is complete. A folder or file that cannot be used raises `InvalidSettings`.
+    Each child has two files: ``<key>.json``, its canonical architecture, written last, and
+    ``<key>.pt``, its ``state_dict``; both are renamed into place, so that one with its name is
+    complete. A folder or file that cannot be used raises `InvalidSettings`.
     """
 
     def __init__(self, folder: str | Path) -> None:

@@ -69,10 +69,6 @@ class TrainingLoop(ABC):
 
     A subclass trains one epoch in `run_epoch`, has ``optimizer``, and may keep an ``average`` of
     the weights: then that is what is evaluated, and what stays at the end.
-
-    Args:
-        network: The network, on the device.
-        device: Where it is trained.
     """
 
     optimizer: torch.optim.Optimizer

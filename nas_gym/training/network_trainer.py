@@ -37,25 +37,13 @@ def check_device(settings: LearningSettings, device: torch.device) -> None:
 class DeviceTraining:
     """A data set on a device, as its task has it.
 
-    Args:
-        dataset: Images, texts, or data of one's own; see `Task`.
-        settings: How networks are built and trained.
-        device: "auto" takes CUDA, then MPS, then the CPU. In another process, it is that process's
-            device of this name: see `device_here`.
-        final: Train on the training and the validation split together, for a network that is
-            tested afterwards, instead of validating on the latter.
-
-    Raises:
-        InvalidSettings: the device does not exist here, the settings ask for what it does not have,
-            or as the task.
+    "auto" takes CUDA, then MPS, then the CPU; another process takes its own device of that name:
+    see `device_here`. With ``final``, training is on the training and the validation split
+    together, for a network that is tested afterwards.
     """
 
     def __init__(
-        self,
-        dataset: Data,
-        settings: LearningSettings,
-        device: str = "auto",
-        final: bool = False,
+        self, dataset: Data, settings: LearningSettings, device: str = "auto", final: bool = False
     ) -> None:
         self.dataset: Any = dataset
         self.settings: Any = settings
@@ -105,8 +93,7 @@ class NetworkTrainer(DeviceTraining):
     def fit(self, network: ChildNetwork) -> Iterator[float]:
         """Train a network; yield the metric's value after each epoch (NaN if ``final``).
 
-        Raises:
-            Diverged: the loss of an epoch is not finite, or the outputs after it are not.
+        `Diverged` if the loss of an epoch is not finite, or the outputs after it are not.
         """
         yield from self.go_on(self.task.loop(network))
 
@@ -124,9 +111,8 @@ class NetworkTrainer(DeviceTraining):
             loop.finish()
 
     def test_accuracy(self, network: ChildNetwork) -> float:
-        """Return the score on the test split, in [0, 1]: for a final network, once.
+        """Return the score on the test split, in [0, 1], for a final network, once.
 
-        Raises:
-            Diverged: the network's outputs are not finite.
+        `Diverged` if the network's outputs are not finite.
         """
         return self.task.metric.score(self.task.value(network, "test"))

@@ -37,12 +37,8 @@ TIMEOUT = timedelta(minutes=10)
 def devices_of(device: str, number: int = 1) -> list[str]:
     """Return the names of the devices of a training: those of "cuda:0,cuda:1", or so many.
 
-    Args:
-        device: A device, or several with commas between them.
-        number: With one kind of device, such as "auto", "cuda" or "cpu": how many of it.
-
-    Raises:
-        InvalidSettings: one is not there, they are of several kinds, or a GPU is named twice.
+    With one kind of device, such as "auto", "cuda" or "cpu", ``number`` says how many of it.
+    `InvalidSettings` if one is not there, they are of several kinds, or a GPU is named twice.
     """
     names = [name.strip() for name in device.split(",")]
     require(number == 1 or len(names) == 1, f"devices: {device!r} names {len(names)} already")
@@ -93,11 +89,8 @@ class _Parallel(DistributedDataParallel):
 def team(devices: Sequence[str], follow: Any, *arguments: Any) -> Iterator[Member]:
     """Start the other processes of a training within it, and end them; yield this one's part.
 
-    Args:
-        devices: `devices_of` the training; with one, nothing is started.
-        follow: A function of a module, called in each other process with a `Member`, its device and
-            the arguments.
-        *arguments: They are pickled.
+    With one device, nothing is started. ``follow`` is a function of a module, called in each other
+    process with a `Member`, its device and the arguments, which are pickled.
     """
     number, first = len(devices), devices[0]
     if number == 1:

@@ -44,20 +44,15 @@ class _Member:
 
 
 def train_together(
-    trainer: Trainer,
-    architecture: Architecture,
-    repeats: Sequence[int],
-    epochs: int | None = None,
+    trainer: Trainer, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
 ) -> list[Trained]:
     """Return the evaluations and networks of repeats that are trained as one network.
 
-    A repeat whose training diverges leaves the others as they are; any other failure of the
-    training is that of all of them. Seconds are shared out evenly. A training in parts (``epochs``,
-    see `Trainer.evaluate_one`) goes on from the states of all repeats, as one or apart before.
-
-    Raises:
-        CannotFuse: the network, its precision or the task has no fused form, or there is no memory
-            for all of them.
+    A repeat whose training diverges leaves the others as they are; any other failure is that of all
+    of them. Seconds are shared out evenly. A training in parts (``epochs``, see
+    `Trainer.evaluate_one`) goes on from the states of all repeats, as one or apart before.
+    `CannotFuse` if the network, its precision or the task has no fused form, or there is no memory
+    for all.
     """
     if not trainer.task.fuses:
         raise CannotFuse(f"{type(trainer.task).__name__} does not train fused networks")

@@ -52,15 +52,11 @@ class WeightSharing(DeviceTraining):
     """Evaluates the children of one search space inside a supernet, on one data set and device.
 
     Evaluations change with every `train_epoch`. They follow from the settings, the architectures
-    drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit.
-
-    Args:
-        search_space: One whose family has a supernet.
-        dataset, settings, device: As in `DeviceTraining`; the test split is not touched.
+    drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit. The
+    test split is not touched.
 
     Raises:
-        InvalidSettings: the search space has no supernet, the settings do not fit, or the device
-            does not exist here.
+        InvalidSettings: as `DeviceTraining`, or the search space has no supernet.
     """
 
     settings: WeightSharingSettings
@@ -200,11 +196,7 @@ class WeightSharing(DeviceTraining):
             self.settings = settings
 
     def train_epoch(self, sample: Sample) -> SharedEpoch:
-        """Train the shared weights for one epoch, each step on a child that ``sample`` draws.
-
-        Raises:
-            InvalidArchitecture: one of them is not a child of the supernet.
-        """
+        """Train the shared weights for one epoch, each step on a child that ``sample`` draws."""
         started = time.perf_counter()
         children = sample(self.task.steps_per_epoch)
         if self._resumed is not None:

@@ -27,11 +27,8 @@ class WeightSharingSettings(TrainingSettings):
 
     The shared weights are trained on the ``data_fraction`` of the training images. Fields that say
     how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
-    ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``, ``ema_decay``. Each
-    step trains another child, on a path of its own: ``cuda_graphs`` hold the augmentation alone.
-
-    Raises:
-        InvalidSettings: a value is out of its range, or a field is refused.
+    ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``, ``ema_decay``. Each step
+    trains another child, on a path of its own: ``cuda_graphs`` hold the augmentation alone.
     """
 
     epochs: Epochs = 150

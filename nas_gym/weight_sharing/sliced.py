@@ -25,10 +25,7 @@ from nas_gym.weight_sharing.supernet import Supernet, no_child, use_batch_statis
 class SlicedSupernet(Supernet):
     """A supernet of sliced weights; batch normalization takes the batch's statistics always.
 
-    Args:
-        kind: The ``kind`` of its children.
-        image_shape: Of the images.
-        settings: Of the children's networks.
+    ``kind`` is that of its children; the settings are those of their networks.
     """
 
     costs: ClassVar[tuple[str, ...]] = ("parameters", "multiply_adds")
@@ -59,11 +56,7 @@ class SlicedSupernet(Supernet):
         return logits
 
     def skeleton(self, architecture: Architecture) -> ChildNetwork:
-        """Return the child's network without numbers, of layers that earlier ones had, if it can.
-
-        Raises:
-            InvalidArchitecture: it is no child of the supernet.
-        """
+        """Return the child's network without numbers, of layers that earlier ones had."""
         if architecture.kind != self.child_kind:
             raise no_child(architecture, self.child_kind)
         rest, layers = self.keys(architecture)

@@ -78,14 +78,9 @@ def build_supernet(
 ) -> Supernet:
     """Build the supernet of a search space, with weights from torch's global generator.
 
-    Args:
-        search_space: One whose family has a supernet.
-        input_shape: Of the images, or the vocabulary.
-        settings: Its family's; default: the released search's.
-        batch_statistics: As in `WeightSharingSettings`.
-
-    Raises:
-        InvalidSettings: the search space has no supernet, or the settings do not fit.
+    ``settings`` are its family's; default: the released search's. ``batch_statistics`` are as in
+    `WeightSharingSettings`. `InvalidSettings` if the search space has no supernet, or these do not
+    fit.
     """
     family = family_of(search_space.architecture_type)
     build = None if family is None else family.part("supernet")

@@ -92,12 +92,8 @@ class Group:
 
     def rewards(self, spent: float) -> Floats:
         """Return the best reward within an expense, (n,); -inf before the first."""
-        return np.array(
-            [
-                max((p[2] for p in each["best"] if p[0] <= spent), default=-math.inf)
-                for each in self.records
-            ]
-        )
+        within = [[p[2] for p in each["best"] if p[0] <= spent] for each in self.records]
+        return np.array([max(rewards, default=-math.inf) for rewards in within])
 
 
 def groups_of(benchmark: Benchmark, records: Sequence[Record]) -> list[Group]:
@@ -172,19 +168,17 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
         tests = p_values(values, baseline.values(limit))
     whole = limit == group.search.limit
     found = int((group.rewards(limit) >= optimum - CLOSE).sum())
+    made, last_fifth, cpu_seconds = (
+        float(np.mean([each[name] for each in group.records]))
+        for name in ("evaluations", "last_fifth", "cpu_seconds")
+    )
     return Row(
-        group.search.dataset,
-        group.reported.dataset,
-        group.agent,
-        limit,
-        group.measure,
+        *(group.search.dataset, group.reported.dataset, group.agent, limit, group.measure),
         tuple(values.tolist()),
         *mean_of(values),
         *tests,
         None if math.isnan(optimum) else found,
-        float(np.mean([each["evaluations"] for each in group.records])) if whole else math.nan,
-        float(np.mean([each["last_fifth"] for each in group.records])),
-        float(np.mean([each["cpu_seconds"] for each in group.records])),
+        *(made if whole else math.nan, last_fifth, cpu_seconds),
     )
 
 

@@ -65,15 +65,10 @@ class Benchmark:
 
     def searches(self) -> list[Search]:
         """Return all searches: seed after seed, so that those of an early stop are balanced."""
+        budget = (self.budget, max(self.limits), self.pay_repeats, self.envs)
         return [
             Search(
-                env_id=self.env_id,
-                env_arguments={**self.env_arguments, **place},
-                budget=self.budget,
-                limit=max(self.limits),
-                pay_repeats=self.pay_repeats,
-                envs=self.envs,
-                agent=str(made["agent"]),
+                *(self.env_id, {**self.env_arguments, **place}, *budget, str(made["agent"])),
                 agent_arguments={name: made[name] for name in made if name != "agent"},
                 seed=seed,
             )

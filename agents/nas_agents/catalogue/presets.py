@@ -18,22 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from nas_agents.catalogue.defaults import ENAS_RELEASED, Plan, enas, enas_policy
-from nas_gym.envs import environment_type
-from nas_gym.envs.family_env import FamilyEnv
-from nas_gym.networks import ImageShape, InputShape, TokenShape, measure_cost
 from nas_gym.settings import require_known
 
 SHARED = ("enas", "tunas", "proxylessnas")
 """Agents whose children share weights."""
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
-SHAPES: dict[str, InputShape] = {
-    "digits": ImageShape(1, 8, 8, 10),
-    "cifar10": ImageShape(3, 32, 32, 10),
-    "ptb": TokenShape(10_000),
-}
 
 
 @dataclass(frozen=True)
@@ -50,8 +40,7 @@ class Preset:
     images: int
     """Training images of each child, or words."""
     multiply_adds: float
-    """Of a child's inference on one image: the mean of 100 random architectures, which
-    ``nas-gym presets --count`` measures again."""
+    """Of a child's inference on one image: the mean of 100 random architectures."""
     kernel_calls: int | None = None
     """Of a training step on a GPU: the mean of 20 random architectures, by
     `nas_gym.networks.kernel_calls.training_calls`; None where they were not counted."""
@@ -352,25 +341,3 @@ def with_preset(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         settings[key] = {**settings[key], **value} if key in MERGED else value
     return settings
-
-
-def counted_multiply_adds(name: str, number: int = 100) -> float:
-    """Return the mean of ``number`` random architectures, over all of a preset's depth schedule."""
-    chosen = preset(name)
-    env_class = environment_type(chosen.env_id)
-    assert issubclass(env_class, FamilyEnv)
-    no_settings = (
-        *("dataset", "image_size", "vocabulary", "reward", "device"),
-        *("evaluator", "lowest_learning_rate", "period"),
-    )
-    given = {key: value for key, value in chosen.env_arguments.items() if key not in no_settings}
-    of_search_space, settings = env_class.split_arguments(given)
-    search_space = env_class.search_space_type(**of_search_space)
-    shape = SHAPES[chosen.env_arguments["dataset"]]
-    rng = np.random.default_rng(0)
-    counts = []
-    for sample in np.linspace(0, chosen.episodes, number, endpoint=False).astype(int).tolist():
-        stage = search_space.stage(sample)
-        architecture = stage.decode(stage.sample(rng))
-        counts.append(measure_cost(architecture, shape, settings.network).multiply_adds)
-    return float(np.mean(counts))

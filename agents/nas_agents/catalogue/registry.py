@@ -34,6 +34,12 @@ class AgentEntry:
     """The environment's arguments that it needs, unless others are given."""
 
 
+def _sharing(path: str, own: Callable[[Plan], Arguments]) -> AgentEntry:
+    """Return an agent whose children share weights."""
+    shares = {"evaluator": "weight-sharing"}
+    return AgentEntry(f"nas_agents.controllers.sharing.{path}", own, env_arguments=shares)
+
+
 AGENTS = {
     "ppo": AgentEntry("stable_baselines3:PPO", defaults.ppo, ranked=True),
     "a2c": AgentEntry("stable_baselines3:A2C", defaults.a2c),
@@ -66,19 +72,7 @@ AGENTS = {
     "nas": AgentEntry("nas_agents.controllers.reinforce:Reinforce", defaults.nas),
     "nasnet": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.nasnet),
     "lstm-ppo": AgentEntry("nas_agents.controllers.nasnet_ppo:BaselinePPO", defaults.lstm_ppo),
-    "enas": AgentEntry(
-        "nas_agents.controllers.sharing.enas:ENAS",
-        defaults.enas,
-        env_arguments={"evaluator": "weight-sharing"},
-    ),
-    "tunas": AgentEntry(
-        "nas_agents.controllers.sharing.tunas:TuNAS",
-        defaults.tunas,
-        env_arguments={"evaluator": "weight-sharing"},
-    ),
-    "proxylessnas": AgentEntry(
-        "nas_agents.controllers.sharing.tunas:TuNAS",
-        defaults.proxylessnas,
-        env_arguments={"evaluator": "weight-sharing"},
-    ),
+    "enas": _sharing("enas:ENAS", defaults.enas),
+    "tunas": _sharing("tunas:TuNAS", defaults.tunas),
+    "proxylessnas": _sharing("tunas:TuNAS", defaults.proxylessnas),
 }

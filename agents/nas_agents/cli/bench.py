@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import argument, command, option
+from click import command, option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
 from nas_agents.cli.terminal import options
@@ -40,12 +40,14 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
             )
         if label in agents:
             raise InvalidSettings(f"--agent {label}: it is there twice; give one another label")
+        if ":" in str(made.get("agent")):
+            options.find_modules_here()
         agents[label] = made
     return agents
 
 
 @command()
-@argument("env_id", metavar="ENV")
+@options.env_id()
 @option(
     *("--out", "folder"),
     type=options.PATH,
@@ -178,22 +180,19 @@ def _line(cells: Iterable[object]) -> str:
 
 def _cells(row: Row) -> list[str]:
     """Return a row's cells, under `HEADS`; what is not known is empty."""
-    digits = 4 if row.measure == "reward" else 2
-    known = row.to_dict()
-    low, high = row.interval
+    form, known = f".{4 if row.measure == 'reward' else 2}f", row.to_dict()
+    mean, deviation, low, high = (
+        format(each, form) for each in (row.mean, row.deviation, *row.interval)
+    )
+    several = known["deviation"] is not None
 
     def number(name: str, form: str) -> str:
         return "" if known[name] is None else format(known[name], form)
 
     return [
-        row.agent,
-        str(len(row.values)),
-        f"{row.mean:.{digits}f}"
-        + (" ± " if known["deviation"] is not None else "")
-        + number("deviation", f".{digits}f"),
-        f"{low:.{digits}f} to {high:.{digits}f}" if known["deviation"] is not None else "",
-        number("p_welch", ".2g"),
-        number("p_mann_whitney", ".2g"),
+        *(row.agent, str(len(row.values)), f"{mean} ± {deviation}" if several else mean),
+        f"{low} to {high}" if several else "",
+        *(number("p_welch", ".2g"), number("p_mann_whitney", ".2g")),
         "" if row.optimum is None else f"{row.optimum} of {len(row.values)}",
         number("evaluations", ".0f"),
     ]

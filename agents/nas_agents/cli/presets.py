@@ -26,9 +26,8 @@ MEASURED = Path("gpu.json")
     type=options.PATH,
     help="Measured rates, of examples/benchmarks/gpu.sh; default: gpu.json, if here.",
 )
-@option("--count", is_flag=True, help="Count the multiply-adds again, which takes minutes.")
 @options.as_json
-def presets(rate: float | None, rates: Path | None, count: bool, as_json: bool) -> None:
+def presets(rate: float | None, rates: Path | None, as_json: bool) -> None:
     """List the papers' searches, and estimate what they cost.
 
     A child's training is estimated as three forward passes of each image in each epoch, and as the
@@ -37,7 +36,7 @@ def presets(rate: float | None, rates: Path | None, count: bool, as_json: bool) 
     from nas_agents.catalogue.presets import PRESETS
 
     chosen, source = _rates(rate, rates)
-    rows = [{**_row(name, preset, chosen, count), **source} for name, preset in PRESETS.items()]
+    rows = [{**_row(name, preset, chosen), **source} for name, preset in PRESETS.items()]
     if as_json:
         print_json(rows)
         return
@@ -72,10 +71,8 @@ def _rates(rate: float | None, file: Path | None) -> tuple[Rates, dict[str, str]
     return chosen, {"rates": source}
 
 
-def _row(name: str, preset: Preset, rates: Rates, count: bool) -> dict[str, Any]:
+def _row(name: str, preset: Preset, rates: Rates) -> dict[str, Any]:
     """Return a preset's facts, as ``--json`` prints them."""
-    from nas_agents.catalogue.presets import counted_multiply_adds
-
     arithmetic = preset.child_seconds(rates.multiply_adds)
     launches = preset.launch_seconds(rates.seconds_a_call)
     seconds = arithmetic and max(arithmetic, launches or 0.0)
@@ -85,7 +82,7 @@ def _row(name: str, preset: Preset, rates: Rates, count: bool) -> dict[str, Any]
         "children": preset.episodes,
         "at_a_time": preset.envs,
         "published_at_a_time": preset.workers,
-        "multiply_adds": counted_multiply_adds(name) if count else preset.multiply_adds,
+        "multiply_adds": preset.multiply_adds,
         "arithmetic_seconds": arithmetic,
         "launch_seconds": launches,
         "estimated_child_seconds": seconds,

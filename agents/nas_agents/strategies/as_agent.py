@@ -96,17 +96,10 @@ class StrategyAgent(BaseAlgorithm):
         policy: str | type[BasePolicy] = BestArchitecture,
         _init_setup_model: bool = True,
     ) -> None:
-        super().__init__(
-            policy,
-            env,
-            learning_rate=0.0,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            device=device,
-            support_multi_env=True,
-            seed=seed,
-            supported_action_spaces=(spaces.Discrete, spaces.MultiDiscrete),
-        )
+        ours: dict[str, Any] = {"learning_rate": 0.0, "support_multi_env": True}
+        ours["supported_action_spaces"] = (spaces.Discrete, spaces.MultiDiscrete)
+        common: dict[str, Any] = {"tensorboard_log": tensorboard_log, "verbose": verbose}
+        super().__init__(policy, env, **ours, **common, device=device, seed=seed)
         self.best_reward = float("-inf")
         self._proposals: list[Choices | None] = []
         """The proposal under way in each environment, or None."""
@@ -116,8 +109,8 @@ class StrategyAgent(BaseAlgorithm):
             assert strategy is not None
             assert self.env is not None
             self.set_random_seed(seed)
-            ours = self.env.has_attr("search_space")
-            require(ours, f"env: {self.env} is no environment of nas_gym")
+            designs = self.env.has_attr("search_space")
+            require(designs, f"env: {self.env} is no environment of nas_gym")
             search_space = self.env.get_attr("search_space")[0]
             self.strategy = strategy(search_space, self.seed, **(arguments or {}))
             here = isinstance(self.env.unwrapped, DummyVecEnv)  # and in no other process

@@ -50,8 +50,7 @@ class LocalSearch(Strategy):
         first: bool = True,
     ) -> None:
         super().__init__(search_space, seed)
-        self.initial = initial
-        self.first = first
+        self.initial, self.first = initial, first
         self._climbs: list[_Climb] = []
         self._waiting: dict[bytes, list[_Climb]] = {}
         """The climbs that wait for the reward of a sequence of choices."""

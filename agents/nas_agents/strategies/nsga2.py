@@ -6,7 +6,7 @@ rank, by crowding distance; children cross two parents over and mutate.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
 
@@ -45,16 +45,15 @@ class NSGA2(OptunaStrategy):
         swap: Probability = 0.5,
         mutation: Probability | None = None,
     ) -> None:
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "population_size": population,
             "crossover_prob": crossover,
-            "swapping_prob": swap,
-            "mutation_prob": mutation,
         }
+        self._settings |= {"swapping_prob": swap, "mutation_prob": mutation}
         super().__init__(search_space, seed, objectives)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        return optuna.samplers.NSGAIISampler(seed=seed, **self._settings)  # type: ignore[arg-type]
+        return optuna.samplers.NSGAIISampler(seed=seed, **self._settings)
 
     def choose(self, trial: optuna.Trial, choices: Choices, step: int) -> int:
         number = self.search_space.num_choices[step]

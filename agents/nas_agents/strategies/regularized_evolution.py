@@ -34,9 +34,7 @@ class RegularizedEvolution(Strategy):
         identity: Share = 0.0,
     ) -> None:
         super().__init__(search_space, seed)
-        self.population_size = population
-        self.sample_size = sample
-        self.identity = identity
+        self.population_size, self.sample_size, self.identity = population, sample, identity
         self.population: deque[tuple[float, Choices]] = deque(maxlen=population)
         """(reward, choices) of the living, the oldest first."""
         self._num_random = 0

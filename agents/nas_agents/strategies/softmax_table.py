@@ -28,12 +28,11 @@ class SoftmaxTable:
     def __init__(
         self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
     ) -> None:
-        self.search_space = search_space
-        self.rng = rng
-        self.learning_rate = learning_rate
-        self.logits = equal_logits(search_space.num_choices)
+        self.search_space, self.rng, self.learning_rate = search_space, rng, learning_rate
+        self.logits = equal_logits(search_space.num_valid)
         self._moments = np.zeros((2, *self.logits.shape))
         self._num_updates = 0
+        self._has_conditions = any(each.when for each in search_space.decisions)
 
     def draw(self, number: int) -> tuple[Choices, Floats]:
         """Draw N sequences, (N, T); return them and all choices' probabilities, (N or 1, T, A)."""
@@ -42,6 +41,11 @@ class SoftmaxTable:
         choices, probabilities = _inverse_cdf(weights, draws), weights[np.newaxis]
         if self.search_space.conditional:
             probabilities = probabilities.repeat(number, axis=0)
+        if self._has_conditions:
+            missing = ~self.search_space.existing(choices)
+            choices[missing] = 0
+            probabilities[missing] = np.arange(weights.shape[1]) == 0
+            return choices, probabilities
         for step in self.search_space.dependent:
             masked = weights[step] * self.search_space.action_masks(choices[:, :step])
             choices[:, step] = _inverse_cdf(masked, draws[:, step])
@@ -67,13 +71,9 @@ def policy_gradient(
     """Return REINFORCE's gradient of the logits, (T, A), in closed form.
 
     That of log p is one-hot minus p; that of the entropy H is -p (log p + H). The baseline is the
-    mean of the rewards, and the advantages are normalized.
-
-    Args:
-        choices: (N, T), as `SoftmaxTable.draw` returns them.
-        probabilities: (N or 1, T, A), as `SoftmaxTable.draw` returns them.
-        rewards: (N,).
-        entropy: Weight of the policy's entropy.
+    mean of the rewards, (N,), and the advantages are normalized. Choices, (N, T), and
+    probabilities, (N or 1, T, A), are those of `SoftmaxTable.draw`; ``entropy`` is the weight of
+    the policy's entropy.
     """
     advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)  # (N,)
     taken = choices[:, :, None] == np.arange(probabilities.shape[2])  # (N, T, A)

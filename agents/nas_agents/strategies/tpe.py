@@ -6,6 +6,7 @@ Optuna's implementation: Bayesian optimization with one categorical parameter a 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -36,20 +37,18 @@ class TPE(OptunaStrategy):
         candidates: Positive = 24,
         multivariate: bool = False,
     ) -> None:
-        self._startup, self._candidates = startup, candidates
-        self._multivariate = multivariate
+        self._settings: dict[str, Any] = {
+            "n_startup_trials": startup,
+            "n_ei_candidates": candidates,
+        }
+        self._settings["multivariate"] = multivariate
         super().__init__(search_space, seed)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed,
-                n_startup_trials=self._startup,
-                n_ei_candidates=self._candidates,
-                multivariate=self._multivariate,
-                constant_liar=True,  # keeps away from proposals under way
-            )
+            # The liar keeps away from proposals under way.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True, **self._settings)
 
     def choose(self, trial: optuna.Trial, choices: Choices, step: int) -> int:
         valid = np.flatnonzero(self.search_space.valid_choices(choices[:step])).tolist()

@@ -76,11 +76,10 @@ def groups_of(
 ) -> list[Group]:
     """Return the groups of channels that can be cut, in the order in which they are computed.
 
-    Args:
-        network: In evaluation mode; it stays as it is.
-        images: Any images, with which the graph is traced.
-        places: The paths of convolutions and dense layers, in the order in which they compute.
-        norm: Channels are ranked by the mean of this norm of their weights in the group's layers.
+    The network is in evaluation mode, and stays as it is; any ``images`` will do, with which the
+    graph is traced. ``places`` are the paths of convolutions and dense layers, in the order in
+    which they compute. Channels are ranked by the mean of this norm of their weights in the group's
+    layers.
 
     Raises:
         InvalidSettings: Torch-Pruning is not installed, or cannot trace the network.

@@ -47,14 +47,7 @@ class Compressed(NamedTuple):
 class Compressor:
     """Compresses one trained network, which stays as it is, and evaluates the results.
 
-    Args:
-        subject: The trained network.
-        dataset: Its data set; results are validated on the validation split.
-        settings: How channels are cut.
-        device: The device of all networks.
-
-    Raises:
-        InvalidSettings: as `Plan`.
+    They are validated on the validation split of the data set.
     """
 
     def __init__(

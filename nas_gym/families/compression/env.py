@@ -186,8 +186,7 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     def compressed(self, kept: tuple[int, ...] | None = None) -> Model:
         """Return a compressed network with its weights, a model as `load_model` gives it.
 
-        Args:
-            kept: The channels of each layer, (T,); default: those of the best episode so far.
+        ``kept`` are the channels of each layer, (T,); default: those of the best episode so far.
 
         Raises:
             InvalidSettings: no episode has ended, or the numbers are not those of T layers.

@@ -34,12 +34,8 @@ class Plan:
     """A network's groups of channels, in the order of the decisions, and their costs.
 
     Multiply-adds of a layer are proportional to its inputs and to its outputs, so that those of
-    each choice are known without cutting anything.
-
-    Args:
-        network: A trained classifier; it stays as it is.
-        shape: The shape of its images.
-        norm: As in `groups_of`.
+    each choice are known without cutting anything. The network, a trained classifier, stays as it
+    is.
 
     Raises:
         InvalidSettings: as `groups_of`, or there are no channels that can be cut.

@@ -54,12 +54,7 @@ def subject_of(
     device: torch.device,
     seed: int,
 ) -> Subject:
-    """Return the subject of an environment's arguments, as `CompressionEnv` has them.
-
-    Raises:
-        InvalidModel: the folder is no sound model folder.
-        InvalidSettings: the model is something else, or does not take the data set's images.
-    """
+    """Return the subject of an environment's arguments, as `CompressionEnv` has them."""
     shape = shape_of(dataset)
     if model is None:
         return _default(_Hashed(dataset), device, seed)

@@ -22,12 +22,7 @@ _REDUCED, _REST, _LAST = (FEATURES.index(name) for name in ("reduced", "rest", "
 class Walk:
     """The numbers of channels that an episode has chosen so far, and those that it may choose.
 
-    Args:
-        plan: The layers.
-        settings: The budget, and the numbers that are allowed.
-
-    Raises:
-        InvalidSettings: not even the smallest network is within the budget.
+    `InvalidSettings` if not even the smallest network is within the budget.
     """
 
     def __init__(self, plan: Plan, settings: CompressionSettings) -> None:

@@ -15,10 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentArchitecture
-from nas_gym.networks.recurrent import (
-    RecurrentCell,
-    masked,
-)
+from nas_gym.networks.recurrent import RecurrentCell, masked
 
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
@@ -54,16 +51,10 @@ class _Group(NamedTuple):
 
 
 class HighwayCell(RecurrentCell):
-    """A recurrent cell of ENAS; its state is (h,).
+    """A recurrent cell of ENAS, of nodes 1 to L; its state is (h,).
 
-    Args:
-        architecture: The nodes 1 to L.
-        inputs: I, size of an input.
-        units: H, size of every node.
-
-    Attributes:
-        kernel, recurrent_kernel: Weights of node 0, (I, 2H) and (H, 2H): candidate, then gate.
-        node_kernels: Those of nodes 1 to L, (H, 2H) each.
+    The ``kernel`` and the ``recurrent_kernel`` are those of node 0, (I, 2H) and (H, 2H): candidate,
+    then gate; the ``node_kernels`` those of nodes 1 to L, (H, 2H) each.
     """
 
     own_gradients: ClassVar[bool] = True
@@ -221,9 +212,8 @@ def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
 def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
     """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
 
-    Args:
-        inputs: What it multiplied, (T, B, I); of K members, (T, K, B, I).
-        outputs: Gradients of the products, (T, B, O); of K members, (T, K, B, O).
+    ``inputs`` are what it multiplied, (T, B, I), ``outputs`` the gradients of the products, (T, B,
+    O); of K members, (T, K, B, ...).
     """
     one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
     return one.mT @ other

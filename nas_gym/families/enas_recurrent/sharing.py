@@ -51,12 +51,7 @@ class RecurrentSharingSettings(LanguageSettings):
 
 
 class RecurrentSharing(WeightSharing):
-    """Evaluates recurrent cells inside one supernet, on one text and device.
-
-    Args:
-        search_space: ENAS's of recurrent cells.
-        dataset, settings, device: As in `nas_gym.weight_sharing.evaluator.WeightSharing`.
-    """
+    """Evaluates recurrent cells inside one supernet, on one text and device."""
 
     settings: Any
     task: Any

@@ -51,13 +51,7 @@ class SharedCell(HighwayCell):
 
 
 class RecurrentSupernet(LanguageModel, Supernet):
-    """Words (T, B) in, logits (T, B, V) of one child out (Pham et al. 2018, section 2.2).
-
-    Args:
-        nodes: L of every child.
-        shape: The vocabulary.
-        settings: What surrounds the cell.
-    """
+    """Words (T, B) in, logits (T, B, V) of one child, of L nodes, out (Pham et al. 2018, 2.2)."""
 
     def __init__(self, nodes: int, shape: TokenShape, settings: LanguageModelSettings) -> None:
         super().__init__(lambda *sizes: SharedCell(nodes, *sizes), shape, settings)

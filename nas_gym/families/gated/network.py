@@ -16,15 +16,10 @@ from nas_gym.networks.recurrent import RecurrentCell, State
 
 
 class GatedCell(RecurrentCell):
-    """`torch.nn.LSTM` or `torch.nn.GRU` of one layer; its state is (h, c) or (h,).
+    """`torch.nn.LSTM` or `torch.nn.GRU` of one layer, by name; its state is (h, c) or (h,).
 
     Its two biases are PyTorch's. A mask of the states multiplies them before every step, so that
     these are computed one by one.
-
-    Args:
-        name: "LSTM" or "GRU".
-        inputs: I, size of an input.
-        units: H, size of each part of the state.
     """
 
     def __init__(self, name: str, inputs: int, units: int) -> None:

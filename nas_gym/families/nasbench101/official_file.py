@@ -22,11 +22,7 @@ LONGEST_ROW = 2**20
 
 
 def nasbench101(source: Path, on_progress: OnProgress) -> Arrays:
-    """Return the means of each module's repeats, from NAS-Bench-101's file.
-
-    Raises:
-        InvalidTable: the file is another, or a module lacks a length of training.
-    """
+    """Return the means of each module's repeats, from NAS-Bench-101's file."""
     repeats: dict[str, dict[int, list[tuple[float, float, float]]]] = {}
     fixed: dict[str, tuple[str, str, int]] = {}
     for number, row in enumerate(_json_rows(source)):

@@ -30,12 +30,8 @@ LATENCY = "latency_s"
 class HashIndex:
     """Index by ``module_hash``; a hash takes long, so the rows of cells are remembered.
 
-    Args:
-        hashes: (n,) the hash of each row, as bytes of 32 hexadecimal digits.
-        where: Start of an error's message, which names the file.
-
-    Raises:
-        InvalidTable: two rows have the same hash.
+    The (n,) hashes are bytes of 32 hexadecimal digits. `InvalidTable` if two rows have the same;
+    its message starts with ``where``, the file.
     """
 
     def __init__(self, hashes: NDArray[np.bytes_], where: str = "table") -> None:
@@ -95,11 +91,7 @@ def _names(epochs: int) -> dict[str, str]:
 
 
 def nasbench101_of(arrays: Mapping[str, NDArray[Any]], source: Path, epochs: int) -> Table:
-    """Return a record of the arrays of the file ``source``, by name; see `nasbench101_table`.
-
-    Raises:
-        InvalidTable: a column is missing, or broken.
-    """
+    """Return a record of the arrays of the file ``source``, by name; see `nasbench101_table`."""
     names, where = _names(epochs), f"table: {source}"
     require_names(where, ("module_hash", *names.values()), arrays)
     rows = (NASBENCH101_CELLS,)

@@ -18,9 +18,6 @@ def digits_bench_table(training_seed: int | None = 0) -> Table:
     Args:
         training_seed: Number of the recorded training of each network that is looked up, modulo 3;
             `None`: the mean of all.
-
-    Raises:
-        InvalidSettings: the seed is no seed.
     """
     return built_table(DIGITS_BENCH, NASBench201SearchSpace(), training_seed)
 

@@ -29,11 +29,7 @@ _NATS_DATASETS = {
 
 
 def nats_bench(folder: Path, on_progress: OnProgress) -> Arrays:
-    """Return the means of each cell's seeds, from NATS-Bench's folder of one file a cell.
-
-    Raises:
-        InvalidTable: the folder is another, or a file holds more than plain data.
-    """
+    """Return the means of each cell's seeds, from NATS-Bench's folder of one file a cell."""
     meta = load_plain(folder / "meta.pickle.pbz2")
     names = meta["meta_archs"] if isinstance(meta, dict) and "meta_archs" in meta else None
     if not isinstance(names, (list, tuple)) or len(names) != NASBENCH201_CELLS:

@@ -44,9 +44,6 @@ def read_package(path: Path, prefix: str) -> dict[str, NDArray[Any]]:
     """Return a data set's arrays, as `nas_gym.families.nasbench201.table.nasbench201_of` has them.
 
     Each value is the mean of the two or three trainings; parameters are those of the first.
-
-    Raises:
-        InvalidTable: the file cannot be read, or is none of the package's.
     """
     cells = load_plain(path)
     try:

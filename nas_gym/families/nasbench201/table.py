@@ -98,11 +98,7 @@ def _names(prefix: str, epochs: int) -> dict[str, str]:
 def nasbench201_of(
     arrays: Mapping[str, NDArray[Any]], source: Path, dataset: str, epochs: int
 ) -> Table:
-    """Return a record of the arrays of the file ``source``, by name; see `nasbench201_table`.
-
-    Raises:
-        InvalidTable: a column is missing, or broken.
-    """
+    """Return a record of the arrays of the file ``source``, by name; see `nasbench201_table`."""
     prefix, where = NASBENCH201_DATASETS[dataset], f"table: {source}"
     names = _names(prefix, epochs)
     if source.suffix == ".pkl":  # the package has none
@@ -137,13 +133,9 @@ def nasbench201_of(
 def multiply_adds(cells: NDArray[np.int64], size: int, classes: int) -> NDArray[np.float64]:
     """Return the multiply-adds of inference on one image in the benchmark's networks.
 
-    Those of 5 cells a stack and 16, 32 and 64 filters (section 2.1). A convolution on an edge whose
-    source gets nothing is not computed, and does not count.
-
-    Args:
-        cells: (n, 6) choices.
-        size: Height and width of the images.
-        classes: Number of classes.
+    ``cells`` are (n, 6) choices. The networks have 5 cells a stack and 16, 32 and 64 filters
+    (section 2.1). A convolution on an edge whose source gets nothing is not computed, and does not
+    count. ``size`` is the height and width of the images.
     """
     there = cells != NASBENCH201_OPERATIONS.index("none")  # (n, 6)
     reached = np.ones((4, len(cells)), dtype=np.bool_)

@@ -23,18 +23,11 @@ COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class TreeCell(RecurrentCell):
-    """A recurrent cell of NAS; its state is (h, c).
+    """A recurrent cell of NAS, a tree of b leaves; its state is (h, c).
 
-    Args:
-        architecture: The tree, of b leaves.
-        inputs: I, size of an input.
-        units: H, size of h and c.
-        bias: Add a bias to U h; TensorFlow's cell can have one, and the paper's has none.
-
-    Attributes:
-        kernel: W of all leaves, (I, b H), in TensorFlow's order.
-        recurrent_kernel: U of all leaves, (H, b H).
-        bias: (b H,), or None.
+    The ``kernel``, W of all leaves, is (I, b H), in TensorFlow's order; the ``recurrent_kernel``, U
+    of all leaves, (H, b H). With ``bias``, (b H,), U h has one; TensorFlow's cell can, and the
+    paper's has none.
     """
 
     def __init__(

@@ -38,7 +38,8 @@ class CellNetworkSettings(NetworkSettings):
     filters: Size = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
-    """"auto" takes "imagenet" for images of a height of 96 pixels and more."""
+    """"cifar", "imagenet" or "auto", which takes "imagenet" for images of a height of 96 pixels and
+    more."""
     stem_filters: Size | None = None
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""
@@ -78,13 +79,10 @@ class Step(NamedTuple):
 class CellModule(nn.Module):
     """One cell: h_i and h_{i-1} in, its output out.
 
-    Args:
-        cell: The choices.
-        current: Shape of h_i, the output of the cell before.
-        previous: Shape of h_{i-1}, the output of the cell before that; None in the first cell,
-            where h_i takes its place, unprocessed.
-        step: The cell's place; operations on the inputs of a reduction cell have stride 2.
-        keep: The drop-path probability of this cell at the end of training.
+    ``current`` and ``previous`` are the shapes of h_i, the output of the cell before, and of
+    h_{i-1}, that of the cell before that; in the first cell None, where h_i takes its place,
+    unprocessed. Operations on the inputs of a reduction cell have stride 2. ``keep`` is the
+    drop-path probability at the end of training.
     """
 
     members = 1

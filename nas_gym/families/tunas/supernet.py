@@ -185,11 +185,7 @@ def tunas_supernet(
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> TuNASSupernet:
-    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`.
-
-    Raises:
-        InvalidSettings: the settings are another family's, or ``batch_statistics`` is false.
-    """
+    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
     says = "batch_statistics: this supernet always takes them; leave it out"
     require(batch_statistics is not False, says)
     own = fitting(MobileNetworkSettings, settings or MobileNetworkSettings())

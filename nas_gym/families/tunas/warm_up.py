@@ -51,10 +51,8 @@ def _has_kernel(module: nn.Module) -> bool:
 def mixture(layer: nn.Module, mixed: Collection[str], kernels: Collection[str]) -> nn.Module:
     """Return a layer without numbers, where some choices are the mean of all operations.
 
-    Args:
-        layer: A stem, a separable convolution or an inverted bottleneck, without numbers.
-        mixed: "/kernel", "/squeeze", or "" for the choice between the layer and zero.
-        kernels: All kernels of its place.
+    The layer is a stem, a separable convolution or an inverted bottleneck. ``mixed`` are "/kernel",
+    "/squeeze", or "" for the choice between the layer and zero; ``kernels`` are all of its place.
     """
     chain: Any = getattr(layer, "body", layer)
     body: list[nn.Module] = [*chain]

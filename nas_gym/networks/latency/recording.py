@@ -24,19 +24,11 @@ def record_table(
     settings: LatencySettings,
     on_network: Callable[[int], None] = lambda done: None,
 ) -> LatencyTable:
-    """Measure the operations of networks, and the networks themselves.
+    """Measure the operations of networks, and the networks themselves, as the settings say.
 
-    The last ``held_out`` networks are not used by the fit; the table's ``errors`` are theirs.
-
-    Args:
-        networks: Networks of one kind, for instance random ones of a search space.
-        held_out: Number of networks for the errors.
-        input_shape: Of their inputs.
-        settings: How networks, and each of their operations, are measured.
-        on_network: Called after each network with the number of finished ones.
-
-    Raises:
-        InvalidSettings: fewer than two networks are left for the fit.
+    Networks are of one kind, for instance random ones of a search space. The last ``held_out`` are
+    not used by the fit; the table's ``errors`` are theirs. ``on_network`` is called after each with
+    the number of finished ones.
     """
     device = resolve_device(settings.device or "cpu")
     operations: dict[str, float] = {}

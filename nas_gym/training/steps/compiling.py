@@ -27,13 +27,8 @@ class NotCompiled(UserWarning):
 class FasterOf:
     """Calls a step, and after some calls the faster one of it and of a compiled one.
 
-    All calls are steps of the training: the two differ in rounding alone.
-
-    Args:
-        step: The step as it is.
-        compiled: The compiled one, whose first call compiles.
-        calls: Number of calls that are to come.
-        device: Where they compute.
+    All calls are steps of the training: the two differ in rounding alone. The first call of
+    ``compiled`` compiles; ``calls`` are to come.
     """
 
     def __init__(self, step: Step, compiled: Step, calls: int, device: torch.device) -> None:

@@ -72,11 +72,7 @@ def sgd(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.S
 
 
 def make_optimizer(parameters: Any, settings: LearningSettings, rate: Any) -> torch.optim.Optimizer:
-    """Return the settings' optimizer; its rate is a number, or a tensor for a CUDA graph.
-
-    Raises:
-        InvalidSettings: the package that has it is not installed.
-    """
+    """Return the settings' optimizer; its rate is a number, or a tensor for a CUDA graph."""
     if settings.optimizer == "sgd":
         return sgd(parameters, settings, rate)
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}.get(settings.optimizer)
@@ -99,9 +95,7 @@ def make_scaler(dtype: torch.dtype | None, device: torch.device) -> GradScaler |
 def schedule(progress: float, warmup: float) -> float:
     """Return the share of the learning rate: a linear rise from 0, then a half cosine to 0.
 
-    Args:
-        progress: The elapsed share of the training, from 0 to 1.
-        warmup: The share of it that the rise takes.
+    ``progress`` is the elapsed share of the training, ``warmup`` the share that the rise takes.
     """
     if progress < warmup:
         return progress / warmup
@@ -151,8 +145,8 @@ def flattened(network: nn.Module) -> tuple[nn.Parameter, Tensor]:
     """Lay a network's P parameters and their gradients, the result, out in one tensor each, (P,).
 
     The network's parameters become views of these. A supernet has thousands of small ones, most of
-    them off a child's path; an optimizer's step, with weight decay and momentum for all of them,
-    then updates a single tensor. The network must not be moved or converted from then on.
+    them off a child's path; an optimizer's step, for all of them, then updates a single tensor. The
+    network must not be moved or converted from then on.
     """
     parameters = list(network.parameters())
     sizes = [each.numel() for each in parameters]

@@ -37,11 +37,9 @@ def batch_loss(
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
     Labels may also be shares of the classes, (B, classes); ``class_weights`` are (classes,). Of a
-    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
-
-    Returns:
-        The loss with the auxiliary head's weighted one, the loss without it, and logits
-        (B, classes), those of K members side by side.
+    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,). Returned
+    are the loss with the auxiliary head's weighted one, the loss without it, and logits (B,
+    classes), those of K members side by side.
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs
@@ -62,15 +60,10 @@ def batch_loss(
 class TrainingSteps:
     """Steps of the settings' optimizer, whose learning rate follows `schedule`.
 
-    The network is on the device, and in training mode at every step. As a CUDA graph, the same step
-    reads learning rate and progress from tensors.
-
-    Args:
-        network: The network to train, or K of them as a `Fused` one.
-        task: Makes the batches, and has the loss.
-        generators: The random numbers of the batches, one for each of the K networks.
-        graphed: Capture the step.
-        calls: With a graph, compile the network too if that pays within so many steps.
+    The network, or K of them as a `Fused` one, is on the device, and in training mode at every
+    step. The random numbers of the batches are one generator for each of the K networks. With
+    ``graphed``, the step is a CUDA graph, which reads learning rate and progress from tensors; with
+    ``calls`` too, the network is compiled if that pays within so many steps.
     """
 
     def __init__(

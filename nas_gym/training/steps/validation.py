@@ -50,11 +50,7 @@ def counted(network: nn.Module, batches: Sequence[Tensor], count: Count) -> Tens
 
 
 def accuracy_of(counts: Sequence[int], images: int) -> float:
-    """Return the share of images that are classified right, in [0, 1].
-
-    Raises:
-        Diverged: logits are not finite.
-    """
+    """Return the share of images that are right, in [0, 1]; `Diverged` if logits are not finite."""
     right, not_finite = counts
     if not_finite:
         raise Diverged("the logits are not finite")

@@ -38,15 +38,11 @@ EVALUATION_PIXELS = 2**20
 class ImageClassification(Task):
     """Images on a device, their augmented batches, and the precision in which networks compute.
 
-    Args:
-        dataset, device, final: As in `Task`.
-        settings: How networks are built and trained.
-
     Raises:
-        InvalidSettings: the settings are another task's, or ``crop_padding`` is larger than the
-            images.
+        InvalidSettings: as `Task`, or ``crop_padding`` is larger than the images.
     """
 
+    settings_type = TrainingSettings
     settings: TrainingSettings
     input_shape: ImageShape
     fuses = True
@@ -59,9 +55,6 @@ class ImageClassification(Task):
         final: bool = False,
     ) -> None:
         super().__init__(dataset, settings, device, final)
-        given = type(settings).__name__
-        is_right = isinstance(settings, TrainingSettings)
-        require(is_right, f"settings: images are trained with TrainingSettings, got {given}")
         _, height, width, channels = dataset.images.shape
         self.input_shape = ImageShape(channels, height, width, len(dataset.classes))
         self.autocast_dtype = autocast_dtype(settings.precision, device, height)
@@ -125,16 +118,14 @@ class ImageClassification(Task):
 
         With mixup or CutMix, labels are (B, classes) float32, shares of the classes.
         """
-        order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
-        size, augmentation = self.batch_size, self._augmentation
-        return self.training.augmented_batches(order, size, augmentation, generator)
+        given = (self._order(generator), self.batch_size, self._augmentation, generator)
+        return self.training.augmented_batches(*given)
 
     def draws(self, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Yield the indices of each batch, alone, where all that follows is done on the device."""
         if self._augmentation.draws_globally or self.training.source != self.device:
             return self.batches(generator)
-        order = self._order(generator)[: self.steps_per_epoch * self.batch_size]
-        return zip(order.split(self.batch_size), strict=True)
+        return zip(self._order(generator).split(self.batch_size), strict=True)
 
     def batch(self, drawn: Sequence[Tensor], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if len(drawn) == 1:
@@ -142,14 +133,13 @@ class ImageClassification(Task):
         return super().batch(drawn, generator)
 
     def _order(self, generator: torch.Generator) -> Tensor:
-        """Return the indices of this process's training images in an epoch, (n,)."""
+        """Return the images of an epoch that are this process's, in whole batches, (n,)."""
         rank, number = self.share
-        order = self._whole_order(generator)
+        order = self._whole_order(generator)[: self.steps_per_epoch * self.batch_size * number]
         if number == 1:
             return order
         generator.manual_seed(generator.initial_seed() + 1 + rank)
-        most = self.steps_per_epoch * self.batch_size * number
-        return order[:most].view(-1, number, self.batch_size)[:, rank].reshape(-1)
+        return order.view(-1, number, self.batch_size)[:, rank].reshape(-1)
 
     def _whole_order(self, generator: torch.Generator) -> Tensor:
         """Return the indices of an epoch's training images, (n,)."""
@@ -219,9 +209,7 @@ class ImageClassification(Task):
     def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
         return self._measure(network, self.validation, self.settings.epochs)
 
-    def _measure(
-        self, network: ChildNetwork, data: DeviceDataset, times: int = 1
-    ) -> Callable[[], float]:
+    def _measure(self, network: Any, data: DeviceDataset, times: int = 1) -> Callable[[], float]:
         """Return a function that measures accuracy, and is called so many times."""
         if not len(data):
             return lambda: float("nan")
@@ -248,10 +236,12 @@ class ImageClassification(Task):
 
     @property
     def validation_batch(self) -> int:
-        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
-        return max(self.batch_size, min(most, len(self.dataset.validation)))
+        return max(self.batch_size, min(self._most, len(self.dataset.validation)))
+
+    @property
+    def _most(self) -> int:
+        return EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
 
     def _whole(self, data: DeviceDataset) -> Sequence[Tensor]:
-        most = EVALUATION_PIXELS // (self.input_shape.height * self.input_shape.width)
         images = torch.arange(len(data), device=self.device)
-        return list(images.split(max(self.batch_size, most)))
+        return list(images.split(max(self.batch_size, self._most)))

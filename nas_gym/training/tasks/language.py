@@ -78,17 +78,9 @@ class LanguageSettings(LearningSettings):
 
 
 class LanguageModelling(Task):
-    """A text on a device, as B parallel streams; all members of a fused network read the same.
+    """A text on a device, as B parallel streams; all members of a fused network read the same."""
 
-    Args:
-        dataset, device, final: As in `Task`.
-        settings: How networks are built and trained.
-
-    Raises:
-        InvalidSettings: the settings are another task's, ``cuda_graphs`` is set, or a part of the
-            text is too short for the batch.
-    """
-
+    settings_type = LanguageSettings
     fuses = True
 
     def __init__(
@@ -99,9 +91,6 @@ class LanguageModelling(Task):
         final: bool = False,
     ) -> None:
         super().__init__(dataset, settings, device, final)
-        given = type(settings).__name__
-        is_right = isinstance(settings, LanguageSettings)
-        require(is_right, f"settings: texts are trained with LanguageSettings, got {given}")
         graphed = settings.cuda_graphs is True
         require(not graphed, "cuda_graphs: only images have them; leave it out")
         self.options = settings

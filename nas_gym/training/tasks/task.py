@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.family import Reference
 from nas_gym.networks import ChildNetwork, InputShape
@@ -55,12 +55,16 @@ class Task(ABC):
 
     Args:
         dataset: The data.
-        settings: How networks are trained.
+        settings: How networks are built and trained.
         device: Where.
-        final: Train on the training and the validation split together, for a network that is
-            tested afterwards.
+        final: Train on the training and the validation split together, for a network that is tested
+            afterwards.
+
+    Raises:
+        InvalidSettings: the settings are not of `settings_type`.
     """
 
+    settings_type: ClassVar[type[LearningSettings]] = LearningSettings
     metric: Metric = ACCURACY
     input_shape: InputShape
     """Shape of the networks' input and size of their output; their builder gets it."""
@@ -80,6 +84,9 @@ class Task(ABC):
     def __init__(
         self, dataset: Any, settings: Any, device: torch.device, final: bool = False
     ) -> None:
+        expected, given = self.settings_type.__name__, type(settings).__name__
+        says = f"settings: {type(self).__name__} takes {expected}, got {given}"
+        require(isinstance(settings, self.settings_type), says)
         self.dataset, self.device, self.final = dataset, device, final
         self.settings: LearningSettings = settings
 
@@ -122,8 +129,7 @@ class Task(ABC):
     def value(self, network: ChildNetwork, split: Split) -> float:
         """Return the metric's value on a split; NaN where the split is empty.
 
-        Raises:
-            Diverged: the network's outputs are not finite.
+        `Diverged` if the network's outputs are not finite.
         """
 
     def validation_of(self, network: ChildNetwork) -> Callable[[], float]:
@@ -135,9 +141,7 @@ class Task(ABC):
 
         Of an epoch's random order, drawn from a generator that is the same in all, the processes
         take a batch in turn; what is drawn for a batch after that is a process's own.
-
-        Raises:
-            InvalidSettings: this task cannot be shared.
+        `InvalidSettings` if this task cannot be shared.
         """
         raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
 
@@ -152,8 +156,7 @@ class Task(ABC):
     def test(self, network: ChildNetwork) -> dict[str, Any]:
         """Return the result on the test split, as fields of `nas_gym.training.final.FinalResult`.
 
-        Raises:
-            Diverged: the network's outputs are not finite.
+        `Diverged` if the network's outputs are not finite.
         """
         value = self.value(network, "test")
         return {"test_accuracy": self.metric.score(value), "test_value": value}

@@ -45,8 +45,7 @@ class Answers:
 def answers_of(network: ChildNetwork, data: DeviceDataset, batches: Sequence[Any]) -> Answers:
     """Return a network's answers to batches of indices, (B,) int64 each, in evaluation mode.
 
-    Raises:
-        Diverged: its logits are not finite.
+    `Diverged` if its logits are not finite.
     """
     network.eval()
     parts = []

@@ -7,12 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.catalogue.presets import PRESETS, counted_multiply_adds, preset, with_preset
+from nas_agents.catalogue.presets import PRESETS, preset, with_preset
 from nas_agents.catalogue.rates import measured_rates
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
@@ -26,6 +27,7 @@ from nas_gym.envs import environment_type
 from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.envs.recurrent_env import RecurrentEnv
 from nas_gym.families.enas_recurrent.sharing import RecurrentSharing
+from nas_gym.networks import ImageShape, measure_cost
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.training.presets import final_settings
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -112,9 +114,19 @@ def test_what_is_given_takes_the_place_of_the_presets() -> None:
 
 
 def test_the_multiply_adds_are_what_is_counted() -> None:
-    """Of ten architectures in the place of a hundred."""
-    counted = counted_multiply_adds("nas-laptop", 10)
-    assert counted == pytest.approx(PRESETS["nas-laptop"].multiply_adds, rel=0.5)
+    """Of ten architectures in the place of a hundred, over all of the depth schedule."""
+    chosen, env_class = preset("nas-laptop"), environment_type("nas_gym/NAS-v0")
+    assert issubclass(env_class, FamilyEnv)
+    given = dict(chosen.env_arguments)
+    del given["dataset"], given["reward"]
+    of_search_space, settings = env_class.split_arguments(given)
+    search_space, rng = env_class.search_space_type(**of_search_space), np.random.default_rng(0)
+    counts = []
+    for sample in np.linspace(0, chosen.episodes, 10, endpoint=False).astype(int).tolist():
+        stage = search_space.stage(sample)
+        child = stage.decode(stage.sample(rng))
+        counts.append(measure_cost(child, ImageShape(1, 8, 8, 10), settings.network).multiply_adds)
+    assert np.mean(counts) == pytest.approx(chosen.multiply_adds, rel=0.5)
 
 
 def test_a_scaled_down_search_runs(tmp_path: Path) -> None:

@@ -201,9 +201,9 @@ def test_metrics_and_scores_are_inverse() -> None:
 
 
 def test_what_does_not_fit_is_refused(text: TextDataset) -> None:
-    with pytest.raises(InvalidSettings, match="texts are trained with LanguageSettings"):
+    with pytest.raises(InvalidSettings, match="LanguageModelling takes LanguageSettings"):
         Trainer(text, TrainingSettings(), "cpu")
-    with pytest.raises(InvalidSettings, match="images are trained with TrainingSettings"):
+    with pytest.raises(InvalidSettings, match="ImageClassification takes TrainingSettings"):
         Trainer(load_dataset("digits"), SETTINGS, "cpu")
     with pytest.raises(InvalidSettings, match="batch_size: the text has"):
         Trainer(text, replace(SETTINGS, batch_size=1000), "cpu")

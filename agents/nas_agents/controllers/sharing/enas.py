@@ -85,12 +85,9 @@ class ENAS(Reinforce):
         candidates: Positive = 10,
         **keywords: Any,
     ) -> None:
-        self.episodes_an_epoch = episodes_an_epoch
-        self.candidates = candidates
-        self.entropy_reward = entropy_reward
-        self.full_entropy = full_entropy
-        self.skip_target = skip_target
-        self.skip_weight = skip_weight
+        self.episodes_an_epoch, self.candidates = episodes_an_epoch, candidates
+        self.entropy_reward, self.full_entropy = entropy_reward, full_entropy
+        self.skip_target, self.skip_weight = skip_target, skip_weight
         self.skip_logits = skip_logits
         self._random_state: dict[str, Any] | None = None
         super().__init__(policy, env, learning_rate, n_episodes, **keywords)
