@@ -165,7 +165,7 @@ def test_a_decision_that_does_not_exist_has_an_empty_cell(tmp_path: Path) -> Non
         {"depth": "2", "op": "skip"},
     )
     for table in tables:
-        found = table.evaluate([Stacks(labels) for labels in ({"depth": "1"}, convolved, skipped)])
+        found = table.evaluate([Stacks(labels) for labels in chosen])
         assert [evaluation.accuracy for evaluation in found] == [0.1, 0.3, 0.4]
     with pytest.raises(InvalidTable, match=r"kernel: a cell is empty where it exists; .*'1', '3'"):
         Table.from_frame(search_space, {**STACKS, "kernel": [None] * 4})
