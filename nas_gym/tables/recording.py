@@ -119,9 +119,8 @@ class RecordingTrainer(Trainer):
 def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[np.int32]]:
     """List every distinct architecture of a search space, small enough to be walked through, once.
 
-    Returns the first sequence of choices, (T,), of each of n architectures, in order; and
-    ``row_of`` of `nas_gym.tables.ChoicesIndex`, the number of the architecture that every sequence
-    means.
+    Returns the first choices, (T,), of each of n architectures, in order; and ``row_of`` of
+    `ChoicesIndex`, the number of the architecture that every sequence means.
     """
     sequences = math.prod(search_space.num_choices)
     require(
@@ -158,14 +157,9 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 class Recording:
-    """A benchmark that is being recorded.
+    """A benchmark that is recorded by training every distinct architecture of a search space.
 
-    Every distinct architecture of the search space is trained. The table's file is ``out``; the
-    store lies beside it, with ``.db`` at the end of its name.
-
-    Raises:
-        InvalidSettings: the file exists already, cannot be written, or what is there was recorded
-            under other settings.
+    The table's file is ``out``; the store lies beside it, with ``.db`` at the end of its name.
     """
 
     def __init__(self, search_space: SearchSpace, settings: RecordingSettings, out: Path) -> None:

@@ -209,12 +209,9 @@ class Trainer(NetworkTrainer):
     def train_repeats(
         self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Trained]:
-        """Return the evaluation of each repeat, and its network unless it failed.
+        """Return the evaluation of each repeat, and its network unless it failed; see `train_one`.
 
         Those that cannot be trained together are trained one after the other, with a warning.
-
-        Raises:
-            InvalidSettings: as `train_one`.
         """
         self._check_epochs(epochs)
         if len(repeats) > 1:

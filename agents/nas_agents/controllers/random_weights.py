@@ -26,13 +26,6 @@ class VecRandomWeights(VecEnvWrapper):
     drawn uniformly from the simplex at its start. The reward is the sum of the objectives, each
     scaled to [0, 1] between its least and its greatest value so far, times the weights. A child
     that failed is worth 0 and changes no scale.
-
-    Args:
-        venv: N environments with vector rewards, such as a `nas_gym.sb3.NASVecEnv` of one.
-        seed: Seed of the weights.
-
-    Raises:
-        InvalidSettings: the rewards of ``venv`` are no vectors.
     """
 
     def __init__(self, venv: VecEnv, seed: int | None = None) -> None:

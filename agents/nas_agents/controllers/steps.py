@@ -77,13 +77,11 @@ def kind_of(decision: Decision) -> str:
 def controller_steps(
     decisions: Sequence[Decision], shared: bool = True, index_attention: bool = False
 ) -> ControllerSteps:
-    """Assign a search space's decisions to steps.
+    """Assign a search space's decisions, in order, to steps.
 
-    Args:
-        decisions: All of them, in order.
-        shared: Let decisions of one kind share a softmax and their embeddings; otherwise each has
-            its own.
-        index_attention: Score decisions among hidden states by attention over these.
+    By ``shared``, decisions of one kind share a softmax and their embeddings; otherwise each has
+    its own. By ``index_attention``, decisions among hidden states are scored by attention over
+    these.
     """
     sizes = [len(decision.choices) for decision in decisions]
     shape = (len(decisions), max(sizes))
