@@ -42,9 +42,10 @@ def require(condition: bool, message: str) -> None:
         raise InvalidSettings(message)
 
 
-def choices_hint(value: object, valid: Iterable[str]) -> str:
+def choices_hint(value: object, valid: Iterable[object]) -> str:
     """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
-    options = list(valid)
+    choices = list(valid)
+    options = [choice for choice in choices if isinstance(choice, str)]
     text = str(value)[:100] if isinstance(value, (str, int, float)) else ""
     by_lower = {option.lower(): option for option in options}
     close = difflib.get_close_matches(text, options, n=1) or [
@@ -52,4 +53,4 @@ def choices_hint(value: object, valid: Iterable[str]) -> str:
     ]
     close = [by_lower[text.lower()]] if text.lower() in by_lower else close
     nearest = f"did you mean {close[0]!r}? " if close else ""
-    return f"{nearest}valid choices: {', '.join(repr(option) for option in options)}"
+    return f"{nearest}valid choices: {', '.join(map(repr, choices))}"

@@ -96,7 +96,7 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
 
     The action is `MultiDiscrete`, the choices of all T decisions. Where an earlier choice rules a
     later one out, it is resolved as the environment does, and ``info["invalid_action"]`` says so;
-    all actions are allowed, so the masks are all true.
+    all actions are allowed, so the masks are all true. `reset` takes no ``options``.
 
     Example:
         >>> import gymnasium as gym
@@ -127,20 +127,27 @@ class WholeArchitecture(gym.Wrapper[Any, NDArray[np.int64], Any, np.int64], Reco
         return np.ones(sum(self._sizes), dtype=np.bool_)
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Any, Info]:
+        """Start a new network.
+
+        Raises:
+            InvalidSettings: there are ``options``: an action makes all choices, the first ones too.
+        """
+        require(not options, f"options: an action makes all choices; got {reprlib.repr(options)}")
         observation, info = self.env.reset(seed=seed, options=options)
         return observation, {**info, "action_mask": self._mask()}
 
-    def step(self, action: NDArray[np.int64]) -> tuple[Any, float, bool, bool, Info]:
+    def step(self, action: NDArray[np.int64]) -> tuple[Any, Any, bool, bool, Info]:
         """Make all T decisions.
 
         Raises:
             gymnasium.error.InvalidAction: the action is not in the action space.
         """
-        invalid, total = False, 0.0
+        invalid = False
+        total: Any = 0.0  # a vector with several objectives
         for choice in checked_actions(action, (len(self._sizes),), self._sizes).tolist():
             observation, reward, terminated, truncated, info = self.env.step(choice)
             invalid |= info["invalid_action"]
-            total += float(reward)
+            total = total + reward
             if truncated:
                 break
         info = {**info, "action_mask": self._mask(), "invalid_action": invalid}

@@ -406,8 +406,30 @@ def test_a_budget_ends_learning(vec_env_cls: Any, stopping: bool) -> None:
     assert env.get_attr("budget")[0].asked == 20
     assert (agent.num_timesteps < 128) is stopping
     assert sum(len(batch) for batch in stub.asked) <= 20
-    if vec_env_cls is None:  # in lock-step, only episodes that have a network are monitored
-        assert all(info["r"] > 0 for info in agent.ep_info_buffer or ())
+    ended = [info["r"] > 0 for info in agent.ep_info_buffer or ()]
+    assert ended == sorted(ended, reverse=True)  # the truncated ones are worth 0, and come last
+
+
+def test_an_evaluation_ends_where_the_budget_does(tmp_path: Path) -> None:
+    """`evaluate_policy` counts the episodes that a `Monitor` has seen."""
+    single = NASEnv(NASBench201SearchSpace(), StubEvaluator(), limits={"asked": 3})
+    env = make_vec_env(
+        lambda: single,
+        n_envs=2,
+        monitor_dir=str(tmp_path),
+        monitor_kwargs={"info_keywords": ("architecture",)},
+    )
+    agent = PPO("MlpPolicy", env, device="cpu")
+    rewards, lengths = evaluate_policy(agent, env, 6, return_episode_rewards=True)
+    assert isinstance(rewards, list)
+    assert [reward > 0 for reward in rewards] == [True, True, True, False, False, False]
+    assert lengths == [6, 6, 6, 6, 1, 1]
+    env.close()
+    assert len((tmp_path / "0.monitor.csv").read_text().splitlines()) == 2 + 3
+    exhausted = NASVecEnv(NASVectorEnv.of(single, 2, autoreset_mode="SameStep"))
+    exhausted.reset()
+    *_, infos = exhausted.step(np.array([0, 0]))
+    assert [(info["episode"]["r"], info["episode"]["l"]) for info in infos] == [(0.0, 1)] * 2
 
 
 def test_a_whole_architecture_beyond_the_budget_is_truncated() -> None:

@@ -223,6 +223,23 @@ def test_a_whole_architecture_takes_all_its_choices_and_nothing_else(wrong: Any)
     assert env.step([1] * 10)[2]  # type: ignore[arg-type]
 
 
+def test_a_whole_architecture_takes_no_prefix() -> None:
+    env = WholeArchitecture(stub_env("conditional"))
+    with pytest.raises(NASGymError, match="options: an action makes all choices; got"):
+        env.reset(options={"choices": [0]})
+    env.reset(options={})
+
+
+def test_a_whole_architecture_has_a_vector_reward() -> None:
+    objectives = ["accuracy", "-parameters"]
+    inner = gym.make("nas_gym/MO-DigitsBench-v0", objectives=objectives)
+    assert isinstance(inner.unwrapped, NASEnv)
+    env = WholeArchitecture(inner)
+    env.reset()
+    reward: Any = env.step(np.array([3, 3, 1, 3, 2, 3]))[1]
+    assert reward in inner.unwrapped.reward_space
+
+
 def test_a_spent_budget_truncates_a_whole_architecture() -> None:
     env = WholeArchitecture(stub_env("conditional", limits={"made": 1}))
     env.reset()

@@ -4,7 +4,7 @@
     python examples/benchmarks/auto.py --minutes 3 --seeds 1 --images 100    # in 13 minutes
 
 A folder of photographs of four classes is made from CIFAR-10 (500 of each, or --images) at mixed
-sizes and modes, with 100 more of each class to test on. For each seed, `nas-gym auto` has the time
+sizes and modes, with 500 more of each class to test on. For each seed, `nas-gym auto` has the time
 for everything, and ResNet-18 and MobileNetV2, from scratch on the same images at the same size with
 the same augmentation, train for as long: SGD and a cosine that ends when the time does. So does
 random choice of width and depth, as AutoKeras begins with (Jin et al. 2019,
@@ -50,7 +50,7 @@ CLOCK: Callable[[], float] = time.perf_counter
 SETTINGS = TrainingSettings(batch_size=64, learning_rate=0.05)
 
 
-def make_folder(folder: Path, images: int, tests: int = 100) -> None:
+def make_folder(folder: Path, images: int, tests: int = 500) -> None:
     """Write PNG files into ``train/`` and ``test/``, one folder a class."""
     data, rng = load_dataset("cifar10"), np.random.default_rng(0)
     for label, name in enumerate(CLASSES):

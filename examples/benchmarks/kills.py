@@ -260,13 +260,13 @@ def besiege(search: Search, kills: dict[str, tuple[int, Kill]], seed: int) -> No
     try:
         _kill_all(search, kills, order[search.done.total() :], generator)
         assert search.process is not None
-        failed = search.process.wait() != 0
+        exit_code = search.process.wait()
     finally:  # Ctrl-C, or a terminated program, leaves no search behind
         if search.running:
             search.process.kill()  # type: ignore[union-attr]
-    if failed:
-        output = search.run.parent / f"{search.run.name}.output"
-        raise SystemExit(f"the search failed:\n{output.read_text(encoding='utf-8')[-3000:]}")
+    if exit_code != 0:
+        output = (search.run.parent / f"{search.run.name}.output").read_text(encoding="utf-8")
+        raise SystemExit(f"the search failed with exit code {exit_code}:\n{output[-3000:]}")
     search.look()
 
 

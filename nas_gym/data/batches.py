@@ -22,8 +22,8 @@ from nas_gym.data.dataset import Dataset, Images, Indices
 Statistics: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 DEVICE_SHARE = 0.5
 """Share of a GPU's free memory that images may take; networks need the rest."""
-PART_BYTES = 2**22
-"""Bytes of the images that are copied or counted at a time."""
+PART_BYTES = 2**19
+"""Bytes of the images that are copied or counted at a time; NumPy counts in eight times as many."""
 
 
 class DeviceDataset:

@@ -27,6 +27,8 @@ MOST_GREY = 2**16 - 1
 """The white of an image of 16 bits."""
 AHEAD = 64
 """Images that are decoded before they are asked for."""
+MOST_NAMED = 10
+"""Number of images that cannot be read after which the reading ends."""
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _reading = threading.local()  # .path: the image that this thread decodes, for Pillow's warnings
@@ -37,6 +39,14 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+class BrokenImage(InvalidDataset):
+    """An image that cannot be read."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"dataset: the image {path} cannot be read ({reason}); mend or remove it")
+        self.path, self.reason = path, reason
 
 
 def read_image(path: Path, size: tuple[int, int], channels: int = 3) -> Images:
@@ -68,15 +78,41 @@ def read_images(
         skipped: Counts animations, by suffix.
 
     Raises:
-        InvalidDataset: an image cannot be read; the message names it.
+        InvalidDataset: images cannot be read; the message names up to `MOST_NAMED`, after all
+            others were yielded.
     """
-    decoded = _in_threads(lambda path: _decoded(path, size, 3), paths)
+    decoded = _in_threads(lambda path: _tried(path, size), paths)
     shown = _with_progress(decoded, len(paths))
+    broken: list[BrokenImage] = []
     with _warnings_with_paths():
-        for path, (pixels, is_animated) in zip(paths, shown, strict=True):
+        for path, found in zip(paths, shown, strict=True):
+            if isinstance(found, BrokenImage):
+                broken.append(found)
+                if len(broken) == MOST_NAMED:
+                    break
+                continue
+            pixels, is_animated = found
             if is_animated:
                 skipped[f"{path.suffix.lower()}: all but the first frame"] += 1
             yield pixels
+    if broken:
+        raise _all_in_one(broken)
+
+
+def _tried(path: Path, size: tuple[int, int]) -> tuple[Images, bool] | BrokenImage:
+    try:
+        return _decoded(path, size, 3)
+    except BrokenImage as error:
+        return error
+
+
+def _all_in_one(broken: Sequence[BrokenImage]) -> InvalidDataset:
+    """Return one error for several images that cannot be read."""
+    if len(broken) == 1:
+        return broken[0]
+    number = f"{len(broken)}{' or more' if len(broken) == MOST_NAMED else ''}"
+    each = "; ".join(f"{image.path} ({image.reason})" for image in broken)
+    return InvalidDataset(f"dataset: {number} images cannot be read; mend or remove them: {each}")
 
 
 def _in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
@@ -127,7 +163,7 @@ def _warnings_with_paths() -> Iterator[None]:
 
 def _decoded(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, bool]:
     """Return an image as `read_image` does, and whether it is an animation."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     _reading.path = path
     try:
@@ -140,9 +176,9 @@ def _decoded(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, 
             seen = upright if channels == 3 else upright.convert("L")
             fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
-        raise InvalidDataset(
-            f"dataset: the image {path} cannot be read ({error}); mend or remove it"
-        ) from error
+        is_none = isinstance(error, UnidentifiedImageError)
+        says = f"it is no {', '.join(FORMATS)} image" if is_none else error
+        raise BrokenImage(path, getattr(error, "strerror", None) or says) from error
     return np.asarray(fitted).reshape(*size, channels), is_animated
 
 

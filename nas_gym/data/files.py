@@ -30,7 +30,13 @@ def channels_last(images: NDArray[Any], name: str) -> Images:
 def read_npz(path: Path, flips: bool = True) -> Source:
     """Read images and labels from an ``.npz``; `InvalidDataset` says what is wrong with it."""
     arrays = npz.read_npz(path, "dataset", InvalidDataset)
-    parts = part_names(sorted(name[2:] for name in arrays if name[:2] in ("x_", "y_")), str(path))
+    names = sorted(name[2:] for name in arrays if name[:2] in ("x_", "y_"))
+    if not names:
+        raise InvalidDataset(
+            f"dataset: {path} has the arrays {', '.join(arrays) or 'none'}; expected x_train and "
+            "y_train, and perhaps x_val, y_val, x_test and y_test"
+        )
+    parts = part_names(names, str(path))
     missing = [
         f"{axis}_{part}" for part in parts for axis in "xy" if f"{axis}_{part}" not in arrays
     ]

@@ -15,6 +15,10 @@ from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.data.decoding import SUFFIXES
 from nas_gym.data.files import VALIDATION_NAMES, part_names, part_sizes
 
+PARTS = ("train", "test", *VALIDATION_NAMES)
+OTHER_NAMES = {"training": "train", "testing": "test"}
+"""Other names of parts, which count as such where no folder beside them is a class."""
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -30,12 +34,15 @@ class Listing:
     """Number of images of its own test split; 0 for none."""
     skipped: Counter[str]
     """Files that are no images, by kind."""
+    doubt: str = ""
+    """Says why the folders may have been meant otherwise."""
 
     def read(self, image_size: int) -> Source:
         """Decode the images, or take them from the cache; see `decoded_images`."""
         skipped = self.skipped.copy()
         images = decoded_images(self.paths, image_size, skipped)
         chosen = {"size": f"{image_size}x{image_size}", "memory": _where(images)}
+        chosen |= {"folders": self.doubt} if self.doubt else {}
         unread = tuple(f"{number} {kind}" for kind, number in sorted(skipped.items()) if number)
         own = (self.validation_images, self.test_images)
         return Source(images, self.labels, self.classes, *own, skipped=unread, chosen=chosen)
@@ -57,37 +64,62 @@ def _where(images: Images) -> str:
 def list_folder(folder: Path) -> Listing:
     """List a folder with one sub-folder a class, or with ``train``, ``val`` and ``test`` of them.
 
-    A folder that holds nothing but one folder of classes stands for that one, as archives unpack.
+    A folder that holds nothing but another folder stands for that one, as archives unpack. The
+    validation and the test part need not have all classes.
 
     Raises:
-        InvalidDataset: it is no such folder, or its parts have other classes than each other.
+        InvalidDataset: it is no such folder, or a class has no training images.
     """
     skipped: Counter[str] = Counter()
     try:
         folder = _unwrapped(folder)
-        folders = _folders(folder)
-        of_name = {entry.name.lower(): entry for entry in folders}
-        has_parts = bool({"train", "test", *VALIDATION_NAMES} & of_name.keys())
-        if has_parts and len(of_name) < len(folders):
-            raise OSError("names of its sub-folders differ in nothing but case")
-        parts = part_names(of_name, f"the folder {folder}") if has_parts else [""]
-        listings = [_images_by_class(of_name.get(part, folder), skipped) for part in parts]
+        of_part = _parts_of(folder)
+        parts = part_names(of_part, f"the folder {folder}") if of_part else [""]
+        listings = [_images_by_class(of_part.get(part, folder), skipped) for part in parts]
+        doubt = "" if of_part else _doubt(folder)
     except OSError as error:
         raise InvalidDataset(
             f"dataset: {folder} is no folder of images with one sub-folder a class: {error}"
         ) from error
     classes = tuple(listings[0])
     for part, listing in zip(parts, listings, strict=True):
-        if tuple(listing) != classes:
+        unknown = [name for name in listing if name not in classes]
+        if unknown:
             raise InvalidDataset(
-                f"dataset: {folder}: train has the classes {', '.join(classes)}, "
-                f"{part} has {', '.join(listing)}"
+                f"dataset: {folder}: train has the classes {', '.join(classes)}, {part} has "
+                f"{', '.join(unknown)}, too, of which there is nothing to train on"
             )
-    counts = [[len(paths) for paths in listing.values()] for listing in listings]
+    counts = [[len(listing.get(name, ())) for name in classes] for listing in listings]
     paths = [path for listing in listings for paths in listing.values() for path in paths]
     labels = [np.repeat(np.arange(len(classes), dtype=np.int64), count) for count in counts]
     own = part_sizes(parts, [sum(count) for count in counts])
-    return Listing(paths, np.concatenate(labels), classes, *own, skipped)
+    return Listing(paths, np.concatenate(labels), classes, *own, skipped, doubt)
+
+
+def _parts_of(folder: Path) -> dict[str, Path]:
+    """Return the folders of the data set's own parts by their lower-case names; {} for none."""
+    folders = _folders(folder)
+    names = [entry.name.lower() for entry in folders]
+    if all(name in (*PARTS, *OTHER_NAMES) for name in names):
+        names = [OTHER_NAMES.get(name, name) for name in names]
+    of_name = dict(zip(names, folders, strict=True))
+    if not of_name.keys() & set(PARTS):
+        return {}
+    if len(of_name) < len(folders):
+        raise OSError("two of its sub-folders are the same part; their names differ in case only")
+    return of_name
+
+
+def _doubt(folder: Path) -> str:
+    """Return a line on classes that look like parts: each holds the same folders, or is empty."""
+    names = {entry.name: tuple(each.name for each in _folders(entry)) for entry in _folders(folder)}
+    inner = set(names.values())
+    if len(names) < 2 or len(inner) > 1 or len(min(inner)) < 2:
+        return ""
+    return (
+        f"each of the classes {', '.join(names)} holds the folders {', '.join(min(inner))}; if "
+        "these are the classes, name the others train, val and test"
+    )
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -102,8 +134,8 @@ def _hidden(name: str) -> bool:
 def _unwrapped(folder: Path) -> Path:
     """Return the folder of the classes, or of the parts, in a folder that holds nothing else."""
     inner = _folders(folder)
-    is_part = bool(inner) and inner[0].name.lower() in ("train", "test", *VALIDATION_NAMES)
-    if len(inner) != 1 or is_part or len(_folders(inner[0])) < 2:
+    is_part = bool(inner) and inner[0].name.lower() in PARTS
+    if len(inner) != 1 or is_part or not _folders(inner[0]):
         return folder
     images = (entry for entry in inner[0].iterdir() if entry.suffix.lower() in SUFFIXES)
     return folder if any(images) else _unwrapped(inner[0])

@@ -48,6 +48,8 @@ def list_table(path: Path) -> Listing:
         listing = _listing(content.decode("utf-8-sig"), path.parent)
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
+        if isinstance(error, UnicodeDecodeError):
+            reason = f"{error}; save it as UTF-8"
         raise InvalidDataset(f"dataset: {path} cannot be read: {reason}") from error
     return listing
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Protocol
 from nas_gym.data import Dataset, load_dataset
 from nas_gym.env import NASEnv
 from nas_gym.envs.composition import Composition, composed
-from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import InvalidSettings, choices_hint, require, unknown_argument
+from nas_gym.envs.page import OTHER_NAMES, Alternative, Argument, arguments_of, id_of, page, unknown
+from nas_gym.errors import InvalidSettings, require, unknown_argument
 from nas_gym.evaluation import Evaluator
 from nas_gym.networks import NetworkSettings
 from nas_gym.rewards import AnyReward
@@ -26,9 +26,6 @@ from nas_gym.weight_sharing.settings import WeightSharingSettings
 
 Takers = Mapping[str, Callable[..., Any]]
 ByTaker = Mapping[str, dict[str, Any]]
-OTHER_NAMES = {"seed": "training_seed"}
-"""Fields of the training's settings that are arguments of another name: the environment's
-``reset(seed=)`` is another seed."""
 
 
 @settings
@@ -188,7 +185,8 @@ class FamilyEnv(NASEnv):
         values = {**cls._defaults(evaluator), **given}
         for name in values:
             if name not in known:
-                raise unknown_argument(given, _unknown(name, evaluator, known))
+                says = unknown(name, ["evaluator", *known], f"with evaluator={evaluator!r}")
+                raise unknown_argument(given, says)
             both = [taker for taker, names in taken.items() if name in names]
             require(
                 len(both) == 1,
@@ -211,18 +209,6 @@ class FamilyEnv(NASEnv):
             for name in by_taker.get(taker, {}).keys() & given.keys():
                 raise InvalidSettings(f"{name}: it belongs to {taker}; leave it out here")
         return by_taker["search space"], _training(cls, by_taker, evaluator)
-
-
-def _unknown(name: str, evaluator: str, known: list[str]) -> str:
-    if OTHER_NAMES.get(name) in known:
-        return (
-            f"{name}: the seed of children's training is {OTHER_NAMES[name]!r} (reset(seed=) seeds "
-            "the environment's own generator)"
-        )
-    return (
-        f"unexpected keyword argument {name!r} with evaluator={evaluator!r}; "
-        f"{choices_hint(name, known)}"
-    )
 
 
 def _arguments(taker: Callable[..., Any]) -> dict[str, Argument]:

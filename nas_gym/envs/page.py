@@ -7,12 +7,13 @@ import inspect
 import re
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from nas_gym.errors import choices_hint
 from nas_gym.family import registered_families
 from nas_gym.registration import multi_objective_id
 from nas_gym.search_spaces import SearchSpace
@@ -23,6 +24,19 @@ class Argument(NamedTuple):
 
     default: Any  # `inspect.Parameter.empty` where there is none
     meaning: str
+
+
+OTHER_NAMES = {"seed": "training_seed"}
+"""Fields of the training's settings that are arguments of another name: the environment's
+``reset(seed=)`` is another seed."""
+COMMON = {
+    "reward": Argument("accuracy", "see above"),
+    "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
+    "observation": Argument("choices", 'or `"one-hot"`: a flat float32 vector'),
+    "info": Argument("records", 'or `"numbers"`: no texts and records at the end'),
+    "limits": Argument(None, 'the budget: `{"asked": n}`, `{"made": n}` or `{"seconds": s}`'),
+}
+"""Arguments of every environment."""
 
 
 class Alternative(NamedTuple):
@@ -118,16 +132,10 @@ def _arguments(env_id: str, alternative: Alternative, all_of_them: list[Alternat
     name, names = alternative.name, [each.name for each in all_of_them]
     chosen = "" if name == names[0] else f', evaluator="{name}"'
     intro = "" if len(names) == 1 else f'With `evaluator="{name}"`:\n\n'
-    common = {
-        "evaluator": Argument(names[0], "one of " + ", ".join(f'`"{each}"`' for each in names)),
-        "reward": Argument("accuracy", "see above"),
-        "render_mode": Argument(None, 'a text (`"ansi"`), a picture (`"rgb_array"`), a window'),
-        "observation": Argument("choices", 'or `"one-hot"`: a flat float32 vector'),
-        "info": Argument("records", 'or `"numbers"`: no texts and records at the end'),
-        "limits": Argument(None, 'the budget: `{"asked": n}`, `{"made": n}` or `{"seconds": s}`'),
-    }
-    if name == "recorded":  # and nothing else
-        del common["evaluator"]
+    common = dict(COMMON)
+    if len(names) > 1:
+        among = "one of " + ", ".join(f'`"{each}"`' for each in names)
+        common = {"evaluator": Argument(names[0], among), **common}
     rows = [
         f"| `{name}` | {_shown(argument.default)} | {argument.meaning} |"
         for name, argument in {**alternative.arguments, **common}.items()
@@ -144,6 +152,19 @@ def _shown(default: Any) -> str:
         return ""
     text = repr(list(default) if isinstance(default, tuple) else default).replace("'", '"')
     return f"`{text}`" if len(text) <= 24 else f"{len(default)} labels"
+
+
+def unknown(name: str, known: Iterable[str], where: str) -> str:
+    """Return the message that an environment has no argument of this name; ``where`` ends it."""
+    names = [*known, *COMMON]
+    if OTHER_NAMES.get(name) in names:
+        return (
+            f"{name}: the seed of children's training is {OTHER_NAMES[name]!r} (reset(seed=) seeds "
+            "the environment's own generator)"
+        )
+    if name == "objectives":
+        return 'objectives: ids with "MO-" take them, "nas_gym/MO-NASNet-v0" for instance'
+    return f"unexpected keyword argument {name!r} {where}; {choices_hint(name, names)}"
 
 
 def id_of(env: type[Any]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from nas_gym.env import NASEnv
-from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page
-from nas_gym.errors import choices_hint, require, unknown_argument
+from nas_gym.envs.page import Alternative, Argument, arguments_of, id_of, page, unknown
+from nas_gym.errors import require, unknown_argument
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.settings import require_known
@@ -63,8 +63,8 @@ class RecordedEnv(NASEnv):
         known = self.arguments()
         for name in arguments:
             if name not in known:
-                says = f"unexpected keyword argument {name!r} of an environment whose children are "
-                raise unknown_argument(arguments, f"{says}recorded; {choices_hint(name, known)}")
+                where = "of an environment whose children are recorded"
+                raise unknown_argument(arguments, unknown(name, known, where))
         if "training_seed" not in inspect.signature(self.recorded).parameters:
             arguments.pop("training_seed", None)
         table = self.recorded(**arguments)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.budget import Budget
-from nas_gym.evaluation.evaluation import Evaluation, Evaluations
+from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations
 from nas_gym.evaluation.evaluator import ComputedEvaluator, Evaluator, RecordedEvaluator, at_epochs
 from nas_gym.evaluation.futures import repeated
 
@@ -61,10 +61,10 @@ class LookUp:
         self._parts: dict[tuple[int, int | None], Evaluation] = {}  # by row and epochs
         self._part_seconds: dict[int, float] = {}  # of the parts that are paid, by row
 
-    def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        """Return the columns of complete, valid sequences, (N, T), for free: (N,) each."""
-        rows = self.evaluator.rows(choices)
-        return {name: column.take(rows) for name, column in self.evaluator.columns.items()}
+    def costs_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the costs of complete, valid sequences, (N, T), for free: (N,) each."""
+        rows, columns = self.evaluator.rows(choices), self.evaluator.columns
+        return {name: columns[name].take(rows) for name in COSTS if name in columns}
 
     def evaluate(self, choices: NDArray[np.int64]) -> Evaluations:
         """Return the evaluations of complete, valid sequences, (N, T)."""
@@ -114,12 +114,12 @@ class Computation:
 
     def __init__(self, evaluator: ComputedEvaluator, budget: Budget) -> None:
         self.evaluator, self.budget = evaluator, budget
-        self.columns_of = evaluator.columns_of
+        self.costs_of = evaluator.costs_of
         self._seen: set[bytes] = set()
 
     def evaluate(self, choices: NDArray[np.int64]) -> Evaluations:
         """Return the evaluations of complete, valid sequences, (N, T)."""
-        columns = self.columns_of(choices)
+        columns = self.evaluator.columns_of(choices)
         small = choices.astype(np.min_scalar_type(self.evaluator.search_space.num_actions), "C")
         seen, known = self._seen, []
         for key in small.view(f"V{small[0].nbytes}")[:, 0].tolist():  # each row as bytes

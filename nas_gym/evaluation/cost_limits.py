@@ -36,14 +36,17 @@ class CostLimits:
                 return f"{name}: {cost:,g}, and at most {limit:,g} are allowed"
         return ""
 
-    def exceeded_by(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Return which of N children are over a limit, (N,) bool, by columns of their costs."""
-        over = np.zeros(len(columns["accuracy"]), dtype=np.bool_)
+    def excess(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return by how much N children exceed a limit, (N,), by the columns of their costs.
+
+        It is a share of the limit, the largest of several, and 0 within all of them.
+        """
+        largest = np.zeros(len(next(iter(columns.values()))))
         for name, limit in vars(self).items():
             cost = _cost(columns, name)
             if limit is not None and cost is not None:
-                over |= cost > limit
-        return over
+                np.fmax(largest, (cost - limit) / limit, out=largest)
+        return largest
 
 
 def _cost(costs: Mapping[str, Any], name: str) -> Any:

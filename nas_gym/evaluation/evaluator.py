@@ -146,5 +146,8 @@ class ComputedEvaluator(Evaluator, Protocol):
     def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the columns of N complete, valid sequences, (N, T): as `RecordedEvaluator`'s."""
 
+    def costs_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return those of the columns that are costs."""
+
     def evaluation(self, columns: Mapping[str, NDArray[Any]], index: int) -> Evaluation:
         """Return the evaluation in one row of columns, with ``cached`` False."""

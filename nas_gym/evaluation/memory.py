@@ -15,6 +15,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.evaluation.arrays import LookUp, arrays_of
 from nas_gym.evaluation.budget import Budget, Limits
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import COSTS, Evaluation, Evaluations, Listed
 from nas_gym.evaluation.evaluator import Evaluator, RecordedEvaluator, at_epochs
 from nas_gym.evaluation.futures import InFlight, repeated, resolved, then
@@ -94,7 +95,19 @@ class Memory:
         Only a benchmark, recorded or computed, knows them before an evaluation.
         """
         assert self.arrays is not None
-        return np.asarray(self.arrays.columns_of(choices)[cost], dtype=np.float64)
+        return np.asarray(self.arrays.costs_of(choices)[cost], dtype=np.float64)
+
+    @property
+    def limits(self) -> CostLimits | None:
+        """Hard limits of costs that are known before an evaluation; None if there are none."""
+        limits: CostLimits | None = getattr(self.evaluator, "at_most", None)
+        return None if self.arrays is None or limits == CostLimits() else limits
+
+    def excess_of(self, choices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return `CostLimits.excess` of complete, valid sequences, (N, T), for free: (N,)."""
+        assert self.arrays is not None
+        assert self.limits is not None
+        return self.limits.excess(self.arrays.costs_of(choices))
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Return one evaluation for each architecture, in order; see `Evaluator.evaluate`."""

@@ -20,6 +20,7 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.models.model import Model
 from nas_gym.models.plain import plain
 from nas_gym.models.python_code import write_python
+from nas_gym.networks import ImageShape
 from nas_gym.outside.files import replacing
 from nas_gym.rendering import write
 
@@ -64,10 +65,15 @@ def export_model(model: Model, form: str, folder: Path) -> Exported:
 
 def comparison_images(model: Model) -> Tensor:
     """Return random images, (n, C, H, W) in [0, 1], at least 3 and at most 1,000 of them."""
-    shape = model.image_shape
-    number = min(1000, max(3, COMPARED_PIXELS // (shape.height * shape.width)))
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand((number, shape.channels, shape.height, shape.width), generator=generator)
+    shape, generator = model.image_shape, torch.Generator().manual_seed(0)
+    return torch.rand(
+        (num_compared(shape), shape.channels, shape.height, shape.width), generator=generator
+    )
+
+
+def num_compared(shape: ImageShape) -> int:
+    """Return the number of `comparison_images`."""
+    return min(1000, max(3, COMPARED_PIXELS // (shape.height * shape.width)))
 
 
 Run = Callable[..., Any]

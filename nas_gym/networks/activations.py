@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from nas_gym.networks.base import InputShape
-from nas_gym.networks.costs import evaluating
+from nas_gym.networks.costs import Watcher, evaluating
 
 IN_PLACE = (
     "batch_norm",
@@ -40,9 +39,7 @@ def peak_activation_bytes(network: nn.Module, input_shape: InputShape) -> int:
     once, on its device, and keeps its mode; bytes are those of its dtype.
     """
     image = input_shape.batch(1, next(network.parameters()).device)
-    trace = _Trace()
-    for weights in (*network.parameters(), *network.buffers()):
-        trace.weights.add(_storage(weights))
+    trace = _Trace(network)
     with torch.no_grad(), evaluating(network), trace:
         output = network(image)
     trace.last_use[_storage(output)] = len(trace.born)
@@ -59,7 +56,8 @@ class TrainingMemory:
     optimizer: int
     """States of the optimizer, and the average of weights."""
     activations: int
-    """Bytes that a step keeps for its backward pass."""
+    """Bytes that a step keeps for its backward pass, or that an evaluation has alive at a time,
+    if these are more."""
     temporary: int
     """Bytes that the largest operation of the backward pass takes in addition."""
 
@@ -70,16 +68,24 @@ class TrainingMemory:
 
 
 def training_memory(
-    network: nn.Module, inputs: Tensor, states: int = 1, dtype: torch.dtype | None = None
+    network: nn.Module,
+    inputs: Tensor,
+    states: int = 1,
+    dtype: torch.dtype | None = None,
+    evaluated: float = 0.0,
 ) -> TrainingMemory:
     """Estimate the memory of a network's training by one forward pass on torch's meta device.
 
-    Network and inputs, a batch, are on that device; the network is in training mode afterwards, in
-    ``dtype``, the type of autocast, if it is used. ``states`` are the copies of the weights that
-    the optimizer keeps: 1 for momentum, 2 for Adam.
+    Args:
+        network: The network, on the meta device; it is in training mode afterwards, in ``dtype``.
+        inputs: A batch, on the meta device.
+        states: Copies of the weights that the optimizer keeps: 1 for momentum, 2 for Adam.
+        dtype: The type of autocast, if it is used.
+        evaluated: Size of the largest batch that is evaluated at a time, in batches like this.
     """
-    weights = sum(each.nbytes for each in (*network.parameters(), *network.buffers()))
-    gradients = sum(each.nbytes for each in network.parameters())
+    parameters = list(network.parameters())
+    gradients = sum(each.nbytes for each in parameters)
+    weights = gradients + sum(each.nbytes for each in network.buffers())
     network.to(memory_format=torch.channels_last)  # else operations would copy their inputs
     if dtype is not None:
         network.to(dtype)
@@ -91,19 +97,20 @@ def training_memory(
         kept[_storage(tensor)] = storage  # held, so that no other has its number
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    trace = _Trace(network)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), trace:
         made = network.train()(inputs)
     outputs = (made,) if isinstance(made, Tensor) else made
     for tensor in (inputs, *outputs):  # the loss keeps logits, and their softmax
         keep(tensor)
         keep(torch.empty_like(tensor))
-    for parameter in network.parameters():
+    for parameter in parameters:
         kept.pop(_storage(parameter), None)
     sizes = [storage.nbytes() for storage in kept.values()]
-    cast = 0 if dtype is None else sum(each.nbytes for each in network.parameters())
-    return TrainingMemory(
-        weights, gradients, states * gradients, sum(sizes) + cast, 2 * max(sizes, default=0)
-    )
+    cast = 0 if dtype is None else sum(each.nbytes for each in parameters)
+    activations = max(sum(sizes) + cast, int(evaluated * trace.peak()))
+    temporary = 2 * max(sizes, default=0)
+    return TrainingMemory(weights, gradients, states * gradients, activations, temporary)
 
 
 def _storage(tensor: Tensor) -> int:
@@ -119,34 +126,31 @@ class _Tensor:
     kept: Tensor = field(repr=False)  # so that no other storage takes its place
 
 
-class _Trace(TorchDispatchMode):
+class _Trace(Watcher):
     """Records which operation makes each tensor, and which is the last to read it."""
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.weights: set[int] = set()
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.weights = {_storage(each) for each in (*network.parameters(), *network.buffers())}
         self.made: dict[int, _Tensor] = {}
         self.last_use: dict[int, int] = {}
         self.born: list[tuple[str, list[int], list[int]]] = []
         """Name, inputs and new outputs of each operation, in order."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        step, name = len(self.born), str(func)
-        inputs = self._activations((args, kwargs or {}))
+    def watch(self, operation: Any, args: tuple[Any, ...], kwargs: Any, made: Any) -> None:
+        step = len(self.born)
+        inputs = self._activations((*args, *kwargs.values()))
         for tensor in inputs:  # the image is there before the first operation
             self.made.setdefault(_storage(tensor), _Tensor(_bytes(tensor), step, tensor))
             self.last_use[_storage(tensor)] = step
-        new = [each for each in self._activations(output) if _storage(each) not in self.made]
+        new = [each for each in self._activations((made,)) if _storage(each) not in self.made]
         for tensor in new:
             self.made[_storage(tensor)] = _Tensor(_bytes(tensor), step, tensor)
             self.last_use[_storage(tensor)] = UNREAD
-        self.born.append((name, [*map(_storage, inputs)], [*map(_storage, new)]))
-        return output
+        self.born.append((str(operation), [*map(_storage, inputs)], [*map(_storage, new)]))
 
-    def _activations(self, tree: Any) -> list[Tensor]:
-        tensors = [each for each in tree_leaves(tree) if isinstance(each, Tensor)]
-        return [each for each in tensors if _storage(each) not in self.weights]
+    def _activations(self, values: Iterable[Any]) -> list[Tensor]:
+        return [each for each in _tensors(values) if _storage(each) not in self.weights]
 
     def peak(self) -> int:
         """Return the most bytes alive in any operation."""
@@ -159,6 +163,15 @@ class _Trace(TorchDispatchMode):
             if any(part in name for part in IN_PLACE) and dying and outputs:
                 alive[step] -= min(self.made[dying[0]].num_bytes, self.made[outputs[0]].num_bytes)
         return max(alive)
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors among an operation's arguments, and in lists of them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -21,7 +21,8 @@ class MobileNetworkSettings(NetworkSettings):
     width_setting = "width"
 
     width: Scale = 1.0
-    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier)."""
+    """Multiplies the filters of the stem and of the blocks (the paper's depth multiplier), and of
+    the head where the search space has one."""
     divisor: Size = 8
     """Filters at a width other than 1 are multiples of this."""
     halvings: Count | None = None

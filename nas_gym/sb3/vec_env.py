@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from nas_gym.episode import Episode
 from nas_gym.errors import require
 from nas_gym.settings import require_known
-from nas_gym.vector_env import NASVectorEnv, Results
+from nas_gym.vector_env import NASVectorEnv
 from nas_gym.wrappers import AnyEnv
 
 
@@ -29,7 +29,8 @@ class NASVecEnv(DummyVecEnv):
     ``cached``), ``episode`` (``r``, which is not rounded, ``l``, ``t``) and
     ``terminal_observation``. Those of the other decisions are empty:
     masks come from ``env_method("action_masks")``. Where the budget has limits, they have
-    ``budget_exhausted`` too, and an episode that is truncated has neither of the first three.
+    ``budget_exhausted`` too, and a truncated episode has neither ``architecture`` nor
+    ``evaluation``.
 
     Args:
         venv: The environment, of autoreset mode "SameStep".
@@ -62,6 +63,7 @@ class NASVecEnv(DummyVecEnv):
             return Monitor(Episode(venv, index), file, **monitoring)
 
         self.venv = venv
+        self._length = 0  # of the episodes under way
         super().__init__([partial(monitored, index) for index in range(venv.num_envs)])
 
     def reset(self) -> NDArray[Any]:
@@ -69,6 +71,7 @@ class NASVecEnv(DummyVecEnv):
         observations, info = self.venv.reset(seed=self._seeds[0], options=self._joined_options())
         self._reset_seeds()
         self._reset_options()
+        self._length = 0
         self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         return observations
 
@@ -87,38 +90,47 @@ class NASVecEnv(DummyVecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, terminated, truncated, info = self.venv.step(self.actions)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        self._length += 1
         ended = terminated | truncated
         if ended[0]:
-            assert self.venv.finished is not None
-            infos = self.final_infos(self.venv.finished, terminated, info["final_obs"])
+            infos = self.final_infos(rewards, terminated, info["final_obs"], self._length)
+            self._length = 0
             self.reset_infos = [{"action_mask": mask} for mask in info["action_mask"]]
         return observations, rewards.astype(np.float32), ended, infos
 
     def final_infos(
-        self, finished: Results, evaluated: NDArray[np.bool_], observations: NDArray[Any]
+        self,
+        rewards: NDArray[Any],
+        evaluated: NDArray[np.bool_],
+        observations: NDArray[Any],
+        length: int,
     ) -> list[dict[str, Any]]:
-        """Return the information of N episodes at their end, and monitor those evaluated."""
+        """Return the information of N episodes of this length at their end, and monitor them."""
+        finished = self.venv.finished
         limited = self.venv.limits is not None
         exhausted = {"budget_exhausted": self.venv.exhausted} if limited else {}
         infos: list[dict[str, Any]] = []
         for index, (observation, ended) in enumerate(zip(observations, evaluated, strict=True)):
             info = {"terminal_observation": observation, "TimeLimit.truncated": not ended}
             info |= exhausted
-            if ended:
+            if ended and finished is not None:
                 info["architecture"] = finished.stage.decode(finished.choices[index]).to_json()
                 info["evaluation"] = finished.evaluations[index].to_dict()
-                info["episode"] = self._monitor(index, finished.rewards[index].tolist(), info)
+            info["episode"] = self._monitor(index, rewards[index].tolist(), length, info)
             infos.append(info)
         return infos
 
-    def _monitor(self, index: int, reward: Any, info: dict[str, Any]) -> dict[str, Any]:
+    def _monitor(
+        self, index: int, reward: Any, length: int, info: dict[str, Any]
+    ) -> dict[str, Any]:
         """Record an episode as `Monitor` does; return its ``info["episode"]``."""
         monitor = self.envs[index]
         seconds = time.time() - monitor.t_start
-        own = {name: info[name] for name in monitor.info_keywords}
-        episode = {"r": reward, "l": self.venv.decisions, "t": round(seconds, 6), **own}
+        results = {"architecture": None, "evaluation": None, **info}  # of a truncated one: none
+        own = {name: results[name] for name in monitor.info_keywords}
+        episode = {"r": reward, "l": length, "t": round(seconds, 6), **own}
         monitor.episode_returns.append(reward)
-        monitor.episode_lengths.append(self.venv.decisions)
+        monitor.episode_lengths.append(length)
         monitor.episode_times.append(seconds)
         if monitor.results_writer is not None:
             monitor.results_writer.write_row(episode)

@@ -90,9 +90,9 @@ class VecWholeArchitecture(VecEnvWrapper):
         partial = finished.choices + 1
         partial[~finished.evaluated, -1] = 0
         observations = venv.single_observation_space.encode(partial)
-        infos = self._inner.final_infos(finished, finished.evaluated, observations)
-        ended = np.ones(self.num_envs, dtype=np.bool_)
-        return self._start.copy(), finished.rewards.astype(np.float32), ended, infos
+        rewards, ended = finished.rewards, np.ones(self.num_envs, dtype=np.bool_)
+        infos = self._inner.final_infos(rewards, finished.evaluated, observations, venv.decisions)
+        return self._start.copy(), rewards.astype(np.float32), ended, infos
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any

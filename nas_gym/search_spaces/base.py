@@ -202,6 +202,13 @@ class SearchSpace(ABC, Generic[A_co]):
         masks[:, : self.num_choices[step]] = self.batched_valid_choices(prefixes)
         return masks
 
+    def existing(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which decisions exist by their `Decision.when`, (N, T) bool, in N sequences.
+
+        The choices, (N, T), of decisions that do not exist may be any.
+        """
+        return self._conditions.existing(choices)
+
     def sample(self, rng: np.random.Generator) -> Choices:
         """Return a sequence of choices, (T,) int64, each drawn uniformly among the valid ones."""
         if not self.conditional:

@@ -78,6 +78,14 @@ class Conditions:
             found[each] = holds
         return found[step]
 
+    def existing(self, choices: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which decisions exist in N sequences, (N, T), valid or not there: (N, T) bool."""
+        found = np.ones(choices.shape, dtype=np.bool_)
+        for step, needed in enumerate(self._under):
+            for earlier, under in needed.items():
+                found[:, step] &= found[:, earlier] & under[choices[:, earlier]]
+        return found
+
     def count(self, num_valid: Sequence[int]) -> int:
         """Return the number of valid sequences, given the number of valid choices of each decision.
 

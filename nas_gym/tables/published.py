@@ -40,7 +40,7 @@ IMPORT_AGAIN = (
 def require_recorded(name: str, value: object, valid: tuple[object, ...]) -> None:
     """Raise `InvalidTable` for an argument for which nothing is recorded."""
     if value not in valid:
-        hint = choices_hint(value, [str(option) for option in valid])
+        hint = choices_hint(value, valid)
         raise InvalidTable(f"{name}: nothing is recorded for {short(value)}; {hint}")
 
 

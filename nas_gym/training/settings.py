@@ -37,28 +37,32 @@ class LearningSettings:
     network: NetworkSettings | None = None
     """The skeleton around the architecture; default: that of its family."""
     epochs: Epochs = 20
-    """NASNet's children are trained for 20 epochs."""
+    """Number of epochs of a child's training; NASNet's are trained for 20."""
     batch_size: BatchSize = 128
     """Images per step; at most all training images."""
     optimizer: Literal["sgd", "adam", "adamw", "lion"] = "sgd"
-    """"adamw" decays weights apart from the gradient; "lion" needs ``nas-gym[lion]``. The default
-    ``learning_rate`` is SGD's: 0.001 suits "adam" and "adamw", 0.0001 "lion"."""
+    """"sgd", "adam", "adamw", which decays weights apart from the gradient, or "lion", which needs
+    ``nas-gym[lion]``. The default ``learning_rate`` is SGD's: 0.001 suits "adam" and "adamw",
+    0.0001 "lion"."""
     learning_rate: NonNegative = 0.1
-    """At its highest; it falls along a half cosine to 0."""
+    """The learning rate at its highest; it falls along a half cosine to 0."""
     warmup_epochs: Count = 0
     """Epochs, fewer than all, in which the learning rate rises from 0 first."""
     ema_decay: Share = 0.0
     """With 0.9999 for instance, weights and batch normalization's statistics are averaged over the
     steps, their average keeping this share at each, and the average is what is evaluated."""
     momentum: Share = 0.9
+    """Momentum of SGD; other optimizers ignore it."""
     nesterov: bool = True
+    """Use Nesterov's momentum, not the plain one, in SGD."""
     weight_decay: NonNegative = 5e-4
+    """Weight decay of the optimizer: L2 regularization in "sgd" and "adam"."""
     gradient_clip: NonNegative = 0.0
     """The largest global norm of the gradient; 0 for no clipping."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """"bfloat16" and "float16" are autocast, the latter with loss scaling. "auto" takes bfloat16
-    where it is faster, and float16 on a GPU that has no bfloat16. On a GPU, what stays float32 is
-    computed in TF32, but not with "float32"."""
+    """"float32", "bfloat16" and "float16" (autocast, the latter with loss scaling), or "auto",
+    which takes bfloat16 where it is faster, and float16 on a GPU that has no bfloat16. On a GPU,
+    what stays float32 is computed in TF32, but not with "float32"."""
     seed: Seed = 0
     """The run's seed; a child's own follows from it and the architecture."""
     data_fraction: Keep = 1.0
@@ -115,6 +119,7 @@ class TrainingSettings(LearningSettings):
     """How a child is built and trained on images; see `LearningSettings`, too."""
 
     label_smoothing: Share = 0.0
+    """Share of the target that is spread evenly over all classes; 0 for none."""
     batch_norm_momentum: Share | None = None
     """The weight of a batch in the running statistics; default: large enough that batches from
     before the last quarter of the training keep under 1% of the weight, at least 0.1."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -151,11 +151,9 @@ class Trainer(NetworkTrainer):
         inputs = task.example(torch.device("meta"))
         states = {"sgd": int(settings.momentum > 0), "lion": 1}.get(settings.optimizer, 2)
         states += settings.ema_decay > 0
+        evaluated = task.validation_batch / task.batch_size
         network = weightless_network(*arguments)
-        memory = training_memory(network, inputs, states, task.autocast_dtype)
-        validated = peak_activation_bytes(network.eval(), task.input_shape)
-        activations = max(memory.activations, task.validation_batch * validated)
-        return replace(memory, activations=activations)
+        return training_memory(network, inputs, states, task.autocast_dtype, evaluated)
 
     def memory_bytes(self, architecture: Architecture) -> float:
         """Return the bytes that a child gets on a GPU that it shares, with some to spare.

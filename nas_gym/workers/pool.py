@@ -6,6 +6,7 @@ import pickle
 from abc import ABC
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Annotated
 
 from annotated_types import Ge
@@ -51,7 +52,8 @@ class Pool(ConcurrentEvaluator, ABC):
         self.fidelities = fidelities_of(evaluator)
         self.shares_gpus = False
         """True where a child may have neighbours on its GPU, so that its memory is estimated."""
-        self._memory = getattr(evaluator, "memory_bytes", lambda architecture: 0.0)
+        memory = getattr(evaluator, "memory_bytes", lambda architecture: 0.0)
+        self._memory = lru_cache(1024)(memory)  # the same for repeats and parts of a training
 
         def learn(child: Child, seconds: float) -> None:
             if child.epochs is None:

@@ -1,6 +1,7 @@
 """`DeviceDataset`: what batches are, and how augmented ones differ."""
 
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,17 @@ def test_indices_choose_and_renumber() -> None:
     images, labels = data.batch(torch.tensor([1]))
     np.testing.assert_array_equal(pixels(dataset, images)[0], dataset.images[21])
     assert labels.tolist() == [dataset.labels[21]]
+
+
+def test_statistics_take_little_memory() -> None:
+    """NumPy counts in 8 bytes a pixel, so of few images at a time."""
+    images = np.zeros((2_000, 32, 32, 3), np.uint8)
+    dataset = replace(make_dataset(2_000), images=images)
+    tracemalloc.start()
+    channel_statistics(dataset, np.arange(len(images)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 0.5 * images.nbytes
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -52,14 +52,20 @@ def test_a_failure_ends_the_rest() -> None:
     assert len(begun) <= AHEAD + 1
 
 
-def test_of_several_broken_images_the_first_is_named(tmp_path: Path) -> None:
+def test_broken_images_are_named_up_to_ten(tmp_path: Path) -> None:
     paths = [tmp_path / f"{place}.png" for place in range(20)]
     for path in paths:
         Image.new("RGB", (4, 4)).save(path)
     for broken in (17, 5, 11):
         paths[broken].write_bytes(b"no image")
-    with pytest.raises(InvalidDataset, match=r"5\.png cannot be read"):
+    names = r"3 images cannot be read; .*5\.png \(it is no BMP.*\); .*/11\.png .*/17\.png "
+    with pytest.raises(InvalidDataset, match=names):
         list(read_images(paths, (4, 4), Counter()))
+    for path in paths:
+        path.write_bytes(b"no image")
+    with pytest.raises(InvalidDataset, match=r"10 or more images cannot.*/9\.png") as error:
+        list(read_images(paths, (4, 4), Counter()))
+    assert "10.png" not in str(error.value)
 
 
 def test_warnings_of_threads_name_their_images(tmp_path: Path) -> None:

@@ -206,6 +206,7 @@ def another_numpy_file(path: Path) -> None:
         (broken(x_test=None), "expected x_test, too"),
         (broken(y_test=None), "expected y_test, too"),
         (broken(x_train=None, y_train=None), " has the parts test; expected train"),
+        (lambda path: np.savez(path, images=np.zeros(3)), " has the arrays images; expected x_tr"),
         (broken(x_val=arrays()["x_test"]), "expected y_val, too"),
         (broken(x_tset=arrays()["x_test"]), "the parts test, train, tset; expected train, and"),
         (broken(x_train=arrays()["x_train"] / 255), ": x_train: expected uint8 .* got float64"),
@@ -319,7 +320,7 @@ def test_parts_are_known_whatever_their_case(tmp_path: Path) -> None:
 def test_parts_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
     for shade, part in enumerate(("train", "Train")):
         make_images(tmp_path / part, shade=shade)
-    with pytest.raises(InvalidDataset, match="differ in nothing but case"):
+    with pytest.raises(InvalidDataset, match="are the same part; their names differ in case only"):
         load(str(tmp_path))
 
 
@@ -561,8 +562,31 @@ def test_a_path_is_taken_as_its_name(tmp_path: Path) -> None:
 def test_train_and_test_of_unlike_classes_are_refused(tmp_path: Path) -> None:
     make_images(tmp_path / "train")
     make_images(tmp_path / "test", ("cat", "owl"))
-    with pytest.raises(InvalidDataset, match="train has the classes cat, dog, test has cat, owl"):
+    with pytest.raises(InvalidDataset, match="the classes cat, dog, test has owl, too, of which"):
         load(str(tmp_path))
+
+
+def test_a_part_may_lack_a_class(tmp_path: Path) -> None:
+    make_images(tmp_path / "train", ("cat", "dog", "owl"))
+    make_images(tmp_path / "test", ("cat", "owl"), shade=1)
+    dataset = load(str(tmp_path))
+    assert dataset.classes == ("cat", "dog", "owl")
+    assert dataset.labels[dataset.test].tolist() == [0] * 5 + [2] * 5
+
+
+def test_training_and_testing_are_parts_where_no_class_is_beside_them(tmp_path: Path) -> None:
+    make_images(tmp_path / "mnist" / "training")
+    make_images(tmp_path / "mnist" / "Testing", shade=1)
+    assert load(str(tmp_path)).classes == ("cat", "dog")
+    make_images(tmp_path / "moods", ("resting", "training"))
+    assert load(str(tmp_path / "moods")).classes == ("resting", "training")
+
+
+def test_classes_that_look_like_parts_are_noted(tmp_path: Path) -> None:
+    for shade, part in enumerate(("seg_test", "seg_train")):
+        make_images(tmp_path / part, shade=shade)
+    says = load(str(tmp_path)).chosen["folders"]
+    assert says.startswith("each of the classes seg_test, seg_train holds the folders cat, dog; if")
 
 
 def test_one_class_only_is_refused(tmp_path: Path) -> None:

@@ -80,6 +80,15 @@ def test_an_unknown_argument_is_a_type_error(name: str) -> None:
             gym.make(name, frameskip=4)
 
 
+@pytest.mark.parametrize("name", ["nas_gym/NASNet-v0", "nas_gym/DigitsBench-v0"])
+def test_an_unknown_argument_has_a_remedy(name: str) -> None:
+    says = {"observations": "did you mean 'observation'", "seed": "is 'training_seed'"}
+    for argument, remedy in {**says, "objectives": "MO-NASNet-v0"}.items():
+        arguments: dict[str, Any] = {argument: 4}
+        with pytest.raises(InvalidSettings, match=remedy):
+            gym.make(name, **arguments)
+
+
 @every_id
 def test_every_render_mode_renders(name: str) -> None:
     for mode in ("ansi", "rgb_array"):

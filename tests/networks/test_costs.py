@@ -12,9 +12,12 @@ https://github.com/tensorflow/models, research/slim/nets/nasnet; https://github.
 models/official/amoeba_net; and https://github.com/melodyguan/enas, src/cifar10.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from nas_gym import published
@@ -31,6 +34,7 @@ from nas_gym.networks import (
     multiply_adds,
     weightless_network,
 )
+from nas_gym.networks.costs import SHAPES
 from tests.helpers import random_architecture
 
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
@@ -206,3 +210,17 @@ def test_measuring_draws_no_random_numbers() -> None:
 def test_trainable_parameters_alone_are_counted() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5))
     assert count_parameters(network) == 3 * 5 * 9 + 5 + 5 + 5
+
+
+@pytest.mark.parametrize("operation", SHAPES, ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_shapes_on_the_meta_device_are_torchs(operation: Any, training: bool) -> None:
+    images = ImageShape(3, 4, 4, 10).batch(2, torch.device("meta")).bfloat16()
+    weights = torch.zeros(4, 3, device="meta")
+    normalizes = operation is torch.ops.aten.native_batch_norm.default
+    arguments = (images, *weights, training, 0.1, 1e-5) if normalizes else (images,)
+    facts = [
+        [(each.shape, each.stride(), each.dtype, each.device) for each in tree_leaves(made)]
+        for made in (SHAPES[operation](*arguments), operation(*arguments))
+    ]
+    assert facts[0] == facts[1]

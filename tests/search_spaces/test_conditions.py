@@ -82,6 +82,9 @@ def test_size_and_masks_are_those_of_brute_force(
         batched = search_space.batched_valid_choices(prefixes)
         each = [search_space.valid_choices(prefix) for prefix in prefixes]
         np.testing.assert_array_equal(batched, each)
+    made = [search_space.made(choices) for choices in every]
+    names = [[decision.name in labels for decision in decisions] for labels in made]
+    np.testing.assert_array_equal(search_space.existing(np.array(every)), names)
 
 
 def test_a_condition_is_honoured_outside_custom_search_spaces() -> None:

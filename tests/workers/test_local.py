@@ -73,7 +73,7 @@ def test_children_are_the_bare_trainers_to_the_bit() -> None:
 
 def test_workers_share_the_images_and_the_cores(pool: LocalWorkers) -> None:
     said = describe_all(pool)
-    assert not pool.shares_gpus  # no child's memory is estimated, which takes half a second
+    assert not pool.shares_gpus  # no child's memory is estimated, which takes a tenth of a second
     assert str(os.getpid()) not in {process for process, *_ in said}
     assert [rest for _, *rest in said] == [["1", "all", str(LINUX)]] * 2
 

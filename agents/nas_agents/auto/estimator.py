@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.reading import MODEL
 from nas_agents.runs.run_folder import default_run_folder
 from nas_gym.data.folder import image_files
-from nas_gym.errors import require
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.models import read_images
 
 
@@ -27,7 +29,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies images by a network that was searched for and trained in a given time.
 
     Images are arrays (n, height, width) or (n, height, width, channels) of uint8, tensors
-    (n, channels, height, width) as `nas_gym.Model` takes them, or paths of image files and folders.
+    (n, channels, height, width), or paths of image files. `predict` takes a folder of them, too.
 
     Args:
         minutes: Time of `fit`.
@@ -64,20 +66,14 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             NASGymError: as `nas_agents.auto.run_auto`.
         """
         run = default_run_folder("auto", "search") if self.run is None else Path(self.run)
-        dataset, labels = str(X), None
-        if y is not None:
-            labels, numbers = np.unique(np.asarray(y), return_inverse=True)
-            dataset = str(run.with_name(f"{run.name}-images.npz"))
-            images = _pixels(X)
-            require(
-                len(images) == len(numbers), f"y: {len(numbers)} labels of {len(images)} images"
-            )
-            run.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(dataset, x_train=images, y_train=numbers, classes=labels.astype(str))
+        named = y is not None or isinstance(X, str | Path)
+        require(named, "y: images need labels; without, X is a data set's name or path")
+        dataset = X if y is None else _written(X, np.asarray(y), run)
         given = (self.minutes, self.target_accuracy, self.device, self.seed, run, self.callbacks)
         self.result_ = run_auto(dataset, *given)
         self.run_, self.model_ = run, self.result_.model
-        self.classes_ = np.array(self.model_.classes) if labels is None else labels
+        of_name = {} if y is None else {str(label).strip(): label for label in np.unique(y)}
+        self.classes_ = np.array([of_name.get(name, name) for name in self.model_.classes])
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
@@ -101,19 +97,46 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return given
         if isinstance(given, str | Path):
             path = Path(given)
-            return read_images(
-                image_files(path) if path.is_dir() else [path], self.model_.image_shape
-            )
-        if len(given) and all(isinstance(each, str | Path) for each in given):
+            given = image_files(path) if path.is_dir() else [path]
+            require(len(given) > 0, f"images: {path} has no image")
+        if _are_paths(given):
             return read_images(list(given), self.model_.image_shape)
         return torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
 
 
+def _written(images: Any, labels: NDArray[Any], run: Path) -> Path:
+    """Write images and their labels beside the run folder; return the data set's path."""
+    are_paths = _are_paths(images)
+    pixels = None if are_paths else _pixels(images)
+    number = len(images)
+    require(labels.shape == (number,), f"y: {labels.shape} labels of {number} images")
+    run.parent.mkdir(parents=True, exist_ok=True)
+    path = run.with_name(f"{run.name}-images{'.csv' if are_paths else '.npz'}")
+    if pixels is not None:
+        classes, numbers = np.unique(labels, return_inverse=True)
+        np.savez(path, x_train=pixels, y_train=numbers, classes=classes.astype(str))
+        return path
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(("path", "label"))
+        lines.writerows(zip(map(os.path.abspath, images), labels, strict=True))
+    return path
+
+
+def _are_paths(images: Any) -> bool:
+    return len(images) > 0 and all(isinstance(each, str | Path) for each in images)
+
+
 def _pixels(images: Any) -> NDArray[np.uint8]:
     """Return images as (n, height, width, channels) uint8."""
-    pixels = np.asarray(images)
-    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
     expected = "images: expected (n, height, width[, channels]) of uint8"
+    try:
+        pixels = np.asarray(images)
+    except ValueError as error:
+        raise InvalidSettings(f"{expected}; they have unlike sizes: name their files") from error
+    if isinstance(images, Tensor) and pixels.ndim == 4:
+        pixels = np.moveaxis(pixels, 1, -1)
+    pixels = pixels[..., None] if pixels.ndim == 3 else pixels
     found = f"{pixels.shape} of {pixels.dtype}"
     require(pixels.ndim == 4 and pixels.dtype == np.uint8, f"{expected}, got {found}")
     return pixels

@@ -12,6 +12,7 @@ from typing import Any
 from nas_agents.auto.plan import Plan
 from nas_agents.runs.callbacks import Callback, Child, Start
 from nas_agents.runs.reading import NUMBER, broken, read_json, wrong_with
+from nas_agents.runs.run_folder import written_in
 from nas_gym.errors import NASGymError, require
 from nas_gym.outside.files import replacing
 
@@ -46,11 +47,15 @@ class Record(Callback):
         self.write(EVERY)
 
     def write(self, every: float = 0.0) -> None:
-        """Write the file, unless that was done in the last seconds."""
+        """Write the file, unless that was done in the last seconds.
+
+        Raises:
+            InvalidRunFolder: it cannot be written.
+        """
         spent = time.monotonic() - self.started
         if spent - self.written >= every:
             self.written = spent
-            with replacing(self.run / AUTO) as part:
+            with written_in(self.run), replacing(self.run / AUTO) as part:
                 part.write_text(json.dumps({**self.facts, "spent": spent}), encoding="utf-8")
 
 

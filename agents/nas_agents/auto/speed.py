@@ -14,15 +14,18 @@ PROBE_STEPS, PROBE_SECONDS = 6, 3.0
 
 
 class Pace:
-    """How busy others keep the processor, from the moment on when this is made."""
+    """How busy others keep the processor, from the moment on when this is made.
+
+    It is that of this thread, which must not wait for others.
+    """
 
     def __init__(self) -> None:
-        self.wall, self.processor = time.monotonic(), time.process_time()
+        self.wall, self.processor = time.monotonic(), time.thread_time()
 
     @property
     def busy(self) -> float:
         """How many times slower work on one core is for others' work, at least 1."""
-        used = time.process_time() - self.processor
+        used = time.thread_time() - self.processor
         return max(1.0, (time.monotonic() - self.wall) / max(1e-3, used))
 
 

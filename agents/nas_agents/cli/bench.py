@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import argument, command, option
+from click import command, option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
 from nas_agents.cli.terminal import options
@@ -40,12 +40,14 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
             )
         if label in agents:
             raise InvalidSettings(f"--agent {label}: it is there twice; give one another label")
+        if ":" in str(made.get("agent")):
+            options.find_modules_here()
         agents[label] = made
     return agents
 
 
 @command()
-@argument("env_id", metavar="ENV")
+@options.env_id()
 @option(
     *("--out", "folder"),
     type=options.PATH,

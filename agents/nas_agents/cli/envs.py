@@ -11,6 +11,7 @@ from nas_agents.cli.terminal.output import print_json, print_table
 
 
 @command()
+@options.module
 @options.as_json
 def envs(as_json: bool) -> None:
     """List the environments, their decisions and their sizes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import argument, group, option
+from click import group, option
 
 from nas_agents.cli.table import training_env
 from nas_agents.cli.terminal import options
@@ -26,7 +26,7 @@ def latency() -> None:
 
 
 @latency.command()
-@argument("env_id", metavar="ENV")
+@options.env_id()
 @option("--out", type=options.PATH, required=True, help="The table to make, a .json file.")
 @option("--networks", default=40, help="Random networks whose operations are measured.")
 @option("--held-out", default=10, help="Those of them that the error is taken on.")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import Context, argument, command, option, pass_context
+from click import Context, command, option, pass_context
 from click.exceptions import Exit
 
 from nas_agents.catalogue.registry import AGENTS
@@ -24,7 +22,7 @@ DEFAULT = SearchSettings
 
 
 @command()
-@argument("env_id", required=False, metavar="[ENV]")
+@options.env_id(required=False, metavar="[ENV]")
 @option("--preset", help="A paper's search, which options change; `nas-gym presets`.")
 @option("--agent", default=DEFAULT.agent, help=f"auto, {', '.join(AGENTS)}, or module:Class.")
 @options.dataset()
@@ -91,11 +89,11 @@ DEFAULT = SearchSettings
 def search(context: Context, /, **given: Any) -> None:
     """Search for an architecture, train the best one, and test it.
 
-    ENV is the environment's id; see `nas-gym envs`.
+    ENV is the environment's id; see `nas-gym envs`. module:id imports a module of yours first.
     """
     callbacks, resume = given["callbacks"], given["resume"] or given["verify"]
-    if ":" in given["agent"] or callbacks:  # a module of one's own, beside which one works
-        sys.path.append(os.getcwd())
+    if ":" in given["agent"] or callbacks:
+        options.find_modules_here()
     if given["workers"]:
         prepare_workers()
 

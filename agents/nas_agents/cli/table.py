@@ -29,7 +29,7 @@ def table() -> None:
 
 
 @table.command()
-@argument("env_id", metavar="ENV")
+@options.env_id()
 @option("--out", type=options.PATH, required=True, help="The table to make, an .npz file.")
 @options.dataset(default="digits")
 @options.image_size
@@ -98,16 +98,19 @@ def import_(source: Path, unpickle: bool, as_json: bool) -> None:
 
 def training_env(env_id: str) -> type[FamilyEnv]:
     """Return the class of a registered environment whose children are trained."""
-    import gymnasium as gym
-
+    from nas_agents.catalogue.environments import import_module
     from nas_gym.envs import environment_type
+    from nas_gym.family import registered_families
 
-    ours = {name: environment_type(name) for name in gym.registry if name.startswith("nas_gym/")}
-    known = {n: found for n, found in ours.items() if "trained" in getattr(found, "evaluators", ())}
-    if env_id not in known:
-        hint = choices_hint(env_id, known)
+    module, _, name = env_id.rpartition(":")
+    if module:
+        import_module(module)
+    ids = [each for family in registered_families() for each in family.environments]
+    known = [i for i in ids if "trained" in getattr(environment_type(i), "evaluators", ())]
+    if name not in known:
+        hint = choices_hint(name, known)
         raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
-    return known[env_id]
+    return environment_type(name)
 
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:

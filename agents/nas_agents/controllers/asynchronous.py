@@ -6,8 +6,7 @@ drew. Advantages have V-trace's weight min(1, pi / mu) (Espeholt et al. 2018,
 https://arxiv.org/abs/1802.01561, section 4.1); PPO's clipped ratio is to pi before the update, and
 not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et al. 2022,
 https://arxiv.org/abs/2110.00641, section 3). Where more are under way than m, rewards are late, and
-an update makes several passes (`PASSES`). A moving average of the rewards is one in the order of
-drawing (`DrawnAverage`).
+an update makes several passes (`PASSES`).
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from nas_agents.controllers.episodes import DrawnAverage, Step
-from nas_agents.controllers.nasnet_ppo import BaselineBuffer
+from nas_agents.controllers.episodes import Step
 from nas_agents.controllers.ranked_reward import Ranks
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.strategies import Strategy
@@ -74,8 +72,6 @@ class PolicyGradient(Strategy):
         """By their choices."""
         self.returned: list[Episode] = []
         """Those from which nothing was learned yet."""
-        average = getattr(agent, "baseline", None)
-        self.baseline = None if average is None else DrawnAverage(average)
         self._drawn: list[tuple[Choices, Episode]] = []
         """Those to propose next."""
         maskable = isinstance(self.policy, MaskableActorCriticPolicy)
@@ -105,7 +101,6 @@ class PolicyGradient(Strategy):
             self._draw()
         self.proposed += 1
         choices, episode = self._drawn.pop()
-        episode["number"] = np.array(self.proposed)
         self.under_way.setdefault(choices.tobytes(), []).append(episode)
         return choices
 
@@ -198,10 +193,7 @@ class PolicyGradient(Strategy):
         episode = drawn.pop(0)
         if not drawn:
             del self.under_way[choices.tobytes()]
-        score = reward if self.ranks is None else self.ranks.score(reward)
-        episode["rewards"][-1], number = score, int(episode.pop("number"))
-        if self.baseline is not None:
-            episode["values"][:] = self.baseline.add(number, score)
+        episode["rewards"][-1] = reward if self.ranks is None else self.ranks.score(reward)
         self.returned.append(episode)
         assert self.agent.ep_info_buffer is not None
         self.agent.ep_info_buffer.append({"r": reward, "l": len(choices), "t": time.time()})
@@ -231,8 +223,6 @@ class PolicyGradient(Strategy):
         """Make the episodes, (m, T, ...) each, the algorithm's rollout, of (n_steps, n_envs)."""
         agent, buffer = self.agent, self.agent.rollout_buffer
         buffer.reset()
-        if isinstance(buffer, BaselineBuffer):
-            buffer.given = True
         columns["episode_starts"] = np.zeros_like(columns["rewards"])
         columns["episode_starts"][:, 0] = 1
         for name, rows in columns.items():
@@ -264,7 +254,7 @@ class PolicyGradient(Strategy):
 
 
 def _steps(columns: Episode, device: torch.device) -> list[Step]:
-    """Return m episodes, (m, T, ...) each, as the T steps of `Reinforce`; values are baselines."""
+    """Return m episodes, (m, T, ...) each, as the T steps of `Reinforce`."""
     names = ("observations", "actions", "log_probs")
     tensors = {name: torch.as_tensor(columns[name], device=device) for name in names}
     masks, length = columns.get("action_masks"), columns["rewards"].shape[1]
@@ -276,7 +266,6 @@ def _steps(columns: Episode, device: torch.device) -> list[Step]:
             columns["rewards"][:, step],
             np.full(len(columns["rewards"]), step == length - 1),
             tensors["log_probs"][:, step],
-            columns["values"][:, step],
         )
         for step in range(length)
     ]

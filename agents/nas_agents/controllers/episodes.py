@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-
-NEGLIGIBLE = 1e-12
-"""Weight in a moving average below which a reward is left out of it."""
 
 
 class Step(NamedTuple):
@@ -24,7 +19,6 @@ class Step(NamedTuple):
     rewards: NDArray[np.float32]  # (N,)
     dones: NDArray[np.bool_]  # (N,)
     log_probs: Tensor | None = None  # (N,) when they were drawn, if the policy has changed since
-    baselines: NDArray[np.float32] | None = None  # (N,) of their own, where they have
 
 
 @dataclass
@@ -61,36 +55,6 @@ class MovingAverage:
             self.average = self.decay * self.average + (1 - self.decay) * reward
             self.num_rewards += 1
         return self.value if self.own_reward else earlier
-
-
-@dataclass
-class DrawnAverage:
-    """The moving average of the rewards of architectures in the order in which they were drawn.
-
-    Rewards return in another order. Each architecture is compared with those that were drawn just
-    before it, by about the same policy; later policies draw better ones.
-    """
-
-    of: MovingAverage
-    """Has the settings."""
-    numbers: list[int] = field(default_factory=list)
-    """In which order the architectures were drawn that have returned; ascending."""
-    rewards: list[float] = field(default_factory=list)
-
-    def add(self, number: int, reward: float) -> float:
-        """Add the reward of the architecture that was drawn as this one; return its baseline.
-
-        That is its own reward where none drawn before it has returned.
-        """
-        place = bisect_left(self.numbers, number)
-        self.numbers.insert(place, number)
-        self.rewards.insert(place, reward)
-        until = place + (self.of.own_reward or place == 0)
-        decay = self.of.decay
-        reach = math.ceil(math.log(NEGLIGIBLE) / math.log(decay)) if decay else 1
-        rewards = np.array(self.rewards[max(0, until - reach) : until])
-        weights = decay ** np.arange(len(rewards))[::-1]
-        return float(weights @ rewards / weights.sum())
 
 
 def episode_returns(

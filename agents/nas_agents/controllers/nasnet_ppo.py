@@ -28,10 +28,8 @@ FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
 class BaselineBuffer(MaskableRolloutBuffer):
     """Gives every decision of an episode the advantage R - b, ``baseline`` being b."""
 
-    given = False
-    """Values are baselines, in the place of b."""
     level = 0.0
-    """Mean of the last rollout's baselines."""
+    """The last rollout's baseline."""
 
     def __init__(self, *arguments: Any, baseline: MovingAverage, **keywords: Any) -> None:
         self.baseline = baseline
@@ -47,8 +45,8 @@ class BaselineBuffer(MaskableRolloutBuffer):
             f"n_steps: a rollout of {self.buffer_size} steps ends within an episode; take a "
             "multiple of the number of decisions",
         )
-        baseline = self.values if self.given else self.baseline.update(returns[first])
-        advantages, self.level = returns - baseline, float(np.mean(baseline))
+        self.level = self.baseline.update(returns[first])
+        advantages = returns - self.level
         self.returns = returns.astype(np.float32)
         self.advantages = advantages.astype(np.float32)
 

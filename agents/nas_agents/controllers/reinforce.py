@@ -154,8 +154,7 @@ class Reinforce(OnPolicyAlgorithm):
         dones = np.stack([step.dones for step in self.steps])
         returns, finished, first = episode_returns(rewards, dones)
         episodes = returns[finished & first]  # (m,)
-        given = [step.baselines for step in self.steps if step.baselines is not None]
-        baseline = np.stack(given) if given else self.baseline.update(episodes)
+        baseline = self.baseline.update(episodes)
         advantages = np.where(finished, returns - baseline, 0.0).ravel()
 
         observations, actions, log_probs, entropy = self._evaluate(self.steps)
@@ -182,7 +181,7 @@ class Reinforce(OnPolicyAlgorithm):
 
         self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/baseline", float(np.mean(baseline)))
+        self.logger.record("train/baseline", baseline)
         self.logger.record("train/entropy", entropy.mean().item())
         losses = {"policy": policy_loss, "entropy": entropy_loss, "penalty": penalty_loss}
         losses |= {"queue": queue_loss} if self.queue.size else {}

@@ -215,11 +215,18 @@ class RunFolder:
 
     @contextmanager
     def written(self) -> Iterator[None]:
-        """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
-        try:
+        """Do as `written_in` does in this folder."""
+        with written_in(self.path):
             yield
-        except OSError as error:
-            raise InvalidRunFolder(
-                f"run: {self.path} cannot be written ({error.strerror}); what is recorded is "
-                "kept: make room and go on with --resume, or name another folder with --run"
-            ) from error
+
+
+@contextmanager
+def written_in(run: Path) -> Iterator[None]:
+    """Turn the error about a file that cannot be written into an `InvalidRunFolder`."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidRunFolder(
+            f"run: {run} cannot be written ({error.strerror}); what is recorded is kept: make room "
+            "and go on with --resume, or name another folder with --run"
+        ) from error

@@ -25,12 +25,30 @@ def costed(reward: CostReward, accuracy_of: Predict, cost_of: Predict) -> Predic
 
     def predict(choices: Choices) -> Floats:
         rewards = reward.of(accuracy_of(choices), cost_of(choices))
-        order = np.argsort(np.where(np.isnan(rewards), -np.inf, rewards), kind="stable")
-        ranks = np.empty(len(order))
-        ranks[order] = np.arange(len(order))
-        return ranks
+        return _ranks(np.where(np.isnan(rewards), -np.inf, rewards))
 
     return predict
+
+
+def within_limits(predicted: Predict, excess_of: Predict) -> Predict:
+    """Return ranks, from 0: what exceeds a limit is below all else, and the lower the more.
+
+    These are the rules of Deb 2000 for constraints,
+    https://doi.org/10.1016/S0045-7825(99)00389-8, section 3.
+    """
+
+    def predict(choices: Choices) -> Floats:
+        return _ranks(predicted(choices), -excess_of(choices))
+
+    return predict
+
+
+def _ranks(*keys: Floats) -> Floats:
+    """Return the ranks, (N,) from 0, by (N,) keys of which the last counts most."""
+    order = np.lexsort(keys)
+    ranks = np.empty(len(order))
+    ranks[order] = np.arange(len(order))
+    return ranks
 
 
 def in_accuracies(scores_of: Predict, scores: Floats, observed: Floats) -> Predict:

@@ -16,7 +16,13 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from nas_agents.strategies.base import Strategy
-from nas_agents.strategies.costed_model import Predict, costed, in_accuracies, learned_cost
+from nas_agents.strategies.costed_model import (
+    Predict,
+    costed,
+    in_accuracies,
+    learned_cost,
+    within_limits,
+)
 from nas_agents.strategies.gaussian_process import GaussianProcess, normal_scores
 from nas_agents.strategies.softmax_table import SoftmaxTable
 from nas_gym import Memory, SearchSpace, published
@@ -47,8 +53,9 @@ class ModelBased(Strategy):
 
     Under a reward that weighs accuracy against a cost (`nas_gym.rewards.CostReward`), accuracy and
     cost have a model each (`nas_agents.strategies.costed_model`), and the proposal is the best by
-    them of the new ones drawn. A recorded benchmark's costs are known before, and free; others are
-    learned from the evaluations.
+    them of the new ones drawn. The costs of a recorded benchmark or a surrogate are known before,
+    and free; others are learned from the evaluations. Where such a benchmark has hard limits of
+    costs (``at_most``), no network beyond them is proposed if one within them is drawn.
 
     Differences from the paper's DyNA-PPO: the model's episodes are always the policy's own, so
     PPO's clipping would have nothing to clip; the ensemble of regressors is a Gaussian process, and
@@ -102,15 +109,21 @@ class ModelBased(Strategy):
         self._memory: Memory | None = None
 
     def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
-        if isinstance(reward, CostReward):
-            known = memory is not None and memory.arrays is not None
-            self._reward, self._memory = reward, memory if known else None
+        self._reward = reward if isinstance(reward, CostReward) else None
+        self._memory = memory if memory is not None and memory.arrays is not None else None
 
     def propose(self) -> Choices:
         if len(self._observed) < self.warm_up:
-            random = (self.sample() for _ in range(self.draws))
-            return self.first_new(chain(self._first, random))
+            return self.first_new(chain(self._first, self._random()))
         return self.first_new(self._candidates())
+
+    def _random(self) -> Iterator[Choices]:
+        """Draw random sequences; those within limits, where these are known, come first."""
+        drawn = (self.sample() for _ in range(self.draws))
+        if self._excess_of is None:
+            return drawn
+        sequences = np.stack([*drawn])
+        return iter(sequences[np.argsort(self._excess_of(sequences), kind="stable")])
 
     def observe(self, choices: Choices, reward: float) -> None:
         self._observed.append((choices, reward, np.nan))
@@ -133,8 +146,19 @@ class ModelBased(Strategy):
             policy.update(drawn, probabilities, predict(drawn), self.entropy)
         return policy
 
+    @property
+    def _excess_of(self) -> Predict | None:
+        """By how much sequences exceed limits; None where there are none, or they are unknown."""
+        memory = self._memory
+        return None if memory is None or memory.limits is None else memory.excess_of
+
     def _model(self) -> Predict:
-        """Return optimistic predictions of rewards, by the evaluations so far."""
+        """Return optimistic predictions of rewards, or ranks of them, by the evaluations so far."""
+        predicted, excess_of = self._rewards(), self._excess_of
+        return predicted if excess_of is None else within_limits(predicted, excess_of)
+
+    def _rewards(self) -> Predict:
+        """Return optimistic predictions of rewards without regard to limits."""
         sequences, worth, costs = map(np.array, zip(*self._observed, strict=True))
         width, scores = self.width * len(self.search_space.decisions), normal_scores(worth)
         deviations = self.optimism * abs(self.rng.standard_normal())
@@ -154,7 +178,7 @@ class ModelBased(Strategy):
         """Draw sequences from a policy; then yield them with one random change, two, and more."""
         predict = self._model()
         drawn = self._trained_policy(predict).draw(self.draws)[0]
-        if self._reward is not None:
+        if self._reward is not None or self._excess_of is not None:
             drawn = drawn[np.argsort(-predict(drawn), kind="stable")]
         yield from drawn
         changed = list(drawn)

@@ -29,9 +29,10 @@ class SoftmaxTable:
         self, search_space: SearchSpace, rng: np.random.Generator, learning_rate: float
     ) -> None:
         self.search_space, self.rng, self.learning_rate = search_space, rng, learning_rate
-        self.logits = equal_logits(search_space.num_choices)
+        self.logits = equal_logits(search_space.num_valid)
         self._moments = np.zeros((2, *self.logits.shape))
         self._num_updates = 0
+        self._has_conditions = any(each.when for each in search_space.decisions)
 
     def draw(self, number: int) -> tuple[Choices, Floats]:
         """Draw N sequences, (N, T); return them and all choices' probabilities, (N or 1, T, A)."""
@@ -40,6 +41,11 @@ class SoftmaxTable:
         choices, probabilities = _inverse_cdf(weights, draws), weights[np.newaxis]
         if self.search_space.conditional:
             probabilities = probabilities.repeat(number, axis=0)
+        if self._has_conditions:
+            missing = ~self.search_space.existing(choices)
+            choices[missing] = 0
+            probabilities[missing] = np.arange(weights.shape[1]) == 0
+            return choices, probabilities
         for step in self.search_space.dependent:
             masked = weights[step] * self.search_space.action_masks(choices[:, :step])
             choices[:, step] = _inverse_cdf(masked, draws[:, step])

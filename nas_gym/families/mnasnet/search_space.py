@@ -223,7 +223,7 @@ class MnasNetSearchSpace(SearchSpace[MnasNetArchitecture]):
                 if value not in values:
                     raise InvalidArchitecture(
                         f"blocks[{place}].{field}: {short(value)} is not in the MnasNet search "
-                        f"space; {choices_hint(value, map(str, values))}"
+                        f"space; {choices_hint(value, values)}"
                     )
                 choices.append(values.index(value))
         return choices

@@ -120,13 +120,8 @@ class MobileArchitecture(Architecture, kind="inverted-bottlenecks"):
             InvalidArchitecture: a value is not valid, or a shortcut is not where it must be.
         """
         expect_label(space, SPACES, "space")
-        made = SPACES[space](tuple(_layers(blocks)), stem, head, resolution)
-        shortcuts = iter(layer.shortcut for layer in made.layers())
-        for place, block in enumerate(blocks):
-            if block is not None and len(block) == 5 and block[4] is not next(shortcuts):
-                says = "a shortcut is where the stride is 1 and the filters stay the same"
-                raise InvalidArchitecture(f"blocks[{place}]: {says}; got {short(block)}")
-        return made
+        body = {"blocks": blocks, "stem": stem, "head": head, "resolution": resolution}
+        return SPACES[space].from_body(body)
 
     def to_blocks(self) -> list[Plain | None]:
         """Return the lists that `from_blocks` takes, shortcuts included."""
@@ -164,8 +159,13 @@ class MobileArchitecture(Architecture, kind="inverted-bottlenecks"):
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> MobileArchitecture:
         expect_fields(body, ("stem", "head", "resolution", "blocks"), "architecture")
-        blocks = _layers(expect_list(body["blocks"], "blocks"))
-        return cls(tuple(blocks), body["stem"], body["head"], body["resolution"])
+        blocks = expect_list(body["blocks"], "blocks")
+        made = cls(tuple(_layers(blocks)), body["stem"], body["head"], body["resolution"])
+        for place, (given, block) in enumerate(zip(blocks, made.to_blocks(), strict=True)):
+            if given and len(given) == 5 and list(given) != block:
+                says = "a shortcut is where the stride is 1 and the filters stay the same"
+                raise InvalidArchitecture(f"blocks[{place}]: {says}; got {short(given)}")
+        return made
 
 
 def _layers(blocks: Sequence[Any]) -> list[MBConv | None]:

@@ -113,22 +113,27 @@ class OFASurrogate:
 
     def columns_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the columns of N complete, valid sequences of choices, (N, T): (N,) each."""
-        number, resolution = len(choices), choices[:, 0]
-        stages = choices[:, 1:].reshape(number, -1, PER_STAGE)
-        there = np.arange(MOST) < 2 + stages[:, :, :1]  # (N, 5, 4)
-        codes = np.where(there, 3 * stages[:, :, 1::2] + stages[:, :, 2::2], ABSENT)
-        codes = codes.reshape(number, -1)  # (N, 20)
-
+        number, resolution, codes = len(choices), choices[:, 0], _codes(choices)
         inputs = np.zeros((-(-number // BATCH) * BATCH, 128), dtype=np.float32)
         inputs[:number, :120] = ONE_HOT.take(codes, axis=0).reshape(number, -1)
         inputs[:number, 120:] = self._bins.take(resolution, axis=0)
+        accuracy, costs = self._predicted(inputs)[:number], self._costs(resolution, codes)
+        over = self.at_most.excess(costs) > 0
+        accuracy[over] = 0
+        status = np.where(over, "over_limit", "ok")
+        return {"accuracy": accuracy, **costs, "seconds": np.zeros(number), "status": status}
+
+    def costs_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return the columns of the costs alone."""
+        return self._costs(choices[:, 0], _codes(choices))
+
+    def _costs(
+        self, resolution: NDArray[np.int64], codes: NDArray[np.int64]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the costs of layers by their codes, (N, 20), at resolutions by number, (N,)."""
         rows = (np.arange(20) + 20 * resolution[:, np.newaxis]) * (ABSENT + 1) + codes
         costs = self._base[resolution] + self._layers.take(rows, axis=0).sum(axis=1)
-        columns = dict(zip(COLUMNS, (self._predicted(inputs)[:number], *costs.T), strict=True))
-        over = self.at_most.exceeded_by(columns)
-        columns["accuracy"][over] = 0
-        status = np.where(over, "over_limit", "ok")
-        return {**columns, "seconds": np.zeros(number), "status": status}
+        return dict(zip(self.costs, costs.T, strict=True))
 
     def _predicted(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the accuracies of networks by their one-hot codes, (M, 128): (M,)."""
@@ -140,6 +145,14 @@ class OFASurrogate:
                 states += bias
             predicted.append(states[:, 0])
         return np.concatenate(predicted).astype(np.float64).clip(0, 1)
+
+
+def _codes(choices: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the codes of all layers, (N, 20), of N sequences of choices, (N, T)."""
+    stages = choices[:, 1:].reshape(len(choices), -1, PER_STAGE)
+    there = np.arange(MOST) < 2 + stages[:, :, :1]  # (N, 5, 4)
+    codes = np.where(there, 3 * stages[:, :, 1::2] + stages[:, :, 2::2], ABSENT)
+    return codes.reshape(len(choices), -1)
 
 
 class _Costs:

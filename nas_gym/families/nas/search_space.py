@@ -168,7 +168,7 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         for name, values in self._values.items():
             value = getattr(layer, name)
             if value not in values:
-                hint = f"is not in this search space; {choices_hint('', map(str, values))}"
+                hint = f"is not in this search space; {choices_hint('', values)}"
                 raise InvalidArchitecture(f"{where}.{name}: {value} {hint}")
             choices.append(values.index(value))
         return choices + skips

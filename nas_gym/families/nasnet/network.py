@@ -38,7 +38,8 @@ class CellNetworkSettings(NetworkSettings):
     filters: Size = 32
     """F, the filters of each state in the first stack."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
-    """"auto" takes "imagenet" for images of a height of 96 pixels and more."""
+    """"cifar", "imagenet" or "auto", which takes "imagenet" for images of a height of 96 pixels and
+    more."""
     stem_filters: Size | None = None
     """Filters of the stem; default: 3 F for "cifar"; for "imagenet" 96 as NASNet Large (F = 168)
     from F = 84 on, 32 as NASNet Mobile (F = 44) below."""

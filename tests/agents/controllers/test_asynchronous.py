@@ -13,7 +13,6 @@ from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_asynchronously
-from nas_agents.controllers.episodes import DrawnAverage, MovingAverage
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
@@ -126,41 +125,6 @@ def test_an_update_makes_several_passes_where_rewards_are_late(
     passes = 1 if name == "recurrent-ppo" else PASSES
     assert found[1 : 1 + passes] == passes * [2 * steps]
     assert found[1 + passes] == 3 * steps
-
-
-def test_an_architecture_is_compared_with_those_that_were_drawn_before_it() -> None:
-    average = DrawnAverage(MovingAverage(0.5))
-    assert average.add(3, 0.75) == 0.75
-    assert average.add(1, 0.25) == 0.25
-    assert average.add(4, 1.0) == pytest.approx((0.75 + 0.5 * 0.25) / 1.5)
-    assert average.add(2, 0.5) == 0.25
-    assert average.numbers == [1, 2, 3, 4]
-    assert average.rewards == [0.25, 0.5, 0.75, 1.0]
-    own = DrawnAverage(MovingAverage(0.5, own_reward=True))
-    assert [own.add(1, 0.25), own.add(2, 1.0)] == [0.25, pytest.approx(0.75)]
-
-
-@pytest.mark.parametrize("name", ["nasnet", "reinforce"])
-def test_advantages_are_to_the_average_of_those_drawn_before(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    policy = made(name, environments=1 if name == "reinforce" else 2)
-    agent: Any = policy.agent
-    found: list[NDArray[Any]] = []
-
-    def watched() -> None:
-        if isinstance(agent, Reinforce):
-            found.append(np.array([step.baselines for step in agent.steps]))
-        else:
-            buffer = agent.rollout_buffer
-            found.append(buffer.returns - buffer.advantages)
-
-    monkeypatch.setattr(agent, "train", watched)
-    rewards = play(policy, policy.batch, under_way=1)
-    expected = DrawnAverage(MovingAverage(agent.baseline.decay))
-    wanted = [expected.add(n, reward) for n, reward in enumerate(rewards)]
-    [baselines] = found
-    assert np.sort(baselines, axis=None) == pytest.approx(np.sort(LENGTH * wanted), abs=1e-5)
 
 
 def test_an_lstm_keeps_its_states() -> None:

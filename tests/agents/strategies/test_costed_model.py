@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas_agents.strategies.costed_model import costed, in_accuracies, learned_cost
+from nas_agents.strategies.costed_model import costed, in_accuracies, learned_cost, within_limits
 from nas_agents.strategies.gaussian_process import normal_scores
 from nas_gym import NASBench201SearchSpace
 from nas_gym.rewards import MnasNetHardReward
@@ -37,3 +37,9 @@ def test_rewards_fall_off_the_cliff_where_the_cost_does() -> None:
     costs = np.array([1.0, 1.5, np.nan, 0.5])
     predict = costed(reward, lambda _: np.array([0.8, 0.9, 0.9, 0.7]), lambda _: costs)
     assert np.argsort(predict(np.zeros((4, 2), dtype=np.int64))).tolist() == [2, 1, 3, 0]
+
+
+def test_what_exceeds_a_limit_is_below_all_else() -> None:
+    excess = np.array([0.0, 0.1, 2.0, 0.0, 0.1])
+    predict = within_limits(lambda _: np.array([0.2, 0.9, 1.0, 0.5, 0.8]), lambda _: excess)
+    assert np.argsort(predict(np.zeros((5, 2), dtype=np.int64))).tolist() == [2, 4, 1, 0, 3]

@@ -9,7 +9,8 @@ import pytest
 
 from nas_agents.strategies.model_based import ModelBased
 from nas_gym import Evaluation, InvalidSettings, Memory, NASBench201SearchSpace, published
-from nas_gym.rewards import MnasNetHardReward
+from nas_gym.evaluation.cost_limits import CostLimits
+from nas_gym.rewards import MnasNetHardReward, accuracy
 from tests.helpers import LayersSearchSpace
 
 SEARCH_SPACE = NASBench201SearchSpace()
@@ -75,6 +76,7 @@ class Recorded:
     """A benchmark whose accuracy is `found`'s reward, and whose latency falls on a cliff."""
 
     search_space = SEARCH_SPACE
+    at_most = CostLimits()
 
     def __init__(self) -> None:
         grid = np.indices((5,) * 6).reshape(6, -1).T
@@ -119,6 +121,23 @@ def test_under_a_hard_constraint_it_finds_the_best_that_is_fast_enough(known: bo
         rewards.append(reward(evaluation))
         strategy.observe_evaluation(choices, rewards[-1], evaluation.to_dict())
     assert max(rewards) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("limit", [1.5, 1.0])  # which 16 and 4% of the networks keep
+def test_nothing_beyond_a_known_limit_is_proposed(limit: float) -> None:
+    recorded = Recorded()
+    recorded.at_most = CostLimits(latency=limit)
+    strategy = ModelBased(SEARCH_SPACE, 0, warm_up=5, updates=20)
+    strategy.prepare(accuracy, Memory(recorded))
+    found = []
+    for _ in range(25):
+        choices = strategy.propose()
+        row = int(recorded.rows(choices))
+        assert recorded.columns["latency"][row] <= limit
+        found.append(recorded.columns["accuracy"][row])
+        strategy.observe(choices, found[-1])
+    allowed = recorded.columns["accuracy"][recorded.columns["latency"] <= limit]
+    assert np.mean(found[5:]) > allowed.mean() + allowed.std() / 2
 
 
 def test_where_all_children_fail_it_goes_on() -> None:

@@ -35,7 +35,9 @@ def learned(updates: int, entropy: float) -> Choices:
     return policy.draw(500)[0]
 
 
-@pytest.mark.parametrize("search_space", [SEARCH_SPACE, LayersSearchSpace()])
+@pytest.mark.parametrize(
+    "search_space", [SEARCH_SPACE, LayersSearchSpace(), CustomSearchSpace(ConvNet)]
+)
 def test_a_policy_draws_as_its_probabilities_say(search_space: SearchSpace) -> None:
     choices, probabilities = table(search_space, deviation=0.5).draw(4000)
     np.testing.assert_allclose(probabilities.sum(axis=2), 1.0)

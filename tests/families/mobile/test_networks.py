@@ -44,9 +44,8 @@ def test_there_are_29_published_networks_and_all_are_plain_lists() -> None:
         blocks, ends = made.to_blocks(), (made.stem, made.head)
         assert MobileArchitecture.from_blocks(blocks, *ends, made.space, made.resolution) == made
         assert MobileArchitecture.from_json(made.to_json()) == made
-        without = [None if each is None else each[:4] for each in blocks]
-        again = MobileArchitecture.from_blocks(without, *ends, made.space, made.resolution)
-        assert again == made
+        some = [each and each[: 4 + place % 2] for place, each in enumerate(blocks)]
+        assert MobileArchitecture.from_blocks(some, *ends, made.space, made.resolution) == made
 
 
 @pytest.mark.parametrize(

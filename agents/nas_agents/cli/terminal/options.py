@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -18,13 +20,27 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 
 
+def find_modules_here() -> None:
+    """Have Python look for modules in the working directory, after all other places."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
 def _import(context: click.Context, _: click.Parameter, modules: tuple[str, ...]) -> None:
     from nas_agents.catalogue.environments import import_module
 
     for module in () if context.resilient_parsing else modules:  # a shell only completes a word
+        find_modules_here()
         import_module(module)
 
 
+def _environment(_: click.Context, __: click.Parameter, env_id: str | None) -> str | None:
+    if ":" in (env_id or ""):  # "module:id"
+        find_modules_here()
+    return env_id
+
+
+env_id = partial(click.argument, "env_id", metavar="ENV", callback=_environment)
 as_json = click.option(
     *("--json", "as_json"), is_flag=True, help="Print one JSON value, and nothing else."
 )
