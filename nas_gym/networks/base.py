@@ -82,13 +82,10 @@ class ChildNetwork(nn.Module):
 
 
 def network_builder(architecture_type: type[Architecture]) -> Callable[..., ChildNetwork]:
-    """Return the ``network`` of a type's family.
+    """Return the ``network`` of a type's family; `InvalidArchitecture` if none has one.
 
     It is called with (architecture, input_shape), or, if it has an attribute ``settings_type``, a
     subclass of `NetworkSettings`, with (architecture, input_shape, settings).
-
-    Raises:
-        InvalidArchitecture: no family has a network for this type.
     """
     family = family_of(architecture_type)
     if family is None or family.network is None:

@@ -102,11 +102,9 @@ def numerics(
 ) -> Iterator[None]:
     """Set how a device computes within it; afterwards, it is as it was.
 
-    Args:
-        device: Only CUDA's has something to set: a CPU repeats as it is.
-        tf32: Compute products of float32 with 10 bits of mantissa, by tensor cores.
-        deterministic: Refuse operations that do not repeat to the bit.
-        benchmark: Have cuDNN time its algorithms for each new shape, and take the fastest.
+    Only CUDA has something to set: a CPU repeats as it is. With ``tf32``, products of float32 have
+    10 bits of mantissa, by tensor cores; ``deterministic`` refuses operations that do not repeat to
+    the bit; by ``benchmark``, cuDNN times its algorithms for each new shape, and takes the fastest.
     """
     if device.type != "cuda":
         yield

@@ -65,13 +65,10 @@ def weightless() -> Iterator[None]:
 
 @contextmanager
 def size_limit(build: Callable[[], nn.Module]) -> Iterator[None]:
-    """Stop the building of a network within it that is too large.
+    """Stop the building of a network within it that is too large, with `TooLarge`.
 
+    It is where weights and gradients do not fit into the memory, or there are over 20,000 modules.
     ``build`` builds the same network; it is called on the meta device if the network is large.
-
-    Raises:
-        TooLarge: weights and gradients do not fit into the memory, or there are over 20,000
-            modules.
     """
     thread, num_bytes, num_modules = threading.get_ident(), 0, 0
 

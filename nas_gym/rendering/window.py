@@ -10,16 +10,10 @@ _SHARE = 0.9  # of the screen's width and height, which a window takes at most; 
 
 
 class Window:
-    """A window that shows pictures, for ``render_mode="human"``.
+    """A window that shows pictures, for ``render_mode="human"``, at most so many in a second.
 
-    The window is no larger than the screen and can be resized; pictures are scaled to it.
-
-    Args:
-        size: Width and height of the pictures, in pixels.
-        frames_per_second: Number of pictures shown in a second, at most.
-
-    Raises:
-        DependencyNotInstalled: pygame is missing.
+    ``size`` is the pictures' width and height in pixels. The window is no larger than the screen
+    and can be resized; pictures are scaled to it.
     """
 
     def __init__(self, size: tuple[int, int], frames_per_second: int) -> None:

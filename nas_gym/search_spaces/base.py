@@ -232,10 +232,9 @@ class SearchSpace(ABC, Generic[A_co]):
         return labels
 
     def check(self, choices: ArrayLike) -> Choices:
-        """Return ``choices`` as a (T,) int64 array, if they are a complete and valid sequence.
+        """Return ``choices`` as a (T,) int64 array; they must be a complete and valid sequence.
 
-        Raises:
-            InvalidArchitecture: they are not; the message names the first decision that is wrong.
+        Otherwise, `InvalidArchitecture` names the first decision that is wrong.
         """
         sequence = as_array(choices)
         if sequence.shape != (len(self.decisions),) or sequence.dtype.kind not in "iu":

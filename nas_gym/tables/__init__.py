@@ -4,9 +4,7 @@ A `Table` answers by row; ``built`` reads what `nas_gym.tables.recording` record
 read published benchmarks with ``published`` and ``importing``; ``columns`` checks files.
 """
 
-from nas_gym.tables.built import built_table
-from nas_gym.tables.columns import InvalidTable
-from nas_gym.tables.index import ChoicesIndex
-from nas_gym.tables.table import Table
-
-__all__ = ["ChoicesIndex", "InvalidTable", "Table", "built_table"]
+from nas_gym.tables.built import built_table as built_table
+from nas_gym.tables.columns import InvalidTable as InvalidTable
+from nas_gym.tables.index import ChoicesIndex as ChoicesIndex
+from nas_gym.tables.table import Table as Table

@@ -58,18 +58,30 @@ def find_table(path: str | Path | None, *names: str, or_else: str = "") -> Path:
     )
 
 
+def check_best(
+    source: Path,
+    tables: Mapping[Any, Table],
+    best: Mapping[Any, tuple[float, float]],
+    column: str,
+) -> None:
+    """`require_best` of each table of a source; it must have one, read from a column like that."""
+    if not tables:
+        raise InvalidTable(f"table: {source} has no column like {column}")
+    for record, table in tables.items():
+        if record in best:
+            require_best(source, table, best[record])
+
+
 CLOSE = 0.005
 """Difference between a table's best accuracy and the published one up to which it may be the same
 benchmark: publications differ in which seeds they count, and in how they round."""
 
 
-def require_best(source: Path, table: Table, published: tuple[float, float] | None) -> None:
+def require_best(source: Path, table: Table, published: tuple[float, float]) -> None:
     """Refuse a table whose best accuracies are not those published, by more than `CLOSE`.
 
     Others in the last places are a warning.
     """
-    if published is None:
-        return
     for what, values, best in (
         ("validation", table.accuracy, published[0]),
         ("test", table.test, published[1]),

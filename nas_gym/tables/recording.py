@@ -31,7 +31,8 @@ from nas_gym.networks import ChildNetwork
 from nas_gym.search_spaces import Choices, SearchSpace
 from nas_gym.settings import Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
-from nas_gym.store.store import EvaluationWithTest, Record, Store
+from nas_gym.store.rows import EvaluationWithTest, Record
+from nas_gym.store.store import Store
 from nas_gym.tables.built import BUILT_VERSION
 from nas_gym.tables.columns import write_arrays
 from nas_gym.training.failures import Diverged
@@ -119,9 +120,8 @@ class RecordingTrainer(Trainer):
 def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[np.int32]]:
     """List every distinct architecture of a search space, small enough to be walked through, once.
 
-    Returns the first sequence of choices, (T,), of each of n architectures, in order; and
-    ``row_of`` of `nas_gym.tables.ChoicesIndex`, the number of the architecture that every sequence
-    means.
+    Returns the first choices, (T,), of each of n architectures, in order; and ``row_of`` of
+    `ChoicesIndex`, the number of the architecture that every sequence means.
     """
     sequences = math.prod(search_space.num_choices)
     require(
@@ -158,14 +158,9 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 class Recording:
-    """A benchmark that is being recorded.
+    """A benchmark that is recorded by training every distinct architecture of a search space.
 
-    Every distinct architecture of the search space is trained. The table's file is ``out``; the
-    store lies beside it, with ``.db`` at the end of its name.
-
-    Raises:
-        InvalidSettings: the file exists already, cannot be written, or what is there was recorded
-            under other settings.
+    The table's file is ``out``; the store lies beside it, with ``.db`` at the end of its name.
     """
 
     def __init__(self, search_space: SearchSpace, settings: RecordingSettings, out: Path) -> None:

@@ -40,10 +40,6 @@ class DeviceTraining:
     "auto" takes CUDA, then MPS, then the CPU; another process takes its own device of that name:
     see `device_here`. With ``final``, training is on the training and the validation split
     together, for a network that is tested afterwards.
-
-    Raises:
-        InvalidSettings: the device does not exist here, the settings ask for what it does not have,
-            or as the task.
     """
 
     def __init__(

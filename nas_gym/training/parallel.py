@@ -38,9 +38,7 @@ def devices_of(device: str, number: int = 1) -> list[str]:
     """Return the names of the devices of a training: those of "cuda:0,cuda:1", or so many.
 
     With one kind of device, such as "auto", "cuda" or "cpu", ``number`` says how many of it.
-
-    Raises:
-        InvalidSettings: one is not there, they are of several kinds, or a GPU is named twice.
+    `InvalidSettings` if one is not there, they are of several kinds, or a GPU is named twice.
     """
     names = [name.strip() for name in device.split(",")]
     require(number == 1 or len(names) == 1, f"devices: {device!r} names {len(names)} already")

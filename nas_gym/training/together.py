@@ -51,10 +51,8 @@ def train_together(
     A repeat whose training diverges leaves the others as they are; any other failure is that of all
     of them. Seconds are shared out evenly. A training in parts (``epochs``, see
     `Trainer.evaluate_one`) goes on from the states of all repeats, as one or apart before.
-
-    Raises:
-        CannotFuse: the network, its precision or the task has no fused form, or there is no memory
-            for all of them.
+    `CannotFuse` if the network, its precision or the task has no fused form, or there is no memory
+    for all.
     """
     if not trainer.task.fuses:
         raise CannotFuse(f"{type(trainer.task).__name__} does not train fused networks")

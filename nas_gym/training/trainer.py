@@ -65,8 +65,8 @@ class Trainer(NetworkTrainer):
             changes no result; default: every training begins at the first epoch.
 
     Raises:
-        InvalidSettings: as `DeviceTraining`; the device for latency does not exist here, or a file
-            or folder of the settings cannot be used.
+        InvalidSettings: a device does not exist here or cannot do what is asked for, or a file or
+            folder of the settings cannot be used.
     """
 
     def __init__(
@@ -209,12 +209,9 @@ class Trainer(NetworkTrainer):
     def train_repeats(
         self, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
     ) -> list[Trained]:
-        """Return the evaluation of each repeat, and its network unless it failed.
+        """Return the evaluation of each repeat, and its network unless it failed; see `train_one`.
 
         Those that cannot be trained together are trained one after the other, with a warning.
-
-        Raises:
-            InvalidSettings: as `train_one`.
         """
         self._check_epochs(epochs)
         if len(repeats) > 1:

@@ -79,10 +79,8 @@ def build_supernet(
     """Build the supernet of a search space, with weights from torch's global generator.
 
     ``settings`` are its family's; default: the released search's. ``batch_statistics`` are as in
-    `WeightSharingSettings`.
-
-    Raises:
-        InvalidSettings: the search space has no supernet, or the settings do not fit.
+    `WeightSharingSettings`. `InvalidSettings` if the search space has no supernet, or these do not
+    fit.
     """
     family = family_of(search_space.architecture_type)
     build = None if family is None else family.part("supernet")

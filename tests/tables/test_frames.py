@@ -159,9 +159,13 @@ def test_a_decision_that_does_not_exist_has_an_empty_cell(tmp_path: Path) -> Non
         Table.from_frame(search_space, frame.astype({"kernel": float})),
         *(Table.from_file(search_space, tmp_path / f"stacks.{end}") for end in ("csv", "json")),
     ]
-    convolved, skipped = {"depth": "2", "op": "3", "kernel": "3"}, {"depth": "2", "op": "skip"}
+    chosen = (
+        {"depth": "1"},
+        {"depth": "2", "op": "3", "kernel": "3"},
+        {"depth": "2", "op": "skip"},
+    )
     for table in tables:
-        found = table.evaluate([Stacks(labels) for labels in ({"depth": "1"}, convolved, skipped)])
+        found = table.evaluate([Stacks(labels) for labels in chosen])
         assert [evaluation.accuracy for evaluation in found] == [0.1, 0.3, 0.4]
     with pytest.raises(InvalidTable, match=r"kernel: a cell is empty where it exists; .*'1', '3'"):
         Table.from_frame(search_space, {**STACKS, "kernel": [None] * 4})

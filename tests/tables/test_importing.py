@@ -77,7 +77,7 @@ MODULES = {"a" * 32: (0.95, 0.94), "b" * 32: (0.91, 0.90)}
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two modules, three repeats each."""
     monkeypatch.setattr(tables, "NASBENCH101_CELLS", 2)
-    monkeypatch.setattr(table_import, "NASBENCH101_BEST", (0.95, 0.94))
+    monkeypatch.setattr(table_import, "NASBENCH101_BEST", {108: (0.95, 0.94)})
     rows = [
         [name, 108, "0" * 9, "input,conv3x3-bn-relu,output", metrics(1000.0 + r, a + r, b + r)]
         for name, (a, b) in MODULES.items()
@@ -102,14 +102,14 @@ def test_nas_bench_101_becomes_the_means_of_its_repeats(record: Path, folder: Pa
 
 
 def test_another_best_is_not_the_benchmark(record: Path, folder: Path) -> None:
-    table_import.NASBENCH101_BEST = (0.95, 0.93)  # undone by the fixture's monkeypatch
+    table_import.NASBENCH101_BEST = {108: (0.95, 0.93)}  # undone by the fixture's monkeypatch
     with pytest.raises(InvalidTable, match=r"best test accuracy is 0.94\d*; 0.93 was published"):
         import_table(record)
     assert not folder.exists()
 
 
 def test_another_last_place_of_the_best_is_a_warning(record: Path) -> None:
-    table_import.NASBENCH101_BEST = (0.95, 0.9397)  # undone by the fixture's monkeypatch
+    table_import.NASBENCH101_BEST = {108: (0.95, 0.9397)}  # undone by the fixture's monkeypatch
     with pytest.warns(UserWarning, match=r"best test accuracy is 0.94\d*; 0.9397 was published"):
         import_table(record)
 

@@ -105,13 +105,6 @@ class ChoiceReplayBuffer(NStepReplayBuffer):
     """Stores the choices that were taken instead of their scores.
 
     They are read off the next observation, which has one entry more: c + 1 for choice c.
-
-    Args:
-        *arguments, **keywords: As in Stable-Baselines3; ``n_steps`` and ``gamma`` of the returns
-            among them.
-
-    Raises:
-        InvalidSettings: the observations are not partial architectures.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

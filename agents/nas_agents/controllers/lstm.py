@@ -39,13 +39,8 @@ class _Cache(NamedTuple):
 class LSTMController(BaseFeaturesExtractor):
     """Embeds a prefix and runs the LSTM over it; its features are the last output, (N, H).
 
-    Args:
-        observation_space: Partial architectures, as nas_gym's environments have them.
-        settings: A name in `settings.CONTROLLERS`, or the settings that differ from the defaults.
-        decisions: The search space's decisions; by default the observation space's attribute.
-
-    Raises:
-        InvalidSettings: the settings are not valid, or the observations not partial architectures.
+    ``settings`` are a name in `settings.CONTROLLERS`, or those that differ from the defaults; the
+    search space's ``decisions`` are by default the observation space's attribute.
     """
 
     step: Tensor

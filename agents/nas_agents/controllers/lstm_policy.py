@@ -42,13 +42,8 @@ class _Heads(nn.Module):
 class _ControllerPolicy(BasePolicy):
     """Mix-in of both policies: the logits are the controller's, without further networks.
 
-    Args:
-        observation_space: Partial architectures, as nas_gym's environments have them.
-        action_space: `Discrete`, one decision a step.
-        controller: A name in `settings.CONTROLLERS`, or the `ControllerSettings` that differ from
-            the defaults.
-        value_gradient: Pass the gradient of the value head's error on to the LSTM.
-        lr_schedule, **keywords: As in the base.
+    ``controller`` is a name in `settings.CONTROLLERS`, or the `ControllerSettings` that differ from
+    the defaults; with ``value_gradient``, the value head's error has a gradient in the LSTM, too.
     """
 
     features_extractor: Any  # an LSTMController, or a RecurrentCellController

@@ -26,12 +26,7 @@ FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
 
 
 class BaselineBuffer(MaskableRolloutBuffer):
-    """Gives every decision of an episode the advantage R - b.
-
-    Args:
-        *arguments, **keywords: As in `MaskableRolloutBuffer`.
-        baseline: b.
-    """
+    """Gives every decision of an episode the advantage R - b, ``baseline`` being b."""
 
     level = 0.0
     """The last rollout's baseline."""

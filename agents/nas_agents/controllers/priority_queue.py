@@ -58,11 +58,9 @@ class PriorityQueue:
     ) -> None:
         """Take in the episodes of S steps in N environments that begin where ``starts`` is True.
 
-        Args:
-            steps: S of them.
-            returns: (S, N), the sum of the rewards up to the episode's end.
-            dones: (S, N), True where an episode ends.
-            starts: (S, N), True at the first step of an episode that ends here.
+        All three arrays are (S, N): ``returns`` the sum of the rewards up to the episode's end,
+        ``dones`` True where an episode ends, ``starts`` at the first step of an episode that ends
+        here.
         """
         for start, env in np.argwhere(starts) if self.size else ():
             own = steps[start : start + int(dones[start:, env].argmax()) + 1]

@@ -26,13 +26,6 @@ class VecRandomWeights(VecEnvWrapper):
     drawn uniformly from the simplex at its start. The reward is the sum of the objectives, each
     scaled to [0, 1] between its least and its greatest value so far, times the weights. A child
     that failed is worth 0 and changes no scale.
-
-    Args:
-        venv: N environments with vector rewards, such as a `nas_gym.sb3.NASVecEnv` of one.
-        seed: Seed of the weights.
-
-    Raises:
-        InvalidSettings: the rewards of ``venv`` are no vectors.
     """
 
     def __init__(self, venv: VecEnv, seed: int | None = None) -> None:
@@ -65,17 +58,12 @@ class VecRandomWeights(VecEnvWrapper):
             if any(good):
                 self.least = np.minimum(self.least, vectors[good].min(axis=0))
                 self.greatest = np.maximum(self.greatest, vectors[good].max(axis=0))
-            rewards[good] = self._weighed(vectors[good], self.weights[good])
+            spread = np.where(self.greatest > self.least, self.greatest - self.least, 1.0)
+            scaled = (vectors[good] - self.least) / spread
+            rewards[good] = (scaled * self.weights[good]).sum(axis=1)
             for index in np.flatnonzero(ended):
                 last = infos[index]["terminal_observation"]
                 weights = self.weights[index].copy()
                 infos[index]["terminal_observation"] = {"architecture": last, "weights": weights}
             self.weights[ended] = self._draw(int(ended.sum()))
         return self._observed(observations), rewards, ended, infos
-
-    def _weighed(self, vectors: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-        """Return the weighted sum of scaled objectives: (N, K) and (N, K) in, (N,) out."""
-        spread = np.where(self.greatest > self.least, self.greatest - self.least, 1.0)
-        scaled = (vectors - self.least) / spread
-        weighed: NDArray[Any] = (scaled * weights).sum(axis=1)
-        return weighed

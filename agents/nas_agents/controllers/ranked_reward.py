@@ -32,11 +32,9 @@ class VecRankedReward(VecEnvWrapper):
     """Replaces the reward of each finished network by the normal score of its rank so far.
 
     Good networks differ by hundredths, and failed ones by far more: as they stand, the failures are
-    most of what a value function has to fit. Ranks have one scale in every search. The reward
-    itself remains in ``infos``, as ``episode``'s ``r``; a truncated episode's stays as it is.
-
-    Args:
-        venv: The environments, whose rewards are 0 until an episode ends.
+    most of what a value function has to fit. Ranks have one scale in every search. Rewards are 0
+    until an episode ends. The reward itself remains in ``infos``, as ``episode``'s ``r``; a
+    truncated episode's stays as it is.
     """
 
     def __init__(self, venv: VecEnv) -> None:

@@ -30,12 +30,8 @@ DISTANCE, PRIOR = 0.1, 6.0
 class RecurrentCellController(BaseFeaturesExtractor):
     """Runs the LSTM over prefixes of recurrent cells; its features are the last output, (N, H).
 
-    Args:
-        observation_space: Partial cells of `nas_gym.ENASRecurrentSearchSpace`.
-        settings, decisions: As in `nas_agents.controllers.lstm.LSTMController`.
-
-    Raises:
-        InvalidSettings: the settings are not valid, or the decisions another search space's.
+    Observations are partial cells of `nas_gym.ENASRecurrentSearchSpace`; ``settings`` and
+    ``decisions`` are as in `nas_agents.controllers.lstm.LSTMController`.
     """
 
     def __init__(

@@ -212,10 +212,8 @@ class Reinforce(OnPolicyAlgorithm):
     ) -> Tensor:
         """Return a subclass's further loss, summed over all architectures.
 
-        Args:
-            observations: Of S decisions, (S, ...).
-            actions: (S,) or (S, T).
-            log_probs: Of the actions, (S,), with a gradient.
-            ended: (S,) True in finished episodes; other decisions do not count.
+        Of S decisions, observations are (S, ...), actions (S,) or (S, T), and their
+        log-probabilities, which have a gradient, (S,). Where ``ended``, (S,), is False, the episode
+        is not finished, and the decision does not count.
         """
         return log_probs.new_zeros(())

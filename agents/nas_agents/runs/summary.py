@@ -55,10 +55,8 @@ def summary_of(
     (`Band`); null where that is not known (`random_accuracies`, `stored_accuracies`), where the
     environment's reward is another, or where children were trained in parts: then ``epochs`` counts
     trainings by epochs. ``random_stored`` is the number of random children in the store, if they
-    are what is known.
-    ``front`` is null where there is one objective.
-    ``finalists`` are the results of `nas_agents.search.finalists.Finalists.decide`; then ``best``
-    has the mean of the evaluations.
+    are what is known. ``front`` is null where there is one objective. With ``finalists``, the
+    results of `Finalists.decide`, ``best`` has the mean of the evaluations.
     """
     number = progress.episodes
     comparable = env.reward is accuracy and number and not progress.epochs

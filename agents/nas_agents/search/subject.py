@@ -38,15 +38,10 @@ def subject_of(
 ) -> tuple[Architecture, FinalTraining]:
     """Return an architecture and its final training.
 
-    That of a run has the run's data and settings, those of its own final training, and others are
-    trained as its family's environment trains children; see
-    `nas_gym.training.presets.final_settings`.
-
-    Args:
-        name: A run folder, a JSON file, or a published name.
-        data: ``dataset``, ``image_size`` and ``device``, as far as they were given.
-        given: Settings of training and network that were given.
-        preset: Name of a schedule.
+    ``name`` is a run folder, whose architecture has the run's data and settings, a JSON file or a
+    published name, trained as its family's environment trains children: see
+    `nas_gym.training.presets.final_settings`. ``data`` and ``given`` are the data set's arguments
+    and the settings that were given; ``preset`` names a schedule.
     """
     architecture = load_architecture(name)
     env_id, run = _environment(architecture), Path(name)

@@ -18,13 +18,9 @@ Floats = NDArray[np.float64]
 class GaussianProcess:
     """Rewards as a random function of choices, in which similar sequences are correlated.
 
-    The covariance of two sequences that differ in d decisions is exp(-d / width).
-
-    Args:
-        choices: (n, T) evaluated sequences.
-        rewards: (n,) their rewards, of mean 0 and variance 1.
-        width: Width of the kernel, in decisions.
-        noise: Variance of an evaluation.
+    The covariance of two sequences that differ in d decisions is exp(-d / width). It is fitted to
+    the (n, T) evaluated ``choices`` and their ``rewards``, (n,) of mean 0 and variance 1; ``noise``
+    is the variance of an evaluation.
     """
 
     def __init__(

@@ -15,19 +15,16 @@ from nas_gym.settings import Positive, Seed, validated
 class Grid(Strategy):
     """Proposes every sequence of choices once, in an order that covers the search space evenly.
 
-    The sequences are numbered as mixed-radix numbers, the first decision being the most
-    significant digit, and every ``stride``-th is proposed, round and round. In a conditional search
-    space, the digit of a decision selects among its valid choices; of several numbers that stand
-    for the same sequence, the first counts, so where conditions leave out most numbers, a proposal
-    can take seconds. After the last sequence, the walk starts again.
+    The sequences are numbered as mixed-radix numbers, the first decision being the most significant
+    digit, and every ``stride``-th is proposed, round and round. In a conditional search space, the
+    digit of a decision selects among its valid choices; of several numbers that stand for the same
+    sequence, the first counts, so where conditions leave out most numbers, a proposal can take
+    seconds. After the last sequence, the walk starts again.
 
     Args:
         seed: Has no effect: nothing is drawn.
         stride: Distance between two numbers of the walk; 1 walks in order. By default about the
             golden ratio times their count, so that a walk cut short is spread evenly too.
-
-    Raises:
-        InvalidSettings: the stride would leave sequences out.
     """
 
     @validated

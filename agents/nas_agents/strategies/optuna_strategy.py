@@ -19,12 +19,9 @@ __all__ = ["OptunaStrategy", "optuna"]
 
 
 class OptunaStrategy(Strategy):
-    """An Optuna study in memory, through its ask-and-tell interface.
+    """An Optuna study in memory of K objectives, to be maximized, by its ask-and-tell interface.
 
     A subclass makes the sampler, and says how a decision is a parameter.
-
-    Args:
-        objectives: K, the number of objectives, all of them to be maximized.
     """
 
     def __init__(self, search_space: SearchSpace, seed: int | None, objectives: int = 1) -> None:

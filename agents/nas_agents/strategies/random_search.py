@@ -44,14 +44,9 @@ class RandomSearch(Strategy):
 
 
 def expected_best(rewards: ArrayLike, evaluations: int) -> float:
-    """Return the exact expectation of random search's best reward.
+    """Return the exact expectation of the best of so many draws, with repeats.
 
-    Args:
-        rewards: (n,) rewards of all sequences of choices, each of which is equally likely.
-        evaluations: Number of draws, with repeats.
-
-    Raises:
-        InvalidSettings: nothing is drawn.
+    ``rewards`` are (n,), of all sequences of choices, each of which is equally likely.
     """
     require(evaluations >= 1, f"evaluations: expected 1 or more, got {short(evaluations)}")
     ascending = np.sort(np.asarray(rewards, dtype=np.float64))

@@ -71,13 +71,9 @@ def policy_gradient(
     """Return REINFORCE's gradient of the logits, (T, A), in closed form.
 
     That of log p is one-hot minus p; that of the entropy H is -p (log p + H). The baseline is the
-    mean of the rewards, and the advantages are normalized.
-
-    Args:
-        choices: (N, T), as `SoftmaxTable.draw` returns them.
-        probabilities: (N or 1, T, A), as `SoftmaxTable.draw` returns them.
-        rewards: (N,).
-        entropy: Weight of the policy's entropy.
+    mean of the rewards, (N,), and the advantages are normalized. Choices, (N, T), and
+    probabilities, (N or 1, T, A), are those of `SoftmaxTable.draw`; ``entropy`` is the weight of
+    the policy's entropy.
     """
     advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)  # (N,)
     taken = choices[:, :, None] == np.arange(probabilities.shape[2])  # (N, T, A)

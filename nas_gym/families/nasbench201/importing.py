@@ -14,9 +14,9 @@ from nas_gym.families.nasbench201.table import (
     NASBENCH201_EPOCHS,
     nasbench201_of,
 )
-from nas_gym.tables.columns import InvalidTable, read_arrays
+from nas_gym.tables.columns import read_arrays
 from nas_gym.tables.importing import Arrays, OnProgress
-from nas_gym.tables.published import require_best
+from nas_gym.tables.published import check_best
 
 SOURCES = "any other .npz, a folder NATS-tss-v1_0-3ffb9-simple (NATS-Bench)"
 NASBENCH201_BEST = {
@@ -49,7 +49,4 @@ def check(source: Path, arrays: Mapping[str, Any]) -> None:
         for dataset, epochs in product(NASBENCH201_DATASETS, NASBENCH201_EPOCHS)
         if f"{NASBENCH201_DATASETS[dataset]}_val_acc_{epochs}ep" in arrays
     }
-    if not tables:
-        raise InvalidTable(f"table: {source} has no column like cifar10_val_acc_200ep")
-    for record, table in tables.items():
-        require_best(source, table, NASBENCH201_BEST.get(record))
+    check_best(source, tables, NASBENCH201_BEST, "cifar10_val_acc_200ep")

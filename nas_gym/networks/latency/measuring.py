@@ -93,7 +93,11 @@ def measure_latency(
     settings = settings or LatencySettings()
     network = subject
     if settings.table is not None:
-        return _predicted(subject, input_shape, LatencyTable.load(settings.table), network_settings)
+        table = LatencyTable.load(settings.table)
+        if isinstance(network, Architecture):
+            network = weightless_network(network, input_shape, network_settings)
+            network.to(memory_format=torch.channels_last)
+        return Latency(table.predict(network, input_shape), 0.0, torch.device(table.device))
     if isinstance(network, Architecture):
         # The largest state, beside its input of the same size, must fit.
         weightless = weightless_network(network, input_shape, network_settings)
@@ -117,18 +121,6 @@ def measure_latency(
         times = [_seconds(network, images) for _ in range(settings.repeats)]
     quarter, median, three_quarters = np.percentile(times, (25, 50, 75)).tolist()
     return Latency(median, three_quarters - quarter, device)
-
-
-def _predicted(
-    subject: Architecture | nn.Module,
-    input_shape: InputShape,
-    table: LatencyTable,
-    network_settings: NetworkSettings | None,
-) -> Latency:
-    if isinstance(subject, Architecture):
-        subject = weightless_network(subject, input_shape, network_settings)
-        subject.to(memory_format=torch.channels_last)
-    return Latency(table.predict(subject, input_shape), 0.0, torch.device(table.device))
 
 
 def _seconds(network: nn.Module, images: Tensor) -> float:

@@ -37,11 +37,9 @@ def batch_loss(
     """Compute mean cross-entropies of images (B, C, H, W) and labels (B,) int64.
 
     Labels may also be shares of the classes, (B, classes); ``class_weights`` are (classes,). Of a
-    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,).
-
-    Returns:
-        The loss with the auxiliary head's weighted one, the loss without it, and logits
-        (B, classes), those of K members side by side.
+    `Fused` network of K members, images are (B, K C, H, W), labels (K, B) and losses (K,). Returned
+    are the loss with the auxiliary head's weighted one, the loss without it, and logits (B,
+    classes), those of K members side by side.
     """
     outputs = network(images)
     logits, *auxiliary = (outputs,) if isinstance(outputs, Tensor) else outputs

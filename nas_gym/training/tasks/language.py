@@ -78,12 +78,7 @@ class LanguageSettings(LearningSettings):
 
 
 class LanguageModelling(Task):
-    """A text on a device, as B parallel streams; all members of a fused network read the same.
-
-    Raises:
-        InvalidSettings: as `Task`, ``cuda_graphs`` is set, or a part of the text is too short for
-            the batch.
-    """
+    """A text on a device, as B parallel streams; all members of a fused network read the same."""
 
     settings_type = LanguageSettings
     fuses = True
