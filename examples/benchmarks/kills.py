@@ -52,7 +52,8 @@ from nas_gym import (
     load_dataset,
 )
 from nas_gym.families.nasnet.network import CellNetworkSettings
-from nas_gym.store.store import Record, Store
+from nas_gym.store.rows import Record
+from nas_gym.store.store import Store
 
 HERE = Path(__file__).parent
 ENV_ID = "kills/Logged-v0"

@@ -46,7 +46,8 @@ def hide_on_click(drawn: Any, place: str) -> None:
 def in_percent(drawn: Any, run: Run) -> None:
     """Write the axis of accuracies in percent."""
     if run.metric == "accuracy":
-        drawn.yaxis.formatter = NumeralTickFormatter(format="0%")
+        drawn.yaxis.formatter = NumeralTickFormatter(format="0.[0]%")
+        drawn.y_range.default_span = 0.1  # where all are the same
 
 
 def colour_of(number: int) -> str:
@@ -111,7 +112,7 @@ def learning_figure(runs: list[Run]) -> Any:
     for number, run in enumerate(runs):
         look = {"color": colour_of(number), "line_width": 2}
         (at, means), (seen, entropy) = _rewards(run), _entropies(run)
-        kind = "by update" if run.updates else f"last {COMPARED} children"
+        kind = "by update" if run.updates else f"last {min(COMPARED, len(run.lines))} children"
         rewards.line(at, means, legend_label=f"{run.name}, {kind}", **look)
         entropies.line(seen, entropy[1], legend_label=f"{run.name}, {entropy[0]}", **look)
     for each, place in ((rewards, "bottom_right"), (entropies, "top_right")):
@@ -125,8 +126,9 @@ def _rewards(run: Run) -> tuple[list[int], list[float]]:
     if run.updates:
         return [u["children"] for u in run.updates], [u["reward"] for u in run.updates]
     values = np.array([first_of(line["reward"]) for line in run.lines])
-    at = [moment for moment in run.moments if moment >= COMPARED]
-    return at, [float(values[moment - COMPARED : moment].mean()) for moment in at]
+    last = min(COMPARED, len(values))
+    at = [moment for moment in run.moments if moment >= last]
+    return at, [float(values[moment - last : moment].mean()) for moment in at]
 
 
 def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:

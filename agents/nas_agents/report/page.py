@@ -27,6 +27,13 @@ BEST = 20
 """Architectures in the table, of all runs."""
 FAILURES = 20
 """Messages of failures, of each run."""
+CLASSES = 50
+"""Most classes of which each has its accuracy in the table of the final model."""
+NAMES = {
+    "majority": "always the most frequent class",
+    "calibration_error": "expected calibration error",
+}
+"""Names of shares in that table."""
 PICTURE = 700
 """Pixels of a drawing's longer side, at most."""
 
@@ -81,7 +88,30 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
         plots[names["confusion"]] = figures.confusion_figure(classes, counts)
     worst = read_worst_images(run.path) if final else []
     more = {"names": names, "final": final, "worst": worst, "facts": _facts(run)}
-    return {**made, **more, **_failures(run)}
+    return {**made, **more, "measured": _measured(final), **_failures(run)}
+
+
+def _measured(final: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return names and texts of what was measured of the final model, each class included."""
+    classes: Any = final.get("class_accuracies")
+    of_class = classes if isinstance(classes, dict) and len(classes) <= CLASSES else {}
+    known = NAMES if final.get("metric") == "accuracy" else {}
+    values = {known.get(name, name.replace("_", " ")): final[name] for name in final}
+    values |= {f"test accuracy of {name}": value for name, value in of_class.items()}
+    return [
+        (name, _share(value) if known and _is_share(name) else _quantity(value))
+        for name, value in values.items()
+        if isinstance(value, int | float | str) and name != "metric"
+    ]
+
+
+def _is_share(name: str) -> bool:
+    return name in NAMES.values() or "accuracy" in name
+
+
+def _share(value: Any) -> str:
+    """Return a share in percent."""
+    return f"{value:.2%}" if isinstance(value, float) else _quantity(value)
 
 
 def _height(plot: Any) -> int:

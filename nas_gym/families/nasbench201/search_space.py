@@ -58,8 +58,7 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
     def from_string(cls, text: str) -> NASBench201Architecture:
         """Return the cell that the released code writes as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
-        Raises:
-            InvalidArchitecture: the text has another form, or an operation is not known.
+        Other texts raise `InvalidArchitecture`.
         """
         match = re.fullmatch(re.escape(_STRING).replace(r"\{\}", "([^|]+)"), text)
         if match is None:

@@ -49,12 +49,7 @@ class Bottleneck:
 
 @dataclass(frozen=True)
 class TuNASArchitecture(Architecture, kind="tunas"):
-    """A network of one of TuNAS's search spaces.
-
-    Raises:
-        InvalidArchitecture: a number is out of its range, or there are not as many filters as the
-            stages and both ends need.
-    """
+    """A network of one of TuNAS's search spaces, with filters for its stages and both ends."""
 
     form: str
     """One of `FORMS`; it says the activations and the head."""

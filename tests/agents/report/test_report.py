@@ -6,6 +6,7 @@ import json
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.report import Report, write_report
+from nas_agents.report import Report, figures, write_report
 from nas_agents.report.children import band_of, read_runs
 from nas_agents.runs.callbacks import Child
 from nas_agents.runs.reading import InvalidRunFolder
@@ -136,14 +137,23 @@ def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
     (copied / "episodes.jsonl").write_text("".join(json.dumps(each) + "\n" for each in changed))
     summary = json.loads((copied / "summary.json").read_text())
     confusion = {"confusion": [[3, 1], [0, 4]], "note": EVIL}
-    final = {"test_accuracy": 0.5, "class_accuracies": {}, "majority": 0.5, "parameters": 1}
+    final = {"test_accuracy": 0.5, "class_accuracies": {EVIL: 0.25}, "majority": 0.5}
+    final["parameters"] = 1
     final |= {"epochs": 1, "seconds": 1.0, "metric": "accuracy", "test_value": None, **confusion}
     (copied / "summary.json").write_text(json.dumps({**summary, "final": final}))
     page = page_of(copied.rename(copied.with_name("<i>x")))
     assert "<script>window.evil" not in page
     assert Parsed(page).count("b") == Parsed(page).count("i") == 0
     assert "Failed: 30 crashed" in page
+    assert "<td>always the most frequent class</td><td>50.00%</td>" in page
+    assert "</td><td>25.00%</td>" in page  # of a class
     assert "Confusion matrix" in page
+
+
+def test_few_children_have_one_mean_reward() -> None:
+    lines = [{"reward": reward} for reward in (0.5, 1.0, 0.0)]
+    run: Any = SimpleNamespace(updates=[], lines=lines, moments=[1, 2, 3])
+    assert figures._rewards(run) == ([3], [0.5])
 
 
 def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
