@@ -125,11 +125,7 @@ class Store:
         return self._database.run(lambda connection: list(connection.scalars(query)))
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the number of evaluations, by fingerprint and then by status.
-
-        Raises:
-            StoreError: one of them is no text.
-        """
+        """Return the number of evaluations, by fingerprint and then by status."""
         kind = (_rows.fingerprint, _rows.status)
         query = select(*kind, func.count().label("number")).group_by(*kind)
         counts: dict[str, dict[str, int]] = {}

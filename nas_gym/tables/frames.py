@@ -220,11 +220,11 @@ def _choices(
     choices = np.stack([_choice(where, each, columns[each.name]) for each in decisions], axis=1)
     if not search_space.conditional and (choices != _EMPTY).all():
         return choices
-    sequences, inverse = np.unique(choices, axis=0, return_inverse=True)
-    for sequence in sequences:
+    distinct, inverse = np.unique(choices, axis=0, return_inverse=True)
+    for sequence in distinct:
         _fill(where, search_space, sequence)
         search_space.check(sequence)
-    return sequences[inverse.ravel()]
+    return distinct[inverse.ravel()]
 
 
 def _fill(where: str, search_space: SearchSpace, sequence: NDArray[np.int64]) -> None:

@@ -37,11 +37,7 @@ _STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 @dataclass(frozen=True)
 class NASBench201Architecture(Architecture, kind="nasbench201"):
-    """A cell of NAS-Bench-201: the operation of each of `EDGES`.
-
-    Raises:
-        InvalidArchitecture: there are not six operations, or one is not known.
-    """
+    """A cell of NAS-Bench-201: the operation of each of `EDGES`."""
 
     operations: tuple[str, ...]
 

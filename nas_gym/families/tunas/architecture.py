@@ -28,11 +28,7 @@ Row = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """An inverted bottleneck; its filters and its stride follow from its stage.
-
-    Raises:
-        InvalidArchitecture: a value is out of its range.
-    """
+    """An inverted bottleneck; its filters and its stride follow from its stage."""
 
     kernel: int
     expansion: int
