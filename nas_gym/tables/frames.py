@@ -299,8 +299,8 @@ def load_frame(path: str | Path) -> Frame:
     file, where = Path(path), f"table: {short_name(str(path))}"
     if file.suffix not in (".csv", ".json"):
         raise InvalidTable(
-            f"{where}: expected a file .csv or .json; read others, and call "
-            "`nas_gym.Table.from_frame`"
+            f"{where}: expected a file .csv or .json; `nas_gym.tables.built_table` reads what "
+            "`nas-gym table build` made; read others, and call `nas_gym.Table.from_frame`"
         )
     text = read_text_file(file, MOST_BYTES, InvalidTable)
     if file.suffix == ".csv":
