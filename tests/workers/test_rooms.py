@@ -18,7 +18,10 @@ GPUS = (Place("one", 100.0), Place("one", 100.0), Place("one", 100.0), Place("tw
 class Sized(ScriptedEvaluator):
     """Its children's values are the bytes that they take."""
 
+    estimates = 0
+
     def memory_bytes(self, architecture: Script) -> float:
+        self.estimates += 1
         return float(architecture.value)
 
 
@@ -61,7 +64,8 @@ class Rig:
 
     def __init__(self, places: tuple[Place, ...] = GPUS) -> None:
         self.workers = [ManualWorker(place) for place in places]
-        self.pool = Pool(Sized())
+        self.evaluator = Sized()
+        self.pool = Pool(self.evaluator)
         self.pool.shares_gpus = True
         self.pool.start(self.workers)
         self.settle()
@@ -101,6 +105,17 @@ def test_children_begin_where_the_memory_is_free() -> None:
     assert rig.busy() == {"one": [("a", 60.0), ("c", 30.0)], "two": [("d", None)]}
     rig.finish("a")
     assert rig.busy()["one"] == [("c", 30.0), ("e", 20.0), ("f", 1.0)]
+    rig.pool.close()
+
+
+def test_a_childs_memory_is_estimated_once() -> None:
+    rig = Rig()
+    child = Script("a", "10")
+    rig.pool.submit_repeats(child, [0, 1])
+    rig.pool.submit(child, epochs=1)
+    rig.settle()
+    assert rig.busy() == {"one": [("a", 10.0), ("a", 10.0)], "two": [("a", None)]}
+    assert rig.evaluator.estimates == 1
     rig.pool.close()
 
 
