@@ -48,7 +48,8 @@ def run(folder: Path, code: str, *arguments: str) -> str:
 
 def test_the_walk_has_four_files_and_five_commands() -> None:
     assert [Path(name).stem for name, _ in FILES] == ["search_space", "network", "env", "__init__"]
-    assert [line.split()[0] for line in COMMANDS] == "search search show compare table".split()
+    names = [line.split()[0] for line in COMMANDS]
+    assert names == ["search", "search", "show", "compare", "table"]
 
 
 def test_its_id_works_in_gymnasium_and_stable_baselines3(folder: Path) -> None:

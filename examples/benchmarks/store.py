@@ -39,7 +39,8 @@ import sqlalchemy
 
 from nas_gym import Architecture, Evaluation, NASNetSearchSpace
 from nas_gym.store.evaluator import StoredEvaluator
-from nas_gym.store.store import Record, Row, Store
+from nas_gym.store.rows import Record, Row
+from nas_gym.store.store import Store
 from nas_gym.workers.pool import Pool
 from nas_gym.workers.protocol import Answer, Child, Place, Worker
 

@@ -41,9 +41,17 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+class BrokenImage(InvalidDataset):
+    """An image that cannot be read."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"dataset: the image {path} cannot be read ({reason}); mend or remove it")
+        self.path, self.reason = path, reason
+
+
 def tried_images(
     paths: Sequence[Path], size: tuple[int, int], channels: int = 3
-) -> Iterator[Images | InvalidDataset]:
+) -> Iterator[Images | BrokenImage]:
     """Yield images, cropped around their centres and scaled: (height, width, channels) uint8.
 
     In place of one that cannot be read, it is the error that names it. Threads decode them. Of an
@@ -57,7 +65,7 @@ def tried_images(
     """
     with _warnings_with_paths():
         for found in _in_threads(lambda path: _tried(path, size, channels), paths):
-            yield found if isinstance(found, InvalidDataset) else found[0]
+            yield found if isinstance(found, BrokenImage) else found[0]
 
 
 def read_images(
@@ -76,10 +84,10 @@ def read_images(
     """
     decoded = _in_threads(lambda path: _tried(path, size, 3), paths)
     shown = _with_progress(decoded, len(paths))
-    broken: list[InvalidDataset] = []
+    broken: list[BrokenImage] = []
     with _warnings_with_paths():
         for path, found in zip(paths, shown, strict=True):
-            if isinstance(found, InvalidDataset):
+            if isinstance(found, BrokenImage):
                 broken.append(found)
                 if len(broken) == MOST_NAMED:
                     break
@@ -89,25 +97,22 @@ def read_images(
                 skipped[f"{path.suffix.lower()}: all but the first frame"] += 1
             yield pixels
     if broken:
-        raise _named(broken)
+        raise _all_in_one(broken)
 
 
-def _tried(
-    path: Path, size: tuple[int, int], channels: int
-) -> tuple[Images, bool] | InvalidDataset:
+def _tried(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, bool] | BrokenImage:
     try:
         return _decoded(path, size, channels)
-    except InvalidDataset as error:
+    except BrokenImage as error:
         return error
 
 
-def _named(broken: Sequence[InvalidDataset]) -> InvalidDataset:
+def _all_in_one(broken: Sequence[BrokenImage]) -> InvalidDataset:
     """Return one error for several images that cannot be read."""
     if len(broken) == 1:
         return broken[0]
     number = f"{len(broken)}{' or more' if len(broken) == MOST_NAMED else ''}"
-    says = (str(each).removeprefix("dataset: the image ").partition("; mend")[0] for each in broken)
-    each = "; ".join(one.replace(" cannot be read (", " (", 1) for one in says)
+    each = "; ".join(f"{image.path} ({image.reason})" for image in broken)
     return InvalidDataset(f"dataset: {number} images cannot be read; mend or remove them: {each}")
 
 
@@ -173,10 +178,8 @@ def _decoded(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, 
             fitted = ImageOps.fit(seen, size[::-1], Image.Resampling.BILINEAR)
     except Exception as error:  # a broken image can raise anything
         is_none = isinstance(error, UnidentifiedImageError)
-        reason = f"it is no {', '.join(FORMATS)} image" if is_none else error
-        raise InvalidDataset(
-            f"dataset: the image {path} cannot be read ({reason}); mend or remove it"
-        ) from error
+        says = f"it is no {', '.join(FORMATS)} image" if is_none else error
+        raise BrokenImage(path, getattr(error, "strerror", None) or says) from error
     return np.asarray(fitted).reshape(*size, channels), is_animated
 
 

@@ -17,9 +17,6 @@ class Metric:
         lowest: The least value that it can have.
         highest: The largest value; default: none.
         higher_is_better: Its direction.
-
-    Raises:
-        InvalidSettings: there is no range between ``lowest`` and ``highest``.
     """
 
     name: str

@@ -12,8 +12,7 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.dataset import InvalidDataset
-from nas_gym.data.decoding import tried_images
+from nas_gym.data.decoding import BrokenImage, tried_images
 from nas_gym.errors import NASGymError, require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.settings import Above0, nested, settings
@@ -95,13 +94,13 @@ def read_images(paths: Sequence[str | Path], shape: ImageShape) -> Tensor:
     """
     images: list[Tensor] = []
     for each in try_images(paths, shape):
-        if isinstance(each, InvalidDataset):
+        if isinstance(each, BrokenImage):
             raise each
         images.append(each)
     return torch.stack(images)
 
 
-def try_images(paths: Sequence[str | Path], shape: ImageShape) -> list[Tensor | InvalidDataset]:
+def try_images(paths: Sequence[str | Path], shape: ImageShape) -> list[Tensor | BrokenImage]:
     """Read image files as `read_images` does: (C, H, W) of each, or why it cannot be read.
 
     Raises:
@@ -111,7 +110,7 @@ def try_images(paths: Sequence[str | Path], shape: ImageShape) -> list[Tensor | 
     require(shape.channels in (1, 3), f"{expected}; hand it tensors instead")
     tried = tried_images(list(map(Path, paths)), (shape.height, shape.width), shape.channels)
     return [
-        each if isinstance(each, InvalidDataset) else torch.tensor(each).permute(2, 0, 1)
+        each if isinstance(each, BrokenImage) else torch.tensor(each).permute(2, 0, 1)
         for each in tried
     ]
 

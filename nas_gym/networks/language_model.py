@@ -23,11 +23,7 @@ from nas_gym.settings import NonNegative, Share, Size, settings
 
 @settings
 class LanguageModelSettings(NetworkSettings):
-    """Settings of the layers around a recurrent cell in a language model.
-
-    Raises:
-        InvalidSettings: a value is out of its range, or ``tied`` weights differ in their sizes.
-    """
+    """Settings of the layers around a recurrent cell in a language model."""
 
     width_setting = "units"
 

@@ -30,8 +30,7 @@ class RecurrentCell(nn.Module):
 
     A subclass gives `project`, `weights` and `unroll`; one with ``own_gradients`` gives
     `gradients`, too, where autograd would add up the gradient of every weight in every step.
-    ``inputs`` is I, ``units`` H, and ``num_states`` the number of the parts of its state, (B, H)
-    each.
+    ``inputs`` is I, ``units`` H, and ``num_states`` the number of its state's parts, (B, H) each.
     """
 
     own_gradients: ClassVar[bool] = False

@@ -74,11 +74,8 @@ class Block:
 class Cell:
     """Blocks in the order of their hidden states, and the states that the output concatenates.
 
-    A family with other operations than NASNet's subclasses it and names them.
-
-    Raises:
-        InvalidArchitecture: a block takes a state that does not exist yet, a label is unknown, or
-            a block's output reaches nothing.
+    A family with other operations than NASNet's subclasses it and names them. A block takes earlier
+    states alone, and its own output reaches the cell's, or there is `InvalidArchitecture`.
     """
 
     operations: ClassVar[tuple[str, ...]] = OPERATIONS

@@ -96,12 +96,7 @@ class ChainSketch:
 
 @dataclass(frozen=True)
 class ChainArchitecture(Architecture, kind="chain"):
-    """Layers, each with the earlier ones whose outputs it takes.
-
-    Raises:
-        InvalidArchitecture: there is no layer, a number is out of its range, a filter's height or
-            width is even, or a layer takes one that is not before it.
-    """
+    """Layers, each with the earlier ones whose outputs it takes; filters' sizes are odd."""
 
     layers: tuple[Layer, ...]
 

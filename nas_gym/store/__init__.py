@@ -6,6 +6,7 @@ it, and writes into it what is new; ``database`` opens the file or the server wi
 
 from nas_gym.store.database import StoreError
 from nas_gym.store.evaluator import StoredEvaluator, mean_of
-from nas_gym.store.store import EvaluationWithTest, Record, Store
+from nas_gym.store.rows import EvaluationWithTest, Record
+from nas_gym.store.store import Store
 
 __all__ = ["EvaluationWithTest", "Record", "Store", "StoreError", "StoredEvaluator", "mean_of"]

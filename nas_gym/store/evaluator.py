@@ -22,7 +22,8 @@ from nas_gym.evaluation.evaluator import (
 )
 from nas_gym.evaluation.futures import InFlight, gather, promise, repeated, resolved, settle
 from nas_gym.settings import Repeats, validated
-from nas_gym.store.store import Record, Store
+from nas_gym.store.rows import Record
+from nas_gym.store.store import Store
 from nas_gym.store.writer import Writer
 
 

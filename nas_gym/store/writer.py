@@ -7,7 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation
-from nas_gym.store.store import Record, Row, Store, row_of
+from nas_gym.store.rows import Record, Row, row_of
+from nas_gym.store.store import Store
 
 
 class Writer:

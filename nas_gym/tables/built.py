@@ -28,13 +28,14 @@ _BUILD_AGAIN = "build it again"
 
 
 @validated
-def built_table(path: Path, search_space: SearchSpace, seed: Seed | None = None) -> Table:
+def built_table(path: str | Path, search_space: SearchSpace, seed: Seed | None = None) -> Table:
     """Read what ``nas-gym table build`` recorded of a search space.
 
     Of each architecture, training number ``seed``, a run's seed, modulo the number of trainings is
     looked up; by default, the mean of all. `InvalidTable` if the file is broken, of another
     version, or of another search space.
     """
+    path = Path(path)
     where = f"table: {path}"
     arrays = read_arrays(path, _BUILT, optional=["latency"])
     if arrays["version"].shape != () or arrays["version"].tolist() != BUILT_VERSION:

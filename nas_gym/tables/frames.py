@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -31,6 +31,8 @@ _MISSING = "\0"
 """Stands for a cell that a line of a CSV file does not have."""
 MOST_BYTES = 2**30
 """The most bytes of a file."""
+_EMPTY = -1
+"""Stands for the choice in an empty cell."""
 REMEDY = "`nas_gym.Table.from_frame` says what each column holds"
 
 
@@ -144,7 +146,10 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
         Column("iu", rows, lowest=1).check(f"{where}: epochs", _whole(epochs), REMEDY)
         epochs = _whole(epochs).astype(np.int64)
     status = _statuses(where, columns.get("status"), values["accuracy"])
-    repeat = _repeats(row.ravel(), epochs, columns.get("seed"))
+    seed = columns.get("seed")
+    if seed is not None:
+        Column("iufU", rows).check(f"{where}: seed", seed, REMEDY)
+    repeat = _repeats(row.ravel(), epochs, seed)
     return Trainings(distinct, row.ravel(), repeat, epochs, status, values)
 
 
@@ -213,10 +218,29 @@ def _choices(
             "'architecture', which holds JSON"
         )
     choices = np.stack([_choice(where, each, columns[each.name]) for each in decisions], axis=1)
-    if search_space.conditional:
-        for sequence in np.unique(choices, axis=0):
-            search_space.check(sequence)
-    return choices
+    if not search_space.conditional and (choices != _EMPTY).all():
+        return choices
+    distinct, inverse = np.unique(choices, axis=0, return_inverse=True)
+    for sequence in distinct:
+        _fill(where, search_space, sequence)
+        search_space.check(sequence)
+    return distinct[inverse.ravel()]
+
+
+def _fill(where: str, search_space: SearchSpace, sequence: NDArray[np.int64]) -> None:
+    """Make the decisions of empty cells, which leave no choice; others raise `InvalidTable`."""
+    for step in np.flatnonzero(sequence == _EMPTY).tolist():
+        valid = np.flatnonzero(search_space.valid_choices(sequence[:step]))
+        if len(valid) != 1:
+            decision = search_space.decisions[step]
+            hint = choices_hint("", [str(decision.choices[choice]) for choice in valid])
+            raise InvalidTable(f"{where}: {decision.name}: a cell is empty where it exists; {hint}")
+        sequence[step] = valid[0]
+
+
+def _is_empty(cell: object) -> bool:
+    """Return True for None, NaN, pandas' NA and the empty text."""
+    return cell is None or str(cell) in ("", "<NA>") or (type(cell) is float and math.isnan(cell))
 
 
 def _is_number(text: str) -> bool:
@@ -236,8 +260,18 @@ def _encoded(where: str, search_space: SearchSpace, text: str) -> NDArray[np.int
 def _choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
     """Return the choices of one decision, (K,), by their labels or by their numbers.
 
-    A number stands for itself where labels are numbers.
+    A number stands for itself where labels are numbers; an empty cell is `_EMPTY`.
     """
+    there = np.array([not _is_empty(cell) for cell in column.tolist()])
+    choices = np.full(column.shape, _EMPTY, dtype=np.int64)
+    if there.any():
+        cells = column if there.all() else np.array(column[there].tolist())
+        choices[there] = _known_choice(where, decision, cells)
+    return choices
+
+
+def _known_choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the choices of cells that are not empty."""
     labels, numbers = [str(label) for label in decision.choices], _whole(column)
     if numbers.dtype.kind in "iuf" and all(map(_is_number, labels)):
         column = np.array([f"{number:g}" for number in numbers.tolist()])
@@ -265,8 +299,8 @@ def load_frame(path: str | Path) -> Frame:
     file, where = Path(path), f"table: {short_name(str(path))}"
     if file.suffix not in (".csv", ".json"):
         raise InvalidTable(
-            f"{where}: expected a file .csv or .json; read others, and call "
-            "`nas_gym.Table.from_frame`"
+            f"{where}: expected a file .csv or .json; `nas_gym.tables.built_table` reads what "
+            "`nas-gym table build` made; read others, and call `nas_gym.Table.from_frame`"
         )
     text = read_text_file(file, MOST_BYTES, InvalidTable)
     if file.suffix == ".csv":
@@ -280,17 +314,18 @@ def load_frame(path: str | Path) -> Frame:
 
 
 def _by_column(where: str, rows: list[Any]) -> Frame:
-    """Return the columns of rows, dicts of the same names; a text that is a number becomes one."""
+    """Return the columns of rows, dicts of the same names."""
     names = list(rows[0]) if rows and isinstance(rows[0], dict) else []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or list(row) != names or _MISSING in row.values():
             raise InvalidTable(f"{where}: row {number} has other columns than the first")
-    return {str(name): list(_plain(row[name] for row in rows)) for name in names}
+    return {str(name): _plain([row[name] for row in rows]) for name in names}
 
 
-def _plain(values: Iterator[Any]) -> Iterator[Any]:
-    for value in values:
-        try:
-            yield float(value) if isinstance(value, str) and value else value
-        except ValueError:
-            yield value
+def _plain(cells: list[Any]) -> list[Any]:
+    """Return a column with None for empty cells, and numbers if all others are numbers."""
+    cells = [None if cell == "" else cell for cell in cells]
+    try:
+        return [float(cell) if isinstance(cell, str) else cell for cell in cells]
+    except ValueError:
+        return cells

@@ -31,12 +31,9 @@ class RowIndex(Protocol):
 class ChoicesIndex:
     """Index of a small search space: a row for every sequence of choices.
 
-    Args:
-        search_space: The decisions; k_t is the number of choices of decision t.
-        row_of: (k_0 * ... * k_{T-1},) the row of every sequence of choices, in lexicographic
-            order; -1 for an invalid one.
-        rows: Number of rows of the table; default: any.
-        where: Start of an error's message, which names the file.
+    ``row_of``, (k_0 * ... * k_{T-1},) where decision t has k_t choices, is the row of every
+    sequence of choices, in lexicographic order; -1 for an invalid one. The table has so many
+    ``rows``; default: any. ``where`` begins an error's message, and names the file.
     """
 
     def __init__(

@@ -31,7 +31,8 @@ from nas_gym.networks import ChildNetwork
 from nas_gym.search_spaces import Choices, SearchSpace
 from nas_gym.settings import Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
-from nas_gym.store.store import EvaluationWithTest, Record, Store
+from nas_gym.store.rows import EvaluationWithTest, Record
+from nas_gym.store.store import Store
 from nas_gym.tables.built import BUILT_VERSION
 from nas_gym.tables.columns import write_arrays
 from nas_gym.training.failures import Diverged

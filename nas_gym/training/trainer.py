@@ -65,8 +65,8 @@ class Trainer(NetworkTrainer):
             changes no result; default: every training begins at the first epoch.
 
     Raises:
-        InvalidSettings: as `DeviceTraining`; the device for latency does not exist here, or a file
-            or folder of the settings cannot be used.
+        InvalidSettings: a device does not exist here or cannot do what is asked for, or a file or
+            folder of the settings cannot be used.
     """
 
     def __init__(

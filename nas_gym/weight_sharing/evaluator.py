@@ -53,10 +53,7 @@ class WeightSharing(DeviceTraining):
 
     Evaluations change with every `train_epoch`. They follow from the settings, the architectures
     drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit. The
-    test split is not touched.
-
-    Raises:
-        InvalidSettings: as `DeviceTraining`, or the search space has no supernet.
+    test split is not touched. A search space without a supernet raises `InvalidSettings`.
     """
 
     settings: WeightSharingSettings

@@ -84,8 +84,8 @@ def test_a_path_may_be_absolute(tmp_path: Path) -> None:
         ("path,label,split\na.png,x,tset\n", "line 2: split 'tset'; did you mean 'test'"),
         ('path,label\n"a.png,x\n', "unexpected end of data"),
         (b"path,label\n\xff.png,x\n", "codec can't decode .*; save it as UTF-8"),
-        ("path,label\na\0.png,x\nb.png,y\n", "cannot be read"),
-        ("path,label\nnone.png,x\nother.png,y\n", r"none\.png cannot be read"),
+        ("path,label\na\0.png,x\nb.png,y\n", "embedded null byte"),
+        ("path,label\nnone.png,x\nother.png,y\n", r"none\.png \(No such file"),
     ],
 )
 def test_a_wrong_list_is_refused_by_its_line(

@@ -20,7 +20,8 @@ from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.rewards import MnasNetReward, check_costs
 from nas_gym.store.database import StoreError
 from nas_gym.store.evaluator import StoredEvaluator, mean_of
-from nas_gym.store.store import Record, Row, Store
+from nas_gym.store.rows import Record, Row
+from nas_gym.store.store import Store
 from tests.evaluation.test_evaluator import mirrored
 from tests.helpers import RecordedStub, StubEvaluator, random_architecture
 from tests.workers.manual_workers import Children, ManualWorkers, evaluation_of

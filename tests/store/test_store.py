@@ -25,7 +25,8 @@ import sqlalchemy as sa
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
 from nas_gym.store import database, schema
 from nas_gym.store.database import Database, StoreError
-from nas_gym.store.store import EvaluationWithTest, Store
+from nas_gym.store.rows import EvaluationWithTest
+from nas_gym.store.store import Store
 from tests.helpers import nested, random_architecture
 from tests.postgresql import Server
 

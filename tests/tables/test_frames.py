@@ -132,6 +132,47 @@ def test_pandas_csv_and_json_are_the_same_table(tmp_path: Path) -> None:
     assert {each.fingerprint for each in others} == {table.fingerprint}
 
 
+class Stacks(CustomArchitecture, kind="frame-stacks"):
+    decisions = (
+        Decision("depth", ("1", "2")),
+        Decision("op", ("3", "skip"), when={"depth": ("2",)}),
+        Decision("kernel", ("1", "3"), when={"op": ("3",)}),
+    )
+
+
+STACKS: dict[str, list[Any]] = {
+    "depth": [1, 2, 2, 2],
+    "op": [None, "3", "3", "skip"],
+    "kernel": [None, "1", "3", None],
+    "accuracy": [0.1, 0.2, 0.3, 0.4],
+}
+
+
+def test_a_decision_that_does_not_exist_has_an_empty_cell(tmp_path: Path) -> None:
+    pandas, search_space = pytest.importorskip("pandas"), CustomSearchSpace(Stacks)
+    frame = pandas.DataFrame(STACKS)
+    frame.to_csv(tmp_path / "stacks.csv", index=False)
+    frame.to_json(tmp_path / "stacks.json", orient="records")
+    tables = [
+        *(Table.from_frame(search_space, each) for each in (STACKS, frame)),
+        Table.from_frame(search_space, frame.convert_dtypes()),  # with pandas' NA
+        Table.from_frame(search_space, frame.astype({"kernel": float})),
+        *(Table.from_file(search_space, tmp_path / f"stacks.{end}") for end in ("csv", "json")),
+    ]
+    chosen = (
+        {"depth": "1"},
+        {"depth": "2", "op": "3", "kernel": "3"},
+        {"depth": "2", "op": "skip"},
+    )
+    for table in tables:
+        found = table.evaluate([Stacks(labels) for labels in chosen])
+        assert [evaluation.accuracy for evaluation in found] == [0.1, 0.3, 0.4]
+    with pytest.raises(InvalidTable, match=r"kernel: a cell is empty where it exists; .*'1', '3'"):
+        Table.from_frame(search_space, {**STACKS, "kernel": [None] * 4})
+    with pytest.raises(InvalidTable, match="width: a cell is empty where it exists"):
+        Table.from_frame(SPACE, {**LONG, "width": ["", *LONG["width"][1:]]})
+
+
 @given(st.integers(0, 2**32), st.integers(1, 30))
 @pytest.mark.parametrize(
     "search_space", [NASBench201SearchSpace(), NASNetSearchSpace(2), LayersSearchSpace()]

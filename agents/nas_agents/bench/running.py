@@ -68,11 +68,7 @@ def run_benchmark(
 
 
 def read_searches(folder: Path) -> dict[str, Record]:
-    """Return a folder's finished searches, by `key_of`; a last line that was cut short is left out.
-
-    Raises:
-        InvalidBenchmark: the file cannot be read, or a line is none of a search.
-    """
+    """Return a folder's finished searches, by `key_of`; a last line cut short is left out."""
     file, finished = folder / SEARCHES, {}
     try:
         *lines, _ = read_text_file(file, MOST_BYTES).split("\n")

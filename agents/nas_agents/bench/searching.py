@@ -62,11 +62,7 @@ def plan_of(search: Search) -> Plan:
 
 
 def resolved(search: Search) -> Search:
-    """Return the search with its agent's name and with all arguments that the agent is made with.
-
-    Raises:
-        NASGymError: its environment or its agent cannot be made.
-    """
+    """Return the search with its agent's name and all arguments that it is made with."""
     plan, name = plan_of(search), search.agent
     if name == AUTO:
         name = suited_agent(environment_of(search), plan.episodes, envs=search.envs, workers=1)

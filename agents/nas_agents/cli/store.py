@@ -16,7 +16,8 @@ from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.outside.files import replacing
 
 if TYPE_CHECKING:
-    from nas_gym.store.store import Record, Store
+    from nas_gym.store.rows import Record
+    from nas_gym.store.store import Store
 
 FORMATS = (".csv", ".jsonl")
 

@@ -58,17 +58,12 @@ class VecRandomWeights(VecEnvWrapper):
             if any(good):
                 self.least = np.minimum(self.least, vectors[good].min(axis=0))
                 self.greatest = np.maximum(self.greatest, vectors[good].max(axis=0))
-            rewards[good] = self._weighed(vectors[good], self.weights[good])
+            spread = np.where(self.greatest > self.least, self.greatest - self.least, 1.0)
+            scaled = (vectors[good] - self.least) / spread
+            rewards[good] = (scaled * self.weights[good]).sum(axis=1)
             for index in np.flatnonzero(ended):
                 last = infos[index]["terminal_observation"]
                 weights = self.weights[index].copy()
                 infos[index]["terminal_observation"] = {"architecture": last, "weights": weights}
             self.weights[ended] = self._draw(int(ended.sum()))
         return self._observed(observations), rewards, ended, infos
-
-    def _weighed(self, vectors: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-        """Return the weighted sum of scaled objectives: (N, K) and (N, K) in, (N,) out."""
-        spread = np.where(self.greatest > self.least, self.greatest - self.least, 1.0)
-        scaled = (vectors - self.least) / spread
-        weighed: NDArray[Any] = (scaled * weights).sum(axis=1)
-        return weighed

@@ -93,7 +93,10 @@ def controller_steps(
     tokens: dict[tuple[str, str], int] = {}
     ends: dict[str, int] = {}  # the last step of each layer, and of each block
 
-    step = _step_numbers(decisions)
+    # The skip connections of a layer share a step.
+    points = [_source(each) and each.name.partition("/")[0] for each in decisions]
+    advances = [not point or point != before for before, point in pairwise(points)]
+    step = np.cumsum([0, *advances, 1])
     for number, decision in enumerate(decisions):
         layer, source = decision.name.partition("/")[0], _source(decision)
         ends[layer] = ends[decision.name.rpartition("/")[0]] = int(step[number])
@@ -112,13 +115,6 @@ def controller_steps(
     valid = np.arange(shape[1]) < np.array(sizes)[:, None]
     kinds = {kind: [label for other, label in labels if other == kind] for kind, _ in labels}
     return ControllerSteps(step, token, logit, valid, anchor, score_scale, len(tokens), kinds)
-
-
-def _step_numbers(decisions: Sequence[Decision]) -> NDArray[np.int64]:
-    """Return `ControllerSteps.step`: the skip connections of a layer share one."""
-    points = [_source(each) and each.name.partition("/")[0] for each in decisions]
-    advances = [not point or point != before for before, point in pairwise(points)]
-    return np.cumsum([0, *advances, 1])
 
 
 def _source(decision: Decision) -> str:

@@ -23,11 +23,7 @@ Sizes = tuple[int, int]
 
 @dataclass(frozen=True)
 class CompressedArchitecture(Architecture, kind="compressed"):
-    """The network that was compressed, and the layers that have other sizes now.
-
-    Raises:
-        InvalidArchitecture: the sizes of a layer are no two positive integers.
-    """
+    """The network that was compressed, and the layers that have other sizes now."""
 
     original: Mapping[str, Any] = field(hash=False)
     """An `Architecture` as `to_dict` gives it, ``{"torchvision": name}``, or ``{"module": class}``

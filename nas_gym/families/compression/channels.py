@@ -76,13 +76,10 @@ def groups_of(
 ) -> list[Group]:
     """Return the groups of channels that can be cut, in the order in which they are computed.
 
-    The network is in evaluation mode, and stays as it is; any ``images`` will do, with which the
-    graph is traced. ``places`` are the paths of convolutions and dense layers, in the order in
-    which they compute. Channels are ranked by the mean of this norm of their weights in the group's
-    layers.
-
-    Raises:
-        InvalidSettings: Torch-Pruning is not installed, or cannot trace the network.
+    The network is in evaluation mode, and stays as it is; any ``images`` will do, with which
+    Torch-Pruning traces the graph. ``places`` are the paths of convolutions and dense layers, in
+    the order in which they compute. Channels are ranked by the mean of this norm of their weights
+    in the group's layers.
     """
     library, copy = torch_pruning(), deepcopy(network).requires_grad_(True)
     names = {module: name for name, module in copy.named_modules()}

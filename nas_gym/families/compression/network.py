@@ -18,11 +18,7 @@ LAYERS = (nn.Conv2d, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.LayerNorm)
 
 
 class CompressedNetwork(ChildNetwork):
-    """Images (B, C, H, W) in, logits (B, classes) out; the network itself is ``network``.
-
-    Raises:
-        InvalidArchitecture: the original cannot be built by its name, or has no such layer.
-    """
+    """Images (B, C, H, W) in, logits (B, classes) out; the network itself is ``network``."""
 
     def __init__(self, architecture: CompressedArchitecture, image_shape: ImageShape) -> None:
         super().__init__()

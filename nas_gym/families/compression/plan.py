@@ -36,9 +36,6 @@ class Plan:
     Multiply-adds of a layer are proportional to its inputs and to its outputs, so that those of
     each choice are known without cutting anything. The network, a trained classifier, stays as it
     is.
-
-    Raises:
-        InvalidSettings: as `groups_of`, or there are no channels that can be cut.
     """
 
     def __init__(self, network: nn.Module, shape: ImageShape, norm: Literal[1, 2] = 2) -> None:

@@ -83,9 +83,7 @@ class ENASMacroArchitecture(Architecture, kind="enas_macro"):
         """Return the network that the released scripts write as numbers, layer after layer.
 
         Layer i has i numbers: its operation's index, then a bit for each of the outputs 0 to i - 2.
-
-        Raises:
-            InvalidArchitecture: the numbers do not end with a layer, or one is not valid.
+        Other texts raise `InvalidArchitecture`.
         """
         numbers = numbers_of(text)
         layers = _layers(numbers)

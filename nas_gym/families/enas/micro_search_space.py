@@ -51,10 +51,7 @@ class ENASMicroArchitecture(TwoCells, Architecture, kind="enas_micro"):
     def from_arc(cls, text: str) -> ENASMicroArchitecture:
         """Return the cells that the released scripts write as numbers, the normal cell's first.
 
-        Each node has four: index_1, op_1, index_2, op_2.
-
-        Raises:
-            InvalidArchitecture: the numbers do not make two cells, or one is not valid.
+        Each node has four: index_1, op_1, index_2, op_2. Other texts raise `InvalidArchitecture`.
         """
         numbers = numbers_of(text)
         if not numbers or len(numbers) % 8:

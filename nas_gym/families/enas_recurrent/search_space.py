@@ -50,9 +50,6 @@ class ENASRecurrentArchitecture(Architecture, kind="enas-recurrent"):
     Args:
         nodes: (predecessor, activation) of each of the nodes 1 to L; predecessor 0 is the node of
             x_t and h_{t-1}.
-
-    Raises:
-        InvalidArchitecture: a predecessor is not an earlier node, or an activation is not known.
     """
 
     nodes: tuple[RecurrentNode, ...]

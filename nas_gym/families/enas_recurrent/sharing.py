@@ -26,12 +26,7 @@ from nas_gym.weight_sharing.settings import refuse
 
 @settings
 class RecurrentSharingSettings(LanguageSettings):
-    """How a supernet of recurrent cells is trained; the defaults are the released search's.
-
-    Raises:
-        InvalidSettings: a value is out of its range, or a field of children trained by themselves
-            is set.
-    """
+    """How a supernet of recurrent cells is trained; the defaults are the released search's."""
 
     epochs: Epochs = 600
     batch_size: BatchSize = 128

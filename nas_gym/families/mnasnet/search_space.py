@@ -108,11 +108,7 @@ class MobileSketch:
 
 @dataclass(frozen=True)
 class MnasNetArchitecture(Architecture, kind="mobile"):
-    """A mobile network: a 3x3 convolution of stride 2, blocks, and a head.
-
-    Raises:
-        InvalidArchitecture: there is no layer, or the number of the stem's filters is wrong.
-    """
+    """A mobile network: a 3x3 convolution of stride 2, blocks, and a head."""
 
     blocks: tuple[MobileBlock, ...]
     stem_filters: int = STEM_FILTERS

@@ -37,11 +37,7 @@ _STRING = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 
 @dataclass(frozen=True)
 class NASBench201Architecture(Architecture, kind="nasbench201"):
-    """A cell of NAS-Bench-201: the operation of each of `EDGES`.
-
-    Raises:
-        InvalidArchitecture: there are not six operations, or one is not known.
-    """
+    """A cell of NAS-Bench-201: the operation of each of `EDGES`."""
 
     operations: tuple[str, ...]
 
@@ -58,8 +54,7 @@ class NASBench201Architecture(Architecture, kind="nasbench201"):
     def from_string(cls, text: str) -> NASBench201Architecture:
         """Return the cell that the released code writes as ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``.
 
-        Raises:
-            InvalidArchitecture: the text has another form, or an operation is not known.
+        Other texts raise `InvalidArchitecture`.
         """
         match = re.fullmatch(re.escape(_STRING).replace(r"\{\}", "([^|]+)"), text)
         if match is None:

@@ -57,9 +57,6 @@ class NASCellArchitecture(Architecture, kind="nascell"):
         nodes: The combination and the activation of each of the 2b - 1 nodes, leaves first.
         cell_inject: How c_{t-1} is combined with a node's result, and the activation after it.
         cell_indices: The node that gives c_t, and the one whose result c_{t-1} is combined with.
-
-    Raises:
-        InvalidArchitecture: one of them is malformed.
     """
 
     nodes: tuple[Node, ...]

@@ -28,11 +28,7 @@ Row = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """An inverted bottleneck; its filters and its stride follow from its stage.
-
-    Raises:
-        InvalidArchitecture: a value is out of its range.
-    """
+    """An inverted bottleneck; its filters and its stride follow from its stage."""
 
     kernel: int
     expansion: int
@@ -49,12 +45,7 @@ class Bottleneck:
 
 @dataclass(frozen=True)
 class TuNASArchitecture(Architecture, kind="tunas"):
-    """A network of one of TuNAS's search spaces.
-
-    Raises:
-        InvalidArchitecture: a number is out of its range, or there are not as many filters as the
-            stages and both ends need.
-    """
+    """A network of one of TuNAS's search spaces, with filters for its stages and both ends."""
 
     form: str
     """One of `FORMS`; it says the activations and the head."""

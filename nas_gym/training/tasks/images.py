@@ -36,11 +36,7 @@ EVALUATION_PIXELS = 2**20
 
 
 class ImageClassification(Task):
-    """Images on a device, their augmented batches, and the precision in which networks compute.
-
-    Raises:
-        InvalidSettings: as `Task`, or ``crop_padding`` is larger than the images.
-    """
+    """Images on a device, their augmented batches, and the precision in which networks compute."""
 
     settings_type = TrainingSettings
     settings: TrainingSettings

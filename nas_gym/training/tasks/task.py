@@ -59,9 +59,6 @@ class Task(ABC):
         device: Where.
         final: Train on the training and the validation split together, for a network that is tested
             afterwards.
-
-    Raises:
-        InvalidSettings: the settings are not of `settings_type`.
     """
 
     settings_type: ClassVar[type[LearningSettings]] = LearningSettings

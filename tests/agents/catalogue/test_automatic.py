@@ -28,8 +28,8 @@ SHARED = ("nas_gym/ENASMicro-v0", {"evaluator": "weight-sharing"})
     ("env", "episodes", "envs", "workers", "agent"),
     [
         ((CHILDREN_ID, {}), 60, 1, 1, "model-based"),
-        ((CHILDREN_ID, {}), 500, 1, 8, "model-based"),
-        ((CHILDREN_ID, {}), 501, 1, 1, "lstm-ppo"),
+        ((CHILDREN_ID, {}), 1000, 1, 8, "model-based"),
+        ((CHILDREN_ID, {}), 1001, 1, 1, "lstm-ppo"),
         ((CHILDREN_ID, {}), 2000, 8, 8, "lstm-ppo"),
         ((CHILDREN_ID, {}), 2000, 1, 8, "regularized-evolution"),
         ((CHILDREN_ID, {}), None, 1, 1, "model-based"),

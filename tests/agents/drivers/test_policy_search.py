@@ -20,7 +20,7 @@ from nas_agents.search.run import search
 from nas_gym import Architecture, Evaluation, InvalidSettings
 from nas_gym.envs import composition
 from nas_gym.store import evaluator
-from nas_gym.store.store import Record
+from nas_gym.store.rows import Record
 from nas_gym.store.writer import Writer
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import killed, settings_for, told, trained

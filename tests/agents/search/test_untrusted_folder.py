@@ -26,7 +26,8 @@ from nas_agents.runs.settings import SearchSettings, load_settings
 from nas_agents.search.run import search
 from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.store.database import StoreError
-from nas_gym.store.store import Record, Store
+from nas_gym.store.rows import Record
+from nas_gym.store.store import Store
 from tests.agents.search.test_resume import kill_after, killed, settings_for
 from tests.agents.search.test_run import episodes_of
 

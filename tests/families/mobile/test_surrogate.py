@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from nas_gym import InvalidSettings, NASEnv, NASVectorEnv, OFASearchSpace, published
+from nas_gym import InvalidSettings, Memory, NASEnv, NASVectorEnv, OFASearchSpace, published
 from nas_gym.data.loading import data_folder
 from nas_gym.families.mobile.surrogate import FILE, RESOLUTIONS, OFASurrogate, ofa_surrogate
 from nas_gym.networks import ImageShape, measure_cost
@@ -127,6 +127,8 @@ def test_what_is_over_a_limit_is_worth_0() -> None:
     evaluation = limited.evaluation(bounded, int(over.argmax()))
     assert (evaluation.status, evaluation.accuracy) == ("over_limit", 0.0)
     assert "are allowed" in evaluation.message
+    np.testing.assert_array_equal(Memory(limited).excess_of(choices) > 0, over)
+    assert Memory(free).limits is None
     assert limited.fingerprint != free.fingerprint
     with pytest.raises(InvalidSettings, match="at_most: 'size' is not known"):
         ofa_surrogate(SPACE, {"size": 3})

@@ -248,7 +248,7 @@ def test_bad_json(layer: object, says: str) -> None:
 @pytest.mark.parametrize(
     ("layer", "says"),
     [
-        (conv(size=9), r"layers\[0\].filter_height: 9 is not in .* '1', '3', '5', '7'"),
+        (conv(size=9), r"layers\[0\].filter_height: 9 is not in .* 1, 3, 5, 7"),
         (conv(filters=20), r"layers\[0\].number_of_filters: 20 is not in"),
         (replace(conv(), stride_width=2), r"layers\[0\]: its strides are 1 and 2; .*strides=True"),
         (MaxPooling(), r"layers\[0\].type: 'max pooling' .* layer 1 is 'convolution'"),

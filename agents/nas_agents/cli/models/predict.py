@@ -112,14 +112,14 @@ def _classified(model: Model, paths: Sequence[Path], top: int) -> Iterator[dict[
     """Yield a record of each image, in their order: its classes, or why it cannot be read."""
     import torch
 
-    from nas_gym.data import InvalidDataset
+    from nas_gym.data.decoding import BrokenImage
     from nas_gym.models import try_images
 
     tried = try_images(paths, model.image_shape)
     images = [each for each in tried if isinstance(each, torch.Tensor)]
     rows = iter(model.predict(torch.stack(images)).probabilities.tolist() if images else [])
     for path, each in zip(paths, tried, strict=True):
-        if isinstance(each, InvalidDataset):
+        if isinstance(each, BrokenImage):
             yield {"file": str(path), "error": str(each).removeprefix("dataset: ")}
             continue
         ranked = sorted(zip(next(rows), model.classes, strict=True), key=lambda pair: -pair[0])

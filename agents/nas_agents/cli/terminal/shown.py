@@ -95,11 +95,7 @@ def input_shape(
 
 
 def network_settings(architecture: Architecture, given: Mapping[str, object]) -> NetworkSettings:
-    """Return the settings of an architecture's network, changed to those given that are not None.
-
-    Raises:
-        InvalidSettings: one of them is not valid, or this kind of network does not have it.
-    """
+    """Return the settings of an architecture's network, changed to those that are not None."""
     settings = default_settings(architecture)
     valid = [field.name for field in fields(settings)]
     changes = {name: value for name, value in given.items() if value is not None}
