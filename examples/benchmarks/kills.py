@@ -217,7 +217,8 @@ class RayCluster:
 
     def __init__(self) -> None:
         cluster_utils = importlib.import_module("ray.cluster_utils")  # an extra
-        self.cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        head = {"num_cpus": 0, "include_dashboard": False}
+        self.cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
         self.nodes = [self.cluster.add_node(num_cpus=1) for _ in range(2)]
 
     def kill_node(self, search: Search, generator: random.Random) -> bool:
