@@ -49,22 +49,23 @@ class BrokenImage(InvalidDataset):
         self.path, self.reason = path, reason
 
 
-def read_image(path: Path, size: tuple[int, int], channels: int = 3) -> Images:
-    """Return an image, cropped around its centre and scaled: (height, width, channels) uint8.
+def tried_images(
+    paths: Sequence[Path], size: tuple[int, int], channels: int = 3
+) -> Iterator[Images | BrokenImage]:
+    """Yield images, cropped around their centres and scaled: (height, width, channels) uint8.
 
-    Of an animation, it is the first frame. A JPEG much larger than ``size`` is decoded at a smaller
+    In place of one that cannot be read, it is the error that names it. Threads decode them. Of an
+    animation, it is the first frame. A JPEG much larger than ``size`` is decoded at a smaller
     scale, of at least twice the size, as Pillow's ``thumbnail`` does.
 
     Args:
-        path: A regular file in one of `FORMATS`.
+        paths: Regular files in one of `FORMATS`.
         size: Height and width; the crop is the largest part of the image in their proportion.
         channels: 3 for RGB, 1 for grey.
-
-    Raises:
-        InvalidDataset: the image cannot be read; the message names it.
     """
     with _warnings_with_paths():
-        return _decoded(path, size, channels)[0]
+        for found in _in_threads(lambda path: _tried(path, size, channels), paths):
+            yield found if isinstance(found, BrokenImage) else found[0]
 
 
 def read_images(
@@ -73,15 +74,15 @@ def read_images(
     """Yield images as RGB, in their order: (height, width, 3) uint8; threads decode them.
 
     Args:
-        paths: As in `read_image`.
-        size: As in `read_image`.
+        paths: As in `tried_images`.
+        size: As in `tried_images`.
         skipped: Counts animations, by suffix.
 
     Raises:
         InvalidDataset: images cannot be read; the message names up to `MOST_NAMED`, after all
             others were yielded.
     """
-    decoded = _in_threads(lambda path: _tried(path, size), paths)
+    decoded = _in_threads(lambda path: _tried(path, size, 3), paths)
     shown = _with_progress(decoded, len(paths))
     broken: list[BrokenImage] = []
     with _warnings_with_paths():
@@ -99,9 +100,9 @@ def read_images(
         raise _all_in_one(broken)
 
 
-def _tried(path: Path, size: tuple[int, int]) -> tuple[Images, bool] | BrokenImage:
+def _tried(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, bool] | BrokenImage:
     try:
-        return _decoded(path, size, 3)
+        return _decoded(path, size, channels)
     except BrokenImage as error:
         return error
 
@@ -162,7 +163,7 @@ def _warnings_with_paths() -> Iterator[None]:
 
 
 def _decoded(path: Path, size: tuple[int, int], channels: int) -> tuple[Images, bool]:
-    """Return an image as `read_image` does, and whether it is an animation."""
+    """Return an image as `tried_images` does, and whether it is an animation."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     _reading.path = path

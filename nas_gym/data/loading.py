@@ -94,7 +94,7 @@ def _loaded(dataset: str, image_size: int | None, split_seed: int) -> Dataset:
 
 
 def _from_files(listing: Listing, image_size: int | None) -> Source:
-    source, why = listing.read(image_size or FILES_SIZE), "as it was asked for"
+    source, why = listing.read(image_size or FILES_SIZE), "as image_size says"
     if image_size is None:
         why = "the default for image files, which is fast; image_size takes another"
     return replace(source, chosen={**source.chosen, "size": f"{source.chosen['size']}, {why}"})

@@ -13,6 +13,7 @@ from nas_gym.models.model import ModelFacts as ModelFacts
 from nas_gym.models.model import Normalization as Normalization
 from nas_gym.models.model import Prediction as Prediction
 from nas_gym.models.model import read_images as read_images
+from nas_gym.models.model import try_images as try_images
 from nas_gym.models.text import TextFacts as TextFacts
 from nas_gym.models.text import TextModel as TextModel
 from nas_gym.models.training import train_model as train_model

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import numpy as np
 import torch
 from annotated_types import Ge, Le, Len
 from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture
-from nas_gym.data.decoding import read_image
+from nas_gym.data.decoding import BrokenImage, tried_images
 from nas_gym.errors import NASGymError, require
 from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.settings import Above0, nested, settings
@@ -91,13 +90,29 @@ def read_images(paths: Sequence[str | Path], shape: ImageShape) -> Tensor:
 
     Raises:
         InvalidDataset: an image cannot be read.
+        InvalidSettings: as in `try_images`.
+    """
+    images: list[Tensor] = []
+    for each in try_images(paths, shape):
+        if isinstance(each, BrokenImage):
+            raise each
+        images.append(each)
+    return torch.stack(images)
+
+
+def try_images(paths: Sequence[str | Path], shape: ImageShape) -> list[Tensor | BrokenImage]:
+    """Read image files as `read_images` does: (C, H, W) of each, or why it cannot be read.
+
+    Raises:
         InvalidSettings: the shape has neither 1 channel nor 3.
     """
     expected = f"channels: image files are read as grey or RGB, the model takes {shape.channels}"
     require(shape.channels in (1, 3), f"{expected}; hand it tensors instead")
-    size = (shape.height, shape.width)
-    images = np.stack([read_image(Path(path), size, shape.channels) for path in paths])
-    return torch.from_numpy(images).permute(0, 3, 1, 2)
+    tried = tried_images(list(map(Path, paths)), (shape.height, shape.width), shape.channels)
+    return [
+        each if isinstance(each, BrokenImage) else torch.tensor(each).permute(2, 0, 1)
+        for each in tried
+    ]
 
 
 class Model(nn.Module):

@@ -400,7 +400,7 @@ def test_the_summary_says_what_was_read_and_what_was_not(tmp_path: Path) -> None
         "skipped": ["2 .gif", "1 .txt"],
         "shared": [],
         "chosen": {
-            "size": "8x8, as it was asked for",
+            "size": "8x8, as image_size says",
             "split": "20% of each class to test and 25% of the rest, at most 5,000, to validate, "
             "drawn with split_seed=0, since it has no split of its own",
         },

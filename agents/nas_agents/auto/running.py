@@ -16,6 +16,7 @@ from nas_agents.auto.record import AUTO, Interrupted, Record, resumed
 from nas_agents.auto.result import AutoResult, made, more_time
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.runs.callbacks import Callback, Callbacks
+from nas_agents.runs.reading import InvalidRunFolder, has_run
 from nas_agents.runs.run_folder import default_run_folder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
@@ -57,9 +58,12 @@ def run_auto(
     """
     expected = f"minutes: expected at least {LEAST_MINUTES}, got {minutes}"
     require(minutes >= LEAST_MINUTES, expected)
+    given: dict[str, Any] = {"target_accuracy": target_accuracy, "seed": seed}
+    SearchSettings("auto", seconds=60 * minutes, **given)  # refuses wrong ones early
+    if run is not None and not resume and has_run(run):
+        raise InvalidRunFolder(f"run: {run} holds a run; name another folder, or give --resume")
     callback, begun = Callbacks(callbacks), time.monotonic() if begun is None else begun
-    facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, "seed": seed}
-    facts["target_accuracy"] = target_accuracy
+    facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, **given}
     if resume:
         plan, record = resumed(run, facts, begun)
     else:

@@ -118,7 +118,8 @@ def planned(
     if number < 2:
         line = "no finalists: they would cost more epochs than the final training"
         return None, f"{line}; --finalists {MOST} evaluates the best {MOST} again"
-    return Finalists(number, seeds), _cost(number, seeds, settings, evaluator)
+    cost = _cost(number, seeds, settings, evaluator)
+    return Finalists(number, seeds), f"{cost} (--finalists 0: none)"
 
 
 def _cost(number: int, seeds: int, settings: SearchSettings, evaluator: Evaluator) -> str:
@@ -126,8 +127,9 @@ def _cost(number: int, seeds: int, settings: SearchSettings, evaluator: Evaluato
     if isinstance(evaluator, Table):
         return f"finalists: the best {number} by the mean of {seeds + 1} recorded trainings"
     return (
-        f"finalists: at the end, the best {number} are trained with {seeds} further seeds each, "
-        f"{number * seeds * settings.repeats} trainings of a child more (--finalists 0: none)"
+        f"finalists: at the end, the best {number} are trained with {seeds} further "
+        f"seed{'s' if seeds > 1 else ''} each, {number * seeds * settings.repeats} trainings of a "
+        "child more"
     )
 
 

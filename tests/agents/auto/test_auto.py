@@ -229,7 +229,20 @@ def test_files_and_labels_become_a_data_set(tmp_path: Path) -> None:
         _written(pixels, labels[:3], tmp_path / "c")
 
 
-def test_too_little_time_is_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["auto", "digits", "--minutes", "0.1"])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--minutes=0.1"], "minutes: expected at least 0.5, got 0.1"),
+        (["--minutes=inf"], "seconds: expected a finite number, got inf"),
+        (["--target-accuracy=95"], "target_accuracy: "),
+        (["--run=."], "run: . holds a run; name another folder, or give --resume"),
+    ],
+)
+def test_what_is_wrong_is_one_line_before_the_data_are_read(
+    options: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "settings.json").touch()
+    result = CliRunner().invoke(app, ["auto", "nowhere", *options])
     assert result.exit_code == 2
-    assert "minutes: expected at least 0.5, got 0.1" in result.stderr
+    assert says in result.stderr

@@ -112,20 +112,15 @@ def _classified(model: Model, paths: Sequence[Path], top: int) -> Iterator[dict[
     """Yield a record of each image, in their order: its classes, or why it cannot be read."""
     import torch
 
-    from nas_gym.data import InvalidDataset
-    from nas_gym.models import read_images
+    from nas_gym.data.decoding import BrokenImage
+    from nas_gym.models import try_images
 
-    read: list[Any] = []
-    for path in paths:
-        try:
-            read.append(read_images([path], model.image_shape))
-        except InvalidDataset as error:
-            read.append(str(error).removeprefix("dataset: "))
-    tensors = [each for each in read if not isinstance(each, str)]
-    rows = iter(model.predict(torch.cat(tensors)).probabilities.tolist() if tensors else [])
-    for path, each in zip(paths, read, strict=True):
-        if isinstance(each, str):
-            yield {"file": str(path), "error": each}
+    tried = try_images(paths, model.image_shape)
+    images = [each for each in tried if isinstance(each, torch.Tensor)]
+    rows = iter(model.predict(torch.stack(images)).probabilities.tolist() if images else [])
+    for path, each in zip(paths, tried, strict=True):
+        if isinstance(each, BrokenImage):
+            yield {"file": str(path), "error": str(each).removeprefix("dataset: ")}
             continue
         ranked = sorted(zip(next(rows), model.classes, strict=True), key=lambda pair: -pair[0])
         likely = {name: share for share, name in ranked[:top]}
