@@ -7,7 +7,7 @@ The first searches with each seed, without a final training, on the split on whi
 children were recorded with the package (`random_children.py`, ``split_seed=0``). Those are five
 searches of 60 by random search, one after the other, so that no two share a child. The second makes
 whole searches, each on a split of its own, and tests what they end with. Both can be interrupted:
-the same command goes on. One search of 60 takes 1 to 2 minutes on two cores.
+the same command goes on. One search of 60 takes a minute on two cores.
 """
 
 from __future__ import annotations
