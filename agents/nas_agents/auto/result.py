@@ -57,7 +57,7 @@ class AutoResult:
         }
 
 
-def made(
+def write_files(
     result: SearchResult, plan: Plan, clock: Clock, busy: float
 ) -> tuple[dict[str, str], list[str]]:
     """Write the report, and the model as ONNX.

@@ -13,7 +13,7 @@ from nas_agents.auto import rules
 from nas_agents.auto.final import Clock, UntilDeadline, final_choice
 from nas_agents.auto.plan import Choice, Plan, make_plan
 from nas_agents.auto.record import AUTO, Interrupted, Record, resumed
-from nas_agents.auto.result import AutoResult, made, more_time
+from nas_agents.auto.result import AutoResult, more_time, write_files
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.runs.callbacks import Callback, Callbacks
 from nas_agents.runs.reading import InvalidRunFolder, has_run
@@ -95,7 +95,7 @@ def _done(
         raise KeyboardInterrupt
     if result.summary["final"] is None:
         raise InvalidSettings(f"auto: the final training failed: {result.summary['final_failure']}")
-    files, notes = made(result, plan, clock, until.busy)
+    files, notes = write_files(result, plan, clock, until.busy)
     notes.append(more_time(result, plan, final))
     return AutoResult(run, result.summary, plan, clock.seconds - clock.left, files, notes)
 

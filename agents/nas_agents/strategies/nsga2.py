@@ -48,8 +48,9 @@ class NSGA2(OptunaStrategy):
         self._settings: dict[str, Any] = {
             "population_size": population,
             "crossover_prob": crossover,
+            "swapping_prob": swap,
+            "mutation_prob": mutation,
         }
-        self._settings |= {"swapping_prob": swap, "mutation_prob": mutation}
         super().__init__(search_space, seed, objectives)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:

@@ -40,8 +40,8 @@ class TPE(OptunaStrategy):
         self._settings: dict[str, Any] = {
             "n_startup_trials": startup,
             "n_ei_candidates": candidates,
+            "multivariate": multivariate,
         }
-        self._settings["multivariate"] = multivariate
         super().__init__(search_space, seed)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
