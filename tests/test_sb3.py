@@ -289,7 +289,7 @@ def test_make_vec_env_makes_registered_environments() -> None:
 
 @pytest.mark.parametrize("vec_env_cls", [None, DummyVecEnv])
 def test_what_an_environment_opened_is_closed_with_it(vec_env_cls: Any) -> None:
-    closed = []
+    closed: list[NASEnv] = []
 
     class Opening(NASEnv):
         def close(self) -> None:

@@ -118,7 +118,7 @@ def _trained(
     from nas_agents.cli.terminal.display import FinalDisplay
     from nas_agents.search.tuning import tuned
     from nas_gym.errors import InvalidSettings
-    from nas_gym.models.training import train_model
+    from nas_gym.models.training import CHECKPOINT, train_model
     from nas_gym.training.failures import Diverged
 
     again = f"go on with the same command, --out {folder} and --resume"
@@ -131,6 +131,7 @@ def _trained(
             result = train_model(
                 *(subject, final.dataset, final.settings, folder, device),
                 on_epoch=lambda epoch: display.on_final_epoch(epoch, epochs),
+                checkpoint=folder / CHECKPOINT,  # beside which the folder may hold that of trials
             )
             return result, final
     except KeyboardInterrupt:
