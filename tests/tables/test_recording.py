@@ -23,6 +23,7 @@ from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import Choices, Decision, SearchSpace
 from nas_gym.store import EvaluationWithTest, Store, StoreError
 from nas_gym.tables.built import built_table
+from nas_gym.tables.columns import read_arrays
 from nas_gym.tables.recording import (
     Recording,
     RecordingSettings,
@@ -184,6 +185,21 @@ def test_what_is_recorded_of_a_child_is_in_the_store_and_its_test_accuracy_is_no
     assert "test_accuracy" not in record.evaluation.to_dict()
 
 
+def test_a_part_of_the_architectures_is_trained_with_every_seed(tmp_path: Path) -> None:
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    recording = Recording(search_space, replace(SETTINGS, repeated=0.5), out)
+    assert recording.children == 5  # two of three have a second training
+    assert list(recording.run(ScriptedChildren(recording.trainer.fingerprint))) == [1, 2, 3, 4, 5]
+    assert [row for repeat, row in recording.done if repeat == 1] == list(recording.trainings)[:2]
+    recording.write()
+    status = read_arrays(out, ("status",))["status"]
+    assert [(status[:, seed] == "unrecorded").sum() for seed in (0, 1)] == [0, 1]
+    tables = [built_table(out, search_space, seed) for seed in (None, 0, 1)]
+    assert len({table.fingerprint for table in tables}) == 1  # each has the first training alone
+    assert {table.evaluation(row).seed for table in tables for row in range(3)} == {3}
+    assert tables[0].accuracy.tolist() == [0.4, 0.4, 0.4, 0.0]
+
+
 def test_a_child_that_fails_is_a_row_with_its_status(tmp_path: Path) -> None:
     search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
     recording = Recording(search_space, SETTINGS, out)
@@ -274,6 +290,7 @@ def test_a_table_that_cannot_be_written_leaves_what_was_recorded(tmp_path: Path)
     ("wrong", "message"),
     [
         ({"seeds": 0}, "seeds: expected a number"),
+        ({"repeated": 0.0}, "repeated: expected a number"),
         ({"image_size": "8"}, "image_size: expected"),
         ({"split": (1, 0, 3)}, "split"),
     ],

@@ -41,6 +41,7 @@ def table() -> None:
     help="Images to train, validate and test on.",
 )
 @option("--seeds", default=3, help="Trainings of each architecture.")
+@option("--repeated", default=1.0, help="Share of the architectures that get them all.")
 @option("--seed", default=0, help="The first of the seeds.")
 @option("--workers", default=1, help="Processes, each with one thread.")
 @options.device(default="cpu")
@@ -75,8 +76,8 @@ def build(
     except KeyboardInterrupt:
         interrupted("the same command goes on where it stopped")
     number = len(recording.choices)
-    facts = {"table": str(out), "architectures": number, "seeds": settings.seeds}
-    says = f"{counted(number, 'architecture')}, {counted(settings.seeds, 'training')} each: {out}"
+    facts = {"table": str(out), "architectures": number, "trainings": recording.children}
+    says = f"{counted(number, 'architecture')}, {counted(recording.children, 'training')}: {out}"
     print_result(facts, says, as_json)
 
 
