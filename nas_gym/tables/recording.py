@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset, resplit
 from nas_gym.data.loading import load_dataset
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import InvalidSettings, counted, require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator
 from nas_gym.networks import ChildNetwork
@@ -238,7 +238,7 @@ class Recording:
     def write(self) -> None:
         """Write the finished table, and delete the store."""
         missing = self.children - len(self.done)
-        require(not missing, f"out: {missing} children are not recorded yet; build first")
+        require(not missing, f"out: {counted(missing, 'child')} not recorded yet; build first")
         records = [
             [_evaluation(self.done.get((repeat, row))) for repeat in range(self.settings.seeds)]
             for row in range(len(self.choices))

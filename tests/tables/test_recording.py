@@ -151,7 +151,7 @@ def test_a_recording_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert resumed.done.items() >= first.items()
     left = 6 - len(resumed.done)
     assert 0 < left <= 2
-    with pytest.raises(InvalidSettings, match=f"{left} children are not recorded yet"):
+    with pytest.raises(InvalidSettings, match=rf"{left} child(ren)? not recorded yet"):
         resumed.write()
     with LocalWorkers(resumed.trainer, 1, threads=1) as workers:
         assert list(resumed.run(workers))[-1] == 6

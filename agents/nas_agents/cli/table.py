@@ -12,7 +12,7 @@ from click import argument, group, option
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import interrupted, print_result
 from nas_agents.cli.terminal.progress import count, counting_bar, note
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, counted
 
 if TYPE_CHECKING:
     from nas_gym.envs.family_env import FamilyEnv
@@ -77,7 +77,8 @@ def build(
         interrupted("the same command goes on where it stopped")
     number = len(recording.choices)
     facts = {"table": str(out), "architectures": number, "trainings": recording.children}
-    print_result(facts, f"{number} architectures, {recording.children} trainings: {out}", as_json)
+    says = f"{counted(number, 'architecture')}, {counted(recording.children, 'training')}: {out}"
+    print_result(facts, says, as_json)
 
 
 @table.command("import")

@@ -11,6 +11,7 @@ from click import argument, command, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result, stop
+from nas_gym.errors import counted
 
 if TYPE_CHECKING:
     from nas_agents.search.final import FinalTraining
@@ -149,7 +150,7 @@ def _described(result: FinalResult, folder: Path) -> str:
     from nas_agents.cli.terminal.results import by_class, named
 
     lines = [
-        f"trained for {result.epochs} epochs in {result.seconds:.0f} s: "
+        f"trained for {counted(result.epochs, 'epoch')} in {result.seconds:.0f} s: "
         f"{named('test', result.test_accuracy, result.metric)}, {result.parameters:,} parameters"
     ]
     if result.class_accuracies:
