@@ -49,7 +49,8 @@ class Objectives:
     [0.8999999761581421, -2000000.0]
 
     Raises:
-        InvalidSettings: an objective is not known or is named twice, or there are fewer than two.
+        InvalidSettings: an objective is not known or is named twice, there are fewer than two, or a
+            worst value is no worse than the ideal one, an accuracy of 1 or a cost of 0.
     """
 
     names: tuple[str, ...]
@@ -66,6 +67,11 @@ class Objectives:
         different = len(set(self.names)) == len(self.names) == len(self.worst) >= 2
         found = f"got {', '.join(map(repr, self.names)) or 'none'}"
         require(different, f"objectives: expected two or more different ones, {found}")
+        for name, value in zip(self.names, self.worst, strict=True):
+            is_cost = name.startswith("-")
+            wanted, given = ("above 0", -value) if is_cost else ("below 1", value)
+            says = f"objectives: {name}: expected a worst value {wanted}, got {given:g}"
+            require(value < (0 if is_cost else 1), says)
 
     @classmethod
     def of(cls, given: Sequence[str] | Mapping[str, float] | Objectives) -> Objectives:

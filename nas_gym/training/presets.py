@@ -78,7 +78,8 @@ def final_settings(
         require_known([preset], PRESETS, "preset: ")
         missing = without(settings, preset)
         defaults |= {name: v for name, v in PRESETS[preset].items() if name not in missing}
-    if {**defaults, **given}["epochs"] <= defaults.get("warmup_epochs", 0):
+    epochs = {**defaults, **given}["epochs"]
+    if isinstance(epochs, int) and epochs <= defaults.get("warmup_epochs", 0):
         defaults["warmup_epochs"] = 0  # a shorter training was asked for
     whole = {"data_fraction": 1.0, "early_stopping": None, "inherit_weights": None}
     why = "a final training takes all data, to the end, with weights of its own"

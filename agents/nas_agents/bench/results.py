@@ -50,7 +50,8 @@ class Row:
     """Of different networks, or of all with ``pay_repeats``, on average; NaN below the largest
     limit."""
     last_fifth: float
-    """Mean reward of the last fifth of all networks that a search asked for, on average."""
+    """Mean reward of the last fifth of all networks that a search asked for, on average; NaN where
+    the budget was too small for one."""
     cpu_seconds: float
     """Of one search, on average; as a benchmark runs beside others, a rough figure."""
 
@@ -169,7 +170,7 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
     whole = limit == group.search.limit
     found = int((group.rewards(limit) >= optimum - CLOSE).sum())
     made, last_fifth, cpu_seconds = (
-        float(np.mean([each[name] for each in group.records]))
+        float(np.mean([math.nan if each[name] is None else each[name] for each in group.records]))
         for name in ("evaluations", "last_fifth", "cpu_seconds")
     )
     return Row(

@@ -126,7 +126,8 @@ def run_search(search: Search) -> dict[str, Any]:
     """Make a `resolved` search; return it with its result, a line of a benchmark's folder."""
     started = time.process_time()
     agent, env, meter = find_agent(search.agent), environment_of(search), Meter(search)
-    fresh = NASEnv(env.search_space, Memory(env.memory.evaluator), env.reward)
+    parts = (env.search_space, Memory(env.memory.evaluator), env.reward)
+    fresh = NASEnv(*parts, observation=env.observation)
     with suppress(BudgetSpent):
         if agent.strategy is not None:
             _propose(agent, fresh, meter)
@@ -168,7 +169,7 @@ class Metered(VecEnvWrapper):
 
     def __init__(self, venv: NASVecEnv, meter: Meter) -> None:
         super().__init__(venv)
-        self._meter = meter
+        self._meter, self._vector = meter, venv.venv
 
     def reset(self) -> VecEnvObs:
         return self.venv.reset()
@@ -176,9 +177,9 @@ class Metered(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
         for index in np.flatnonzero(dones):
-            info = infos[index]
-            choices = info["terminal_observation"].astype(np.int64) - 1
-            self._meter.add(choices, info["episode"]["r"], info["evaluation"])
+            info, finished = infos[index], self._vector.finished
+            assert finished is not None
+            self._meter.add(finished.choices[index], info["episode"]["r"], info["evaluation"])
         return observations, rewards, dones, infos
 
 

@@ -47,7 +47,7 @@ class ScalarCallback(Callback):
         self.started, env = True, start.env
         self.decisions = env.search_space.decisions
         self._random = None
-        if env.reward is accuracy:
+        if env.reward is accuracy and start.settings.get("repeats", 1) == 1:
             self._random = random_accuracies(env.memory.evaluator, env.search_space)
         self._choices: deque[Sequence[int]] = deque(maxlen=COUNTED)
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import command, option
+from click import IntRange, command, option
 
 from nas_agents.bench.settings import AGENTS, Benchmark
 from nas_agents.cli.terminal import options
@@ -85,7 +85,7 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
     "--baseline", default=DEFAULT.baseline, help="The agent that all others are tested against."
 )
 @option("--pay-repeats", is_flag=True, help="Count a network again each time it is asked for.")
-@option("--workers", type=int, help="Processes; default: one for each core.")
+@option("--workers", type=IntRange(1), help="Processes; default: one for each core.")
 @options.pairs("--set", "env_arguments", "An environment's argument.")
 @options.pairs(
     *("--report-set", "report_arguments"), "An argument of the record that results are read from."
@@ -184,7 +184,7 @@ def _cells(row: Row) -> list[str]:
     mean, deviation, low, high = (
         format(each, form) for each in (row.mean, row.deviation, *row.interval)
     )
-    several = known["deviation"] is not None
+    several, mean = known["deviation"] is not None, "" if known["mean"] is None else mean
 
     def number(name: str, form: str) -> str:
         return "" if known[name] is None else format(known[name], form)

@@ -12,7 +12,7 @@ from nas_agents.cli.table import training_env
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import print_result
 from nas_agents.cli.terminal.progress import count, counting_bar
-from nas_gym.errors import require
+from nas_gym.errors import InvalidSettings, require
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,11 +62,15 @@ def record(
     require(held_out >= 1, f"held_out: expected at least 1, got {held_out}")
     enough = f"networks: expected at least 2 more than the {held_out} held out, got {networks}"
     require(networks >= held_out + 2, enough)
+    require(out.parent.is_dir(), f"out: {out.parent} is no folder; make it first, or name another")
     shape = _shape(dataset, image_size)
     drawn = _networks(env_id, env_arguments, shape, networks, seed)
     with counting_bar("networks") as bar:
         table = record_table(drawn, held_out, shape, how, lambda done: count(bar, done, networks))
-    table.save(out)
+    try:
+        table.save(out)
+    except OSError as error:
+        raise InvalidSettings(f"out: {out} cannot be written: {error.strerror}") from error
     facts = {"table": str(out), "operations": len(table.operations), "networks": networks}
     facts |= {"error": table.error, "errors": list(table.errors), "hardware": table.hardware}
     says = f"{len(table.operations)} operations on {table.hardware}: {out}\nmean error of"

@@ -66,6 +66,11 @@ class _ControllerPolicy(BasePolicy):
             isinstance(action_space, spaces.Discrete),
             f"controller: it makes one decision a step, in Discrete actions; got {action_space}",
         )
+        require(
+            isinstance(observation_space, spaces.MultiDiscrete),
+            'controller: it reads the choices themselves, observation="choices"; got '
+            f"{observation_space}",
+        )
         self._value_gradient = value_gradient
         keywords |= {"net_arch": [], "ortho_init": False, "share_features_extractor": True}
         chosen = controller_settings(controller)

@@ -53,6 +53,8 @@ class Run:
     """The content of ``summary.json``; None while the search is going on."""
     lines: list[dict[str, Any]]
     """The content of ``episodes.jsonl``, (n), without children that were trained in part."""
+    numbers: NDArray[np.int64]
+    """The number of each among all children, from 1 on, (n,)."""
     updates: list[dict[str, Any]]
     """The content of ``updates.jsonl``."""
     decisions: dict[str, list[str]]
@@ -110,9 +112,14 @@ class Run:
 
     @cached_property
     def moments(self) -> list[int]:
-        """Numbers of children after which choices are counted, at most `POINTS`."""
+        """Numbers of ``lines`` after which choices are counted, at most `POINTS`."""
         least = min(WINDOW, max(1, len(self.lines) // 4))
         return sorted(set(np.linspace(least, len(self.lines), POINTS).round().astype(int).tolist()))
+
+    @cached_property
+    def evaluations(self) -> list[int]:
+        """Numbers of all children at `moments`."""
+        return [int(self.numbers[moment - 1]) for moment in self.moments]
 
     def shares(self, decision: int) -> NDArray[np.float64]:
         """Return the share of each of k choices among the last children at `moments`, (M, k)."""
@@ -131,7 +138,8 @@ def read_run(path: Path, name: str) -> Run:
     """
     _, record = load_record(path)
     every, _ = read_episodes(path / EPISODES, EPISODE)
-    lines = [line for line in every if not is_partial(line)]
+    numbers = [number for number, line in enumerate(every, 1) if not is_partial(line)]
+    lines = [every[number - 1] for number in numbers]
     updates: list[dict[str, Any]] = []
     if (path / UPDATES).exists():
         updates, _ = read_episodes(path / UPDATES, UPDATE)
@@ -140,8 +148,9 @@ def read_run(path: Path, name: str) -> Run:
                 raise broken_line(path / UPDATES, number, "has logs that are no numbers")
             _require_moderate(path / UPDATES, number, each)
     decisions = _decisions(path, record)
-    choices = _choices(path, lines, decisions)
-    return Run(path, name, record, read_summary(path), lines, updates, decisions, choices)
+    choices = _choices(path, dict(zip(numbers, lines, strict=True)), decisions)
+    parts = (lines, np.array(numbers, dtype=np.int64), updates, decisions, choices)
+    return Run(path, name, record, read_summary(path), *parts)
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -197,16 +206,16 @@ def _decisions(path: Path, record: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def _choices(
-    path: Path, lines: list[dict[str, Any]], decisions: Mapping[str, list[str]]
+    path: Path, lines: Mapping[int, dict[str, Any]], decisions: Mapping[str, list[str]]
 ) -> NDArray[np.int64]:
-    """Return the choices of all children, (n, T)."""
+    """Return the choices of n children, (n, T), whose lines are given by their numbers."""
     numbers = np.array([len(labels) for labels in decisions.values()])
     rows = np.zeros((len(lines), len(numbers)), dtype=np.int64)
-    for number, line in enumerate(lines, start=1):
+    for place, (number, line) in enumerate(lines.items()):
         _require_moderate(path / EPISODES, number, line)
         row = line["choices"]
         sound = len(row) == len(numbers) and all(type(choice) is int for choice in row)
         if not (sound and all(0 <= c < k for c, k in zip(row, numbers.tolist(), strict=True))):
             raise broken_line(path / EPISODES, number, f"has no {len(numbers)} valid 'choices'")
-        rows[number - 1] = row
+        rows[place] = row
     return rows

@@ -74,7 +74,7 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
         first = np.maximum(counts - COMPARED, 0)
         source = ColumnDataSource(
             {
-                "number": counts,
+                "number": run.numbers,
                 "accuracy": run.accuracies,
                 "best": np.maximum.accumulate(accuracies),
                 "recent": (sums[counts] - sums[first]) / (counts - first),
@@ -127,8 +127,9 @@ def _rewards(run: Run) -> tuple[list[int], list[float]]:
         return [u["children"] for u in run.updates], [u["reward"] for u in run.updates]
     values = np.array([first_of(line["reward"]) for line in run.lines])
     last = min(COMPARED, len(values))
-    at = [moment for moment in run.moments if moment >= last]
-    return at, [float(values[moment - last : moment].mean()) for moment in at]
+    at = [number for number, moment in enumerate(run.moments) if moment >= last]
+    means = [float(values[run.moments[each] - last : run.moments[each]].mean()) for each in at]
+    return [run.evaluations[each] for each in at], means
 
 
 def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:
@@ -139,7 +140,7 @@ def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:
         return [each["children"] for each in logged], ("of the policy", entropies)
     steps = range(len(run.decisions))
     means = np.mean([_entropy(run.shares(step)) for step in steps], axis=0)
-    return run.moments, (f"of the last {run.moments[0]} children's choices", means)
+    return run.evaluations, (f"of the last {run.moments[0]} children's choices", means)
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -174,7 +175,7 @@ def preferences_figure(run: Run) -> Any:
     rows: dict[str, list[Any]] = {"x": [], "y": [], "label": [], "share": []}
     for step, (name, labels) in enumerate(run.decisions.items()):
         shares = run.shares(step)
-        rows["x"] += run.moments
+        rows["x"] += run.evaluations
         rows["y"] += [name] * len(run.moments)
         rows["label"] += [labels[choice] for choice in shares.argmax(axis=1)]
         rows["share"] += shares.max(axis=1).round(3).tolist()
@@ -183,7 +184,8 @@ def preferences_figure(run: Run) -> Any:
 
 
 def _add_rectangles(drawn: Any, run: Run, source: ColumnDataSource) -> None:
-    width = (run.moments[-1] - run.moments[0]) / max(1, len(run.moments) - 1) or 1
+    at = run.evaluations
+    width = (at[-1] - at[0]) / max(1, len(at) - 1) or 1
     drawn.rect("x", "y", width, 1, source=source, fill_color=by_share(), line_color=None)
 
 
@@ -213,11 +215,11 @@ def choices_figure(run: Run) -> Any:
         title="Decision", value=first, options=list[str | tuple[Any, str]](run.decisions)
     )
     models = {"source": source, "range": drawn.y_range, "select": select}
-    data = {"shares": shares, "labels": run.decisions, "moments": run.moments}
+    data = {"shares": shares, "labels": run.decisions, "moments": run.evaluations}
     select.js_on_change("value", CustomJS(args={**models, **data}, code=PICK))
     source.data = {
-        "x": run.moments * len(shares[first]),
-        "y": np.repeat(run.decisions[first], len(run.moments)).tolist(),
+        "x": run.evaluations * len(shares[first]),
+        "y": np.repeat(run.decisions[first], len(run.evaluations)).tolist(),
         "share": np.ravel(shares[first]).tolist(),
     }
     return column(select, drawn)
@@ -242,9 +244,9 @@ def cost_figures(runs: list[Run]) -> dict[str, Any]:
 
 def _add_costs(drawn: Any, run: Run, cost: str, colour: str) -> None:
     """Draw a run's children by a cost, and their front."""
-    numbers = np.flatnonzero(run.trained & (run.costs[cost] > 0))
-    x, y = run.costs[cost][numbers], run.accuracies[numbers]
-    source = ColumnDataSource({"x": x, "y": y, "number": numbers + 1})
+    places = np.flatnonzero(run.trained & (run.costs[cost] > 0))
+    x, y = run.costs[cost][places], run.accuracies[places]
+    source = ColumnDataSource({"x": x, "y": y, "number": run.numbers[places]})
     look = {"color": colour, "legend_label": run.name}
     points = drawn.scatter("x", "y", source=source, size=6, alpha=0.4, **look)
     front = front_of(x, y)

@@ -168,11 +168,11 @@ def _best(runs: list[Run]) -> list[dict[str, Any]]:
     ranked = sorted(trained, key=lambda each: -each[0].accuracies[each[1]])
     rows: dict[str, dict[str, Any]] = {}
     for run, index in ranked:
-        line = run.lines[index]
-        with reading_line(run.path / EPISODES, index + 1):
+        line, number = run.lines[index], int(run.numbers[index])
+        with reading_line(run.path / EPISODES, number):
             architecture = Architecture.from_json(line["architecture"])
         if architecture.key not in rows:
-            row = {"run": run.name, "number": index + 1, "accuracy": run.accuracies[index]}
+            row = {"run": run.name, "number": number, "accuracy": run.accuracies[index]}
             row["score"] = shown(row["accuracy"], run.metric)
             row |= {"line": line, "key": architecture.key, "picture": _picture(architecture)}
             rows[architecture.key] = row

@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.catalogue.registry import AGENTS
 from nas_agents.runs.front import dominated_shares, vectors_of
 from nas_agents.runs.random_children import recorded_accuracies
 from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes, reading_line
-from nas_agents.runs.settings import load_record
+from nas_agents.runs.settings import environment_arguments, load_record
 from nas_agents.strategies.random_search import expected_best, quantile_of_best
 from nas_gym import Architecture, Evaluator, SearchSpace
 from nas_gym.errors import require
@@ -55,7 +54,7 @@ class Found:
 class Children(NamedTuple):
     """The n children of a run, in order."""
 
-    accuracies: NDArray[np.float64]  # (n,), 0 for those that failed, or were trained in part
+    accuracies: NDArray[np.float64]  # (n,), 0 for those that failed, nan if trained in part
     keys: list[str]
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
     metric: str  # what they are measured by
@@ -69,7 +68,7 @@ def children(run: Path) -> Children:
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
-    accuracies = np.array([0.0 if is_partial(each) else each["accuracy"] for each in records])
+    accuracies = np.array([np.nan if is_partial(each) else each["accuracy"] for each in records])
     metric = str(records[0].get("metric", "accuracy")) if records else "accuracy"
     return Children(accuracies, keys, vectors_of(records, file), metric)
 
@@ -79,14 +78,15 @@ def best_of(
 ) -> NDArray[np.float64]:
     """Return means of the best architectures after A numbers of evaluations: (A, `TOPS`).
 
-    An architecture counts once, however often it was asked for, at its best accuracy; NaN where
-    there are fewer.
+    An architecture counts once, however often it was asked for, at its best accuracy; one that was
+    trained in part, of the accuracy NaN, does not count. NaN where there are fewer.
     """
     rows = []
     for number in at:
         best: dict[str, float] = {}
         for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
-            best[key] = max(accuracy, best.get(key, 0.0))
+            if not math.isnan(accuracy):
+                best[key] = max(accuracy, best.get(key, 0.0))
         ranked = np.sort(list(best.values()))[::-1]
         rows.append([ranked[:top].mean() if len(ranked) >= top else np.nan for top in TOPS])
     return np.array(rows)
@@ -127,17 +127,20 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
         rows.append(Found(*row, metric=[*found.values()][-1].metric))
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
-    return sorted(rows, key=lambda row: -(row.hypervolume if by_share else row.means[0]))
+
+    def worth(row: Found) -> float:
+        value = row.hypervolume if by_share else row.means[0]
+        return 0.0 if math.isnan(value) else value  # no child was trained in full
+
+    return sorted(rows, key=worth, reverse=True)
 
 
 def _settings(run: Path) -> dict[str, Any]:
     """Return the settings of a run, with the agent that ran, and the arguments that it needs."""
     settings, record = load_record(run)
-    agent = record.get("chosen_agent", settings.agent)
-    entry = AGENTS.get(agent)
-    arguments = {**(entry.env_arguments if entry else {}), **settings.env_arguments}
-    own = {**vars(settings), "agent": agent, "env_arguments": arguments}
-    return {"agent_made_with": {}, **record, **own}
+    own: dict[str, Any] = {"agent": record.get("chosen_agent", settings.agent)}
+    own["env_arguments"] = environment_arguments(settings, record)
+    return {"agent_made_with": {}, **record, **vars(settings), **own}
 
 
 def _check_environments(runs: Sequence[Path], settings: Sequence[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env import VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from nas_agents.runs.callbacks import Callback, Child, Update, entropy_of
@@ -22,6 +22,7 @@ from nas_gym import Architecture, Evaluation
 from nas_gym.errors import NASGymError
 from nas_gym.objectives import Objectives
 from nas_gym.pareto import Front
+from nas_gym.sb3 import NASVecEnv
 from nas_gym.search_spaces import Choices
 
 
@@ -242,9 +243,9 @@ class RecordingVecEnv(VecEnvWrapper):
     episodes ended, if the search goes on.
     """
 
-    def __init__(self, venv: VecEnv, on_step: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, venv: NASVecEnv, on_step: Callable[[], None] = lambda: None) -> None:
         super().__init__(venv)
-        self.on_step = on_step
+        self.on_step, self._vector = on_step, venv.venv
         self.recorder: Recorder | None = None
         """Given once the agent could be made."""
         self.designed: deque[str] = deque(maxlen=10)
@@ -256,13 +257,15 @@ class RecordingVecEnv(VecEnvWrapper):
     def step_wait(self) -> VecEnvStepReturn:
         observations, rewards, dones, infos = self.venv.step_wait()
         if dones.any():
+            finished = self._vector.finished
             assert self.recorder is not None
-            for done, info in zip(dones, infos, strict=True):
-                if done:
-                    architecture, reward = info["architecture"], info["episode"]["r"]
-                    self.designed.append(architecture)
-                    choices = info["terminal_observation"].astype(np.int64) - 1
-                    self.recorder.add(architecture, choices, reward, info["evaluation"])
+            assert finished is not None
+            for index in np.flatnonzero(dones).tolist():
+                info = infos[index]
+                architecture, reward = info["architecture"], info["episode"]["r"]
+                self.designed.append(architecture)
+                choices = finished.choices[index]
+                self.recorder.add(architecture, choices, reward, info["evaluation"])
             if self.recorder.over:
                 raise SearchOver
             self.on_step()

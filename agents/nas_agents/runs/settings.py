@@ -9,7 +9,7 @@ from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from nas_agents.catalogue.registry import AUTO, CLASSES
+from nas_agents.catalogue.registry import AGENTS, AUTO, CLASSES
 from nas_agents.runs.reading import SETTINGS, InvalidRunFolder, broken, read_json, wrong_with
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.outside.json_text import short
@@ -150,6 +150,15 @@ def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
         return SearchSettings(**{name: record[name] for name in known}), record
     except InvalidSettings as error:
         raise broken(file, f"is not valid: {error}") from error
+
+
+def environment_arguments(settings: SearchSettings, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a run's environment, with those that its agent needs.
+
+    ``record`` is the content of the run's ``settings.json``, which has the agent.
+    """
+    entry = AGENTS.get(record.get("chosen_agent", settings.agent))
+    return {**(entry.env_arguments if entry else {}), **settings.env_arguments}
 
 
 def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchSettings:

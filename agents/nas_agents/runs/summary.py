@@ -53,15 +53,17 @@ def summary_of(
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
     search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
-    (`Band`); null where that is not known (`random_accuracies`, `stored_accuracies`), where the
-    environment's reward is another, or where children were trained in parts: then ``epochs`` counts
-    trainings by epochs. ``random_stored`` is the number of random children in the store, if they
-    are what is known. ``front`` is null where there is one objective. With ``finalists``, the
-    results of `Finalists.decide`, ``best`` has the mean of the evaluations.
+    (`Band`); null where that is not known (`random_accuracies`, of single trainings, and
+    `stored_accuracies`), where the environment's reward is another, or where children were trained
+    in parts: then ``epochs`` counts trainings by epochs. ``random_stored`` is the number of random
+    children in the store, if they are what is known. ``front`` is null where there is one
+    objective. With ``finalists``, the results of `Finalists.decide`, ``best`` has the mean of the
+    evaluations.
     """
     number = progress.episodes
     comparable = env.reward is accuracy and number and not progress.epochs
-    random = random_accuracies(evaluator, env.search_space) if comparable else None
+    single = comparable and getattr(env.memory.evaluator, "repeats", 1) == 1
+    random = random_accuracies(evaluator, env.search_space) if single else None
     stored = None
     if random is None and comparable:
         random = stored = stored_accuracies(env.memory.evaluator, env.search_space, number)

@@ -62,7 +62,7 @@ def evaluated_by(
     hidden = "***" in around["store"]
     require(not hidden, "--store: give it again; passwords are not written down")
     with composed(own, Composition(run=run, **around)) as evaluator:
-        yield NASEnv(env.search_space, evaluator, env.reward)
+        yield NASEnv(env.search_space, evaluator, env.reward, observation=env.observation)
 
 
 def lasting_store(store: str | None) -> str | None:

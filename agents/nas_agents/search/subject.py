@@ -12,7 +12,7 @@ import gymnasium
 
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.runs.reading import has_run, load_architecture
-from nas_agents.runs.settings import load_record
+from nas_agents.runs.settings import environment_arguments, load_record
 from nas_agents.search.final import FinalTraining
 from nas_gym import Architecture
 from nas_gym.data.loading import load_dataset
@@ -80,8 +80,9 @@ def _of_run(
     run: Path, trained: str | None, has_data: bool
 ) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """Return the environment of a run, its arguments, and those of its final training."""
-    settings, _ = load_record(run)
-    arguments = {"training_seed": settings.seed, **settings.env_arguments}
+    settings, record = load_record(run)
+    of_run = environment_arguments(settings, record)
+    arguments = {"training_seed": settings.seed, **of_run}
     env_id = settings.env_id.rpartition(":")[2]  # the module itself is imported by --module
     unknown = f"run: {run} is of {env_id}, which is not known here; --module NAME registers it"
     require(env_id in gymnasium.registry, unknown)

@@ -28,6 +28,8 @@ SHARES = 27
 """Steps at which trials are compared, in each the same share of a training; ASHA stops them after
 the third and the ninth, so that those of fewer epochs have no advantage."""
 BATCHES = (16, 32, 64, 128, 256)
+INTERRUPTED = "interrupted"
+"""Mark of a trial that Ctrl-C ended, which Optuna counts among those that failed."""
 
 
 def tuned(
@@ -46,7 +48,7 @@ def tuned(
     Args:
         architecture: The architecture.
         final: The final training.
-        trials: Number of trials, those of an interrupted call with this folder included.
+        trials: Number of trials, those that an interrupted call with this folder ended included.
         folder: Where the trials are kept, in Optuna's journal ``tuning.log``.
         on_trial: Called after each with its number, its accuracy (None if it was stopped or
             failed), and its settings.
@@ -58,35 +60,45 @@ def tuned(
     optuna = _optuna()
     folder.mkdir(parents=True, exist_ok=True)
     refuse_links(folder / JOURNAL)
-    seed = child_seed(final.settings.seed, architecture) % 2**32
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
     backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     study = optuna.create_study(
         study_name=f"{architecture.key}-{final.dataset.digest}",
         storage=optuna.storages.JournalStorage(backend),
-        sampler=optuna.samplers.TPESampler(seed=seed),
         pruner=pruner,
         direction="maximize",
         load_if_exists=True,
     )
-    if not study.trials:
+    # An interrupted call drew the first numbers of another seed
+    seed = child_seed(final.settings.seed, architecture) + len(study.trials)
+    study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
+    ended = [trial for trial in study.trials if _has_ended(trial)]
+    waiting = study.get_trials(states=[optuna.trial.TrialState.WAITING])
+    if not waiting and all(trial.params != _as_they_are(final) for trial in ended):
         study.enqueue_trial(_as_they_are(final))
     known: Any = final.settings
 
     def objective(trial: Any) -> float:
         settings = replace(known, **_proposed(trial, final))
-        return _validated(architecture, final, settings, trial)
+        try:
+            return _validated(architecture, final, settings, trial)
+        except KeyboardInterrupt:
+            trial.set_user_attr(INTERRUPTED, True)
+            raise
 
     def report(study: Any, trial: Any) -> None:
         whole = trial.state == optuna.trial.TrialState.COMPLETE
         on_trial(trial.number + 1, trial.value if whole else None, trial.params)
 
-    ended = sum(trial.state.is_finished() for trial in study.trials)
     failures = (Diverged, optuna.TrialPruned)
-    study.optimize(objective, max(0, trials - ended), callbacks=[report], catch=failures)
+    study.optimize(objective, max(0, trials - len(ended)), callbacks=[report], catch=failures)
     if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
         return final  # each of them failed
     return replace(final, settings=replace(known, **study.best_trial.params))
+
+
+def _has_ended(trial: Any) -> bool:
+    return trial.state.is_finished() and INTERRUPTED not in trial.user_attrs
 
 
 def _optuna() -> Any:

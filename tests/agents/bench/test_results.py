@@ -141,3 +141,13 @@ def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message:
     assert result.exit_code == 2
     assert re.search(message, result.stderr)
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_budget_that_is_too_small_for_a_network_leaves_results_empty(tmp_path: Path) -> None:
+    command = ["bench", BENCH, "--out", str(tmp_path), "--seeds", "2", "--workers", "1"]
+    command += ["--agent", "random", "--baseline", "random", "--simulated-seconds", "0.001"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    assert "| random | 2 |  |  |  |  | 0 of 2 | 0 |" in result.stdout
+    [row] = json.loads((tmp_path / "results.json").read_text())
+    assert (row["mean"], row["values"], row["last_fifth"]) == (None, [None, None], None)

@@ -203,3 +203,11 @@ def test_auto_is_the_agent_that_suits_the_budget() -> None:
 
 def test_an_environment_is_made_once(tmp_path: Path) -> None:
     assert environment(BENCH, "{}") is environment_of(search_of("random"))
+
+
+def test_one_hot_observations_reach_the_agent() -> None:
+    asked = Search(BENCH, {"observation": "one-hot"}, "evaluations", 2.0, False, 1, "a2c", {}, 0)
+    found = run_search(resolved(asked))["best"]
+    assert all(len(choices) == 6 for *_, choices in found)
+    with pytest.raises(InvalidSettings, match="controller: it reads the choices themselves"):
+        run_search(resolved(replace(asked, agent="lstm-ppo")))

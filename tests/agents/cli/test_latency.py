@@ -54,3 +54,10 @@ def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str
     assert result.exit_code == 2
     assert says in result.stderr
     assert not path.exists()
+
+
+def test_a_folder_that_is_missing_is_named_before_anything_is_measured(tmp_path: Path) -> None:
+    out = tmp_path / "missing" / "cpu.json"
+    result = CliRunner().invoke(app, [*RECORD, "--out", str(out)])
+    assert result.exit_code == 2
+    assert f"out: {out.parent} is no folder" in result.stderr

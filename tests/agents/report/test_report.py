@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.report import Report, figures, write_report
+from nas_agents.report import Report, figures, page, write_report
 from nas_agents.report.children import band_of, read_runs
 from nas_agents.runs.callbacks import Child
 from nas_agents.runs.reading import InvalidRunFolder
@@ -150,9 +150,24 @@ def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
     assert "Confusion matrix" in page
 
 
+def test_children_have_their_numbers_among_those_that_were_trained_in_part(copied: Path) -> None:
+    lines = [line | {"partial": number % 2 == 0} for number, line in enumerate(lines_of(copied))]
+    (copied / "episodes.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    [run] = read_runs([copied])
+    assert run.numbers.tolist() == list(range(2, 61, 2))
+    assert run.evaluations[-1] == 60
+    for row in page._best([run]):
+        assert lines[row["number"] - 1]["accuracy"] == row["accuracy"]
+    drawn = figures.accuracy_figure([run], None)
+    [points] = drawn.select(name="children_0")
+    assert points.data_source.data["number"].tolist() == run.numbers.tolist()
+    assert figures._rewards(run)[0][-1] == 60
+
+
 def test_few_children_have_one_mean_reward() -> None:
     lines = [{"reward": reward} for reward in (0.5, 1.0, 0.0)]
-    run: Any = SimpleNamespace(updates=[], lines=lines, moments=[1, 2, 3])
+    numbers = {"moments": [1, 2, 3], "evaluations": [1, 2, 3]}
+    run: Any = SimpleNamespace(updates=[], lines=lines, **numbers)
     assert figures._rewards(run) == ([3], [0.5])
 
 

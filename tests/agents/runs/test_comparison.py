@@ -69,6 +69,18 @@ def test_an_architecture_counts_once(tmp_path: Path) -> None:
     np.testing.assert_allclose(many, [[1.0, 0.8, np.nan]])
 
 
+def test_children_trained_in_part_are_not_among_the_best(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", "asha", [0.1, 0.4, 0.9, 0.2, 0.5, 0.3])
+    file = run / "episodes.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()[:-1]]
+    lines = [line | {"partial": line["accuracy"] < 0.5} for line in lines]
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    [row] = compare([run])
+    assert row.means[0] == 0.9
+    assert math.isnan(row.means[1])  # two were trained in full
+    assert math.isnan(compare([run], 2)[0].means[0])
+
+
 def test_agents_are_compared_after_as_many_evaluations(tmp_path: Path) -> None:
     runs = [
         write_run(tmp_path / "a", "random", [0.1, 0.2, 0.3]),

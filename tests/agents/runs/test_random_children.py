@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
+from nas_agents.runs import summary
 from nas_agents.runs.comparison import random_accuracies
+from nas_agents.runs.progress import Progress
 from nas_gym import NASEnv, NASNetSearchSpace
+from nas_gym.rewards import accuracy
 from nas_gym.training.trainer import Trainer
+from tests.agents.stubs import AlwaysFails
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +45,14 @@ def test_children_of_another_kind_are_not_compared_with_them(default: NASEnv) ->
     assert random_accuracies(longer, default.search_space) is None
     fewer = replace(mine.dataset, train=mine.dataset.train[1:])
     assert random_accuracies(Trainer(fewer, mine.settings, "cpu"), default.search_space) is None
+
+
+@pytest.mark.parametrize(("repeats", "known"), [(1, True), (3, False)])
+def test_means_of_repeats_are_not_compared_with_single_trainings(
+    repeats: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summary, "random_accuracies", lambda *_: np.array([0.5]))
+    stored = SimpleNamespace(evaluator=SimpleNamespace(repeats=repeats))
+    env: Any = SimpleNamespace(reward=accuracy, search_space=None, memory=stored)
+    made = summary.summary_of(Progress(episodes=1), "episodes", AlwaysFails(), env)
+    assert (made["random_search"] == 0.5) is known

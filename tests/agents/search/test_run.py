@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -26,7 +27,7 @@ from nas_agents.runs.summary import SearchResult
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import finish
 from nas_agents.search.run import search
-from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError
+from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError, NASNetSearchSpace
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
 from nas_gym.families.nasnet.network import CellNetworkSettings
@@ -36,7 +37,7 @@ from nas_gym.store.store import Store
 from nas_gym.training import early_stopping
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
-from tests.agents.stubs import STUB_ID, Calls, each_child
+from tests.agents.stubs import STUB_ID, Calls, Children, each_child
 
 
 def episodes_of(run: Path) -> list[dict[str, Any]]:
@@ -159,6 +160,8 @@ def test_the_final_training_is_longer_and_wider_unless_told() -> None:
     assert given.network == CellNetworkSettings(cells=1, filters=4)
     with pytest.raises(InvalidSettings, match=r"data_fraction: it is 1.0 here, got 0.5; a final"):
         final_settings(child, {"data_fraction": 0.5})
+    with pytest.raises(InvalidSettings, match="epochs: expected"):
+        final_settings(child, {"epochs": "ten"})
     chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
     assert chain.network == ChainNetworkSettings(filter_scale=1.0)
 
@@ -414,3 +417,20 @@ def test_a_full_disk_loses_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(run.glob(".part*"))
     assert search(again, run, resume=True).summary["final"]["epochs"] == 2
     assert load_image_model(run / "model").facts.training["epochs"] == 2
+
+
+def make_one_hot(training_seed: int = 0) -> NASEnv:
+    return NASEnv(NASNetSearchSpace(2), Children(), observation="one-hot")
+
+
+def test_one_hot_observations_reach_the_agent_and_choices_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = gym.envs.registration.EnvSpec("tests/OneHot-v0", entry_point=make_one_hot)  # type: ignore[arg-type]
+    monkeypatch.setitem(gym.registry, spec.id, spec)
+    result = search(SearchSettings(spec.id, "a2c", episodes=2, envs=2), tmp_path / "a2c")
+    for episode in episodes_of(result.run):
+        architecture = Architecture.from_json(episode["architecture"])
+        assert NASNetSearchSpace(2).encode(architecture).tolist() == episode["choices"]
+    with pytest.raises(InvalidSettings, match="controller: it reads the choices themselves"):
+        search(SearchSettings(spec.id, "lstm-ppo", episodes=2, envs=2), tmp_path / "lstm")

@@ -64,6 +64,27 @@ def test_the_best_trial_is_taken(final: FinalTraining, trials: Trials, tmp_path:
     assert worth(4, after.settings) >= worth(4, before.settings) > 0
 
 
+def test_an_interrupted_call_goes_on_with_the_settings_as_they_are_and_new_ones(
+    final: FinalTraining, trials: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(_: int, accuracy: float | None, settings: Mapping[str, Any]) -> None:
+        trials.append((len(trials), accuracy, dict(settings)))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NetworkTrainer, "fit", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            tuned(small(), final, 3, tmp_path)
+    tuned(small(), final, 3, tmp_path, keep)
+    assert len(trials) == 3
+    first = trials[0][2]
+    assert (first["learning_rate"], first["epochs"]) == (0.1, 4)
+    tuned(small(), final, 5, tmp_path, keep)
+    assert len({settings["learning_rate"] for *_, settings in trials}) == 5  # none is repeated
+
+
 def test_a_trial_trains_and_is_validated(final: FinalTraining, tmp_path: Path) -> None:
     settings = TrainingSettings(NETWORK, epochs=1, batch_size=32)
     result = tuned(small(), replace(final, settings=settings), 1, tmp_path)

@@ -72,7 +72,8 @@ def describe(result: SearchResult) -> str:
         )
     if summary["random_search"] is not None:
         lines.append(
-            f"random search, as many evaluations: {summary['random_search']:.2%} on average"
+            "random search, as many evaluations: "
+            f"{shown(summary['random_search'], progress.metric)} on average"
         )
     final = summary["final"]
     if final is not None:

@@ -10,7 +10,7 @@ import inspect
 import random
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from stable_baselines3.common.vec_env import SubprocVecEnv, VecEnv
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import Architecture, Evaluation, InvalidSettings, SearchSpace
 from nas_gym.evaluation.memory import Memory
+from nas_gym.observations import ObservationSpace
 from nas_gym.search_spaces import resolve_actions
 from nas_gym.settings import Positive, validated
 from nas_gym.weight_sharing.evaluator import WeightSharing
@@ -101,7 +102,7 @@ def draw(
         return [search_space.decode(search_space.sample(rng)) for _ in range(number)]
 
     choices = np.zeros((number, len(search_space.decisions)), dtype=np.int64)
-    observations = np.zeros(choices.shape, dtype=agent.observation_space.dtype)
+    decided, space = np.zeros_like(choices), cast(ObservationSpace, agent.observation_space)
     takes_masks = any(
         "action_masks" in inspect.signature(predict).parameters
         for predict in (agent.predict, agent.policy.predict)
@@ -113,11 +114,12 @@ def draw(
         keywords: dict[str, Any] = {"action_masks": masks} if takes_masks else {}
         episode_starts = np.full(number, step == 0)
         keywords["deterministic"] = deterministic
+        observations = space.encode(decided)
         actions, state = agent.predict(observations, state, episode_starts, **keywords)
         if isinstance(agent.action_space, spaces.Box):  # scores, as VecContinuousAction has them
             actions = np.where(masks, actions, -np.inf).argmax(axis=1)
         choices[:, step], _ = resolve_actions(masks, actions)
-        observations[:, step] = choices[:, step] + 1
+        decided[:, step] = choices[:, step] + 1
     return [search_space.decode(sequence) for sequence in choices]
 
 

@@ -13,8 +13,11 @@ from click.testing import CliRunner, Result
 from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
+from nas_gym import ENASMicroSearchSpace
 from nas_gym.models import load_image_model
 from nas_gym.training.presets import PRESETS
+from nas_gym.training.settings import TrainingSettings
+from nas_gym.weight_sharing.settings import WeightSharingSettings
 from tests.training.test_trainer import small
 
 WEIGHTS = "weights.safetensors"
@@ -154,3 +157,17 @@ def test_a_run_of_a_table_needs_data(tmp_path: Path) -> None:
     result = nas_gym("train", run, "--out", tmp_path / "model")
     assert result.exit_code == 2
     assert "is of theirs/Env-v0, which is not known here" in result.stderr
+
+
+def test_of_a_run_by_shared_weights_it_has_the_same_settings(tmp_path: Path) -> None:
+    from nas_agents.search.subject import subject_of
+
+    asked = {"env_id": "nas_gym/ENASMicro-v0", "agent": "enas", "seed": 3, "episodes": 10}
+    settings = json.dumps({**asked, "env_arguments": {"blocks": 1, "filters": 2}})
+    (tmp_path / "settings.json").write_text(settings)
+    space = ENASMicroSearchSpace(1)
+    space.decode(space.sample(np.random.default_rng(0))).save(tmp_path / "best.json")
+    _, final = subject_of(str(tmp_path), {"device": "cpu"}, {})
+    sharing = WeightSharingSettings()
+    assert final.settings.learning_rate == sharing.learning_rate != TrainingSettings().learning_rate
+    assert final.settings.seed == 3
