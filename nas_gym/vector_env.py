@@ -229,10 +229,11 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             truncated[:] = self._ended = True
         else:
             invalid = self._decide(actions)
-            self._ended = self._step == self.decisions
-            if self._ended:
+            if self._step == self.decisions:
+                self._started = False  # an evaluation that is interrupted leaves no next step
                 rewards, terminated, results = self._finish()
                 np.logical_not(terminated, out=truncated)
+                self._started = self._ended = True
 
         info = {**self._info(), "invalid_action": invalid, "_invalid_action": self._all, **results}
         observations = self._observations()

@@ -275,6 +275,25 @@ def test_a_step_needs_a_reset_and_the_right_actions() -> None:
     assert not env.reset(options={"reset_mask": np.ones(3, dtype=bool)})[0].any()
 
 
+@every_mode
+def test_an_interrupted_evaluation_leaves_no_next_step(mode: str) -> None:
+    class Interrupted(StubEvaluator):
+        def evaluate(self, architectures: Any) -> list[Evaluation]:
+            raise KeyboardInterrupt
+
+    env = NASVectorEnv(NASBench201SearchSpace(), Interrupted(), 2, autoreset_mode=mode)
+    actions = np.zeros(2, dtype=np.int64)
+    env.reset()
+    for _ in range(env.decisions - 1):
+        env.step(actions)
+    with pytest.raises(KeyboardInterrupt):
+        env.step(actions)
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(actions)
+    env.reset()
+    env.step(actions)
+
+
 def test_rendering_shows_every_episode() -> None:
     env = vector_env("NASNet", render_mode="ansi")
     env.reset()
