@@ -40,9 +40,9 @@ class UnknownKind(InvalidArchitecture):
 class Architecture(ABC):
     """A child network's design: which element was chosen in every place.
 
-    Subclasses are frozen dataclasses that validate themselves when made, so an `Architecture` in
-    hand is a sound one. Two of them are equal when they were chosen alike; they are *the same
-    network* when their `key` is equal.
+    Subclasses are frozen dataclasses that validate themselves when made, so every `Architecture`
+    is valid. Two of them are equal when all their choices are; they are *the same network* when
+    their `key` is equal.
 
     Raises:
         InvalidSettings: a subclass takes a ``kind`` that another class has.
@@ -67,7 +67,7 @@ class Architecture(ABC):
     @classmethod
     @abstractmethod
     def from_body(cls, body: Mapping[str, Any]) -> Architecture:
-        """Return the architecture that `body` gives this data for.
+        """Build an architecture from what `body` returned.
 
         Raises:
             InvalidArchitecture: where and what is wrong.
@@ -83,7 +83,7 @@ class Architecture(ABC):
 
     @cached_property
     def key(self) -> str:
-        """32 hexadecimal digits, equal for the same network whatever order it was chosen in."""
+        """32 hexadecimal digits, equal for the same network in whatever order it was chosen."""
         text = _write({**self.canonical().to_dict(), "version": _KEY_VERSION})
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -97,7 +97,7 @@ class Architecture(ABC):
 
     @staticmethod
     def from_dict(data: object) -> Architecture:
-        """Return the architecture that `to_dict` gives this data for.
+        """Build an architecture from what `to_dict` returned.
 
         Raises:
             InvalidArchitecture: ``data`` is not an architecture; the message says where.
@@ -119,7 +119,7 @@ class Architecture(ABC):
 
     @staticmethod
     def from_json(text: str) -> Architecture:
-        """Return the architecture that `to_json` gives this text for.
+        """Build an architecture from what `to_json` returned.
 
         Raises:
             InvalidArchitecture: the text is not JSON, or not an architecture.

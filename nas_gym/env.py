@@ -82,9 +82,9 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
 
     Every registered id has a subclass in `nas_gym.envs`, whose docstring is its page for users.
 
-    A deep copy in the middle of an episode goes on from the same prefix, and shares the memory
-    alone, with the evaluator and the budget. A pickle carries what was evaluated; it cannot be made
-    of an environment with workers or a store.
+    A deep copy in the middle of an episode goes on from the same prefix, and shares only the
+    memory, with its evaluator and budget. A pickle carries what was evaluated; an environment with
+    workers or a store cannot be pickled.
 
     >>> import gymnasium, nas_gym
     >>> env = gymnasium.make("nas_gym/DigitsBench-v0")
@@ -103,10 +103,10 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
             describe them.
         render_mode: None, "ansi" (a text), "rgb_array" (a picture) or "human" (a window).
         limits: The budget, a mapping of ``asked``, ``made`` or ``seconds``; see `Limits`. The
-            network that reaches it is evaluated, and its episode ends as always; every later step
-            truncates its episode with reward 0, also where another environment spent what was left
-            of a memory that they share. ``info["budget_exhausted"]`` says, at reset and step,
-            whether it is reached: see `nas_gym.sb3.StopOnBudget`.
+            network that reaches it is still evaluated; every later step truncates its episode with
+            reward 0. Environments with the same memory share the budget.
+            ``info["budget_exhausted"]`` is true, at reset and step, once it is reached: see
+            `nas_gym.sb3.StopOnBudget`.
         observation: "choices", (T,) integers, or "one-hot", one flat float32 vector of zeros and
             ones: each decision's one-hot code, one after the other.
         info: "records": the last step's ``info`` has the ``architecture`` as JSON and the record of
@@ -192,8 +192,8 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
         """Make one decision; the last one triggers evaluation of the network.
 
         Raises:
-            gymnasium.error.InvalidAction: the action is not in the action space. One that is in
-                it, and masked, stands for a valid one instead.
+            gymnasium.error.InvalidAction: the action is not in the action space. A masked
+                one is in it, and becomes a valid one instead.
             gymnasium.error.ResetNeeded: no episode is under way.
         """
         if not self._started:

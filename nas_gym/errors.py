@@ -42,6 +42,12 @@ def require(condition: bool, message: str) -> None:
         raise InvalidSettings(message)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: "1 epoch", "1,079 images", "2 children"."""
+    ending = "" if number == 1 else "ren" if noun.endswith("child") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
 def choices_hint(value: object, valid: Iterable[object]) -> str:
     """Return the end of a message: the nearest valid choice, if one is close, then all of them."""
     choices = list(valid)

@@ -202,8 +202,8 @@ def reward_by_name(reward: str | Mapping[str, Any] | AnyReward) -> AnyReward:
 def check_costs(reward: AnyReward, evaluator: object) -> None:
     """Raise `InvalidSettings` if a reward needs a cost that an evaluator does not measure.
 
-    A reward says what it ``needs``, an `Evaluator`, or the `Memory` over one, which ``costs`` its
-    evaluations have; where either says nothing, the first evaluation shows.
+    A reward has ``needs``; an `Evaluator`, or the `Memory` over one, has the ``costs`` of its
+    evaluations. Without either, the first evaluation shows a missing cost.
     """
     costs: Sequence[str] | None = getattr(evaluator, "costs", None)
     if costs is not None:
@@ -224,7 +224,7 @@ def rewards_of(reward: AnyReward, evaluations: Evaluations) -> NDArray[np.floati
 def objectives_of(reward: AnyReward) -> Objectives | None:
     """Return the objectives that a reward weighs up: accuracy and the costs that it needs.
 
-    None where it is a matter of the accuracy alone, or says nothing of costs.
+    None for a reward of accuracy alone, or one without ``needs``.
     """
     if isinstance(reward, Objectives):
         return reward

@@ -78,7 +78,8 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     assert not missing
 
 
-def test_the_page_of_the_api_has_every_public_name() -> None:
-    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+def test_the_pages_of_the_api_have_every_public_name() -> None:
+    pages = [ROOT / "docs" / "api.md", *(ROOT / "docs" / "api").glob("*.md")]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
     names = (name for name in nas_gym.__all__ if not name.endswith("SearchSpace"))
-    assert [name for name in names if not re.search(rf"\b{name}\b", page)] == []
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []

@@ -287,6 +287,24 @@ def test_make_vec_env_makes_registered_environments() -> None:
             make_vec_env(**{"env_id": "nas_gym/NASNet-v0", **given})
 
 
+@pytest.mark.parametrize("vec_env_cls", [None, DummyVecEnv])
+def test_what_an_environment_opened_is_closed_with_it(vec_env_cls: Any) -> None:
+    closed: list[NASEnv] = []
+
+    class Opening(NASEnv):
+        def close(self) -> None:
+            super().close()
+            closed.append(self)
+
+    search_space = NASBench201SearchSpace()
+    env = make_vec_env(
+        lambda: Opening(search_space, RecordedStub(search_space)), 2, vec_env_cls=vec_env_cls
+    )
+    assert closed == []
+    env.close()
+    assert closed
+
+
 def test_a_seed_does_not_change_a_recorded_reward() -> None:
     search_space = NASBench201SearchSpace()
     rewards = []

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def decoded_images(paths: Sequence[Path], image_size: int, skipped: Counter[str]
         InvalidSettings: ``NAS_GYM_CACHE_GB`` is no number.
     """
     shape, most = (len(paths), image_size, image_size, 3), _most_bytes()
-    folder = cache_folder() / _key(paths, shape)
+    folder = cache_folder() / digest_of_files(paths, FORM, PIL.__version__, shape)
     found = _read(folder, shape) if most else None
     if found is None and math.prod(shape) <= most:
         with suppress(OSError):  # a full disk, or a folder that cannot be written
@@ -90,13 +90,14 @@ def _most_bytes() -> int:
         return 0
 
 
-def _key(paths: Sequence[Path], shape: tuple[int, ...]) -> str:
-    state = hashlib.blake2b(repr((FORM, PIL.__version__, shape)).encode(), digest_size=16)
+def digest_of_files(paths: Iterable[Path], *facts: object) -> str:
+    """Return a digest of files' paths, sizes and times of change, and of facts beside them."""
+    state = hashlib.blake2b(repr(facts).encode("utf-8", "surrogateescape"), digest_size=16)
     for path in paths:
         with suppress(OSError, ValueError):  # whoever decodes it says what is wrong
             status = os.stat(path)
-            facts = (os.path.abspath(path), status.st_size, status.st_mtime_ns)
-            state.update(repr(facts).encode("utf-8", "surrogateescape"))
+            own = (os.path.abspath(path), status.st_size, status.st_mtime_ns)
+            state.update(repr(own).encode("utf-8", "surrogateescape"))
     return state.hexdigest()
 
 

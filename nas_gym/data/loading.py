@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_gym.data.cache import digest_of_files
 from nas_gym.data.dataset import SPLIT_SEED, Dataset, InvalidDataset, Source, split_of
 from nas_gym.data.files import channels_last, read_npz, require_room
 from nas_gym.data.folder import Listing, list_folder
@@ -49,6 +50,8 @@ def load_dataset(
 ) -> Dataset:
     """Load a data set by name, from an ``.npz`` file, or from image files in folders or a list.
 
+    A process reads a data set once, and again where its files changed.
+
     Args:
         dataset: One of `NAMES`; or the path of an ``.npz`` with ``x_train`` (n, height, width[,
             channels]) uint8, ``y_train`` (n,) integers from 0 on and, where it has splits of its
@@ -66,22 +69,40 @@ def load_dataset(
         InvalidSettings: an argument has another type, or the size is out of its range.
         InvalidDataset: the data set is unknown, cannot be had, or is broken.
     """
-    return _loaded(os.fspath(dataset), image_size, split_seed)
+    name = os.fspath(dataset)
+    return _loaded(name, image_size, split_seed, _state(name))
+
+
+def _path(dataset: str) -> Path:
+    return Path(os.path.expanduser(dataset))  # Path.expanduser raises for an unknown user
+
+
+def _listing(dataset: str) -> Listing | None:
+    """Return the image files of a folder or a list; None for another data set."""
+    if dataset in NAMES or dataset.endswith(".npz"):
+        return None
+    if dataset and os.path.isdir(_path(dataset)):  # Path.is_dir raises for a name that is too long
+        return list_folder(_path(dataset))
+    return list_table(_path(dataset)) if dataset.endswith((".csv", ".tsv")) else None
+
+
+def _state(dataset: str) -> str:
+    """Return what changes when another data set stands under a name, or its files change."""
+    path = data_folder() / f"{dataset}.npz" if dataset in NAMES else _path(dataset)
+    listing = _listing(dataset)
+    return digest_of_files([path, *(listing.paths if listing else ())], os.path.abspath(path))
 
 
 @cache
-def _loaded(dataset: str, image_size: int | None, split_seed: int) -> Dataset:
-    path = Path(os.path.expanduser(dataset))  # Path.expanduser raises for an unknown user
+def _loaded(dataset: str, image_size: int | None, split_seed: int, state: str) -> Dataset:
     if dataset == "digits":
         source = _digits()
     elif dataset in _TORCHVISION:
         source = _named(dataset)
     elif dataset.endswith(".npz"):
-        source = read_npz(path)
-    elif dataset and os.path.isdir(path):  # Path.is_dir raises for a name that is too long
-        source = _from_files(list_folder(path), image_size)
-    elif dataset.endswith((".csv", ".tsv")):
-        source = _from_files(list_table(path), image_size)
+        source = read_npz(_path(dataset))
+    elif (listing := _listing(dataset)) is not None:
+        source = _from_files(listing, image_size)
     else:
         name = short_name(dataset)
         raise InvalidDataset(

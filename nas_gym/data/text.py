@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nas_gym.data.cache import digest_of_files
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.loading import data_folder
 from nas_gym.data.npz import open_regular
@@ -86,11 +87,12 @@ def load_text(
         InvalidSettings: an argument is not valid.
         InvalidDataset: there is no such text, it cannot be read, or a part is too short.
     """
-    return _loaded(str(dataset), level, vocabulary)
+    name = str(dataset)
+    return _loaded(name, level, vocabulary, digest_of_files(_files(name).values()))
 
 
 @cache
-def _loaded(dataset: str, level: Level, vocabulary: int | None) -> TextDataset:
+def _loaded(dataset: str, level: Level, vocabulary: int | None, state: str) -> TextDataset:
     streams = {part: split_text(text, level) for part, text in _texts(dataset).items()}
     for part, stream in streams.items():
         if len(stream) < 2:
@@ -127,17 +129,23 @@ def _vocabulary(streams: Mapping[str, Sequence[str]], most: int | None) -> tuple
 
 def _texts(dataset: str) -> dict[str, str]:
     """Return the text of each part."""
-    path = Path(dataset).expanduser()
     if dataset == "pydoc":
         return _cut(_pydoc())
+    texts = {part: read_text(path) for part, path in _files(dataset).items()}
+    return texts if len(texts) > 1 else _cut(*texts.values())
+
+
+def _files(dataset: str) -> dict[str, Path]:
+    """Return the file of each part, or the one that is cut into parts; none for "pydoc"."""
+    path = Path(dataset).expanduser()
+    if dataset == "pydoc":
+        return {}
     if dataset == "ptb":
-        return {
-            part: read_text(data_folder() / f"ptb.{names[0]}.txt") for part, names in PARTS.items()
-        }
+        return {part: data_folder() / f"ptb.{names[0]}.txt" for part, names in PARTS.items()}
     if path.is_dir():
-        return {part: read_text(_only(path, names)) for part, names in PARTS.items()}
+        return {part: _only(path, names) for part, names in PARTS.items()}
     if path.suffix == ".txt":
-        return _cut(read_text(path))
+        return {"whole": path}
     raise InvalidDataset(
         f"dataset: {short_name(dataset)!r} is no text's name, no .txt file and no folder; valid "
         "choices: 'pydoc', 'ptb', a path ending in .txt, or a folder of train.txt, valid.txt and "

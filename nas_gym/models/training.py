@@ -8,7 +8,7 @@ from pathlib import Path
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.models.folder import model_of, save_model
-from nas_gym.outside.files import replacing_folder
+from nas_gym.outside.files import PART, replacing_folder
 from nas_gym.training.final import FinalResult, train_final
 from nas_gym.training.settings import LearningSettings
 from nas_gym.training.tasks.task import Data
@@ -45,14 +45,14 @@ def train_model(
 
     Raises:
         Diverged: the loss or the logits are no longer finite.
-        InvalidSettings: the checkpoint is of another training (`OtherTraining`) or damaged, or the
-            folder holds a model already and no other checkpoint is named.
+        InvalidSettings: the checkpoint is of another training (`OtherTraining`) or damaged; or the
+            folder holds a model or other files, which the new one would replace, and no checkpoint
+            is named.
         OSError: a file cannot be written, on a full disk for instance. What existed stands.
     """
     folder = Path(folder)
     if checkpoint is None:
-        taken = f"folder: {folder} holds a model already; name another one, or remove it"
-        require(not (folder / "model.json").exists(), taken)
+        _require_free(folder)
         checkpoint = folder / CHECKPOINT
     result = train_final(architecture, dataset, settings, device, on_epoch, checkpoint)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -60,3 +60,11 @@ def train_model(
         save_model(model_of(result, dataset), part)
         before_replacing()
     return result
+
+
+def _require_free(folder: Path) -> None:
+    """Raise `InvalidSettings` if a folder holds what a new model would replace."""
+    held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
+    others = sorted(each for each in held - {CHECKPOINT} if not each.startswith(PART))
+    what = "a model already" if "model.json" in held else f"other files ({', '.join(others[:3])})"
+    require(not others, f"folder: {folder} holds {what}; name another one")

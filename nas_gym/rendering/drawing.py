@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import counted
 from nas_gym.family import family_of
 from nas_gym.rendering.canvas import MARGIN, WIDTH, Canvas, fitted
 from nas_gym.search_spaces.base import Choices, DecisionsSketch, SearchSpace
@@ -36,7 +37,7 @@ def write(subject: SearchSpace | Architecture, choices: Choices | None = None) -
     if choices is None or not isinstance(subject, SearchSpace):
         return text
     total = len(subject.decisions)
-    head = f"{subject.name}: {len(choices)} of {total} decisions"
+    head = f"{subject.name}: {len(choices)} of {counted(total, 'decision')}"
     if len(choices) < total:
         head += f", next: {subject.decisions[len(choices)].name}"
     return f"{head}\n{text}"

@@ -148,6 +148,11 @@ class NASVecEnv(DummyVecEnv):
         require(for_all, f"{attr_name}: the episodes share it; set it for all of them")
         return setattr(self.venv, attr_name, value)
 
+    def close(self) -> None:
+        """Close the monitor files, and the workers and the store that the environment opened."""
+        super().close()
+        self.venv.close()
+
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **keywords: Any
     ) -> list[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import TypeVar
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import require
+from nas_gym.errors import counted, require
 from nas_gym.search_spaces.actions import Mask, Masks, Rules, rules_of
 from nas_gym.search_spaces.conditions import Conditions, Decision, check_decisions, exists
 
@@ -52,7 +52,7 @@ class SearchSpace(ABC, Generic[A_co]):
             chosen before; default: all.
 
     Raises:
-        InvalidSettings: there is no decision, a name or a label stands twice, or a decision
+        InvalidSettings: there is no decision, a name or a label occurs twice, or a decision
             depends on one that does not come before it or on a label that this does not have.
     """
 
@@ -134,10 +134,10 @@ class SearchSpace(ABC, Generic[A_co]):
         return Conditions(self.decisions)
 
     def stage(self, samples: int) -> SearchSpace:
-        """Return the search space as it stands after ``samples`` finished architectures.
+        """Return the search space as it is after ``samples`` finished architectures.
 
-        It has the same decisions; one that grows during a search (NAS's depth schedule) allows
-        less of them at first.
+        It has the same decisions. One that grows during a search (NAS's depth schedule) allows
+        fewer choices at first.
         """
         return self
 
@@ -255,7 +255,7 @@ class SearchSpace(ABC, Generic[A_co]):
                 raise InvalidArchitecture(f"{where}: {choice} is not valid here; {hint}")
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {len(self.decisions)} decisions>"
+        return f"<{self.name}: {counted(len(self.decisions), 'decision')}>"
 
 
 def as_array(value: Any) -> NDArray[Any]:

@@ -39,6 +39,8 @@ def check_decisions(decisions: Sequence[Decision], who: str) -> None:
         require(is_sound, f"{where}: choices are empty or a label stands twice")
         for name, labels in decision.when.items():
             require(name in earlier, f"{where}: {name!r}, on which it depends, is not before it")
+            one = f"{where}: {name!r}: expected a list of labels, got the text {labels!r}"
+            require(not isinstance(labels, str), one)
             for label in labels:
                 choices = earlier[name].choices
                 hint = choices_hint(label, choices)

@@ -165,13 +165,13 @@ class StoredEvaluator:
             return answered
 
         kinds = [(key, fingerprint, each) for each in repeats]
-        futures = [self._in_flight.join(kind, partial(begin, kind[-1])) for kind in kinds]
-        waiting = list(missing.values())
         try:
-            for source in self._begun(architecture, list(missing), at_epochs(epochs)):
-                source.add_done_callback(partial(_pass_on, waiting.pop(0)))
+            futures = [self._in_flight.join(kind, partial(begin, kind[-1])) for kind in kinds]
+            begun = self._begun(architecture, list(missing), at_epochs(epochs))
+            for repeat, source in zip(list(missing), begun, strict=True):
+                source.add_done_callback(partial(_pass_on, missing.pop(repeat)))
         except BaseException as error:
-            for future in waiting:
+            for future in missing.values():
                 future.set_exception(error)
             raise
         return futures

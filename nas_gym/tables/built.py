@@ -1,12 +1,17 @@
-"""Reads the tables that ``nas-gym table build`` recorded. No torch here."""
+"""The file of a table that ``nas-gym table build`` recorded: its arrays, and how it is read.
+
+No torch here.
+"""
 
 from __future__ import annotations
 
+import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +25,9 @@ from nas_gym.tables.frames import STATUSES
 from nas_gym.tables.index import ChoicesIndex
 from nas_gym.tables.table import Table, table_of
 
+if TYPE_CHECKING:
+    from nas_gym.store.rows import EvaluationWithTest
+
 BUILT_VERSION = 1
 """Version of the tables that ``nas-gym table build`` writes; others are refused."""
 _OF_TRAININGS = ("status", "validation_right", "test_right", "seconds")
@@ -32,8 +40,8 @@ def built_table(path: str | Path, search_space: SearchSpace, seed: Seed | None =
     """Read what ``nas-gym table build`` recorded of a search space.
 
     Of each architecture, training number ``seed``, a run's seed, modulo the number of trainings is
-    looked up; by default, the mean of all. `InvalidTable` if the file is broken, of another
-    version, or of another search space.
+    looked up; by default, the mean of all. Trainings that only some architectures have do not
+    count. `InvalidTable` if the file is broken, of another version, or of another search space.
     """
     path = Path(path)
     where = f"table: {path}"
@@ -51,8 +59,9 @@ def built_table(path: str | Path, search_space: SearchSpace, seed: Seed | None =
         )
     _check_built(where, made, arrays)
     index = ChoicesIndex(search_space, arrays["row_of"], made["rows"], where)
-    number = None if seed is None else seed % made["seeds"]
-    return _built(path.stem, index, made, arrays, number)
+    whole = int((arrays["status"] != "unrecorded").all(axis=0).sum())
+    seeds = slice(0, whole) if seed is None else slice(seed % whole, seed % whole + 1)
+    return _built(path.stem, index, made, arrays, seeds)
 
 
 def _made(where: str, text: NDArray[Any]) -> dict[str, Any]:
@@ -95,6 +104,9 @@ def _check_built(where: str, made: Mapping[str, Any], arrays: Mapping[str, NDArr
     if "latency" in arrays:
         columns["latency"] = Column("iuf", (rows, seeds), unknown=True)
     check_columns(where, arrays, columns, _BUILD_AGAIN)
+    recorded = arrays["status"] != "unrecorded"
+    if not recorded[:, 0].all() or (recorded[:, 1:] > recorded[:, :-1]).any():
+        raise InvalidTable(f"{where}: status: a first training is not recorded; {_BUILD_AGAIN}")
     last = np.where(arrays["status"] == "ok", arrays["validation_right"][..., -1], 0)
     Column("iu", (rows, seeds)).check(
         f"{where}: validation_right of the last epoch, where the status is ok,", last, _BUILD_AGAIN
@@ -102,10 +114,9 @@ def _check_built(where: str, made: Mapping[str, Any], arrays: Mapping[str, NDArr
 
 
 def _built(
-    name: str, index: ChoicesIndex, made: dict[str, Any], arrays: dict[str, Any], seed: int | None
+    name: str, index: ChoicesIndex, made: dict[str, Any], arrays: dict[str, Any], seeds: slice
 ) -> Table:
-    """Return the table of one seed's trainings, or of the mean of all, if none of them failed."""
-    seeds = slice(None) if seed is None else slice(seed, seed + 1)
+    """Return the table of some trainings: their mean, if none of them failed."""
     statuses = arrays["status"][:, seeds]
     first_failed = (statuses != "ok").argmax(axis=1)
     right = _counts(arrays["validation_right"][:, seeds])
@@ -123,10 +134,50 @@ def _built(
     epochs = made["training"]["epochs"]
     facts = {"table": name, "made": made, "epochs": epochs, "seeds": [seeds.start, seeds.stop]}
     lengths = tuple(range(1, epochs + 1))
-    first = made["training"]["seed"] + (seed or 0)
+    first = made["training"]["seed"] + seeds.start
     return table_of(name, index, facts, columns, first, lengths=lengths)
 
 
 def _counts(column: NDArray[Any]) -> NDArray[np.float64]:
     """Return numbers with NaN in place of -1."""
     return np.where(column < 0, np.nan, column.astype(np.float64))
+
+
+def built_arrays(
+    made: Mapping[str, Any], records: list[list[EvaluationWithTest]]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a table's file, but for those of the search space.
+
+    Args:
+        made: Everything that the record depends on.
+        records: What was evaluated, (n, S): n architectures, S seeds; "unrecorded" if nothing was.
+    """
+    epochs = made["training"]["epochs"]
+
+    def column(value: Callable[[EvaluationWithTest], Any], dtype: Any = None) -> NDArray[Any]:
+        return np.array([[value(record) for record in of_row] for of_row in records], dtype)
+
+    def count(name: str) -> Any:
+        values = column(attrgetter(name), np.float64)
+        return np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
+
+    def right(record: EvaluationWithTest) -> list[int]:
+        curve = [round(share * made["validation_images"]) for share in record.curve]
+        return curve + [-1] * (epochs - len(curve))
+
+    def tested(record: EvaluationWithTest) -> int:
+        share = record.test_accuracy
+        return -1 if share is None else round(share * made["test_images"])
+
+    arrays = {
+        "version": np.array(BUILT_VERSION),
+        "made": np.array(json.dumps(made, sort_keys=True)),
+        "status": column(attrgetter("status")),
+        "validation_right": column(right, np.int32),
+        "test_right": column(tested, np.int32),
+        "seconds": column(attrgetter("seconds"), np.float32),
+        "parameters": count("parameters"),
+        "multiply_adds": count("multiply_adds"),
+    }
+    latency = column(attrgetter("latency"), np.float64)  # None becomes NaN
+    return arrays if np.isnan(latency).all() else {**arrays, "latency": latency}

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.architecture import Architecture
-from nas_gym.errors import NASGymError, choices_hint
+from nas_gym.errors import choices_hint
 from nas_gym.evaluation.evaluation import Status
-from nas_gym.outside.json_text import read_json_text, read_text_file, short, short_name
-from nas_gym.search_spaces import Decision, SearchSpace
+from nas_gym.outside.json_text import short
+from nas_gym.search_spaces import SearchSpace
 from nas_gym.tables.columns import Column, InvalidTable, require_names
+from nas_gym.tables.frame_choices import REMEDY, read_choices, whole
+from nas_gym.tables.frame_files import Frame
 
 Floats: TypeAlias = NDArray[np.float64]
-Frame: TypeAlias = Mapping[str, Any]
-"""Columns of equal length by name: a pandas DataFrame, or a dict of arrays or lists."""
 SHARES = ("accuracy", "test_accuracy")
 AMOUNTS = ("seconds", "parameters", "multiply_adds", "latency", "energy")
 STATUSES: tuple[Status, ...] = get_args(Status)
-_MISSING = "\0"
-"""Stands for a cell that a line of a CSV file does not have."""
-MOST_BYTES = 2**30
-"""The most bytes of a file."""
-_EMPTY = -1
-"""Stands for the choice in an empty cell."""
-REMEDY = "`nas_gym.Table.from_frame` says what each column holds"
 
 
 @dataclass(frozen=True)
@@ -140,11 +127,13 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
                 "columns of equal length"
             )
     values = {name: _numbers(where, name, columns.get(name), rows) for name in (*SHARES, *AMOUNTS)}
-    distinct, row = np.unique(_choices(where, search_space, columns), axis=0, return_inverse=True)
+    distinct, row = np.unique(
+        read_choices(where, search_space, columns), axis=0, return_inverse=True
+    )
     epochs = columns.get("epochs")
     if epochs is not None:
-        Column("iu", rows, lowest=1).check(f"{where}: epochs", _whole(epochs), REMEDY)
-        epochs = _whole(epochs).astype(np.int64)
+        Column("iu", rows, lowest=1).check(f"{where}: epochs", whole(epochs), REMEDY)
+        epochs = whole(epochs).astype(np.int64)
     status = _statuses(where, columns.get("status"), values["accuracy"])
     seed = columns.get("seed")
     if seed is not None:
@@ -166,13 +155,6 @@ def _numbers(where: str, name: str, column: NDArray[Any] | None, rows: tuple[int
     remedy = "accuracies are shares, percent divided by 100" if name in SHARES else REMEDY
     Column("iuf", rows, highest=highest, unknown=True).check(f"{where}: {name}", numbers, remedy)
     return numbers
-
-
-def _whole(column: NDArray[Any]) -> NDArray[Any]:
-    """Return a column of numbers as integers where all of them are."""
-    if column.dtype.kind == "f" and np.isfinite(column).all() and (column % 1 == 0).all():
-        return column.astype(np.int64)
-    return column
 
 
 def _statuses(where: str, column: NDArray[Any] | None, accuracy: Floats) -> NDArray[np.str_]:
@@ -200,132 +182,3 @@ def _repeats(
     repeat = np.empty_like(row)
     repeat[by_group] = np.arange(len(row)) - first[groups[by_group]]
     return repeat
-
-
-def _choices(
-    where: str, search_space: SearchSpace, columns: Mapping[str, NDArray[Any]]
-) -> NDArray[np.int64]:
-    """Return the choices of each training's architecture, (K, T)."""
-    decisions = search_space.decisions
-    if "architecture" in columns:
-        texts, inverse = np.unique(columns["architecture"].astype(str), return_inverse=True)
-        sequences = [_encoded(where, search_space, text) for text in texts.tolist()]
-        return np.stack(sequences)[inverse.ravel()]
-    missing = [decision.name for decision in decisions if decision.name not in columns]
-    if missing:
-        raise InvalidTable(
-            f"{where} has no column {missing[0]!r}; give one for each decision, or the column "
-            "'architecture', which holds JSON"
-        )
-    choices = np.stack([_choice(where, each, columns[each.name]) for each in decisions], axis=1)
-    if not search_space.conditional and (choices != _EMPTY).all():
-        return choices
-    distinct, inverse = np.unique(choices, axis=0, return_inverse=True)
-    for sequence in distinct:
-        _fill(where, search_space, sequence)
-        search_space.check(sequence)
-    return distinct[inverse.ravel()]
-
-
-def _fill(where: str, search_space: SearchSpace, sequence: NDArray[np.int64]) -> None:
-    """Make the decisions of empty cells, which leave no choice; others raise `InvalidTable`."""
-    for step in np.flatnonzero(sequence == _EMPTY).tolist():
-        valid = np.flatnonzero(search_space.valid_choices(sequence[:step]))
-        if len(valid) != 1:
-            decision = search_space.decisions[step]
-            hint = choices_hint("", [str(decision.choices[choice]) for choice in valid])
-            raise InvalidTable(f"{where}: {decision.name}: a cell is empty where it exists; {hint}")
-        sequence[step] = valid[0]
-
-
-def _is_empty(cell: object) -> bool:
-    """Return True for None, NaN, pandas' NA and the empty text."""
-    return cell is None or str(cell) in ("", "<NA>") or (type(cell) is float and math.isnan(cell))
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-def _encoded(where: str, search_space: SearchSpace, text: str) -> NDArray[np.int64]:
-    try:
-        return search_space.encode(Architecture.from_json(text))
-    except NASGymError as error:
-        raise InvalidTable(f"{where}: architecture {short(text)}: {error}") from None
-
-
-def _choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the choices of one decision, (K,), by their labels or by their numbers.
-
-    A number stands for itself where labels are numbers; an empty cell is `_EMPTY`.
-    """
-    there = np.array([not _is_empty(cell) for cell in column.tolist()])
-    choices = np.full(column.shape, _EMPTY, dtype=np.int64)
-    if there.any():
-        cells = column if there.all() else np.array(column[there].tolist())
-        choices[there] = _known_choice(where, decision, cells)
-    return choices
-
-
-def _known_choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the choices of cells that are not empty."""
-    labels, numbers = [str(label) for label in decision.choices], _whole(column)
-    if numbers.dtype.kind in "iuf" and all(map(_is_number, labels)):
-        column = np.array([f"{number:g}" for number in numbers.tolist()])
-        labels = [f"{float(label):g}" for label in labels]
-    elif numbers.dtype.kind in "iu":
-        highest = len(labels) - 1
-        Column("iu", column.shape, highest=highest).check(
-            f"{where}: {decision.name}", numbers, REMEDY
-        )
-        return numbers.astype(np.int64)
-    texts, inverse = np.unique(column.astype(str), return_inverse=True)
-    for text in texts.tolist():
-        if text not in labels:
-            hint = choices_hint(text, labels)
-            raise InvalidTable(f"{where}: {decision.name} has no choice {short(text)}; {hint}")
-    found = np.array([labels.index(text) for text in texts.tolist()], dtype=np.int64)
-    return found[inverse.ravel()]
-
-
-def load_frame(path: str | Path) -> Frame:
-    """Return the columns of a CSV file with a head line, or of a JSON file.
-
-    JSON is a list of objects, one a row, or an object of lists, one a column.
-    """
-    file, where = Path(path), f"table: {short_name(str(path))}"
-    if file.suffix not in (".csv", ".json"):
-        raise InvalidTable(
-            f"{where}: expected a file .csv or .json; `nas_gym.tables.built_table` reads what "
-            "`nas-gym table build` made; read others, and call `nas_gym.Table.from_frame`"
-        )
-    text = read_text_file(file, MOST_BYTES, InvalidTable)
-    if file.suffix == ".csv":
-        return _by_column(where, list(csv.DictReader(io.StringIO(text), restval=_MISSING)))
-    content = read_json_text(text, where, MOST_BYTES, InvalidTable)
-    if isinstance(content, list):
-        return _by_column(where, content)
-    if isinstance(content, dict) and all(isinstance(each, list) for each in content.values()):
-        return content
-    raise InvalidTable(f"{where}: expected a list of objects, or an object of lists")
-
-
-def _by_column(where: str, rows: list[Any]) -> Frame:
-    """Return the columns of rows, dicts of the same names."""
-    names = list(rows[0]) if rows and isinstance(rows[0], dict) else []
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or list(row) != names or _MISSING in row.values():
-            raise InvalidTable(f"{where}: row {number} has other columns than the first")
-    return {str(name): _plain([row[name] for row in rows]) for name in names}
-
-
-def _plain(cells: list[Any]) -> list[Any]:
-    """Return a column with None for empty cells, and numbers if all others are numbers."""
-    cells = [None if cell == "" else cell for cell in cells]
-    try:
-        return [float(cell) if isinstance(cell, str) else cell for cell in cells]
-    except ValueError:
-        return cells

@@ -7,10 +7,9 @@ finished table is made of the store's rows; `nas_gym.tables.table` reads it.
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -24,16 +23,16 @@ from numpy.typing import NDArray
 from nas_gym.architecture import Architecture
 from nas_gym.data.dataset import Dataset, resplit
 from nas_gym.data.loading import load_dataset
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import InvalidSettings, counted, require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.evaluation.evaluator import ChildEvaluator, ConcurrentEvaluator
 from nas_gym.networks import ChildNetwork
 from nas_gym.search_spaces import Choices, SearchSpace
-from nas_gym.settings import Positive, Size, settings
+from nas_gym.settings import Keep, Positive, Size, settings
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.rows import EvaluationWithTest, Record
 from nas_gym.store.store import Store
-from nas_gym.tables.built import BUILT_VERSION
+from nas_gym.tables.built import built_arrays
 from nas_gym.tables.columns import write_arrays
 from nas_gym.training.failures import Diverged
 from nas_gym.training.seeds import child_seed
@@ -55,6 +54,8 @@ class RecordingSettings:
     """Numbers of images to train, validate and test on; default: the data set's own split."""
     seeds: Positive = 3
     """Number of trainings of each architecture."""
+    repeated: Keep = 1.0
+    """Share of the architectures, drawn by chance, that get them all; the others get the first."""
     device: str = "cpu"
 
     def __post_init__(self) -> None:
@@ -173,7 +174,12 @@ class Recording:
         self.trainer = settings.trainer()
         """The evaluator of the children, for `run` or for workers."""
         self.choices, self.row_of = distinct_choices(search_space)
-        self.children = settings.seeds * len(self.choices)
+        # A random order, so that an unfinished record is a fair sample.
+        order = np.random.default_rng(0).permutation(len(self.choices)).tolist()
+        repeated = order[: math.ceil(settings.repeated * len(order))]
+        self.trainings = dict.fromkeys(order, 1) | dict.fromkeys(repeated, settings.seeds)
+        """Number of trainings of each row, in the order in which they are made."""
+        self.children = sum(self.trainings.values())
         """Number of trainings in all."""
         self._keys = [search_space.decode(choices).key for choices in self.choices]
         self.store = Store(out.with_name(out.name + ".db"))
@@ -194,20 +200,20 @@ class Recording:
                 f"out: {self.store.name} was begun with other settings or another version; "
                 "use the same ones, or name another file",
             )
-            if record.repeat < self.settings.seeds:  # there may be more, of an earlier call
-                done[record.repeat, rows[record.key]] = record
+            row = rows[record.key]
+            if record.repeat < self.trainings[row]:  # there may be more, of an earlier call
+                done[record.repeat, row] = record
         return done
 
     def run(self, evaluator: ChildEvaluator | ConcurrentEvaluator) -> Iterator[int]:
         """Train what is missing by `trainer`, or workers over it; yield the number finished."""
         stored = StoredEvaluator(evaluator, self.store, self.out.name)
-        # A random order, so that an unfinished record is a fair sample.
-        order = np.random.default_rng(0).permutation(len(self.choices)).tolist()
         seeds, together = range(self.settings.seeds), self.settings.training.fused
         groups = [seeds[at : at + together] for at in range(0, len(seeds), together)]
         asked: dict[Future[Evaluation], tuple[int, int]] = {}
-        for group, row in product(groups, order):
-            missing = [repeat for repeat in group if (repeat, row) not in self.done]
+        for group, row in product(groups, self.trainings):
+            wanted = [repeat for repeat in group if repeat < self.trainings[row]]
+            missing = [repeat for repeat in wanted if (repeat, row) not in self.done]
             if not missing:
                 continue
             architecture = self.search_space.decode(self.choices[row])
@@ -232,13 +238,13 @@ class Recording:
     def write(self) -> None:
         """Write the finished table, and delete the store."""
         missing = self.children - len(self.done)
-        require(not missing, f"out: {missing} children are not recorded yet; build first")
+        require(not missing, f"out: {counted(missing, 'child')} not recorded yet; build first")
         records = [
-            [self.done[repeat, row] for repeat in range(self.settings.seeds)]
+            [_evaluation(self.done.get((repeat, row))) for repeat in range(self.settings.seeds)]
             for row in range(len(self.choices))
         ]
         choices = np.array(self.choices, np.uint8)
-        arrays = {"choices": choices, "row_of": self.row_of, **_arrays(self._facts(), records)}
+        arrays = {"choices": choices, "row_of": self.row_of, **built_arrays(self._facts(), records)}
         with _clear_errors(self.out):
             write_arrays(self.out, arrays)
             self.close()
@@ -260,34 +266,8 @@ class Recording:
         }
 
 
-def _arrays(made: Mapping[str, Any], records: list[list[Record]]) -> dict[str, NDArray[Any]]:
-    """Return the table's arrays: n architectures, S seeds, E epochs; -1 where nothing is known."""
-    epochs = made["training"]["epochs"]
-
-    def column(value: Callable[[Record], Any], dtype: Any = None) -> NDArray[Any]:
-        return np.array([[value(record) for record in of_row] for of_row in records], dtype)
-
-    def count(name: str) -> Any:
-        values = column(lambda record: getattr(record.evaluation, name), np.float64)
-        return np.where(np.isnan(values), -1, values).astype(np.int64).max(axis=1)
-
-    def right(record: Record) -> list[int]:
-        curve = [round(share * made["validation_images"]) for share in record.evaluation.curve]
-        return curve + [-1] * (epochs - len(curve))
-
-    def tested(record: Record) -> int:
-        share = record.test_accuracy
-        return -1 if share is None else round(share * made["test_images"])
-
-    arrays = {
-        "version": np.array(BUILT_VERSION),
-        "made": np.array(json.dumps(made, sort_keys=True)),
-        "status": column(lambda record: record.evaluation.status),
-        "validation_right": column(right, np.int32),
-        "test_right": column(tested, np.int32),
-        "seconds": column(lambda record: record.evaluation.seconds, np.float32),
-        "parameters": count("parameters"),
-        "multiply_adds": count("multiply_adds"),
-    }
-    latency = column(lambda record: record.evaluation.latency, np.float64)  # None becomes NaN
-    return arrays if np.isnan(latency).all() else {**arrays, "latency": latency}
+def _evaluation(record: Record | None) -> EvaluationWithTest:
+    """Return what was recorded of a training, or that it was not made."""
+    if record is None:
+        return EvaluationWithTest("unrecorded", 0.0, (), 0.0, 0, "")
+    return EvaluationWithTest(**vars(record.evaluation), test_accuracy=record.test_accuracy)

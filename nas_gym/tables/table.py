@@ -24,7 +24,8 @@ from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.tables.columns import Column, InvalidTable
-from nas_gym.tables.frames import STATUSES, Frame, load_frame, read_frame
+from nas_gym.tables.frame_files import Frame, load_frame
+from nas_gym.tables.frames import STATUSES, read_frame
 from nas_gym.tables.index import RowIndex, Rows, index_of
 
 

@@ -107,7 +107,7 @@ class NetworkTrainer(DeviceTraining):
             with loop.evaluating():
                 value = validate()
             yield value
-        if loop.epoch == (loop.ends or self.settings.epochs):
+        if loop.epoch >= (loop.ends or self.settings.epochs):
             loop.finish()
 
     def test_accuracy(self, network: ChildNetwork) -> float:

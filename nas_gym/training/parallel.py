@@ -28,7 +28,7 @@ from nas_gym.networks import ChildNetwork
 from nas_gym.networks.devices import resolve_device
 from nas_gym.training.loop import BatchLoop, TrainingLoop
 from nas_gym.training.network_trainer import NetworkTrainer
-from nas_gym.training.seeds import seed_from
+from nas_gym.training.seeds import seed_from, set_seed
 
 TIMEOUT = timedelta(minutes=10)
 """Time after which a process stops waiting for another one."""
@@ -156,7 +156,7 @@ def shared_epochs(
     def reseed() -> None:
         common = seed_from(f"{seed}/epoch {loop.epoch}")
         loop.generators[0].manual_seed(common >> 1)
-        torch.manual_seed(seed_from(f"{common}/{member.rank}"))
+        set_seed(seed_from(f"{common}/{member.rank}"), trainer.device)
 
     with warnings.catch_warnings():  # of kernels of 1x1, which have the strides of both layouts
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")

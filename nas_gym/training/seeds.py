@@ -41,6 +41,17 @@ def set_random_states(device: torch.device, states: Sequence[Tensor]) -> None:
         torch.get_device_module(device).set_rng_state(states[1], device)
 
 
+def set_seed(seed: int, device: torch.device) -> None:
+    """Seed torch's global generators, the CPU's and that of another device.
+
+    Other devices keep theirs, which `torch.manual_seed` would seed too: an agent may draw there.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        state = torch.Generator(device).manual_seed(seed).get_state()
+        torch.get_device_module(device).set_rng_state(state, device)
+
+
 def global_generator(device: torch.device) -> torch.Generator:
     """Return a generator that goes on as torch's global one of a device would."""
     generator = torch.Generator(device)
@@ -59,7 +70,7 @@ def isolated(seed: int, device: torch.device, one_thread: bool) -> Iterator[None
     before = random_states(device)
     try:
         with cpu_threads(1 if alone else torch.get_num_threads()):
-            torch.manual_seed(seed)
+            set_seed(seed, device)
             yield
     finally:
         set_random_states(device, before)

@@ -8,7 +8,7 @@ from annotated_types import Ge, Interval, Le, MinLen
 
 from nas_gym.data.augmentation import Augmentation
 from nas_gym.data.dataset import Dataset
-from nas_gym.errors import require
+from nas_gym.errors import counted, require
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.networks import LatencySettings, NetworkSettings
 from nas_gym.networks.devices import SMALL_IMAGES_BELOW
@@ -108,7 +108,7 @@ class LearningSettings:
         for name in ("early_stopping", "inherit_weights"):
             says = f"fused: trainings as one cannot have {name}; leave one of them out"
             require(self.fused == 1 or getattr(self, name) is None, says)
-        fewer = f"warmup_epochs: expected fewer than the {self.epochs} epochs"
+        fewer = f"warmup_epochs: expected fewer than the {counted(self.epochs, 'epoch')}"
         require(self.warmup_epochs < self.epochs, f"{fewer}, got {self.warmup_epochs}")
         graphed = self.cuda_graphs is not True or self.optimizer != "lion"
         require(graphed, "cuda_graphs: lion's step has no graph; leave one of them out")

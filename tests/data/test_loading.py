@@ -559,6 +559,22 @@ def test_a_path_is_taken_as_its_name(tmp_path: Path) -> None:
     assert load_dataset(tmp_path) is load_dataset(str(tmp_path))
 
 
+def test_files_that_changed_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_images(tmp_path / "images")
+    before = load_dataset(tmp_path / "images")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "images" / "cat" / "new.png")
+    assert len(load_dataset(tmp_path / "images").images) == len(before.images) + 1
+
+    images, labels = np.zeros((8, 4, 4), np.uint8), np.arange(8) % 2
+    for shade, name in enumerate(("first", "second")):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        np.savez("own.npz", x_train=images + np.uint8(shade), y_train=labels)
+        assert load_dataset("own.npz").images.max() == shade
+    np.savez("own.npz", x_train=np.repeat(images, 2, axis=0), y_train=np.repeat(labels, 2))
+    assert len(load_dataset("own.npz").images) == 16
+
+
 def test_train_and_test_of_unlike_classes_are_refused(tmp_path: Path) -> None:
     make_images(tmp_path / "train")
     make_images(tmp_path / "test", ("cat", "owl"))

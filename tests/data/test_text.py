@@ -52,6 +52,14 @@ def test_a_file_is_cut_at_its_lines_and_read_by_character(tmp_path: Path) -> Non
     assert read.startswith("the")
 
 
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "own.txt"
+    file.write_text("abc" * 10)
+    assert load_text(file, "character").vocabulary == ("a", "b", "c")
+    file.write_text("xyz" * 11)
+    assert load_text(file, "character").vocabulary == ("x", "y", "z")
+
+
 def test_the_default_ships_with_python() -> None:
     text = load_text(vocabulary=500)
     assert len(text.vocabulary) == 500

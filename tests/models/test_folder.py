@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from nas_gym import InvalidModel, InvalidSettings
 from nas_gym.models import Model, load_image_model, save_model
+from nas_gym.models.training import train_model
 from nas_gym.outside.files import replacing_folder
 from tests.models.tiny import FAMILIES, SMALLEST, images, smallest
 
@@ -28,6 +29,14 @@ def folder(model: Model, tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
     save_model(model, tmp_path / "model")
     return tmp_path / "model"
+
+
+def test_a_training_replaces_no_folder_that_holds_something(folder: Path, tmp_path: Path) -> None:
+    nothing: Any = None  # it is refused before anything is trained
+    for taken, says in ((folder, "a model already"), (tmp_path, r"other files \(model\)")):
+        with pytest.raises(InvalidSettings, match=f"holds {says}; name another"):
+            train_model(nothing, nothing, nothing, taken)
+    assert (folder / "model.json").exists()
 
 
 def test_the_smallest_models_are_of_all_families() -> None:

@@ -97,6 +97,10 @@ def test_without_a_builder_the_error_names_the_remedy() -> None:
         ((Decision("a", ("1", "1")),), "a label stands twice"),
         ((Decision("a", ("1",), when={"b": ("1",)}),), "'b', on which it depends, is not before"),
         (
+            (Decision("a", ("1", "2", "12")), Decision("b", ("1",), when={"a": "12"})),
+            "'b': 'a': expected a list of labels, got the text '12'",
+        ),
+        (
             (Decision("a", ("1", "2")), Decision("b", ("1",), when={"a": ("3",)})),
             "'a' has no choice '3'; valid choices: '1', '2'",
         ),

@@ -362,6 +362,23 @@ def test_repeats_that_are_missing_are_asked_for_together(store: Store) -> None:
     assert Together.groups[3:] == [[0, 1, 2]]
 
 
+def test_a_store_that_fails_between_two_repeats_leaves_none_under_way(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, get = StoredEvaluator(Children(), store, "run", repeats=2), store.get
+
+    def fails_at_the_second(key: str, fingerprint: str, repeat: int, run: str) -> Record | None:
+        if repeat:
+            raise StoreError("the server went away")
+        return get(key, fingerprint, repeat, run)
+
+    monkeypatch.setattr(store, "get", fails_at_the_second)
+    with pytest.raises(StoreError, match="went away"):
+        stored.submit(A)
+    monkeypatch.undo()
+    assert stored.submit(A).result(timeout=0).status == "ok"
+
+
 def test_it_is_an_evaluator_like_the_one_under_it(store: Store, workers: ManualWorkers) -> None:
     stored = StoredEvaluator(workers, store, "run")
     assert (stored.workers, stored.fingerprint) == (2, "settings")

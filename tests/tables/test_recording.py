@@ -23,6 +23,7 @@ from nas_gym.families.nasnet.search_space import NASNetSearchSpace
 from nas_gym.search_spaces import Choices, Decision, SearchSpace
 from nas_gym.store import EvaluationWithTest, Store, StoreError
 from nas_gym.tables.built import built_table
+from nas_gym.tables.columns import read_arrays
 from nas_gym.tables.recording import (
     Recording,
     RecordingSettings,
@@ -150,7 +151,7 @@ def test_a_recording_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     assert resumed.done.items() >= first.items()
     left = 6 - len(resumed.done)
     assert 0 < left <= 2
-    with pytest.raises(InvalidSettings, match=f"{left} children are not recorded yet"):
+    with pytest.raises(InvalidSettings, match=rf"{left} child(ren)? not recorded yet"):
         resumed.write()
     with LocalWorkers(resumed.trainer, 1, threads=1) as workers:
         assert list(resumed.run(workers))[-1] == 6
@@ -182,6 +183,21 @@ def test_what_is_recorded_of_a_child_is_in_the_store_and_its_test_accuracy_is_no
     recording.close()
     assert record.test_accuracy is not None
     assert "test_accuracy" not in record.evaluation.to_dict()
+
+
+def test_a_part_of_the_architectures_is_trained_with_every_seed(tmp_path: Path) -> None:
+    search_space, out = OneEdgeSearchSpace(), tmp_path / "table.npz"
+    recording = Recording(search_space, replace(SETTINGS, repeated=0.5), out)
+    assert recording.children == 5  # two of three have a second training
+    assert list(recording.run(ScriptedChildren(recording.trainer.fingerprint))) == [1, 2, 3, 4, 5]
+    assert [row for repeat, row in recording.done if repeat == 1] == list(recording.trainings)[:2]
+    recording.write()
+    status = read_arrays(out, ("status",))["status"]
+    assert [(status[:, seed] == "unrecorded").sum() for seed in (0, 1)] == [0, 1]
+    tables = [built_table(out, search_space, seed) for seed in (None, 0, 1)]
+    assert len({table.fingerprint for table in tables}) == 1  # each has the first training alone
+    assert {table.evaluation(row).seed for table in tables for row in range(3)} == {3}
+    assert tables[0].accuracy.tolist() == [0.4, 0.4, 0.4, 0.0]
 
 
 def test_a_child_that_fails_is_a_row_with_its_status(tmp_path: Path) -> None:
@@ -274,6 +290,7 @@ def test_a_table_that_cannot_be_written_leaves_what_was_recorded(tmp_path: Path)
     ("wrong", "message"),
     [
         ({"seeds": 0}, "seeds: expected a number"),
+        ({"repeated": 0.0}, "repeated: expected a number"),
         ({"image_size": "8"}, "image_size: expected"),
         ({"split": (1, 0, 3)}, "split"),
     ],

@@ -386,6 +386,7 @@ def test_a_built_table_gives_one_seed_or_the_mean(
         ("test_right", np.full((4, 2), 800), r"test_right\[0, 0\] is 800 .* from -1 to 20"),
         ("seconds", np.full((4, 2), np.inf), r"seconds\[0, 0\] is inf"),
         ("status", np.full((4, 2), "fine"), "is fine .*expected one of ok, diverged"),
+        ("status", np.full((4, 2), "unrecorded"), "status: a first training is not recorded"),
         ("status", np.full((4, 2), b"ok"), r"status is \|S2 .*expected texts"),
         ("validation_right", np.full((4, 2), 1), r"shape \(4, 2\); .*\(4, 2, 2\)"),
         ("validation_right", np.full((4, 2, 0), 1), r"shape \(4, 2, 0\)"),

@@ -99,6 +99,18 @@ def test_another_number_of_epochs_has_the_whole_schedule(
         assert torch.equal(tensor, weights(resumed)[name])
 
 
+def test_an_end_that_has_passed_is_the_end(digits: Dataset) -> None:
+    trainer = NetworkTrainer(digits, PLAIN, "cpu", final=True)
+    loop = trainer.task.loop(trainer.build(small()))
+    loop.average = WeightAverage(loop.network)
+    for mean in loop.average.tensors:
+        mean.fill_(0.5)
+    loop.epoch = 2
+    loop.end_after(1)
+    assert list(trainer.go_on(loop)) == []
+    assert {weight.mean().item() for weight in loop.network.parameters()} == {0.5}
+
+
 def weights(result: FinalResult) -> dict[str, Tensor]:
     return result.network.state_dict()
 

@@ -106,12 +106,15 @@ def test_the_same_network_chosen_in_another_order_gives_the_same_evaluation(
     assert same(*evaluations)
 
 
-def test_training_leaves_torch_as_it_was(digits: Dataset) -> None:
+def test_training_leaves_torch_as_it_was(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(5)
+    seeded: list[int] = []  # an agent may draw on a GPU while children are trained on the CPU
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     train_child(small(), digits, QUICK, "cpu")
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_num_threads() == threads
+    assert seeded == []
 
 
 def test_the_run_seed_and_the_architecture_make_the_child_seed(digits: Dataset) -> None:

@@ -16,6 +16,7 @@ from nas_agents.auto.speed import Pace, epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_gym import load_dataset, published
 from nas_gym.data.decoding import available_cpus
+from nas_gym.errors import counted
 from nas_gym.models.exporting import num_compared
 from nas_gym.networks import ImageShape, measure_cost
 from nas_gym.networks.devices import cpu_threads, resolve_device
@@ -152,7 +153,7 @@ def _about_children(plan: Plan) -> str:
     return (
         f"children: networks of {size}, {child.epochs} epochs {epoch}; time for about "
         f"{plan.children} of them on {processes} process{'es' if processes > 1 else ''}, and for "
-        f"{plan.finalists} finalists"
+        f"{counted(plan.finalists, 'finalist')}"
     )
 
 

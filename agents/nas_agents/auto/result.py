@@ -14,7 +14,7 @@ from nas_agents.report import Report
 from nas_agents.runs.reading import EPISODES, MODEL, read_episodes
 from nas_agents.runs.summary import SearchResult
 from nas_gym import load_dataset
-from nas_gym.errors import NASGymError, require
+from nas_gym.errors import NASGymError, counted, require
 from nas_gym.models import Model, load_image_model
 from nas_gym.models.exporting import export_model
 
@@ -95,7 +95,7 @@ def more_time(result: SearchResult, plan: Plan, final: Choice) -> str:
         return "the search stopped at the target accuracy; without it, the time would have gone on"
     epochs = result.summary["final"]["epochs"]
     larger = final.place + 1 < len(rules.SKELETONS[plan.env_id])
-    more = f", or about {epochs} epochs of a larger network" if larger else ""
+    more = f", or about {counted(epochs, 'epoch')} of a larger network" if larger else ""
     longer = f"about {2 * epochs} epochs of final training instead of {epochs}{more}"
     if not plan.search_seconds:
         return f"with more minutes: a search, or {longer}"

@@ -22,7 +22,7 @@ from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
 from nas_gym import Architecture
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import InvalidSettings, counted, require
 
 LEAST_MINUTES = 0.5
 
@@ -150,7 +150,7 @@ def _final(
     record.facts |= {"final": arguments, "choice": asdict(final)}
     record.write()
     callback.on_notice(
-        f"final training: {final.epochs} epochs of about {final.epoch_seconds:.2g} s each, in the "
-        f"{rest:.0f} s that are left for it"
+        f"final training: {counted(final.epochs, 'epoch')} of about {final.epoch_seconds:.2g} s "
+        f"each, in the {rest:.0f} s that are left for it"
     )
     return final

@@ -45,6 +45,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASEnv, Objectives
+from nas_gym.errors import counted
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 FEW, MANY, IN_PARALLEL = "model-based", "lstm-ppo", "regularized-evolution"
@@ -85,9 +86,10 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
     if each is None or episodes >= FEWEST_UPDATES * each:
         return None
     return (
-        f"{type(agent).__name__} learns after every {each} children, so {episodes} children are "
-        f"{episodes // each} updates, too few to do better than random search; give --episodes "
-        f"{FEWEST_UPDATES * each} or more, or --agent {AUTO}"
+        f"{type(agent).__name__} learns after every {counted(each, 'child')}, so "
+        f"{counted(episodes, 'child')} are {counted(episodes // each, 'update')}, too few "
+        f"to do better than random search; give --episodes {FEWEST_UPDATES * each} "
+        f"or more, or --agent {AUTO}"
     )
 
 

@@ -10,6 +10,7 @@ from click import argument, command, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import EXIT_INTERRUPTED, interrupted, print_result, stop
+from nas_gym.errors import counted
 
 
 @command()
@@ -43,9 +44,10 @@ def auto(as_json: bool, **given: Any) -> None:
     except KeyboardInterrupt:
         stop("interrupted", EXIT_INTERRUPTED)
     facts = result.facts()
-    children = f"{facts['children']} children" if result.plan.search_seconds else "no search"
+    children = counted(facts["children"], "child") if result.plan.search_seconds else "no search"
     lines = [
-        f"{children}, final training: {facts['epochs']} epochs, {result.seconds:.0f} s in all",
+        f"{children}, final training: {counted(facts['epochs'], 'epoch')}, "
+        f"{result.seconds:.0f} s in all",
         f"test accuracy {facts['test_accuracy']:.2%} of {facts['test_images']:,} images, "
         f"{facts['parameters']:,} parameters",
         *(f"{name}: {path}" for name, path in result.files.items()),

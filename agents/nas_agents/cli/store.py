@@ -12,7 +12,7 @@ from click import argument, group, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import print_json, print_result, print_table, say
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import InvalidSettings, choices_hint, counted, require
 from nas_gym.outside.files import replacing
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show(name: str, best: int, as_json: bool) -> None:
         records = [row.to_dict() for row in rows]
         print_json({"evaluations": total, "settings": settings, "best": records})
         return
-    say(f"{total:,} evaluations in {opened.name}")
+    say(f"{counted(total, 'evaluation')} in {opened.name}")
     by_settings = (
         (
             *(fingerprint, f"{sum(by_status.values()):,}"),
@@ -79,7 +79,7 @@ def export(name: str, file: Path, as_json: bool) -> None:
     except OSError as error:
         raise InvalidSettings(f"file: {file} cannot be written: {error.strerror}") from error
     facts = {"file": str(file), "evaluations": number}
-    print_result(facts, f"{number:,} evaluations: {file}", as_json)
+    print_result(facts, f"{counted(number, 'evaluation')}: {file}", as_json)
 
 
 @store.command()
@@ -95,7 +95,8 @@ def merge(source: str, target: str, as_json: bool) -> None:
     with _opened(source) as from_, _opened(target, create=True) as into:
         added, total = into.merge(from_), into.size()
     facts = {"store": into.name, "added": added, "evaluations": total}
-    print_result(facts, f"{added:,} evaluations added; {total:,} in {into.name}", as_json)
+    says = f"{counted(added, 'evaluation')} added; {total:,} in {into.name}"
+    print_result(facts, says, as_json)
 
 
 def _cells(record: Record) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from click import argument, group, option
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import interrupted, print_result
 from nas_agents.cli.terminal.progress import count, counting_bar, note
-from nas_gym.errors import InvalidSettings, choices_hint
+from nas_gym.errors import InvalidSettings, choices_hint, counted
 
 if TYPE_CHECKING:
     from nas_gym.envs.family_env import FamilyEnv
@@ -41,6 +41,7 @@ def table() -> None:
     help="Images to train, validate and test on.",
 )
 @option("--seeds", default=3, help="Trainings of each architecture.")
+@option("--repeated", default=1.0, help="Share of the architectures that get them all.")
 @option("--seed", default=0, help="The first of the seeds.")
 @option("--workers", default=1, help="Processes, each with one thread.")
 @options.device(default="cpu")
@@ -75,8 +76,9 @@ def build(
     except KeyboardInterrupt:
         interrupted("the same command goes on where it stopped")
     number = len(recording.choices)
-    facts = {"table": str(out), "architectures": number, "seeds": settings.seeds}
-    print_result(facts, f"{number} architectures, {settings.seeds} trainings each: {out}", as_json)
+    facts = {"table": str(out), "architectures": number, "trainings": recording.children}
+    says = f"{counted(number, 'architecture')}, {counted(recording.children, 'training')}: {out}"
+    print_result(facts, says, as_json)
 
 
 @table.command("import")

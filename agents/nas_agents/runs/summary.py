@@ -14,6 +14,7 @@ from nas_agents.runs.progress import Progress, StopReason
 from nas_agents.runs.random_children import stored_accuracies
 from nas_agents.runs.reading import BEST, NUMBER, PERHAPS, SUMMARY, broken, read_json, wrong_with
 from nas_gym import Architecture, Evaluator, InvalidArchitecture, NASEnv
+from nas_gym.errors import counted
 from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.rewards import accuracy
 from nas_gym.tables.table import Table
@@ -174,13 +175,13 @@ class SearchResult:
         """The reason why a search stopped after failures, or because its weights diverged."""
         if self.stopped_by == "diverged":
             return (
-                f"the shared weights diverged after {self.progress.episodes} children: their loss "
-                "is not finite any more, and under them no child can be evaluated. What was "
-                f"recorded is in {self.run}; start another run with a lower learning rate (--set "
-                "learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
+                f"the shared weights diverged after {counted(self.progress.episodes, 'child')}: "
+                "their loss is not finite any more, and under them no child can be evaluated. What "
+                f"was recorded is in {self.run}; start another run with a lower learning rate "
+                "(--set learning_rate=0.01), or with clipped gradients (--set gradient_clip=5)"
             )
         return (
-            f"{self.progress.failures_in_a_row} children in a row failed, so the settings are "
-            f"likely wrong; the last one: {self.progress.last_failure}. What was recorded is in "
-            f"{self.run}; --max-failures allows more"
+            f"{counted(self.progress.failures_in_a_row, 'child')} in a row failed, so the settings "
+            f"are likely wrong; the last one: {self.progress.last_failure}. What was recorded is "
+            f"in {self.run}; --max-failures allows more"
         )

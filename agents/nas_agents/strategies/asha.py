@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 from nas_agents.strategies.base import MultiFidelity, Strategy
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import SearchSpace
-from nas_gym.errors import require
+from nas_gym.errors import counted, require
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Positive, Seed, validated
 
@@ -76,8 +76,8 @@ class ASHA(MultiFidelity):
         epochs = rungs_of(fidelities, eta, lowest)
         require(
             len(epochs) > 1,
-            f"eta: there is no rung below {epochs[0]} epochs with eta={eta} and lowest={lowest}; "
-            "take smaller ones, or train for more epochs",
+            f"eta: there is no rung below {counted(epochs[0], 'epoch')} with eta={eta} and "
+            f"lowest={lowest}; take smaller ones, or train for more epochs",
         )
         self.rungs = [Rung(each) for each in epochs]
         """The lowest first."""

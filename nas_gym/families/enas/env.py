@@ -84,8 +84,8 @@ class ENASMicroEnv(FamilyEnv):
     are concatenated, the cell's inputs among them.
 
     There are 2.6e25 sequences of decisions for B = 5 (25,628,906,250,000,000,000,000,000). The
-    paper's (5 (B - 2)!)^4 = 1.3e11, where B = 7 counts the inputs, counts less: not every node's
-    two operations and two indices by themselves.
+    paper's (5 (B - 2)!)^4 = 1.3e11, where B = 7 counts the inputs, is smaller, since it does not
+    count each node's two operations and two indices separately.
 
     ## Arguments
     The defaults are sized for 8x8 images on a CPU. What a search finds is trained on CIFAR-10 with

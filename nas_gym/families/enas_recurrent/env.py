@@ -11,8 +11,8 @@ from nas_gym.families.enas_recurrent.sharing import RecurrentSharing, RecurrentS
 
 _SHARED = """\
 With `evaluator="weight-sharing"`, all children share the weights of a supernet: one matrix for each
-node, activation and predecessor. Perplexity is that of a window of the validation text under these
-weights as they stand. `env.unwrapped.memory.evaluator` is the
+node, activation and predecessor. Perplexity is measured on a window of the validation text under
+the current weights. `env.unwrapped.memory.evaluator` is the
 `nas_gym.families.enas_recurrent.sharing.RecurrentSharing`, whose `train_epoch` trains them; the
 agent `enas` does so."""
 
@@ -43,7 +43,7 @@ class ENASRecurrentEnv(RecurrentEnv):
 
     ## Arguments
     The defaults train a child in seconds on a CPU. The text, Python's own documentation, differs
-    between versions of Python; `dataset="ptb"` is Penn Treebank. Of the released final training:
+    between versions of Python; `dataset="ptb"` is Penn Treebank. The released final training has
     `units=800, batch_size=64, bptt=35, optimizer="sgd", learning_rate=20, schedule="constant",
     gradient_clip=0.25, dropout_embedding=0.125, dropout_output=0.75, init_range=0.05,
     activation_regularization=0.7`.

@@ -9,8 +9,8 @@ from nas_gym.families.gated.search_space import GatedSearchSpace
 class GatedEnv(RecurrentEnv):
     """
     ## Description
-    An LSTM or a GRU becomes a language model, which is trained for a few epochs on a text: what
-    cells that a search found are compared with. `nas-gym train LSTM` trains one to the end.
+    An LSTM or a GRU becomes a language model, which is trained for a few epochs on a text, to
+    compare with the cells that a search finds. `nas-gym train LSTM` trains one to the end.
 
     ## Action Space
     One decision, `cell`: `LSTM` or `GRU`, as PyTorch has them.

@@ -30,9 +30,9 @@ class OFAEnv(FamilyEnv):
     An episode designs a network of Once-for-All's search space (Cai et al. 2020): MobileNetV3's
     form, five stages of two to four layers, each layer with a kernel and an expansion of its own.
 
-    With `evaluator="surrogate"` nothing is trained: the authors' predictor says the accuracy on
-    ImageNet, and their table the latency on a Samsung Note 10, for the width 1.2 and five
-    resolutions. So a search for phones takes seconds.
+    With `evaluator="surrogate"` nothing is trained, and a search takes seconds: the authors'
+    predictor gives the accuracy on ImageNet, and their table the latency on a Samsung Note 10, for
+    the width 1.2 and five resolutions.
 
     ## Action Space
     | Decision | Choices |
@@ -45,8 +45,8 @@ class OFAEnv(FamilyEnv):
     The decisions of a layer beyond the depth have one valid choice, the first.
 
     ## Rewards
-    The surrogate's accuracy is that on images which were held out of ImageNet's training images,
-    and not ImageNet's top-1 accuracy. Its evaluations have `latency`, in seconds, `parameters` and
+    The surrogate's accuracy is on images held out of ImageNet's training set; it is not ImageNet's
+    top-1 accuracy. Its evaluations have `latency`, in seconds, `parameters` and
     `multiply_adds`.
 
     ## Arguments

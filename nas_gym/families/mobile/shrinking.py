@@ -15,7 +15,7 @@ import numpy as np
 from annotated_types import MinLen
 from pydantic import Field
 
-from nas_gym.errors import require
+from nas_gym.errors import counted, require
 from nas_gym.families.mobile.architecture import OFAArchitecture
 from nas_gym.families.mobile.ofa import DEPTHS, EXPANSIONS, KERNELS, OFASearchSpace
 from nas_gym.settings import Count, NonNegative, Positive, settings
@@ -104,7 +104,8 @@ class ShrinkingSettings(TrainingSettings):
         super().__post_init__()
         refuse(self, _REFUSED)
         longest = min([self.epochs, *filter(None, self.phase_epochs)])
-        fewer = f"warmup_epochs: expected fewer than the {longest} epochs of the shortest phase"
+        all_of_them = f"the {counted(longest, 'epoch')} of the shortest phase"
+        fewer = f"warmup_epochs: expected fewer than {all_of_them}"
         require(self.warmup_epochs < longest, f"{fewer}, got {self.warmup_epochs}")
 
     def of_phase(self, number: int) -> tuple[int, float]:

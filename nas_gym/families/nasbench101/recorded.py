@@ -16,7 +16,7 @@ class NASBench101RecordedEnv(RecordedEnv):
     ## Action Space
     In the first 21 decisions, an edge: 0 is not there, 1 is there; they come row by row: (0,1),
     (0,2), ..., (0,6), (1,2), ..., (5,6). In the last five, the operation of vertices 1 to 5: 0 is
-    `conv3x3-bn-relu`, 1 `conv1x1-bn-relu`, 2 `maxpool3x3`. Which are valid is as in
+    `conv3x3-bn-relu`, 1 `conv1x1-bn-relu`, 2 `maxpool3x3`. The same actions are valid as in
     `nas_gym/NASBench101-v0`.
 
     ## Rewards

@@ -36,7 +36,7 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_build_goes_on_where_it_stopped(trained: Path) -> None:
     result = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout) == {"table": str(trained), "architectures": 3, "seeds": 1}
+    assert json.loads(result.stdout) == {"table": str(trained), "architectures": 3, "trainings": 3}
     assert [path.name for path in trained.parent.iterdir()] == [trained.name]
     table = built_table(trained, OneEdgeSearchSpace())
     assert (table.accuracy[:-1] == 0.4).all()

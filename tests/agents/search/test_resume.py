@@ -34,7 +34,6 @@ from nas_agents.runs.settings import SearchSettings, load_settings
 from nas_agents.search.run import search
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import InvalidSettings
-from nas_gym.data import loading
 from nas_gym.models import load_model
 from nas_gym.networks import count_parameters
 from nas_gym.store.database import StoreError
@@ -699,6 +698,5 @@ def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: 
     assert record["data"]["classes"] == {"cat": 6, "dog": 6}
 
     Image.new("RGB", (8, 8)).save(tmp_path / "pets" / "dog" / "7.png")
-    loading._loaded.cache_clear()
     with pytest.raises(InvalidRunFolder, match=r"the data changed .*12 images before, 13 images"):
         search(settings, run, resume=True)

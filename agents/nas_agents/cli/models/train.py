@@ -11,6 +11,7 @@ from click import argument, command, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result, stop
+from nas_gym.errors import counted
 
 if TYPE_CHECKING:
     from nas_agents.search.final import FinalTraining
@@ -118,7 +119,7 @@ def _trained(
     from nas_agents.cli.terminal.display import FinalDisplay
     from nas_agents.search.tuning import tuned
     from nas_gym.errors import InvalidSettings
-    from nas_gym.models.training import train_model
+    from nas_gym.models.training import CHECKPOINT, train_model
     from nas_gym.training.failures import Diverged
 
     again = f"go on with the same command, --out {folder} and --resume"
@@ -131,6 +132,7 @@ def _trained(
             result = train_model(
                 *(subject, final.dataset, final.settings, folder, device),
                 on_epoch=lambda epoch: display.on_final_epoch(epoch, epochs),
+                checkpoint=folder / CHECKPOINT,  # beside which the folder may hold that of trials
             )
             return result, final
     except KeyboardInterrupt:
@@ -148,7 +150,7 @@ def _described(result: FinalResult, folder: Path) -> str:
     from nas_agents.cli.terminal.results import by_class, named
 
     lines = [
-        f"trained for {result.epochs} epochs in {result.seconds:.0f} s: "
+        f"trained for {counted(result.epochs, 'epoch')} in {result.seconds:.0f} s: "
         f"{named('test', result.test_accuracy, result.metric)}, {result.parameters:,} parameters"
     ]
     if result.class_accuracies:

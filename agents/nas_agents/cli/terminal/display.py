@@ -13,6 +13,7 @@ from nas_agents.runs.callbacks import Callback, Child
 from nas_agents.runs.progress import COMPARED, Progress
 from nas_agents.runs.settings import SearchSettings
 from nas_gym.data.dataset import Dataset
+from nas_gym.errors import counted
 from nas_gym.evaluation import shown
 from nas_gym.training.tasks.task import Data
 
@@ -83,7 +84,7 @@ class Display(FinalDisplay):
         progress = child.progress
         self.shown += 1
         if self.shown == 1 and progress.resumed:
-            note(f"resumed after {progress.resumed} children")
+            note(f"resumed after {counted(progress.resumed, 'child')}")
         status = self._status(progress)
         on_terminal = self.line.show(status, *self._done_of_all(progress))
         every = max(1, (self.settings.episodes or LINES * 10) // LINES)
@@ -101,9 +102,11 @@ class Display(FinalDisplay):
 
     def _status(self, progress: Progress) -> str:
         episodes, evaluations = self.settings.episodes, self.settings.evaluations
+        done = f"{progress.episodes}/{episodes} children"
+        done = done if episodes else counted(progress.episodes, "child")
         paid = f" ({progress.made}/{evaluations} evaluated)" if evaluations else ""
         return (
-            f"{progress.episodes}{f'/{episodes}' if episodes else ''} children{paid}  "
+            f"{done}{paid}  "
             f"best {shown(progress.best_accuracy, progress.metric)}  "
             f"last {len(progress.recent)}: {shown(progress.recent_accuracy, progress.metric)}"
             f"{_against_first(progress)}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_agents.runs.summary import SearchResult
+from nas_gym.errors import counted
 from nas_gym.evaluation import shown
 from nas_gym.rendering import write
 
@@ -39,7 +40,8 @@ def _best(summary: Mapping[str, Any]) -> list[str]:
     standing = held["standing"]
     single = max(standing, key=lambda row: (row["accuracies"][0], -row["episode"]))
     return [
-        f"{line} (mean of {held['seeds'] + 1} trainings, best of {len(standing)} finalists)",
+        f"{line} (mean of {held['seeds'] + 1} trainings, best of "
+        f"{counted(len(standing), 'finalist')})",
         f"best single evaluation: child {single['episode']}, "
         f"{shown(single['accuracies'][0], metric)}, and "
         f"{shown(single['validation_accuracy'], metric)} by its mean",
@@ -50,7 +52,7 @@ def describe(result: SearchResult) -> str:
     """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
     lines = [
-        f"{progress.episodes} children in {summary['search_seconds']:.0f} s "
+        f"{counted(progress.episodes, 'child')} in {summary['search_seconds']:.0f} s "
         f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
         f"stopped by: {result.stopped_by}"
     ]
@@ -64,8 +66,9 @@ def describe(result: SearchResult) -> str:
     front = summary.get("front")
     if front is not None:
         lines.append(
-            f"front: {len(front['members'])} children by {', '.join(front['objectives'])}; "
-            f"hypervolume {front['hypervolume']:.2%} (summary.json, front.png)"
+            f"front: {counted(len(front['members']), 'child')} by "
+            f"{', '.join(front['objectives'])}; hypervolume {front['hypervolume']:.2%} "
+            "(summary.json, front.png)"
         )
     if summary["random_search"] is not None:
         lines.append(
@@ -75,7 +78,7 @@ def describe(result: SearchResult) -> str:
     final = summary["final"]
     if final is not None:
         lines.append(
-            f"retrained for {final['epochs']} epochs in {final['seconds']:.0f} s: "
+            f"retrained for {counted(final['epochs'], 'epoch')} in {final['seconds']:.0f} s: "
             f"{named('test', final['test_accuracy'], final['metric'])}, "
             f"{final['parameters']:,} parameters"
         )
@@ -83,6 +86,6 @@ def describe(result: SearchResult) -> str:
             lines.append(by_class(final["class_accuracies"], final["majority"]))
     elif summary["test_accuracy"] is not None:
         epochs = summary["test_epochs"]
-        after = "" if epochs is None else f" after {epochs} epochs"
+        after = "" if epochs is None else f" after {counted(epochs, 'epoch')}"
         lines.append(f"recorded test accuracy{after}: {summary['test_accuracy']:.2%}")
     return "\n".join([*lines, f"run folder: {result.run}"])

@@ -100,7 +100,7 @@ def test_of_a_run_it_is_the_searchs_own_final_training(images: Path, tmp_path: P
     search(settings, run)
     result = nas_gym("train", run, "--out", tmp_path / "model", "--device", "cpu")
     assert result.exit_code == 0, result.output
-    assert "trained for 1 epochs" in result.stdout
+    assert "trained for 1 epoch in" in result.stdout
     made = (tmp_path / "model" / WEIGHTS).read_bytes()
     assert made == (run / "model" / WEIGHTS).read_bytes()
     digits = ["--dataset", "digits", "--image-size", "4", "--out", tmp_path / "digits"]
