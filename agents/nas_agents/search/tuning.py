@@ -100,7 +100,7 @@ def tuned(
 
 
 def _has_ended(trial: Any) -> bool:
-    return trial.state.is_finished() and INTERRUPTED not in trial.user_attrs
+    return bool(trial.state.is_finished()) and INTERRUPTED not in trial.user_attrs
 
 
 def _optuna() -> Any:
