@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import finish
 from nas_agents.search.finalists import evaluated_again
 from nas_agents.search.preparation import Prepared, prepare
-from nas_gym.rewards import objectives_of
+from nas_gym.objectives import Objectives
+from nas_gym.rewards import AnyReward, objectives_of
 from nas_gym.training.network_trainer import DeviceTraining
 
 
@@ -79,9 +81,10 @@ def _searched(
     # Workers end before the final training, which may need their memory.
     with evaluated_by(settings, record["run"], folder.path / DATABASE, env) as around:
         driver = prepared.make_driver(around)
-        recorder = Recorder(folder, settings, callback, record, objectives_of(env.reward), verify)
+        objectives, no_front = _objectives(env.reward)
+        recorder = Recorder(folder, settings, callback, record, objectives, verify)
         elsewhere = differences(prepared.before.get("machine", {}), record["machine"])
-        for notice in filter(None, (elsewhere, *driver.notices, prepared.finalists_line)):
+        for notice in filter(None, (elsewhere, *driver.notices, no_front, prepared.finalists_line)):
             callback.on_notice(notice)
         callback.on_start(Start(folder.path, record, env))
         decide = None
@@ -89,3 +92,16 @@ def _searched(
             again = evaluated_again(settings, prepared.env_arguments, evaluator, around)
             decide = partial(prepared.finalists.decide, recorder, around, again)
         return drive(driver, recorder, around, evaluator, decide, prepared.summary)
+
+
+def _objectives(reward: AnyReward) -> tuple[Objectives | None, str]:
+    """Return the objectives whose front is kept, None for none, and a line if one is missed.
+
+    Under a reward that is a number, a front is no more than a view of the children: without the
+    extra that computes it, the search goes on.
+    """
+    objectives = objectives_of(reward)
+    if objectives is None or isinstance(reward, Objectives) or find_spec("moocore") is not None:
+        return objectives, ""
+    names = " and ".join(objectives.names)
+    return None, f"no front of {names} is kept: pip install 'nas-gym[multi-objective]' computes it"

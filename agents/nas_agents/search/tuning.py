@@ -28,6 +28,8 @@ SHARES = 27
 """Steps at which trials are compared, in each the same share of a training; ASHA stops them after
 the third and the ninth, so that those of fewer epochs have no advantage."""
 BATCHES = (16, 32, 64, 128, 256)
+MOST_DECAY = 1e-4
+"""The largest weight decay that is tried where there is none."""
 INTERRUPTED = "interrupted"
 """Mark of a trial that Ctrl-C ended, which Optuna counts among those that failed."""
 
@@ -98,7 +100,7 @@ def tuned(
 
 
 def _has_ended(trial: Any) -> bool:
-    return trial.state.is_finished() and INTERRUPTED not in trial.user_attrs
+    return bool(trial.state.is_finished()) and INTERRUPTED not in trial.user_attrs
 
 
 def _optuna() -> Any:
@@ -141,10 +143,11 @@ def _as_they_are(final: FinalTraining) -> dict[str, Any]:
 def _proposed(trial: Any, final: FinalTraining) -> dict[str, Any]:
     """Return the settings that a trial proposes."""
     settings: Any = final.settings
-    rate, decay = settings.learning_rate, max(settings.weight_decay, 1e-5)
+    rate, decay = settings.learning_rate, settings.weight_decay
+    decays: Any = {"low": decay / 10, "high": 10 * decay or MOST_DECAY, "log": decay > 0}
     return {
         "learning_rate": trial.suggest_float("learning_rate", rate / 10, rate * 10, log=True),
-        "weight_decay": trial.suggest_float("weight_decay", decay / 10, decay * 10, log=True),
+        "weight_decay": trial.suggest_float("weight_decay", **decays),
         **{name: trial.suggest_categorical(name, v) for name, v in _choices(final).items()},
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from nas_agents.search.run import search
 from nas_gym import InvalidSettings
 from nas_gym.pareto import non_dominated
 from tests.agents.search.test_run import episodes_of
-from tests.agents.stubs import each_child
+from tests.agents.stubs import Calls, each_child
 
 MO = "nas_gym/MO-DigitsBench-v0"
 OBJECTIVES = {"accuracy": 0.1, "-parameters": 1e6}
@@ -108,3 +109,15 @@ def test_failed_children_are_on_no_front() -> None:
     alone = dominated_shares([vectors, np.array([[0.25, -1.0], [0.0, -5.0]])])
     assert alone == pytest.approx([0.5, 0.5])
     assert np.isnan(dominated_shares([vectors, None])).all()
+
+
+def test_a_number_needs_no_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "moocore", None)  # an extra
+    given = {"reward": {"name": "mnasnet", "cost": "parameters", "target": 1e5}}
+    env_id, notices = MO.replace("MO-", ""), list[str]()
+    asked = SearchSettings(env_id, "random", 2, env_arguments=given, finalists=0)
+    result = search(asked, tmp_path / "run", callbacks=[Calls(on_notice=notices.append)])
+    assert result.summary["front"] is None
+    assert "no front of accuracy and -parameters is kept: pip install" in notices[0]
+    with pytest.raises(InvalidSettings, match="fronts need moocore"):
+        search(settings("random", episodes=2), tmp_path / "vector")

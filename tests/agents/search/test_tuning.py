@@ -85,6 +85,14 @@ def test_an_interrupted_call_goes_on_with_the_settings_as_they_are_and_new_ones(
     assert len({settings["learning_rate"] for *_, settings in trials}) == 5  # none is repeated
 
 
+def test_a_training_without_weight_decay_is_tuned(
+    final: FinalTraining, trials: Trials, tmp_path: Path
+) -> None:
+    given = replace(final, settings=replace(final.settings, weight_decay=0.0))
+    tuned(small(), given, 2, tmp_path, lambda n, _, tried: trials.append((n, None, dict(tried))))
+    assert trials[0][2]["weight_decay"] == 0.0 < trials[1][2]["weight_decay"] < 1e-4
+
+
 def test_a_trial_trains_and_is_validated(final: FinalTraining, tmp_path: Path) -> None:
     settings = TrainingSettings(NETWORK, epochs=1, batch_size=32)
     result = tuned(small(), replace(final, settings=settings), 1, tmp_path)
