@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_gym import InvalidArchitecture, published
+from nas_gym.errors import counted
 from nas_gym.families.enas.macro_search_space import ENASMacroSearchSpace
 from nas_gym.families.enas.micro_search_space import ENASMicroSearchSpace
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentSearchSpace
@@ -124,7 +125,7 @@ def test_shape_of_the_decisions(name: str) -> None:
     for decision, number in zip(search_space.decisions, search_space.num_choices, strict=True):
         assert len(decision.choices) == len(set(decision.choices)) == number
     assert search_space.num_actions == max(search_space.num_choices)
-    assert f"{len(names)} decisions" in repr(search_space)
+    assert counted(len(names), "decision") in repr(search_space)
 
 
 @pytest.mark.parametrize("name", [name for name in SEARCH_SPACES if name not in CONDITIONAL])
