@@ -12,12 +12,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym import InvalidSettings
+from nas_gym.errors import NASGymError
 
 ENV_ID = "nas_gym/NASBench201-Recorded-v0"
 try:
     gym.make(ENV_ID)
-except InvalidSettings:  # its file is not there
+except NASGymError:  # neither its file nor its package is there
     ENV_ID = "nas_gym/DigitsBench-v0"
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 

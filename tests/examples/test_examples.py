@@ -67,3 +67,14 @@ def test_it_finds_better_networks_than_random_ones(
     importlib.import_module(f"examples.{name}").main()
     last = [word for word in capsys.readouterr().out.split() if word.endswith("%")][-1]
     assert float(last.rstrip("%")) > 65
+
+
+def test_clients_learn_on_what_ships_where_nothing_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAS_GYM_DATA", str(tmp_path))
+    monkeypatch.setattr("nas_gym.families.nasbench201.table.package_file", lambda prefix: None)
+    monkeypatch.setattr("sys.argv", ["skrl_ppo.py", "7"])
+    benchmark = importlib.import_module("examples.clients.benchmark")
+    assert (benchmark.ENV_ID, benchmark.SEED) == ("nas_gym/DigitsBench-v0", 7)
+    assert benchmark.report("random", benchmark.random_rewards(16)) < 5
