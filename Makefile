@@ -50,6 +50,7 @@ $(INSTALLED): pyproject.toml
 $(CLIENTS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip install --quiet --editable ".[clients]"
+	$(CLIENTS)/bin/python -m pip install --quiet --no-deps d3rlpy  # it pins an older Gymnasium
 	touch $@
 
 clean:

@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROGRAMS = {
     "cleanrl_dqn": "torch",
+    "d3rlpy_dqn": "d3rlpy",
     "rllib_masked_ppo": "ray.rllib",
     "rllib_ppo": "ray.rllib",
     "sb3_wrappers": "stable_baselines3",
