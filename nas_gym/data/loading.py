@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +69,14 @@ def load_dataset(
         InvalidDataset: the data set is unknown, cannot be had, or is broken.
     """
     name = os.fspath(dataset)
-    return _loaded(name, image_size, split_seed, _state(name))
+    listing = _listing(name)  # a walk through a folder, made once
+    key = (name, image_size, split_seed, _state(name, listing))
+    if key not in _LOADED:
+        _LOADED[key] = _load(name, image_size, split_seed, listing)
+    return _LOADED[key]
+
+
+_LOADED: dict[tuple[str, int | None, int, str], Dataset] = {}
 
 
 def _path(dataset: str) -> Path:
@@ -86,22 +92,22 @@ def _listing(dataset: str) -> Listing | None:
     return list_table(_path(dataset)) if dataset.endswith((".csv", ".tsv")) else None
 
 
-def _state(dataset: str) -> str:
+def _state(dataset: str, listing: Listing | None) -> str:
     """Return what changes when another data set stands under a name, or its files change."""
     path = data_folder() / f"{dataset}.npz" if dataset in NAMES else _path(dataset)
-    listing = _listing(dataset)
     return digest_of_files([path, *(listing.paths if listing else ())], os.path.abspath(path))
 
 
-@cache
-def _loaded(dataset: str, image_size: int | None, split_seed: int, state: str) -> Dataset:
+def _load(
+    dataset: str, image_size: int | None, split_seed: int, listing: Listing | None
+) -> Dataset:
     if dataset == "digits":
         source = _digits()
     elif dataset in _TORCHVISION:
         source = _named(dataset)
     elif dataset.endswith(".npz"):
         source = read_npz(_path(dataset))
-    elif (listing := _listing(dataset)) is not None:
+    elif listing is not None:
         source = _from_files(listing, image_size)
     else:
         name = short_name(dataset)

@@ -24,7 +24,7 @@ from nas_gym.data.loading import NAMES, data_folder, load_dataset
 
 def load(dataset: str, image_size: int | None = None) -> Dataset:
     """As `load_dataset`, without the memory of what was loaded before."""
-    loading._loaded.cache_clear()
+    loading._LOADED.clear()
     return load_dataset(dataset, image_size)
 
 
