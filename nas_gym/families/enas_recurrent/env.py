@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.family_env import sharing
+from nas_gym.envs.evaluators import sharing
 from nas_gym.envs.recurrent_env import RecurrentEnv
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentSearchSpace
 from nas_gym.families.enas_recurrent.sharing import RecurrentSharing, RecurrentSharingSettings

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from nas_gym.envs.family_env import FamilyEnv, sharing
+from nas_gym.envs.evaluators import sharing
+from nas_gym.envs.family_env import FamilyEnv
 from nas_gym.families.mobile.ofa import OFASearchSpace
 from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.proxylessnas import ProxylessNASSearchSpace
