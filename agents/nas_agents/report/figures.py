@@ -1,4 +1,4 @@
-"""The report's figures, drawn by Bokeh (https://bokeh.org)."""
+"""The report's curves, points and bars, drawn by Bokeh (https://bokeh.org)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from typing import Any
 
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import (
-    ColumnDataSource,
-    CustomJS,
-    HoverTool,
-    LinearColorMapper,
-    NumeralTickFormatter,
-)
-from bokeh.models.widgets import Select
-from bokeh.palettes import Category10_10, Viridis256
+from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
+from bokeh.palettes import Category10_10
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -150,81 +143,6 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def _heat(tips: list[tuple[str, str]], rows: list[str], title: str) -> Any:
-    """Return an empty heat map of shares, whose rectangles' centres are numbers of children."""
-    height = 90 + 20 * max(4, len(rows))
-    drawn = plot(y_range=rows[::-1], x_axis_label="evaluations", height=height, title=title)
-    around = ("children up to", "@x"), ("share", "@share{0%}")
-    drawn.add_tools(HoverTool(tooltips=[around[0], *tips, around[1]]))
-    return drawn
-
-
-def by_share() -> dict[str, Any]:
-    """Return the colours of shares, from dark to bright."""
-    return {
-        "field": "share",
-        "transform": LinearColorMapper(palette=list(Viridis256), low=0.0, high=1.0),
-    }
-
-
-def preferences_figure(run: Run) -> Any:
-    """Return at each decision, over time, the share of the choice that is chosen most."""
-    names = list(run.decisions)
-    title = "share of the choice made most often (hover: which one)"
-    drawn = _heat([("decision", "@y"), ("choice", "@label")], names, title)
-    rows: dict[str, list[Any]] = {"x": [], "y": [], "label": [], "share": []}
-    for step, (name, labels) in enumerate(run.decisions.items()):
-        shares = run.shares(step)
-        rows["x"] += run.evaluations
-        rows["y"] += [name] * len(run.moments)
-        rows["label"] += [labels[choice] for choice in shares.argmax(axis=1)]
-        rows["share"] += shares.max(axis=1).round(3).tolist()
-    _add_rectangles(drawn, run, ColumnDataSource(rows))
-    return drawn
-
-
-def _add_rectangles(drawn: Any, run: Run, source: ColumnDataSource) -> None:
-    at = run.evaluations
-    width = (at[-1] - at[0]) / max(1, len(at) - 1) or 1
-    drawn.rect("x", "y", width, 1, source=source, fill_color=by_share(), line_color=None)
-
-
-PICK = """
-const rows = shares[select.value], names = labels[select.value]
-range.factors = names.slice().reverse()
-source.data = {
-    x: rows.flatMap(() => moments),
-    y: rows.flatMap((row, number) => row.map(() => names[number])),
-    share: rows.flat(),
-}"""
-"""Shows another decision's choices, in JavaScript."""
-
-
-def choices_figure(run: Run) -> Any:
-    """Return the share of each choice over time at the decision that is picked in a list."""
-    shares = {
-        name: run.shares(step).T.round(3).tolist()  # k lists of M numbers
-        for step, name in enumerate(run.decisions)
-    }
-    first = next(iter(run.decisions))
-    source = ColumnDataSource()
-    drawn = _heat([("choice", "@y")], run.decisions[first], "share of each choice")
-    drawn.height = 90 + 22 * max(map(len, run.decisions.values()))
-    _add_rectangles(drawn, run, source)
-    select = Select(
-        title="Decision", value=first, options=list[str | tuple[Any, str]](run.decisions)
-    )
-    models = {"source": source, "range": drawn.y_range, "select": select}
-    data = {"shares": shares, "labels": run.decisions, "moments": run.evaluations}
-    select.js_on_change("value", CustomJS(args={**models, **data}, code=PICK))
-    source.data = {
-        "x": run.evaluations * len(shares[first]),
-        "y": np.repeat(run.decisions[first], len(run.evaluations)).tolist(),
-        "share": np.ravel(shares[first]).tolist(),
-    }
-    return column(select, drawn)
-
-
 def cost_figures(runs: list[Run]) -> dict[str, Any]:
     """Return accuracy against each cost, with the front of each run, by the cost's name."""
     figures = {}
@@ -278,29 +196,4 @@ def importance_figure(importance: Importance) -> Any:
     drawn.segment("low", "name", "high", "name", source=source, color="black")
     tips = [("decision", "@name"), ("importance", "@mean ± @error")]
     drawn.add_tools(HoverTool(renderers=[bars], tooltips=tips))
-    return drawn
-
-
-def confusion_figure(classes: list[str], counts: NDArray[np.int64]) -> Any:
-    """Return the confusion matrix: classes by predicted classes, (C, C)."""
-    number = len(classes)
-    rows = counts.sum(axis=1, keepdims=True)
-    source = ColumnDataSource(
-        {
-            "actual": np.repeat(classes, number).tolist(),
-            "predicted": classes * number,
-            "count": counts.ravel(),
-            "share": (counts / np.maximum(rows, 1)).ravel(),
-        }
-    )
-    side = max(400, min(900, 160 + 30 * number))
-    drawn = plot(
-        x_range=classes, y_range=classes[::-1], width=side, height=side,
-        x_axis_label="predicted class", y_axis_label="class",
-    )  # fmt: skip
-    drawn.rect("predicted", "actual", 1, 1, source=source, fill_color=by_share(), line_color=None)
-    drawn.xaxis.major_label_orientation = 1.0
-    tips = [("class", "@actual"), ("predicted", "@predicted")]
-    tips += [("images", "@count"), ("share", "@share{0%}")]
-    drawn.add_tools(HoverTool(tooltips=tips))
     return drawn

@@ -13,7 +13,7 @@ from bokeh.embed import json_item
 from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader
 
-from nas_agents.report import figures
+from nas_agents.report import figures, heat_maps
 from nas_agents.report.children import Run, band_of
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
 from nas_agents.report.worst_images import read_worst_images
@@ -71,8 +71,8 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
     figures_of_run = ("preferences", "choices", "importance", "confusion")
     names = {each: f"{each} {number}" for each in figures_of_run}
     if run.lines:
-        plots[names["preferences"]] = figures.preferences_figure(run)
-        plots[names["choices"]] = figures.choices_figure(run)
+        plots[names["preferences"]] = heat_maps.preferences_figure(run)
+        plots[names["choices"]] = heat_maps.choices_figure(run)
         rows, accuracies = distinct(run.choices[run.trained], run.accuracies[run.trained])
         made["different"] = len(rows)
         importance = importance_of(rows, accuracies, list(run.decisions))
@@ -85,7 +85,7 @@ def _section(run: Run, number: int, plots: dict[str, Any]) -> dict[str, Any]:
     counts = _confusion(final.get("confusion"))
     if counts is not None:
         classes = _classes(run, final, len(counts))
-        plots[names["confusion"]] = figures.confusion_figure(classes, counts)
+        plots[names["confusion"]] = heat_maps.confusion_figure(classes, counts)
     worst = read_worst_images(run.path) if final else []
     more = {"names": names, "final": final, "worst": worst, "facts": _facts(run)}
     return {**made, **more, "measured": _measured(final), **_failures(run)}
