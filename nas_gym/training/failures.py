@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.networks.limits import TooLarge
@@ -50,6 +51,11 @@ class Attempt:
         """Add the metric's value after an epoch."""
         self.value = value
         self.curve.append(self.metric.score(value))
+
+    def check(self, limits: CostLimits | None) -> None:
+        """Raise `OverLimit` if it costs more than is allowed, by what is measured so far."""
+        if limits is not None and (exceeded := limits.exceeded(vars(self))):
+            raise OverLimit(exceeded)
 
     @property
     def progress(self) -> dict[str, Any]:

@@ -16,15 +16,26 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from types import FunctionType
 from typing import Any
 
+import torch
+
 from nas_gym.architecture import Architecture
 from nas_gym.family import family_of, registered_families
+from nas_gym.networks.devices import device_here
+from nas_gym.training.settings import LearningSettings
 
 RECIPE = 3
 """Version of nas_gym's training: raised whenever its code builds, trains or validates differently
 under the same settings."""
+ADDED = (
+    *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
+    *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
+    *("class_balance", "fused", "deterministic"),
+)
+"""Settings that are no part of a fingerprint where they are as they are by default."""
 
 # Prefixes of the names of modules whose code does not count:
 _LIBRARIES = ("torch.", "builtins", "abc", "typing", "nas_gym.networks.")
@@ -35,6 +46,25 @@ _digests: dict[int, tuple[object, str]] = {}
 def digest(**facts: object) -> str:
     """Return 32 hexadecimal digits that follow from the recipe and from JSON-able facts."""
     return _hash(json.dumps({"recipe": RECIPE, **facts}, sort_keys=True))
+
+
+def settings_facts(settings: LearningSettings, device: torch.device) -> dict[str, Any]:
+    """Return those of a child's settings that can change its evaluation on a device."""
+    facts = asdict(settings)
+    facts["inherit_weights"] = settings.inherit_weights is not None
+    facts["cuda_graphs"] = bool(settings.cuda_graphs) and device.type == "cuda"
+    if settings.early_stopping is not None:
+        del facts["early_stopping"]["curves"]
+    if settings.latency is None:
+        del facts["latency"]
+    else:
+        asked = settings.latency.device
+        measured_on = device if asked is None else device_here(asked)
+        facts["latency"] = settings.latency.facts(measured_on)
+    for added in ADDED:
+        if added in facts and facts[added] == getattr(type(settings), added):
+            del facts[added]
+    return facts
 
 
 def _hash(text: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +22,13 @@ from nas_gym.networks import (
     multiply_adds,
     peak_activation_bytes,
 )
-from nas_gym.networks.activations import TrainingMemory, training_memory
-from nas_gym.networks.costs import weightless_network
-from nas_gym.networks.devices import device_here, resolve_device
+from nas_gym.networks.devices import resolve_device
 from nas_gym.networks.fused import CannotFuse
 from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.checkpoint import Checkpoint, restore_children
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
-from nas_gym.training.failures import Attempt, OverLimit
-from nas_gym.training.fingerprint import builder_digests, digest
+from nas_gym.training.failures import Attempt
+from nas_gym.training.fingerprint import builder_digests, digest, settings_facts
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
@@ -39,12 +36,6 @@ from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.tasks.task import Data
 from nas_gym.training.together import Trained, TrainedSeparately, train_together
 
-ADDED = (
-    *("count_activations", "at_most", "optimizer", "warmup_epochs", "ema_decay"),
-    *("resized_crop", "rand_augment", "rand_augment_magnitude", "mixup", "cutmix"),
-    *("class_balance", "fused", "deterministic"),
-)
-"""Settings that are no part of a fingerprint where they are as they are by default."""
 MARGIN, WORKSPACE = 1.25, 2**28
 """Memory that a child gets above its estimate: a factor, and bytes for libraries."""
 
@@ -103,17 +94,13 @@ class Trainer(NetworkTrainer):
     @property
     def costs(self) -> tuple[str, ...]:
         """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
+        limits = self.settings.at_most or CostLimits()
+        limited = limits.peak_activation_bytes is not None
         measured = {
             "latency": self.settings.latency is not None,
-            "peak_activation_bytes": self._counts_activations,
+            "peak_activation_bytes": self.settings.count_activations or limited,
         }
         return ("parameters", "multiply_adds", *(cost for cost in measured if measured[cost]))
-
-    @property
-    def _counts_activations(self) -> bool:
-        limits = self.settings.at_most
-        limited = limits is not None and limits.peak_activation_bytes is not None
-        return self.settings.count_activations or limited
 
     @property
     def fingerprint(self) -> str:
@@ -124,36 +111,12 @@ class Trainer(NetworkTrainer):
         by its content. That weights and curves of earlier children are used counts, but not where
         they are kept.
         """
-        settings = asdict(self.settings)
-        settings["inherit_weights"] = self.settings.inherit_weights is not None
-        settings["cuda_graphs"] = bool(self.settings.cuda_graphs) and self.device.type == "cuda"
-        if self.settings.early_stopping is not None:
-            del settings["early_stopping"]["curves"]
-        if self.settings.latency is None:
-            del settings["latency"]
-        else:
-            asked = self.settings.latency.device
-            measured_on = self.device if asked is None else device_here(asked)
-            settings["latency"] = self.settings.latency.facts(measured_on)
-        for added in ADDED:
-            if added in settings and settings[added] == getattr(type(self.settings), added):
-                del settings[added]
         network = type(self.settings.network).__name__
-        return self.digest(builders=self._builder_digests(), settings=settings, network=network)
+        facts = settings_facts(self.settings, self.device)
+        return self.digest(builders=self._builder_digests(), settings=facts, network=network)
 
     def _builder_digests(self) -> dict[str, str]:
         return self._builders or builder_digests("network", self.architecture_type)
-
-    def memory(self, architecture: Architecture) -> TrainingMemory:
-        """Estimate the memory that the training of a child takes, without its data set's."""
-        settings, task = self.settings, self.task
-        arguments = (architecture.canonical(), task.input_shape, settings.network)
-        inputs = task.example(torch.device("meta"))
-        states = {"sgd": int(settings.momentum > 0), "lion": 1}.get(settings.optimizer, 2)
-        states += settings.ema_decay > 0
-        evaluated = task.validation_batch / task.batch_size
-        network = weightless_network(*arguments)
-        return training_memory(network, inputs, states, task.autocast_dtype, evaluated)
 
     def memory_bytes(self, architecture: Architecture) -> float:
         """Return the bytes that a child gets on a GPU that it shares, with some to spare.
@@ -161,7 +124,7 @@ class Trainer(NetworkTrainer):
         0 for a child that cannot be built, which takes none.
         """
         try:
-            return MARGIN * self.memory(architecture).total + WORKSPACE
+            return MARGIN * self.task.memory(architecture).total + WORKSPACE
         except Exception:
             return 0.0
 
@@ -291,10 +254,10 @@ class Trainer(NetworkTrainer):
         child.parameters = count_parameters(network)
         if self.count_multiply_adds:
             child.multiply_adds = multiply_adds(network, self.task.input_shape)
-        if self._counts_activations:
+        if "peak_activation_bytes" in self.costs:
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)
         child.status = "crashed"
-        self._check_limits(child)  # before its latency, which takes longer
+        child.check(self.settings.at_most)  # before its latency, which takes longer
         if self.settings.at_most is not None and self.settings.at_most.latency is not None:
             self.time(child, network)  # which may spare its training
         return network
@@ -306,16 +269,11 @@ class Trainer(NetworkTrainer):
         with quiet():
             latency = measure_latency(network, self.task.input_shape, self.settings.latency)
         child.latency = latency.seconds
-        self._check_limits(child)
+        child.check(self.settings.at_most)
 
     def undisturbing(self) -> AbstractContextManager[None]:
         """Return a context in which a training pauses where another process measures latency."""
         return nullcontext() if self.settings.latency is None else training()
-
-    def _check_limits(self, child: Attempt) -> None:
-        """Raise `OverLimit` if a child costs more than is allowed, by what is measured so far."""
-        if exceeded := (self.settings.at_most or CostLimits()).exceeded(vars(child)):
-            raise OverLimit(exceeded)
 
 
 def train_child(

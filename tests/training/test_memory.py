@@ -19,7 +19,7 @@ from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks.activations import TrainingMemory
 from nas_gym.networks.devices import resolve_device
 from nas_gym.networks.language_model import LanguageModel
-from nas_gym.training import trainer as trainer_module
+from nas_gym.training.tasks import task as task_module
 from nas_gym.training.trainer import Trainer
 from tests.test_env import CHEAP
 from tests.training.test_fused import TRAINED
@@ -81,7 +81,7 @@ def test_the_estimate_is_what_a_step_takes(env_id: str) -> None:
     for seed in range(2):
         choices = env.search_space.sample(np.random.default_rng(seed))
         architecture = env.search_space.decode(choices).canonical()
-        estimate = trainer.memory(architecture)
+        estimate = trainer.task.memory(architecture)
         expected = measured(trainer, architecture)
         assert 0.98 * expected < estimate.total - estimate.temporary < 1.5 * expected
         assert trainer.memory_bytes(architecture) > estimate.total
@@ -91,7 +91,7 @@ def test_types_and_optimizers_count() -> None:
     architecture = SPACE.decode(SPACE.sample(np.random.default_rng(0)))
 
     def memory(**more: Any) -> TrainingMemory:
-        return Trainer(DIGITS, replace(SETTINGS, **more), "cpu").memory(architecture)
+        return Trainer(DIGITS, replace(SETTINGS, **more), "cpu").task.memory(architecture)
 
     plain = memory(precision="float32")
     assert memory(precision="float32", momentum=0.0).optimizer == 0
@@ -104,7 +104,7 @@ def test_types_and_optimizers_count() -> None:
 
 def test_a_child_that_cannot_be_built_takes_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(DIGITS, SETTINGS, "cpu")
-    monkeypatch.setattr(trainer_module, "weightless_network", lambda *_: 1 / 0)
+    monkeypatch.setattr(task_module, "weightless_network", lambda *_: 1 / 0)
     assert trainer.memory_bytes(SPACE.decode(SPACE.sample(np.random.default_rng(0)))) == 0
 
 

@@ -18,10 +18,13 @@ from typing import Any, ClassVar, Literal, Protocol
 import torch
 from torch import Tensor
 
+from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.metric import ACCURACY, Metric
 from nas_gym.family import Reference
 from nas_gym.networks import ChildNetwork, InputShape
+from nas_gym.networks.activations import TrainingMemory, training_memory
+from nas_gym.networks.costs import weightless_network
 from nas_gym.training.loop import BatchLoop, TrainingLoop
 from nas_gym.training.settings import LearningSettings
 
@@ -141,6 +144,17 @@ class Task(ABC):
         `InvalidSettings` if this task cannot be shared.
         """
         raise InvalidSettings(f"devices: {type(self).__name__} is trained on one; name one")
+
+    def memory(self, architecture: Architecture) -> TrainingMemory:
+        """Estimate the memory that the training of a child takes, without its data set's."""
+        network = weightless_network(
+            architecture.canonical(), self.input_shape, self.settings.network
+        )
+        inputs = self.example(torch.device("meta"))
+        states = {"sgd": int(self.settings.momentum > 0), "lion": 1}.get(self.settings.optimizer, 2)
+        states += self.settings.ema_decay > 0
+        evaluated = self.validation_batch / self.batch_size
+        return training_memory(network, inputs, states, self.autocast_dtype, evaluated)
 
     def prepared(self, network: ChildNetwork) -> ChildNetwork:
         """Return a network that was built, on the device and ready to be trained."""
