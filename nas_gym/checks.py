@@ -1,4 +1,4 @@
-"""Checks of what agents give: actions, the choices an episode starts from, how many there are."""
+"""Checks of what agents give: actions, the choices that episodes start from, number and mode."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidSettings, require
+from nas_gym.errors import InvalidSettings, choices_hint, require
 from nas_gym.outside.json_text import short
 from nas_gym.search_spaces import SearchSpace
 from nas_gym.search_spaces.base import as_array
@@ -72,7 +73,31 @@ def checked_prefix(stage: SearchSpace, options: Mapping[str, Any]) -> list[int]:
     return list(prefix.tolist())
 
 
+def checked_prefixes(
+    stage: SearchSpace, options: Mapping[str, Any], number: int
+) -> NDArray[np.int64]:
+    """Return the choices with which N episodes start, (N, T'), as `NASVectorEnv.reset` takes them.
+
+    Raises as `NASEnv.reset`.
+    """
+    given = options.get("choices", ())
+    prefixes = [given] if as_array(given).ndim < 2 else given
+    if prefixes is given and len(given) != number:
+        raise InvalidSettings(f"options: choices: expected {number} rows, got {short(given)}")
+    rows = [checked_prefix(stage, {**options, "choices": row}) for row in prefixes]
+    return np.broadcast_to(np.array(rows, dtype=np.int64), (number, len(rows[0])))
+
+
 def check_num_envs(name: str, num_envs: object) -> None:
     """Raise `InvalidSettings` unless a number of environments is from 1 to `MOST_ENVS`."""
     possible = type(num_envs) is int and 1 <= num_envs <= MOST_ENVS
     require(possible, f"{name}: expected an integer from 1 to {MOST_ENVS:,}, got {short(num_envs)}")
+
+
+def checked_autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    """Return a mode by its value, or raise `InvalidSettings`."""
+    try:
+        return AutoresetMode(mode)
+    except ValueError:
+        hint = choices_hint(mode, [each.value for each in AutoresetMode])
+        raise InvalidSettings(f"autoreset_mode: {short(mode)} is not one; {hint}") from None

@@ -4,43 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from nas_gym.checks import check_num_envs, checked_actions, checked_prefix
+from nas_gym.checks import check_num_envs, checked_actions, checked_autoreset_mode, checked_prefixes
 from nas_gym.env import Design, Info, NASEnv
-from nas_gym.episode import Episode
-from nas_gym.errors import InvalidSettings, choices_hint, require
-from nas_gym.evaluation import NOT_REPEATED, Evaluations, Evaluator, Limits, Memory
+from nas_gym.episode import Episodes, Observations, Results
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.evaluation import NOT_REPEATED, Evaluator, Limits, Memory
 from nas_gym.objectives import Objectives
 from nas_gym.observations import OBSERVATION_SPACES, ObservationSpace, PartialArchitectures
 from nas_gym.outside.json_text import short
 from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
-from nas_gym.search_spaces.base import as_array
-
-Observations = NDArray[Any]
-"""(N, T) of a small integer type: 0 = not decided yet, c + 1 = choice c; or (N, S) codes."""
 
 
-class Results(NamedTuple):
-    """Results of N finished episodes; arrays are 0 for those that the budget leaves out."""
-
-    stage: SearchSpace  # the search space as it stood in these episodes
-    choices: NDArray[np.int64]  # (N, T)
-    rewards: NDArray[np.floating[Any]]  # (N,), or (N, K) of K objectives
-    evaluated: NDArray[np.bool_]  # (N,)
-    evaluations: Evaluations
-    columns: dict[str, NDArray[Any]]  # (N,) each, as `Evaluations.columns`
-
-
-class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
+class NASVectorEnv(Design, Episodes):
     """N episodes of `NASEnv` in lock-step, as arrays.
 
     All episodes end in the same step, the T-th, and their networks are evaluated as one batch. The
@@ -100,7 +85,7 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         check_num_envs("num_envs", num_envs)
         self.compose(search_space, evaluator, reward, render_mode, observation, info)
         self.num_envs = num_envs
-        self.autoreset_mode = _mode(autoreset_mode)
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.limits = Limits.of(limits)
 
@@ -176,24 +161,13 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         options = dict(options or {})
         if not np.all(options.pop("reset_mask", self._all)):
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
-        prefixes = self._prefixes(options)
+        stage = self.search_space.stage(self.budget.asked)
+        prefixes = checked_prefixes(stage, options, self.num_envs)
         super().reset(seed=seed if seed is None or isinstance(seed, int) else seed[0])
         self._start()
         for actions in prefixes.T:
             self._decide(actions)
         return self._observations(), self._info()
-
-    def _prefixes(self, options: Info) -> NDArray[np.int64]:
-        """Return the choices with which the episodes start, (N, T')."""
-        given = options.get("choices", ())
-        prefixes = [given] if as_array(given).ndim < 2 else given
-        if prefixes is given and len(given) != self.num_envs:
-            raise InvalidSettings(
-                f"options: choices: expected {self.num_envs} rows, got {short(given)}"
-            )
-        stage = self.search_space.stage(self.budget.asked)
-        rows = [checked_prefix(stage, {**options, "choices": row}) for row in prefixes]
-        return np.broadcast_to(np.array(rows, dtype=np.int64), (self.num_envs, len(rows[0])))
 
     def _start(self) -> None:
         """Begin the episodes: nothing is decided."""
@@ -270,14 +244,8 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
     def evaluate(self, stage: SearchSpace, choices: NDArray[np.int64]) -> Results:
         """Evaluate complete, valid sequences of choices, (N, T), as far as the limits allow."""
         evaluations = self.memory.evaluate_choices(stage, choices, self.limits)
-        columns = {"reward": rewards_of(self.reward, evaluations), **evaluations.columns}
-        number = len(columns["reward"])
-        evaluated = self._all
-        if number < self.num_envs:
-            evaluated = np.arange(self.num_envs) < number
-            columns = {name: _padded(column, self.num_envs) for name, column in columns.items()}
-        rewards, choices = columns.pop("reward"), choices.copy(order="K")
-        self.finished = Results(stage, choices, rewards, evaluated, evaluations, columns)
+        rewards = rewards_of(self.reward, evaluations)
+        self.finished = Results.of(stage, choices, rewards, evaluations)
         return self.finished
 
     def _info(self) -> Info:
@@ -287,29 +255,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
             info["budget_exhausted"] = np.full(self.num_envs, self.exhausted)
             info["_budget_exhausted"] = self._all
         return info
-
-    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Return the results of a method of each episode, or the attributes of that name.
-
-        Most attributes, the memory and the budget among them, are shared by the N episodes.
-        """
-        found = self.get_attr(name)
-        return tuple(each(*args, **kwargs) if callable(each) else each for each in found)
-
-    def get_attr(self, name: str) -> tuple[Any, ...]:
-        """Return an attribute of each episode."""
-        return tuple(getattr(Episode(self, index), name) for index in range(self.num_envs))
-
-    def set_attr(self, name: str, values: Any) -> None:
-        """Set an attribute, which the N episodes share.
-
-        Raises:
-            InvalidSettings: ``values`` is a list or a tuple, and not N times the same value.
-        """
-        each = values if isinstance(values, (list, tuple)) else [values] * self.num_envs
-        same = len(each) == self.num_envs and all(value is each[0] for value in each)
-        require(same, f"{name}: the {self.num_envs} episodes share it; give one value for all")
-        setattr(self, name, each[0])
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the workers and the store that the single environment opened."""
@@ -324,12 +269,6 @@ class NASVectorEnv(Design, VectorEnv[Observations, NDArray[np.int64], NDArray[An
         return tuple(self.drawn(prefix) for prefix in self._choices[:, : self._step])
 
 
-def _padded(column: NDArray[Any], number: int) -> NDArray[Any]:
-    """Return a column of fewer than N entries with zeros or empty texts behind it: (N, ...)."""
-    rest = (number - len(column), *column.shape[1:])
-    return np.concatenate([column, np.zeros(rest, dtype=column.dtype)])
-
-
 def has_vector_form(env: NASEnv) -> bool:
     """Return True unless an environment's class changes what a step or a reset does."""
     return type(env).step is NASEnv.step and type(env).reset is NASEnv.reset
@@ -339,11 +278,3 @@ def has_vector_form(env: NASEnv) -> bool:
 def _repeated(mask: bytes, number: int) -> NDArray[np.bool_]:
     """Return a mask, (A,) bool, N times: (N, A), not to be written to."""
     return np.frombuffer(mask * number, dtype=np.bool_).reshape(number, -1)
-
-
-def _mode(mode: str | AutoresetMode) -> AutoresetMode:
-    try:
-        return AutoresetMode(mode)
-    except ValueError:
-        hint = choices_hint(mode, [each.value for each in AutoresetMode])
-        raise InvalidSettings(f"autoreset_mode: {short(mode)} is not one; {hint}") from None
