@@ -54,21 +54,10 @@ def read_npz(path: Path, flips: bool = True) -> Source:
         for part, x in zip(parts, images, strict=True)
     ]
     joined = np.concatenate(labels)
-    number = int(joined.max()) + 1
-    if "classes" not in arrays and number > len(joined):
-        raise InvalidDataset(
-            f"dataset: {path}: {len(joined)} images, but labels up to {number - 1}; "
-            "number the classes from 0"
-        )
-    classes = arrays.get("classes", np.arange(number))
-    if classes.ndim != 1 or len(classes) < number:
-        raise InvalidDataset(
-            f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
-            "a list of names, one for each label"
-        )
     counts = part_sizes(parts, [len(part) for part in labels])
+    classes = _class_names(arrays.get("classes"), joined, path)
     pixels = np.concatenate(images) if len(images) > 1 else images[0]
-    return Source(pixels, joined, tuple(map(str, classes)), *counts, flips=flips)
+    return Source(pixels, joined, classes, *counts, flips=flips)
 
 
 def part_names(names: Collection[str], where: str) -> list[str]:
@@ -117,6 +106,24 @@ def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
         if not 0 <= wrong <= LARGEST:
             raise InvalidDataset(f"dataset: {where}: labels start at 0, got {wrong}")
     return labels.astype(np.int64)
+
+
+def _class_names(names: NDArray[Any] | None, labels: Labels, path: Path) -> tuple[str, ...]:
+    """Return the names of the classes, which are their numbers where a file has none."""
+    number = int(labels.max()) + 1
+    if names is None:
+        if number > len(labels):
+            raise InvalidDataset(
+                f"dataset: {path}: {len(labels)} images, but labels up to {number - 1}; "
+                "number the classes from 0"
+            )
+        names = np.arange(number)
+    if names.ndim != 1 or len(names) < number:
+        raise InvalidDataset(
+            f"dataset: {path}: {names.size} classes, but labels up to {number - 1}; classes is "
+            "a list of names, one for each label"
+        )
+    return tuple(map(str, names))
 
 
 def require_room(images: int, image_size: int, channels: int) -> None:

@@ -213,10 +213,15 @@ def drive(
         done = ("final", "final_failure", "test_accuracy")
         summary |= {name: before[name] for name in done}
     if not recorder.replaying:
-        best = recorder.progress.best_architecture
-        if best is not None:
-            folder.replace("best.png", draw(best).save)
-        if recorder.progress.front is not None and recorder.progress.front.children:
-            folder.replace(FRONT_PICTURE, draw_front(recorder.progress.front).save)
-        folder.write(SUMMARY, summary)
+        _write_results(recorder, summary)
     return recorder.progress, summary
+
+
+def _write_results(recorder: Recorder, summary: Mapping[str, Any]) -> None:
+    """Write the summary, and the pictures of the best architecture and of the front."""
+    progress, folder = recorder.progress, recorder.folder
+    if progress.best_architecture is not None:
+        folder.replace("best.png", draw(progress.best_architecture).save)
+    if progress.front is not None and progress.front.children:
+        folder.replace(FRONT_PICTURE, draw_front(progress.front).save)
+    folder.write(SUMMARY, summary)

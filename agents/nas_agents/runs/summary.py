@@ -60,14 +60,6 @@ def summary_of(
     objective. With ``finalists``, the results of `Finalists.decide`, ``best`` has the mean of the
     evaluations.
     """
-    number = progress.episodes
-    comparable = env.reward is accuracy and number and not progress.epochs
-    single = comparable and getattr(env.memory.evaluator, "repeats", 1) == 1
-    random = random_accuracies(evaluator, env.search_space) if single else None
-    stored = None
-    if random is None and comparable:
-        random = stored = stored_accuracies(env.memory.evaluator, env.search_space, number)
-    band = None if random is None else random_band(random, spaced(number))
     return {
         "stopped_by": stopped_by,
         "episodes": progress.episodes,
@@ -83,9 +75,7 @@ def summary_of(
         "last_failure": progress.last_failure,
         "best": _best(progress),
         "front": None if progress.front is None else front_record(progress.front),
-        "random_search": None if band is None else band.mean[-1],
-        "random_band": None if band is None else band._asdict(),
-        "random_stored": None if stored is None else len(stored),
+        **_random_search(progress, evaluator, env),
         "finalists": finalists,
         "final": None,
         "final_failure": "",
@@ -93,6 +83,23 @@ def summary_of(
         "test_epochs": evaluator.epochs if isinstance(evaluator, Table) else None,
         "search_seconds": progress.seconds,
         "seconds": progress.seconds,
+    }
+
+
+def _random_search(progress: Progress, evaluator: Evaluator, env: NASEnv) -> dict[str, Any]:
+    """Return what the summary has of random search; null where it is not known."""
+    number = progress.episodes
+    comparable = env.reward is accuracy and number and not progress.epochs
+    single = comparable and getattr(env.memory.evaluator, "repeats", 1) == 1
+    random = random_accuracies(evaluator, env.search_space) if single else None
+    stored = None
+    if random is None and comparable:
+        random = stored = stored_accuracies(env.memory.evaluator, env.search_space, number)
+    band = None if random is None else random_band(random, spaced(number))
+    return {
+        "random_search": None if band is None else band.mean[-1],
+        "random_band": None if band is None else band._asdict(),
+        "random_stored": None if stored is None else len(stored),
     }
 
 

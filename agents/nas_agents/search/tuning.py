@@ -59,18 +59,7 @@ def tuned(
         OSError: the journal cannot be written.
     """
     require(isinstance(final.dataset, Dataset), "tune: it tunes trainings on images alone")
-    optuna = _optuna()
-    folder.mkdir(parents=True, exist_ok=True)
-    refuse_links(folder / JOURNAL)
-    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
-    backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-    study = optuna.create_study(
-        study_name=f"{architecture.key}-{final.dataset.digest}",
-        storage=optuna.storages.JournalStorage(backend),
-        pruner=pruner,
-        direction="maximize",
-        load_if_exists=True,
-    )
+    optuna, study = _optuna(), _study(f"{architecture.key}-{final.dataset.digest}", folder)
     # An interrupted call drew the first numbers of another seed
     seed = child_seed(final.settings.seed, architecture) + len(study.trials)
     study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)
@@ -97,6 +86,21 @@ def tuned(
     if not study.get_trials(states=[optuna.trial.TrialState.COMPLETE]):
         return final  # each of them failed
     return replace(final, settings=replace(known, **study.best_trial.params))
+
+
+def _study(name: str, folder: Path) -> Any:
+    """Return the study that the folder keeps under a name, a new one if there is none."""
+    optuna = _optuna()
+    folder.mkdir(parents=True, exist_ok=True)
+    refuse_links(folder / JOURNAL)
+    backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+    return optuna.create_study(
+        study_name=name,
+        storage=optuna.storages.JournalStorage(backend),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=3),
+        direction="maximize",
+        load_if_exists=True,
+    )
 
 
 def _has_ended(trial: Any) -> bool:
