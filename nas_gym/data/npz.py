@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -35,6 +35,14 @@ def open_regular(path: str | Path) -> BinaryIO:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError("it is not a regular file")
     return open(path, "rb")
+
+
+def read_at_most(file: IO[bytes], most: int) -> bytes:
+    """Return the rest of a file; `ValueError` if it has more bytes than ``most``."""
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
 
 
 def array_names(path: Path, what: str, error: type[NASGymError]) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.files import VALIDATION_NAMES
 from nas_gym.data.folder import Listing
-from nas_gym.data.npz import open_regular
+from nas_gym.data.npz import open_regular, read_at_most
 from nas_gym.errors import choices_hint
 
 MOST_BYTES = 2**28
@@ -42,9 +42,7 @@ def list_table(path: Path) -> Listing:
     """
     try:
         with open_regular(path) as file:
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+            content = read_at_most(file, MOST_BYTES)
         listing = _listing(content.decode("utf-8-sig"), path.parent)
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nas_gym.data.cache import digest_of_files
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.loading import data_folder
-from nas_gym.data.npz import open_regular
+from nas_gym.data.npz import open_regular, read_at_most
 from nas_gym.outside.json_text import short_name
 from nas_gym.settings import Size, validated
 
@@ -168,10 +168,7 @@ def read_text(path: Path) -> str:
     """Return the content of a text file; `InvalidDataset` if it cannot be read."""
     try:
         with open_regular(path) as file:
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
-        return text.decode()
+            return read_at_most(file, MOST_BYTES).decode()
     except (OSError, ValueError) as error:
         raise InvalidDataset(
             f"dataset: {path} cannot be read ({error}); expected a text in UTF-8 there"

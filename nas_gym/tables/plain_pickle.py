@@ -15,7 +15,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from nas_gym.data.npz import open_regular
+from nas_gym.data.npz import open_regular, read_at_most
 from nas_gym.outside.json_text import short_name
 from nas_gym.tables.columns import InvalidTable
 
@@ -68,10 +68,7 @@ def load_plain(path: Path) -> Any:
         with open_regular(path) as plain:
             packed = plain.read(3) == b"BZh"
             plain.seek(0)
-            file = bz2.BZ2File(plain) if packed else plain
-            content = file.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES:,} bytes")
+            content = read_at_most(bz2.BZ2File(plain) if packed else plain, MOST_BYTES)
         return _PlainUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # a broken pickle can raise anything
         raise InvalidTable(

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import require
 from nas_gym.families.enas_recurrent.cell import HighwayCell
 from nas_gym.families.enas_recurrent.network import ENASRecurrentNetwork
 from nas_gym.families.enas_recurrent.search_space import (
@@ -16,7 +15,7 @@ from nas_gym.families.enas_recurrent.search_space import (
 )
 from nas_gym.networks.base import NetworkSettings, TokenShape
 from nas_gym.networks.language_model import LanguageModel, LanguageModelSettings
-from nas_gym.weight_sharing.supernet import Supernet, built_child, no_child
+from nas_gym.weight_sharing.supernet import Supernet, built_child, fitting, no_child
 
 
 class SharedKernels(nn.ModuleDict):
@@ -102,9 +101,5 @@ def recurrent_supernet(
     batch_statistics: bool | None = None,
 ) -> Supernet:
     """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
-    settings = LanguageModelSettings() if settings is None else settings
-    given = type(settings).__name__
-    expected = f"network: {given} does not fit this search space; expected LanguageModelSettings"
-    require(isinstance(settings, LanguageModelSettings), expected)
-    assert isinstance(settings, LanguageModelSettings)
-    return RecurrentSupernet(search_space.nodes, shape, settings)
+    own = fitting(LanguageModelSettings, settings or LanguageModelSettings())
+    return RecurrentSupernet(search_space.nodes, shape, own)
