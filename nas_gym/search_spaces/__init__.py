@@ -5,7 +5,6 @@ Cells and chains are forms that families share; `CustomSearchSpace` is for space
 
 from nas_gym.search_spaces.actions import Mask as Mask
 from nas_gym.search_spaces.actions import Masks as Masks
-from nas_gym.search_spaces.actions import resolve_action as resolve_action
 from nas_gym.search_spaces.actions import resolve_actions as resolve_actions
 from nas_gym.search_spaces.base import Choices as Choices
 from nas_gym.search_spaces.base import SearchSpace as SearchSpace

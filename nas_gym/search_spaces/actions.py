@@ -87,8 +87,3 @@ def rules_of(mask: bytes) -> Rules:
     array = np.frombuffer(mask, dtype=np.bool_)
     resolved = (each.tolist() for each in resolve_actions(array, np.arange(len(array))))
     return Rules(array, array.view(np.int8), tuple(zip(*resolved, strict=True)))
-
-
-def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
-    """Return the choice of one action, and whether the action was invalid."""
-    return rules_of(mask.tobytes()).resolve(action)

@@ -23,9 +23,9 @@ from nas_gym.search_spaces import (
     Choices,
     CustomSearchSpace,
     SearchSpace,
-    resolve_action,
     resolve_actions,
 )
+from nas_gym.search_spaces.actions import Mask, rules_of
 from nas_gym.search_spaces.cells import ADD, CONCATENATE
 from tests.helpers import ConvNet, LayersArchitecture, LayersSearchSpace, sequences
 
@@ -226,6 +226,11 @@ def test_conditional_check_names_the_choice_that_an_earlier_one_rules_out() -> N
         LayersSearchSpace().decode([0, 1, 1, 0])
     with pytest.raises(InvalidArchitecture, match=r"choices\[2\] \(layer_2\): 0 .*: 1, 2, 3$"):
         LayersSearchSpace().decode([1, 1, 0, 0])
+
+
+def resolve_action(mask: Mask, action: int) -> tuple[int, bool]:
+    """The choice of one action, and whether the action is invalid."""
+    return rules_of(mask.tobytes()).resolve(action)
 
 
 @pytest.mark.parametrize(

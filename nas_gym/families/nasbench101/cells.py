@@ -24,23 +24,21 @@ from nas_gym.families.nasbench101.architecture import (
 _LABELS = len(NASBENCH101_OPERATIONS)
 
 
-def unique_cells(
-    max_vertices: int = MAX_VERTICES, max_edges: int = MAX_EDGES
-) -> Iterator[NASBench101Architecture]:
+def unique_cells(max_vertices: int = MAX_VERTICES) -> Iterator[NASBench101Architecture]:
     """Yield the canonical cell of each isomorphism class, from the smallest number of vertices up.
 
     None has a vertex that lies on no path from input to output.
     """
     for vertices in range(2, max_vertices + 1):
         choices = list(product(range(_LABELS), repeat=vertices - 2))
-        for code in unique_codes(vertices, max_edges).tolist():
+        for code in unique_codes(vertices).tolist():
             edges, labels = divmod(code, len(choices))
             yield cell_of_code(edges, choices[labels])
 
 
-def unique_codes(vertices: int, max_edges: int = MAX_EDGES) -> NDArray[np.int64]:
+def unique_codes(vertices: int) -> NDArray[np.int64]:
     """Return (number of classes,) int64: edge code * 3 ** (vertices - 2) + the operations' code."""
-    graphs = _full_graphs(vertices, max_edges)
+    graphs = _full_graphs(vertices)
     operations = _LABELS ** (vertices - 2)
     digits = np.array(list(product(range(_LABELS), repeat=vertices - 2)), dtype=np.int64)
     weights = _LABELS ** np.arange(vertices - 2)[::-1]
@@ -53,12 +51,12 @@ def unique_codes(vertices: int, max_edges: int = MAX_EDGES) -> NDArray[np.int64]
     return np.unique(least)
 
 
-def _full_graphs(vertices: int, max_edges: int) -> NDArray[np.int64]:
+def _full_graphs(vertices: int) -> NDArray[np.int64]:
     """Return the codes, int64, of graphs whose every vertex is on a path from in to out."""
     pairs = columnwise(vertices)
     codes = np.arange(1 << len(pairs), dtype=np.int64)
     edges = sum((codes >> number & 1 for number in range(len(pairs))), np.zeros_like(codes))
-    codes = codes[edges <= max_edges]
+    codes = codes[edges <= MAX_EDGES]
     for vertex in range(vertices):
         for end in (0, 1):
             mask = sum(1 << n for n, pair in enumerate(pairs) if pair[end] == vertex)
