@@ -1,4 +1,8 @@
-"""Rewards: pure functions of an `Evaluation`. A child that failed is worth 0 under each of them."""
+"""Rewards: pure functions of an `Evaluation`.
+
+A child that failed, was refused by a hard limit or is not recorded is worth no more than any that
+was trained: 0, where no reward is below 0.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,8 @@ AnyReward: TypeAlias = Reward | Objectives
 """A scalar reward, or a vector reward of several objectives."""
 Floats: TypeAlias = Any
 """A number, or an array of them."""
+FURTHEST = 10.0
+"""Targets by which a cost can be off under `TuNASReward`; a failed child is as far off."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -66,9 +72,14 @@ class CostReward:
         """The cost that evaluations must have; see `check_costs`."""
         return ("latency" if self.watts is not None else self.cost,)
 
+    @property
+    def of_failed(self) -> float:
+        """The reward of a child that failed; none that was trained is worth less."""
+        return 0.0
+
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
-            return 0.0
+            return self.of_failed
         [needed] = self.needs
         measured = getattr(evaluation, needed)
         if measured is None or measured <= 0:
@@ -127,13 +138,19 @@ class TuNASReward(CostReward):
     """``ACC + beta x |COST / T - 1|``, TuNAS's absolute reward; negative where it is far off.
 
     Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
-    the released code. It keeps the cost near the target, not only below it.
+    the released code. It keeps the cost near the target, not only below it. Ours is a bound: what
+    is further off than `FURTHEST` targets is as bad as that, and so is a child that failed, of
+    accuracy 0: -1 by default.
     """
 
     beta: Annotated[float, Lt(0), pydantic.Field(allow_inf_nan=False)] = -0.1
 
+    @property
+    def of_failed(self) -> float:
+        return self.beta * FURTHEST
+
     def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
-        return accuracy + self.beta * abs(ratio - 1)
+        return accuracy + self.beta * np.minimum(abs(ratio - 1), FURTHEST)
 
 
 @settings

@@ -223,9 +223,33 @@ def test_every_cost_can_have_a_target(name: str, cost: str) -> None:
     at, above = ({cost: number} for number in (1000, 2000))
     assert reward(evaluation(0.5, status="ok", **at)) == pytest.approx(0.5)
     assert reward(evaluation(0.5, status="ok", **above)) < 0.5
-    assert reward(evaluation(0.5, status="over_limit", **at)) == 0
+    assert reward(evaluation(0.5, status="over_limit", **at)) == reward.of_failed
     with pytest.raises(InvalidSettings, match=cost):
         reward(evaluation(0.5))
+
+
+@given(
+    accuracy=st.floats(0, 1),
+    cost=st.floats(1e-3, 1e12),
+    status=st.sampled_from([status for status in get_args(Status) if status != "ok"]),
+    parameters=st.sampled_from(
+        [
+            {"name": "mnasnet"},
+            {"name": "mnasnet", "alpha": 0, "beta": -1},
+            {"name": "mnasnet-hard"},
+            {"name": "proxylessnas"},
+            {"name": "tunas"},
+            {"name": "tunas", "beta": -7.0},
+        ]
+    ),
+)
+def test_a_child_that_failed_is_worth_no_more_than_one_that_was_trained(
+    accuracy: float, cost: float, status: Status, parameters: dict[str, Any]
+) -> None:
+    reward = rewards.reward_by_name({"target": 80, "cost": "parameters", **parameters})
+    failed = reward(evaluation(status=status, parameters=80))  # at the very target
+    trained = reward(evaluation(accuracy, parameters=cost))
+    assert -70 <= failed <= trained < 10
 
 
 def test_tunas_has_a_slope_that_falls() -> None:
