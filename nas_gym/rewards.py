@@ -27,6 +27,8 @@ AnyReward: TypeAlias = Reward | Objectives
 """A scalar reward, or a vector reward of several objectives."""
 Floats: TypeAlias = Any
 """A number, or an array of them."""
+LEAST = 1e-6
+"""The least ratio of a cost to its target that counts, under a `CostReward`."""
 FURTHEST = 10.0
 """Targets by which a cost can be off under `TuNASReward`; a failed child is as far off."""
 
@@ -49,6 +51,9 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
 @settings
 class CostReward:
     """Base of the rewards that weigh accuracy against one cost, COST, with a target T.
+
+    A cost of 0, as the multiply-adds of a network that only skips, is within every target. A
+    millionth of the target is the least that counts, so that the reward is finite.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -82,13 +87,14 @@ class CostReward:
             return self.of_failed
         [needed] = self.needs
         measured = getattr(evaluation, needed)
-        if measured is None or measured <= 0:
+        if measured is None:
             raise InvalidSettings(lacks(needed))
         return float(self.of(evaluation.accuracy, measured))
 
     def of(self, accuracy: Floats, measured: Floats) -> Floats:
         """Return the rewards of accuracies in [0, 1] at the values of the cost that it `needs`."""
-        return self.weighed(accuracy, measured * (self.watts or 1) / self.target)
+        ratio = measured * (self.watts or 1) / self.target
+        return self.weighed(accuracy, np.maximum(ratio, LEAST))
 
     def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
         """Return the rewards of accuracies at costs of ``ratio`` times the target."""

@@ -39,7 +39,7 @@ def error_by_cost(cost: str, whole: Callable[[str], int]) -> Callable[[Evaluatio
     def reward(evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
             return -math.log(whole(cost))
-        return -(1 - evaluation.accuracy) * math.log(getattr(evaluation, cost))
+        return -(1 - evaluation.accuracy) * math.log(max(1, getattr(evaluation, cost)))
 
     return reward
 

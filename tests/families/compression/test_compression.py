@@ -203,7 +203,7 @@ def test_the_papers_rewards_for_accuracy(model: nn.Module, reward: str) -> None:
 
 
 @pytest.mark.parametrize("reward", ["amc-flops", "amc-parameters"])
-def test_a_network_that_failed_is_worth_no_more_than_any_other(
+def test_a_network_that_failed_is_worth_least_and_one_for_free_most(
     model: nn.Module, reward: str
 ) -> None:
     env = make(model, keep=1.0, reward=reward)
@@ -213,6 +213,8 @@ def test_a_network_that_failed_is_worth_no_more_than_any_other(
     failed = nas_gym.Evaluation("diverged", 0.0, (), 0.0, 0, "", parameters=1, multiply_adds=1)
     assert env.reward(failed) == pytest.approx(env.reward(wrong))
     assert env.reward(failed) < whole
+    free = nas_gym.Evaluation("ok", 0.5, (), 0.0, 0, "", parameters=0, multiply_adds=0)
+    assert env.reward(free) == 0
 
 
 def test_rewards_of_the_other_environments(model: nn.Module) -> None:
