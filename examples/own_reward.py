@@ -17,9 +17,12 @@ ALLOWED = 0.0003  # seconds
 
 
 def quick_and_good(evaluation: Evaluation) -> float:
-    """Return the accuracy, less 10 points for each 0.1 ms beyond what is allowed."""
+    """Return the accuracy, less 10 points for each 0.1 ms beyond what is allowed, and at least 0.
+
+    No network is worth less than one that failed, whose accuracy is 0.
+    """
     late = max(0.0, (evaluation.latency or 0.0) - ALLOWED)
-    return evaluation.accuracy - 1000 * late
+    return max(0.0, evaluation.accuracy - 1000 * late)
 
 
 def main(networks: int = 10) -> None:

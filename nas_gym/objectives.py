@@ -42,7 +42,8 @@ def lacks(cost: str, costs: Sequence[str] = ()) -> str:
 class Objectives:
     """A vector reward: one entry for each objective, all of them to be maximized.
 
-    A cost is negated; nothing is scaled or clipped. A child that failed gets the worst values.
+    A cost is negated; nothing is scaled or clipped. A child that failed gets the worst values, and
+    what was trained can be beyond them: by their meaning, neither can be used.
 
     >>> objectives = Objectives.of({"accuracy": 0.1, "-parameters": 5e6})
     >>> objectives(Evaluation("ok", 0.9, (), 1.0, 0, "", parameters=2_000_000)).tolist()

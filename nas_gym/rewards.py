@@ -1,4 +1,8 @@
-"""Rewards: pure functions of an `Evaluation`. A child that failed is worth 0 under each of them."""
+"""Rewards: pure functions of an `Evaluation`.
+
+A child that failed, was refused by a hard limit or is not recorded is worth no more than any that
+was trained: 0, where no reward is below 0.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,10 @@ AnyReward: TypeAlias = Reward | Objectives
 """A scalar reward, or a vector reward of several objectives."""
 Floats: TypeAlias = Any
 """A number, or an array of them."""
+LEAST = 1e-6
+"""The least ratio of a cost to its target that counts, under a `CostReward`."""
+FURTHEST = 10.0
+"""Targets by which a cost can be off under `TuNASReward`; a failed child is as far off."""
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -43,6 +51,9 @@ def best_of_last_five_cubed(evaluation: Evaluation) -> float:
 @settings
 class CostReward:
     """Base of the rewards that weigh accuracy against one cost, COST, with a target T.
+
+    A cost of 0, as the multiply-adds of a network that only skips, is within every target. A
+    millionth of the target is the least that counts, so that the reward is finite.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -66,18 +77,24 @@ class CostReward:
         """The cost that evaluations must have; see `check_costs`."""
         return ("latency" if self.watts is not None else self.cost,)
 
+    @property
+    def of_failed(self) -> float:
+        """The reward of a child that failed; none that was trained is worth less."""
+        return 0.0
+
     def __call__(self, evaluation: Evaluation) -> float:
         if evaluation.status != "ok":
-            return 0.0
+            return self.of_failed
         [needed] = self.needs
         measured = getattr(evaluation, needed)
-        if measured is None or measured <= 0:
+        if measured is None:
             raise InvalidSettings(lacks(needed))
         return float(self.of(evaluation.accuracy, measured))
 
     def of(self, accuracy: Floats, measured: Floats) -> Floats:
         """Return the rewards of accuracies in [0, 1] at the values of the cost that it `needs`."""
-        return self.weighed(accuracy, measured * (self.watts or 1) / self.target)
+        ratio = measured * (self.watts or 1) / self.target
+        return self.weighed(accuracy, np.maximum(ratio, LEAST))
 
     def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
         """Return the rewards of accuracies at costs of ``ratio`` times the target."""
@@ -127,13 +144,19 @@ class TuNASReward(CostReward):
     """``ACC + beta x |COST / T - 1|``, TuNAS's absolute reward; negative where it is far off.
 
     Source: TuNAS, Bender et al. 2020, https://arxiv.org/abs/2008.06120, section 4; beta is that of
-    the released code. It keeps the cost near the target, not only below it.
+    the released code. It keeps the cost near the target, not only below it. Ours is a bound: what
+    is further off than `FURTHEST` targets is as bad as that, and so is a child that failed, of
+    accuracy 0: -1 by default.
     """
 
     beta: Annotated[float, Lt(0), pydantic.Field(allow_inf_nan=False)] = -0.1
 
+    @property
+    def of_failed(self) -> float:
+        return self.beta * FURTHEST
+
     def weighed(self, accuracy: Floats, ratio: Floats) -> Floats:
-        return accuracy + self.beta * abs(ratio - 1)
+        return accuracy + self.beta * np.minimum(abs(ratio - 1), FURTHEST)
 
 
 @settings

@@ -125,7 +125,7 @@ def test_every_cost_can_stand_for_latency(
 
 @given(
     accuracy=st.floats(0, 1),
-    latencies=st.tuples(*[st.floats(1e-6, 1e3)] * 2),
+    latencies=st.tuples(*[st.floats(0, 1e3)] * 2),
     alpha=st.floats(-1, 0),
     beta=st.floats(-1, 0),
 )
@@ -142,10 +142,21 @@ def test_a_child_that_failed_needs_no_cost(status: Status) -> None:
     assert SOFT(evaluation(status=status)) == 0.0
 
 
-@pytest.mark.parametrize("costs", [{}, {"latency": None}, {"latency": 0.0}])
+@pytest.mark.parametrize("costs", [{}, {"latency": None}])
 def test_a_cost_that_is_not_there_is_an_error(costs: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettings, match=r"needs latency, .* latency=\{\}"):
         SOFT(evaluation(0.5, **costs))
+
+
+@pytest.mark.parametrize("name", [name for name in rewards.PARAMETRIC if name != "perplexity"])
+@pytest.mark.parametrize("cost", ["multiply_adds", "latency", "energy"])
+def test_a_cost_of_0_is_within_every_target(name: str, cost: str) -> None:
+    more = {"watts": 5.0} if cost == "energy" else {}
+    reward = rewards.reward_by_name({"name": name, "target": 1000, "cost": cost, **more})
+    measured = "latency" if cost == "energy" else cost
+    free, cheap = (reward(evaluation(0.5, **{measured: value})) for value in (0, 1e-9))
+    assert free == pytest.approx(cheap)
+    assert 0.4 <= free < 2
 
 
 def test_rewards_with_parameters_are_plain_data() -> None:
@@ -223,9 +234,33 @@ def test_every_cost_can_have_a_target(name: str, cost: str) -> None:
     at, above = ({cost: number} for number in (1000, 2000))
     assert reward(evaluation(0.5, status="ok", **at)) == pytest.approx(0.5)
     assert reward(evaluation(0.5, status="ok", **above)) < 0.5
-    assert reward(evaluation(0.5, status="over_limit", **at)) == 0
+    assert reward(evaluation(0.5, status="over_limit", **at)) == reward.of_failed
     with pytest.raises(InvalidSettings, match=cost):
         reward(evaluation(0.5))
+
+
+@given(
+    accuracy=st.floats(0, 1),
+    cost=st.floats(0, 1e12),
+    status=st.sampled_from([status for status in get_args(Status) if status != "ok"]),
+    parameters=st.sampled_from(
+        [
+            {"name": "mnasnet"},
+            {"name": "mnasnet", "alpha": 0, "beta": -1},
+            {"name": "mnasnet-hard"},
+            {"name": "proxylessnas"},
+            {"name": "tunas"},
+            {"name": "tunas", "beta": -7.0},
+        ]
+    ),
+)
+def test_a_child_that_failed_is_worth_no_more_than_one_that_was_trained(
+    accuracy: float, cost: float, status: Status, parameters: dict[str, Any]
+) -> None:
+    reward = rewards.reward_by_name({"target": 80, "cost": "parameters", **parameters})
+    failed = reward(evaluation(status=status, parameters=80))  # at the very target
+    trained = reward(evaluation(accuracy, parameters=cost))
+    assert -70 <= failed <= trained < 10
 
 
 def test_tunas_has_a_slope_that_falls() -> None:

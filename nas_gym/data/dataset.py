@@ -59,6 +59,8 @@ class Dataset:
     """Images that stand in two of the data set's own splits, as in "2 of the 100 test images"."""
     chosen: Mapping[str, str] = field(default_factory=dict)
     """By subject, such as "split": how it was chosen, and why."""
+    split_seed: int = SPLIT_SEED
+    """Of the parts that it does not have itself; see `nas_gym.data.loading.load_dataset`."""
 
     @property
     def majority(self) -> float:
@@ -170,7 +172,7 @@ def split_of(name: str, source: Source, seed: int = SPLIT_SEED) -> Dataset:
         train, validation = _stratified(rest, source.labels, share, seed)
     facts = (source.images, source.labels, source.classes, source.flips)
     chosen = {**source.chosen, "split": _how_split(source, seed)}
-    return Dataset(name, *facts, train, validation, test, source.skipped, shared, chosen)
+    return Dataset(name, *facts, train, validation, test, source.skipped, shared, chosen, seed)
 
 
 def _how_split(source: Source, seed: int) -> str:

@@ -96,8 +96,9 @@ the first decisions instead. Nothing is random, so `reset(seed=)` changes no epi
   another cost; also `"mnasnet-hard"`, `"proxylessnas"` and `"tunas"`; see `nas_gym.rewards`. Where
   children are trained, `latency={{}}` measures it.
 
-A child that failed is worth 0. With several objectives, `gym.make("{MO}", objectives=["accuracy",
-"-parameters"])`, the reward is a vector by MO-Gymnasium's convention; see `nas_gym.Objectives`.\
+A child that failed is worth 0, or less where others can be. With several objectives,
+`gym.make("{MO}", objectives=["accuracy", "-parameters"])`, the reward is a vector by MO-Gymnasium's
+convention; see `nas_gym.Objectives`.\
 {Rewards}
 
 {about}

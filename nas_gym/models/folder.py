@@ -61,6 +61,7 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
         return Trained(result.network, result.architecture, common)
     assert result.statistics is not None
     del data["classes"]
+    data["split_seed"] = dataset.split_seed
     height, width, channels = dataset.images.shape[1:]
     mean, deviation = (tuple((each / 255).tolist()) for each in result.statistics)
     facts = ModelFacts(

@@ -52,7 +52,7 @@ class ModelFacts:
     network: dict[str, Any] = Field(default_factory=dict)
     """Settings of the network, the skeleton around the architecture."""
     data: dict[str, Any] = Field(default_factory=dict)
-    """Name, digest and sizes of the data set."""
+    """Name, digest, sizes and ``split_seed`` of the data set."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Settings of the training; they build nothing."""
     metrics: dict[str, Any] = Field(default_factory=dict)

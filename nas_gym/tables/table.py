@@ -77,7 +77,7 @@ class Table:
         """Return the table of a frame: a pandas DataFrame, or a dict of arrays or lists.
 
         A row is one training. What is not in the frame is answered too, by an `Evaluation` of the
-        status "unrecorded", which is worth 0 under every reward of nas_gym.
+        status "unrecorded", which is worth as little as one that failed.
 
         Columns:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import torch
 from click.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_gym import InvalidSettings
+from nas_gym import InvalidSettings, load_dataset
 from nas_gym.data.dataset import Dataset
-from nas_gym.models import save_model
+from nas_gym.models import Model, save_model
+from nas_gym.models.folder import model_of
 from nas_gym.models.int8 import export_int8
-from nas_gym.networks import ImageShape
+from nas_gym.networks import ImageShape, default_settings
+from nas_gym.training.final import FinalResult
+from nas_gym.training.settings import TrainingSettings
 from tests.models.tiny import SHAPE, architecture_of, images, smallest, tiny_model
 
 
@@ -59,7 +63,39 @@ def test_the_command_takes_the_data_set_of_the_training(tmp_path: Path) -> None:
     (record,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert record["images"] == 359
     assert 0 <= record["int8_accuracy"] <= 1
+    model.facts.data["split_seed"] = "x"
+    save_model(model, tmp_path / "model")
+    result = CliRunner().invoke(app, command)
+    assert (result.exit_code, "split_seed: expected" in result.stderr) == (2, True)
     model.facts.data["name"] = str(tmp_path)  # a path in a file is not followed
     save_model(model, tmp_path / "model")
     result = CliRunner().invoke(app, command)
     assert (result.exit_code, "int8 needs the data set" in result.stderr) == (2, True)
+
+
+def test_both_accuracies_are_on_the_split_of_the_training(tmp_path: Path) -> None:
+    default, other = load_dataset("digits"), load_dataset("digits", split_seed=1)
+    small = {"cells": 1, "filters": 4}
+    shape = ImageShape(1, 8, 8, 10)
+    made = tiny_model(architecture_of("nasbench201", 2), shape, seed=2, **small)  # of two answers
+    settings = TrainingSettings(replace(default_settings(made.architecture), **small))
+    result = FinalResult(
+        made.network,
+        made.architecture,
+        *(settings, 1, 1, 1.0, 0.5),
+        statistics=(np.array([100.0]), np.array([80.0])),
+    )
+    model = model_of(result, other)
+    assert isinstance(model, Model)
+    assert model.facts.data["split_seed"] == 1
+
+    def accuracy(dataset: Dataset) -> float:
+        chosen = dataset.images[dataset.validation]
+        found = model.predict(torch.from_numpy(chosen).permute(0, 3, 1, 2)).classes
+        return float(np.mean(dataset.labels[dataset.validation] == np.array(found, dtype=int)))
+
+    save_model(model, tmp_path)
+    arguments = ["export", str(tmp_path), "--format", "int8", "--out", str(tmp_path), "--json"]
+    (record,) = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert record["accuracy"] == pytest.approx(accuracy(other))
+    assert accuracy(other) != accuracy(default)

@@ -6,12 +6,13 @@ drew. Advantages have V-trace's weight min(1, pi / mu) (Espeholt et al. 2018,
 https://arxiv.org/abs/1802.01561, section 4.1); PPO's clipped ratio is to pi before the update, and
 not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et al. 2022,
 https://arxiv.org/abs/2110.00641, section 3). Where more are under way than m, rewards are late, and
-an update makes several passes (`PASSES`).
+an update makes several passes (`PASSES`), and a moving average of the rewards takes each in once.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from itertools import takewhile
 from typing import Any
 
@@ -24,7 +25,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from nas_agents.controllers.episodes import Step
+from nas_agents.controllers.episodes import MovingAverage, Step
 from nas_agents.controllers.ranked_reward import Ranks
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.strategies import Strategy
@@ -206,8 +207,12 @@ class PolicyGradient(Strategy):
         agent.num_timesteps += sum(each["rewards"].size for each in returned)
         agent._update_current_progress_remaining(agent.num_timesteps, agent._total_timesteps)
         late = sum(map(len, self.under_way.values())) > self.batch
-        for _ in range(PASSES if late and not isinstance(agent, RecurrentPPO) else 1):
-            self._learn_from(returned)
+        self._learn_from(returned)
+        if late and not isinstance(agent, RecurrentPPO):
+            baseline = getattr(agent, "baseline", None)
+            with baseline.held() if isinstance(baseline, MovingAverage) else nullcontext():
+                for _ in range(PASSES - 1):
+                    self._learn_from(returned)
         agent.dump_logs(agent.num_timesteps // (self.batch * len(self.search_space.decisions)))
 
     def _learn_from(self, episodes: list[Episode]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,6 +37,8 @@ class MovingAverage:
     released code; otherwise after, so that b contains earlier ones only."""
     average: float = 0.0
     num_rewards: int = 0
+    _last: float = 0.0  # what `update` returned
+    _held: bool = False
 
     @property
     def value(self) -> float:
@@ -46,15 +50,28 @@ class MovingAverage:
     def update(self, rewards: NDArray[np.floating]) -> float:
         """Return the baseline for these rewards, (n,), and average them into it.
 
-        Before the first reward of all, the baseline is the mean of these.
+        Before the first reward of all, the baseline is the mean of these. Within `held`, they are
+        those of the last call, and the baseline is the same.
         """
+        if self._held:
+            return self._last
         earlier = self.value if self.num_rewards else float(rewards.mean())
         for reward in rewards.tolist():
             if not (self.num_rewards or self.bias_correction):
                 self.average = reward
             self.average = self.decay * self.average + (1 - self.decay) * reward
             self.num_rewards += 1
-        return self.value if self.own_reward else earlier
+        self._last = self.value if self.own_reward else earlier
+        return self._last
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have `update` take nothing in: an agent learns once more from the same rewards."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
 
 def episode_returns(

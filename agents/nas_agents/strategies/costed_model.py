@@ -71,9 +71,12 @@ def in_accuracies(scores_of: Predict, scores: Floats, observed: Floats) -> Predi
 
 
 def learned_cost(choices: Choices, costs: Floats, width: float, noise: float) -> Predict:
-    """Return the mean of a Gaussian process of the logarithms of (n,) costs, NaN where unknown."""
-    known = np.isfinite(costs)
-    logs = np.log(costs[known])
+    """Return the mean of a Gaussian process of the logarithms of (n,) costs, NaN where unknown.
+
+    A cost of 0, which has none, counts as the least other one.
+    """
+    known, above = np.isfinite(costs), costs[costs > 0]
+    logs = np.log(np.maximum(costs[known], above.min() if len(above) else 1.0))
     mean, deviation = logs.mean(), logs.std() + 1e-9
     model = GaussianProcess(choices[known], (logs - mean) / deviation, width, noise)
 

@@ -6,6 +6,7 @@ rank, by crowding distance; children cross two parents over and mutate.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval
@@ -22,7 +23,8 @@ class NSGA2(OptunaStrategy):
     """Optuna's NSGA-II; a decision is a gene, whose value stands for a valid choice.
 
     As in the environment, value a means valid choice number (a modulo the number of valid choices),
-    so every genome is an architecture, and any two can be crossed over.
+    so every genome is an architecture, and any two can be crossed over. Children that failed are no
+    parents: where others are beyond the objectives' worst values, they would be among the best.
 
     Args:
         objectives: K, the number of objectives.
@@ -61,3 +63,11 @@ class NSGA2(OptunaStrategy):
         value = trial.suggest_categorical(self.search_space.decisions[step].name, range(number))
         choice, _ = self.search_space.rules(choices, step).resolve(value)
         return choice
+
+    def observe_evaluation(
+        self, choices: Choices, reward: list[float], evaluation: Mapping[str, Any]
+    ) -> None:
+        if evaluation["status"] == "ok":
+            self.observe(choices, reward)
+        else:
+            self._tell(choices, state=optuna.trial.TrialState.FAIL)

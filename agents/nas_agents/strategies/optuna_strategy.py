@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,10 @@ class OptunaStrategy(Strategy):
         return choices
 
     def observe(self, choices: Choices, reward: float | list[float]) -> None:
+        self._tell(choices, values=reward)
+
+    def _tell(self, choices: Choices, **result: Any) -> None:
+        """End the trial of a proposal, if it is one, with what `optuna.Study.tell` takes."""
         trials = self._trials.get(choices.tobytes())
         if trials:
-            self._study.tell(trials.pop(0), reward)
+            self._study.tell(trials.pop(0), **result)

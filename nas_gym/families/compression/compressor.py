@@ -147,7 +147,11 @@ class Compressor:
             classes=dataset.classes,
             image=self.shape,
             normalization=Normalization(mean, std),
-            data={"name": dataset.name, "digest": dataset.digest},
+            data={
+                "name": dataset.name,
+                "digest": dataset.digest,
+                "split_seed": dataset.split_seed,
+            },
             training=asdict(self.settings),
             metrics={"validation": evaluation.outcome()},
             versions={"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},

@@ -21,6 +21,7 @@ from nas_gym.families.compression.settings import CompressionSettings
 from nas_gym.families.compression.subject import subject_of
 from nas_gym.families.compression.walk import FEATURES, Walk
 from nas_gym.models import Model
+from nas_gym.networks import count_parameters
 from nas_gym.networks.devices import resolve_device
 from nas_gym.objectives import Objectives
 from nas_gym.outside.json_text import short
@@ -28,11 +29,17 @@ from nas_gym.rewards import AnyReward, check_costs, reward_by_name
 from nas_gym.settings import require_known
 
 
-def error_by_cost(cost: str) -> Callable[[Evaluation], float]:
-    """Return -error x log(cost), the reward with which AMC keeps the accuracy (section 3.3)."""
+def error_by_cost(cost: str, whole: Callable[[str], int]) -> Callable[[Evaluation], float]:
+    """Return -error x log(cost), the reward with which AMC keeps the accuracy (section 3.3).
+
+    A network that failed is worth what the whole one would be, of the cost ``whole``, if it were
+    always wrong.
+    """
 
     def reward(evaluation: Evaluation) -> float:
-        return -(1 - evaluation.accuracy) * math.log(getattr(evaluation, cost))
+        if evaluation.status != "ok":
+            return -math.log(whole(cost))
+        return -(1 - evaluation.accuracy) * math.log(max(1, getattr(evaluation, cost)))
 
     return reward
 
@@ -139,7 +146,7 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     ) -> None:
         self.settings = CompressionSettings(**_known(settings))
         require_known([render_mode or "ansi"], self.metadata["render_modes"], "render_mode: ")
-        self.render_mode, self.reward = render_mode, _reward(reward)
+        self.render_mode, self.reward = render_mode, _reward(reward, self._whole)
         if not isinstance(dataset, Dataset):
             dataset = load_dataset(str(dataset), image_size, split_seed)
         on, seed = resolve_device(device), self.settings.training_seed
@@ -214,6 +221,11 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             lines.append(f"  {group.layer}: {number} of {group.channels}")
         return "\n".join(lines)
 
+    def _whole(self, cost: str) -> int:
+        """Return the multiply-adds or the parameters of the network that is compressed."""
+        plan = self.plan
+        return plan.total if cost == "multiply_adds" else count_parameters(plan.network)
+
     def _finish(self, info: dict[str, Any]) -> float:
         kept = tuple(self._walk.kept)
         evaluation, architecture, _ = self.compressor.compress(kept)
@@ -236,9 +248,11 @@ def _known(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _reward(reward: str | Mapping[str, Any] | AnyReward) -> Callable[[Evaluation], Any]:
+def _reward(
+    reward: str | Mapping[str, Any] | AnyReward, whole: Callable[[str], int]
+) -> Callable[[Evaluation], Any]:
     if isinstance(reward, str) and reward in AMC_REWARDS:
-        return error_by_cost(AMC_REWARDS[reward])
+        return error_by_cost(AMC_REWARDS[reward], whole)
     made = reward_by_name(reward)
     says = "reward: expected one number; several objectives are for environments that design"
     require(not isinstance(made, Objectives), says)

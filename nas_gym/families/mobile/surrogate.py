@@ -239,7 +239,7 @@ def ofa_surrogate(
 
     Args:
         search_space: Its search space.
-        at_most: limits of the costs, such as `{"latency": 0.03}`; what exceeds one is worth 0.
+        at_most: limits of the costs, such as `{"latency": 0.03}`; what exceeds one is refused.
         training_seed: no effect: nothing is trained.
 
     Raises:

@@ -13,6 +13,7 @@ from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_asynchronously
+from nas_agents.controllers.episodes import MovingAverage
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
@@ -125,6 +126,29 @@ def test_an_update_makes_several_passes_where_rewards_are_late(
     passes = 1 if name == "recurrent-ppo" else PASSES
     assert found[1 : 1 + passes] == passes * [2 * steps]
     assert found[1 + passes] == 3 * steps
+
+
+@pytest.mark.parametrize("name", ["reinforce", "nasnet"])
+def test_a_baseline_takes_each_reward_in_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = made(name)
+    agent: Any = policy.agent
+    levels: list[float] = []
+    record = agent.logger.record
+
+    def watched(key: str, value: Any, *more: Any, **keywords: Any) -> None:
+        levels.extend([value] if key == "train/baseline" else [])
+        record(key, value, *more, **keywords)
+
+    monkeypatch.setattr(agent.logger, "record", watched)
+    late = policy.batch + 2
+    rewards = play(policy, 2 * policy.batch + late - 1, under_way=late)
+    assert len(rewards) == 2 * policy.batch
+    alone = MovingAverage(agent.baseline.decay)
+    once = [alone.update(np.array(part)) for part in np.split(np.array(rewards), 2)]
+    assert levels == pytest.approx(np.repeat(once, PASSES), rel=1e-6)
+    assert agent.baseline.value == pytest.approx(alone.value, rel=1e-6)
+    agent.baseline.update(np.ones(1))  # which is held no more
+    assert agent.baseline.num_rewards == len(rewards) + 1
 
 
 def test_an_lstm_keeps_its_states() -> None:

@@ -32,6 +32,15 @@ def test_a_cost_is_learned_from_those_that_are_known() -> None:
     assert np.corrcoef(np.log(predict(choices[::3])), np.log(costs[::3]))[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("others", [np.array([3.0, np.nan, 5.0]), np.array([0.0, np.nan, 0.0])])
+def test_a_cost_of_0_can_be_learned(others: np.ndarray) -> None:
+    rng = np.random.default_rng(0)
+    choices = np.stack([NASBench201SearchSpace().sample(rng) for _ in range(4)])
+    predict = learned_cost(choices, np.array([0.0, *others]), width=2.0, noise=0.003)
+    expected = 3.0 if others[0] else 1.0
+    assert predict(choices)[:2].min() == pytest.approx(expected, rel=0.1)
+
+
 def test_rewards_fall_off_the_cliff_where_the_cost_does() -> None:
     reward = MnasNetHardReward(target=1.0)
     costs = np.array([1.0, 1.5, np.nan, 0.5])

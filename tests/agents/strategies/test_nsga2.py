@@ -51,6 +51,19 @@ def test_proposals_are_valid_where_genes_are_not(search_space: SearchSpace) -> N
         strategy.observe(choices, two(choices))
 
 
+def test_children_that_failed_are_no_parents() -> None:
+    """Here their worst values are of a lower cost than any trained child has."""
+    strategy = NSGA2(NASBench201SearchSpace(), 0, population=8, mutation=0.0)
+    failed = []
+    for _ in range(60):
+        choices = strategy.propose()
+        failed.append(choices[0] < 2)
+        reward, status = ([0.1, -1.0], "diverged") if failed[-1] else ([0.9, -2.0], "ok")
+        strategy.observe_evaluation(choices, reward, {"status": status})
+    assert any(failed[:8])
+    assert not any(failed[-30:])
+
+
 def test_the_population_follows_the_length_of_the_search() -> None:
     arguments = [find_agent("nsga2").arguments(Plan(6, n, objectives=3)) for n in (50, 300, 10**9)]
     assert [each["population"] for each in arguments] == [10, 30, 50]

@@ -202,6 +202,21 @@ def test_the_papers_rewards_for_accuracy(model: nn.Module, reward: str) -> None:
     assert value == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("reward", ["amc-flops", "amc-parameters"])
+def test_a_network_that_failed_is_worth_least_and_one_for_free_most(
+    model: nn.Module, reward: str
+) -> None:
+    env = make(model, keep=1.0, reward=reward)
+    whole, info = play(env, [1, 1, 1])
+    record = {**info["evaluation"], "curve": (), "seconds": 0.0}
+    wrong = nas_gym.Evaluation(**{**record, "accuracy": 0.0})
+    failed = nas_gym.Evaluation("diverged", 0.0, (), 0.0, 0, "", parameters=1, multiply_adds=1)
+    assert env.reward(failed) == pytest.approx(env.reward(wrong))
+    assert env.reward(failed) < whole
+    free = nas_gym.Evaluation("ok", 0.5, (), 0.0, 0, "", parameters=0, multiply_adds=0)
+    assert env.reward(free) == 0
+
+
 def test_rewards_of_the_other_environments(model: nn.Module) -> None:
     reward = {"name": "mnasnet", "cost": "parameters", "target": 1e3}
     value, info = play(make(model, reward=reward), [0.5, 0.5, 1])

@@ -75,16 +75,19 @@ def _exported(model: Model | TextModel, form: str, dataset: str | None, out: Pat
 def _dataset_of(model: Model, name: str | None) -> Dataset:
     """Return the data set of that name or path, or the one of the training if it has a name.
 
-    A path that stands in the model folder is a stranger's, and is not opened.
+    It is split as it was in the training. A path that stands in the model folder is a stranger's,
+    and is not opened.
     """
     from nas_gym.data import NAMES, load_dataset
+    from nas_gym.data.dataset import SPLIT_SEED
     from nas_gym.errors import require
 
-    trained_on = model.facts.data.get("name")
+    data, shape = model.facts.data, model.image_shape
+    trained_on = data.get("name")
     chosen = name or (trained_on if trained_on in NAMES else None)
     require(chosen is not None, "dataset: int8 needs the data set of the training; --dataset")
-    shape = model.image_shape
-    return load_dataset(str(chosen), shape.height if shape.height == shape.width else None)
+    size = shape.height if shape.height == shape.width else None
+    return load_dataset(str(chosen), size, data.get("split_seed", SPLIT_SEED))
 
 
 def _comparison(exported: Any) -> str:
