@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,10 @@ def read_npz(path: Path, flips: bool = True) -> Source:
             f"dataset: {path}: {len(joined)} images, but labels up to {number - 1}; "
             "number the classes from 0"
         )
-    classes = arrays.get("classes", np.arange(number))
-    if classes.ndim != 1 or len(classes) < number:
-        raise InvalidDataset(
-            f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
-            "a list of names, one for each label"
-        )
+    classes = _checked_classes(arrays.get("classes", np.arange(number)), number, path)
     counts = part_sizes(parts, [len(part) for part in labels])
     pixels = np.concatenate(images) if len(images) > 1 else images[0]
-    return Source(pixels, joined, tuple(map(str, classes)), *counts, flips=flips)
+    return Source(pixels, joined, classes, *counts, flips=flips)
 
 
 def part_names(names: Collection[str], where: str) -> list[str]:
@@ -104,7 +100,7 @@ def _checked_images(images: NDArray[Any], where: str) -> Images:
         raise InvalidDataset(
             f"dataset: {where}: {images.shape[-1]} channels; expected the channels last, 1 to 4"
         )
-    return images
+    return np.ascontiguousarray(images)  # MATLAB's files, and SciPy's reader, have another order
 
 
 def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
@@ -117,6 +113,25 @@ def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
         if not 0 <= wrong <= LARGEST:
             raise InvalidDataset(f"dataset: {where}: labels start at 0, got {wrong}")
     return labels.astype(np.int64)
+
+
+def _checked_classes(classes: NDArray[Any], number: int, path: Path) -> tuple[str, ...]:
+    """Return the names of the classes, for labels below ``number``."""
+    if classes.ndim != 1 or len(classes) < number:
+        raise InvalidDataset(
+            f"dataset: {path}: {classes.size} classes, but labels up to {number - 1}; classes is "
+            "a list of names, one for each label"
+        )
+    try:
+        names = np.char.decode(classes, "utf-8") if classes.dtype.kind == "S" else classes
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(f"dataset: {path}: classes: {error}; save them as texts") from error
+    name, times = Counter(map(str, names)).most_common(1)[0]
+    if times > 1:
+        raise InvalidDataset(
+            f"dataset: {path}: {times} classes have the name {name!r}; give each its own"
+        )
+    return tuple(map(str, names))
 
 
 def require_room(images: int, image_size: int, channels: int) -> None:
