@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def _checked_images(images: NDArray[Any], where: str) -> Images:
         raise InvalidDataset(
             f"dataset: {where}: {images.shape[-1]} channels; expected the channels last, 1 to 4"
         )
-    return images
+    return np.ascontiguousarray(images)  # MATLAB's files, and SciPy's reader, have another order
 
 
 def _checked_labels(labels: NDArray[Any], images: int, where: str) -> Labels:
@@ -122,6 +123,15 @@ def _class_names(names: NDArray[Any] | None, labels: Labels, path: Path) -> tupl
         raise InvalidDataset(
             f"dataset: {path}: {names.size} classes, but labels up to {number - 1}; classes is "
             "a list of names, one for each label"
+        )
+    try:
+        names = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(f"dataset: {path}: classes: {error}; save them as texts") from error
+    name, times = Counter(map(str, names)).most_common(1)[0]
+    if times > 1:
+        raise InvalidDataset(
+            f"dataset: {path}: {times} classes have the name {name!r}; give each its own"
         )
     return tuple(map(str, names))
 

@@ -168,7 +168,7 @@ def read_text(path: Path) -> str:
     """Return the content of a text file; `InvalidDataset` if it cannot be read."""
     try:
         with open_regular(path) as file:
-            return read_at_most(file, MOST_BYTES).decode()
+            return read_at_most(file, MOST_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise InvalidDataset(
             f"dataset: {path} cannot be read ({error}); expected a text in UTF-8 there"
@@ -176,9 +176,13 @@ def read_text(path: Path) -> str:
 
 
 def _cut(text: str) -> dict[str, str]:
-    """Cut a text without parts, at ends of lines where it has some."""
+    """Cut a text without parts, at the end of a line, or else of a word, if one is near."""
     ends = [int(len(text) * share) for share in (1 - 2 * HELD_OUT, 1 - HELD_OUT)]
-    first, second = (text.rfind("\n", 0, end) + 1 or end for end in ends)
+    near = int(len(text) * HELD_OUT / 2)  # further away, a part would be empty, or most of the text
+    first, second = (
+        text.rfind("\n", end - near, end) + 1 or text.rfind(" ", end - near, end) + 1 or end
+        for end in ends
+    )
     return {"train": text[:first], "validation": text[first:second], "test": text[second:]}
 
 

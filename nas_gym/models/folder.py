@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
         "network": settings.pop("network") or asdict(default_settings(result.architecture)),
         "data": data,
         "training": settings,
-        "metrics": result.metrics,
+        "metrics": {name: _json(value) for name, value in result.metrics.items()},
         "versions": {"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},
     }
     if isinstance(dataset, TextDataset):
@@ -74,6 +75,11 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
         **common,
     )
     return Model(result.network, result.architecture, facts).eval()
+
+
+def _json(value: Any) -> Any:
+    """Return a measurement as JSON has it: NaN, of a test split that is empty, is null there."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def save_model(model: Model | TextModel | Trained, folder: Path) -> None:

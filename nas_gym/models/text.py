@@ -100,8 +100,18 @@ class TextModel(nn.Module):
 
     @torch.inference_mode()
     def next_words(self, text: str, top: int = 5) -> dict[str, float]:
-        """Return the most probable words after a text, with their probabilities."""
-        logits, _ = self._read(self.encode(text)[:, None])
+        """Return the most probable words after a text, with their probabilities.
+
+        A text of words goes on in its last line, unless that line has ended.
+
+        Raises:
+            InvalidSettings: as `encode`.
+        """
+        words = self.encode(text)
+        if self.facts.level == "word" and text.splitlines() == f"{text}\n".splitlines():
+            words = words[:-1]  # the sign for the end of that line
+        require(len(words) > 0, "text: it is empty")
+        logits, _ = self._read(words[:, None])
         shares = logits.double().softmax(dim=-1).topk(min(top, len(self.vocabulary)))
         pairs = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
         return {self.vocabulary[number]: share for number, share in pairs}

@@ -68,6 +68,11 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def _shown(number: float) -> str:
+    """Return a number in one form: 16 and 16.0 are one label, and so is 0.1 in single precision."""
+    return str(int(number)) if number % 1 == 0 else f"{number:.7g}"
+
+
 def _encoded(where: str, search_space: SearchSpace, text: str) -> NDArray[np.int64]:
     try:
         return search_space.encode(Architecture.from_json(text))
@@ -78,7 +83,7 @@ def _encoded(where: str, search_space: SearchSpace, text: str) -> NDArray[np.int
 def _choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
     """Return the choices of one decision, (K,), by their labels or by their numbers.
 
-    A number stands for itself where labels are numbers; an empty cell is `_EMPTY`.
+    Numbers stand for themselves where they are labels; an empty cell is `_EMPTY`.
     """
     there = np.array([not _is_empty(cell) for cell in column.tolist()])
     choices = np.full(column.shape, _EMPTY, dtype=np.int64)
@@ -91,9 +96,10 @@ def _choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.
 def _known_choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.int64]:
     """Return the choices of cells that are not empty."""
     labels, numbers = [str(label) for label in decision.choices], whole(column)
-    if numbers.dtype.kind in "iuf" and all(map(_is_number, labels)):
-        column = np.array([f"{number:g}" for number in numbers.tolist()])
-        labels = [f"{float(label):g}" for label in labels]
+    shown = list(map(_shown, numbers.tolist())) if numbers.dtype.kind in "iuf" else []
+    as_shown = [_shown(float(label)) if _is_number(label) else label for label in labels]
+    if shown and (all(map(_is_number, labels)) or set(shown) <= set(as_shown)):
+        column, labels = np.array(shown), as_shown
     elif numbers.dtype.kind in "iu":
         highest = len(labels) - 1
         Column("iu", column.shape, highest=highest).check(

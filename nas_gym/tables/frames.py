@@ -67,10 +67,8 @@ class Trainings:
         means = {name: self._mean(values, at) for name, values in self.values.items()}
         means["seconds"] = np.nan_to_num(means["seconds"])
         selected = [self._selected(length, seed) for length in self.lengths(epochs) or (epochs,)]
-        curves, elapsed = (
-            np.stack([self._mean(self.values[name], at) for at in selected], axis=1)
-            for name in ("accuracy", "seconds")
-        )
+        curves = np.stack([self._accuracy(at) for at in selected], axis=1)
+        elapsed = np.stack([self._mean(self.values["seconds"], at) for at in selected], axis=1)
         measured: dict[str, NDArray[Any]] = {
             name: means[name] for name in ("latency", "energy") if name in self.given
         }
@@ -98,6 +96,11 @@ class Trainings:
             at &= self.repeat == seed % np.maximum(repeats, 1)[self.row]
         return at
 
+    def _accuracy(self, at: NDArray[np.bool_]) -> Floats:
+        """Return each network's mean accuracy, (n,); NaN where one of its trainings failed."""
+        failed = np.bincount(self.row[at & (self.status != "ok")], minlength=len(self.choices)) > 0
+        return np.where(failed, np.nan, self._mean(self.values["accuracy"], at))
+
     def _mean(self, values: Floats, at: NDArray[np.bool_]) -> Floats:
         """Return the mean of each network's known values, (n,); NaN where there are none."""
         at = at & ~np.isnan(values)
@@ -119,6 +122,9 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
             )
     require_names(where, ["accuracy"], names)
     columns = {name: np.asarray(frame[name]) for name in names}
+    for name in set(decisions) & columns.keys():
+        if columns[name].dtype.kind == "U":  # where a NaN beside texts would be a text, too
+            columns[name] = np.asarray(frame[name], dtype=object)
     rows = columns["accuracy"].shape
     for name, column in columns.items():
         if column.shape != rows or len(rows) != 1 or not column.size:

@@ -81,8 +81,8 @@ class Table:
 
         Columns:
 
-        - the decisions' names: the choice's label; or its number, unless labels are numbers; or
-          nothing (None, NaN, an empty text), where the decision does not exist
+        - the decisions' names: the choice's label; or its number, unless the column's numbers are
+          labels; or nothing (None, NaN, an empty text), where the decision does not exist
         - ``architecture``: or this, in their place: its JSON (`Architecture.to_json`)
         - ``accuracy``: validation accuracy in [0, 1]
         - ``epochs``: optional: after how many epochs; an architecture may have rows of several

@@ -27,10 +27,11 @@ import torch
 from torch import Tensor
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.training.failures import Attempt
+from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
 from nas_gym.training.network_trainer import DeviceTraining
 from nas_gym.training.seeds import seed_from
@@ -53,7 +54,8 @@ class WeightSharing(DeviceTraining):
 
     Evaluations change with every `train_epoch`. They follow from the settings, the architectures
     drawn and the order of the calls alone; `state_dict` holds all that this needs, to the bit. The
-    test split is not touched. A search space without a supernet raises `InvalidSettings`.
+    test split is not touched. A search space without a supernet raises `InvalidSettings`, and so
+    does a limit in ``at_most`` of a cost that is not counted.
     """
 
     settings: WeightSharingSettings
@@ -76,6 +78,10 @@ class WeightSharing(DeviceTraining):
             supernet = build_supernet(search_space, *given)
             self._minibatches = self._cut_validation()
         self.costs = supernet.costs
+        for name, limit in vars(settings.at_most or CostLimits()).items():
+            says = f"at_most: {name}: of children that share weights, {' and '.join(self.costs)}"
+            is_known = limit is None or name in (*self.costs, "weight_bytes")
+            require(is_known, f"{says} alone are counted; leave it out")
         self.supernet = supernet.to(self.device).to(memory_format=torch.channels_last)
         weights, self._gradients = flattened(self.supernet)
         self.optimizer = sgd([weights], settings, settings.learning_rate)
@@ -154,6 +160,8 @@ class WeightSharing(DeviceTraining):
         with self._isolated_for("evaluation"), child.recorded():
             child.parameters = self.supernet.count_parameters(architecture)
             child.multiply_adds = self.supernet.count_multiply_adds(architecture)
+            if exceeded := (self.settings.at_most or CostLimits()).exceeded(vars(child)):
+                raise OverLimit(exceeded)
             self.supernet.set_architecture(architecture)
             child.status = "crashed"
             child.metric = self.task.metric

@@ -29,6 +29,8 @@ class WeightSharingSettings(TrainingSettings):
     how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
     ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``, ``ema_decay``. Each step
     trains another child, on a path of its own: ``cuda_graphs`` hold the augmentation alone.
+    Children beyond ``at_most`` are drawn and trained, and not validated: their status is
+    "over_limit".
     """
 
     epochs: Epochs = 150
@@ -64,10 +66,15 @@ class WeightSharingSettings(TrainingSettings):
         return lowest + (self.learning_rate - lowest) * height
 
 
-def refuse(given: LearningSettings, names: Sequence[str]) -> None:
-    """Raise `InvalidSettings` if a field is set that is of children trained by themselves."""
+def refuse(
+    given: LearningSettings, names: Sequence[str], of: type[LearningSettings] = TrainingSettings
+) -> None:
+    """Raise `InvalidSettings` if a field is set that is of children trained by themselves.
+
+    ``of`` are the settings of these children, which have the fields' defaults.
+    """
     for name in names:
-        value, unset = getattr(given, name), getattr(TrainingSettings, name)
+        value, unset = getattr(given, name), getattr(of, name)
         require(
             value == unset,
             f"{name}: expected {unset!r}, got {short(value)}: {name} is of children trained by "

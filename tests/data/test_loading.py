@@ -162,6 +162,21 @@ def test_npz_may_name_its_classes(tmp_path: Path) -> None:
     np.savez(tmp_path / "images.npz", **arrays(), classes=np.array(["a", "b", "c", "d"]))
     dataset = load(str(tmp_path / "images.npz"))
     assert dataset.classes == ("a", "b", "c", "d")
+    np.savez(
+        tmp_path / "images.npz", **arrays(), classes=np.array([b"a", b"b", b"c", "ü".encode()])
+    )
+    assert load(str(tmp_path / "images.npz")).classes == ("a", "b", "c", "ü")
+
+
+def test_npz_images_may_lie_in_memory_as_matlab_has_them(tmp_path: Path) -> None:
+    given = arrays()
+    np.savez(tmp_path / "images.npz", **given)
+    expected = load(str(tmp_path / "images.npz"))
+    other = {name: np.asfortranarray(each) for name, each in given.items()}
+    np.savez(tmp_path / "images.npz", **other)
+    dataset = load(str(tmp_path / "images.npz"))
+    assert dataset.digest == expected.digest
+    assert dataset.images.flags.c_contiguous
 
 
 def broken(**changes: object) -> Callable[[Path], None]:
@@ -225,6 +240,8 @@ def another_numpy_file(path: Path) -> None:
         (broken(y_test=np.arange(11)), ": y_test: expected 12 integers"),
         (broken(classes=np.array(["a", "b"])), ": 2 classes, but labels up to 3"),
         (broken(classes=np.array("abcd")), ": .*classes"),
+        (broken(classes=np.array(["a", "b", "a", "c"])), ": 2 classes have the name 'a'"),
+        (broken(classes=np.array([b"a", b"b", b"c", b"\xff"])), ": classes: .*save them as texts"),
         (broken(y_train=np.array([None] * 40, dtype=object)), "cannot be read"),
         (broken(y_train=np.arange(40) % 4 * 10**13), ": .*label"),
         (truncated, "cannot be read"),

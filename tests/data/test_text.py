@@ -52,6 +52,23 @@ def test_a_file_is_cut_at_its_lines_and_read_by_character(tmp_path: Path) -> Non
     assert read.startswith("the")
 
 
+@pytest.mark.parametrize("text", ["title\n" + "a b c d " * 50, "a b c d " * 9 + "\n" + "a b " * 90])
+def test_a_file_of_long_lines_is_cut_near_the_tenths_it_should_be(
+    text: str, tmp_path: Path
+) -> None:
+    """The last end of a line before a cut may be far away."""
+    (tmp_path / "some.txt").write_text(text)
+    read = load_text(tmp_path / "some.txt")
+    parts = np.array([len(read.train), len(read.validation), len(read.test)])
+    assert parts / parts.sum() == pytest.approx([0.8, 0.1, 0.1], abs=0.05)
+    assert set(read.vocabulary) <= {*"abcd", "title", "<eos>"}  # no part of a word
+
+
+def test_the_mark_of_windows_at_a_text_s_start_is_no_part_of_its_first_word(tmp_path: Path) -> None:
+    (tmp_path / "some.txt").write_text(LINES * 20, encoding="utf-8-sig")
+    assert set(load_text(tmp_path / "some.txt").vocabulary) == {*LINES.split(), "<eos>"}
+
+
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "own.txt"
     file.write_text("abc" * 10)

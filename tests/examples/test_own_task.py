@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from pathlib import Path
 
 import pytest
 
 from examples.own_task import DenseNet, Diabetes
-from nas_gym import CustomSearchSpace, InvalidSettings, NASEnv, Trainer
+from nas_gym import CustomSearchSpace, InvalidSettings, NASEnv, Trainer, train_model
 from nas_gym.rewards import reward_by_name
 from nas_gym.training.final import train_final
 from nas_gym.training.settings import LearningSettings
@@ -47,3 +49,12 @@ def test_the_final_training_tests_by_it() -> None:
     assert result.metric == "root_mean_squared_error"
     assert result.test_value is not None
     assert result.test_accuracy == pytest.approx(1 / (1 + result.test_value))
+
+
+def test_a_model_that_was_not_tested_is_kept(tmp_path: Path) -> None:
+    dataset = Diabetes()
+    dataset.test = dataset.test[:0]
+    train_model(CHILD, dataset, SETTINGS, tmp_path / "model", "cpu")
+    metrics = json.loads((tmp_path / "model" / "model.json").read_text())["metrics"]
+    assert (metrics["test_accuracy"], metrics["test_value"], metrics["epochs"]) == (None, None, 3)
+    assert (tmp_path / "model" / "weights.safetensors").exists()

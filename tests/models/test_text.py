@@ -39,12 +39,16 @@ def test_a_loaded_model_has_learned_the_text(folder: Path) -> None:
     model = loaded(folder)
     assert set(model.vocabulary) == {"a", "b", "c", "<eos>"}
     assert model.measure("a b a c\na b b c\n" * 5) < 2.5
-    assert next(iter(model.next_words("a b a c\na b b c", top=2))) == "a"
+    assert next(iter(model.next_words("a b a c\na b b c\n", top=2))) == "a"
+    assert next(iter(model.next_words("a b a c\na b b c", top=2))) == "<eos>"
+    assert next(iter(model.next_words("a b a c\na", top=2))) == "b"
     assert sum(model.next_words("a b", top=9).values()) == pytest.approx(1.0)
     with pytest.raises(InvalidSettings, match="'d' is not in the vocabulary, which has no <unk>"):
         model.measure("a d")
     with pytest.raises(InvalidSettings, match="text: it is empty"):
         model.next_words("")
+    with pytest.raises(InvalidSettings, match="text: it is empty"):
+        model.next_words("  ")
 
 
 def test_measures_are_those_of_all_words_read_at_once(folder: Path) -> None:

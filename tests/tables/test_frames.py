@@ -70,6 +70,39 @@ def test_several_seeds_and_lengths_of_training() -> None:
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
 
 
+def test_a_training_that_failed_is_so_after_a_part_of_it_too() -> None:
+    """One that failed has an accuracy in some frames; and of two, one may have failed."""
+    alone = {"width": [16, 16], "act": [0, 0], "epochs": [1, 2], "accuracy": [0.0, 0.0]}
+    table = Table.from_frame(SPACE, {**alone, "status": ["diverged", "diverged"]})
+    [row] = table.rows([[0, 0]]).tolist()
+    assert [table.evaluation(row, each).status for each in (1, 2)] == ["diverged"] * 2
+    assert table.evaluation(row).curve == ()
+    two = {name: [*values, *values] for name, values in alone.items()}
+    failed = {"seed": [0, 0, 1, 1], "status": ["ok", "ok", "crashed", "crashed"]}
+    table = Table.from_frame(SPACE, {**two, **failed, "accuracy": [0.4, 0.5, None, None]})
+    assert [table.evaluation(row, each).status for each in (1, 2)] == ["crashed"] * 2
+
+
+def test_numbers_are_labels_where_they_can_be(tmp_path: Path) -> None:
+    class Steps(CustomArchitecture, kind="frame-steps"):
+        decisions = (
+            Decision("steps", ("1000000", "1000001")),
+            Decision("rate", ("0.1", "0.25")),
+            Decision("size", ("none", "3", "1")),
+        )
+
+    search_space = CustomSearchSpace(Steps)
+    rates = np.array([0.1, 0.25], dtype=np.float32)
+    frame = {"steps": [1000001, 1000000], "rate": rates, "accuracy": [0.1, 0.2]}
+    for sizes, expected in (([1, 3], [2, 1]), ([1, 0], [1, 0]), (["1", "none"], [2, 0])):
+        table = Table.from_frame(search_space, {**frame, "size": sizes})
+        found = table.rows([[1, 0, expected[0]], [0, 1, expected[1]]])
+        assert [table.evaluation(row).accuracy for row in found.tolist()] == [0.1, 0.2]
+    (tmp_path / "own.csv").write_text("steps,rate,size,accuracy\n1000001,0.1,1,0.3\n")
+    table = Table.from_file(search_space, tmp_path / "own.csv")
+    assert table.evaluation(int(table.rows([[1, 0, 2]])[0])).accuracy == 0.3
+
+
 def test_the_docstrings_example() -> None:
     result = doctest.testmod(table_module)
     assert (result.failed, result.attempted) == (0, 5)
@@ -153,8 +186,9 @@ def test_a_decision_that_does_not_exist_has_an_empty_cell(tmp_path: Path) -> Non
     frame = pandas.DataFrame(STACKS)
     frame.to_csv(tmp_path / "stacks.csv", index=False)
     frame.to_json(tmp_path / "stacks.json", orient="records")
+    with_nan = {n: [math.nan if c is None else c for c in cells] for n, cells in STACKS.items()}
     tables = [
-        *(Table.from_frame(search_space, each) for each in (STACKS, frame)),
+        *(Table.from_frame(search_space, each) for each in (STACKS, with_nan, frame)),
         Table.from_frame(search_space, frame.convert_dtypes()),  # with pandas' NA
         Table.from_frame(search_space, frame.astype({"kernel": float})),
         *(Table.from_file(search_space, tmp_path / f"stacks.{end}") for end in ("csv", "json")),

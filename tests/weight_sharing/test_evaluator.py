@@ -27,6 +27,7 @@ from nas_gym import (
 )
 from nas_gym.data.dataset import Dataset, resplit
 from nas_gym.data.loading import load_dataset
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
@@ -147,6 +148,19 @@ def test_a_childs_record(digits: Dataset) -> None:
     assert evaluation.parameters == evaluator.supernet.count_parameters(child)
     assert (evaluation.seed, evaluation.cached) == (9, False)
     assert evaluation.fingerprint == evaluator.fingerprint
+
+
+def test_a_child_beyond_the_limits_is_not_validated(digits: Dataset) -> None:
+    children = sampler()(8)
+    sizes = [shared(digits).supernet.count_parameters(child) for child in children]
+    settings = replace(QUICK, at_most=CostLimits(weight_bytes=4 * min(sizes)))
+    evaluations = shared(digits, settings).evaluate(children)
+    expected = ["ok" if size == min(sizes) else "over_limit" for size in sizes]
+    assert [evaluation.status for evaluation in evaluations] == expected
+    assert set(expected) == {"ok", "over_limit"}
+    assert {each.accuracy for each in evaluations if each.status != "ok"} == {0.0}
+    with pytest.raises(InvalidSettings, match=r"at_most: multiply_adds: .* parameters alone"):
+        shared(digits, replace(QUICK, at_most=CostLimits(multiply_adds=1e6)))
 
 
 def test_what_goes_wrong_becomes_a_status(digits: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

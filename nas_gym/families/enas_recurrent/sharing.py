@@ -23,10 +23,20 @@ from nas_gym.training.tasks.language import LanguageSettings
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import refuse
 
+_OF_A_CHILD = (
+    *("early_stopping", "inherit_weights", "latency", "optimizer", "ema_decay"),
+    *("warmup_epochs", "schedule", "average_after"),
+)
+
 
 @settings
 class RecurrentSharingSettings(LanguageSettings):
-    """How a supernet of recurrent cells is trained; the defaults are the released search's."""
+    """How a supernet of recurrent cells is trained; the defaults are the released search's.
+
+    Fields that say how a child is trained by itself are refused: ``early_stopping``,
+    ``inherit_weights``, ``latency``, ``optimizer``, ``ema_decay``, ``warmup_epochs``, ``schedule``,
+    ``average_after``.
+    """
 
     epochs: Epochs = 600
     batch_size: BatchSize = 128
@@ -38,7 +48,7 @@ class RecurrentSharingSettings(LanguageSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse(self, ("early_stopping", "inherit_weights", "latency", "optimizer", "ema_decay"))
+        refuse(self, _OF_A_CHILD, LanguageSettings)
 
     def learning_rate_in(self, epoch: int) -> float:
         """Return the learning rate in an epoch, counted from 0: always the same."""

@@ -7,11 +7,13 @@ MobileNetV3 (released code: https://github.com/mit-han-lab/once-for-all, ofa_mbv
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field
 
 from nas_gym.architecture import InvalidArchitecture
+from nas_gym.errors import require
 from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture
 from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.base import Choices, SearchSpace
@@ -37,6 +39,10 @@ class OFASearchSpace(SearchSpace[OFAArchitecture]):
         filter_width: Multiplies all filters; the paper's are 1.0 and 1.2.
         resolutions: Heights and widths to choose from, as the first decision; default: there is no
             such decision.
+
+    Raises:
+        InvalidSettings: an argument is not valid, or at this width two stages have the same
+            filters and no stride between them, so that they are one.
     """
 
     architecture_type = OFAArchitecture
@@ -62,6 +68,12 @@ class OFASearchSpace(SearchSpace[OFAArchitecture]):
                 decisions.append(Decision(f"{where}/expansion", EXPANSIONS, when))
         super().__init__("Once-for-All", decisions)
         self.filters = tuple(divisible(filter_width * each) for each in STAGES)
+        for stage, (before, after) in enumerate(pairwise(self.filters), start=2):
+            one = before == after and STRIDES[stage - 1] == 1
+            says = (
+                f"filter_width: at {filter_width}, stages {stage - 1} and {stage} both have {after}"
+            )
+            require(not one, f"{says} filters, and would be one; take a larger width")
 
     def _decode(self, choices: list[int]) -> OFAArchitecture:
         return self.of_labels(self.made(choices))

@@ -44,7 +44,6 @@ class OnceForAll(ElasticTraining):
 
     def evaluate(self, architectures: Sequence[Architecture]) -> list[Evaluation]:
         """Validate each architecture with the elastic network's weights."""
-        self.train()
         return [self.evaluate_one(architecture) for architecture in architectures]
 
     def network_key(self, architecture: Architecture) -> str:
@@ -52,7 +51,8 @@ class OnceForAll(ElasticTraining):
         return architecture.key
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Validate one sub-network as the elastic network stands; a failure becomes a status."""
+        """Validate one sub-network of the trained elastic network; a failure becomes a status."""
+        self.train()
         child = Attempt()
         with child.recorded():
             cost = self.elastic.cost(architecture)

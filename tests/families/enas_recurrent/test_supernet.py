@@ -117,3 +117,8 @@ def test_what_does_not_fit_is_refused() -> None:
         supernet.set_architecture(published("NASCell"))
     with pytest.raises(InvalidSettings, match="optimizer: expected 'sgd'"):
         RecurrentSharingSettings(NETWORK, optimizer="adam")
+    with pytest.raises(InvalidSettings, match="schedule: expected 'constant', got 'cosine'"):
+        RecurrentSharingSettings(NETWORK, schedule="cosine")
+    for wrong in ({"warmup_epochs": 2}, {"average_after": 3}):
+        with pytest.raises(InvalidSettings, match=f"{next(iter(wrong))}: .* leave it out"):
+            RecurrentSharingSettings(NETWORK, **wrong)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
+from nas_gym.store import Store, StoredEvaluator
 
 SPACE = OFASearchSpace(resolutions=(6, 8))
 NETWORK = MobileNetworkSettings(width=0.25, divisor=1, halvings=2)
@@ -108,10 +110,24 @@ def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> No
 def test_limits_are_checked_before_validation(digits: Dataset) -> None:
     settings = replace(QUICK, at_most=CostLimits(parameters=100))
     once = OnceForAll(SPACE, digits, settings, "cpu")
+    once.phase = len(PHASES)
     child = SPACE.decode(SPACE.sample(np.random.default_rng(0)))
     evaluation = once.evaluate_one(child)
     assert (evaluation.status, evaluation.accuracy) == ("over_limit", 0.0)
     assert evaluation.multiply_adds is not None
+
+
+def test_a_store_gets_no_evaluations_of_a_network_that_is_not_trained(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    """A store asks for one child at a time, and so do workers."""
+    settings = replace(QUICK, epochs=1, phase_epochs=(0,) * 5)
+    once = OnceForAll(SPACE, digits, settings, "cpu")
+    child = SPACE.decode(SPACE.sample(np.random.default_rng(0)))
+    with closing(Store(tmp_path / "own.db")) as store:
+        [evaluation] = StoredEvaluator(once, store, "run").evaluate([child])
+    assert once.is_trained
+    assert evaluation.accuracy == once.evaluate([child])[0].accuracy
 
 
 def test_the_environment_takes_it(tmp_path: Path) -> None:

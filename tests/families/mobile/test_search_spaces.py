@@ -70,5 +70,7 @@ def test_zero_is_in_every_layer_but_a_stages_first() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(InvalidSettings, match="filter_width"):
         OFASearchSpace(filter_width=0)
+    with pytest.raises(InvalidSettings, match=r"filter_width: at 0\.15, stages 3 and 4 both"):
+        OFASearchSpace(filter_width=0.15)
     with pytest.raises(InvalidSettings, match="resolutions"):
         OFASearchSpace(resolutions=(0,))
