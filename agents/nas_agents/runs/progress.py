@@ -23,7 +23,7 @@ FROM_EVALUATION = (
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 MOST_REPEATS = 500
-"""Number of children in a row that cost nothing of a budget of evaluations, or of simulated seconds,
+"""Number of children in a row that cost nothing of a budget of evaluations or simulated seconds,
 after which a search has converged."""
 StopReason = Literal[
     "episodes",
