@@ -51,15 +51,20 @@ class _Computed(Evaluations):
 
 
 class LookUp:
-    """Looks evaluations up in a recorded benchmark; the budget pays for each row once."""
+    """Looks evaluations up in a recorded benchmark; the budget pays for each row once.
+
+    Sequences that are not recorded share a row, and are paid for once each.
+    """
 
     def __init__(self, evaluator: RecordedEvaluator, budget: Budget) -> None:
         self.evaluator, self.budget = evaluator, budget
         num_rows = len(evaluator.columns["accuracy"])
-        self._paid = np.zeros(num_rows, dtype=np.bool_)  # (R,)
+        self._missing = evaluator.columns["status"] == "unrecorded"  # (R,)
+        self._missed: set[bytes] = set()  # the sequences in such rows that are paid
+        self._paid = self._missing.copy()  # (R,)
         self._first = np.zeros(num_rows, dtype=np.int64)  # (R,): where in a batch it is first
-        self._parts: dict[tuple[int, int | None], Evaluation] = {}  # by row and epochs
-        self._part_seconds: dict[int, float] = {}  # of the parts that are paid, by row
+        self._parts: dict[tuple[int | bytes, int | None], Evaluation] = {}  # by network and epochs
+        self._part_seconds: dict[int | bytes, float] = {}  # of the parts that are paid
 
     def costs_of(self, choices: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         """Return the costs of complete, valid sequences, (N, T), for free: (N,) each."""
@@ -72,6 +77,8 @@ class LookUp:
         cached = self._paid[rows]
         if not cached.all():
             self._pay(rows, cached)
+        for place in np.flatnonzero(self._missing[rows]).tolist():
+            cached[place] = not self._pay_missing(choices[place])
         self.budget.asked += len(rows)
         return _Rows(self.evaluator, rows, cached)
 
@@ -79,17 +86,18 @@ class LookUp:
         """Return an evaluation after some epochs; its seconds are those since the part before."""
         choices = self.evaluator.search_space.encode(architecture)[np.newaxis]
         row = int(self.evaluator.rows(choices)[0])
-        if epochs is None and row not in self._part_seconds:
+        network = choices.tobytes() if self._missing[row] else row
+        if epochs is None and network not in self._part_seconds:
             return self.evaluate(choices)[0]
         self.budget.asked += 1
-        if (row, epochs) in self._parts:
-            return repeated(self._parts[row, epochs])
+        if (network, epochs) in self._parts:
+            return repeated(self._parts[network, epochs])
         made = self.evaluator.evaluation(row, **at_epochs(epochs))
         whole = float(self.evaluator.columns["seconds"][row]) if self._paid[row] else 0.0
-        paid = max(self._part_seconds.get(row, 0.0), whole)
-        self._part_seconds[row] = max(paid, made.seconds)
+        paid = max(self._part_seconds.get(network, 0.0), whole)
+        self._part_seconds[network] = max(paid, made.seconds)
         self._paid[row] |= epochs is None
-        made = self._parts[row, epochs] = replace(made, seconds=max(0.0, made.seconds - paid))
+        made = self._parts[network, epochs] = replace(made, seconds=max(0.0, made.seconds - paid))
         self.budget.count(made)
         return made
 
@@ -107,6 +115,15 @@ class LookUp:
         self._paid[new] = True
         self.budget.made += len(new)
         self.budget.seconds += float(self.evaluator.columns["seconds"][new].sum())
+
+    def _pay_missing(self, sequence: NDArray[np.int64]) -> bool:
+        """Count a sequence, (T,), that is not recorded; return False if it was paid before."""
+        key = sequence.astype(np.int64).tobytes()
+        if key in self._missed:
+            return False
+        self._missed.add(key)
+        self.budget.made += 1
+        return True
 
 
 class Computation:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_gym import NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv
+from nas_gym import Memory, NASBench201SearchSpace, NASEnv, NASNetSearchSpace, NASVectorEnv
 from nas_gym.evaluation.evaluator import RecordedEvaluator
 from nas_gym.search_spaces import CustomArchitecture, CustomSearchSpace, Decision
 from nas_gym.tables import InvalidTable, Table
@@ -139,6 +139,19 @@ def test_what_is_not_recorded_is_answered_and_worth_nothing() -> None:
     assert rewards.tolist() == [0.0, 0.6]
     assert info["status"].tolist() == ["unrecorded", "ok"]
     assert info["energy"][1] == 2.0
+
+
+def test_networks_that_are_not_recorded_are_paid_for_apart() -> None:
+    memory = Memory(Table.from_frame(SPACE, LONG))
+    lacking = np.array([[2, 1], [2, 1], [1, 0], [0, 0]])
+    for again in (False, True):
+        found = memory.evaluate_choices(SPACE, lacking)
+        assert [found[n].status for n in range(4)] == ["unrecorded"] * 3 + ["ok"]
+        assert [found[n].cached for n in range(4)] == [again, True, again, again]
+        assert (memory.budget.made, memory.budget.seconds) == (3, 5.0)
+    networks = [SPACE.decode(lacking[n]) for n in (0, 2, 0)]
+    parts = [memory.submit(network, epochs=1).result() for network in networks]
+    assert [part.cached for part in parts] == [False, False, True]
 
 
 def test_energy_is_a_cost_of_the_reward() -> None:

@@ -99,7 +99,7 @@ class Meter:
         free = made["cached"] and not self.search.pay_repeats
         cost = made["seconds"] if self.search.budget == "simulated-seconds" else 1.0
         spent = self.spent + (0.0 if free else cost)
-        self._repeats = self._repeats + 1 if free else 0
+        self._repeats = self._repeats + 1 if spent == self.spent else 0
         if spent > self.search.limit or self._repeats > MOST_REPEATS:
             raise BudgetSpent
         self.spent = spent

@@ -28,8 +28,8 @@ def compare(runs: tuple[Path, ...], evaluations: int | None, as_json: bool) -> N
 
     RUNS are run folders. Printed is the validation accuracy of the best architecture, and means of
     the best 5 and 25 different ones: mean and deviation over searches that differ in their seeds
-    alone. With several objectives, the share that the front dominates of all between the worst and
-    the best children of these runs.
+    alone; or the reward, where that ranks architectures otherwise. With several objectives, the
+    share that the front dominates of all between the worst and the best children of these runs.
     """
     from nas_agents.runs.comparison import compare as found_by
 
@@ -37,7 +37,8 @@ def compare(runs: tuple[Path, ...], evaluations: int | None, as_json: bool) -> N
     if as_json:
         print_json([_record(row) for row in rows])
         return
-    names = ["agent", "runs", "evaluations", "best", "best 5", "best 25"]
+    best = "best reward" if rows[0].metric == "reward" else "best"
+    names = ["agent", "runs", "evaluations", best, "best 5", "best 25"]
     several = not any(math.isnan(row.hypervolume) for row in rows)
     cells = [
         [row.agent, row.runs, f"{row.evaluations:,}"]
@@ -55,6 +56,8 @@ def _cell(mean: float, deviation: float, metric: str = "accuracy") -> str:
 
     if math.isnan(mean):
         return ""
+    if metric == "reward":
+        return f"{mean:.4f}" + ("" if math.isnan(deviation) else f" ± {deviation:.4f}")
     if metric != "accuracy":
         return shown(mean, metric)
     return f"{mean:.2%}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}")

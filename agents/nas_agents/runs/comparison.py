@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_agents.runs.front import dominated_shares, vectors_of
+from nas_agents.runs.progress import first_of
 from nas_agents.runs.random_children import recorded_accuracies
 from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes, reading_line
 from nas_agents.runs.settings import environment_arguments, load_record
@@ -39,8 +40,8 @@ class Found:
     runs: int
     evaluations: int
     means: tuple[float, ...]
-    """Mean validation accuracy, in [0, 1], of the best of each of `TOPS`, over the runs; NaN where
-    a run has fewer different architectures."""
+    """Mean validation accuracy, in [0, 1], or reward, of the best of each of `TOPS`, over the runs;
+    NaN where a run has fewer different architectures."""
     deviations: tuple[float, ...]
     """Between the runs; NaN where there is one."""
     hypervolume: float
@@ -48,7 +49,8 @@ class Found:
     children of all these runs; NaN where there is one objective."""
     hypervolume_deviation: float
     metric: str = "accuracy"
-    """Name of the metric of which accuracies are scores; see `nas_gym.evaluation.Metric`."""
+    """Name of the metric of which accuracies are scores (see `nas_gym.evaluation.Metric`), or
+    "reward"."""
 
 
 class Children(NamedTuple):
@@ -58,6 +60,7 @@ class Children(NamedTuple):
     keys: list[str]
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
     metric: str  # what they are measured by
+    numbers: NDArray[np.float64]  # (n,), rewards, of vectors the first entry; nan if in part
 
 
 def children(run: Path) -> Children:
@@ -69,8 +72,9 @@ def children(run: Path) -> Children:
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)
     accuracies = np.array([np.nan if is_partial(each) else each["accuracy"] for each in records])
+    rewards = [np.nan if is_partial(each) else first_of(each["reward"]) for each in records]
     metric = str(records[0].get("metric", "accuracy")) if records else "accuracy"
-    return Children(accuracies, keys, vectors_of(records, file), metric)
+    return Children(accuracies, keys, vectors_of(records, file), metric, np.array(rewards))
 
 
 def best_of(
@@ -86,7 +90,7 @@ def best_of(
         best: dict[str, float] = {}
         for key, accuracy in zip(keys[:number], accuracies[:number].tolist(), strict=True):
             if not math.isnan(accuracy):
-                best[key] = max(accuracy, best.get(key, 0.0))
+                best[key] = max(accuracy, best.get(key, accuracy))
         ranked = np.sort(list(best.values()))[::-1]
         rows.append([ranked[:top].mean() if len(ranked) >= top else np.nan for top in TOPS])
     return np.array(rows)
@@ -96,7 +100,8 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     """Return what agents found in one environment; the better ones first.
 
     Runs that differ in their seeds alone are taken together. They are compared after a number of
-    evaluations; default: those of the shortest run.
+    evaluations; default: those of the shortest run. What is compared are accuracies; or rewards,
+    if these are numbers and rank the children in another order, as those that weigh a cost.
     """
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
@@ -117,22 +122,37 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     )
     rewards = [each.rewards for found in searches.values() for each in found.values()]
     shares = iter(dominated_shares([None if r is None else r[:number] for r in rewards]))
+    by_reward = _rank_otherwise([each for found in searches.values() for each in found.values()])
     rows = []
     for agent, found in searches.items():
-        tops = [best_of(each.accuracies, each.keys, [number])[0] for each in found.values()]
+        tops = [
+            best_of(each.numbers if by_reward else each.accuracies, each.keys, [number])[0]
+            for each in found.values()
+        ]
         best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)
         spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
         *means, share = best.mean(axis=0).tolist()
         *deviations, share_deviation = spread.tolist()
         row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
-        rows.append(Found(*row, metric=[*found.values()][-1].metric))
+        rows.append(Found(*row, metric="reward" if by_reward else [*found.values()][-1].metric))
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
 
     def worth(row: Found) -> float:
         value = row.hypervolume if by_share else row.means[0]
-        return 0.0 if math.isnan(value) else value  # no child was trained in full
+        return -math.inf if math.isnan(value) else value  # no child was trained in full
 
     return sorted(rows, key=worth, reverse=True)
+
+
+def _rank_otherwise(runs: Sequence[Children]) -> bool:
+    """Return True if rewards that are numbers rank the children otherwise than accuracies do."""
+    if any(each.rewards is not None for each in runs):
+        return False
+    accuracies, rewards = (
+        np.concatenate([getattr(each, name) for each in runs]) for name in ("accuracies", "numbers")
+    )
+    order = np.lexsort((rewards, accuracies))
+    return bool((np.diff(rewards[order]) < 0).any())
 
 
 def _settings(run: Path) -> dict[str, Any]:

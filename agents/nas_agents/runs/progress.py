@@ -23,7 +23,8 @@ FROM_EVALUATION = (
 COMPARED = 10
 """Number of children at the beginning, and at the end, whose mean accuracies are compared."""
 MOST_REPEATS = 500
-"""Number of free repeats in a row after which a search that pays for evaluations has converged."""
+"""Number of children in a row that cost nothing of a budget of evaluations or simulated seconds,
+after which a search has converged."""
 StopReason = Literal[
     "episodes",
     "evaluations",
@@ -68,10 +69,13 @@ class Progress:
     """Evaluations really made; the others were answered from memory, or from the store."""
     repeats_in_a_row: int = 0
     """Number of the last children, if none of them was really evaluated."""
+    unpaid_in_a_row: int = 0
+    """Number of the last children, if none of them took seconds of training."""
     training_seconds: float = 0.0
     """Seconds of training in the evaluations made."""
     failures_in_a_row: int = 0
-    """Number of the last evaluations made, if all of them failed."""
+    """Number of the last evaluations made, if all of them failed; those beyond a limit or a record
+    do not count."""
     last_failure: str = ""
     front: Front | None = None
     """The Pareto front, where there are several objectives."""
@@ -127,12 +131,14 @@ class Progress:
                 self.first.append(record["accuracy"])
         self.statuses[record["status"]] += 1
         self.repeats_in_a_row += 1
+        self.unpaid_in_a_row += 1
         if not record["cached"]:
             self.made, self.repeats_in_a_row = self.made + 1, 0
             self.training_seconds += record["seconds"]
+            self.unpaid_in_a_row *= record["seconds"] == 0
         if record["status"] == "ok":
             self.failures_in_a_row = 0
-        elif not record["cached"] and record["status"] != "over_limit":
+        elif not record["cached"] and record["status"] not in ("over_limit", "unrecorded"):
             self.failures_in_a_row += 1
             self.last_failure = f"{record['status']}: {record['message'] or 'no message'}"
         if record["status"] != "ok" or part:
@@ -167,11 +173,13 @@ def first_of(reward: Any) -> float:
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
     """Return why a search ends after the episode added last; None if it goes on."""
     accuracy = progress.recent[-1] if progress.recent else 0.0
+    by_seconds = limits.simulated_seconds and not limits.evaluations
+    free = progress.unpaid_in_a_row if by_seconds else progress.repeats_in_a_row
     spent: dict[StopReason, tuple[float, float | None]] = {
         "target_accuracy": (accuracy, limits.target_accuracy),
         "episodes": (progress.episodes, limits.episodes),
         "evaluations": (progress.made, limits.evaluations),
-        "converged": (progress.repeats_in_a_row, limits.evaluations and MOST_REPEATS),
+        "converged": (free, (limits.evaluations or limits.simulated_seconds) and MOST_REPEATS),
         "seconds": (progress.seconds, limits.seconds),
         "simulated_seconds": (progress.training_seconds, limits.simulated_seconds),
         "failures": (progress.failures_in_a_row, limits.max_failures),

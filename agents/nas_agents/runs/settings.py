@@ -40,7 +40,8 @@ class SearchSettings:
     """Stop after this time, and one child at least. With workers, children under way are ended
     then, and not recorded; without, the child under way is the last one."""
     simulated_seconds: Above0 | None = None
-    """Stop after the first child that ends later than this in a recorded benchmark's own time."""
+    """Stop after the first child that ends later than this in a recorded benchmark's own time, and
+    where nothing new is designed any more."""
     target_accuracy: Keep | None = None
     """Stop at the first child whose validation accuracy reaches this, in (0, 1]."""
     max_failures: Positive = 20

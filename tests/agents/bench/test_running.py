@@ -109,6 +109,11 @@ def test_a_converged_search_ends() -> None:
     with pytest.raises(BudgetSpent):
         meter.add(choices, 0.5, made)
     assert meter.evaluations == 2
+    meter = Meter(search_of("random", budget="simulated-seconds"))
+    for _ in range(MOST_REPEATS):  # what is not recorded costs nothing
+        meter.add(choices, 0.0, {"cached": False, "seconds": 0.0})
+    with pytest.raises(BudgetSpent):
+        meter.add(choices, 0.0, {"cached": False, "seconds": 0.0})
 
 
 def test_what_is_finished_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

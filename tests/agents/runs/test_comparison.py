@@ -35,7 +35,7 @@ def write_run(
     folder: Path,
     agent: str,
     accuracies: list[float],
-    rewards: list[list[float]] | None = None,
+    rewards: list[Any] | None = None,
     **settings: Any,
 ) -> Path:
     """A run folder with a child of each accuracy; children 0 and 1 are the same architecture."""
@@ -57,7 +57,7 @@ def write_run(
 
 
 def test_an_architecture_counts_once(tmp_path: Path) -> None:
-    accuracies, keys, vectors, _ = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
+    accuracies, keys, vectors, *_ = children(write_run(tmp_path / "a", "ppo", [0.5, 0.7, 0.1, 0.6]))
     assert vectors is None
     assert accuracies.tolist() == [0.5, 0.7, 0.1, 0.6]
     assert keys[0] == keys[1] != keys[2]
@@ -107,6 +107,25 @@ def test_the_command_says_where_random_search_is_missing(tmp_path: Path) -> None
     shown = CliRunner().invoke(app, ["compare", str(run), str(other), "--json"]).stdout
     assert [row["agent"] for row in json.loads(shown)] == ["ppo", "random"]
     assert json.loads(shown)[0]["means"] == [0.4, None, None]
+
+
+def test_rewards_that_weigh_a_cost_are_compared_and_not_accuracies(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "a", "random", [0.1, 0.2, 0.9], [0.1, 0.2, -0.5]),
+        write_run(tmp_path / "b", "ppo", [0.2, 0.4, 0.6], [0.2, 0.3, 0.4]),
+        write_run(tmp_path / "c", "tpe", [0.2, 0.4, 0.6], [-0.2, -0.3, -0.1]),
+    ]
+    rows = compare(runs)
+    assert [(row.agent, row.means[0]) for row in rows] == [
+        *(("ppo", 0.4), ("random", 0.2), ("tpe", -0.1))
+    ]
+    assert {row.metric for row in rows} == {"reward"}
+    lines = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout.splitlines()
+    assert "best reward" in lines[0]
+    assert lines[1].split() == ["ppo", "1", "3", "0.4000"]
+    cubed = write_run(tmp_path / "d", "nas", [0.1, 0.2, 0.5], [0.001, 0.008, 0.125])
+    [row] = compare([cubed])  # ranks them as accuracies do
+    assert (row.metric, row.means[0]) == ("accuracy", 0.5)
 
 
 def test_agents_of_other_arguments_are_apart(tmp_path: Path) -> None:

@@ -223,6 +223,14 @@ def test_a_search_that_designs_nothing_new_ends() -> None:
     progress.repeats_in_a_row += 1
     assert reached(limits, progress) == "converged"
     assert reached(replace(limits, evaluations=None, episodes=9), progress) is None
+    seconds = SearchSettings(STUB_ID, episodes=None, simulated_seconds=1e9)
+    assert reached(seconds, progress) is None
+    line = {"elapsed": 0.0, "accuracy": 0.0, "status": "unrecorded", "message": "", "reward": 0.0}
+    for cached in [False, True] * (MOST_REPEATS // 2):
+        progress.add({**line, "cached": cached, "seconds": 9.0 * cached})
+    assert reached(seconds, progress) == "converged"
+    progress.add({**line, "cached": False, "seconds": 9.0})
+    assert reached(seconds, progress) is None
 
 
 def test_time_stops_the_search(tmp_path: Path) -> None:
