@@ -172,7 +172,7 @@ def test_npz_images_may_lie_in_memory_as_matlab_has_them(tmp_path: Path) -> None
     given = arrays()
     np.savez(tmp_path / "images.npz", **given)
     expected = load(str(tmp_path / "images.npz"))
-    other = {name: np.asfortranarray(each) for name, each in given.items()}
+    other: dict[str, Any] = {name: np.asfortranarray(each) for name, each in given.items()}
     np.savez(tmp_path / "images.npz", **other)
     dataset = load(str(tmp_path / "images.npz"))
     assert dataset.digest == expected.digest

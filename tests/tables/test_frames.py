@@ -72,7 +72,8 @@ def test_several_seeds_and_lengths_of_training() -> None:
 
 def test_a_training_that_failed_is_so_after_a_part_of_it_too() -> None:
     """One that failed has an accuracy in some frames; and of two, one may have failed."""
-    alone = {"width": [16, 16], "act": [0, 0], "epochs": [1, 2], "accuracy": [0.0, 0.0]}
+    alone: dict[str, Any] = {"width": [16, 16], "act": [0, 0], "epochs": [1, 2]}
+    alone["accuracy"] = [0.0, 0.0]
     table = Table.from_frame(SPACE, {**alone, "status": ["diverged", "diverged"]})
     [row] = table.rows([[0, 0]]).tolist()
     assert [table.evaluation(row, each).status for each in (1, 2)] == ["diverged"] * 2
