@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,8 @@ class Objectives:
 
     Raises:
         InvalidSettings: an objective is not known or is named twice, there are fewer than two, or a
-            worst value is no worse than the ideal one, an accuracy of 1 or a cost of 0.
+            worst value is no worse than the ideal one, an accuracy of 1 or a cost of 0, or is an
+            accuracy below 0.
     """
 
     names: tuple[str, ...]
@@ -70,9 +72,9 @@ class Objectives:
         require(different, f"objectives: expected two or more different ones, {found}")
         for name, value in zip(self.names, self.worst, strict=True):
             is_cost = name.startswith("-")
-            wanted, given = ("above 0", -value) if is_cost else ("below 1", value)
+            wanted, given = ("above 0", -value) if is_cost else ("from 0 to below 1", value)
             says = f"objectives: {name}: expected a worst value {wanted}, got {given:g}"
-            require(value < (0 if is_cost else 1), says)
+            require(value < 0 if is_cost else 0 <= value < 1, says)
 
     @classmethod
     def of(cls, given: Sequence[str] | Mapping[str, float] | Objectives) -> Objectives:
@@ -96,7 +98,8 @@ class Objectives:
         values = {name: WORST.get(name, 0.0) for name in names}
         for name, value in given.items() if isinstance(given, Mapping) else ():
             number = isinstance(value, float | int) and not isinstance(value, bool)
-            require(number, f"objectives: {name}: expected its worst value, got {short(value)}")
+            known = number and abs(value) <= sys.float_info.max
+            require(known, f"objectives: {name}: expected its worst value, got {short(value)}")
             values[name] = float(value)
         signed = (-value if name.startswith("-") else value for name, value in values.items())
         return cls(names, tuple(signed))

@@ -43,9 +43,12 @@ def hypervolume(values: ArrayLike, reference: ArrayLike) -> float:
         reference: (K,), the worst value of each objective.
 
     Raises:
-        InvalidSettings: the values are not finite, or moocore is not installed.
+        InvalidSettings: the values are not finite, the reference is of another length, or moocore
+            is not installed.
     """
     points, worst = _points(values), np.asarray(reference, dtype=np.float64)
+    expected = f"reference: expected a worst value for each objective, got shape {worst.shape}"
+    require(worst.shape == points.shape[1:] or not points.size, expected)
     above = points[(points > worst).all(axis=1)] if len(points) else points
     if not len(above):
         return 0.0

@@ -56,6 +56,11 @@ def test_values_that_are_no_points_are_refused(values: list[float]) -> None:
         non_dominated(values)
 
 
+def test_a_reference_of_another_length_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match=r"reference: expected .* got shape \(3,\)"):
+        hypervolume([[1.0, 2.0]], [0, 0, 0])
+
+
 @given(points)
 def test_a_front_keeps_what_is_not_dominated(values: NDArray[np.float64]) -> None:
     names = ("accuracy", "-parameters", "-latency")[: values.shape[1]]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nas_gym.rendering.canvas import FAINT, MARGIN, WIDTH, Canvas, colour
 from nas_gym.rendering.drawing import NewCanvas
 
-_PITCH, _HEIGHT, _NARROW, _WIDE = 26, 20, 90, 300
+_PITCH, _HEIGHT, _NARROW, _WIDE = 26, 20, 160, 300
 _WIDEST = 6
 """The expansion from which on boxes are no wider."""
 
@@ -26,6 +26,5 @@ def draw_column(
         if row:
             canvas.line((WIDTH / 2, y + _HEIGHT / 2), (WIDTH / 2, y + _PITCH - _HEIGHT / 2), FAINT)
         inside = (WIDTH / 2 - half, y - _HEIGHT / 2, WIDTH / 2 + half, y + _HEIGHT / 2)
-        canvas.box(inside, "", colour(kernel // 2) if kernel else FAINT)
-        canvas.text((WIDTH / 2, y), text, 10)
+        canvas.box(inside, text, colour(kernel // 2) if kernel else FAINT)
     return canvas
