@@ -41,6 +41,7 @@ def devices_of(device: str, number: int = 1) -> list[str]:
     `InvalidSettings` if one is not there, they are of several kinds, or a GPU is named twice.
     """
     names = [name.strip() for name in device.split(",")]
+    require(number >= 1, f"devices: expected at least 1, got {number}")
     require(number == 1 or len(names) == 1, f"devices: {device!r} names {len(names)} already")
     if number > 1:
         kind = resolve_device(names[0]).type

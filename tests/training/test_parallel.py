@@ -107,6 +107,7 @@ def test_devices(device: str, number: int, found: list[str]) -> None:
     ("device", "number", "message"),
     [
         ("cpu,cpu", 3, "devices: 'cpu,cpu' names 2 already"),
+        ("cpu", 0, "devices: expected at least 1, got 0"),
         ("cpu,meta", 1, "'meta' cannot be used here"),
         ("cuda", 99, "'cuda"),
     ],

@@ -50,10 +50,11 @@ class Row:
     """Of different networks, or of all with ``pay_repeats``, on average; NaN below the largest
     limit."""
     last_fifth: float
-    """Mean reward of the last fifth of all networks that a search asked for, on average; NaN where
-    the budget was too small for one."""
+    """Mean reward of the last fifth of all networks that a search asked for, on average; NaN below
+    the largest limit, and where the budget was too small for one."""
     cpu_seconds: float
-    """Of one search, on average; as a benchmark runs beside others, a rough figure."""
+    """Of one search, on average; as a benchmark runs beside others, a rough figure. NaN below the
+    largest limit."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data, which has no NaN."""
@@ -179,7 +180,7 @@ def _row(group: Group, baseline: Group, limit: float, optimum: float) -> Row:
         *mean_of(values),
         *tests,
         None if math.isnan(optimum) else found,
-        *(made if whole else math.nan, last_fifth, cpu_seconds),
+        *(each if whole else math.nan for each in (made, last_fifth, cpu_seconds)),
     )
 
 

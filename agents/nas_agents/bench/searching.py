@@ -69,6 +69,7 @@ def resolved(search: Search) -> Search:
     agent = find_agent(name)
     counts = f"agent: {search.agent!r} trains children in parts, and a benchmark counts whole ones"
     require(not agent.trains_in_parts, f"{counts}; use `nas-gym search`")
+    agent.check_reward(environment_of(search).reward)
     needs = agent.entry.env_arguments
     require(not needs, f"agent: {search.agent!r} needs an environment of {dict(needs)}")
     arguments = agent.arguments(plan, search.agent_arguments)

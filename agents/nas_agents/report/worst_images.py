@@ -27,9 +27,10 @@ def worst_images(final: FinalResult, dataset: Dataset) -> list[dict[str, Any]]:
     """Return the images of wrong answers that the model gives the highest probability."""
     model = model_of(final, dataset)
     assert isinstance(model, Model)
-    test = dataset.test[:JUDGED]
-    if not len(test):
+    if not len(dataset.test):
         return []
+    last = len(dataset.test) - 1  # of images that may be in the order of their classes
+    test = dataset.test[np.linspace(0, last, min(JUDGED, last + 1)).round().astype(np.int64)]
     images = torch.from_numpy(np.ascontiguousarray(dataset.images[test])).permute(0, 3, 1, 2)
     probabilities = model.to("cpu").predict(images).probabilities
     surest, answers = (each.numpy() for each in probabilities.max(dim=1))

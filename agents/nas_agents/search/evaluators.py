@@ -14,6 +14,7 @@ from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
 from nas_gym.errors import require
 from nas_gym.store.urls import parse_url, without_passwords
+from nas_gym.training.network_trainer import DeviceTraining
 
 
 def check_children(settings: SearchSettings, evaluator: object) -> None:
@@ -25,6 +26,12 @@ def check_children(settings: SearchSettings, evaluator: object) -> None:
             f"({type(evaluator).__name__}) trains no children: it has nothing to hand to workers "
             "or to keep, and one answer for an architecture; leave the option out",
         )
+    trains = isinstance(evaluator, DeviceTraining) or not settings.final_arguments
+    require(
+        trains,
+        f"--final-set: this environment's evaluator ({type(evaluator).__name__}) trains nothing, "
+        "the best architecture neither; leave the option out",
+    )
 
 
 def planned_episodes(env: NASEnv, simulated_seconds: float | None) -> int:
@@ -41,7 +48,7 @@ def check_limits(env: NASEnv) -> None:
     """Raise `InvalidSettings` for a budget of the environment: a search has its own."""
     require(
         env.limits is None,
-        "limits: a search has limits of its own; give --episodes or --simulated-seconds",
+        "limits: a search has limits of its own; give --evaluations or --simulated-seconds",
     )
 
 

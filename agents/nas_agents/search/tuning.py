@@ -170,7 +170,12 @@ def _validated(
         with trainer.isolated(child_seed(settings.seed, architecture)):
             network = trainer.build(architecture)
             for epoch, accuracy in enumerate(trainer.fit(network), start=1):
-                trial.report(accuracy, math.ceil(SHARES * epoch / settings.epochs))
+                share, after = (
+                    math.ceil(SHARES * each / settings.epochs) for each in (epoch, epoch + 1)
+                )
+                if share == after:  # it has more epochs
+                    continue
+                trial.report(accuracy, share)
                 if epoch < settings.epochs and trial.should_prune():
                     raise _optuna().TrialPruned
     except Exception as error:

@@ -26,6 +26,7 @@ from nas_agents.strategies.costed_model import (
 from nas_agents.strategies.gaussian_process import GaussianProcess, normal_scores
 from nas_agents.strategies.softmax_table import SoftmaxTable
 from nas_gym import Memory, SearchSpace, published
+from nas_gym.errors import require
 from nas_gym.rewards import AnyReward, CostReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import LARGEST, Above0, Count, NonNegative, Positive, Seed, validated
@@ -76,7 +77,8 @@ class ModelBased(Strategy):
         entropy: Weight of the policy's entropy, against normalized advantages.
         draws: Number of architectures drawn from the policy in search of a new one, before they
             are changed at random.
-        memory: Number of evaluations, the latest, that the model is fitted to, from 2 on.
+        memory: Number of evaluations, the latest, that the model is fitted to; at least
+            ``warm_up``.
         first: Names of published architectures that are proposed before the random ones.
     """
 
@@ -99,6 +101,8 @@ class ModelBased(Strategy):
     ) -> None:
         super().__init__(search_space, seed)
         self._first = [search_space.encode(published(name)) for name in first]
+        says = f"memory: expected at least the {warm_up} networks of warm_up, got {memory}"
+        require(memory >= warm_up, f"{says}; a shorter one never ends it")
         self.warm_up, self.draws = warm_up, draws
         self.width, self.noise, self.optimism = width, noise, optimism
         self.updates, self.batch_size = updates, batch_size

@@ -12,7 +12,9 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Interval
 
 from nas_agents.strategies.optuna_strategy import OptunaStrategy, optuna
-from nas_gym import SearchSpace
+from nas_gym import Memory, Objectives, SearchSpace
+from nas_gym.errors import require
+from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -54,6 +56,12 @@ class NSGA2(OptunaStrategy):
             "mutation_prob": mutation,
         }
         super().__init__(search_space, seed, objectives)
+
+    def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
+        number = len(reward.names) if isinstance(reward, Objectives) else None
+        own = len(self._study.directions)
+        says = f"objectives: the reward has {number}, got {own}; leave it out"
+        require(number in (own, None), says)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.NSGAIISampler(seed=seed, **self._settings)

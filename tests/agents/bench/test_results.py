@@ -87,6 +87,8 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
         *(("random", 30), ("small", 30), ("local-search", 30)),
         ("random", 10),
     ]
+    assert rows[0]["last_fifth"] > 0
+    assert rows[3]["last_fifth"] is None  # it is known of the whole budget
     baseline = rows[1]
     assert baseline["p_welch"] is None
     assert 0 <= rows[0]["p_welch"] <= 1
@@ -134,6 +136,7 @@ def test_what_was_found_on_one_data_set_is_scored_on_others(
         (["--agent", "random=3"], "expected {.agent.: NAME"),
         (["--evaluations", "3", "--simulated-seconds", "4"], "give one of them"),
         (["--evaluations", "0"], "limits.0: expected a number greater than 0"),
+        (["--agent", "nsga2", "--baseline", "nsga2"], "nsga2 is for several objectives"),
     ],
 )
 def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:

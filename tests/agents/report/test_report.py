@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,11 +18,12 @@ from click.testing import CliRunner
 from nas_agents.cli.main import app
 from nas_agents.report import Report, figures, page, write_report
 from nas_agents.report.children import band_of, read_runs
+from nas_agents.report.worst_images import worst_images
 from nas_agents.runs.callbacks import Child
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_gym import InvalidSettings
+from nas_gym import InvalidSettings, load_dataset
 from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
@@ -218,7 +221,9 @@ def test_the_command(copied: Path) -> None:
         write_report([], copied / "x.html")
 
 
-def test_the_worst_images_are_wrong_answers_of_the_final_model(tmp_path: Path) -> None:
+def test_the_worst_images_are_wrong_answers_of_the_final_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny = {"blocks": 1, "filters": 2, "epochs": 1, "batch_size": 500}
     settings = SearchSettings(
         "nas_gym/NASNet-v0", "random", 1, env_arguments=tiny, final_arguments={"epochs": 1}
@@ -230,6 +235,12 @@ def test_the_worst_images_are_wrong_answers_of_the_final_model(tmp_path: Path) -
     sure = [each["probability"] for each in worst]
     assert sure == sorted(sure, reverse=True)
     confusion = np.array(result.final.confusion)
+    digits = load_dataset("digits")
+    by_class = replace(digits, test=digits.test[np.argsort(digits.labels[digits.test])])
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[worst_images.__module__], "JUDGED", 40)
+        judged = worst_images(result.final, by_class)
+    assert len({each["class"] for each in judged}) > 3
     for each in worst:
         actual, predicted = int(each["class"]), int(each["predicted"])
         assert actual != predicted

@@ -93,6 +93,16 @@ def test_a_training_without_weight_decay_is_tuned(
     assert trials[0][2]["weight_decay"] == 0.0 < trials[1][2]["weight_decay"] < 1e-4
 
 
+def test_long_trainings_are_compared_once_at_each_share(
+    final: FinalTraining, trials: Trials, tmp_path: Path
+) -> None:
+    long = replace(final, settings=replace(final.settings, epochs=100))
+    tuned(
+        small(), long, 2, tmp_path, lambda n, value, tried: trials.append((n, value, dict(tried)))
+    )
+    assert trials[0][1] == worth(100, long.settings)
+
+
 def test_a_trial_trains_and_is_validated(final: FinalTraining, tmp_path: Path) -> None:
     settings = TrainingSettings(NETWORK, epochs=1, batch_size=32)
     result = tuned(small(), replace(final, settings=settings), 1, tmp_path)

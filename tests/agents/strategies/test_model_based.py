@@ -65,7 +65,14 @@ def test_published_architectures_are_proposed_first() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"warm_up": 1}, {"width": 0.0}, {"noise": -1.0}, {"optimism": -1.0}, {"updates": -1}],
+    [
+        {"warm_up": 1},
+        {"width": 0.0},
+        {"noise": -1.0},
+        {"optimism": -1.0},
+        {"updates": -1},
+        {"memory": 11},
+    ],
 )
 def test_wrong_arguments(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidSettings, match=next(iter(arguments))):

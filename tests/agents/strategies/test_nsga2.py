@@ -9,7 +9,7 @@ from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.random_search import RandomSearch
-from nas_gym import InvalidSettings, NASBench201SearchSpace, SearchSpace
+from nas_gym import InvalidSettings, NASBench201SearchSpace, Objectives, SearchSpace
 from nas_gym.pareto import hypervolume
 from nas_gym.search_spaces import Choices
 from tests.helpers import LayersSearchSpace
@@ -75,3 +75,7 @@ def test_bad_arguments() -> None:
         NSGA2(LayersSearchSpace(), objectives=1)
     with pytest.raises(InvalidSettings, match=r"^swap: expected .* equal to 1, got 2"):
         NSGA2(LayersSearchSpace(), swap=2.0)
+    with pytest.raises(InvalidSettings, match=r"^objectives: the reward has 2, got 3"):
+        NSGA2(LayersSearchSpace(), objectives=3).prepare(
+            Objectives.of(["accuracy", "-latency"]), None
+        )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import argument, command, option
+from click import IntRange, argument, command, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result, stop
@@ -33,7 +33,10 @@ DATA = ("dataset", "image_size", "device")
 @option("--seed", type=int, help="Of weights, order and augmentation.")
 @options.pairs("--set", "settings", "A setting of training or network.")
 @option(
-    *("--tune", "trials"), default=0, help="Try this number of settings first, by Optuna; 0: none."
+    *("--tune", "trials"),
+    type=IntRange(0),
+    default=0,
+    help="Try this number of settings first, by Optuna; 0: none.",
 )
 @options.device()
 @option(

@@ -143,6 +143,10 @@ def test_what_a_family_does_not_have_is_said(tmp_path: Path) -> None:
     result = nas_gym("train", "NASNet-A", "--preset", "dart", "--out", tmp_path / "model")
     assert result.exit_code == 2
     assert "preset: 'dart' is not known; did you mean 'darts'?" in result.stderr
+    for option, value in (("--tune", -1), ("--devices", 0)):
+        wrong = nas_gym("train", "NASNet-A", option, value, "--out", tmp_path / "model")
+        assert (wrong.exit_code, wrong.stdout) == (2, "")
+        assert option.strip("-") in wrong.stderr
 
 
 def test_a_run_of_a_table_needs_data(tmp_path: Path) -> None:
