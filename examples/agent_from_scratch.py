@@ -13,9 +13,9 @@ import numpy as np
 import nas_gym  # noqa: F401 (registers the environments)
 
 
-def main(networks: int = 1000, learning_rate: float = 0.5, seed: int = 0) -> None:
+def main(networks: int = 1000, learning_rate: float = 2.0, seed: int = 0) -> None:
     """Learn to design cells, and print how good the networks get."""
-    env, rng = gym.make("nas_gym/DigitsBench-v0"), np.random.default_rng(seed)
+    env, rng = gym.make("nas_gym/TinyBench-v0"), np.random.default_rng(seed)
     decisions, actions = 6, 5  # edges of a cell, and operations
     logits, baseline, rewards = np.zeros((decisions, actions)), 0.0, []
     for number in range(networks):

@@ -55,9 +55,9 @@ def simulate(env: NASEnv, root: Node, rng: np.random.Generator, exploration: flo
     return reward
 
 
-def main(networks: int = 300, exploration: float = 0.2, seed: int = 0) -> None:
+def main(networks: int = 300, exploration: float = 0.02, seed: int = 0) -> None:
     """Plan, and print the best network that was found and how many were looked at."""
-    env = gym.make("nas_gym/DigitsBench-v0").unwrapped
+    env = gym.make("nas_gym/TinyBench-v0").unwrapped
     assert isinstance(env, NASEnv)
     env.reset()
     root, rng = Node(), np.random.default_rng(seed)

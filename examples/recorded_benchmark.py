@@ -2,7 +2,7 @@
 
     python examples/recorded_benchmark.py
 
-What `nas-gym bench nas_gym/DigitsBench-v0` does, from Python. The searches are kept in a folder:
+What `nas-gym bench nas_gym/TinyBench-v0` does, from Python. The searches are kept in a folder:
 interrupt it at will, and start it again with more seeds or agents.
 """
 
@@ -20,11 +20,9 @@ AGENTS = ("random", "regularized-evolution", "local-search")
 
 def main(seeds: int = 100, evaluations: int = 150, workers: int = 2) -> None:
     """Make the searches, print a line for each agent, and write curves.svg."""
-    folder = Path("digits_bench")
+    folder = Path("tiny_bench")
     agents = {name: {"agent": name} for name in AGENTS}
-    benchmark = Benchmark(
-        "nas_gym/DigitsBench-v0", agents=agents, seeds=seeds, limits=(evaluations,)
-    )
+    benchmark = Benchmark("nas_gym/TinyBench-v0", agents=agents, seeds=seeds, limits=(evaluations,))
     groups = groups_of(benchmark, run_benchmark(benchmark, folder, workers))
     for row in rows_of(benchmark, groups):
         low, high = row.interval

@@ -2,7 +2,7 @@
 
     python examples/sb3_ppo.py
 
-DigitsBench, which ships with the package, has recorded what each cell is worth: 500 networks take
+TinyBench, which ships with the package, has recorded what each cell is worth: 500 networks take
 seconds.
 """
 
@@ -31,7 +31,7 @@ class Designs(BaseCallback):
 
 def main(networks: int = 500) -> None:
     """Learn; print the first and the last networks' mean accuracy; draw the best network."""
-    envs = make_vec_env("nas_gym/DigitsBench-v0", n_envs=10, seed=0)
+    envs = make_vec_env("nas_gym/TinyBench-v0", n_envs=10, seed=0)
     steps = envs.get_attr("decisions")[0]
     agent = PPO(
         "MlpPolicy", envs, n_steps=steps, batch_size=60, gamma=1.0, learning_rate=3e-3, seed=0

@@ -2,7 +2,7 @@
 
     python examples/transfer.py
 
-DigitsBench and NASBench201-v0 have the same decisions, so an agent of the one acts in the other.
+TinyBench and NASBench201-v0 have the same decisions, so an agent of the one acts in the other.
 Its first designs are compared with those of an agent that knows nothing. A minute on two cores.
 """
 
@@ -18,7 +18,7 @@ from nas_gym.sb3 import make_vec_env
 
 def main(recorded: int = 500, trained: int = 20) -> None:
     """Learn on the table, and print the mean accuracy of both agents' designs."""
-    table = make_vec_env("nas_gym/DigitsBench-v0", n_envs=10, seed=0)
+    table = make_vec_env("nas_gym/TinyBench-v0", n_envs=10, seed=0)
     settings: dict[str, Any] = {"batch_size": 60, "gamma": 1.0, "learning_rate": 3e-3}
     agents = [PPO("MlpPolicy", table, n_steps=6, seed=0, **settings) for _ in range(2)]
     agents[0].learn(recorded * 6)

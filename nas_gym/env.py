@@ -87,11 +87,11 @@ class NASEnv(Design, gym.Env[Observation, np.int64]):
     workers or a store cannot be pickled.
 
     >>> import gymnasium, nas_gym
-    >>> env = gymnasium.make("nas_gym/DigitsBench-v0")
-    >>> _, info = env.reset(seed=0, options={"choices": [0, 0, 0, 1, 0]})
-    >>> _, reward, terminated, _, info = env.step(2)
+    >>> env = gymnasium.make("nas_gym/TinyBench-v0")
+    >>> _, info = env.reset(seed=0, options={"choices": [3, 1, 1, 3, 1]})
+    >>> _, reward, terminated, _, info = env.step(3)
     >>> round(reward, 3), terminated
-    (0.797, True)
+    (0.467, True)
 
     Args:
         search_space: The decisions, and the architecture that they mean.

@@ -174,7 +174,7 @@ class MaskInObservation(gym.ObservationWrapper[Info, Any, Any], RecordConstructo
     Example:
         >>> import gymnasium as gym
         >>> from nas_gym.wrappers import MaskInObservation
-        >>> env = MaskInObservation(gym.make("nas_gym/DigitsBench-v0"), "pettingzoo")
+        >>> env = MaskInObservation(gym.make("nas_gym/TinyBench-v0"), "pettingzoo")
         >>> env.reset(seed=0)[0]["action_mask"].tolist()
         [1, 1, 1, 1, 1]
 

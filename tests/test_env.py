@@ -43,7 +43,7 @@ from tests.helpers import LayersSearchSpace, RecordedStub, StubEvaluator, nested
 _TRAINED: dict[str, Any] = {"epochs": 1, "batch_size": 256, "device": "cpu"}
 _RECURRENT = {"epochs": 1, "data_fraction": 0.02, "units": 4, "vocabulary": 50, "device": "cpu"}
 CHEAP: dict[str, dict[str, Any]] = {
-    "nas_gym/DigitsBench-v0": {},
+    "nas_gym/TinyBench-v0": {},
     "nas_gym/ENASMacro-v0": {**_TRAINED, "layers": 3, "filters": 2},
     "nas_gym/ENASMicro-v0": {**_TRAINED, "blocks": 1, "cells": 1, "filters": 2},
     "nas_gym/ENASRecurrent-v0": {**_RECURRENT, "nodes": 2},
@@ -749,7 +749,7 @@ def test_a_deep_copy_shares_the_memory_and_a_pickle_carries_it() -> None:
 
 def test_a_reward_that_a_benchmark_cannot_give_is_refused_when_it_is_made() -> None:
     with pytest.raises(InvalidSettings, match=r"needs latency, .*'parameters'") as caught:
-        gym.make("nas_gym/DigitsBench-v0", reward={"name": "mnasnet", "target": 1.0})
+        gym.make("nas_gym/TinyBench-v0", reward={"name": "mnasnet", "target": 1.0})
     assert "latency={}" in str(caught.value)
     recorded = RecordedStub(NASBench201SearchSpace())
     latency = np.where(recorded.columns["accuracy"] > 0, 0.5, np.nan)

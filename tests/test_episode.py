@@ -40,7 +40,7 @@ def test_without_a_mode_nothing_is_drawn() -> None:
 
 
 def test_its_specification_makes_a_single_environment() -> None:
-    venv = gym.make_vec("nas_gym/DigitsBench-v0", 2, render_mode="ansi", limits={"made": 3})
+    venv = gym.make_vec("nas_gym/TinyBench-v0", 2, render_mode="ansi", limits={"made": 3})
     spec = Episode(venv, 0).spec
     assert spec is not None
     assert spec.kwargs == {"render_mode": "ansi", "limits": {"made": 3}}

@@ -63,7 +63,7 @@ def test_a_list_has_the_worst_values_of_the_table() -> None:
         ({"accuracy": 0, "-latency": float("nan")}, "worst"),
         ({"accuracy": 0, "-latency": -0.08}, "-latency: expected a worst value above 0, got -0.08"),
         ({"accuracy": 0, "-latency": 0}, "-latency: expected a worst value above 0, got 0"),
-        ({"accuracy": 1, "-latency": 1}, "accuracy: expected a worst value from 0 to below 1, got 1"),
+        ({"accuracy": 1, "-latency": 1}, "expected a worst value from 0 to below 1, got 1"),
         ({"accuracy": -1, "-latency": 1}, "expected a worst value from 0 to below 1, got -1"),
         ({"accuracy": 0, "-latency": 10**400}, "-latency: expected its worst value, got 1000"),
     ],

@@ -558,7 +558,7 @@ def test_one_hot_codes_in_any_vec_env(wrapper_class: Any) -> None:
     given: dict[str, Any] = {"env_kwargs": {"observation": "one-hot"}}
     given["wrapper_class"] = wrapper_class
     kinds = (None, DummyVecEnv)
-    made = [make_vec_env("nas_gym/DigitsBench-v0", 2, **given, vec_env_cls=kind) for kind in kinds]
+    made = [make_vec_env("nas_gym/TinyBench-v0", 2, **given, vec_env_cls=kind) for kind in kinds]
     made[0].action_space.seed(0)
     ours, theirs = (np.asarray(env.reset()) for env in made)
     for _ in range(7):
@@ -573,7 +573,7 @@ def test_one_hot_codes_in_any_vec_env(wrapper_class: Any) -> None:
                 last = other["terminal_observation"]
                 np.testing.assert_array_equal(info["terminal_observation"], last)
     with pytest.raises(NASGymError, match="info: Stable-Baselines3's VecEnv has 'records'"):
-        make_vec_env("nas_gym/DigitsBench-v0", env_kwargs={"info": "numbers"})
+        make_vec_env("nas_gym/TinyBench-v0", env_kwargs={"info": "numbers"})
 
 
 @pytest.mark.parametrize("name", SEARCH_SPACES)

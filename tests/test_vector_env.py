@@ -692,7 +692,7 @@ def test_it_answers_as_gymnasiums_own_vector_environment() -> None:
 )
 def test_what_lock_step_has_not_is_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises((NASGymError, gym.error.Error), match=message):
-        gym.make_vec("nas_gym/DigitsBench-v0", 2, **arguments)
+        gym.make_vec("nas_gym/TinyBench-v0", 2, **arguments)
     if "wrappers" in arguments:
-        made = gym.make_vec("nas_gym/DigitsBench-v0", 2, vectorization_mode="sync", **arguments)
+        made = gym.make_vec("nas_gym/TinyBench-v0", 2, vectorization_mode="sync", **arguments)
         assert isinstance(made.single_observation_space, gym.spaces.Box)

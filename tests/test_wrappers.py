@@ -232,7 +232,7 @@ def test_a_whole_architecture_takes_no_prefix() -> None:
 
 def test_a_whole_architecture_has_a_vector_reward() -> None:
     objectives = ["accuracy", "-parameters"]
-    inner = gym.make("nas_gym/MO-DigitsBench-v0", objectives=objectives)
+    inner = gym.make("nas_gym/MO-TinyBench-v0", objectives=objectives)
     assert isinstance(inner.unwrapped, NASEnv)
     env = WholeArchitecture(inner)
     env.reset()
@@ -288,7 +288,7 @@ def test_mistakes_are_refused(wrap: Callable[[], Any], message: str) -> None:
 
 @pytest.mark.parametrize("action", ["a", None, [0.1, 0.2], ["a"] * 5, {}, 10**400])
 def test_scores_that_are_none_are_one_clear_error(action: Any) -> None:
-    env = ContinuousAction(gym.make("nas_gym/DigitsBench-v0"))
+    env = ContinuousAction(gym.make("nas_gym/TinyBench-v0"))
     env.reset(seed=0)
     with pytest.raises(NASGymError, match="action: expected 5 scores, got"):
         env.step(action)

@@ -2,7 +2,7 @@
 
 The picture in the README:
 
-    nas-gym search nas_gym/DigitsBench-v0 --agent ppo --episodes 400 --no-final --run runs/400
+    nas-gym search nas_gym/TinyBench-v0 --agent ppo --episodes 400 --no-final --run runs/400
     python docs/scripts/search_picture.py runs/400 docs/search.svg
 """
 
@@ -31,7 +31,10 @@ def main(run: str, picture: str) -> None:
     mean = np.convolve(accuracies, np.full(window, 1 / window), mode="valid")
     axes.plot(numbers[window - 1 :], mean, color="C2", label=f"mean of the last {window}")
     axes.set(xlabel="episode", ylabel="validation accuracy, %", xlim=(0, len(numbers)))
-    axes.set_title(f"{settings['agent']} in {settings['env_id']}", fontsize="medium")
+    lowest = np.percentile(accuracies, 2)
+    axes.set_ylim(bottom=lowest)
+    below = f"{(accuracies < lowest).sum()} networks lie below"
+    axes.set_title(f"{settings['agent']} in {settings['env_id']}; {below}", fontsize="medium")
     axes.legend(frameon=False, fontsize="small", loc="lower right")
     axes.spines[["top", "right"]].set_visible(False)
     with mpl.rc_context({"svg.hashsalt": "nas_gym"}):  # the same run is the same file

@@ -2,8 +2,7 @@
 
     python examples/benchmarks/early_stopping.py [REPLAYS]
 
-1. `nas_gym/DigitsBench-v0`'s recorded curves of two epochs, those of its third training seed; how
-   few children count in the rule was chosen on the first.
+1. `nas_gym/TinyBench-v0`'s recorded curves of four epochs, on which nothing was chosen.
 2. Synthetic curves of six epochs that saturate at different speeds, with noise.
 
 Each search is replayed with `StoppingRule` as a `Trainer` uses it; REPLAYS (default 300) of LATER
@@ -21,8 +20,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.families.nasbench201.digits_bench import DIGITS_BENCH
-from nas_gym.tables.columns import read_arrays
+from nas_gym.families.nasbench201.tiny_bench import tiny_bench_table
 from nas_gym.training.early_stopping import EarlyStopping, FinishedCurve, StoppingRule, gain_band
 
 REPLAYS, LATER, SEARCH = 300, 60, 600
@@ -33,15 +31,15 @@ Curves = NDArray[np.float64]
 
 
 @cache
-def _right() -> NDArray[np.int64]:
-    return np.asarray(read_arrays(DIGITS_BENCH, ("validation_right",))["validation_right"])
+def recorded() -> Curves:
+    """Return the curves of all networks of TinyBench."""
+    return tiny_bench_table().curves[:-1]
 
 
 def recorded_curves(number: int, rng: np.random.Generator) -> Curves:
-    """Of random networks of DigitsBench."""
-    right = _right()
-    chosen = rng.permutation(len(right))[:number]
-    return np.asarray(right[chosen, 2] / right.max(), np.float64)
+    """Of random networks of TinyBench."""
+    curves = recorded()
+    return curves[rng.permutation(len(curves))[:number]]
 
 
 def synthetic_curves(number: int, rng: np.random.Generator) -> Curves:
@@ -95,7 +93,7 @@ def report(title: str, draw: Callable[[int, np.random.Generator], Curves], repla
 def main() -> None:
     """Measures both kinds of curves."""
     replays = int(sys.argv[1]) if len(sys.argv) > 1 else REPLAYS
-    report("DigitsBench, 2 epochs", recorded_curves, replays)
+    report("TinyBench, 4 epochs", recorded_curves, replays)
     report("synthetic, 6 epochs", synthetic_curves, replays)
 
 

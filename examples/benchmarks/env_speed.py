@@ -53,7 +53,7 @@ from nas_gym.sb3 import NASVecEnv
 
 ROUNDS = 5
 RECORDED: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("nas_gym/DigitsBench-v0", {}),
+    ("nas_gym/TinyBench-v0", {}),
     *(
         ("nas_gym/NASBench201-Recorded-v0", {"dataset": dataset})
         for dataset in ("cifar10", "cifar100", "ImageNet16-120")

@@ -3,7 +3,7 @@
     python examples/benchmarks/scale.py [--children 20000] [--tail 0] [--seconds S]
 
 Children take as long as they did in a recorded benchmark: NAS-Bench-201 on CIFAR-10 for 12 epochs
-if its table is in NAS_GYM_DATA, else DigitsBench, which ships. With ``--tail SIGMA`` (1 in the
+if its table is in NAS_GYM_DATA, else TinyBench, which ships. With ``--tail SIGMA`` (1 in the
 second table), each time is multiplied by a lognormal factor of mean 1, as where machines or data
 differ: with 1, one child in a hundred takes more than six times the mean. ``--seconds`` scales the
 mean; NASNet's children took 2.2 hours.
@@ -46,8 +46,8 @@ from nas_agents.catalogue.registry import AGENTS
 from nas_gym import Architecture, Evaluation, NASVectorEnv
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.evaluation.evaluator import ConcurrentEvaluator
-from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from nas_gym.families.nasbench201.table import nasbench201_table
+from nas_gym.families.nasbench201.tiny_bench import tiny_bench_table
 from nas_gym.sb3 import NASVecEnv
 from nas_gym.store.store import Store
 from nas_gym.workers.local import LocalWorkers
@@ -155,7 +155,7 @@ def recorded_seconds() -> tuple[str, Seconds]:
     try:
         table, name = nasbench201_table(epochs=12), "NAS-Bench-201, CIFAR-10, 12 epochs"
     except InvalidDataset:
-        table, name = digits_bench_table(), "DigitsBench"
+        table, name = tiny_bench_table(), "TinyBench"
     seconds = np.asarray(table.columns["seconds"], dtype=np.float64)
     return name, seconds[seconds > 0]
 

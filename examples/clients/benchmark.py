@@ -18,7 +18,7 @@ ENV_ID = "nas_gym/NASBench201-Recorded-v0"
 try:
     gym.make(ENV_ID)
 except NASGymError:  # neither its file nor its package is there
-    ENV_ID = "nas_gym/DigitsBench-v0"
+    ENV_ID = "nas_gym/TinyBench-v0"
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 0
 
 

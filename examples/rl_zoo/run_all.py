@@ -52,7 +52,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     algorithms = sorted(file.stem for file in FOLDER.glob("*.yml"))
-    parser.add_argument("--env", default="nas_gym/DigitsBench-v0", help="id of an environment")
+    parser.add_argument("--env", default="nas_gym/TinyBench-v0", help="id of an environment")
     parser.add_argument("--env-kwargs", nargs="*", default=[], help="as rl_zoo3.train has it")
     parser.add_argument("--steps", type=int, default=600, help="of each algorithm, at least")
     parser.add_argument("--algos", default=",".join(algorithms), help="names, with commas")

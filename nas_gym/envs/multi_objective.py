@@ -4,7 +4,7 @@
 
 >>> import gymnasium, nas_gym
 >>> objectives = ["accuracy", "-parameters"]
->>> env = gymnasium.make("nas_gym/MO-DigitsBench-v0", objectives=objectives).unwrapped
+>>> env = gymnasium.make("nas_gym/MO-TinyBench-v0", objectives=objectives).unwrapped
 >>> env.reward_dim, env.reward_space.shape
 (2, (2,))
 """

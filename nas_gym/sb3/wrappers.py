@@ -52,7 +52,7 @@ class VecWholeArchitecture(VecEnvWrapper):
     The actions are all T choices of each network, (N, T), and all are allowed. Every step has the
     ``infos`` of the end of an episode of `NASVecEnv`.
 
-        vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0")
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/TinyBench-v0")
         VecWholeArchitecture(vec_env).step(np.array([[3, 3, 1, 3, 2, 3]]))
 
     Raises:

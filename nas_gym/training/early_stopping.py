@@ -13,9 +13,8 @@ end regardless of their curves: all of them until there is a band, and a fixed s
 seeds, from then on; those that were spared because they looked good would make it too narrow.
 
 What no number of curves guarantees is that the very best child gains no more than the k best do: it
-is the best of many, by luck with its last epoch too. So few count, one in twenty. With the best
-quarter, 15% of the bests of DigitsBench were stopped for a delta of 10%, just after the first stop;
-`docs/train.md` has what is measured with the twentieth.
+is the best of many, by luck with its last epoch too. So few count, one in twenty; `docs/train.md`
+has what is measured.
 """
 
 from __future__ import annotations

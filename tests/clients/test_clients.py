@@ -30,7 +30,7 @@ SNIPPET = re.compile(
     r"<!-- not run: `make clients` does, with ([\w.]+) -->\n```python\n(.*?)^```", re.S | re.M
 )
 SNIPPETS = dict(SNIPPET.findall((ROOT / "docs" / "clients.md").read_text(encoding="utf-8")))
-ZOO_ENV = ["--algo", "ppo_mask", "--env", "nas_gym/DigitsBench-v0", "-f", "logs"]
+ZOO_ENV = ["--algo", "ppo_mask", "--env", "nas_gym/TinyBench-v0", "-f", "logs"]
 
 pytestmark = pytest.mark.clients
 

@@ -69,7 +69,7 @@ def test_an_evaluator_that_nothing_is_asked_around_is_left_as_it_is() -> None:
 
 def test_what_trains_nothing_takes_no_workers() -> None:
     with pytest.raises(InvalidSettings, match="unexpected keyword argument 'workers'"):
-        gym.make("nas_gym/DigitsBench-v0", workers=2)
+        gym.make("nas_gym/TinyBench-v0", workers=2)
 
 
 def test_an_absurd_number_of_repeats_is_refused_before_any_is_begun() -> None:

@@ -80,7 +80,7 @@ def test_an_unknown_argument_is_a_type_error(name: str) -> None:
             gym.make(name, frameskip=4)
 
 
-@pytest.mark.parametrize("name", ["nas_gym/NASNet-v0", "nas_gym/DigitsBench-v0"])
+@pytest.mark.parametrize("name", ["nas_gym/NASNet-v0", "nas_gym/TinyBench-v0"])
 def test_an_unknown_argument_has_a_remedy(name: str) -> None:
     says = {"observations": "did you mean 'observation'", "seed": "is 'training_seed'"}
     for argument, remedy in {**says, "objectives": "MO-NASNet-v0"}.items():

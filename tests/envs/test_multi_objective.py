@@ -16,7 +16,7 @@ from nas_gym.family import _families
 from tests.helpers import LayersSearchSpace, StubEvaluator
 from tests.test_env import CHEAP, IDS
 
-DIGITS = "nas_gym/MO-DigitsBench-v0"
+DIGITS = "nas_gym/MO-TinyBench-v0"
 CHOICES = [3, 3, 1, 3, 2, 3]
 
 

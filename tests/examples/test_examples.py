@@ -63,10 +63,10 @@ def test_an_example_runs(
 def test_it_finds_better_networks_than_random_ones(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A random network of DigitsBench has 42% on average."""
+    """A random cell of TinyBench has 41.2% on average."""
     importlib.import_module(f"examples.{name}").main()
     last = [word for word in capsys.readouterr().out.split() if word.endswith("%")][-1]
-    assert float(last.rstrip("%")) > 65
+    assert float(last.rstrip("%")) > 43.5
 
 
 def test_clients_learn_on_what_ships_where_nothing_else_is(
@@ -76,5 +76,5 @@ def test_clients_learn_on_what_ships_where_nothing_else_is(
     monkeypatch.setattr("nas_gym.families.nasbench201.table.package_file", lambda prefix: None)
     monkeypatch.setattr("sys.argv", ["skrl_ppo.py", "7"])
     benchmark = importlib.import_module("examples.clients.benchmark")
-    assert (benchmark.ENV_ID, benchmark.SEED) == ("nas_gym/DigitsBench-v0", 7)
+    assert (benchmark.ENV_ID, benchmark.SEED) == ("nas_gym/TinyBench-v0", 7)
     assert benchmark.report("random", benchmark.random_rewards(16)) < 5

@@ -1,37 +1,31 @@
 """Finalists: the best of single evaluations are evaluated again, and the mean decides.
 
 The highest of many noisy values is too high, and often not the best network's. In 3,000 random
-searches of 200 networks of DigitsBench, with two further trainings of the best 10, the network with
-the best mean had a test accuracy of 72.2%, that with the best single evaluation 70.3%; the mean was
-0.2 points too low, the single evaluation 3.6 too high (`examples/benchmarks/finalists.py`).
+searches of 100 networks of TinyBench, with two further trainings of the best 10, the network with
+the best mean had a test accuracy of 44.2%, that with the best single evaluation 44.0%; the mean
+was 0.4 points too high, the single evaluation 0.9 (`examples/benchmarks/finalists.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nas_agents.catalogue.environments import make_environment
 from nas_agents.runs.reading import EPISODE, EPISODES, is_partial, read_episodes
 from nas_agents.runs.recorder import Recorder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.final import FinalTraining
-from nas_gym import Architecture, Evaluation, Evaluator, NASEnv
+from nas_gym import Architecture, Evaluator, NASEnv
 from nas_gym.envs.composition import trains_children
 from nas_gym.errors import require
-from nas_gym.evaluation.futures import resolved
 from nas_gym.objectives import Objectives
 from nas_gym.rewards import AnyReward
-from nas_gym.store.evaluator import mean_of
-from nas_gym.tables import Table
+from nas_gym.store.evaluator import StoredEvaluator, mean_of
 from nas_gym.training.trainer import Trainer
 
 MOST = 10
 """Number of finalists, unless another is given, or so many would cost too much."""
-Again = Callable[[Architecture, Sequence[int]], list[Future[Evaluation]]]
-"""Asks for evaluations of an architecture under the training seeds of numbers, 0 the search's."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +36,16 @@ class Finalists:
     seeds: int
     """Number of further trainings of each."""
 
-    def decide(self, recorder: Recorder, env: NASEnv, again: Again) -> dict[str, Any] | None:
+    def decide(self, recorder: Recorder, env: NASEnv) -> dict[str, Any] | None:
         """Evaluate the finalists, make the best of them the search's, and return all results.
 
-        A finalist that failed once is out. None if no child could be trained.
+        ``env`` has workers and a store around its evaluator. A finalist that failed once is out.
+        None if no child could be trained.
         """
         candidates = _leaders(recorder, self.number)
+        evaluator: StoredEvaluator = env.memory.evaluator  # type: ignore[assignment]
         asked = {
-            number: again(architecture, range(self.seeds + 1))
+            number: evaluator.submit_repeats(architecture, range(self.seeds + 1))
             for number, architecture in candidates.items()
         }
         made = {number: [each.result() for each in futures] for number, futures in asked.items()}
@@ -87,9 +83,9 @@ def planned(
     """Return the finalists of a search, None if there are none, and a line about them.
 
     Unless their number is given, they cost at most as many epochs as the final training, whose
-    network is larger; tables with further trainings cost nothing. There are none where there is no
-    final training, where not even two would cost so little, or where a front of several objectives
-    is searched for, which has no one best. ``arguments`` are those of the environment.
+    network is larger. There are none where nothing is trained, where there is no final training,
+    where not even two would cost so little, or where a front of several objectives is searched for,
+    which has no one best. ``arguments`` are those of the environment.
     """
     seeds, number = settings.finalist_seeds, settings.finalists
     front = "there are several objectives, and a front instead of a best architecture"
@@ -97,19 +93,12 @@ def planned(
     require(not (several and number), f"finalists: {front}; leave --finalists out")
     if number == 0 or several:
         return None, None
-    if isinstance(evaluator, Table):
-        seeds = min(seeds, len(_tables(settings, arguments, evaluator)) - 1)
-        again = seeds > 0
-    else:
-        again = trains_children(evaluator) and arguments.get("inherit_weights") is None
-    if not again:
+    if not trains_children(evaluator) or arguments.get("inherit_weights") is not None:
         why = f"the evaluator ({type(evaluator).__name__}) has no second, independent result"
         require(number is None, f"finalists: {why} of a child; leave --finalists out")
-        line = f"no finalists: {why} of a child" if isinstance(evaluator, Table) else None
-        return None, line
-    if number is not None or isinstance(evaluator, Table):
-        number = MOST if number is None else number
-        return Finalists(number, seeds), _cost(number, seeds, settings, evaluator)
+        return None, None
+    if number is not None:
+        return Finalists(number, seeds), _cost(number, seeds, settings)
     if final is None or not isinstance(evaluator, Trainer):
         return None, None
     own = evaluator.settings
@@ -118,14 +107,12 @@ def planned(
     if number < 2:
         line = "no finalists: they would cost more epochs than the final training"
         return None, f"{line}; --finalists {MOST} evaluates the best {MOST} again"
-    cost = _cost(number, seeds, settings, evaluator)
+    cost = _cost(number, seeds, settings)
     return Finalists(number, seeds), f"{cost} (--finalists 0: none)"
 
 
-def _cost(number: int, seeds: int, settings: SearchSettings, evaluator: Evaluator) -> str:
+def _cost(number: int, seeds: int, settings: SearchSettings) -> str:
     """Return the line that says what finalists cost."""
-    if isinstance(evaluator, Table):
-        return f"finalists: the best {number} by the mean of {seeds + 1} recorded trainings"
     return (
         f"finalists: at the end, the best {number} are trained with {seeds} further "
         f"seed{'s' if seeds > 1 else ''} each, {number * seeds * settings.repeats} trainings of a "
@@ -139,44 +126,6 @@ def are_held(finalists: Finalists | None, summary: Mapping[str, Any]) -> bool:
     names = ("number", "seeds")
     wanted = {} if finalists is None else asdict(finalists)
     return {name: held.get(name) for name in names} == {name: wanted.get(name) for name in names}
-
-
-def evaluated_again(
-    settings: SearchSettings, arguments: Mapping[str, Any], evaluator: Evaluator, around: NASEnv
-) -> Again:
-    """Return what evaluates children under further training seeds.
-
-    ``around`` is the environment with workers and store around the ``evaluator``; ``arguments``
-    are those that it was made with.
-    """
-    if not isinstance(evaluator, Table):
-        submit: Again = around.memory.evaluator.submit_repeats  # type: ignore[attr-defined]
-        return submit
-    tables = _tables(settings, arguments, evaluator)
-    return lambda architecture, seeds: [
-        resolved(tables[seed].evaluate([architecture])[0]) for seed in seeds
-    ]
-
-
-def _tables(
-    settings: SearchSettings, arguments: Mapping[str, Any], own: Table
-) -> dict[int, Evaluator]:
-    """Return the tables of the search's training seed and of further ones, as long as they differ.
-
-    A benchmark without single trainings has the same table for every seed.
-    """
-    tables: dict[int, Evaluator] = {0: own}
-    known = {own.fingerprint}
-    seed = arguments["training_seed"]  # None where a table answers with the mean of all
-    for further in range(1, settings.finalist_seeds + 1) if isinstance(seed, int) else ():
-        env = make_environment(settings.env_id, {**arguments, "training_seed": seed + further})
-        table = env.memory.evaluator
-        assert isinstance(table, Table)
-        if table.fingerprint in known:
-            break
-        known.add(table.fingerprint)
-        tables[further] = table
-    return tables
 
 
 def _leaders(recorder: Recorder, number: int) -> dict[int, Architecture]:

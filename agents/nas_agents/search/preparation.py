@@ -58,7 +58,6 @@ class Prepared:
     """True unless a resumed search has other limits than it had."""
     before: Mapping[str, Any]
     """Content of ``settings.json`` when the search was resumed; empty for a new one."""
-    env_arguments: Mapping[str, Any]
     env: NASEnv
     """The environment, whose evaluator has no workers and no store yet."""
     make_driver: Callable[[NASEnv], Driver]
@@ -121,7 +120,6 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
         settings=settings,
         same_limits=all(getattr(settings, each) == getattr(earlier, each) for each in LIMITS),
         before=before,
-        env_arguments=env_arguments,
         env=env,
         make_driver=partial(make_driver, agent, asynchronous, **of_agent),
         final=final,

@@ -19,7 +19,6 @@ from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import finish
-from nas_agents.search.finalists import evaluated_again
 from nas_agents.search.preparation import Prepared, prepare
 from nas_gym.objectives import Objectives
 from nas_gym.rewards import AnyReward, objectives_of
@@ -89,8 +88,7 @@ def _searched(
         callback.on_start(Start(folder.path, record, env))
         decide = None
         if prepared.finalists is not None:
-            again = evaluated_again(settings, prepared.env_arguments, evaluator, around)
-            decide = partial(prepared.finalists.decide, recorder, around, again)
+            decide = partial(prepared.finalists.decide, recorder, around)
         return drive(driver, recorder, around, evaluator, decide, prepared.summary)
 
 

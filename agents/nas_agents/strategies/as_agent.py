@@ -62,7 +62,7 @@ class StrategyAgent(BaseAlgorithm):
     the best architecture found. It works in every `VecEnv` of `NASEnv` whose actions are its own,
     or `nas_gym.wrappers.WholeArchitecture`'s.
 
-        vec_env = nas_gym.sb3.make_vec_env("nas_gym/DigitsBench-v0", n_envs=8)
+        vec_env = nas_gym.sb3.make_vec_env("nas_gym/TinyBench-v0", n_envs=8)
         agent = StrategyAgent(RegularizedEvolution, vec_env, {"population": 20, "sample": 5})
         agent.learn(6 * 500)
 

@@ -127,7 +127,7 @@ def search_options(rng: random.Random, samples: Samples) -> Input:
 def search_settings(rng: random.Random, samples: Samples) -> Input:
     """Search with an argument of a wrong type, of the environment, the agent or the final one."""
     agent = rng.choice(samples.agents)
-    env_id = "nas_gym/DigitsBench-v0"
+    env_id = "nas_gym/TinyBench-v0"
     if agent == "enas":
         env_id = "nas_gym/ENASMicro-v0"
     elif rng.random() < 0.3:
@@ -289,7 +289,7 @@ def calls(rng: random.Random, samples: Samples) -> Input:
     # Gymnasium itself raises AttributeError for a render mode that is no text.
     names = [name for name in SETTINGS if name != "render_mode"]
     files: Files = {"a.json": architecture_file(rng, samples), "a.db": store_file(rng, samples)}
-    bench = "nas_gym/DigitsBench-v0"
+    bench = "nas_gym/TinyBench-v0"
     slots = {
         "env": rng.choice((*samples.env_ids, bench)),
         "bench": bench,

@@ -32,7 +32,7 @@ from examples.benchmarks.fuzzing.files import (
 from examples.benchmarks.fuzzing.inputs import Input
 from nas_agents.cli.main import main as nas_gym_command
 from nas_gym.errors import NASGymError
-from nas_gym.families.nasbench201.digits_bench import digits_bench_table
+from nas_gym.families.nasbench201.tiny_bench import tiny_bench_table
 from nas_gym.store.store import Store
 
 TIMEOUT = 20.0
@@ -170,4 +170,4 @@ def names() -> dict[str, object]:
 
     known = {name: getattr(nas_gym, name) for name in nas_gym.__all__}
     known |= {"gym": gym, "np": np, "nas_gym": nas_gym, "Store": Store, "deep": deep, "text": text}
-    return {**known, "space": nas_gym.NASBench201SearchSpace(), "evaluator": digits_bench_table()}
+    return {**known, "space": nas_gym.NASBench201SearchSpace(), "evaluator": tiny_bench_table()}

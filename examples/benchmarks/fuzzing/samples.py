@@ -18,9 +18,9 @@ from nas_gym.store.store import Store
 
 SMALL = {"filters": 2, "data_fraction": 0.1}
 SEARCHES: list[tuple[str, str, dict[str, Any]]] = [
-    ("random", "nas_gym/DigitsBench-v0", {}),
+    ("random", "nas_gym/TinyBench-v0", {}),
     ("random", "nas_gym/NASNet-v0", {**SMALL, "blocks": 1, "epochs": 2, "early_stopping": {}}),
-    ("ppo", "nas_gym/DigitsBench-v0", {}),
+    ("ppo", "nas_gym/TinyBench-v0", {}),
     ("enas", "nas_gym/ENASMicro-v0", {**SMALL, "cells": 1}),
 ]
 """Agents, environments and their arguments; the first trains nothing."""

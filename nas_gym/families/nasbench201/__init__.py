@@ -1,4 +1,4 @@
-"""NAS-Bench-201: cells of four nodes, all of them recorded (Dong & Yang 2020); and DigitsBench."""
+"""NAS-Bench-201: cells of four nodes, all of them recorded (Dong & Yang 2020); and TinyBench."""
 
 from nas_gym.family import Family
 
@@ -15,7 +15,7 @@ FAMILIES = (
             "nas_gym/NASBench201-Recorded-v0": (
                 "nas_gym.families.nasbench201.recorded:NASBench201RecordedEnv"
             ),
-            "nas_gym/DigitsBench-v0": "nas_gym.families.nasbench201.digits_bench:DigitsBenchEnv",
+            "nas_gym/TinyBench-v0": "nas_gym.families.nasbench201.tiny_bench:TinyBenchEnv",
         },
         published="nas_gym.families.nasbench201.published:PUBLISHED",
         tables="nas_gym.families.nasbench201.importing",

@@ -21,7 +21,7 @@ from nas_agents.bench.settings import Benchmark
 from nas_agents.cli.main import app
 from nas_gym import NASEnv, Table
 
-BENCH = "nas_gym/DigitsBench-v0"
+BENCH = "nas_gym/TinyBench-v0"
 
 
 def test_mean_and_interval() -> None:
@@ -102,7 +102,7 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
 
 
 def make_env(dataset: str = "here", training_seed: int = 0) -> NASEnv:
-    """DigitsBench; what is best "here" in a test is worst "there"."""
+    """TinyBench; what is best "here" in a test is worst "there"."""
     table = environment(BENCH, "{}").memory.evaluator
     assert isinstance(table, Table)
     if dataset == "there":
@@ -117,7 +117,18 @@ def test_what_was_found_on_one_data_set_is_scored_on_others(
         "tests/TwoTables-v0", entry_point="tests.agents.bench.test_results:make_env"
     )
     monkeypatch.setitem(gym.registry, spec.id, spec)
-    command = ["bench", spec.id, "--out", str(tmp_path), "--seeds", "2", "--workers", "1"]
+    command = [
+        "bench",
+        spec.id,
+        "--out",
+        str(tmp_path),
+        "--seeds",
+        "2",
+        "--workers",
+        "1",
+        "--first-seed",
+        "1",
+    ]
     command += ["--evaluations", "12", "--agent", "random", "--baseline", "random"]
     command += ["--dataset", "here", "--report-dataset", "here", "--report-dataset", "there"]
     result = CliRunner().invoke(app, command)

@@ -25,7 +25,7 @@ from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.tables.table import Table
 from tests.agents.stubs import STUB_ID
 
-BENCH = "nas_gym/DigitsBench-v0"
+BENCH = "nas_gym/TinyBench-v0"
 AGENTS = {name: {"agent": name} for name in ("random", "regularized-evolution", "reinforce")}
 SMALL = Benchmark(env_id=BENCH, agents=AGENTS, limits=(12.0,), seeds=2)
 
@@ -157,7 +157,7 @@ def test_a_folder_of_another_record_is_refused(tmp_path: Path) -> None:
     records = run_benchmark(SMALL, tmp_path)
     line = json.dumps({**records[0], "fingerprint": "another"})
     (tmp_path / SEARCHES).write_text(line + "\n")
-    with pytest.raises(InvalidBenchmark, match="in another record of nas_gym/DigitsBench-v0"):
+    with pytest.raises(InvalidBenchmark, match="in another record of nas_gym/TinyBench-v0"):
         run_benchmark(SMALL, tmp_path)
 
 

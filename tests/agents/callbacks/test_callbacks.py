@@ -21,7 +21,7 @@ from nas_gym import InvalidSettings
 from tests.agents.stubs import STUB_ID
 
 SCALARS = {"search/reward", "search/accuracy", "search/best_accuracy", "search/last_10_accuracy"}
-RECORDED = "nas_gym/DigitsBench-v0"
+RECORDED = "nas_gym/TinyBench-v0"
 
 
 def logged(folder: Path) -> Any:
@@ -65,12 +65,12 @@ def test_tensorboard_has_scalars_random_search_drawings_and_choices(tmp_path: Pa
 def test_every_agent_has_the_same_scalars(agent: str, tmp_path: Path) -> None:
     entry, arguments, env = AGENTS[agent], {}, STUB_ID
     if agent in MULTI_OBJECTIVE:
-        env = "nas_gym/MO-DigitsBench-v0"
+        env = "nas_gym/MO-TinyBench-v0"
     if entry.env_arguments:  # weights that children share
         env, arguments = "nas_gym/ENASMacro-v0", {"layers": 1, "filters": 2, "batch_size": 1500}
     own = {"eta": 2} if agent == "asha" else {}
     if own:  # a table of two epochs
-        env = "nas_gym/DigitsBench-v0"
+        env = "nas_gym/TinyBench-v0"
     several = 8 if own else 2  # until the first full training
     settings = SearchSettings(env, agent, several, final=False, finalists=0)
     settings = replace(settings, env_arguments=arguments, agent_arguments=own)

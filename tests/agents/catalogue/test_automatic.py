@@ -20,7 +20,7 @@ from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls
 from tests.helpers import StubEvaluator
 
-RECORDED: tuple[str, dict[str, str]] = ("nas_gym/DigitsBench-v0", {})
+RECORDED: tuple[str, dict[str, str]] = ("nas_gym/TinyBench-v0", {})
 SHARED = ("nas_gym/ENASMicro-v0", {"evaluator": "weight-sharing"})
 
 
@@ -36,7 +36,7 @@ SHARED = ("nas_gym/ENASMicro-v0", {"evaluator": "weight-sharing"})
         (RECORDED, None, 1, 1, "lstm-ppo"),
         (RECORDED, 100, 1, 1, "model-based"),
         (SHARED, 60, 1, 1, "enas"),
-        (("nas_gym/MO-DigitsBench-v0", {}), 60, 1, 1, "nsga2"),
+        (("nas_gym/MO-TinyBench-v0", {}), 60, 1, 1, "nsga2"),
     ],
 )
 def test_the_number_of_children_chooses_the_agent(

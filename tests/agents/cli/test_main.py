@@ -210,10 +210,10 @@ def test_search_names_the_best(tmp_path: Path) -> None:
         (["search", ENV, "--set", 'operations=["4x4 convolution"]'], "4x4 convolution"),
         (["search", ENV, "--set", "blocks"], "NAME=VALUE"),
         (
-            ["search", "nas_gym/DigitsBench-v0", "--device", "cpu"],
+            ["search", "nas_gym/TinyBench-v0", "--device", "cpu"],
             "error: unexpected keyword argument 'device' of an environment whose children are ",
         ),
-        (["search", "nas_gym/DigitsBench-v0", "--set", "sed=1"], "choices: 'training_seed'"),
+        (["search", "nas_gym/TinyBench-v0", "--set", "sed=1"], "choices: 'training_seed'"),
         (["search", ENV, "--episodes", "0"], "episodes"),
         (["show", "NASNet-Z"], "AmoebaNet-A"),
         (["show", "NASNet-A", "--cells", "0"], "cells"),

@@ -38,7 +38,7 @@ POINTS = """() => {
                 box.y + view.frame.y_scale.compute(source.get_array("accuracy")[n])]
     })
 }"""
-RECORDED = "nas_gym/DigitsBench-v0"
+RECORDED = "nas_gym/TinyBench-v0"
 
 
 class Parsed(HTMLParser):

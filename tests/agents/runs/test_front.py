@@ -19,7 +19,7 @@ from nas_gym.pareto import non_dominated
 from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import Calls, each_child
 
-MO = "nas_gym/MO-DigitsBench-v0"
+MO = "nas_gym/MO-TinyBench-v0"
 OBJECTIVES = {"accuracy": 0.1, "-parameters": 1e6}
 
 
@@ -73,7 +73,7 @@ def _fail_at(episode: int) -> Any:
 def test_a_reward_with_a_cost_has_a_front_too(tmp_path: Path) -> None:
     reward = {"name": "mnasnet", "cost": "parameters", "target": 1e5}
     given = {"reward": reward}
-    asked = SearchSettings("nas_gym/DigitsBench-v0", "random", 20, env_arguments=given, final=False)
+    asked = SearchSettings("nas_gym/TinyBench-v0", "random", 20, env_arguments=given, final=False)
     search(asked, tmp_path / "run")
     front = json.loads((tmp_path / "run" / "summary.json").read_text())["front"]
     assert front["objectives"] == ["accuracy", "-parameters"]
@@ -81,7 +81,7 @@ def test_a_reward_with_a_cost_has_a_front_too(tmp_path: Path) -> None:
 
 
 def test_a_search_for_accuracy_alone_has_none(tmp_path: Path) -> None:
-    search(SearchSettings("nas_gym/DigitsBench-v0", "random", 3, final=False), tmp_path / "run")
+    search(SearchSettings("nas_gym/TinyBench-v0", "random", 3, final=False), tmp_path / "run")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["front"] is None
     assert not (tmp_path / "run" / "front.png").exists()
 
@@ -98,7 +98,7 @@ def test_agents_of_vectors_are_refused_where_the_reward_is_a_number(
     agent: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidSettings, match="use its id with MO-"):
-        search(SearchSettings("nas_gym/DigitsBench-v0", agent), tmp_path / "run")
+        search(SearchSettings("nas_gym/TinyBench-v0", agent), tmp_path / "run")
 
 
 def test_failed_children_are_on_no_front() -> None:

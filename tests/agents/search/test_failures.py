@@ -119,9 +119,9 @@ def test_resuming_from_the_command_line(tmp_path: Path) -> None:
         ([CHILDREN_ID, "--store", '"sqlite:///x"'], "no URL that can be read"),
         ([CHILDREN_ID, "--store", "/proc/nothing/here.db"], "/proc/nothing/here.db"),
         ([STUB_ID, "--workers", "2"], "--workers: this environment's evaluator"),
-        (["nas_gym/DigitsBench-v0", "--store", "some.db"], "trains no children"),
-        (["nas_gym/DigitsBench-v0", "--final-set", "epochs=2"], "trains nothing"),
-        (["nas_gym/DigitsBench-v0", "--repeats", "2"], "one answer for an architecture"),
+        (["nas_gym/TinyBench-v0", "--store", "some.db"], "trains no children"),
+        (["nas_gym/TinyBench-v0", "--final-set", "epochs=2"], "trains nothing"),
+        (["nas_gym/TinyBench-v0", "--repeats", "2"], "one answer for an architecture"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_no_folder(

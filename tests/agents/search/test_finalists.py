@@ -20,12 +20,11 @@ from nas_agents.search.final import FinalTraining
 from nas_agents.search.finalists import Finalists, planned
 from nas_agents.search.run import search
 from nas_gym import Architecture, InvalidSettings
-from nas_gym.families.nasbench201.digits_bench import digits_bench_table
 from tests.agents.search.test_resume import Killed, settings_for, trained
 from tests.agents.search.test_run import episodes_of
-from tests.agents.stubs import STUB_ID, Calls, Children
+from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls, Children
 
-DIGITS_BENCH = "nas_gym/DigitsBench-v0"
+TINY_BENCH = "nas_gym/TinyBench-v0"
 TINY = {"blocks": 1, "filters": 2, "epochs": 1, "operations": ["identity", "1x1 convolution"]}
 
 
@@ -157,40 +156,29 @@ def test_they_cost_no_more_epochs_than_the_final_training(
     assert ("--finalists 10 evaluates the best 10 again" in str(line)) == refused
 
 
-def test_a_table_with_several_trainings_has_finalists(tmp_path: Path) -> None:
+@pytest.mark.parametrize("env_id", [TINY_BENCH, STUB_ID])
+def test_what_is_not_trained_has_none(tmp_path: Path, env_id: str) -> None:
     said: list[str] = []
-    settings = SearchSettings(DIGITS_BENCH, "random", episodes=200, seed=1)
-    result = search(settings, tmp_path / "run", callbacks=[Calls(on_notice=said.append)])
-    assert said == ["finalists: the best 10 by the mean of 3 recorded trainings"]
-    standing = held(result)["standing"]
-    tables = [digits_bench_table(seed) for seed in (1, 2, 3)]
-    best = Architecture.load(tmp_path / "run" / "best.json")
-    assert standing[0]["accuracies"] == [table.evaluate([best])[0].accuracy for table in tables]
-    assert held(result)["seconds"] > 0
-
-
-def test_where_there_is_one_training_it_is_said(tmp_path: Path) -> None:
-    said: list[str] = []
-    settings = SearchSettings(DIGITS_BENCH, "random", episodes=5)
-    settings = replace(settings, env_arguments={"training_seed": None})
-    search(settings, tmp_path / "mean", callbacks=[Calls(on_notice=said.append)])
-    assert said[0].startswith("no finalists: the evaluator (Table) has no second")
+    settings = SearchSettings(env_id, "random", episodes=2, final=False)
+    result = search(settings, tmp_path / "none", callbacks=[Calls(on_notice=said.append)])
+    assert result.summary["finalists"] is None
+    assert not said
     with pytest.raises(InvalidSettings, match=r"the evaluator .* leave --finalists out"):
-        search(SearchSettings(STUB_ID, finalists=3), tmp_path / "run")
+        search(replace(settings, finalists=3), tmp_path / "run")
 
 
 def test_a_front_has_no_finalists(tmp_path: Path) -> None:
-    settings = SearchSettings("nas_gym/MO-DigitsBench-v0", episodes=20)
+    settings = SearchSettings("nas_gym/MO-TinyBench-v0", episodes=20)
     assert search(settings, tmp_path / "run").summary["finalists"] is None
     with pytest.raises(InvalidSettings, match="finalists: there are several objectives"):
         search(replace(settings, finalists=3), tmp_path / "other")
 
 
 def test_the_command_shows_them(tmp_path: Path) -> None:
-    words = ["search", DIGITS_BENCH, "--agent", "random", "--episodes", "50", "--finalists", "5"]
-    shown = CliRunner().invoke(app, [*words, "--run", str(tmp_path / "run")])
-    assert shown.exit_code == 0
-    assert "finalists: the best 5 by the mean of 3 recorded trainings" in shown.stderr
+    words = ["search", CHILDREN_ID, "--agent", "random", "--episodes", "20", "--finalists", "5"]
+    shown = CliRunner().invoke(app, [*words, "--no-final", "--run", str(tmp_path / "run")])
+    assert shown.exit_code == 0, shown.output
+    assert "the best 5 are trained with 2 further seeds each, 10 trainings" in shown.stderr
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
     accuracy = f"{best['validation_accuracy']:.2%}"
     assert f"accuracy {accuracy} (mean of 3 trainings, best of 5 finalists)" in shown.stdout

@@ -535,7 +535,7 @@ def test_the_time_of_all_processes_counts(tmp_path: Path) -> None:
 
 def test_a_limit_may_be_given_beside_that_of_episodes(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    asked = {"env_id": "nas_gym/DigitsBench-v0", "agent": "random", "run": run}
+    asked = {"env_id": "nas_gym/TinyBench-v0", "agent": "random", "run": run}
     search(settings_from({**asked, "episodes": 5}), run)
     for limit in ({"seconds": 600.0}, {"target_accuracy": 0.99}):
         resumed = settings_from({"run": run, "resume": True, **limit})

@@ -177,7 +177,7 @@ def test_a_target_stops_the_search(tmp_path: Path) -> None:
 
 def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
     settings = SearchSettings(
-        "nas_gym/DigitsBench-v0", "ppo", episodes=None, simulated_seconds=3.0, final=False
+        "nas_gym/TinyBench-v0", "ppo", episodes=None, simulated_seconds=3.0, final=False
     )
     result = search(settings, tmp_path / "run")
     assert result.stopped_by == "simulated_seconds"
@@ -194,7 +194,7 @@ def test_recorded_seconds_stop_the_search(tmp_path: Path) -> None:
 def test_evaluations_are_counted_without_repeats(tmp_path: Path, agent: str) -> None:
     """More episodes than evaluations are played, beyond those that a rollout was planned for."""
     settings = SearchSettings(
-        "nas_gym/DigitsBench-v0", agent, episodes=None, evaluations=45, final=False, envs=2
+        "nas_gym/TinyBench-v0", agent, episodes=None, evaluations=45, final=False, envs=2
     )
     result = search(settings, tmp_path / "run")
     assert result.stopped_by == "evaluations"
@@ -207,7 +207,7 @@ def test_evaluations_are_counted_without_repeats(tmp_path: Path, agent: str) -> 
 def test_a_batch_is_no_larger_than_the_search_and_the_last_is_whole(
     tmp_path: Path, agent: str
 ) -> None:
-    few = SearchSettings("nas_gym/DigitsBench-v0", agent, episodes=3, final=False, envs=10_000)
+    few = SearchSettings("nas_gym/TinyBench-v0", agent, episodes=3, final=False, envs=10_000)
     assert search(few, tmp_path / "few").progress.episodes == 3
     uneven = replace(few, episodes=7, envs=5)
     assert search(uneven, tmp_path / "uneven").progress.episodes == 10

@@ -102,7 +102,7 @@ def test_failed_children_never_go_on() -> None:
 
 
 def test_it_is_no_agent_for_an_environments_steps() -> None:
-    vec_env = make_vec_env("nas_gym/DigitsBench-v0", n_envs=1)
+    vec_env = make_vec_env("nas_gym/TinyBench-v0", n_envs=1)
     with pytest.raises(InvalidSettings, match="use `nas-gym search`"):
         StrategyAgent(ASHA, vec_env).learn(6)
 

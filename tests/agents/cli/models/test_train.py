@@ -151,13 +151,13 @@ def test_what_a_family_does_not_have_is_said(tmp_path: Path) -> None:
 
 def test_a_run_of_a_table_needs_data(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings = SearchSettings("nas_gym/DigitsBench-v0", "random", episodes=1, final=False)
+    settings = SearchSettings("nas_gym/TinyBench-v0", "random", episodes=1, final=False)
     search(settings, run)
     result = nas_gym("train", run, "--out", tmp_path / "model")
     assert result.exit_code == 2
-    assert "trained no children (nas_gym/DigitsBench-v0); say on which data" in result.stderr
+    assert "trained no children (nas_gym/TinyBench-v0); say on which data" in result.stderr
     file = run / "settings.json"
-    file.write_text(file.read_text().replace("nas_gym/DigitsBench-v0", "their:theirs/Env-v0"))
+    file.write_text(file.read_text().replace("nas_gym/TinyBench-v0", "their:theirs/Env-v0"))
     result = nas_gym("train", run, "--out", tmp_path / "model")
     assert result.exit_code == 2
     assert "is of theirs/Env-v0, which is not known here" in result.stderr
