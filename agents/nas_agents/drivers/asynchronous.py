@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from nas_agents.drivers.checkpoint import Checkpoints
 from nas_agents.drivers.state import Plain, restore, state_of
 from nas_agents.runs.reading import Kinds
-from nas_agents.runs.recorder import Recorder
+from nas_agents.runs.recorder import Recorder, SearchOver
 from nas_agents.runs.run_folder import RunFolder
 from nas_agents.strategies import MultiFidelity, Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, SearchSpace
@@ -67,7 +68,8 @@ class AsynchronousSearch:
         """See `nas_agents.drivers.driver.Driver.run`."""
         self.checkpoints = Checkpoints(recorder, self.env, self.state, self.restore)
         self.checkpoints.restore()
-        self._replay(recorder)
+        with suppress(SearchOver):
+            self._replay(recorder)
         for number in () if recorder.over else self.under_way:
             self._submit(number)
         workers = getattr(self.env.memory.evaluator, "workers", 1)

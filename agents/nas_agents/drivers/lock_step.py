@@ -173,7 +173,10 @@ class LockStepSearch:
 
 
 class _BetweenRollouts(BaseCallback):
-    """Goes on from a checkpoint before the first rollout, and writes others before later ones."""
+    """Goes on from a checkpoint before the first rollout, and writes others before later ones.
+
+    Where all that is recorded came before the checkpoint, and has reached a limit, the search ends.
+    """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         super().__init__()
@@ -186,6 +189,8 @@ class _BetweenRollouts(BaseCallback):
         else:
             self._begun = True
             self.checkpoints.restore()
+            if self.checkpoints.recorder.over:
+                raise SearchOver
 
     def _on_step(self) -> bool:
         return True

@@ -112,10 +112,13 @@ class Recorder:
         ``architecture`` is canonical JSON, which ``choices`` mean, (T,) int64. The reward is a
         number, or the list of a vector reward. ``more`` are further fields of its line in
         ``episodes.jsonl``. Where it is to be verified, and an earlier process recorded another in
-        its place, it raises `NotReproduced`.
+        its place, it raises `NotReproduced`. Where the recorded ones stand instead, and reach a
+        limit, it raises `SearchOver`.
         """
         if self.replaying:
             self._compare({"architecture": architecture, "reward": reward})
+            if self.over:
+                raise SearchOver
         progress, new = self.progress, not self.replaying
         record = {
             "episode": progress.episodes + 1,

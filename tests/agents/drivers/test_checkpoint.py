@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from nas_agents.drivers import checkpoint
-from nas_agents.drivers.checkpoint import STATE, differences
+from nas_agents.drivers.checkpoint import STATE, Checkpoints, differences
 from nas_agents.drivers.state import NotPlain, restore, state_of
 from nas_agents.runs.callbacks import Callback
 from nas_agents.search.run import search
@@ -23,7 +24,7 @@ from nas_agents.strategies.random_search import RandomSearch
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_gym import NASBench201SearchSpace
 from nas_gym.search_spaces import Choices
-from tests.agents.search.test_resume import killed, settings_for, told, trained
+from tests.agents.search.test_resume import Killed, killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
 
 
@@ -129,6 +130,53 @@ def test_what_comes_out_otherwise_comes_after(
     assert [e["episode"] for e in episodes_of(run)] == list(range(1, 17))
     assert sum("comes out otherwise" in line for line in watcher.lines) == 1
     assert max(trained(run).values()) == 1
+
+
+@pytest.mark.parametrize("agent", ["maskable-ppo", "dqn", "regularized-evolution"])
+@pytest.mark.parametrize(
+    "limit", [{"episodes": 10}, {"episodes": 8}, {"target_accuracy": 0.01}, {"seconds": 1e-9}]
+)
+def test_where_a_limit_is_reached_nothing_is_designed(
+    agent: str, limit: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    more: dict[str, Any] = {}
+    if agent == "maskable-ppo":
+        more = {**LOCK_STEP, "agent_arguments": {"n_steps": 20, "batch_size": 20}}
+    settings = settings_for(run, agent, episodes=12, **more)
+    save = Checkpoints.save
+
+    def killed_after(self: Checkpoints) -> None:
+        save(self)
+        if self.recorder.progress.episodes == 10:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "save", killed_after)
+        with pytest.raises(Killed):
+            search(settings, run)
+    before = told(run), trained(run)
+    counts = steps_of_learning(monkeypatch)
+    result = search(replace(settings, **limit), run, resume=True)
+    assert (told(run), trained(run)) == before
+    assert counts["steps"] == 0
+    assert [result.stopped_by] == [*limit]
+
+
+@pytest.mark.parametrize("agent", ["maskable-ppo", "model-based"])
+@pytest.mark.parametrize("envs", [1, 2])
+def test_what_comes_out_otherwise_adds_nothing_where_a_limit_is_reached(
+    agent: str, envs: int, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    settings = settings_for(run, agent, episodes=12, envs=envs)
+    killed(settings, run, 12)
+    (run / STATE).unlink(missing_ok=True)
+    lines = episodes_of(run)
+    lines[6] = {**lines[6], "reward": 0.123}
+    (run / "episodes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert search(settings, run, resume=True).stopped_by == "episodes"
+    assert episodes_of(run) == lines
 
 
 @pytest.mark.parametrize(
