@@ -125,15 +125,15 @@ def _class_names(names: NDArray[Any] | None, labels: Labels, path: Path) -> tupl
             "a list of names, one for each label"
         )
     try:
-        names = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names
+        texts = [each.decode() if isinstance(each, bytes) else str(each) for each in names.tolist()]
     except UnicodeDecodeError as error:
         raise InvalidDataset(f"dataset: {path}: classes: {error}; save them as texts") from error
-    name, times = Counter(map(str, names)).most_common(1)[0]
+    name, times = Counter(texts).most_common(1)[0]
     if times > 1:
         raise InvalidDataset(
             f"dataset: {path}: {times} classes have the name {name!r}; give each its own"
         )
-    return tuple(map(str, names))
+    return tuple(texts)
 
 
 def require_room(images: int, image_size: int, channels: int) -> None:
