@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from nas_gym.env import NASEnv
@@ -65,8 +64,10 @@ class Episode(gym.Env[Any, Any]):
         return getattr(self._venv, name)
 
 
-class Episodes(VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
-    """A vector environment that is asked, and set, as N single ones are."""
+class Episodes:
+    """The part of a vector environment that is asked, and set, as N single ones are."""
+
+    num_envs: int
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Return the results of a method of each episode, or the attributes of that name.

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
@@ -25,7 +25,7 @@ from nas_gym.rewards import AnyReward, accuracy, rewards_of
 from nas_gym.search_spaces import Masks, SearchSpace, resolve_actions
 
 
-class NASVectorEnv(Design, Episodes):
+class NASVectorEnv(Design, Episodes, VectorEnv[Observations, NDArray[np.int64], NDArray[Any]]):
     """N episodes of `NASEnv` in lock-step, as arrays.
 
     All episodes end in the same step, the T-th, and their networks are evaluated as one batch. The

@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -696,3 +696,9 @@ def test_what_lock_step_has_not_is_refused(arguments: dict[str, Any], message: s
     if "wrappers" in arguments:
         made = gym.make_vec("nas_gym/TinyBench-v0", 2, vectorization_mode="sync", **arguments)
         assert isinstance(made.single_observation_space, gym.spaces.Box)
+
+
+def test_its_class_says_that_it_is_gymnasiums() -> None:
+    """skrl knows an environment's kind by the bases of its class."""
+    envs = gym.make_vec("nas_gym/TinyBench-v0", num_envs=2)
+    assert VectorEnv in type(envs).__bases__
