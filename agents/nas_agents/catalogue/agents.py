@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import HumanOutputFormat, KVWriter, Logger
 from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.arguments import as_objects, check_arguments, imported, parameters_of
@@ -178,7 +180,7 @@ class Agent:
     ) -> BaseAlgorithm:
         """Make the agent in just this environment."""
         try:
-            return self.algorithm(env=env, **as_objects(given, env.action_space))
+            made = self.algorithm(env=env, **as_objects(given, env.action_space))
         except Exception as error:
             supported, unsupported, _ = str(error).partition("as action spaces but")
             if not unsupported:  # BaseAlgorithm says it so
@@ -188,6 +190,10 @@ class Agent:
                 f"agent: {self.name} cannot act in this environment, whose actions are "
                 f"{env.action_space}: {remedy}"
             ) from error
+        if given["tensorboard_log"] is None:  # the default logger makes a folder for nothing
+            shown: list[KVWriter] = [HumanOutputFormat(sys.stdout)] if given["verbose"] else []
+            made.set_logger(Logger(None, shown))
+        return made
 
     def _refused(self, error: Exception, arguments: Mapping[str, Any]) -> InvalidSettings:
         """Return the error that says with which arguments an agent cannot be made, and why.

@@ -136,10 +136,11 @@ class PassLogsOn(BaseCallback):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__()
-        self.recorder = recorder
+        self._writer = _LogWriter(recorder)
 
     def _on_training_start(self) -> None:
-        self.logger.output_formats.append(_LogWriter(self.recorder))
+        if self._writer not in self.logger.output_formats:
+            self.logger.output_formats.append(self._writer)
 
     def _on_step(self) -> bool:
         return True

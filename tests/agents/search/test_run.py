@@ -60,6 +60,31 @@ def test_every_agent_searches(agent: str, tmp_path: Path) -> None:
     assert json.loads((result.run / "settings.json").read_text())["agent"] == agent
 
 
+@pytest.mark.parametrize(
+    ("agent", "more"),
+    [
+        ("ppo", {"envs": 2}),
+        ("reinforce", {}),
+        ("dqn", {}),
+        ("random", {"envs": 2, "episodes": None, "evaluations": 4}),
+        ("ppo", {"envs": 2, "agent_arguments": {"verbose": 1, "n_steps": 20, "batch_size": 20}}),
+    ],
+)
+def test_a_search_leaves_nothing_in_the_temporary_folder(
+    agent: str,
+    more: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.delenv("SB3_LOGDIR")
+    search(SearchSettings(STUB_ID, agent, **{"episodes": 4, **more}), tmp_path / "run")
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert ("ep_rew_mean" in capsys.readouterr().out) == ("agent_arguments" in more)
+
+
 def test_searches_that_start_in_one_second_have_their_own_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
