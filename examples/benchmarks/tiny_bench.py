@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from nas_gym import InvalidDataset, NASBench201SearchSpace
 from nas_gym.families.nasbench201.table import nasbench201_table
@@ -25,23 +26,9 @@ BETTER_HALF = 50
 """Percentile of the published accuracies above which a network is in the better half."""
 
 
-def ranks(values: Values) -> Values:
-    """Return the rank of each value, (n,); equal ones share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: Values = (last - (counts - 1) / 2)[inverse]
-    return shared
-
-
 def spearman(one: Values, other: Values) -> float:
     """Return the rank correlation of two (n,) arrays."""
-    return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
-
-
-def kendall(one: Values, other: Values) -> float:
-    """Return the share of concordant pairs less that of discordant ones, of pairs without a tie."""
-    signs = np.sign(one[:, None] - one) * np.sign(other[:, None] - other)
-    return float(signs.sum() / np.count_nonzero(signs))
+    return float(stats.spearmanr(one, other).statistic)
 
 
 def of_the_record() -> None:
@@ -107,7 +94,7 @@ def agreement() -> None:
         print(
             f"| {name} | {spearman(values, truth):.3f} | {spearman(own, of_networks):.3f} "
             f"| {spearman(own[better], of_networks[better]):.3f} "
-            f"| {kendall(own, of_networks):.3f} |"
+            f"| {stats.kendalltau(own, of_networks).statistic:.3f} |"
         )
     cells = truth[rows == int(table.accuracy[:-1].argmax())]
     above = (truth > cells.mean()).mean()

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from scipy import stats
 
 from nas_gym import InvalidSettings, NASEnv
 from nas_gym.data.loading import data_folder
@@ -33,17 +34,9 @@ def table() -> Table:
     return tiny_bench_table()
 
 
-def ranks(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Each value's rank; equal ones share their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: np.ndarray[Any, Any] = (last - (counts - 1) / 2)[inverse]
-    return shared
-
-
 def agreement(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
     """Spearman's rank correlation."""
-    return float(np.corrcoef(ranks(one), ranks(other))[0, 1])
+    return float(stats.spearmanr(one, other).statistic)
 
 
 def test_every_network_is_recorded(table: Table) -> None:
