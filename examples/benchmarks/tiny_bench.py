@@ -58,10 +58,11 @@ def of_the_record() -> None:
     within = np.sqrt(last.var(axis=1, ddof=1).mean())
     print(f"{len(last)} networks, trained {last.shape[1]} times each")
     print(f"  Spearman between two trainings: {', '.join(between)}")
-    print(f"  standard deviation between trainings {100 * within:.2f} points, between networks ")
-    print(f"  {100 * last.mean(axis=1).std(ddof=1):.2f} points")
-    print("  Spearman of the means, validation and test: ", end="")
-    print(f"{spearman(last.mean(axis=1), tests.mean(axis=1)):.3f}")
+    between_networks = last.mean(axis=1).std(ddof=1)
+    print(f"  standard deviation between trainings: {100 * within:.2f} points")
+    print(f"  between networks: {100 * between_networks:.2f} points")
+    of_means = spearman(last.mean(axis=1), tests.mean(axis=1))
+    print(f"  Spearman of the means, validation and test: {of_means:.3f}")
 
 
 def every_cell(
