@@ -231,7 +231,7 @@ def test_the_papers_rewards(name: str, ratio: float, expected: float) -> None:
 @pytest.mark.parametrize("name", [name for name in rewards.PARAMETRIC if name != "perplexity"])
 @pytest.mark.parametrize("cost", ["multiply_adds", "parameters", "peak_activation_bytes"])
 def test_every_cost_can_have_a_target(name: str, cost: str) -> None:
-    reward = rewards.reward_by_name({"name": name, "target": 1000, "cost": cost})
+    reward: Any = rewards.reward_by_name({"name": name, "target": 1000, "cost": cost})
     at, above = ({cost: number} for number in (1000, 2000))
     assert reward(evaluation(0.5, status="ok", **at)) == pytest.approx(0.5)
     assert reward(evaluation(0.5, status="ok", **above)) < 0.5
