@@ -2,10 +2,12 @@
 
     python examples/reproduction/elastic.py --run runs/elastic
 
-The elastic network is trained once by progressive shrinking. Then 20 sub-networks of all sizes are
-validated with its weights, and trained by themselves, each for a twentieth of the elastic network's
-multiply-adds. The report has the rank correlation of both accuracies, their mean difference, and
-the processor seconds of each. `--scale tiny` tries the program out on digits.
+The elastic network is trained once by progressive shrinking. Then 20 sub-networks, of all sizes and
+for images of five resolutions, are validated with its weights, and trained by themselves twice: all
+for the same number of epochs, which ranks them, and each for a twentieth of the elastic network's
+multiply-adds, which says what sharing the weights is worth. The report has the rank correlations of
+the accuracies, within the resolutions too, their mean difference, and the processor seconds of
+each. `--scale tiny` tries the program out on digits.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from nas_gym import Architecture, OFASearchSpace, Trainer, TrainingSettings, load_dataset
@@ -28,8 +31,11 @@ from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
 
+Values = NDArray[np.float64]
 NUMBER = 20
 """Sub-networks that are compared."""
+WAYS = {"epochs": "as many epochs", "share": "as much as a share"}
+"""How sub-networks are trained by themselves."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +47,21 @@ class Scale:
     """Training images."""
     validation: int
     network: MobileNetworkSettings
+    resolutions: tuple[int, ...]
     epochs: int
     phase_epochs: tuple[int, int, int, int, int]
+    alone: int
+    """Epochs of a sub-network that is trained by itself to be ranked."""
 
 
 SCALES = {
     "cifar10": Scale(
-        *("cifar10", 4_000, 5_000, MobileNetworkSettings(width=0.25, divisor=1, halvings=5)),
-        *(20, (4, 1, 4, 1, 6)),
+        *("cifar10", 8_000, 5_000, MobileNetworkSettings(width=0.25, divisor=1, halvings=4)),
+        *((16, 20, 24, 28, 32), 20, (4, 1, 4, 1, 6), 12),
     ),
     "tiny": Scale(
         *("digits", 256, 128, MobileNetworkSettings(width=0.25, divisor=1, halvings=2)),
-        *(2, (1, 0, 1, 0, 1)),
+        *((6, 8), 2, (1, 0, 1, 0, 1), 1),
     ),
 }
 
@@ -68,25 +77,31 @@ def part_of(scale: Scale) -> Dataset:
 
 
 def sub_networks(space: OFASearchSpace) -> list[OFAArchitecture]:
-    """Draw sub-networks of all sizes: each with its own mean of small and large choices."""
+    """Draw sub-networks of all sizes: each with its own mean of small and large choices.
+
+    Their resolutions have nothing to do with their sizes, and are equally frequent.
+    """
     rng, drawn = np.random.default_rng(0), list[OFAArchitecture]()
-    for mean in rng.permutation(np.linspace(0.05, 0.95, NUMBER)):
-        sizes = rng.binomial(2, mean, size=len(space.decisions))
-        labels = {d.name: d.choices[size] for d, size in zip(space.decisions, sizes, strict=True)}
-        drawn.append(space.of_labels(labels))
+    means = rng.permutation(np.linspace(0.05, 0.95, NUMBER))
+    resolutions = rng.permutation(np.resize(space.resolutions, NUMBER))
+    for mean, resolution in zip(means, resolutions, strict=True):
+        labels = {d.name: d.choices[rng.binomial(2, mean)] for d in space.decisions[1:]}
+        drawn.append(space.of_labels({"resolution": str(resolution), **labels}))
     return drawn
 
 
 def spent(once: OnceForAll) -> float:
     """Return the multiply-adds of the elastic network's training: thrice those of each forward."""
-    rng, total = np.random.default_rng(0), 0.0
-    cost = once.elastic.cost
+    rng, total, space = np.random.default_rng(0), 0.0, once.search_space
     for number, phase in enumerate(PHASES):
-        drawn = [phase.draw(once.search_space, rng, None) for _ in range(20)]
-        mean = sum(cost(each).multiply_adds for each in drawn) / len(drawn)
-        a_step = 3 * phase.networks * mean
-        a_step += cost(once.elastic.largest).multiply_adds if number else 0  # the teacher's
-        total += a_step * once.settings.of_phase(number)[0] * len(once.task.training)
+        costs, teachers = list[int](), list[int]()
+        for resolution in space.resolutions:
+            drawn = [phase.draw(space, rng, str(resolution)) for _ in range(20)]
+            costs += [once.elastic.cost(each).multiply_adds for each in drawn]
+            teacher = replace(once.elastic.largest, resolution=resolution)
+            teachers.append(once.elastic.cost(teacher).multiply_adds)
+        an_image = 3 * phase.networks * np.mean(costs) + (np.mean(teachers) if number else 0)
+        total += float(an_image) * once.settings.of_phase(number)[0] * len(once.task.training)
     return total
 
 
@@ -96,7 +111,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "results.json"
         folder.mkdir(parents=True, exist_ok=True)
-        empty: dict[str, Any] = {"seconds": 0.0, "inherited": {}, "alone": {}}
+        empty: dict[str, Any] = {"seconds": 0.0, "inherited": {}, **{way: {} for way in WAYS}}
         self.results = json.loads(self.path.read_text()) if self.path.is_file() else empty
 
     def write(self) -> None:
@@ -122,13 +137,10 @@ def train(run: Run, once: OnceForAll) -> None:
     once.train(on_epoch)
 
 
-def alone(run: Run, once: OnceForAll, children: Sequence[Architecture], number: int) -> None:
-    """Train one sub-network by itself, for its share of the elastic network's multiply-adds."""
-    child, key = children[number], str(number)
-    if key in run.results["alone"]:
+def alone(run: Run, once: OnceForAll, child: Architecture, key: str, way: str, epochs: int) -> None:
+    """Train one sub-network by itself, if that has not been done."""
+    if key in run.results[way]:
         return
-    a_pass = 3 * once.elastic.cost(child).multiply_adds * len(once.task.training)
-    epochs = max(1, round(spent(once) / len(children) / a_pass))
     own = once.settings
     settings = TrainingSettings(
         own.network, epochs, own.batch_size, learning_rate=own.learning_rate, seed=own.seed
@@ -136,28 +148,52 @@ def alone(run: Run, once: OnceForAll, children: Sequence[Architecture], number: 
     started = time.process_time()
     evaluation = Trainer(once.dataset, settings, str(once.device)).evaluate_one(child)
     record = {"accuracy": evaluation.accuracy, "epochs": epochs}
-    run.results["alone"][key] = {**record, "seconds": time.process_time() - started}
+    run.results[way][key] = {**record, "seconds": time.process_time() - started}
     run.write()
-    print(key, run.results["alone"][key], "inherited", run.results["inherited"][key], flush=True)
+    print(key, way, run.results[way][key], "inherited", run.results["inherited"][key], flush=True)
 
 
-def report(run: Run, once: OnceForAll) -> None:
+def centred(values: Values, groups: NDArray[np.int64]) -> Values:
+    """Return values less the mean of their group."""
+    return np.array(
+        [one - values[groups == group].mean() for one, group in zip(values, groups, strict=True)]
+    )
+
+
+def report(run: Run, once: OnceForAll, children: Sequence[OFAArchitecture]) -> None:
     """Print the figures."""
-    results = run.results
-    own = [results["alone"][str(n)]["accuracy"] for n in range(NUMBER)]
-    inherited = [results["inherited"][str(n)] for n in range(NUMBER)]
-    spearman, kendall = stats.spearmanr(inherited, own), stats.kendalltau(inherited, own)
-    gaps = 100 * (np.array(inherited) - own)
-    half = stats.t.ppf(0.975, NUMBER - 1) * stats.sem(gaps)
-    seconds = sum(each["seconds"] for each in results["alone"].values())
+    results, keys = run.results, [str(number) for number in range(NUMBER)]
+    inherited = np.array([results["inherited"][key] for key in keys])
+    own = {w: np.array([results[w][key]["accuracy"] for key in keys]) for w in WAYS}
+    resolutions = np.array([child.resolution for child in children])
+    costs = np.array([once.elastic.cost(child).multiply_adds for child in children])
     print("| figure | measured |\n|---|---|")
-    print(f"| Spearman's correlation, n = {NUMBER} | {spearman.statistic:.2f} |")
-    print(f"| Kendall's | {kendall.statistic:.2f}, p = {kendall.pvalue:.3f} |")
-    print(f"| inherited minus alone, points | {gaps.mean():+.2f} +- {half:.2f} |")
-    means = f"{100 * np.mean(inherited):.1f}%, {100 * np.mean(own):.1f}%"
-    print(f"| mean accuracy: inherited, alone | {means} |")
-    print(f"| elastic network, seconds | {results['seconds']:.0f} |")
-    print(f"| all {NUMBER} alone, seconds | {seconds:.0f} |")
+    for way, accuracies in own.items():
+        correlated = {
+            "inherited": inherited,
+            "resolution": resolutions,
+            "multiply-adds": costs,
+            "inherited, within resolutions": centred(inherited, resolutions),
+        }
+        for name, values in correlated.items():
+            other = centred(accuracies, resolutions) if "within" in name else accuracies
+            rho, tau = stats.spearmanr(values, other), stats.kendalltau(values, other)
+            figures = f"{rho.statistic:.2f}, Kendall's {tau.statistic:.2f}, p = {tau.pvalue:.2g}"
+            print(f"| Spearman's correlation, {name} and {WAYS[way]} alone | {figures} |")
+    for way, accuracies in own.items():
+        gaps = 100 * (inherited - accuracies)
+        half = stats.t.ppf(0.975, NUMBER - 1) * stats.sem(gaps)
+        print(f"| inherited less {WAYS[way]} alone, points | {gaps.mean():+.2f} +- {half:.2f} |")
+    for name, values in {"inherited": inherited, **own}.items():
+        low, mean, high = 100 * values.min(), 100 * values.mean(), 100 * values.max()
+        how = f"{WAYS[name]} alone" if name in WAYS else name
+        print(f"| accuracy, {how} | {mean:.1f}% ({low:.1f} to {high:.1f}) |")
+    print(f"| elastic network, processor seconds | {results['seconds']:.0f} |")
+    for way, named in WAYS.items():
+        epochs = [results[way][key]["epochs"] for key in keys]
+        seconds = sum(results[way][key]["seconds"] for key in keys)
+        print(f"| epochs, {named} alone | {min(epochs)} to {max(epochs)} |")
+        print(f"| all {NUMBER}, {named} alone, processor seconds | {seconds:.0f} |")
 
 
 @click.command()
@@ -183,15 +219,19 @@ def main(folder: Path, scale: str, seed: int) -> None:
         phase_rates=(0.5, 0.2, 0.3, 0.2, 0.3),
         weights=str(run.folder / "elastic.pt"),
     )
-    once = OnceForAll(OFASearchSpace(), part_of(sizes), settings)
+    space = OFASearchSpace(resolutions=sizes.resolutions)
+    once = OnceForAll(space, part_of(sizes), settings)
     train(run, once)
-    children = sub_networks(once.search_space)
+    children, share = sub_networks(space), spent(once) / NUMBER
     for number, child in enumerate(children):
-        if str(number) not in run.results["inherited"]:
-            run.results["inherited"][str(number)] = once.evaluate_one(child).accuracy
+        key, a_pass = str(number), 3 * once.elastic.cost(child).multiply_adds
+        if key not in run.results["inherited"]:
+            run.results["inherited"][key] = once.evaluate_one(child).accuracy
             run.write()
-        alone(run, once, children, number)
-    report(run, once)
+        affordable = max(1, round(share / a_pass / len(once.task.training)))
+        for way, epochs in (("epochs", sizes.alone), ("share", affordable)):
+            alone(run, once, child, key, way, epochs)
+    report(run, once, children)
 
 
 if __name__ == "__main__":
