@@ -176,6 +176,8 @@ class SearchResult:
     """The content of ``summary.json``."""
     finished_before: bool = False
     """True if a resumed search had been finished, except perhaps for its final training."""
+    verified: int = 0
+    """Number of recorded episodes that were repeated, and came out as recorded (``verify``)."""
 
     @property
     def complaint(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -62,6 +63,8 @@ def search(
         if ended is None:
             ended = _searched(prepared, callback, verify)
         result = finish(*ended, prepared.final, folder, prepared.record, callback.on_final_epoch)
+    if verify:
+        result = replace(result, verified=result.progress.resumed)
     callback.on_end(result)  # the folder is whole, and free for others
     return result
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from nas_agents.cli.terminal.results import describe
 from nas_agents.drivers import checkpoint
 from nas_agents.drivers.checkpoint import STATE, Checkpoints, differences
 from nas_agents.drivers.state import NotPlain, restore, state_of
@@ -223,9 +224,30 @@ def test_verify_repeats_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     search(settings, run)
     before = (run / "episodes.jsonl").read_bytes()
     counts = steps_of_learning(monkeypatch)
-    search(settings, run, resume=True, verify=True)
+    verified = search(settings, run, resume=True, verify=True)
     assert counts["steps"] == 12
     assert (run / "episodes.jsonl").read_bytes() == before
+    assert describe(verified).splitlines()[0] == "verified: 12 episodes came out as recorded"
+
+
+def test_what_is_interrupted_while_it_repeats_was_not_finished_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    settings = settings_for(run, "regularized-evolution", episodes=12)
+    search(settings, run)
+    observed: list[Choices] = []
+
+    def observe(self: Any, choices: Choices, reward: float) -> None:
+        observed.append(choices)
+        if len(observed) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RegularizedEvolution, "observe", observe)
+    result = search(settings, run, resume=True, verify=True)
+    assert (result.stopped_by, len(observed)) == ("interrupted", 5)
+    assert not result.finished_before
+    assert json.loads((run / "summary.json").read_text())["episodes"] == 12
 
 
 def test_other_threads_are_said(tmp_path: Path) -> None:

@@ -56,7 +56,9 @@ def describe(result: SearchResult) -> str:
         f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
         f"stopped by: {result.stopped_by}"
     ]
-    if result.finished_before:
+    if result.verified:
+        lines.insert(0, f"verified: {counted(result.verified, 'episode')} came out as recorded")
+    elif result.finished_before:
         lines.insert(0, "this search was finished before; nothing was left to evaluate")
     if progress.best_architecture is None:
         why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
