@@ -61,12 +61,20 @@ class Children(NamedTuple):
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
     metric: str  # what they are measured by
     numbers: NDArray[np.float64]  # (n,), rewards, of vectors the first entry; nan if in part
+    paid: NDArray[
+        np.int64
+    ]  # (n,), evaluations up to each that count in the budget; see `paid_up_to`
+
+    def until(self, evaluations: int) -> int:
+        """Return the number of children that a number of evaluations pays for."""
+        return int(np.searchsorted(self.paid, evaluations, side="right"))
 
 
 def children(run: Path) -> Children:
     """Return the children of a run."""
-    file, keys = run / EPISODES, []
-    needed = ("architecture", "accuracy", "reward", "status")
+    file, keys, (settings, _) = run / EPISODES, [], load_record(run)
+    needed = ["architecture", "accuracy", "reward", "status"]
+    needed += ["cached"] * settings.repeats_are_free
     records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
@@ -74,7 +82,14 @@ def children(run: Path) -> Children:
     accuracies = np.array([np.nan if is_partial(each) else each["accuracy"] for each in records])
     rewards = [np.nan if is_partial(each) else first_of(each["reward"]) for each in records]
     metric = str(records[0].get("metric", "accuracy")) if records else "accuracy"
-    return Children(accuracies, keys, vectors_of(records, file), metric, np.array(rewards))
+    paid = paid_up_to(records, settings.repeats_are_free)
+    return Children(accuracies, keys, vectors_of(records, file), metric, np.array(rewards), paid)
+
+
+def paid_up_to(records: Sequence[Mapping[str, Any]], repeats_are_free: bool) -> NDArray[np.int64]:
+    """Return the number of evaluations in the budget after each of n episodes, (n,)."""
+    counts = [not (repeats_are_free and each["cached"]) for each in records]
+    return np.cumsum(counts, dtype=np.int64)
 
 
 def best_of(
@@ -100,8 +115,9 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     """Return what agents found in one environment; the better ones first.
 
     Runs that differ in their seeds alone are taken together. They are compared after a number of
-    evaluations; default: those of the shortest run. What is compared are accuracies; or rewards,
-    if these are numbers and rank the children in another order, as those that weigh a cost.
+    evaluations; default: those of the shortest run. Repeats count, unless a run's budget has them
+    for free. What is compared are accuracies; or rewards, if these are numbers and rank the
+    children in another order, as those that weigh a cost.
     """
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
@@ -114,19 +130,24 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
             "leave one of them out",
         )
         searches[name][each["seed"]] = children(run)
-    shortest = min(len(each.keys) for found in searches.values() for each in found.values())
+    every = [each for found in searches.values() for each in found.values()]
+    shortest = min(int(each.paid[-1]) if len(each.paid) else 0 for each in every)
     number = shortest if evaluations is None else evaluations
     require(
         1 <= number <= shortest,
         f"evaluations: the shortest of these runs has {shortest}; got {number}",
     )
-    rewards = [each.rewards for found in searches.values() for each in found.values()]
-    shares = iter(dominated_shares([None if r is None else r[:number] for r in rewards]))
-    by_reward = _rank_otherwise([each for found in searches.values() for each in found.values()])
+    vectors = [
+        None if each.rewards is None else each.rewards[: each.until(number)] for each in every
+    ]
+    shares = iter(dominated_shares(vectors))
+    by_reward = _rank_otherwise(every)
     rows = []
     for agent, found in searches.items():
         tops = [
-            best_of(each.numbers if by_reward else each.accuracies, each.keys, [number])[0]
+            best_of(
+                *(each.numbers if by_reward else each.accuracies, each.keys, [each.until(number)])
+            )[0]
             for each in found.values()
         ]
         best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)

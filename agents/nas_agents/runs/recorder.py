@@ -62,7 +62,8 @@ class Recorder:
     ) -> None:
         self.folder, self.limits, self.callback = folder, limits, callback
         self.verify = verify
-        self.progress = Progress(front=Front(objectives) if objectives else None)
+        front = Front(objectives) if objectives else None
+        self.progress = Progress(front=front, repeats_are_free=limits.repeats_are_free)
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
         """The lines of ``episodes.jsonl`` that an earlier process recorded."""
