@@ -114,7 +114,7 @@ class Recorder:
         number, or the list of a vector reward. ``more`` are further fields of its line in
         ``episodes.jsonl``. Where it is to be verified, and an earlier process recorded another in
         its place, it raises `NotReproduced`. Where the recorded ones stand instead, and reach a
-        limit, it raises `SearchOver`.
+        limit, it raises `SearchOver`. A number that is not finite raises `InvalidSettings`.
         """
         if self.replaying:
             self._compare({"architecture": architecture, "reward": reward})
