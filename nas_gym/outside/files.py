@@ -17,10 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-try:
-    import fcntl as locks
-except ImportError:  # Windows: an open file cannot be removed there
-    locks: Any = None  # type: ignore[no-redef]
+locks: Any = None
+"""Locks on files; None on Windows, where nobody waits, and an open file cannot be removed."""
+with suppress(ImportError):
+    import fcntl
+
+    locks = fcntl
 
 PART = ".part-"
 """Start of the names of files that are not complete; a process that dies leaves them behind."""
