@@ -65,9 +65,11 @@ class Children(NamedTuple):
         np.int64
     ]  # (n,), evaluations up to each that count in the budget; see `paid_up_to`
 
-    def until(self, evaluations: int) -> int:
-        """Return the number of children that a number of evaluations pays for."""
-        return int(np.searchsorted(self.paid, evaluations, side="right"))
+    def up_to(self, evaluations: int) -> Children:
+        """Return the children that a number of evaluations pays for."""
+        most = int(np.searchsorted(self.paid, evaluations, side="right"))
+        parts: Any = (each if isinstance(each, str | None) else each[:most] for each in self)
+        return Children(*parts)
 
 
 def children(run: Path) -> Children:
@@ -137,25 +139,15 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         1 <= number <= shortest,
         f"evaluations: the shortest of these runs has {shortest}; got {number}",
     )
-    vectors = [
-        None if each.rewards is None else each.rewards[: each.until(number)] for each in every
-    ]
-    shares = iter(dominated_shares(vectors))
     by_reward = _rank_otherwise(every)
-    rows = []
-    for agent, found in searches.items():
-        tops = [
-            best_of(
-                *(each.numbers if by_reward else each.accuracies, each.keys, [each.until(number)])
-            )[0]
-            for each in found.values()
-        ]
-        best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)
-        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
-        *means, share = best.mean(axis=0).tolist()
-        *deviations, share_deviation = spread.tolist()
-        row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
-        rows.append(Found(*row, metric="reward" if by_reward else [*found.values()][-1].metric))
+    compared = {
+        agent: [each.up_to(number) for each in found.values()] for agent, found in searches.items()
+    }
+    shares = iter(dominated_shares([each.rewards for run in compared.values() for each in run]))
+    rows = [
+        _row(agent, found, number, by_reward, [next(shares) for _ in found])
+        for agent, found in compared.items()
+    ]
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
 
     def worth(row: Found) -> float:
@@ -163,6 +155,23 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         return -math.inf if math.isnan(value) else value  # no child was trained in full
 
     return sorted(rows, key=worth, reverse=True)
+
+
+def _row(
+    agent: str, found: Sequence[Children], number: int, by_reward: bool, shares: Sequence[float]
+) -> Found:
+    """Return what an agent's runs found, by the children compared and their fronts' shares."""
+    scores = [each.numbers if by_reward else each.accuracies for each in found]
+    tops = [
+        best_of(score, each.keys, [len(each.keys)])[0]
+        for score, each in zip(scores, found, strict=True)
+    ]
+    best = np.column_stack([tops, shares])  # (runs, TOPS + 1)
+    spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
+    *means, share = best.mean(axis=0).tolist()
+    *deviations, share_deviation = spread.tolist()
+    row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
+    return Found(*row, metric="reward" if by_reward else found[-1].metric)
 
 
 def _rank_otherwise(runs: Sequence[Children]) -> bool:
