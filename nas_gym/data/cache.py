@@ -2,7 +2,8 @@
 
 A folder of the cache is named by a digest of its images' paths, sizes and times of change, and of
 what they are scaled to. What is damaged, or was not written here, is decoded again. Nothing is
-unpickled. The least recently used folders make room for others.
+unpickled. The least recently used folders make room for others, but for those that another process
+is writing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from numpy.lib import format as npy
 from nas_gym.data.dataset import Images, InvalidDataset
 from nas_gym.data.decoding import read_images
 from nas_gym.errors import NASGymError, require
-from nas_gym.outside.files import PART, refuse_links_within, replacing_folder
+from nas_gym.outside.files import PART, is_locked, lock, refuse_links_within, replacing_folder
 from nas_gym.outside.json_text import read_json_file
 
 FORM = 1
@@ -69,6 +70,7 @@ def decoded_images(paths: Sequence[Path], image_size: int, skipped: Counter[str]
     if found is None and math.prod(shape) <= most:
         with suppress(OSError):  # a full disk, or a folder that cannot be written
             found = _written(folder, paths, shape)
+        found = found or _read(folder, shape)  # another process may have written it meanwhile
     if found is None:
         return _in_memory(paths, shape, skipped)
     images, counts = found
@@ -134,6 +136,7 @@ def _written(
     state = hashlib.blake2b(digest_size=16)
     with replacing_folder(folder) as part:
         with open(part / PIXELS, "xb") as file:
+            lock(file)
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             npy.write_array_header_1_0(file, header)
             with closing(read_images(paths, (shape[1], shape[2]), skipped)) as images:
@@ -148,11 +151,20 @@ def _written(
 def _make_room(cache: Path, needed: int) -> None:
     """Remove the folders that were not used for longest, until there is room for so many bytes."""
     sizes, most = _sizes(cache), _most_bytes()
-    for folder in sorted(sizes, key=lambda each: each.stat().st_mtime):
+    for folder in sorted(sizes, key=_last_used):
         if sum(sizes.values()) + needed <= most:
             break
+        if is_locked(folder / PIXELS):
+            continue
         shutil.rmtree(folder, ignore_errors=True)
         del sizes[folder]
+
+
+def _last_used(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:  # another process removed it
+        return 0.0
 
 
 def _sizes(cache: Path) -> dict[Path, int]:
@@ -164,7 +176,9 @@ def _sizes(cache: Path) -> dict[Path, int]:
     for folder in cache.iterdir():
         is_named_so = re.fullmatch(r"[0-9a-f]{32}", folder.name) or folder.name.startswith(PART)
         if is_named_so and folder.is_dir() and not folder.is_symlink():
-            files = {file.name: file.lstat().st_size for file in folder.iterdir()}
+            files = {}
+            with suppress(OSError):  # another process removed it, or completed it
+                files = {file.name: file.lstat().st_size for file in folder.iterdir()}
             if PIXELS in files and files.keys() <= {PIXELS, FACTS}:
                 sizes[folder] = sum(files.values())
     return sizes

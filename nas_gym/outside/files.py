@@ -15,6 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
+
+locks: Any = None
+"""Locks on files; None on Windows, where nobody waits, and an open file cannot be removed."""
+with suppress(ImportError):
+    import fcntl
+
+    locks = fcntl
 
 PART = ".part-"
 """Start of the names of files that are not complete; a process that dies leaves them behind."""
@@ -124,6 +132,30 @@ def refuse_links_within(folder: Path) -> None:
                 raise _refused("is a link", Path(root, name))
         for name in files:
             refuse_links(Path(root, name))
+
+
+def lock(file: IO[bytes]) -> None:
+    """Lock an open file until it is closed, or the process ends, however it ends."""
+    if locks is not None:
+        with suppress(OSError):  # some networks' disks have no locks
+            locks.flock(file, locks.LOCK_EX)
+
+
+def is_locked(path: Path) -> bool:
+    """Return True if a process has a file locked by `lock`."""
+    if locks is None:
+        return False
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _NO_LINKS)
+        try:
+            locks.flock(descriptor, locks.LOCK_SH | locks.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def remove_parts(folder: Path) -> None:

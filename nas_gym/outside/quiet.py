@@ -13,14 +13,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from nas_gym.errors import require
-
-try:
-    import fcntl as locks
-except ImportError:  # Windows: nobody waits for anybody
-    locks: Any = None  # type: ignore[no-redef]
+from nas_gym.outside.files import locks
 
 _own = threading.local()
 """``files``: descriptors of the two files, (turn, work), of the training in this thread."""

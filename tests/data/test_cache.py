@@ -6,8 +6,9 @@ import os
 import pickle
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from nas_gym import InvalidSettings
 from nas_gym.data import cache
 from nas_gym.data.cache import FACTS, PIXELS, cache_folder, decoded_images
 from nas_gym.data.dataset import Images, InvalidDataset
-from nas_gym.outside.files import PART
+from nas_gym.data.decoding import read_images
+from nas_gym.outside.files import PART, is_locked, lock
 from nas_gym.workers.sharing import Share
 
 SIZE = 6
@@ -237,6 +239,77 @@ def test_what_a_dead_process_left_is_removed_in_its_turn(
     monkeypatch.setenv("NAS_GYM_CACHE_GB", f"{4 * BYTES / 1e9:.9f}")
     read(pictures(tmp_path / "images"))
     assert not left.exists()
+
+
+def test_what_another_process_is_writing_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = pictures(tmp_path / "images")
+    monkeypatch.setenv("NAS_GYM_CACHE_GB", f"{10 * BYTES / 1e9:.9f}")
+    part = cache_folder() / f"{PART}x"
+    part.mkdir(parents=True)
+    with open(part / PIXELS, "xb") as file:
+        lock(file)
+        file.write(bytes(10 * BYTES))
+        file.flush()
+        os.utime(part, (0, 0))
+        read(paths)
+        assert (part / PIXELS).exists()
+    monkeypatch.setenv("NAS_GYM_CACHE_GB", f"{4 * BYTES / 1e9:.9f}")
+    read(pictures(tmp_path / "others", 3))
+    assert not part.exists()  # its process has ended
+
+
+def test_what_is_being_decoded_here_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: list[bool] = []
+
+    def watched(*args: Any) -> Iterator[Any]:
+        states.extend(is_locked(entry / PIXELS) for entry in entries())
+        yield from read_images(*args)
+
+    monkeypatch.setattr(cache, "read_images", watched)
+    read(pictures(tmp_path / "images"))
+    assert states == [True]
+    assert [is_locked(entry / PIXELS) for entry in entries()] == [False]
+
+
+def test_what_another_process_removes_meanwhile_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [pictures(tmp_path / f"images-{number}") for number in range(3)]
+    read(folders[0])
+    (entry,) = entries()
+
+    def removed(folder: Path) -> bool:
+        if folder == entry:
+            shutil.rmtree(folder)
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "is_symlink", removed)
+        assert isinstance(read(folders[1])[0], np.memmap)
+    sizes = {cache_folder() / ("0" * 32): 10 * BYTES, entries()[0]: BYTES}
+    monkeypatch.setattr(cache, "_sizes", lambda _: dict(sizes))
+    monkeypatch.setenv("NAS_GYM_CACHE_GB", f"{4 * BYTES / 1e9:.9f}")
+    assert isinstance(read(folders[2])[0], np.memmap)
+
+
+def test_what_another_process_wrote_first_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = pictures(tmp_path / "images")
+    written = cache._written
+
+    def beaten(*args: Any) -> None:
+        written(*args)
+        raise OSError(39, "Directory not empty")
+
+    monkeypatch.setattr(cache, "_written", beaten)
+    images, skipped = read(paths)
+    assert isinstance(images, np.memmap)
+    assert skipped == {".webp: all but the first frame": 1}
 
 
 def test_other_folders_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

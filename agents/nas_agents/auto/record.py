@@ -59,8 +59,13 @@ class Record(Callback):
                 part.write_text(json.dumps({**self.facts, "spent": spent}), encoding="utf-8")
 
 
-def resumed(run: Path | None, given: Mapping[str, Any], begun: float) -> tuple[Plan, Record]:
-    """Return the plan and the record of an interrupted run, which was begun as is ``given``."""
+def resumed(
+    run: Path | None, given: Mapping[str, Any], device: str, begun: float
+) -> tuple[Plan, Record]:
+    """Return the plan and the record of an interrupted run, which was begun as is ``given``.
+
+    ``device`` is "auto" or that of the plan, whose sizes follow from its speed.
+    """
     require(run is not None, "resume: say which run, by --run DIR")
     assert run is not None
     require((run / AUTO).exists(), f"run: {run} has no {AUTO} to go on with; start another one")
@@ -74,6 +79,9 @@ def resumed(run: Path | None, given: Mapping[str, Any], begun: float) -> tuple[P
     try:
         plan = Plan.from_dict(facts["plan"])
         require(plan.data["dataset"] == given["dataset"], "its data set is another one")
+        planned = plan.data["device"]
     except (KeyError, IndexError, TypeError, NASGymError) as error:
         raise broken(run / AUTO, f"has no plan ({error})") from error
+    says = f"device: {run} was begun on {planned!r}, got {device!r}; give that, or none"
+    require(device in ("auto", planned), says)
     return plan, Record(run, begun - facts["spent"], facts)

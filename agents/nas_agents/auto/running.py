@@ -44,7 +44,7 @@ def run_auto(
         dataset: A name, an ``.npz`` file, or a folder of images.
         minutes: Time for everything, reading included, at least half a minute.
         target_accuracy: Validation accuracy in (0, 1] at which the search stops.
-        device: "auto" takes CUDA, then MPS, then the CPU.
+        device: "auto" takes CUDA, then MPS, then the CPU; a resumed run, the one that it has.
         seed: Seed of the agent and of all trainings.
         run: The run folder; default: ``runs/auto-...``.
         callbacks: Watch the search, and are notified of each choice.
@@ -65,7 +65,7 @@ def run_auto(
     callback, begun = Callbacks(callbacks), time.monotonic() if begun is None else begun
     facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, **given}
     if resume:
-        plan, record = resumed(run, facts, begun)
+        plan, record = resumed(run, facts, device, begun)
     else:
         plan = make_plan(str(dataset), 60 * minutes, device, callback.on_notice)
         record = Record(run or default_run_folder(plan.env_id, "auto"), begun, facts)

@@ -48,6 +48,12 @@ class MLflow(ScalarCallback):
         valid = {re.sub(r"[^-/\w.: ]", "_", name): value for name, value in scalars.items()}
         mlflow.log_metrics(valid, step=step)
 
+    def on_failure(self, error: BaseException) -> None:
+        import mlflow  # noqa: PLC0415
+
+        if self.started and self.own:
+            mlflow.end_run("FAILED")
+
     def on_end(self, result: SearchResult) -> None:
         import mlflow  # noqa: PLC0415
 

@@ -63,6 +63,10 @@ class TensorBoard(ScalarCallback):
             self.writer.add_image("best", picture, child.number, dataformats="HWC")
             self.writer.add_text("best", f"    {write(child.architecture)}", child.number)
 
+    def on_failure(self, error: BaseException) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
     def on_end(self, result: SearchResult) -> None:
         super().on_end(result)
         if self.writer is not None:

@@ -41,6 +41,10 @@ class WandB(ScalarCallback):
         if child.is_best:
             self.run.log({"best": wandb.Image(draw(child.architecture))}, step=child.number)
 
+    def on_failure(self, error: BaseException) -> None:
+        if self.run is not None:
+            self.run.finish(exit_code=1)
+
     def on_end(self, result: SearchResult) -> None:
         super().on_end(result)
         if self.run is None:

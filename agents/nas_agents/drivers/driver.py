@@ -113,12 +113,15 @@ def ended_in_time(recorder: Recorder, cancel: Callable[[], None]) -> Iterator[No
             if late and recorder.progress.episodes and not recorder.replaying:
                 cancel()
 
+    watching = threading.Thread(target=watch, args=(limit,), daemon=True)
     if limit is not None:
-        threading.Thread(target=watch, args=(limit,), daemon=True).start()
+        watching.start()
     try:
         yield
     finally:
         done.set()
+        if limit is not None:
+            watching.join()  # it would cancel what comes next
 
 
 def _in_parts(

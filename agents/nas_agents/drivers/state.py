@@ -1,8 +1,8 @@
 """States of objects as plain data and tensors, which are read back without running code of a file.
 
 What is written is numbers, texts, tensors, and lists of these. What is read changes attributes that
-the object has already, and makes instances of classes in its own module, which is imported already;
-no constructor runs.
+the object has already, and makes instances of classes in its own module, which is imported already,
+and named tuples of its package; no constructor runs.
 """
 
 from __future__ import annotations
@@ -100,16 +100,27 @@ class _Writer:
         return None
 
     def _collection(self, value: Any) -> Plain:
+        if isinstance(value, dict) and type(value) is not dict:  # a Counter, a defaultdict
+            raise NotPlain(f"{type(value).__name__} has no plain form")
         if isinstance(value, dict):
             pairs = [[self.plain(key), self.plain(each)] for key, each in value.items()]
             return {"kind": "dict", "items": pairs}
         if isinstance(value, deque):
             items = [self.plain(each) for each in value]
             return {"kind": "deque", "items": items, "maxlen": value.maxlen}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            items = [self.plain(each) for each in value]
+            return {"kind": "named", "class": self._name(type(value)), "items": items}
         for kind, made in SEQUENCES.items():
             if isinstance(value, made):
                 return {"kind": kind, "items": [self.plain(each) for each in value]}
         return None
+
+    def _name(self, kind: type) -> list[str]:
+        """Return the module and the name of a class of named tuples."""
+        if _package(kind) not in self.packages:
+            raise NotPlain(f"{kind.__name__} is of another package")
+        return [kind.__module__, kind.__qualname__]
 
     def _object(self, value: object) -> Plain:
         """Return an object of the owner's package, or of `PACKAGES`."""
@@ -130,6 +141,7 @@ def _package(kind: type) -> str:
 class _Reader:
     def __init__(self, owner: object) -> None:
         self.module = type(owner).__module__
+        self.packages = (*PACKAGES, _package(type(owner)))
         self.made: dict[int, Any] = {}
 
     def attributes(self, owner: object, state: Plain) -> None:
@@ -174,10 +186,16 @@ class _Reader:
             return deque(map(self.value, items), maxlen=plain["maxlen"])
         old = list(now) if isinstance(now, (list, tuple)) else []
         old += [None] * (len(items) - len(old))
-        made = [self.value(each, each_now) for each, each_now in zip(items, old, strict=False)]
-        if isinstance(now, tuple) and hasattr(now, "_make"):  # a NamedTuple
-            return now._make(made)
-        return SEQUENCES[kind](made)
+        make = self._named(*plain["class"])._make if kind == "named" else SEQUENCES[kind]
+        return make(map(self.value, items, old))
+
+    def _named(self, module: str, name: str) -> Any:
+        """Return a class of named tuples."""
+        kind = vars(sys.modules[module])[name]
+        sound = isinstance(kind, type) and issubclass(kind, tuple) and kind.__module__ == module
+        if not sound or _package(kind) not in self.packages:
+            raise TypeError(f"{name} is no class of named tuples in {self.packages}")
+        return kind
 
     def _object(self, plain: Plain, now: Any) -> Any:
         """Return the object in its place, or a new one of a class in the owner's module."""

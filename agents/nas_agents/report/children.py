@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.runs.comparison import Band, random_band, spaced
+from nas_agents.runs.comparison import Band, paid_up_to, random_band, spaced
 from nas_agents.runs.reading import (
     EPISODE,
     EPISODES,
@@ -55,6 +55,8 @@ class Run:
     """The content of ``episodes.jsonl``, (n), without children that were trained in part."""
     numbers: NDArray[np.int64]
     """The number of each among all children, from 1 on, (n,)."""
+    paid: NDArray[np.int64]
+    """The number of evaluations in the search's budget up to each, (n,); see `paid_up_to`."""
     updates: list[dict[str, Any]]
     """The content of ``updates.jsonl``."""
     decisions: dict[str, list[str]]
@@ -136,7 +138,7 @@ def read_run(path: Path, name: str) -> Run:
     Raises:
         InvalidRunFolder: the folder holds no run, or a broken one.
     """
-    _, record = load_record(path)
+    settings, record = load_record(path)
     every, _ = read_episodes(path / EPISODES, EPISODE)
     numbers = [number for number, line in enumerate(every, 1) if not is_partial(line)]
     lines = [every[number - 1] for number in numbers]
@@ -149,7 +151,9 @@ def read_run(path: Path, name: str) -> Run:
             _require_moderate(path / UPDATES, number, each)
     decisions = _decisions(path, record)
     choices = _choices(path, dict(zip(numbers, lines, strict=True)), decisions)
-    parts = (lines, np.array(numbers, dtype=np.int64), updates, decisions, choices)
+    places = np.array(numbers, dtype=np.int64)
+    paid = paid_up_to(every, settings.repeats_are_free)[places - 1]
+    parts = (lines, places, paid, updates, decisions, choices)
     return Run(path, name, record, read_summary(path), *parts)
 
 
@@ -179,7 +183,7 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     if not drawn:
         return None
     accuracies = np.concatenate([run.accuracies for run in drawn])
-    most = max(len(run.lines) for run in runs)
+    most = max(int(run.paid.max(initial=0)) for run in runs)
     where = f"random search, drawn from {len(accuracies):,} random children"
     return random_band(accuracies, spaced(most)), where
 

@@ -68,6 +68,7 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
         source = ColumnDataSource(
             {
                 "number": run.numbers,
+                "evaluations": run.paid,
                 "accuracy": run.accuracies,
                 "best": np.maximum.accumulate(accuracies),
                 "recent": (sums[counts] - sums[first]) / (counts - first),
@@ -76,14 +77,16 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
             }
         )
         points = drawn.scatter(
-            *("number", "accuracy"), source=source, size=5, alpha=0.4, color=colour,
+            *("evaluations", "accuracy"), source=source, size=5, alpha=0.4, color=colour,
             name=f"children_{number}", legend_label=f"{run.name}: children",
         )  # fmt: skip
         lines = {"source": source, "color": colour, "line_width": 2}
-        drawn.step(*("number", "best"), mode="after", legend_label=f"{run.name}: best", **lines)
+        drawn.step(
+            *("evaluations", "best"), mode="after", legend_label=f"{run.name}: best", **lines
+        )
         lines |= {"line_width": 1, "line_dash": "dotted"}
-        drawn.line(*("number", "recent"), legend_label=f"{run.name}: last {COMPARED}", **lines)
-        shown = ("number", "accuracy", "best", "recent", "status", *run.costs)
+        drawn.line(*("evaluations", "recent"), legend_label=f"{run.name}: last {COMPARED}", **lines)
+        shown = ("number", "evaluations", "accuracy", "best", "recent", "status", *run.costs)
         tips = [(name, f"@{name}") for name in shown]
         drawn.add_tools(HoverTool(renderers=[points], tooltips=tips))
     hide_on_click(drawn, "left")

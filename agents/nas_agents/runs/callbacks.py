@@ -100,6 +100,9 @@ class Callback:
     def on_end(self, result: SearchResult) -> None:
         """Take the result, after the final training; an interrupted search has one too."""
 
+    def on_failure(self, error: BaseException) -> None:
+        """Take the error that ends the search without a result, and give back what is held."""
+
 
 class Callbacks(Callback):
     """Several callbacks as one, called in order."""

@@ -61,12 +61,22 @@ class Children(NamedTuple):
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
     metric: str  # what they are measured by
     numbers: NDArray[np.float64]  # (n,), rewards, of vectors the first entry; nan if in part
+    paid: NDArray[
+        np.int64
+    ]  # (n,), evaluations up to each that count in the budget; see `paid_up_to`
+
+    def up_to(self, evaluations: int) -> Children:
+        """Return the children that a number of evaluations pays for."""
+        most = int(np.searchsorted(self.paid, evaluations, side="right"))
+        parts: Any = (each if isinstance(each, str | None) else each[:most] for each in self)
+        return Children(*parts)
 
 
 def children(run: Path) -> Children:
     """Return the children of a run."""
-    file, keys = run / EPISODES, []
-    needed = ("architecture", "accuracy", "reward", "status")
+    file, keys, (settings, _) = run / EPISODES, [], load_record(run)
+    needed = ["architecture", "accuracy", "reward", "status"]
+    needed += ["cached"] * settings.repeats_are_free
     records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
@@ -74,7 +84,14 @@ def children(run: Path) -> Children:
     accuracies = np.array([np.nan if is_partial(each) else each["accuracy"] for each in records])
     rewards = [np.nan if is_partial(each) else first_of(each["reward"]) for each in records]
     metric = str(records[0].get("metric", "accuracy")) if records else "accuracy"
-    return Children(accuracies, keys, vectors_of(records, file), metric, np.array(rewards))
+    paid = paid_up_to(records, settings.repeats_are_free)
+    return Children(accuracies, keys, vectors_of(records, file), metric, np.array(rewards), paid)
+
+
+def paid_up_to(records: Sequence[Mapping[str, Any]], repeats_are_free: bool) -> NDArray[np.int64]:
+    """Return the number of evaluations in the budget after each of n episodes, (n,)."""
+    counts = [not (repeats_are_free and each["cached"]) for each in records]
+    return np.cumsum(counts, dtype=np.int64)
 
 
 def best_of(
@@ -100,8 +117,9 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
     """Return what agents found in one environment; the better ones first.
 
     Runs that differ in their seeds alone are taken together. They are compared after a number of
-    evaluations; default: those of the shortest run. What is compared are accuracies; or rewards,
-    if these are numbers and rank the children in another order, as those that weigh a cost.
+    evaluations; default: those of the shortest run. Repeats count, unless a run's budget has them
+    for free. What is compared are accuracies; or rewards, if these are numbers and rank the
+    children in another order, as those that weigh a cost.
     """
     require(bool(runs), "runs: name at least one run folder")
     settings = [_settings(run) for run in runs]
@@ -114,27 +132,22 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
             "leave one of them out",
         )
         searches[name][each["seed"]] = children(run)
-    shortest = min(len(each.keys) for found in searches.values() for each in found.values())
+    every = [each for found in searches.values() for each in found.values()]
+    shortest = min(int(each.paid[-1]) if len(each.paid) else 0 for each in every)
     number = shortest if evaluations is None else evaluations
     require(
         1 <= number <= shortest,
         f"evaluations: the shortest of these runs has {shortest}; got {number}",
     )
-    rewards = [each.rewards for found in searches.values() for each in found.values()]
-    shares = iter(dominated_shares([None if r is None else r[:number] for r in rewards]))
-    by_reward = _rank_otherwise([each for found in searches.values() for each in found.values()])
-    rows = []
-    for agent, found in searches.items():
-        tops = [
-            best_of(each.numbers if by_reward else each.accuracies, each.keys, [number])[0]
-            for each in found.values()
-        ]
-        best = np.column_stack([tops, [next(shares) for _ in found]])  # (runs, TOPS + 1)
-        spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
-        *means, share = best.mean(axis=0).tolist()
-        *deviations, share_deviation = spread.tolist()
-        row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
-        rows.append(Found(*row, metric="reward" if by_reward else [*found.values()][-1].metric))
+    by_reward = _rank_otherwise(every)
+    compared = {
+        agent: [each.up_to(number) for each in found.values()] for agent, found in searches.items()
+    }
+    shares = iter(dominated_shares([each.rewards for run in compared.values() for each in run]))
+    rows = [
+        _row(agent, found, number, by_reward, [next(shares) for _ in found])
+        for agent, found in compared.items()
+    ]
     by_share = not any(math.isnan(row.hypervolume) for row in rows)
 
     def worth(row: Found) -> float:
@@ -142,6 +155,23 @@ def compare(runs: Sequence[Path], evaluations: int | None = None) -> list[Found]
         return -math.inf if math.isnan(value) else value  # no child was trained in full
 
     return sorted(rows, key=worth, reverse=True)
+
+
+def _row(
+    agent: str, found: Sequence[Children], number: int, by_reward: bool, shares: Sequence[float]
+) -> Found:
+    """Return what an agent's runs found, by the children compared and their fronts' shares."""
+    scores = [each.numbers if by_reward else each.accuracies for each in found]
+    tops = [
+        best_of(score, each.keys, [len(each.keys)])[0]
+        for score, each in zip(scores, found, strict=True)
+    ]
+    best = np.column_stack([tops, shares])  # (runs, TOPS + 1)
+    spread = best.std(axis=0, ddof=1) if len(found) > 1 else np.full(best.shape[1], np.nan)
+    *means, share = best.mean(axis=0).tolist()
+    *deviations, share_deviation = spread.tolist()
+    row = (agent, len(found), number, tuple(means), tuple(deviations), share, share_deviation)
+    return Found(*row, metric="reward" if by_reward else found[-1].metric)
 
 
 def _rank_otherwise(runs: Sequence[Children]) -> bool:

@@ -79,6 +79,8 @@ class Progress:
     last_failure: str = ""
     front: Front | None = None
     """The Pareto front, where there are several objectives."""
+    repeats_are_free: bool = False
+    """True if the search's budget is of evaluations that are really made, or of their seconds."""
 
     @property
     def seconds(self) -> float:
@@ -87,6 +89,11 @@ class Progress:
         The time of a process that was killed, after its last episode, does not count.
         """
         return time.perf_counter() - self.started
+
+    @property
+    def paid(self) -> int:
+        """Number of children that count in the budget: all, unless repeats are free."""
+        return self.made if self.repeats_are_free else self.episodes
 
     @property
     def recent_accuracy(self) -> float:
@@ -179,7 +186,7 @@ def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:
         "target_accuracy": (accuracy, limits.target_accuracy),
         "episodes": (progress.episodes, limits.episodes),
         "evaluations": (progress.made, limits.evaluations),
-        "converged": (free, (limits.evaluations or limits.simulated_seconds) and MOST_REPEATS),
+        "converged": (free, limits.repeats_are_free and MOST_REPEATS),
         "seconds": (progress.seconds, limits.seconds),
         "simulated_seconds": (progress.training_seconds, limits.simulated_seconds),
         "failures": (progress.failures_in_a_row, limits.max_failures),

@@ -62,7 +62,8 @@ class Recorder:
     ) -> None:
         self.folder, self.limits, self.callback = folder, limits, callback
         self.verify = verify
-        self.progress = Progress(front=Front(objectives) if objectives else None)
+        front = Front(objectives) if objectives else None
+        self.progress = Progress(front=front, repeats_are_free=limits.repeats_are_free)
         self.stopped_by: StopReason | None = None
         self.earlier = folder.recorded
         """The lines of ``episodes.jsonl`` that an earlier process recorded."""
@@ -113,7 +114,7 @@ class Recorder:
         number, or the list of a vector reward. ``more`` are further fields of its line in
         ``episodes.jsonl``. Where it is to be verified, and an earlier process recorded another in
         its place, it raises `NotReproduced`. Where the recorded ones stand instead, and reach a
-        limit, it raises `SearchOver`.
+        limit, it raises `SearchOver`. A number that is not finite raises `InvalidSettings`.
         """
         if self.replaying:
             self._compare({"architecture": architecture, "reward": reward})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -141,8 +142,17 @@ class RunFolder:
                 os.ftruncate(self._episodes, self._whole)
 
     def add_episode(self, record: dict[str, Any]) -> None:
-        """Append one line to ``episodes.jsonl``, or nothing at all."""
+        """Append one line to ``episodes.jsonl``, or nothing at all.
+
+        Raises:
+            InvalidSettings: a number is not finite, which nobody could read again.
+        """
         assert self._episodes is not None
+        for name, value in record.items():
+            numbers = value if isinstance(value, list) else [value]
+            sound = all(math.isfinite(each) for each in numbers if isinstance(each, float))
+            says = f"{name}: episode {record['episode']} has {value}; expected finite numbers"
+            require(sound, says)
         with self.written():
             append_line(self._episodes, json.dumps(record))
 

@@ -87,6 +87,11 @@ class SearchSettings:
             says = f"{name}: a search has a setting of its own for it; give {option} instead"
             require(name not in self.env_arguments, says)
 
+    @property
+    def repeats_are_free(self) -> bool:
+        """True if a network that is asked for again costs nothing of the budget."""
+        return bool(self.evaluations or self.simulated_seconds)
+
 
 BUDGETS = ("episodes", "evaluations", "seconds", "simulated_seconds", "target_accuracy")
 """Settings of which a search needs one."""

@@ -52,7 +52,7 @@ def summary_of(
 
     The counts are those of ``episodes.jsonl``: evaluations asked for are made or cached, and the
     statuses are of all of them. ``random_search`` is the best validation accuracy that random
-    search finds with as many evaluations, on average, and ``random_band`` what it finds with fewer
+    search finds with as many (`Progress.paid`), on average, and ``random_band`` what with fewer
     (`Band`); null where that is not known (`random_accuracies`, of single trainings, and
     `stored_accuracies`), where the environment's reward is another, or where children were trained
     in parts: then ``epochs`` counts trainings by epochs. ``random_stored`` is the number of random
@@ -88,7 +88,7 @@ def summary_of(
 
 def _random_search(progress: Progress, evaluator: Evaluator, env: NASEnv) -> dict[str, Any]:
     """Return what the summary has of random search; null where it is not known."""
-    number = progress.episodes
+    number = progress.paid
     comparable = env.reward is accuracy and number and not progress.epochs
     single = comparable and getattr(env.memory.evaluator, "repeats", 1) == 1
     random = random_accuracies(evaluator, env.search_space) if single else None
@@ -176,6 +176,8 @@ class SearchResult:
     """The content of ``summary.json``."""
     finished_before: bool = False
     """True if a resumed search had been finished, except perhaps for its final training."""
+    verified: int = 0
+    """Number of recorded episodes that were repeated, and came out as recorded (``verify``)."""
 
     @property
     def complaint(self) -> str:

@@ -74,7 +74,9 @@ def evaluated_by(
 
 def lasting_store(store: str | None) -> str | None:
     """Return what is written down of ``--store``: without a password, for any working directory."""
-    if store is None or "://" not in store:
-        return store and str(Path(store).resolve())
-    parse_url(store)
+    if not store:
+        return store
+    url = parse_url(store)
+    if url.get_backend_name() == "sqlite":
+        return str(Path(str(url.database)).resolve())
     return without_passwords(make_url(store))

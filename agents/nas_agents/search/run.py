@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,13 +56,21 @@ def search(
     """
     path = run or default_run_folder(settings.env_id, settings.agent)
     callback = Callbacks(callbacks)
-    with ExitStack() as stack:
-        folder = stack.enter_context(opened(path, resume))
-        prepared = prepare(settings, folder, stack)
-        ended = None if verify else prepared.ended()
-        if ended is None:
-            ended = _searched(prepared, callback, verify)
-        result = finish(*ended, prepared.final, folder, prepared.record, callback.on_final_epoch)
+    try:
+        with ExitStack() as stack:
+            folder = stack.enter_context(opened(path, resume))
+            prepared = prepare(settings, folder, stack)
+            ended = None if verify else prepared.ended()
+            if ended is None:
+                ended = _searched(prepared, callback, verify)
+            result = finish(
+                *ended, prepared.final, folder, prepared.record, callback.on_final_epoch
+            )
+    except BaseException as error:
+        callback.on_failure(error)
+        raise
+    if verify:
+        result = replace(result, verified=result.progress.resumed)
     callback.on_end(result)  # the folder is whole, and free for others
     return result
 

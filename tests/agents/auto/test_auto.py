@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from PIL import Image
 
 import nas_gym
-from nas_agents.auto import rules
+from nas_agents.auto import rules, run_auto
 from nas_agents.auto.estimator import _written
 from nas_agents.auto.final import Clock, UntilDeadline
 from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.plan import Plan, make_plan
-from nas_agents.auto.record import Record
+from nas_agents.auto.record import Record, resumed
 from nas_agents.auto.result import onnx_of
 from nas_agents.auto.rules import CHILDREN, KNOWN, SKELETONS, SMALL_SPACE
 from nas_agents.auto.speed import epoch_seconds
@@ -141,6 +141,17 @@ def test_a_plan_is_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_record_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(NASGymError, match=r"none cannot be written .*make room and go on"):
         Record(tmp_path / "none", 0.0, {}).write()
+
+
+def test_a_run_goes_on_with_its_own_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_speed(monkeypatch, 1.0)
+    plan = make_plan("digits", 60.0, "cpu")
+    given = {"dataset": "digits", "minutes": 1.0, "target_accuracy": None, "seed": 0}
+    Record(tmp_path, 0.0, {**given, "plan": plan.to_dict(), "searching": 1.0}).write()
+    for device in ("auto", "cpu"):
+        assert resumed(tmp_path, given, device, 0.0)[0] == plan
+    with pytest.raises(InvalidSettings, match=r"device: .* was begun on 'cpu', got 'cuda:1'"):
+        run_auto("digits", 1.0, device="cuda:1", run=tmp_path, resume=True)
 
 
 @pytest.mark.slow

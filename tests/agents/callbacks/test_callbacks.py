@@ -98,6 +98,31 @@ def test_mlflow_has_the_same_scalars(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert names == {"settings.json", "summary.json", "best.json", "best.png"}
 
 
+def test_a_search_that_fails_leaves_no_mlflow_run_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
+    settings = SearchSettings(STUB_ID, "random", 3, final=False, finalists=0)
+
+    class Fails(Callback):
+        def on_child(self, child: Any) -> None:
+            raise RuntimeError("no more")
+
+    board = TensorBoard()
+    with pytest.raises(RuntimeError, match="no more"):
+        search(settings, tmp_path / "first", callbacks=[MLflow(), board, Fails()])
+    assert mlflow.active_run() is None
+    assert board.writer is not None
+    assert board.writer.all_writers is None  # it is closed
+    search(settings, tmp_path / "second", callbacks=[MLflow()])
+    found = mlflow.MlflowClient().search_runs(["0"])
+    assert {each.info.run_name: each.info.status for each in found} == {
+        **{"first": "FAILED", "second": "FINISHED"}
+    }
+
+
 def test_weights_and_biases_work_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_SILENT", "true")

@@ -8,12 +8,14 @@ import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Event, Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from nas_agents.drivers.asynchronous import AsynchronousSearch
+from nas_agents.drivers.driver import ended_in_time
 from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.recorder import NotReproduced, Recorder
 from nas_agents.runs.run_folder import RunFolder
@@ -242,3 +244,29 @@ def test_children_under_way_are_ended_before_finalists_are_trained(
     settings = settings_for(run, "random", workers=2, target_accuracy=1e-6)
     assert search(settings, run).stopped_by == "target_accuracy"
     assert cancelled == [1]
+
+
+def test_nothing_is_cancelled_after_the_search() -> None:
+    """The time is over just as the search ends: what follows, the finalists' trainings, goes on."""
+    looking = Event()
+    looks: list[float] = []
+    cancelled: list[float] = []
+
+    class Standing:
+        episodes = 1
+
+        @property
+        def seconds(self) -> float:
+            looks.append(5.0)
+            if len(looks) == 2:  # the first one says how long to wait
+                looking.set()
+                time.sleep(0.1)
+            return 5.0
+
+    limits = SimpleNamespace(seconds=0.01)
+    recorder: Any = SimpleNamespace(limits=limits, progress=Standing(), replaying=False)
+    with ended_in_time(recorder, lambda: cancelled.append(time.perf_counter())):
+        looking.wait()
+    over = time.perf_counter()
+    time.sleep(0.4)
+    assert all(moment <= over for moment in cancelled)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
+from nas_agents.cli.terminal.results import describe
+from nas_agents.controllers.priority_queue import Decided
 from nas_agents.drivers import checkpoint
 from nas_agents.drivers.checkpoint import STATE, Checkpoints, differences
 from nas_agents.drivers.state import NotPlain, restore, state_of
@@ -23,6 +25,7 @@ from nas_agents.strategies.model_based import ModelBased
 from nas_agents.strategies.random_search import RandomSearch
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_gym import NASBench201SearchSpace
+from nas_gym.pareto import Member
 from nas_gym.search_spaces import Choices
 from tests.agents.search.test_resume import Killed, killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
@@ -64,7 +67,7 @@ AGENTS: list[tuple[str, dict[str, Any]]] = [
     ("maskable-ppo", {"agent_arguments": {"n_steps": 40, "batch_size": 20}}),
     ("recurrent-ppo", {"agent_arguments": {"n_steps": 40, "batch_size": 40, "n_epochs": 1}}),
     ("nasnet", {"agent_arguments": {"n_steps": 40, "batch_size": 40}}),
-    ("reinforce", {"agent_arguments": {"n_episodes": 2}}),
+    ("reinforce", {"agent_arguments": {"n_episodes": 2, "queue_size": 2}}),
     ("ppo", {**LOCK_STEP, "agent_arguments": {"n_steps": 20, "batch_size": 20}}),
     ("recurrent-ppo", {**LOCK_STEP, "agent_arguments": {"n_steps": 30, "n_epochs": 1}}),
     ("dqn", {}),
@@ -223,9 +226,30 @@ def test_verify_repeats_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     search(settings, run)
     before = (run / "episodes.jsonl").read_bytes()
     counts = steps_of_learning(monkeypatch)
-    search(settings, run, resume=True, verify=True)
+    verified = search(settings, run, resume=True, verify=True)
     assert counts["steps"] == 12
     assert (run / "episodes.jsonl").read_bytes() == before
+    assert describe(verified).splitlines()[0] == "verified: 12 episodes came out as recorded"
+
+
+def test_what_is_interrupted_while_it_repeats_was_not_finished_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    settings = settings_for(run, "regularized-evolution", episodes=12)
+    search(settings, run)
+    observed: list[Choices] = []
+
+    def observe(self: Any, choices: Choices, reward: float) -> None:
+        observed.append(choices)
+        if len(observed) == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RegularizedEvolution, "observe", observe)
+    result = search(settings, run, resume=True, verify=True)
+    assert (result.stopped_by, len(observed)) == ("interrupted", 5)
+    assert not result.finished_before
+    assert json.loads((run / "summary.json").read_text())["episodes"] == 12
 
 
 def test_other_threads_are_said(tmp_path: Path) -> None:
@@ -284,6 +308,25 @@ def test_states_of_odd_values() -> None:
     assert other.flags.keys() == one.flags.keys()
     assert other.flags[(2, b"")].shape == ()
     assert not hasattr(other, "new")
-    one.function = len
-    with pytest.raises(NotPlain):
-        state_of(one)
+    values: list[Any] = [len, Counter("a"), [defaultdict(list)], Member((0.5,), "", 1)]
+    for value in values:
+        one.function = value
+        with pytest.raises(NotPlain):
+            state_of(one)
+
+
+class Pair(NamedTuple):
+    first: int
+    second: Any
+
+
+def test_named_tuples_stay_what_they_are() -> None:
+    one, other = Odd(), Odd()
+    one.function = [Pair(1, [Decided(0.5, torch.ones(1), torch.zeros(1), None)])]
+    state = torch_round_trip(state_of(one))
+    restore(other, state)
+    assert other.function[0].second[0].reward == 0.5
+    assert type(other.function[0]) is Pair
+    for name in (["nas_gym.pareto", "Member"], ["sys", "version_info"], ["json", "loads"]):
+        with pytest.raises(TypeError, match="is no class of named tuples"):
+            restore(other, {"function": {"kind": "named", "class": name, "items": []}})

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from nas_agents.callbacks.scalars import ScalarCallback
 from nas_agents.cli.main import app
+from nas_agents.report.children import read_runs
 from nas_agents.runs.comparison import (
     best_of,
     children,
@@ -23,6 +27,7 @@ from nas_agents.runs.comparison import (
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
+from nas_agents.strategies.random_search import expected_best
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.tables.index import ChoicesIndex
 from nas_gym.tables.table import Table
@@ -36,6 +41,7 @@ def write_run(
     agent: str,
     accuracies: list[float],
     rewards: list[Any] | None = None,
+    cached: Sequence[int] = (),
     **settings: Any,
 ) -> Path:
     """A run folder with a child of each accuracy; children 0 and 1 are the same architecture."""
@@ -48,6 +54,7 @@ def write_run(
             {
                 **{"architecture": random_architecture(max(1, n)).to_json(), "accuracy": accuracy},
                 **{"reward": rewards[n] if rewards else accuracy, "status": "ok"},
+                "cached": n in cached,
             }
         )
         for n, accuracy in enumerate(accuracies)
@@ -262,6 +269,49 @@ def test_a_recorded_search_tells_of_random_search(tmp_path: Path) -> None:
     other = SearchSettings("nas_gym/TinyBench-v0", "random", episodes=3, env_arguments={
         "reward": {"name": "mnasnet", "cost": "parameters", "target": 1e5}})  # fmt: skip
     assert search(other, tmp_path / "other").summary["random_search"] is None
+
+
+def test_where_repeats_are_free_random_search_has_as_many_evaluations_as_were_made(
+    tmp_path: Path,
+) -> None:
+    again = {"learning_rate": 1.0}  # it soon asks for the same networks
+    settings = SearchSettings(
+        "nas_gym/TinyBench-v0", "reinforce", None, evaluations=20, agent_arguments=again
+    )
+    run, at_tens = tmp_path / "run", []
+
+    class Scalars(ScalarCallback):
+        def write(self, scalars: dict[str, float], step: int) -> None:
+            if "random/mean" in scalars:
+                at_tens.append((step, scalars["random/mean"]))
+
+    summary = search(settings, run, callbacks=[Scalars()]).summary
+    made, asked = summary["evaluations"]["made"], summary["episodes"]
+    assert asked > 2 * made
+    evaluator = gym.make("nas_gym/TinyBench-v0").unwrapped.memory.evaluator  # type: ignore[attr-defined]
+    accuracies = random_accuracies(evaluator, evaluator.search_space)
+    assert accuracies is not None
+    assert summary["random_search"] == expected_best(accuracies, made)
+    assert summary["random_band"]["evaluations"][-1] == made
+    [read] = read_runs([run])
+    assert (read.paid[-1], read.numbers[-1]) == (made, asked)
+    for step, mean in at_tens:
+        assert mean == expected_best(accuracies, int(read.paid[step - 1]))
+    assert compare([run])[0].evaluations == made
+
+
+def test_repeats_that_are_free_do_not_count(tmp_path: Path) -> None:
+    """The second of two children is a repeat; both runs are compared after two evaluations."""
+    free: dict[str, Any] = {"episodes": None, "evaluations": 2}
+    runs = [
+        write_run(tmp_path / "a", "ppo", [0.1, 0.1, 0.9, 0.2], cached=[1], **free),
+        write_run(tmp_path / "b", "random", [0.1, 0.1, 0.8], cached=[1]),
+    ]
+    assert [(each.agent, each.evaluations, each.means[0]) for each in compare(runs, 2)] == [
+        *(("ppo", 2, 0.9), ("random", 2, 0.1))
+    ]
+    with pytest.raises(InvalidSettings, match="shortest of these runs has 3; got 4"):
+        compare(runs, 4)
 
 
 def test_fronts_are_compared_by_the_share_that_they_dominate(tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nas_agents.runs.run_folder import opened
+from nas_agents.runs.run_folder import RunFolder, opened
 from nas_gym import InvalidSettings
 
 
@@ -17,3 +19,13 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     ):
         pytest.fail("it was opened")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("reward", math.nan), ("reward", [0.5, -math.inf])])
+def test_what_could_not_be_read_again_is_not_written(name: str, value: Any, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start()
+    with pytest.raises(InvalidSettings, match=f"{name}: episode 1 has .*; expected finite numbers"):
+        folder.add_episode({"episode": 1, name: value})
+    folder.close()
+    assert (tmp_path / "run" / "episodes.jsonl").read_text() == ""

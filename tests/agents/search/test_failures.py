@@ -155,7 +155,9 @@ def test_a_password_is_not_written_down(tmp_path: Path) -> None:
     assert in_query is not None
     assert "secret" not in in_query
     assert "***" in in_query
-    assert lasting_store("some.db") == str(Path("some.db").resolve())
+    for store in ("some.db", "sqlite:///some.db"):
+        assert lasting_store(store) == str(Path("some.db").resolve())
+    assert lasting_store("~/some.db") == str(Path("~/some.db").expanduser().resolve())
     run = tmp_path / "run"
     begun = (CHILDREN_ID, "--agent", "random", "--episodes", "3", "--run", str(run))
     assert nas_gym(*begun).exit_code == 0

@@ -48,16 +48,23 @@ def _best(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _resumed(result: SearchResult) -> list[str]:
+    """Return what became of the episodes that an earlier process recorded, where that is all."""
+    if result.verified:
+        return [f"verified: {counted(result.verified, 'episode')} came out as recorded"]
+    before = "this search was finished before; nothing was left to evaluate"
+    return [before] if result.finished_before else []
+
+
 def describe(result: SearchResult) -> str:
     """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
     lines = [
+        *_resumed(result),
         f"{counted(progress.episodes, 'child')} in {summary['search_seconds']:.0f} s "
         f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
-        f"stopped by: {result.stopped_by}"
+        f"stopped by: {result.stopped_by}",
     ]
-    if result.finished_before:
-        lines.insert(0, "this search was finished before; nothing was left to evaluate")
     if progress.best_architecture is None:
         why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
         lines.append(f"no child could be trained{why}")
