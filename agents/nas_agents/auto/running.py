@@ -89,7 +89,7 @@ def _done(
     best = _best(search(settings, run, resume, callbacks=(*callbacks, record)))
     final = _final(plan, best, record, clock, Callbacks(callbacks))
     trained = replace(settings, final=True, final_arguments=record.facts["final"])
-    until = UntilDeadline((*callbacks, record), clock, plan.end_epochs)
+    until = UntilDeadline((*callbacks, record), clock, plan.end_epochs, record.ends)
     result = search(trained, run, resume=True, callbacks=[until])
     if result.stopped_by == "interrupted":
         raise KeyboardInterrupt
