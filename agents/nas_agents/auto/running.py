@@ -60,8 +60,8 @@ def run_auto(
     require(minutes >= LEAST_MINUTES, expected)
     given: dict[str, Any] = {"target_accuracy": target_accuracy, "seed": seed}
     SearchSettings("auto", seconds=60 * minutes, **given)  # refuses wrong ones early
-    if run is not None and not resume and has_run(run):
-        raise InvalidRunFolder(f"run: {run} holds a run; name another folder, or give --resume")
+    if run is not None and not resume:
+        require_free(run)
     callback, begun = Callbacks(callbacks), time.monotonic() if begun is None else begun
     facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, **given}
     if resume:
@@ -79,6 +79,12 @@ def run_auto(
             raise
         record.write()
         raise Interrupted(record.run) from None
+
+
+def require_free(run: Path) -> None:
+    """Raise `InvalidRunFolder` if a folder holds a run."""
+    if has_run(run):
+        raise InvalidRunFolder(f"run: {run} holds a run; name another folder, or give --resume")
 
 
 def _done(

@@ -27,6 +27,7 @@ from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
 from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.reading import InvalidRunFolder
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
 
@@ -275,3 +276,13 @@ def test_what_is_wrong_is_one_line_before_the_data_are_read(
     result = CliRunner().invoke(app, ["auto", "nowhere", *options])
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+def test_a_folder_with_a_run_keeps_its_images(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").touch()
+    (tmp_path / "run-images.npz").write_bytes(b"of the run")
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "run")
+    with pytest.raises(InvalidRunFolder, match="holds a run; name another folder"):
+        classifier.fit(np.zeros((4, 8, 8), np.uint8), [0, 0, 1, 1])
+    assert (tmp_path / "run-images.npz").read_bytes() == b"of the run"
