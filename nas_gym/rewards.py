@@ -165,7 +165,7 @@ class PerplexityReward:
 
     Source: NAS, Zoph & Le 2017, section 4.2, has c = 80 and the power 2; ENAS's released code
     (google-research/enas_lm) has 80 and 1. The perplexity of a character is 2 to the power of its
-    bits.
+    bits. No perplexity is below 1; a recorded one that is counts as 1.
 
     Raises:
         InvalidSettings: a value is out of its range.
@@ -184,7 +184,7 @@ class PerplexityReward:
             )
         try:
             perplexity = value if metric == "perplexity" else 2**value
-            return float(self.c / perplexity**self.power)
+            return float(self.c / max(1.0, perplexity) ** self.power)
         except OverflowError:
             return 0.0
 

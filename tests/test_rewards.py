@@ -291,5 +291,7 @@ def test_perplexity_is_of_language_models() -> None:
     assert (
         enas(replace(words, metric="bits_per_character", value=1e6)) == 0
     )  # 2 ** 1e6 is too large
+    for recorded in (0.0, 0.5, 1.0):  # which no model has below 1
+        assert enas(replace(words, value=recorded)) == nas(replace(words, value=recorded)) == 80
     with pytest.raises(InvalidSettings, match="measured by accuracy, not perplexity"):
         enas(evaluation(0.5))

@@ -79,22 +79,28 @@ def load_dataset(
 _LOADED: dict[tuple[str, int | None, int, str], Dataset] = {}
 
 
-def _path(dataset: str) -> Path:
+def path_of(dataset: str) -> Path:
+    """Return the path that a user gave."""
     return Path(os.path.expanduser(dataset))  # Path.expanduser raises for an unknown user
+
+
+def is_folder(dataset: str) -> bool:
+    """Return True if a user gave the path of a folder."""
+    return bool(dataset) and os.path.isdir(path_of(dataset))  # Path.is_dir raises for long names
 
 
 def _listing(dataset: str) -> Listing | None:
     """Return the image files of a folder or a list; None for another data set."""
     if dataset in NAMES or dataset.endswith(".npz"):
         return None
-    if dataset and os.path.isdir(_path(dataset)):  # Path.is_dir raises for a name that is too long
-        return list_folder(_path(dataset))
-    return list_table(_path(dataset)) if dataset.endswith((".csv", ".tsv")) else None
+    if is_folder(dataset):
+        return list_folder(path_of(dataset))
+    return list_table(path_of(dataset)) if dataset.endswith((".csv", ".tsv")) else None
 
 
 def _state(dataset: str, listing: Listing | None) -> str:
     """Return what changes when another data set stands under a name, or its files change."""
-    path = data_folder() / f"{dataset}.npz" if dataset in NAMES else _path(dataset)
+    path = data_folder() / f"{dataset}.npz" if dataset in NAMES else path_of(dataset)
     return digest_of_files([path, *(listing.paths if listing else ())], os.path.abspath(path))
 
 
@@ -106,7 +112,7 @@ def _load(
     elif dataset in _TORCHVISION:
         source = _named(dataset)
     elif dataset.endswith(".npz"):
-        source = read_npz(_path(dataset))
+        source = read_npz(path_of(dataset))
     elif listing is not None:
         source = _from_files(listing, image_size)
     else:

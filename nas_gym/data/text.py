@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nas_gym.data.cache import digest_of_files
 from nas_gym.data.dataset import InvalidDataset
-from nas_gym.data.loading import data_folder
+from nas_gym.data.loading import data_folder, is_folder, path_of
 from nas_gym.data.npz import open_regular, read_at_most
 from nas_gym.outside.json_text import short_name
 from nas_gym.settings import Size, validated
@@ -137,12 +137,12 @@ def _texts(dataset: str) -> dict[str, str]:
 
 def _files(dataset: str) -> dict[str, Path]:
     """Return the file of each part, or the one that is cut into parts; none for "pydoc"."""
-    path = Path(dataset).expanduser()
+    path = path_of(dataset)
     if dataset == "pydoc":
         return {}
     if dataset == "ptb":
         return {part: data_folder() / f"ptb.{names[0]}.txt" for part, names in PARTS.items()}
-    if path.is_dir():
+    if is_folder(dataset):
         return {part: _only(path, names) for part, names in PARTS.items()}
     if path.suffix == ".txt":
         return {"whole": path}

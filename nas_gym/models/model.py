@@ -15,6 +15,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.data.decoding import BrokenImage, tried_images
 from nas_gym.errors import NASGymError, require
 from nas_gym.networks import ChildNetwork, ImageShape
+from nas_gym.networks.costs import evaluating
 from nas_gym.settings import Above0, nested, settings
 
 PIXELS_AT_ONCE = 2**22
@@ -132,8 +133,9 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         self.network, self.architecture, self.facts = network, architecture, facts
+        device = next(network.parameters()).device
         for name in ("mean", "std"):
-            values = torch.tensor(getattr(facts.normalization, name)).view(-1, 1, 1)
+            values = torch.tensor(getattr(facts.normalization, name), device=device).view(-1, 1, 1)
             self.register_buffer(name, values, persistent=False)
 
     @property
@@ -177,12 +179,9 @@ class Model(nn.Module):
     @torch.inference_mode()
     def _logits(self, images: Tensor) -> Iterator[Tensor]:
         """Yield the logits of some images at a time, (b, classes) on the CPU."""
-        was_training, height, width = self.training, *images.shape[2:]
-        self.eval()
-        try:
+        height, width = images.shape[2:]
+        with evaluating(self):
             for part in images.split(max(1, PIXELS_AT_ONCE // (height * width))):
                 pixels = part if part.dtype == torch.uint8 else part.float()
                 pixels = pixels.to(self.mean.device)
                 yield self(pixels.contiguous(memory_format=torch.channels_last)).cpu()
-        finally:
-            self.train(was_training)

@@ -16,6 +16,7 @@ from nas_gym.data.text import UNKNOWN, Level, split_text
 from nas_gym.errors import require
 from nas_gym.models.model import Names
 from nas_gym.networks import TokenShape
+from nas_gym.networks.costs import evaluating
 from nas_gym.networks.language_model import LanguageModel
 from nas_gym.networks.recurrent import State
 from nas_gym.outside.json_text import short_name
@@ -135,12 +136,13 @@ class TextModel(nn.Module):
         """Return the logits after words (n, 1), and the sum of their cross-entropies, in nats."""
         states: list[State] | None = None
         total, last = 0.0, None
-        for part in words.split(STEPS):
-            output = self.network.run(part, states)
-            states, logits = output.states, output.logits[:, 0].float()
-            before = logits[:-1] if last is None else torch.cat([last, logits[:-1]])
-            targets = part[1:, 0] if last is None else part[:, 0]
-            total += F.cross_entropy(before, targets, reduction="sum").item()
-            last = logits[-1:]
+        with evaluating(self):
+            for part in words.split(STEPS):
+                output = self.network.run(part, states)
+                states, logits = output.states, output.logits[:, 0].float()
+                before = logits[:-1] if last is None else torch.cat([last, logits[:-1]])
+                targets = part[1:, 0] if last is None else part[:, 0]
+                total += F.cross_entropy(before, targets, reduction="sum").item()
+                last = logits[-1:]
         assert last is not None
         return last[0], total

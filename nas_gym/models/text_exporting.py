@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def export_text_model(model: TextModel, form: str, folder: Path) -> Exported:
     says = f"format: a language model is exported as {' or '.join(FORMS)}, not as {form}"
     require(form in FORMS, says)
     folder.mkdir(parents=True, exist_ok=True)
-    own = model.cpu().eval()
+    own = deepcopy(model).cpu().eval()
     places = 1 if form == "onnx" else PLACES
     given = (torch.zeros(places, dtype=torch.int64), *own.initial_states(places))
     names = ["words", *(f"state_{number}" for number in range(len(given) - 1))]

@@ -120,10 +120,11 @@ def weightless_network(
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Put the network in evaluation mode within it, and back in its mode afterwards."""
-    training = network.training
+    """Put the network in evaluation mode within it; each part has its own mode again afterwards."""
+    modes = [(part, part.training) for part in network.modules()]
     network.eval()
     try:
         yield
     finally:
-        network.train(training)
+        for part, training in modes:
+            part.training = training

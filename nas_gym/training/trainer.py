@@ -47,8 +47,8 @@ class Trainer(NetworkTrainer):
         dataset: Images, texts, or data of one's own; see `nas_gym.training.tasks.task.Task`.
         settings: How a child is built and trained.
         device: "auto" takes CUDA, then MPS, then the CPU.
-        count_multiply_adds: Add multiply-adds to evaluations; on 8x8 images, counting takes as long
-            as a step of training.
+        count_multiply_adds: Add multiply-adds to evaluations, as a limit of theirs does anyway; on
+            8x8 images, counting takes as long as a step of training.
         architecture_type: The children's type, whose network's code counts in the fingerprint;
             default: the networks of all registered families count.
         checkpoints: A folder in which a child that was trained for some of its epochs
@@ -95,12 +95,13 @@ class Trainer(NetworkTrainer):
     def costs(self) -> tuple[str, ...]:
         """The costs that its evaluations have; see `nas_gym.rewards.check_costs`."""
         limits = self.settings.at_most or CostLimits()
-        limited = limits.peak_activation_bytes is not None
-        measured = {
+        counted = {
+            "multiply_adds": self.count_multiply_adds,
             "latency": self.settings.latency is not None,
-            "peak_activation_bytes": self.settings.count_activations or limited,
+            "peak_activation_bytes": self.settings.count_activations,
         }
-        return ("parameters", "multiply_adds", *(cost for cost in measured if measured[cost]))
+        limited = (cost for cost in counted if counted[cost] or getattr(limits, cost) is not None)
+        return ("parameters", *limited)
 
     @property
     def fingerprint(self) -> str:
@@ -252,7 +253,7 @@ class Trainer(NetworkTrainer):
         """Build and measure the network of a child, recorded in ``child``."""
         network = self.build(architecture.canonical())
         child.parameters = count_parameters(network)
-        if self.count_multiply_adds:
+        if "multiply_adds" in self.costs:
             child.multiply_adds = multiply_adds(network, self.task.input_shape)
         if "peak_activation_bytes" in self.costs:
             child.peak_activation_bytes = peak_activation_bytes(network, self.task.input_shape)

@@ -14,7 +14,7 @@ from nas_gym.training.settings import BatchSize, Epochs, LearningSettings, Train
 
 _OF_A_CHILD = (
     *("early_stopping", "inherit_weights", "batch_norm_momentum", "latency"),
-    *("optimizer", "warmup_epochs", "ema_decay"),
+    *("optimizer", "warmup_epochs", "ema_decay", "fused", "count_activations"),
 )
 
 
@@ -27,10 +27,10 @@ class WeightSharingSettings(TrainingSettings):
 
     The shared weights are trained on the ``data_fraction`` of the training images. Fields that say
     how a child is trained by itself are refused: ``early_stopping``, ``inherit_weights``,
-    ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``, ``ema_decay``. Each step
-    trains another child, on a path of its own: ``cuda_graphs`` hold the augmentation alone.
-    Children beyond ``at_most`` are drawn and trained, and not validated: their status is
-    "over_limit".
+    ``batch_norm_momentum``, ``latency``, ``optimizer``, ``warmup_epochs``, ``ema_decay``,
+    ``fused``, ``count_activations``. Each step trains another child, on a path of its own:
+    ``cuda_graphs`` hold the augmentation alone. Children beyond ``at_most`` are drawn and trained,
+    and not validated: their status is "over_limit".
     """
 
     epochs: Epochs = 150

@@ -87,6 +87,9 @@ def test_the_default_ships_with_python() -> None:
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+    for unknown in ("~nobody/texts", "x" * 5000):
+        with pytest.raises(InvalidDataset, match="is no text's name"):
+            load_text(unknown)
     with pytest.raises(InvalidDataset, match="valid choices: 'pydoc', 'ptb'"):
         load_text("nothing")
     with pytest.raises(InvalidDataset, match=r"0 files whose names end in train\.txt"):

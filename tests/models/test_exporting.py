@@ -57,6 +57,14 @@ def test_whole_networks_are_written_as_python(family: str, tmp_path: Path) -> No
     assert export_model(model, "python", tmp_path).difference <= 1e-6
 
 
+def test_a_model_in_training_is_exported_for_inference_and_stays_as_it_is(tmp_path: Path) -> None:
+    model = smallest("nasbench201").train()
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    assert export_model(model, "python", tmp_path).difference <= 1e-6
+    assert model.training
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+
+
 def test_the_written_python_needs_torch_alone(tmp_path: Path) -> None:
     model = smallest("nasnet")
     export_model(model, "python", tmp_path)

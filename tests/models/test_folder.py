@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from nas_gym import InvalidModel, InvalidSettings
 from nas_gym.models import Model, load_image_model, save_model
@@ -68,10 +69,22 @@ def test_images_are_taken_as_torchvision_gives_them(model: Model) -> None:
         torch.testing.assert_close(model.predict(same).probabilities, probabilities)
     one = model.predict(some[0])
     assert one.classes == classes[:1]
-    model.train()
-    assert model.predict(some).classes == classes
-    assert model.training
-    model.eval()
+
+
+def test_a_model_that_is_trained_further_predicts_as_it_will_be_used() -> None:
+    model, some = smallest("nasbench201"), images(3)
+    probabilities = model.predict(some).probabilities
+    model.network.train()
+    frozen = next(each for each in model.modules() if isinstance(each, nn.BatchNorm2d)).eval()
+    torch.testing.assert_close(model.predict(some).probabilities, probabilities)
+    assert (model.training, model.network.training, frozen.training) == (False, True, False)
+
+
+def test_a_model_is_on_its_networks_device() -> None:
+    model = smallest("nasbench201")
+    moved = Model(model.network.to("meta"), model.architecture, model.facts)
+    assert moved.mean.is_meta
+    assert moved.std.is_meta
 
 
 @pytest.mark.parametrize(

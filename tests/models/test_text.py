@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_measures_are_those_of_all_words_read_at_once(folder: Path) -> None:
     assert model.measure("a b a c\n" * 300) == pytest.approx(math.exp(nats), rel=1e-5)
 
 
+def test_dropout_changes_no_measure_and_no_next_word(folder: Path) -> None:
+    text, model = "a b a c\na b b c\n" * 5, loaded(folder)
+    measured, following = model.measure(text), model.next_words(text)
+    model.train()
+    model.network.settings = replace(model.network.settings, dropout_output=0.5)
+    assert (model.measure(text), model.next_words(text)) == (measured, following)
+    assert model.network.training
+
+
 def test_steps_are_the_network_unrolled(folder: Path) -> None:
     model = loaded(folder)
     words = torch.tensor([[0, 1], [2, 3], [1, 0]])
@@ -74,9 +84,11 @@ def test_an_exported_step_computes_the_same(form: str, folder: Path, tmp_path: P
     if form == "onnx":
         pytest.importorskip("onnxruntime")
         pytest.importorskip("onnxscript")
-    exported = export_text_model(loaded(folder), form, tmp_path)
+    model = loaded(folder).train()
+    exported = export_text_model(model, form, tmp_path)
     assert exported.difference < 1e-5
     assert exported.files[0].is_file()
+    assert model.training  # a copy is exported, on the CPU
 
 
 def test_what_a_language_model_cannot_be_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from nas_gym.architecture import Architecture
+from nas_gym.architecture import Architecture, published
 from nas_gym.data.dataset import InvalidDataset, resplit
 from nas_gym.data.loading import load_dataset
 from nas_gym.errors import InvalidSettings, NASGymError
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import (
@@ -216,6 +217,15 @@ def test_a_child_that_fails_is_a_row_with_its_status(tmp_path: Path) -> None:
     )
     assert built_table(out, search_space, seed=1).evaluation(2).latency == 0.002
     assert table.evaluation(1).latency is None
+
+
+def test_a_limit_of_multiply_adds_holds_for_every_seed() -> None:
+    training = replace(SETTINGS.training, at_most=CostLimits(multiply_adds=10))
+    trainer = replace(SETTINGS, training=training).trainer()
+    child = published("NAS-Bench-201-ResNet")
+    for repeats in ([0], [1], [1, 2]):
+        found = trainer.evaluate_repeats(child, repeats)
+        assert {each.status for each in found} == {"over_limit"}
 
 
 def test_a_training_that_diverges_is_recorded_as_such() -> None:

@@ -157,6 +157,7 @@ def test_latency_is_measured_where_asked_for_and_changes_no_training(digits: Dat
     assert 0 < measured.latency < measured.seconds
     assert measured.curve == plain.curve
     assert Trainer(digits, QUICK, "cpu").costs == ("parameters", "multiply_adds")
+    assert Trainer(digits, QUICK, "cpu", count_multiply_adds=False).costs == ("parameters",)
     trainer = Trainer(digits, replace(QUICK, latency=how), "cpu")
     assert trainer.costs == ("parameters", "multiply_adds", "latency")
 

@@ -352,6 +352,8 @@ def test_bad_arguments(arguments: dict[str, Any], says: str) -> None:
         ({"early_stopping": {}}, "early_stopping: .* leave it out"),
         ({"inherit_weights": "folder"}, "inherit_weights: .* 'folder'"),
         ({"batch_norm_momentum": 0.1}, "batch_norm_momentum: expected None, got 0.1"),
+        ({"count_activations": True}, "count_activations: .* leave it out"),
+        ({"fused": 2}, "fused: .* leave it out"),
     ],
 )
 def test_bad_settings(wrong: dict[str, Any], says: str) -> None:

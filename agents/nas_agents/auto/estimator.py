@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from nas_agents.auto.running import run_auto
+from nas_agents.auto.running import require_free, run_auto
 from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.reading import MODEL
 from nas_agents.runs.run_folder import default_run_folder
@@ -68,6 +68,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         run = default_run_folder("auto", "search") if self.run is None else Path(self.run)
         named = y is not None or isinstance(X, str | Path)
         require(named, "y: images need labels; without, X is a data set's name or path")
+        require_free(run)  # before its images are replaced
         dataset = X if y is None else _written(X, np.asarray(y), run)
         given = (self.minutes, self.target_accuracy, self.device, self.seed, run, self.callbacks)
         self.result_ = run_auto(dataset, *given)

@@ -84,11 +84,18 @@ class UntilDeadline(Callbacks):
         callbacks: They are passed all on.
         clock: The time of the run.
         end_epochs: As in `Plan`.
+        before: Number of epochs in all to which an interrupted training was fitted; default: none.
     """
 
-    def __init__(self, callbacks: Sequence[Callback], clock: Clock, end_epochs: float) -> None:
+    def __init__(
+        self,
+        callbacks: Sequence[Callback],
+        clock: Clock,
+        end_epochs: float,
+        before: int | None = None,
+    ) -> None:
         super().__init__(callbacks)
-        self.clock, self.end_epochs = clock, end_epochs
+        self.clock, self.end_epochs, self.before = clock, end_epochs, before
         self.paces = [Pace()]
         self.ends: int | None = None
 
@@ -98,7 +105,8 @@ class UntilDeadline(Callbacks):
         return self.paces[0].busy
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
-        before, self.ends = self.ends, self._fitting(epoch, self.ends or epochs)
+        planned = self.ends or self.before or epochs
+        before, self.ends = self.ends, self._fitting(epoch, planned)
         super().on_final_epoch(epoch, self.ends)
         if self.ends == epoch:
             raise StopTraining
@@ -111,7 +119,7 @@ class UntilDeadline(Callbacks):
         self.paces.append(now)
         while len(self.paces) > EPOCHS and now.wall - self.paces[1].wall >= SECONDS:
             del self.paces[0]
-        if epoch >= ends or took <= 0:
-            return ends
+        if epoch == ends or took <= 0:
+            return max(epoch, ends)
         more = int((self.clock.left - self.clock.end(busy)) / took - self.end_epochs)
         return max(epoch, min(max(ends, rules.FINAL_EPOCHS[1]), epoch + more))

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nas_agents.auto import rules
 from nas_gym.data.folder import image_files
+from nas_gym.data.loading import NAMES, is_folder, path_of
 from nas_gym.data.table import list_table
 
 
@@ -19,11 +20,10 @@ def image_size_of(dataset: str) -> tuple[int | None, str]:
     Of image files, it is the largest of `rules.SIZES` that is at most the median of the shorter
     sides of 200 images.
     """
-    path = Path(dataset).expanduser()
-    if path.is_dir():
-        files = image_files(path)
+    if dataset not in NAMES and is_folder(dataset):
+        files = image_files(path_of(dataset))
     elif dataset.endswith((".csv", ".tsv")):
-        files = list_table(path).paths
+        files = list_table(path_of(dataset)).paths
     else:
         return None, "image size: as in the data"
     chosen = np.random.default_rng(0).permutation(len(files))[:200]

@@ -109,7 +109,8 @@ def make_plan(
 
     size, why = image_size_of(dataset)
     chosen(why)
-    is_large = size is not None and size >= rules.LARGE
+    height = load_dataset(dataset).images.shape[1] if size is None else size
+    is_large = height >= rules.LARGE
     env_id = rules.LARGE_SPACE if is_large else rules.SMALL_SPACE
     chosen(f"search space: {env_id}, for {'large' if is_large else 'small'} images")
     given = {"dataset": dataset, "image_size": size, "device": str(resolve_device(device))}

@@ -44,7 +44,14 @@ class Record(Callback):
         self.write(EVERY)
 
     def on_final_epoch(self, epoch: int, epochs: int) -> None:
+        self.facts["ends"] = epochs
         self.write(EVERY)
+
+    @property
+    def ends(self) -> int | None:
+        """Number of epochs to which the final training was fitted; None before its first one."""
+        ends = self.facts.get("ends")
+        return ends if type(ends) is int else None
 
     def write(self, every: float = 0.0) -> None:
         """Write the file, unless that was done in the last seconds.

@@ -60,8 +60,8 @@ def run_auto(
     require(minutes >= LEAST_MINUTES, expected)
     given: dict[str, Any] = {"target_accuracy": target_accuracy, "seed": seed}
     SearchSettings("auto", seconds=60 * minutes, **given)  # refuses wrong ones early
-    if run is not None and not resume and has_run(run):
-        raise InvalidRunFolder(f"run: {run} holds a run; name another folder, or give --resume")
+    if run is not None and not resume:
+        require_free(run)
     callback, begun = Callbacks(callbacks), time.monotonic() if begun is None else begun
     facts: dict[str, Any] = {"dataset": str(dataset), "minutes": minutes, **given}
     if resume:
@@ -81,6 +81,12 @@ def run_auto(
         raise Interrupted(record.run) from None
 
 
+def require_free(run: Path) -> None:
+    """Raise `InvalidRunFolder` if a folder holds a run."""
+    if has_run(run):
+        raise InvalidRunFolder(f"run: {run} holds a run; name another folder, or give --resume")
+
+
 def _done(
     plan: Plan, record: Record, clock: Clock, resume: bool, callbacks: Sequence[Callback]
 ) -> AutoResult:
@@ -89,7 +95,7 @@ def _done(
     best = _best(search(settings, run, resume, callbacks=(*callbacks, record)))
     final = _final(plan, best, record, clock, Callbacks(callbacks))
     trained = replace(settings, final=True, final_arguments=record.facts["final"])
-    until = UntilDeadline((*callbacks, record), clock, plan.end_epochs)
+    until = UntilDeadline((*callbacks, record), clock, plan.end_epochs, record.ends)
     result = search(trained, run, resume=True, callbacks=[until])
     if result.stopped_by == "interrupted":
         raise KeyboardInterrupt

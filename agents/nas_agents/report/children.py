@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_agents.runs.comparison import Band, paid_up_to, random_band, spaced
+from nas_agents.runs.comparison import Band, paid_up_to, random_band, rank_otherwise, spaced
+from nas_agents.runs.progress import first_of
 from nas_agents.runs.reading import (
     EPISODE,
     EPISODES,
@@ -77,6 +78,11 @@ class Run:
     def accuracies(self) -> NDArray[np.float64]:
         """Validation accuracies, (n,); 0 for children that failed."""
         return np.array([line["accuracy"] for line in self.lines], dtype=np.float64)
+
+    @cached_property
+    def rewards(self) -> NDArray[np.float64]:
+        """Rewards, (n,); of vector rewards the first entry."""
+        return np.array([first_of(line["reward"]) for line in self.lines], dtype=np.float64)
 
     @cached_property
     def trained(self) -> NDArray[np.bool_]:
@@ -186,6 +192,17 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     most = max(int(run.paid.max(initial=0)) for run in runs)
     where = f"random search, drawn from {len(accuracies):,} random children"
     return random_band(accuracies, spaced(most)), where
+
+
+def rewards_rank(runs: Sequence[Run]) -> bool:
+    """Return True if the runs have one reward, a number, and it ranks otherwise than accuracy."""
+    asked = {json.dumps(run.record.get("env_arguments", {}).get("reward")) for run in runs}
+    vectors = any(isinstance(line["reward"], list) for run in runs for line in run.lines)
+    if len(asked) != 1 or vectors:
+        return False
+    names = ("accuracies", "rewards")
+    columns = ([getattr(run, name)[run.trained] for run in runs] for name in names)
+    return rank_otherwise(*map(np.concatenate, columns))
 
 
 def _require_moderate(file: Path, number: int, line: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nas_agents.report.children import Run
 from nas_agents.report.importance import Importance
 from nas_agents.runs.comparison import Band
-from nas_agents.runs.progress import COMPARED, first_of
+from nas_agents.runs.progress import COMPARED
 
 WIDTH, HEIGHT = 900, 360
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
@@ -121,8 +121,7 @@ def _rewards(run: Run) -> tuple[list[int], list[float]]:
     """Return numbers of children, and mean rewards there."""
     if run.updates:
         return [u["children"] for u in run.updates], [u["reward"] for u in run.updates]
-    values = np.array([first_of(line["reward"]) for line in run.lines])
-    last = min(COMPARED, len(values))
+    values, last = run.rewards, min(COMPARED, len(run.rewards))
     at = [number for number, moment in enumerate(run.moments) if moment >= last]
     means = [float(values[run.moments[each] - last : run.moments[each]].mean()) for each in at]
     return [run.evaluations[each] for each in at], means
@@ -147,11 +146,16 @@ def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cost_figures(runs: list[Run]) -> dict[str, Any]:
-    """Return accuracy against each cost, with the front of each run, by the cost's name."""
+    """Return accuracy against each cost, with the front of each run, by the cost's name.
+
+    The scale of costs is logarithmic, unless one is 0.
+    """
     figures = {}
     for cost in dict.fromkeys(name for run in runs for name in run.costs):
         label = cost.replace("_", " ") + (f" ({UNITS[cost]})" if cost in UNITS else "")
-        drawn = plot(x_axis_label=label, y_axis_label=score_name(runs[0]), x_axis_type="log")
+        columns = [run.costs[cost][run.trained] for run in runs if cost in run.costs]
+        scale = "linear" if any((column <= 0).any() for column in columns) else "log"
+        drawn = plot(x_axis_label=label, y_axis_label=score_name(runs[0]), x_axis_type=scale)
         for number, run in enumerate(runs):
             if cost in run.costs:
                 _add_costs(drawn, run, cost, colour_of(number))
@@ -165,7 +169,7 @@ def cost_figures(runs: list[Run]) -> dict[str, Any]:
 
 def _add_costs(drawn: Any, run: Run, cost: str, colour: str) -> None:
     """Draw a run's children by a cost, and their front."""
-    places = np.flatnonzero(run.trained & (run.costs[cost] > 0))
+    places = np.flatnonzero(run.trained & ~np.isnan(run.costs[cost]))
     x, y = run.costs[cost][places], run.accuracies[places]
     source = ColumnDataSource({"x": x, "y": y, "number": run.numbers[places]})
     look = {"color": colour, "legend_label": run.name}

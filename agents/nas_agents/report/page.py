@@ -14,7 +14,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader
 
 from nas_agents.report import figures, heat_maps
-from nas_agents.report.children import Run, band_of
+from nas_agents.report.children import Run, band_of, rewards_rank
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
 from nas_agents.report.worst_images import read_worst_images
 from nas_agents.runs.reading import EPISODES, reading_line
@@ -59,7 +59,8 @@ def report_of(runs: list[Run]) -> str:
         bokeh=Resources("inline", components=["bokeh", "bokeh-widgets"]).render_js(),
         drawings=drawings,
         runs=sections,
-        best=_best(runs),
+        best=_best(runs_with_children),
+        by_reward=rewards_rank(runs_with_children),
         costs=[cost for cost in COSTS if any(cost in run.costs for run in runs)],
         several=len(runs) > 1,
     )
@@ -163,9 +164,10 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _best(runs: list[Run]) -> list[dict[str, Any]]:
-    """Return the best different architectures of all runs, the best first."""
+    """Return the best different architectures of all runs, the best first; see `rewards_rank`."""
+    worth = "rewards" if rewards_rank(runs) else "accuracies"
     trained = [(run, index) for run in runs for index in np.flatnonzero(run.trained).tolist()]
-    ranked = sorted(trained, key=lambda each: -each[0].accuracies[each[1]])
+    ranked = sorted(trained, key=lambda each: -getattr(each[0], worth)[each[1]])
     rows: dict[str, dict[str, Any]] = {}
     for run, index in ranked:
         line, number = run.lines[index], int(run.numbers[index])

@@ -32,7 +32,7 @@ def worst_images(final: FinalResult, dataset: Dataset) -> list[dict[str, Any]]:
     last = len(dataset.test) - 1  # of images that may be in the order of their classes
     test = dataset.test[np.linspace(0, last, min(JUDGED, last + 1)).round().astype(np.int64)]
     images = torch.from_numpy(np.ascontiguousarray(dataset.images[test])).permute(0, 3, 1, 2)
-    probabilities = model.to("cpu").predict(images).probabilities
+    probabilities = model.predict(images).probabilities
     surest, answers = (each.numpy() for each in probabilities.max(dim=1))
     wrong = np.flatnonzero(answers != dataset.labels[test])
     ranked = wrong[np.argsort(-surest[wrong], kind="stable")][:SHOWN]

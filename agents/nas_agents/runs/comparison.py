@@ -178,9 +178,12 @@ def _rank_otherwise(runs: Sequence[Children]) -> bool:
     """Return True if rewards that are numbers rank the children otherwise than accuracies do."""
     if any(each.rewards is not None for each in runs):
         return False
-    accuracies, rewards = (
-        np.concatenate([getattr(each, name) for each in runs]) for name in ("accuracies", "numbers")
-    )
+    names = ("accuracies", "numbers")
+    return rank_otherwise(*(np.concatenate([getattr(each, n) for each in runs]) for n in names))
+
+
+def rank_otherwise(accuracies: NDArray[np.float64], rewards: NDArray[np.float64]) -> bool:
+    """Return True if rewards, (n,), rank children otherwise than accuracies, (n,), do."""
     order = np.lexsort((rewards, accuracies))
     return bool((np.diff(rewards[order]) < 0).any())
 

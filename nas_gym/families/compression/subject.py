@@ -20,6 +20,7 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.families.compression.network import torchvision_model
 from nas_gym.models import Model, Normalization, load_image_model
 from nas_gym.networks import ImageShape, default_settings
+from nas_gym.networks.costs import evaluating
 from nas_gym.networks.limits import weightless
 from nas_gym.outside.json_text import short
 from nas_gym.settings import from_mapping
@@ -119,16 +120,12 @@ def _default(hashed: _Hashed, device: torch.device, seed: int) -> Subject:
 
 def _check_logits(network: nn.Module, shape: ImageShape, device: torch.device) -> None:
     """Raise `InvalidSettings` unless a network gives logits for images of a shape."""
-    was_training = network.training
-    network.eval()
     try:
-        with torch.no_grad():
+        with evaluating(network), torch.no_grad():
             logits = network(shape.batch(2, device))
     except Exception as error:
         says = f"model: it does not take {shape}: {error}"
         raise InvalidSettings(f"{says}; give its data set, or image_size") from error
-    finally:
-        network.train(was_training)
     found = tuple(getattr(logits, "shape", ()))
     says = f"model: expected logits of {shape.classes} classes for two images, got {found}"
     require(found == (2, shape.classes), f"{says}; give the data set that it was trained on")

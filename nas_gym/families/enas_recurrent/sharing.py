@@ -25,7 +25,7 @@ from nas_gym.weight_sharing.settings import refuse
 
 _OF_A_CHILD = (
     *("early_stopping", "inherit_weights", "latency", "optimizer", "ema_decay"),
-    *("warmup_epochs", "schedule", "average_after"),
+    *("warmup_epochs", "schedule", "average_after", "fused", "count_activations"),
 )
 
 
@@ -35,7 +35,7 @@ class RecurrentSharingSettings(LanguageSettings):
 
     Fields that say how a child is trained by itself are refused: ``early_stopping``,
     ``inherit_weights``, ``latency``, ``optimizer``, ``ema_decay``, ``warmup_epochs``, ``schedule``,
-    ``average_after``.
+    ``average_after``, ``fused``, ``count_activations``.
     """
 
     epochs: Epochs = 600

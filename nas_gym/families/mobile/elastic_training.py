@@ -77,6 +77,8 @@ class ElasticTraining(DeviceTraining):
         """The largest network as it was trained by itself; None until then."""
         self.phase, self.epoch = 0, 0
         """Number of the phase in `PHASES`, and of its epochs that are done."""
+        self.divergence = ""
+        """Why the training cannot go on; "" while it can."""
         self._weights, self._gradients = flattened(self.elastic)
         self._optimizer = self._new_optimizer()
         self._scaler = make_scaler(self.task.autocast_dtype, self.device)
@@ -96,14 +98,18 @@ class ElasticTraining(DeviceTraining):
                 mean loss.
 
         Raises:
-            Diverged: the loss is not finite.
+            Diverged: the loss is, or was in an earlier call, not finite.
         """
         while not self.is_trained:
+            if self.divergence:
+                raise Diverged(self.divergence)
             epochs, _ = self.settings.of_phase(self.phase)
             if self.epoch < epochs:
                 loss = self._train_epoch()
                 if not math.isfinite(loss):
-                    raise Diverged(f"the elastic network's loss is {loss}")
+                    says = f"the elastic network's loss is {loss}; take a lower learning_rate"
+                    self.divergence = f"{says}, or gradient_clip=5"
+                    continue
                 if on_epoch is not None:
                     on_epoch(PHASES[self.phase].name, self.epoch, loss)
             if self.epoch == epochs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
 from functools import cached_property
 from itertools import islice
@@ -16,7 +17,7 @@ from nas_gym.evaluation import Evaluation
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.mobile.elastic_training import ElasticTraining
 from nas_gym.networks import ChildNetwork
-from nas_gym.training.failures import Attempt, OverLimit
+from nas_gym.training.failures import Attempt, Diverged, OverLimit
 from nas_gym.training.settings import TrainingSettings
 
 
@@ -51,8 +52,12 @@ class OnceForAll(ElasticTraining):
         return architecture.key
 
     def evaluate_one(self, architecture: Architecture, repeat: int = 0) -> Evaluation:
-        """Validate one sub-network of the trained elastic network; a failure becomes a status."""
-        self.train()
+        """Validate one sub-network of the trained elastic network; a failure becomes a status.
+
+        If the elastic network diverges, so do all sub-networks, as under other shared weights.
+        """
+        with suppress(Diverged):
+            self.train()
         child = Attempt()
         with child.recorded():
             cost = self.elastic.cost(architecture)
@@ -61,6 +66,8 @@ class OnceForAll(ElasticTraining):
             if exceeded := limits.exceeded(vars(child)):
                 raise OverLimit(exceeded)
             child.status = "crashed"
+            if self.divergence:
+                raise Diverged(self.divergence)
             child.curve = [self.task.value(self.sub_network(architecture), "validation")]
         return child.evaluation(self.settings.seed, self.fingerprint)
 

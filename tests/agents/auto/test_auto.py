@@ -21,12 +21,13 @@ from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.plan import Plan, make_plan
 from nas_agents.auto.record import Record, resumed
 from nas_agents.auto.result import onnx_of
-from nas_agents.auto.rules import CHILDREN, KNOWN, SKELETONS, SMALL_SPACE
+from nas_agents.auto.rules import CHILDREN, KNOWN, LARGE_SPACE, SKELETONS, SMALL_SPACE
 from nas_agents.auto.speed import epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
 from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.reading import InvalidRunFolder
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
 
@@ -60,6 +61,19 @@ def test_the_size_of_images_follows_their_median(
     assert image_size_of(str(tmp_path))[0] == size
     assert image_size_of(str(tmp_path / "list.csv"))[0] == size
     assert image_size_of("digits")[0] is None
+    for none in ("~nobody/images", "x" * 5000):
+        assert image_size_of(none)[0] is None
+
+
+def test_large_images_of_an_npz_have_the_search_space_of_large_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas_agents.auto.plan.epoch_seconds", lambda *_: 100.0)
+    images = np.random.default_rng(0).integers(0, 256, (40, 96, 96, 1), dtype=np.uint8)
+    np.savez(tmp_path / "large.npz", x_train=images, y_train=np.arange(40) % 2)
+    plan = make_plan(str(tmp_path / "large.npz"), 60.0, "cpu")
+    assert plan.env_id == LARGE_SPACE
+    assert "image_size" not in plan.data
 
 
 def test_more_time_is_larger_networks_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +128,22 @@ def test_the_final_training_takes_the_time_that_is_left(
             break
     assert shown[-1] == (ends, ends)
     assert 100.0 - after < now + end_epochs * after <= 100.0
+
+
+@pytest.mark.parametrize("before", [None, 18])
+def test_a_resumed_training_goes_on_beyond_the_epochs_that_were_planned(
+    before: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 epochs were planned, and 18 fitted; it was interrupted after the 9th, or after the 7th."""
+    now = 0.0
+    monkeypatch.setattr("nas_agents.auto.speed.time.monotonic", lambda: now)
+    monkeypatch.setattr("nas_agents.auto.speed.time.thread_time", lambda: now)
+    clock = Clock(0.0, 100.0 + rules.LEAST_END, on_cpu=True)
+    until = UntilDeadline([], clock, 0, before)
+    now = 10.0
+    with pytest.raises(EndAfter) as fitted:
+        until.on_final_epoch(8 if before else 10, 8)
+    assert fitted.value.args[0] == (17 if before else 19)
 
 
 def test_the_end_has_more_time_on_a_busy_machine() -> None:
@@ -257,3 +287,13 @@ def test_what_is_wrong_is_one_line_before_the_data_are_read(
     result = CliRunner().invoke(app, ["auto", "nowhere", *options])
     assert result.exit_code == 2
     assert says in result.stderr
+
+
+def test_a_folder_with_a_run_keeps_its_images(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.json").touch()
+    (tmp_path / "run-images.npz").write_bytes(b"of the run")
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "run")
+    with pytest.raises(InvalidRunFolder, match="holds a run; name another folder"):
+        classifier.fit(np.zeros((4, 8, 8), np.uint8), [0, 0, 1, 1])
+    assert (tmp_path / "run-images.npz").read_bytes() == b"of the run"

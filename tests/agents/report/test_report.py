@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,8 @@ from nas_gym import InvalidSettings, load_dataset
 from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
+from bokeh.models import LinearScale, LogScale
+
 EVIL = "</script><script>window.evil=1</script><b>x</b>"
 POINTS = """() => {
     scrollTo(0, 0)
@@ -168,10 +171,44 @@ def test_children_have_their_numbers_among_those_that_were_trained_in_part(copie
 
 
 def test_few_children_have_one_mean_reward() -> None:
-    lines = [{"reward": reward} for reward in (0.5, 1.0, 0.0)]
     numbers = {"moments": [1, 2, 3], "evaluations": [1, 2, 3]}
-    run: Any = SimpleNamespace(updates=[], lines=lines, **numbers)
+    run: Any = SimpleNamespace(updates=[], rewards=np.array([0.5, 1.0, 0.0]), **numbers)
     assert figures._rewards(run) == ([3], [0.5])
+
+
+def changed(run: Path, change: Callable[[int, dict[str, Any]], dict[str, Any]]) -> None:
+    """Change the lines of a run's children."""
+    lines = [{**line, **change(number, line)} for number, line in enumerate(lines_of(run))]
+    (run / "episodes.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+def test_a_cost_of_0_is_drawn_and_one_that_is_not_recorded_is_not(copied: Path) -> None:
+    [run] = read_runs([copied])
+    drawn = figures.cost_figures([run])["multiply_adds"]
+    assert isinstance(drawn.x_scale, LogScale)
+    changed(copied, lambda n, line: {"multiply_adds": (0, None)[n]} if n < 2 else {})
+    [run] = read_runs([copied])
+    drawn = figures.cost_figures([run])["multiply_adds"]
+    assert isinstance(drawn.x_scale, LinearScale)
+    points = drawn.renderers[0].data_source.data
+    assert points["number"].tolist() == [1, *range(3, 61)]
+    assert points["x"][0] == 0
+
+
+def test_the_best_architectures_are_in_the_order_of_a_reward_that_weighs_a_cost(
+    copied: Path,
+) -> None:
+    accuracies = [row["accuracy"] for row in page._best(read_runs([copied]))]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert '<th data-sort aria-sort="descending">accuracy</th>' in page_of(copied)
+    changed(copied, lambda n, line: {"reward": line["accuracy"] - line["parameters"] / 1e3})
+    rows = page._best(read_runs([copied]))
+    rewards = [row["line"]["reward"] for row in rows]
+    assert rewards == sorted(rewards, reverse=True)
+    assert [row["accuracy"] for row in rows] != accuracies
+    text = page_of(copied)
+    assert '<th data-sort aria-sort="descending">reward</th>' in text
+    assert f'<td data-value="{rewards[0]}">' in text
 
 
 def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
@@ -201,7 +238,7 @@ def test_what_is_broken_is_named(
     lines = (copied / file).read_text()
     if file.endswith("jsonl"):
         first, second, *others = lines.splitlines()
-        broken = {**json.loads(second), **change, "accuracy": 0.99}
+        broken = {**json.loads(second), "accuracy": 0.99, "reward": 0.99, **change}
         text = "\n".join([first, json.dumps(broken), *others, ""])
     else:
         text = json.dumps({**json.loads(lines), **change})
@@ -239,6 +276,7 @@ def test_the_worst_images_are_wrong_answers_of_the_final_model(
     by_class = replace(digits, test=digits.test[np.argsort(digits.labels[digits.test])])
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules[worst_images.__module__], "JUDGED", 40)
+        patch.delattr("torch.nn.Module.to")  # the network stays where it is
         judged = worst_images(result.final, by_class)
     assert len({each["class"] for each in judged}) > 3
     for each in worst:

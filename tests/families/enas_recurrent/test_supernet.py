@@ -119,6 +119,12 @@ def test_what_does_not_fit_is_refused() -> None:
         RecurrentSharingSettings(NETWORK, optimizer="adam")
     with pytest.raises(InvalidSettings, match="schedule: expected 'constant', got 'cosine'"):
         RecurrentSharingSettings(NETWORK, schedule="cosine")
-    for wrong in ({"warmup_epochs": 2}, {"average_after": 3}):
+    refused = (
+        {"warmup_epochs": 2},
+        {"average_after": 3},
+        {"count_activations": True},
+        {"fused": 2},
+    )
+    for wrong in refused:
         with pytest.raises(InvalidSettings, match=f"{next(iter(wrong))}: .* leave it out"):
-            RecurrentSharingSettings(NETWORK, **wrong)  # type: ignore[arg-type]
+            RecurrentSharingSettings(NETWORK, **wrong)

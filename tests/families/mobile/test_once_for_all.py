@@ -19,6 +19,7 @@ from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
 from nas_gym.store import Store, StoredEvaluator
+from nas_gym.training.failures import Diverged
 
 SPACE = OFASearchSpace(resolutions=(6, 8))
 NETWORK = MobileNetworkSettings(width=0.25, divisor=1, halvings=2)
@@ -115,6 +116,22 @@ def test_limits_are_checked_before_validation(digits: Dataset) -> None:
     evaluation = once.evaluate_one(child)
     assert (evaluation.status, evaluation.accuracy) == ("over_limit", 0.0)
     assert evaluation.multiply_adds is not None
+
+
+def test_with_an_elastic_network_that_diverged_all_children_have(digits: Dataset) -> None:
+    """As under other shared weights. It is not trained on for the next child."""
+    settings = replace(QUICK, learning_rate=1e30)
+    once = OnceForAll(SPACE, digits, settings, "cpu")
+    rng, costs = np.random.default_rng(0), once.elastic.cost
+    drawn = [SPACE.decode(SPACE.sample(rng)) for _ in range(20)]
+    small, large = (sorted(drawn, key=lambda each: costs(each).multiply_adds)[n] for n in (0, -1))
+    once.settings = replace(settings, at_most=CostLimits(parameters=costs(small).parameters))
+    evaluations = once.evaluate([small, large, small])
+    assert [each.status for each in evaluations] == ["diverged", "over_limit", "diverged"]
+    assert "the elastic network's loss is nan" in evaluations[0].message
+    assert (once.phase, once.epoch) == (0, 2)  # of three epochs
+    with pytest.raises(Diverged, match="take a lower learning_rate"):
+        once.train()
 
 
 def test_a_store_gets_no_evaluations_of_a_network_that_is_not_trained(
