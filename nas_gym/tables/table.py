@@ -23,7 +23,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.tables.columns import Column, InvalidTable
+from nas_gym.tables.columns import Column, InvalidTable, require_recorded
 from nas_gym.tables.frame_files import Frame, load_frame
 from nas_gym.tables.frames import STATUSES, read_frame
 from nas_gym.tables.index import RowIndex, Rows, index_of
@@ -210,9 +210,10 @@ class Table:
     def evaluation(self, row: int, epochs: int | None = None) -> Evaluation:
         """Return the record of a row; ``seconds`` are those of the recorded training.
 
-        ``epochs`` is one of `fidelities`; default: all.
+        ``epochs`` is one of `lengths`; default: all. `InvalidTable` for others.
         """
         if epochs is not None:
+            require_recorded(f"table: {self.name}: epochs", epochs, self.lengths or (None,))
             return self._part(row, self.lengths.index(epochs))
         measured = {name: getattr(self, name).item(row) for name in self._measured}
         return Evaluation(
