@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ def test_several_seeds_and_lengths_of_training() -> None:
     assert accuracies == [0.2, 0.4, 0.2]  # in the order of their seeds, and again from the first
     assert [looked_up(each, "32", "gelu").accuracy for each in of_seeds] == [0.3] * 3
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
+
+
+def test_without_times_of_its_parts_a_failed_training_ends_after_its_curve() -> None:
+    lengths = [1, 2, 4, 8]
+    statuses = ["ok"] * 5 + ["diverged"] * 3  # in the second epoch
+    frame = {"width": [16] * 4 + [32] * 4, "act": ["relu"] * 8, "epochs": lengths * 2}
+    frame |= {"accuracy": [0.5] * 8, "status": statuses, "seconds": [8.0] * 8}
+    table = replace(Table.from_frame(SPACE, frame), elapsed=None)
+    parts = [[table.evaluation(row, each).seconds for each in lengths] for row in range(2)]
+    assert parts == [[1.0, 2.0, 4.0, 8.0], [4.0, 8.0, 8.0, 8.0]]
 
 
 def test_a_training_that_failed_is_so_after_a_part_of_it_too() -> None:
