@@ -62,7 +62,7 @@ class Reinforce(OnPolicyAlgorithm):
             none.
         max_grad_norm: Norm that larger gradients are clipped to; None for no clipping.
         queue_size: k of priority queue training (Abolafia et al. 2018, section 3.2): the mean
-            log-likelihood of the k best distinct architectures so far is added to the objective.
+            log-likelihood of the k best distinct sequences of actions is added to the objective.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
     """
