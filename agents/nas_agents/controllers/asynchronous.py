@@ -2,11 +2,10 @@
 
 Designing takes milliseconds and a child minutes, so each idle worker gets an architecture of the
 policy as it is now, and the policy pi learns from the next m that return, which earlier policies mu
-drew. Advantages have V-trace's weight min(1, pi / mu) (Espeholt et al. 2018,
-https://arxiv.org/abs/1802.01561, section 4.1); PPO's clipped ratio is to pi before the update, and
-not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et al. 2022,
-https://arxiv.org/abs/2110.00641, section 3). Where more are under way than m, rewards are late, and
-an update makes several passes (`PASSES`), and a moving average of the rewards takes each in once.
+drew. Advantages are weighted by pi / mu (`late_weights`); PPO's clipped ratio is to pi before the
+update, and not to mu, from which most decisions would be clipped at once (decoupled PPO, Hilton et
+al. 2022, https://arxiv.org/abs/2110.00641, section 3). Where more are under way than m, rewards are
+late: an update makes several passes (`PASSES`), and a moving average takes each reward in once.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-from nas_agents.controllers.episodes import MovingAverage, Step
+from nas_agents.controllers.episodes import MovingAverage, Step, late_weights
 from nas_agents.controllers.ranked_reward import Ranks
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.strategies import Strategy
@@ -240,7 +239,7 @@ class PolicyGradient(Strategy):
         buffer.compute_returns_and_advantage(torch.zeros(agent.n_envs), ended)
         if not isinstance(agent, RecurrentPPO):  # whose states would have to be computed again
             ratio = self._ratio(buffer)
-            buffer.advantages = buffer.advantages * np.minimum(ratio, 1)
+            buffer.advantages = buffer.advantages * late_weights(ratio, buffer.advantages)
             buffer.log_probs = buffer.log_probs + np.log(ratio)
 
     @torch.no_grad()

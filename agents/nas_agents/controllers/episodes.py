@@ -1,4 +1,4 @@
-"""Steps of episodes, their returns, and the papers' baseline: a moving average of these."""
+"""Steps of episodes, their returns and weights, and the papers' baseline: a moving average."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+MOVED = 4.0
+"""By what factor the probability of a decision that was drawn by an earlier policy may have changed
+until its reward counts no more."""
 
 
 class Step(NamedTuple):
@@ -94,3 +98,18 @@ def episode_returns(
     first = np.ones_like(dones)
     first[1:] = dones[:-1]
     return returns, finished, first
+
+
+def late_weights(
+    ratios: NDArray[np.floating], advantages: NDArray[np.floating]
+) -> NDArray[np.floating]:
+    """Return the weights of decisions that an earlier policy mu drew, by their pi / mu.
+
+    They are V-trace's min(1, pi / mu) (Espeholt et al. 2018, https://arxiv.org/abs/1802.01561,
+    section 4.1), and 0 where pi has moved by the factor `MOVED` already as the advantage wants it:
+    PPO's clipping, with a wide range. Otherwise hundreds of late rewards, all of which want the
+    same, make the policy converge before it sees what it has become.
+    """
+    up = (advantages > 0) & (ratios > MOVED)
+    down = (advantages < 0) & (ratios < 1 / MOVED)
+    return np.where(up | down, 0, np.minimum(ratios, 1))

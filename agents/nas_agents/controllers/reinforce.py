@@ -31,7 +31,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from nas_agents.controllers.episodes import MovingAverage, Step, episode_returns
+from nas_agents.controllers.episodes import MovingAverage, Step, episode_returns, late_weights
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_agents.controllers.policies import IndependentLogits
 from nas_agents.controllers.priority_queue import Decided, PriorityQueue
@@ -162,11 +162,12 @@ class Reinforce(OnPolicyAlgorithm):
         observations, actions, log_probs, entropy = self._evaluate(self.steps)
         ended = torch.from_numpy(finished.ravel()).to(log_probs.device)
 
-        # Minus the objective whose gradient stands above
-        weights = torch.from_numpy(-advantages / len(episodes)).to(log_probs)
         drawn = [step.log_probs for step in self.steps if step.log_probs is not None]
         if drawn:
-            weights = weights * (log_probs.detach() - torch.cat(drawn)).exp().clamp(max=1)
+            ratios = (log_probs.detach() - torch.cat(drawn)).exp().cpu().numpy()
+            advantages = advantages * late_weights(ratios, advantages)
+        # Minus the objective whose gradient stands above
+        weights = torch.from_numpy(-advantages / len(episodes)).to(log_probs)
         policy_loss = log_probs @ weights
         entropy_loss = -(entropy @ ended.to(entropy)) / len(episodes)
         penalty_loss = self.penalty(observations, actions, log_probs, ended) / len(episodes)

@@ -14,7 +14,7 @@ from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_asynchronously
-from nas_agents.controllers.episodes import MovingAverage
+from nas_agents.controllers.episodes import MOVED, MovingAverage, late_weights
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASNetSearchSpace, NASVectorEnv
@@ -89,7 +89,8 @@ def test_the_clipped_ratio_is_to_the_policy_before_the_update(
         buffer = agent.rollout_buffer
         assert policy._ratio(buffer) == pytest.approx(1.0, abs=1e-3)
         unweighted = buffer.returns - buffer.values
-        assert buffer.advantages == pytest.approx(unweighted * np.minimum(found[-2], 1), abs=1e-5)
+        weights = late_weights(found[-2], unweighted)
+        assert buffer.advantages == pytest.approx(unweighted * weights, abs=1e-5)
         losses.append(1)
         train()
 
@@ -112,6 +113,35 @@ def test_decisions_keep_the_probability_with_which_they_were_drawn(
     play(policy, 3 * policy.batch, under_way=policy.batch + 1)
     assert found[-1] != pytest.approx(1.0, abs=1e-2)
     assert found[-1].size == policy.batch * LENGTH
+
+
+def test_late_decisions_count_as_little_as_the_policy_draws_them_now() -> None:
+    ratios = np.array([0.5, 1.0, 2.0, 0.99 * MOVED, 1.01 / MOVED])
+    for advantage in (1.0, -1.0):
+        weights = late_weights(ratios, np.full(5, advantage))
+        assert weights.tolist() == np.minimum(ratios, 1).tolist()
+
+
+def test_a_late_reward_moves_a_decision_no_more_once_its_probability_has_moved_that_way() -> None:
+    far = np.array([1.01 * MOVED, 0.99 / MOVED])
+    assert late_weights(far, np.ones(2)).tolist() == [0, far[1]]  # still to be made likelier
+    assert late_weights(far, -np.ones(2)).tolist() == [1, 0]
+    assert late_weights(far, np.zeros(2)).tolist() == [1, far[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("reinforce", "reinforce"), ("nasnet", "asynchronous")]
+)
+def test_a_policy_learns_nothing_from_decisions_of_no_weight(
+    name: str, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = made(name, ent_coef=0.0)
+    weightless = f"nas_agents.controllers.{module}.late_weights"
+    monkeypatch.setattr(weightless, lambda ratios, advantages: 0 * ratios)
+    before = torch.cat([each.flatten().clone() for each in policy.policy.parameters()])
+    play(policy, policy.batch, under_way=1)
+    after = torch.cat([each.flatten() for each in policy.policy.parameters()])
+    assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("name", ["nasnet", "reinforce", "recurrent-ppo"])
