@@ -1,8 +1,12 @@
 """Settings that hold for every test."""
 
 import os
+import random
+import sys
 import tempfile
 
+import numpy as np
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
@@ -14,3 +18,16 @@ os.environ["SB3_LOGDIR"] = _logs.name
 
 settings.register_profile("tests", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Seed the global generators, so that a test without a seed of its own cannot fail by chance.
+
+    Of PyTorch, which this does not import: before it is imported, its generator has a fixed seed.
+    """
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 (Stable-Baselines3's own generator)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import random
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -25,6 +27,11 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert project is not None
     assert citation is not None
     assert project[1] == citation[1] == nas_gym.__version__
+
+
+def test_no_test_draws_by_chance() -> None:
+    assert random.random() == random.Random(0).random()
+    assert np.random.random() == np.random.RandomState(0).random()  # noqa: NPY002
 
 
 def test_importing_nas_gym_does_not_import_torch() -> None:

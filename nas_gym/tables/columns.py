@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.data.npz import array_names, read_npz
-from nas_gym.errors import NASGymError
+from nas_gym.errors import NASGymError, choices_hint
 from nas_gym.outside.files import replacing
+from nas_gym.outside.json_text import short
 
 
 class InvalidTable(NASGymError):
@@ -79,7 +80,7 @@ class Column:
 
 
 _NUMBERS = {"iu": "whole numbers", "iuf": "numbers"}
-_KINDS = {**_NUMBERS, "U": "texts", "SU": "texts"}
+_KINDS = {**_NUMBERS, "U": "texts", "SU": "texts", "iufU": "numbers or texts"}
 
 
 def check_columns(
@@ -99,6 +100,13 @@ def require_names(where: str, names: Iterable[str], there: Iterable[str]) -> Non
             f"{where} has no column {', '.join(map(repr, missing))}; "
             f"it has {', '.join(found) or 'none'}"
         )
+
+
+def require_recorded(name: str, value: object, valid: Collection[object]) -> None:
+    """Raise `InvalidTable` for an argument for which nothing is recorded."""
+    if value not in valid:
+        hint = choices_hint(value, valid)
+        raise InvalidTable(f"{name}: nothing is recorded for {short(value)}; {hint}")
 
 
 def read_arrays(

@@ -56,7 +56,7 @@ def _fill(where: str, search_space: SearchSpace, sequence: NDArray[np.int64]) ->
         sequence[step] = valid[0]
 
 
-def _is_empty(cell: object) -> bool:
+def is_empty(cell: object) -> bool:
     """Return True for None, NaN, pandas' NA and the empty text."""
     return cell is None or str(cell) in ("", "<NA>") or (type(cell) is float and math.isnan(cell))
 
@@ -85,7 +85,7 @@ def _choice(where: str, decision: Decision, column: NDArray[Any]) -> NDArray[np.
 
     Numbers stand for themselves where they are labels; an empty cell is `_EMPTY`.
     """
-    there = np.array([not _is_empty(cell) for cell in column.tolist()])
+    there = np.array([not is_empty(cell) for cell in column.tolist()])
     choices = np.full(column.shape, _EMPTY, dtype=np.int64)
     if there.any():
         cells = column if there.all() else np.array(column[there].tolist())

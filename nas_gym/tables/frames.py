@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from nas_gym.errors import choices_hint
 from nas_gym.evaluation.evaluation import Status
-from nas_gym.outside.json_text import short
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.tables.columns import Column, InvalidTable, require_names
-from nas_gym.tables.frame_choices import REMEDY, read_choices, whole
+from nas_gym.tables.columns import Column, InvalidTable, require_names, require_recorded
+from nas_gym.tables.frame_choices import REMEDY, is_empty, read_choices, whole
 from nas_gym.tables.frame_files import Frame
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -43,9 +42,8 @@ class Trainings:
     def length(self, epochs: int | None, where: str) -> int | None:
         """Return the number of epochs that is looked up; default: the largest, if any is known."""
         lengths = [None] if self.epochs is None else np.unique(self.epochs).tolist()
-        if epochs is not None and epochs not in lengths:
-            hint = choices_hint(epochs, lengths)
-            raise InvalidTable(f"{where}: epochs: nothing is recorded for {short(epochs)}; {hint}")
+        if epochs is not None:
+            require_recorded(f"{where}: epochs", epochs, lengths)
         longest: int | None = lengths[-1]
         return longest if epochs is None else epochs
 
@@ -143,6 +141,7 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
     status = _statuses(where, columns.get("status"), values["accuracy"])
     seed = columns.get("seed")
     if seed is not None:
+        seed = np.array([np.nan if is_empty(cell) else cell for cell in seed.tolist()])
         Column("iufU", rows).check(f"{where}: seed", seed, REMEDY)
     repeat = _repeats(row.ravel(), epochs, seed)
     return Trainings(distinct, row.ravel(), repeat, epochs, status, values)
@@ -153,7 +152,7 @@ def _numbers(where: str, name: str, column: NDArray[Any] | None, rows: tuple[int
     if column is None:
         return np.full(rows, np.nan)
     try:
-        numbers = np.array([np.nan if v is None or v == "" else v for v in column.tolist()])
+        numbers = np.array([np.nan if is_empty(cell) else cell for cell in column.tolist()])
         numbers = numbers.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidTable(f"{where}: {name}: {str(error)[:100]}; expected numbers") from None

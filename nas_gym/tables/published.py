@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.data.loading import data_folder
-from nas_gym.errors import choices_hint
-from nas_gym.outside.json_text import short
 from nas_gym.tables.columns import InvalidTable
 from nas_gym.tables.index import RowIndex
 from nas_gym.tables.table import Table, table_of
@@ -35,13 +33,6 @@ def published_table(
 IMPORT_AGAIN = (
     "it is not what was published; convert the published files with `nas-gym table import`"
 )
-
-
-def require_recorded(name: str, value: object, valid: tuple[object, ...]) -> None:
-    """Raise `InvalidTable` for an argument for which nothing is recorded."""
-    if value not in valid:
-        hint = choices_hint(value, valid)
-        raise InvalidTable(f"{name}: nothing is recorded for {short(value)}; {hint}")
 
 
 def find_table(path: str | Path | None, *names: str, or_else: str = "") -> Path:

@@ -23,7 +23,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.evaluation.evaluation import Evaluation, Status
 from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.search_spaces import SearchSpace
-from nas_gym.tables.columns import Column, InvalidTable
+from nas_gym.tables.columns import Column, InvalidTable, require_recorded
 from nas_gym.tables.frame_files import Frame, load_frame
 from nas_gym.tables.frames import STATUSES, read_frame
 from nas_gym.tables.index import RowIndex, Rows, index_of
@@ -63,7 +63,8 @@ class Table:
     lengths: tuple[int, ...] = ()
     """Numbers of epochs after which the columns of ``curves`` were recorded; (), if unknown."""
     elapsed: NDArray[np.float64] | None = None
-    """(n + 1, E) seconds of training until then; default: in proportion to the epochs."""
+    """(n + 1, E) seconds of training until then; default: in proportion to the epochs, of which a
+    training that failed has fewer."""
 
     @classmethod
     def from_frame(
@@ -210,9 +211,10 @@ class Table:
     def evaluation(self, row: int, epochs: int | None = None) -> Evaluation:
         """Return the record of a row; ``seconds`` are those of the recorded training.
 
-        ``epochs`` is one of `fidelities`; default: all.
+        ``epochs`` is one of `lengths`; default: all. `InvalidTable` for others.
         """
         if epochs is not None:
+            require_recorded(f"table: {self.name}: epochs", epochs, self.lengths or (None,))
             return self._part(row, self.lengths.index(epochs))
         measured = {name: getattr(self, name).item(row) for name in self._measured}
         return Evaluation(
@@ -232,15 +234,24 @@ class Table:
         """Return the record of a row after the epochs of a column of the curves."""
         whole, accuracy = self.evaluation(row), self.curves.item(row, place)
         known, epochs = not math.isnan(accuracy), self.lengths[place]
-        share = whole.seconds * epochs / self.lengths[-1]
         return replace(
             whole,
             status="ok" if known else "unrecorded" if whole.status == "ok" else whole.status,
             accuracy=accuracy if known else 0.0,
             curve=_curve(self.curves[row, : place + 1]),
-            seconds=share if self.elapsed is None else self.elapsed.item(row, place),
+            seconds=self._seconds_until(row, place),
             fingerprint=partial_fingerprint(self.fingerprint, epochs),
         )
+
+    def _seconds_until(self, row: int, place: int) -> float:
+        """Return the seconds of a training until the epochs of a column of the curves."""
+        if self.elapsed is not None:
+            return float(self.elapsed.item(row, place))
+        known = np.flatnonzero(~np.isnan(self.curves[row]))
+        # A failed training ended in the epochs after the last known ones
+        after = int(known[-1]) + 1 if len(known) else 0
+        end = self.lengths[min(after, len(self.lengths) - 1)]
+        return float(self.seconds.item(row) * min(1.0, self.lengths[place] / end))
 
     def test_accuracy(self, architecture: Architecture) -> float:
         """Return the recorded test accuracy, in [0, 1]; NaN if there is none.

@@ -59,6 +59,14 @@ def test_an_example_runs(
     assert SAYS.get(name, "%") in capsys.readouterr().out
 
 
+def test_own_reward_prints_a_child_that_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Trainer, "evaluate_one", evaluated)  # without a latency
+    importlib.import_module("examples.own_reward").main(networks=1)
+    assert "in an unknown latency" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", ["agent_from_scratch", "planning"])
 def test_it_finds_better_networks_than_random_ones(
     name: str, capsys: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ def test_several_seeds_and_lengths_of_training() -> None:
     assert accuracies == [0.2, 0.4, 0.2]  # in the order of their seeds, and again from the first
     assert [looked_up(each, "32", "gelu").accuracy for each in of_seeds] == [0.3] * 3
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
+
+
+def test_without_times_of_its_parts_a_failed_training_ends_after_its_curve() -> None:
+    lengths = [1, 2, 4, 8]
+    statuses = ["ok"] * 5 + ["diverged"] * 3  # in the second epoch
+    frame = {"width": [16] * 4 + [32] * 4, "act": ["relu"] * 8, "epochs": lengths * 2}
+    frame |= {"accuracy": [0.5] * 8, "status": statuses, "seconds": [8.0] * 8}
+    table = replace(Table.from_frame(SPACE, frame), elapsed=None)
+    parts = [[table.evaluation(row, each).seconds for each in lengths] for row in range(2)]
+    assert parts == [[1.0, 2.0, 4.0, 8.0], [4.0, 8.0, 8.0, 8.0]]
 
 
 def test_a_training_that_failed_is_so_after_a_part_of_it_too() -> None:
@@ -246,6 +257,16 @@ def test_every_search_space_finds_its_rows(search_space: Any, seed: int, number:
         assert (table.rows(other[None])[0] < len(table)) == there
 
 
+@pytest.mark.parametrize(
+    ("seeds", "first"), [(["b", "a"], 0.2), ([1, None], 0.4), ([None, 0], 0.2)]
+)
+def test_seeds_may_be_objects(seeds: list[Any], first: float) -> None:
+    """As pandas has texts, and empty cells of a file, which are last."""
+    frame = {"width": [16, 16], "act": ["relu"] * 2, "accuracy": [0.4, 0.2]}
+    column = np.array(seeds, dtype=object)
+    assert Table.from_frame(SPACE, {**frame, "seed": column}, seed=0).accuracy[0] == first
+
+
 def test_an_accuracy_that_is_missing_is_not_recorded() -> None:
     frame = {"width": [16, 32.0], "act": [0, 1], "accuracy": [0.5, math.nan]}
     table = Table.from_frame(SPACE, frame)
@@ -267,6 +288,7 @@ def test_an_accuracy_that_is_missing_is_not_recorded() -> None:
         ({"act": [2] * 7}, r"act\[0\] is 2 .*from 0 to 1"),
         ({"epochs": [0] * 7}, r"epochs\[0\] is 0"),
         ({"epochs": [0.5] * 7}, "epochs is float64"),
+        ({"seed": [True] * 7}, "seed is bool .*expected numbers or texts"),
         ({"seconds": [-1.0] * 7}, r"seconds\[0\] is -1"),
         ({"status": ["fine"] * 7}, r"status\[0\] is fine"),
         ({"architecture": ["{}"] * 7}, "architecture '{}': "),
@@ -283,6 +305,11 @@ def test_a_broken_frame_is_refused_in_one_line(changes: dict[str, Any], message:
 def test_what_there_is_none_of_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidTable, match="epochs: nothing is recorded for 3; "):
         Table.from_frame(SPACE, LONG, epochs=3)
+    with pytest.raises(InvalidTable, match=r"epochs: nothing is recorded for 3; .*: 1, 4$"):
+        Table.from_frame(SPACE, LONG).evaluation(0, 3)
+    without = {name: each[:1] for name, each in LONG.items() if name != "epochs"}
+    with pytest.raises(InvalidTable, match="epochs: nothing is recorded for 1; "):
+        Table.from_frame(SPACE, without).evaluation(0, 1)
     with pytest.raises(InvalidTable, match="seed: expected an integer from 0 on, got -1"):
         Table.from_frame(SPACE, LONG, seed=-1)
     for name, text, message in (

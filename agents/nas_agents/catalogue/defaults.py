@@ -213,7 +213,7 @@ def tunas(plan: Plan) -> Arguments:
     """Take the released constants of TuNAS; the number of architectures of an update is ours.
 
     The learning rate is that for batches of 4,096 training images. The baseline's decay of 0.95 is
-    that of an update, all of whose rewards it takes in together.
+    that of an update of ten rewards, which it takes in one by one.
     """
     return {
         **{"learning_rate": 4.8e-3, "n_episodes": 10, "delay": 0.25, "growth": 10.0},
@@ -226,11 +226,12 @@ def tunas(plan: Plan) -> Arguments:
 def proxylessnas(plan: Plan) -> Arguments:
     """Take the released constants of ProxylessNAS-R: 40 of 160 epochs are its warm-up.
 
-    Its baseline forgets 0.99 of itself in an update of ten rewards.
+    Its baseline forgets 0.99 of itself in an update. The released code validates the architectures
+    of an update on one minibatch; here, each has the next.
     """
     return {
         **{"learning_rate": 1e-3, "n_episodes": 10, "delay": 0.25, "growth": 1.0},
-        **{"baseline_decay": round(0.01 ** (1 / 10), 6), "own_reward": True},
+        **{"baseline_decay": 0.01, "own_reward": True, "mean_reward": True},
         "episodes_an_epoch": episodes_an_epoch(plan),
         "policy_kwargs": _independent_logits(init_std=1e-3),
     }

@@ -39,6 +39,9 @@ class MovingAverage:
     own_reward: bool = False
     """Average rewards into b before they are compared with it, as in NAS-Bench-201 and in ENAS's
     released code; otherwise after, so that b contains earlier ones only."""
+    mean_reward: bool = False
+    """Take the mean of an update's rewards as one reward, as in ProxylessNAS-R's released code;
+    otherwise each, so that the last ones weigh most."""
     average: float = 0.0
     num_rewards: int = 0
     _last: float = 0.0  # what `update` returned
@@ -60,7 +63,7 @@ class MovingAverage:
         if self._held:
             return self._last
         earlier = self.value if self.num_rewards else float(rewards.mean())
-        for reward in rewards.tolist():
+        for reward in [float(rewards.mean())] if self.mean_reward else rewards.tolist():
             if not (self.num_rewards or self.bias_correction):
                 self.average = reward
             self.average = self.decay * self.average + (1 - self.decay) * reward

@@ -81,8 +81,12 @@ class BaselinePPO(MaskablePPO):
             why = f"got {short(given)}; a moving average takes the value head's place"
             require(given == value, f"{name}: it is {value!r} here, {why}")
         own: dict[str, Any] = {"rollout_buffer_class": BaselineBuffer}
-        own["rollout_buffer_kwargs"] = {"baseline": self.baseline}
         super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **own})
+
+    def _setup_model(self) -> None:
+        # A loaded agent's arguments of the buffer have a baseline of their own
+        self.rollout_buffer_kwargs = {"baseline": self.baseline}
+        super()._setup_model()
 
     def train(self) -> None:
         assert isinstance(self.rollout_buffer, BaselineBuffer)

@@ -58,10 +58,11 @@ class Reinforce(OnPolicyAlgorithm):
         n_episodes: m, the architectures of an update; NAS's by default. With N environments, it is
             rounded up to a multiple of N.
         ent_coef: Weight of an architecture's entropy, the sum of its decisions', in its objective.
-        baseline_decay, bias_correction, own_reward: See `MovingAverage`; NAS states none.
+        baseline_decay, bias_correction, own_reward, mean_reward: See `MovingAverage`; NAS states
+            none.
         max_grad_norm: Norm that larger gradients are clipped to; None for no clipping.
         queue_size: k of priority queue training (Abolafia et al. 2018, section 3.2): the mean
-            log-likelihood of the k best distinct architectures so far is added to the objective.
+            log-likelihood of the k best distinct sequences of actions is added to the objective.
         use_masking: Use the environment's masks.
         **keywords: Those of `KEYWORDS`, as in Stable-Baselines3.
     """
@@ -84,6 +85,7 @@ class Reinforce(OnPolicyAlgorithm):
         baseline_decay: Share = 0.95,
         bias_correction: bool = False,
         own_reward: bool = False,
+        mean_reward: bool = False,
         max_grad_norm: Above0 | None = None,
         queue_size: Count = 0,
         use_masking: bool = True,
@@ -92,7 +94,7 @@ class Reinforce(OnPolicyAlgorithm):
         require_known(keywords, (*inspect.signature(type(self)).parameters, *KEYWORDS))
         self.n_episodes = n_episodes
         self.use_masking = use_masking
-        self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward)
+        self.baseline = MovingAverage(baseline_decay, bias_correction, own_reward, mean_reward)
         self.queue = PriorityQueue(queue_size)
         keywords |= {"n_steps": 1, "gamma": 1.0, "gae_lambda": 1.0, "vf_coef": 0, "use_sde": False}
         keywords |= {"sde_sample_freq": -1, "ent_coef": ent_coef, "max_grad_norm": max_grad_norm}

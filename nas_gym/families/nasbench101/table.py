@@ -14,9 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from nas_gym.families.nasbench101.architecture import NASBench101Architecture
 from nas_gym.families.nasbench101.search_space import NASBench101SearchSpace, pruned_codes
-from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays, require_names
+from nas_gym.tables.columns import (
+    Column,
+    InvalidTable,
+    check_columns,
+    read_arrays,
+    require_names,
+    require_recorded,
+)
 from nas_gym.tables.index import Rows
-from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table, require_recorded
+from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table
 from nas_gym.tables.table import Table
 
 NASBENCH101_CELLS = 423_624

@@ -20,9 +20,16 @@ from nas_gym.families.nasbench201.search_space import (
     NASBENCH201_OPERATIONS,
     NASBench201SearchSpace,
 )
-from nas_gym.tables.columns import Column, InvalidTable, check_columns, read_arrays, require_names
+from nas_gym.tables.columns import (
+    Column,
+    InvalidTable,
+    check_columns,
+    read_arrays,
+    require_names,
+    require_recorded,
+)
 from nas_gym.tables.index import ChoicesIndex
-from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table, require_recorded
+from nas_gym.tables.published import IMPORT_AGAIN, find_table, published_table
 from nas_gym.tables.table import Table
 
 NASBENCH201_CELLS = 15_625

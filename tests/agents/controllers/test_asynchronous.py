@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_asynchronously
 from nas_agents.controllers.episodes import MOVED, MovingAverage, late_weights
+from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
@@ -179,6 +181,16 @@ def test_a_baseline_takes_each_reward_in_once(name: str, monkeypatch: pytest.Mon
     assert agent.baseline.value == pytest.approx(alone.value, rel=1e-6)
     agent.baseline.update(np.ones(1))  # which is held no more
     assert agent.baseline.num_rewards == len(rewards) + 1
+
+
+def test_a_loaded_agent_has_one_baseline(tmp_path: Path) -> None:
+    agent: Any = made("nasnet").agent
+    agent.save(tmp_path / "agent.zip")
+    loaded = BaselinePPO.load(tmp_path / "agent.zip", env=agent.env)
+    policy, late = PolicyGradient(SPACE, loaded), agent.n_steps // LENGTH + 2
+    policy.begin(1000 * LENGTH)
+    rewards = play(policy, 2 * policy.batch + late - 1, under_way=late)
+    assert loaded.baseline.num_rewards == len(rewards) == 2 * policy.batch
 
 
 def test_an_lstm_keeps_its_states() -> None:

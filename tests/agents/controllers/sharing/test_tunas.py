@@ -11,6 +11,7 @@ from stable_baselines3.common.logger import configure
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
+from nas_agents.controllers.episodes import MovingAverage
 from nas_agents.controllers.sharing.tunas import TuNAS
 from nas_gym import NASVectorEnv
 from nas_gym.families.tunas.search_space import TuNASSearchSpace
@@ -74,5 +75,9 @@ def test_proxylessnas_r_has_its_constants() -> None:
     arguments = find_agent("proxylessnas").arguments(Plan(21, 36_000))
     assert arguments["policy"] == "IndependentLogits"
     assert (arguments["learning_rate"], arguments["n_episodes"]) == (1e-3, 10)
-    assert arguments["baseline_decay"] ** 10 == pytest.approx(0.01, rel=1e-3)
+    names = ("baseline_decay", "bias_correction", "own_reward", "mean_reward")
+    baseline = MovingAverage(*(arguments.get(name, False) for name in names))
+    baseline.update(np.full(10, 0.5))
+    rewards = np.array([*[0.1] * 9, 0.9])  # the last weighs as much as any
+    assert baseline.update(rewards) == pytest.approx(0.01 * 0.5 + 0.99 * rewards.mean())
     assert arguments["policy_kwargs"]["optimizer_kwargs"] == {"betas": [0.0, 0.999]}
