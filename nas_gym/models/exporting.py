@@ -23,6 +23,7 @@ from nas_gym.models.plain import plain
 from nas_gym.models.python_code import write_python
 from nas_gym.networks import ImageShape
 from nas_gym.outside.files import replacing
+from nas_gym.outside.json_text import short
 from nas_gym.rendering import write
 
 COMPARED_PIXELS = 2**21
@@ -49,10 +50,11 @@ def export_model(model: Model, form: str, folder: Path) -> Exported:
     """Write a model in one of the forms of `FORMS`, and compare its outputs with the model's.
 
     Raises:
-        InvalidSettings: the network cannot be exported so, computes otherwise than the model, or a
-            package is missing.
+        InvalidSettings: there is no such form, the network cannot be exported so, computes
+            otherwise than the model, or a package is missing.
         OSError: the file cannot be written.
     """
+    require(form in FORMS, f"format: expected {' or '.join(FORMS)}, got {short(form)}")
     write_as, tolerance = FORMS[form]
     own, images = plain(model), comparison_images(model)
     parts = (images[:1], images[1:])  # the size of a batch is free

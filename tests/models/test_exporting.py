@@ -57,6 +57,12 @@ def test_whole_networks_are_written_as_python(family: str, tmp_path: Path) -> No
     assert export_model(model, "python", tmp_path).difference <= 1e-6
 
 
+def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings, match="format: expected onnx or .* got 'tflite'"):
+        export_model(smallest("nas"), "tflite", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_in_training_is_exported_for_inference_and_stays_as_it_is(tmp_path: Path) -> None:
     model = smallest("nasbench201").train()
     before = {name: each.clone() for name, each in model.state_dict().items()}
