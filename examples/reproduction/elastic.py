@@ -15,7 +15,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
 
 Values = NDArray[np.float64]
+BATCH_SIZE, LEARNING_RATE = 64, 0.1
 NUMBER = 20
 """Sub-networks that are compared."""
 WAYS = {"epochs": "as many epochs", "share": "as much as a share"}
@@ -57,7 +60,7 @@ class Scale:
 SCALES = {
     "cifar10": Scale(
         *("cifar10", 8_000, 5_000, MobileNetworkSettings(width=0.25, divisor=1, halvings=4)),
-        *((16, 20, 24, 28, 32), 20, (4, 1, 4, 1, 6), 12),
+        *((16, 20, 24, 28, 32), 20, (4, 1, 4, 1, 6), 24),
     ),
     "tiny": Scale(
         *("digits", 256, 128, MobileNetworkSettings(width=0.25, divisor=1, halvings=2)),
@@ -137,20 +140,15 @@ def train(run: Run, once: OnceForAll) -> None:
     once.train(on_epoch)
 
 
-def alone(run: Run, once: OnceForAll, child: Architecture, key: str, way: str, epochs: int) -> None:
-    """Train one sub-network by itself, if that has not been done."""
-    if key in run.results[way]:
-        return
-    own = once.settings
+def alone(scale: str, child: Architecture, epochs: int, seed: int) -> dict[str, float]:
+    """Train one sub-network by itself; return its accuracy, epochs, and processor seconds."""
+    sizes, started = SCALES[scale], time.process_time()
     settings = TrainingSettings(
-        own.network, epochs, own.batch_size, learning_rate=own.learning_rate, seed=own.seed
+        sizes.network, epochs, BATCH_SIZE, learning_rate=LEARNING_RATE, seed=seed
     )
-    started = time.process_time()
-    evaluation = Trainer(once.dataset, settings, str(once.device)).evaluate_one(child)
-    record = {"accuracy": evaluation.accuracy, "epochs": epochs}
-    run.results[way][key] = {**record, "seconds": time.process_time() - started}
-    run.write()
-    print(key, way, run.results[way][key], "inherited", run.results["inherited"][key], flush=True)
+    evaluation = Trainer(part_of(sizes), settings).evaluate_one(child)
+    seconds = time.process_time() - started
+    return {"accuracy": evaluation.accuracy, "epochs": epochs, "seconds": seconds}
 
 
 def centred(values: Values, groups: NDArray[np.int64]) -> Values:
@@ -197,23 +195,18 @@ def report(run: Run, once: OnceForAll, children: Sequence[OFAArchitecture]) -> N
 
 
 @click.command()
-@click.option(
-    "--run",
-    "folder",
-    type=Path,
-    default="runs/elastic",
-    help="Folder of weights and results.",
-)
+@click.option("--run", "folder", type=Path, default="runs/elastic", help="Weights and results.")
 @click.option("--scale", type=click.Choice(list(SCALES)), default="cifar10")
 @click.option("--seed", default=0)
-def main(folder: Path, scale: str, seed: int) -> None:
+@click.option("--jobs", default=1, help="Sub-networks that are trained by themselves at once.")
+def main(folder: Path, scale: str, seed: int, jobs: int) -> None:
     """Run the experiment, or go on with it."""
     sizes, run = SCALES[scale], Run(folder / f"{scale}-{seed}")
     settings = ShrinkingSettings(
         sizes.network,
         sizes.epochs,
-        batch_size=64,
-        learning_rate=0.1,
+        batch_size=BATCH_SIZE,
+        learning_rate=LEARNING_RATE,
         seed=seed,
         phase_epochs=sizes.phase_epochs,
         phase_rates=(0.5, 0.2, 0.3, 0.2, 0.3),
@@ -223,14 +216,22 @@ def main(folder: Path, scale: str, seed: int) -> None:
     once = OnceForAll(space, part_of(sizes), settings)
     train(run, once)
     children, share = sub_networks(space), spent(once) / NUMBER
-    for number, child in enumerate(children):
-        key, a_pass = str(number), 3 * once.elastic.cost(child).multiply_adds
-        if key not in run.results["inherited"]:
-            run.results["inherited"][key] = once.evaluate_one(child).accuracy
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        trainings = {}
+        for number, child in enumerate(children):
+            key, a_pass = str(number), 3 * once.elastic.cost(child).multiply_adds
+            if key not in run.results["inherited"]:
+                run.results["inherited"][key] = once.evaluate_one(child).accuracy
+                run.write()
+            affordable = max(1, round(share / a_pass / len(once.task.training)))
+            for way, epochs in (("epochs", sizes.alone), ("share", affordable)):
+                if key not in run.results[way]:
+                    trainings[pool.submit(alone, scale, child, epochs, seed)] = (way, key)
+        for training in as_completed(trainings):
+            way, key = trainings[training]
+            run.results[way][key] = training.result()
             run.write()
-        affordable = max(1, round(share / a_pass / len(once.task.training)))
-        for way, epochs in (("epochs", sizes.alone), ("share", affordable)):
-            alone(run, once, child, key, way, epochs)
+            print(key, WAYS[way], run.results[way][key], flush=True)
     report(run, once, children)
 
 

@@ -162,10 +162,7 @@ class Reinforce(OnPolicyAlgorithm):
         observations, actions, log_probs, entropy = self._evaluate(self.steps)
         ended = torch.from_numpy(finished.ravel()).to(log_probs.device)
 
-        drawn = [step.log_probs for step in self.steps if step.log_probs is not None]
-        if drawn:
-            ratios = (log_probs.detach() - torch.cat(drawn)).exp().cpu().numpy()
-            advantages = advantages * late_weights(ratios, advantages)
+        advantages = advantages * self._weights(log_probs, advantages)
         # Minus the objective whose gradient stands above
         weights = torch.from_numpy(-advantages / len(episodes)).to(log_probs)
         policy_loss = log_probs @ weights
@@ -190,6 +187,16 @@ class Reinforce(OnPolicyAlgorithm):
         losses |= {"queue": queue_loss} if self.queue.size else {}
         for name, loss in losses.items():
             self.logger.record(f"train/{name}_loss", loss.item())
+
+    def _weights(
+        self, log_probs: Tensor, advantages: NDArray[np.float64]
+    ) -> NDArray[np.floating] | float:
+        """Return the weights of the steps, (D,), if an earlier policy drew them; 1 otherwise."""
+        drawn = [step.log_probs for step in self.steps if step.log_probs is not None]
+        if not drawn:
+            return 1.0
+        ratios = (log_probs.detach() - torch.cat(drawn)).exp().cpu().numpy()
+        return late_weights(ratios, advantages)
 
     def _evaluate(
         self, decided: Sequence[Step] | Sequence[Decided]
