@@ -58,7 +58,7 @@ def test_whole_networks_are_written_as_python(family: str, tmp_path: Path) -> No
 
 
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSettings, match="format: expected onnx or .* got 'tflite'"):
+    with pytest.raises(InvalidSettings, match=r"format: expected onnx or .* got 'tflite'"):
         export_model(smallest("nas"), "tflite", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-MOVED = 4.0
+LATE_RATIO_LIMIT = 4.0
 """By what factor the probability of a decision that was drawn by an earlier policy may have changed
 until its reward counts no more."""
 
@@ -106,10 +106,10 @@ def late_weights(
     """Return the weights of decisions that an earlier policy mu drew, by their pi / mu.
 
     They are V-trace's min(1, pi / mu) (Espeholt et al. 2018, https://arxiv.org/abs/1802.01561,
-    section 4.1), and 0 where pi has moved by the factor `MOVED` already as the advantage wants it:
+    section 4.1), and 0 where pi has moved by `LATE_RATIO_LIMIT` already as the advantage wants it:
     PPO's clipping, with a wide range. Otherwise hundreds of late rewards, all of which want the
     same, make the policy converge before it sees what it has become.
     """
-    up = (advantages > 0) & (ratios > MOVED)
-    down = (advantages < 0) & (ratios < 1 / MOVED)
+    up = (advantages > 0) & (ratios > LATE_RATIO_LIMIT)
+    down = (advantages < 0) & (ratios < 1 / LATE_RATIO_LIMIT)
     return np.where(up | down, 0, np.minimum(ratios, 1))

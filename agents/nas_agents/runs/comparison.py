@@ -61,9 +61,7 @@ class Children(NamedTuple):
     rewards: NDArray[np.float64] | None  # (n, K), nan for those that failed; None for numbers
     metric: str  # what they are measured by
     numbers: NDArray[np.float64]  # (n,), rewards, of vectors the first entry; nan if in part
-    paid: NDArray[
-        np.int64
-    ]  # (n,), evaluations up to each that count in the budget; see `paid_up_to`
+    paid: NDArray[np.int64]  # (n,), evaluations that count in the budget; see `paid_up_to`
 
     def up_to(self, evaluations: int) -> Children:
         """Return the children that a number of evaluations pays for."""

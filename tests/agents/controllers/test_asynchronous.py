@@ -14,7 +14,7 @@ from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_asynchronously
-from nas_agents.controllers.episodes import MOVED, MovingAverage, late_weights
+from nas_agents.controllers.episodes import LATE_RATIO_LIMIT, MovingAverage, late_weights
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_gym import NASNetSearchSpace, NASVectorEnv
@@ -116,14 +116,14 @@ def test_decisions_keep_the_probability_with_which_they_were_drawn(
 
 
 def test_late_decisions_count_as_little_as_the_policy_draws_them_now() -> None:
-    ratios = np.array([0.5, 1.0, 2.0, 0.99 * MOVED, 1.01 / MOVED])
+    ratios = np.array([0.5, 1.0, 2.0, 0.99 * LATE_RATIO_LIMIT, 1.01 / LATE_RATIO_LIMIT])
     for advantage in (1.0, -1.0):
         weights = late_weights(ratios, np.full(5, advantage))
         assert weights.tolist() == np.minimum(ratios, 1).tolist()
 
 
 def test_a_late_reward_moves_a_decision_no_more_once_its_probability_has_moved_that_way() -> None:
-    far = np.array([1.01 * MOVED, 0.99 / MOVED])
+    far = np.array([1.01 * LATE_RATIO_LIMIT, 0.99 / LATE_RATIO_LIMIT])
     assert late_weights(far, np.ones(2)).tolist() == [0, far[1]]  # still to be made likelier
     assert late_weights(far, -np.ones(2)).tolist() == [1, 0]
     assert late_weights(far, np.zeros(2)).tolist() == [1, far[1]]
