@@ -24,6 +24,15 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Activations by the labels of the search spaces."""
 
+IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": lambda x: x,
+    "tanh": torch.tanh_,
+    "sigmoid": torch.sigmoid_,
+    "relu": torch.relu_,
+    "sin": torch.sin_,
+}
+"""The same, in the place of what they are given."""
+
 
 class RecurrentCell(nn.Module):
     """A recurrent layer: inputs (T, B, I) in, outputs (T, B, H) out.
@@ -131,3 +140,39 @@ def random_mask(
 def masked(state: Tensor, mask: Tensor | None) -> Tensor:
     """Return a state under dropout."""
     return state if mask is None else state * mask
+
+
+def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
+    """Write a matrix product to ``out``, and return it; of K members, (K, ...) each."""
+    return (torch.mm if weight.ndim == 2 else torch.bmm)(inputs, weight, out=out)
+
+
+def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
+    """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
+
+    ``inputs`` are what it multiplied, (T, B, I), ``outputs`` the gradients of the products, (T, B,
+    O); of K members, (T, K, B, ...).
+    """
+    one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
+    return one.mT @ other
+
+
+def gradient_before(
+    activation: str, gradient: Tensor, result: Tensor, given: Tensor | None = None
+) -> Tensor:
+    """Return the gradient before an activation, from that after it and its result.
+
+    That of "sin" follows from what it was ``given``.
+    """
+    if activation == "tanh":
+        found: Tensor = torch.ops.aten.tanh_backward(gradient, result)
+    elif activation == "sigmoid":
+        found = torch.ops.aten.sigmoid_backward(gradient, result)
+    elif activation == "relu":
+        found = torch.ops.aten.threshold_backward(gradient, result, 0)
+    elif activation == "sin":
+        assert given is not None
+        found = gradient * given.cos()
+    else:
+        found = gradient
+    return found

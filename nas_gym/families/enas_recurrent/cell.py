@@ -7,7 +7,7 @@ computed by one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, ClassVar, NamedTuple
 
@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from nas_gym.families.enas_recurrent.search_space import ENASRecurrentArchitecture
-from nas_gym.networks.recurrent import RecurrentCell, masked
-
-IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "tanh": torch.tanh_,
-    "sigmoid": torch.sigmoid_,
-    "relu": torch.relu_,
-}
-"""Activations that replace what they are given."""
+from nas_gym.networks.recurrent import (
+    IN_PLACE,
+    RecurrentCell,
+    gradient_before,
+    masked,
+    product,
+    weight_gradient,
+)
 
 
 class _Group(NamedTuple):
@@ -198,35 +197,7 @@ def _factors(group: _Group, source: Tensor, made: Tensor) -> tuple[Tensor, Tenso
     """
     candidates, gates = made.chunk(2, -1)
     parts = zip(group.runs, group.split(gates), group.split(candidates), strict=True)
-    slopes = [before(label, gate, part) for (label, _), gate, part in parts]
+    slopes = [gradient_before(label, gate, part) for (label, _), gate, part in parts]
     by_node = candidates.unflatten(-1, (len(group.nodes), -1))
     difference = (by_node - source.unsqueeze(-2)).flatten(-2)
-    return torch.cat([*slopes, before("sigmoid", difference, gates)], -1), 1 - gates
-
-
-def product(inputs: Tensor, weight: Tensor, out: Tensor) -> Tensor:
-    """Write a matrix product to ``out``, and return it; of K members, (K, ...) each."""
-    return (torch.mm if weight.ndim == 2 else torch.bmm)(inputs, weight, out=out)
-
-
-def weight_gradient(inputs: Tensor, outputs: Tensor) -> Tensor:
-    """Return the gradient of a weight (I, O) that all steps used, in one matrix product.
-
-    ``inputs`` are what it multiplied, (T, B, I), ``outputs`` the gradients of the products, (T, B,
-    O); of K members, (T, K, B, ...).
-    """
-    one, other = (each.movedim(0, -3).flatten(-3, -2) for each in (inputs, outputs))
-    return one.mT @ other
-
-
-def before(activation: str, gradient: Tensor, result: Tensor) -> Tensor:
-    """Return the gradient before an activation, from that after it and its result."""
-    if activation == "tanh":
-        found: Tensor = torch.ops.aten.tanh_backward(gradient, result)
-    elif activation == "sigmoid":
-        found = torch.ops.aten.sigmoid_backward(gradient, result)
-    elif activation == "relu":
-        found = torch.ops.aten.threshold_backward(gradient, result, 0)
-    else:
-        found = gradient
-    return found
+    return torch.cat([*slopes, gradient_before("sigmoid", difference, gates)], -1), 1 - gates

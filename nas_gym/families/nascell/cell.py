@@ -1,25 +1,69 @@
 """The cell of a tree as a module: inputs (T, B, I) in, outputs (T, B, H) out.
 
-Leaves with the same combination and activation are computed together: a step is one matrix product
-and a few element-wise operations, most of them on several nodes at a time.
+Leaves with the same combination and activation stand side by side, and are computed together: a
+step is one matrix product and a few element-wise operations, most of them on several nodes at a
+time. From U h_{t-1} to h_t and c_t all is element-wise, so their derivatives are products along the
+tree, which are computed for all steps at once; only then the gradients go back, step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, groupby
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nas_gym.families.nascell.search_space import NASCellArchitecture, children_of
-from nas_gym.networks.recurrent import ACTIVATIONS, RecurrentCell, State, masked
+from nas_gym.families.nascell.search_space import NASCellArchitecture, Node, children_of
+from nas_gym.networks.recurrent import (
+    IN_PLACE,
+    RecurrentCell,
+    gradient_before,
+    masked,
+    product,
+    weight_gradient,
+)
 
-COMBINATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+COMBINATIONS: dict[str, Callable[..., Tensor]] = {
     "add": torch.add,
     "elem_mult": torch.mul,
     "max": torch.maximum,
 }
+
+
+class _Node(NamedTuple):
+    """A node, or the cell inject, as an operation on two values.
+
+    Values are numbered: the results of the nodes and of the cell inject, c_{t-1}, then W x_t of
+    each leaf and U h_{t-1} of each leaf, by group.
+    """
+
+    number: int
+    combination: str
+    activation: str
+    one: int
+    other: int
+
+
+class _Values(NamedTuple):
+    """Values of the nodes in all steps, (T, B, H) each, or in one, (B, H)."""
+
+    recurrent: Tensor
+    """U h_{t-1} of all leaves, by group, (..., b H)."""
+    leaves: Tensor
+    """Their results, in the same order."""
+    results: Sequence[Tensor]
+    """The result of each node and of the cell inject, by number."""
+    before: dict[int, Tensor]
+    """Values before the activation, where they are needed, by number."""
+
+    def steps(self) -> Iterator[_Values]:
+        """Yield the values in each step."""
+        results = zip(*(each.unbind() for each in self.results), strict=True)
+        before = zip(*(each.unbind() for each in self.before.values()), strict=True)
+        for *leaves, made, kept in zip(self.recurrent, self.leaves, results, before, strict=True):
+            yield _Values(*leaves, made, dict(zip(self.before, kept, strict=True)))
 
 
 class TreeCell(RecurrentCell):
@@ -29,6 +73,8 @@ class TreeCell(RecurrentCell):
     of all leaves, (H, b H). With ``bias``, (b H,), U h has one; TensorFlow's cell can, and the
     paper's has none.
     """
+
+    own_gradients: ClassVar[bool] = True
 
     def __init__(
         self, architecture: NASCellArchitecture, inputs: int, units: int, bias: bool = False
@@ -41,9 +87,18 @@ class TreeCell(RecurrentCell):
         self.bias = nn.Parameter(torch.zeros(leaves * units)) if bias else None
         for weight in (self.kernel, self.recurrent_kernel):
             nn.init.xavier_uniform_(weight)
-        self._order = sorted(range(leaves), key=architecture.nodes.__getitem__)
-        runs = groupby(self._order, architecture.nodes.__getitem__)
-        self._groups = [(node, len(list(members))) for node, members in runs]
+        self._new, _ = architecture.cell_indices
+        self._nodes = _above_leaves(architecture)
+        self._below = _below(self._new, self._nodes)
+
+        def kind(leaf: int) -> tuple[bool, Node]:
+            return leaf not in self._below, architecture.nodes[leaf]
+
+        self._order = sorted(range(leaves), key=kind)
+        self._groups = [(node, len([*like])) for (_, node), like in groupby(self._order, kind)]
+        self._leaves = _leaves(architecture, self._order)
+        every = (*self._leaves, *self._nodes)
+        self._kept = [n.number for n in every if n.activation == "sin" or n.number == self._new]
 
     def _by_group(self, weight: Tensor) -> Tensor:
         """Return weights (..., b H) with the leaves in the order of the groups."""
@@ -61,44 +116,155 @@ class TreeCell(RecurrentCell):
 
     def unroll(
         self, mask: Tensor | None, projected: Tensor, *given: Tensor
-    ) -> tuple[tuple[Tensor, ...], None]:
+    ) -> tuple[tuple[Tensor, ...], _Values]:
         h, c, kernel, *bias = given
-        outputs = []
-        for x in projected.unbind():
-            recurrent = masked(h, mask) @ kernel
-            leaves = self._leaves(x, recurrent + bias[0].unsqueeze(-2) if bias else recurrent)
-            h, c = self._tree(leaves, c)
-            outputs.append(h)
-        return (torch.stack(outputs), c), None
+        values, last = self._room_for(projected), self._nodes[-1].number
+        for x, now in zip(projected, values.steps(), strict=True):
+            product(masked(h, mask), kernel, now.recurrent)
+            if bias:
+                now.recurrent.add_(bias[0].unsqueeze(-2))
+            self._compute(x, c, now)
+            h, c = now.results[last], now.before[self._new]
+        return (values.results[last].clone(), c.clone()), values
 
-    def _leaves(self, projected: Tensor, recurrent: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Return each leaf before and after its activation, (B, H) each."""
+    def _room_for(self, projected: Tensor) -> _Values:
+        """Return room for the values in all steps."""
+        recurrent, leaves = (torch.empty_like(projected) for _ in range(2))
+        by_leaf = dict(zip(self._order, self._by_leaf(leaves).unbind(-2), strict=True))
+
+        def room() -> Tensor:
+            return projected.new_empty(*projected.shape[:-1], self.units)
+
+        results = [by_leaf[leaf] for leaf in range(len(by_leaf))]
+        results += [room() for _ in self._nodes]
+        return _Values(recurrent, leaves, results, {number: room() for number in self._kept})
+
+    def _by_leaf(self, values: Tensor) -> Tensor:
+        """Return (..., b H) as (..., b, H)."""
+        found: Tensor = values.unflatten(-1, (-1, self.units))
+        return found
+
+    def _compute(self, x: Tensor, c: Tensor, now: _Values) -> None:
+        """Compute a step of W x_t, U h_{t-1} and c_{t-1}."""
         widths = [number * self.units for _, number in self._groups]
-        parts = zip(projected.split(widths, -1), recurrent.split(widths, -1), strict=True)
-        made: list[tuple[Tensor, Tensor]] = []
-        for ((combination, activation), number), (x, h) in zip(self._groups, parts, strict=True):
-            before = COMBINATIONS[combination](x, h)
-            after = ACTIVATIONS[activation](before)
-            made += zip(before.chunk(number, -1), after.chunk(number, -1), strict=True)
-        leaves = dict(zip(self._order, made, strict=True))
-        return [leaves[leaf] for leaf in range(len(leaves))]
+        of_groups = [each.split(widths, -1) for each in (x, now.recurrent, now.leaves)]
+        kinds = [node for node, _ in self._groups]
+        for (combination, _), one, other, group in zip(kinds, *of_groups, strict=True):
+            COMBINATIONS[combination](one, other, out=group)
+        for number in self._kept:
+            if number < len(self._order):
+                now.before[number].copy_(now.results[number])
+        for (_, activation), group in zip(kinds, of_groups[-1], strict=True):
+            IN_PLACE[activation](group)
+        known = (*now.results, c)
+        for node in self._nodes:
+            value = known[node.number]
+            COMBINATIONS[node.combination](known[node.one], known[node.other], out=value)
+            if node.number in now.before:
+                now.before[node.number].copy_(value)
+            IN_PLACE[node.activation](value)
 
-    def _tree(self, leaves: list[tuple[Tensor, Tensor]], c: Tensor) -> State:
-        """Return h_t and c_t of leaves before and after their activations."""
-        design = self.architecture
-        new, previous = design.cell_indices
-        combine, activate = COMBINATIONS[design.cell_inject[0]], ACTIVATIONS[design.cell_inject[1]]
-        results: list[Tensor] = []
-        for number, (combination, activation) in enumerate(design.nodes):
-            if number < len(leaves):
-                before, result = leaves[number]
-            else:
-                one, other = (results[child] for child in children_of(number, len(leaves)))
-                before = COMBINATIONS[combination](one, other)
-                result = ACTIVATIONS[activation](before)
-            if number == new:
-                c_new = before
-            if number == previous:
-                result = activate(combine(result, c))
-            results.append(result)
-        return results[-1], c_new
+    def gradients(
+        self, kept: Any, mask: Tensor | None, given: Sequence[Tensor], after: Sequence[Tensor]
+    ) -> tuple[Tensor, ...]:
+        values: _Values = kept
+        projected, h, c, kernel, *bias = given
+        outputs, cells = values.results[self._nodes[-1].number], values.before[self._new]
+        states, cells = (torch.cat([o[None], e[:-1]]) for o, e in ((h, outputs), (c, cells)))
+        halves = (self._by_leaf(each).unbind(-2) for each in (projected, values.recurrent))
+        known = (*values.results, cells, *chain(*halves))
+        h_by_new, slopes = self._slopes(known, values.before)
+        grads = torch.stack([slopes[leaf.other] for leaf in self._leaves], -2)
+
+        d_h, d_c, back = torch.zeros_like(h), after[1], kernel.mT
+        totals, cell = [], len(values.results)
+        num_below = sum(leaf.number in self._below for leaf in self._leaves)
+        parts = grads.split([num_below, len(self._leaves) - num_below], -2)
+        steps = (after[0], grads, *parts, slopes[cell], h_by_new)
+        for d_output, grad, below, others, of_cell, of_new in zip(
+            *(each.unbind()[::-1] for each in steps), strict=True
+        ):
+            d_h = d_output + d_h
+            d_new = torch.addcmul(d_c, of_new, d_h)
+            totals.append((d_new, d_h))
+            below.mul_(d_new.unsqueeze(-2))
+            others.mul_(d_h.unsqueeze(-2))
+            d_c = of_cell * (d_new if cell in self._below else d_h)
+            d_h = masked(grad.flatten(-2) @ back, mask)
+
+        recurrent = grads.flatten(-2)
+        of_weights = [weight_gradient(masked(states, mask), recurrent)]
+        if bias:
+            of_weights.append(recurrent.sum((0, -2)))
+        total = [torch.stack(each[::-1]) for each in zip(*totals, strict=True)]
+        for place, leaf in enumerate(self._leaves):
+            if leaf.combination != "add":
+                grads[..., place, :] = slopes[leaf.one] * total[leaf.number not in self._below]
+        return (recurrent, d_h, d_c, *of_weights)
+
+    def _slopes(
+        self, known: Sequence[Tensor], kept: dict[int, Tensor]
+    ) -> tuple[Tensor, dict[int, Tensor]]:
+        """Return the derivatives of h_t with respect to c_t, and to all values by number.
+
+        With respect to values below the node that gives c_t, they are those of c_t.
+        """
+        one = torch.ones_like(known[-1])
+        slopes = {self._nodes[-1].number: one}
+        for node in reversed((*self._leaves, *self._nodes)):
+            number = node.number
+            slope = gradient_before(
+                node.activation, slopes[number], known[number], kept.get(number)
+            )
+            if number == self._new:
+                h_by_new, slope = slope, one
+            pair = known[node.one], known[node.other]
+            slopes[node.one], slopes[node.other] = _split(node.combination, slope, *pair)
+        return h_by_new, slopes
+
+
+def _leaves(architecture: NASCellArchitecture, order: Sequence[int]) -> list[_Node]:
+    """Return the leaves, in an order."""
+    inputs = len(architecture.nodes) + 2
+    recurrent = inputs + len(order)
+    nodes = architecture.nodes
+    return [
+        _Node(leaf, *nodes[leaf], inputs + place, recurrent + place)
+        for place, leaf in enumerate(order)
+    ]
+
+
+def _above_leaves(architecture: NASCellArchitecture) -> list[_Node]:
+    """Return the operations above the leaves, in their order; the last one gives h_t."""
+    _, previous = architecture.cell_indices
+    injected, c = len(architecture.nodes), len(architecture.nodes) + 1
+    found = []
+    for number, node in enumerate(architecture.nodes):
+        if children := children_of(number, architecture.base):
+            one, other = (injected if child == previous else child for child in children)
+            found.append(_Node(number, *node, one, other))
+        if number == previous:
+            found.append(_Node(injected, *architecture.cell_inject, previous, c))
+    return found
+
+
+def _below(number: int, nodes: Sequence[_Node]) -> set[int]:
+    """Return the numbers of a node and of all values above the leaves that it follows from."""
+    found = {number}
+    for node in reversed(nodes):
+        if node.number in found:
+            found |= {node.one, node.other}
+    return found
+
+
+def _split(combination: str, slope: Tensor, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the derivatives with respect to the two that were combined, from that of the result.
+
+    At a maximum of equals, each has half of it, as with autograd.
+    """
+    if combination == "add":
+        return slope, slope
+    if combination == "elem_mult":
+        return slope * other, slope * one
+    larger = torch.heaviside(one - other, one.new_tensor(0.5))
+    return slope * larger, slope * (1 - larger)

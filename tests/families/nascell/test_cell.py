@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from nas_gym.families.nascell.cell import TreeCell
 from nas_gym.families.nascell.published import NASCELL
-from nas_gym.families.nascell.search_space import NASCellArchitecture
+from nas_gym.families.nascell.search_space import NASCellArchitecture, NASCellSearchSpace
 
 Array = NDArray[np.float64]
 
@@ -109,3 +111,33 @@ def test_a_cell_and_its_canonical_form_compute_the_same() -> None:
     for weight in cell.parameters():
         assert weight.grad is not None
         assert weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("base", "bias"), [(2, True), (4, False)])
+def test_gradients_are_those_of_its_values(base: int, bias: bool, seed: int) -> None:
+    """Of random cells of all functions, over three steps, with a mask; by finite differences."""
+    space = NASCellSearchSpace(base, more_functions=True)  # type: ignore[arg-type]
+    design = space.decode(space.sample(np.random.default_rng(seed)))
+    cell = TreeCell(design, 2, 2, bias).double()
+    names, weights = zip(*cell.named_parameters(), strict=True)
+    mask = torch.tensor([[2.0, 0.0], [2.0, 2.0]]).double()
+
+    def computed(x: Tensor, h: Tensor, c: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+        parameters = dict(zip(names, given, strict=True))
+        outputs, (_, c) = torch.func.functional_call(cell, parameters, (x, (h, c), mask))
+        return outputs, c
+
+    given = (torch.randn(3, 2, 2), *torch.randn(2, 2, 2), *(torch.randn(w.shape) for w in weights))
+    assert torch.autograd.gradcheck(computed, [each.double().requires_grad_() for each in given])
+
+
+def test_at_a_maximum_of_equals_gradients_are_halved() -> None:
+    nodes = (("max", "identity"),) * 2 + (("add", "identity"),)
+    cell = TreeCell(NASCellArchitecture(nodes, ("add", "identity"), (2, 2)), 1, 1)
+    for weight in cell.parameters():
+        torch.nn.init.ones_(weight)
+    x = torch.ones(1, 1, 1, requires_grad=True)
+    outputs, _ = cell(x, (torch.ones(1, 1), torch.ones(1, 1)))  # max(x, h) + max(x, h) + c
+    outputs.sum().backward()
+    assert (outputs.item(), x.grad.item()) == (3.0, 1.0)  # type: ignore[union-attr]
