@@ -28,6 +28,7 @@ class Trainings:
 
     choices: NDArray[np.int64]  # (n, T), of distinct architectures
     row: NDArray[np.int64]  # (K,) of each training
+    seed: NDArray[np.int64]  # (K,) which are one training, of those of the same network
     repeat: NDArray[np.int64]  # (K,) number of each among those of the same network and epochs
     epochs: NDArray[np.int64] | None  # (K,)
     status: NDArray[np.str_]  # (K,)
@@ -56,7 +57,8 @@ class Trainings:
 
     def columns(self, epochs: int | None, seed: int | None) -> dict[str, NDArray[Any]]:
         """Return a table's columns, (n, ...), of trainings of a length; see `Table.from_frame`."""
-        at = self._selected(epochs, seed)
+        chosen = None if seed is None else self._chosen(epochs, seed)
+        at = self._selected(epochs, chosen)
         num_rows = len(self.choices)
         there = np.bincount(self.row[at], minlength=num_rows) > 0
         status = np.where(there, "ok", "unrecorded").astype("U16")
@@ -64,7 +66,7 @@ class Trainings:
         status[self.row[failed][::-1]] = self.status[failed][::-1]  # of several, the first
         means = {name: self._mean(values, at) for name, values in self.values.items()}
         means["seconds"] = np.nan_to_num(means["seconds"])
-        selected = [self._selected(length, seed) for length in self.lengths(epochs) or (epochs,)]
+        selected = [self._selected(length, chosen) for length in self.lengths(epochs) or (epochs,)]
         curves = np.stack([self._accuracy(at) for at in selected], axis=1)
         elapsed = np.stack([self._mean(self.values["seconds"], at) for at in selected], axis=1)
         measured: dict[str, NDArray[Any]] = {
@@ -84,15 +86,22 @@ class Trainings:
         """Names of the values of which at least one is known."""
         return [name for name, values in self.values.items() if not np.isnan(values).all()]
 
-    def _selected(self, epochs: int | None, seed: int | None) -> NDArray[np.bool_]:
+    def _chosen(self, epochs: int | None, seed: int) -> NDArray[np.int64]:
+        """Return the ``seed`` of one training of each network, (n,), by its longest ones."""
+        chosen = np.zeros(len(self.choices), dtype=np.int64)
+        for length in self.lengths(epochs) or (epochs,):
+            at = self._selected(length, None)
+            repeats = np.bincount(self.row[at], minlength=len(self.choices))
+            at &= self.repeat == seed % np.maximum(repeats, 1)[self.row]
+            chosen[self.row[at]] = self.seed[at]
+        return chosen
+
+    def _selected(self, epochs: int | None, chosen: NDArray[np.int64] | None) -> NDArray[np.bool_]:
         """Return the mask, (K,) bool, of the trainings of a length, all or one of each network."""
         at = np.ones(len(self.row), dtype=np.bool_)
         if self.epochs is not None and epochs is not None:
             at &= self.epochs == epochs
-        if seed is not None:
-            repeats = np.bincount(self.row[at], minlength=len(self.choices))
-            at &= self.repeat == seed % np.maximum(repeats, 1)[self.row]
-        return at
+        return at if chosen is None else at & (self.seed == chosen[self.row])
 
     def _accuracy(self, at: NDArray[np.bool_]) -> Floats:
         """Return each network's mean accuracy, (n,); NaN where one of its trainings failed."""
@@ -143,8 +152,8 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
     if seed is not None:
         seed = np.array([np.nan if is_empty(cell) else cell for cell in seed.tolist()])
         Column("iufU", rows).check(f"{where}: seed", seed, REMEDY)
-    repeat = _repeats(row.ravel(), epochs, seed)
-    return Trainings(distinct, row.ravel(), repeat, epochs, status, values)
+    seed, repeat = _numbered(row.ravel(), epochs, seed)
+    return Trainings(distinct, row.ravel(), seed, repeat, epochs, status, values)
 
 
 def _numbers(where: str, name: str, column: NDArray[Any] | None, rows: tuple[int, ...]) -> Floats:
@@ -172,18 +181,26 @@ def _statuses(where: str, column: NDArray[Any] | None, accuracy: Floats) -> NDAr
     return np.where(given == "ok", by_accuracy, given)
 
 
-def _repeats(
+def _numbered(
     row: NDArray[np.int64], epochs: NDArray[np.int64] | None, seed: NDArray[Any] | None
-) -> NDArray[np.int64]:
-    """Return the number of each training, (K,), among those of one network and length.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each training's seed as a number, (K,), and its number among those of its length.
 
-    They are counted in the order of their seeds, or of the frame.
+    They are counted in the order of their seeds, or of the frame. Trainings of one network, length
+    and seed are told apart by the order of the frame.
     """
-    order = np.arange(len(row)) if seed is None else np.argsort(seed, kind="stable")
-    lengths = np.zeros_like(row) if epochs is None else epochs
-    groups = np.unique(np.stack([row, lengths], axis=1), axis=0, return_inverse=True)[1].ravel()
-    by_group = order[np.argsort(groups[order], kind="stable")]
-    first = np.searchsorted(groups[by_group], np.arange(groups.max() + 1))
-    repeat = np.empty_like(row)
-    repeat[by_group] = np.arange(len(row)) - first[groups[by_group]]
-    return repeat
+    ranks = np.zeros_like(row) if seed is None else np.unique(seed, return_inverse=True)[1]
+    kinds = [row, np.zeros_like(row) if epochs is None else epochs]
+    like = _places([*kinds, ranks], np.zeros_like(row))
+    seeds = np.unique([ranks, like], axis=1, return_inverse=True)[1].ravel()
+    return seeds, _places(kinds, seeds)
+
+
+def _places(kinds: list[NDArray[np.int64]], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the place of each of K, (K,), among those of its kind, in an order, (K,)."""
+    kind = np.unique(kinds, axis=1, return_inverse=True)[1].ravel()
+    ordered = np.lexsort((order, kind))
+    first = np.searchsorted(kind[ordered], np.arange(kind.max() + 1))
+    place = np.empty_like(kind)
+    place[ordered] = np.arange(len(kind)) - first[kind[ordered]]
+    return place

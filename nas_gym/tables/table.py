@@ -104,8 +104,8 @@ class Table:
             search_space: Search space of the architectures.
             frame: The columns.
             epochs: Length of training that is looked up; default: the longest.
-            seed: Which training of each architecture is looked up: ``seed`` modulo their number;
-                default: the mean, if none of them failed.
+            seed: Which of each architecture's longest trainings is looked up, modulo their number,
+                with its parts, those of the same seed; default: the mean, if none of them failed.
             name: Name of the table.
 
         Raises:

@@ -71,6 +71,23 @@ def test_several_seeds_and_lengths_of_training() -> None:
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
 
 
+def test_one_seed_has_the_parts_of_one_training() -> None:
+    """Those of one length may have other seeds than those of another, and none at all."""
+    frame: dict[str, Any] = {"width": [16] * 5 + [32, 32], "act": [0] * 7}
+    frame |= {"epochs": [1, 1, 1, 4, 4, 1, 1], "seed": [5, 6, 7, 7, 6, 8, 9]}
+    frame["accuracy"] = [0.1, 0.2, 0.3, 0.7, 0.6, 0.4, 0.5]
+    curves = []
+    for seed in range(3):
+        table = Table.from_frame(SPACE, frame, seed=seed)
+        rows = table.rows([[0, 0], [1, 0]]).tolist()
+        curves.append([[table.evaluation(row, each).accuracy for each in (1, 4)] for row in rows])
+    assert curves == [
+        [[0.2, 0.6], [0.4, 0.0]],
+        [[0.3, 0.7], [0.5, 0.0]],
+        [[0.2, 0.6], [0.4, 0.0]],
+    ]
+
+
 def test_without_times_of_its_parts_a_failed_training_ends_after_its_curve() -> None:
     lengths = [1, 2, 4, 8]
     statuses = ["ok"] * 5 + ["diverged"] * 3  # in the second epoch

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import make_url
 
 from nas_agents.catalogue.defaults import FOREVER
+from nas_agents.runs.run_folder import DATABASE
 from nas_agents.runs.settings import OF_CHILDREN, SearchSettings
 from nas_gym import NASEnv
 from nas_gym.envs.composition import Composition, composed, trains_children
@@ -80,3 +82,14 @@ def lasting_store(store: str | None) -> str | None:
     if url.get_backend_name() == "sqlite":
         return str(Path(str(url.database)).resolve())
     return without_passwords(make_url(store))
+
+
+def other_store(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return a line if a search is resumed with another store than its record, ``before``, has."""
+    if not before or before.get("store") == now["store"]:
+        return ""
+    old, new = (each.get("store") or f"the run's {DATABASE}" for each in (before, now))
+    return (
+        f"store: now {new}, before {old}; a child that only the other one has is trained again "
+        "where the search asks for it once more"
+    )

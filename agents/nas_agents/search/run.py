@@ -18,7 +18,7 @@ from nas_agents.runs.recorder import Recorder
 from nas_agents.runs.run_folder import DATABASE, default_run_folder, opened
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
-from nas_agents.search.evaluators import evaluated_by
+from nas_agents.search.evaluators import evaluated_by, other_store
 from nas_agents.search.final import finish
 from nas_agents.search.preparation import Prepared, prepare
 from nas_gym.objectives import Objectives
@@ -91,8 +91,10 @@ def _searched(
         driver = prepared.make_driver(around)
         objectives, no_front = _objectives(env.reward)
         recorder = Recorder(folder, settings, callback, record, objectives, verify)
-        elsewhere = differences(prepared.before.get("machine", {}), record["machine"])
-        for notice in filter(None, (elsewhere, *driver.notices, no_front, prepared.finalists_line)):
+        before = prepared.before
+        moved = [differences(before.get("machine", {}), record["machine"])]
+        moved.append(other_store(before, record))
+        for notice in filter(None, (*moved, *driver.notices, no_front, prepared.finalists_line)):
             callback.on_notice(notice)
         callback.on_start(Start(folder.path, record, env))
         decide = None

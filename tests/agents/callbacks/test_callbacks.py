@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,6 +138,29 @@ def test_weights_and_biases_work_offline(tmp_path: Path, monkeypatch: pytest.Mon
     accuracies, _ = watched(tmp_path, Kept(mode="offline", dir=str(tmp_path)), STUB_ID)
     assert kept["search/accuracy"] == accuracies[-1]
     assert list((tmp_path / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_a_search_that_fails_ends_its_run_at_weights_and_biases(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[int] = []
+
+    class Run:
+        log = staticmethod(lambda values, step: None)
+
+        def finish(self, exit_code: int) -> None:
+            codes.append(exit_code)
+
+    class Fails(Callback):
+        def on_child(self, child: Any) -> None:
+            raise RuntimeError("no more")
+
+    stub = SimpleNamespace(init=lambda **_: Run(), Image=lambda image: image)
+    monkeypatch.setitem(sys.modules, "wandb", stub)
+    settings = SearchSettings(STUB_ID, "random", 3, final=False, finalists=0)
+    with pytest.raises(RuntimeError, match="no more"):
+        search(settings, tmp_path / "run", callbacks=[WandB(), Fails()])
+    assert codes == [1]
 
 
 def test_a_callback_of_ones_own_is_named_on_the_command_line(

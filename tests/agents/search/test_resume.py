@@ -608,6 +608,28 @@ def test_a_store_of_another_run_answers(tmp_path: Path) -> None:
     assert not Path(f"{other}.trained").exists()
 
 
+class Notices(Callback):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def on_notice(self, notice: str) -> None:
+        self.lines.append(notice)
+
+
+def test_another_store_than_before_is_said(tmp_path: Path) -> None:
+    run, heard = tmp_path / "run", Notices()
+    store = str(tmp_path / "shared.db")
+    killed(settings_for(run), run, 5)
+    search(settings_for(run, store=store, episodes=10), run, True, [heard])
+    assert [line for line in heard.lines if line.startswith("store:")] == [
+        f"store: now {store}, before the run's evaluations.db; a child that only the other one has "
+        "is trained again where the search asks for it once more"
+    ]
+    again = Notices()
+    search(settings_for(run, store=store), run, True, [again])
+    assert not any(line.startswith("store:") for line in again.lines)
+
+
 def test_random_children_in_the_store_are_what_a_search_is_compared_with(tmp_path: Path) -> None:
     run, other = tmp_path / "run", tmp_path / "other"
     store = str(tmp_path / "shared.db")

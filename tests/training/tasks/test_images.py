@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from nas_gym import Dataset, Trainer, TrainingSettings
+from nas_gym import Dataset, InvalidSettings, Trainer, TrainingSettings
 from nas_gym.data import batches
 from nas_gym.data.batches import DeviceDataset, channel_statistics
 from nas_gym.training.tasks.images import ImageClassification
@@ -26,6 +27,17 @@ def imbalanced() -> Dataset:
 
 def task(dataset: Dataset, **settings: object) -> ImageClassification:
     return ImageClassification(dataset, TrainingSettings(batch_size=16, **settings), CPU)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_data_set_without_images_to_train_or_test_on_is_refused(part: str) -> None:
+    empty: dict[str, Any] = {"validation": np.arange(0), part: np.arange(0)}
+    dataset = replace(make_dataset(100), **empty)
+    says = f"dataset: .* has no images to {part} on; see Dataset.{part}"
+    with pytest.raises(InvalidSettings, match=says):
+        ImageClassification(dataset, TrainingSettings(), CPU, final=True)
+    if part == "test":
+        ImageClassification(dataset, TrainingSettings(), CPU)
 
 
 def test_sampling_draws_classes_alike_and_images_of_a_class_alike() -> None:
