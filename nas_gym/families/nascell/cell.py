@@ -1,21 +1,21 @@
 """The cell of a tree as a module: inputs (T, B, I) in, outputs (T, B, H) out.
 
-Leaves with the same combination and activation stand side by side, and are computed together: a
-step is one matrix product and a few element-wise operations, most of them on several nodes at a
-time. From U h_{t-1} to h_t and c_t all is element-wise, so their derivatives are products along the
-tree, which are computed for all steps at once; only then the gradients go back, step by step.
+Leaves with the same combination, or the same activation, stand side by side and are computed
+together: a step is one matrix product and a few element-wise operations. From U h_{t-1} to h_t and
+c_t all is element-wise, so their derivatives are products along the tree, which are computed for
+all steps at once; only then the gradients go back, step by step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nas_gym.families.nascell.search_space import NASCellArchitecture, Node, children_of
+from nas_gym.families.nascell.search_space import NASCellArchitecture, children_of
 from nas_gym.networks.recurrent import (
     IN_PLACE,
     RecurrentCell,
@@ -36,7 +36,7 @@ class _Node(NamedTuple):
     """A node, or the cell inject, as an operation on two values.
 
     Values are numbered: the results of the nodes and of the cell inject, c_{t-1}, then W x_t of
-    each leaf and U h_{t-1} of each leaf, by group.
+    each leaf and U h_{t-1} of each leaf, in their order here.
     """
 
     number: int
@@ -50,7 +50,7 @@ class _Values(NamedTuple):
     """Values of the nodes in all steps, (T, B, H) each, or in one, (B, H)."""
 
     recurrent: Tensor
-    """U h_{t-1} of all leaves, by group, (..., b H)."""
+    """U h_{t-1} of all leaves, in their order here, (..., b H)."""
     leaves: Tensor
     """Their results, in the same order."""
     results: Sequence[Tensor]
@@ -62,8 +62,9 @@ class _Values(NamedTuple):
         """Yield the values in each step."""
         results = zip(*(each.unbind() for each in self.results), strict=True)
         before = zip(*(each.unbind() for each in self.before.values()), strict=True)
-        for *leaves, made, kept in zip(self.recurrent, self.leaves, results, before, strict=True):
-            yield _Values(*leaves, made, dict(zip(self.before, kept, strict=True)))
+        stacked = (self.recurrent, self.leaves, results, before)
+        for recurrent, leaves, made, kept in zip(*stacked, strict=True):
+            yield _Values(recurrent, leaves, made, dict(zip(self.before, kept, strict=True)))
 
 
 class TreeCell(RecurrentCell):
@@ -81,7 +82,7 @@ class TreeCell(RecurrentCell):
     ) -> None:
         super().__init__(inputs, units, num_states=2)
         self.architecture = architecture
-        leaves = architecture.base
+        leaves, nodes = architecture.base, architecture.nodes
         self.kernel = nn.Parameter(torch.empty(inputs, leaves * units))
         self.recurrent_kernel = nn.Parameter(torch.empty(units, leaves * units))
         self.bias = nn.Parameter(torch.zeros(leaves * units)) if bias else None
@@ -91,28 +92,29 @@ class TreeCell(RecurrentCell):
         self._nodes = _above_leaves(architecture)
         self._below = _below(self._new, self._nodes)
 
-        def kind(leaf: int) -> tuple[bool, Node]:
-            return leaf not in self._below, architecture.nodes[leaf]
+        def kind(leaf: int) -> tuple[bool, tuple[str, ...]]:
+            return leaf not in self._below, nodes[leaf][::-1]
 
         self._order = sorted(range(leaves), key=kind)
-        self._groups = [(node, len([*like])) for (_, node), like in groupby(self._order, kind)]
+        combinations, activations = zip(*(nodes[leaf] for leaf in self._order), strict=True)
+        self._combined, self._activated = _runs(combinations), _runs(activations)
         self._leaves = _leaves(architecture, self._order)
         every = (*self._leaves, *self._nodes)
         self._kept = [n.number for n in every if n.activation == "sin" or n.number == self._new]
 
-    def _by_group(self, weight: Tensor) -> Tensor:
-        """Return weights (..., b H) with the leaves in the order of the groups."""
+    def _in_order(self, weight: Tensor) -> Tensor:
+        """Return weights (..., b H) with the leaves in their order here."""
         if self._order == sorted(self._order):
             return weight
         parts = weight.chunk(len(self._order), dim=-1)
         return torch.cat([parts[leaf] for leaf in self._order], dim=-1)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return inputs @ self._by_group(self.kernel)
+        return inputs @ self._in_order(self.kernel)
 
     def weights(self) -> tuple[Tensor, ...]:
-        kernel = self.dropped(self._by_group(self.recurrent_kernel))
-        return (kernel,) if self.bias is None else (kernel, self._by_group(self.bias))
+        kernel = self.dropped(self._in_order(self.recurrent_kernel))
+        return (kernel,) if self.bias is None else (kernel, self._in_order(self.bias))
 
     def unroll(
         self, mask: Tensor | None, projected: Tensor, *given: Tensor
@@ -146,16 +148,18 @@ class TreeCell(RecurrentCell):
 
     def _compute(self, x: Tensor, c: Tensor, now: _Values) -> None:
         """Compute a step of W x_t, U h_{t-1} and c_{t-1}."""
-        widths = [number * self.units for _, number in self._groups]
-        of_groups = [each.split(widths, -1) for each in (x, now.recurrent, now.leaves)]
-        kinds = [node for node, _ in self._groups]
-        for (combination, _), one, other, group in zip(kinds, *of_groups, strict=True):
-            COMBINATIONS[combination](one, other, out=group)
+        sizes = [number * self.units for _, number in self._combined]
+        parts = (each.split(sizes, -1) for each in (x, now.recurrent, now.leaves))
+        for (combination, _), one, other, result in zip(self._combined, *parts, strict=True):
+            COMBINATIONS[combination](one, other, out=result)
         for number in self._kept:
             if number < len(self._order):
                 now.before[number].copy_(now.results[number])
-        for (_, activation), group in zip(kinds, of_groups[-1], strict=True):
-            IN_PLACE[activation](group)
+        sizes = [number * self.units for _, number in self._activated]
+        for (activation, _), result in zip(
+            self._activated, now.leaves.split(sizes, -1), strict=True
+        ):
+            IN_PLACE[activation](result)
         known = (*now.results, c)
         for node in self._nodes:
             value = known[node.number]
@@ -221,6 +225,11 @@ class TreeCell(RecurrentCell):
             pair = known[node.one], known[node.other]
             slopes[node.one], slopes[node.other] = _split(node.combination, slope, *pair)
         return h_by_new, slopes
+
+
+def _runs(labels: Iterable[str]) -> list[tuple[str, int]]:
+    """Return the labels, and how often each stands side by side."""
+    return [(label, len(list(same))) for label, same in groupby(labels)]
 
 
 def _leaves(architecture: NASCellArchitecture, order: Sequence[int]) -> list[_Node]:
