@@ -109,7 +109,7 @@ def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> 
         check(self, inputs)
 
     monkeypatch.setattr(Fused, "check", noted)
-    trainer = Trainer(DIGITS, SETTINGS, "cpu")
+    trainer = Trainer(DIGITS, replace(SETTINGS, data_fraction=0.1), "cpu")
     together = trainer.evaluate_repeats(CHILD, [0, 1, 2])
     assert made == [3]
     for repeat, evaluation in enumerate(together):
@@ -123,7 +123,7 @@ def test_repeats_are_trained_as_one_network(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_members_have_the_weights_of_separate_trainings() -> None:
-    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1), "cpu")
+    trainer = Trainer(DIGITS, replace(SETTINGS, epochs=1, data_fraction=0.1), "cpu")
     together = trainer.train_repeats(CHILD, [0, 1])
     for repeat, (_, network) in enumerate(together):
         _, alone = trainer.train_one(CHILD, repeat)
