@@ -180,6 +180,7 @@ class TreeCell(RecurrentCell):
         h_by_new, slopes = self._slopes(known, values.before)
         grads = torch.stack([slopes[leaf.other] for leaf in self._leaves], -2)
 
+        # Slopes become the gradients of U h_{t-1}, from the last step to the first.
         d_h, d_c, back = torch.zeros_like(h), after[1], kernel.mT
         totals, cell = [], len(values.results)
         num_below = sum(leaf.number in self._below for leaf in self._leaves)
@@ -201,7 +202,7 @@ class TreeCell(RecurrentCell):
         if bias:
             of_weights.append(recurrent.sum((0, -2)))
         total = [torch.stack(each[::-1]) for each in zip(*totals, strict=True)]
-        for place, leaf in enumerate(self._leaves):
+        for place, leaf in enumerate(self._leaves):  # and those of W x_t, where they are others
             if leaf.combination != "add":
                 grads[..., place, :] = slopes[leaf.one] * total[leaf.number not in self._below]
         return (recurrent, d_h, d_c, *of_weights)
