@@ -226,7 +226,10 @@ def main() -> None:
         if AUTO not in results.of.get(str(seed), {}):
             found = searched(photos, minutes, seed, arguments.folder / f"{size}-{seed}")
             results.add(seed, AUTO, {"accuracy": found["test_accuracy"], **found})
-    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
+    threads = max(1, torch.get_num_threads() // arguments.jobs)
+    with ProcessPoolExecutor(
+        arguments.jobs, get_context("spawn"), torch.set_num_threads, (threads,)
+    ) as pool:
         jobs = {}
         for seed in seeds:
             of_auto = results.of[str(seed)][AUTO]
