@@ -1,6 +1,7 @@
 """Does ASHA find what full training of all children finds, in less of its time?
 
-    python examples/benchmarks/asha.py [FILE [RUN]] [--children CHILDREN]
+    python examples/benchmarks/asha.py [FILE [RUN]]
+    python examples/benchmarks/asha.py OTHER --seed 1 --lowest 3    # the tried settings
 
 Random search trains some children to the end; ASHA begins with the same ones in the same order,
 one at a time. Printed is the time at which ASHA had a full training as good as the best of all, as
@@ -12,7 +13,7 @@ a share of random search's time for all of them: the median of ORDERS orders, an
 2. With FILE: its curves of CHILDREN random cells of the same search space (N = 1, 8 filters),
    trained on a twentieth of CIFAR-10 (16x16) for EPOCHS epochs, with the processor's seconds. FILE
    is made if it is missing, in 24 seconds of one core a child; interrupt it at will. The lowest
-   rung has LOWEST epochs of 35 steps. Of 40 children (seed 1, by which this was chosen), the best
+   rung has LOWEST epochs of 35 steps. Of 40 children (seed 1, by which it was chosen), the best
    was the 18th after 3 epochs, and rungs of 3, 9 and 27 lost it in five of ten orders; after 9 it
    was the seventh.
 3. With RUN: ASHA really searches there, with the children of FILE in their order and further ones,
@@ -45,16 +46,16 @@ from nas_gym.search_spaces import Choices
 
 PUBLISHED, CHILDREN, ORDERS = 100, 40, 10
 SEED = 2
-"""Of the children of FILE and RUN."""
+"""Of the children of FILE and RUN, unless another is given."""
 EPOCHS, LOWEST = 27, 9
 BATCH_SIZE, DATA_FRACTION, IMAGE_SIZE = 64, 0.05, 16
 CELLS, FILTERS = 1, 8
 SEARCH_SPACE = NASBench201SearchSpace()
 
 
-def record(file: Path, number: int) -> list[dict[str, Any]]:
+def record(file: Path, number: int, seed: int) -> list[dict[str, Any]]:
     """Train the children that the file does not have yet; return its first lines."""
-    strategy = RandomSearch(SEARCH_SPACE, SEED, repeats=False)
+    strategy = RandomSearch(SEARCH_SPACE, seed, repeats=False)
     children: list[Architecture] = [SEARCH_SPACE.decode(strategy.propose()) for _ in range(number)]
     lines = file.read_text().splitlines() if file.exists() else []
     settings = TrainingSettings(
@@ -129,10 +130,10 @@ def published(seed: int, children: int) -> float:
     return replayed(choices, (12, 200), accuracies, seconds / seconds[:, 1].sum())
 
 
-def trained(lines: list[dict[str, Any]], seed: int) -> float:
+def trained(lines: list[dict[str, Any]], lowest: int, seed: int) -> float:
     """Return the share of time in one order of the children of a file."""
     order = np.random.default_rng(seed).permutation(len(lines))
-    rungs = rungs_of(range(1, EPOCHS + 1), 3, LOWEST)
+    rungs = rungs_of(range(1, EPOCHS + 1), 3, lowest)
     children = [Architecture.from_json(lines[number]["architecture"]) for number in order]
     curves = np.array([lines[number]["curve"] for number in order])
     whole = np.array([lines[number]["seconds"] for number in order])
@@ -161,7 +162,9 @@ class Clock(Callback):
         self.last = time.process_time()
 
 
-def really_searched(run: Path, target: float, children: int) -> tuple[float, float]:
+def really_searched(
+    run: Path, target: float, children: int, lowest: int, seed: int
+) -> tuple[float, float]:
     """Search until a full training has an accuracy; return the best accuracy, and the seconds."""
     of_children = {"cells": CELLS, "filters": FILTERS, "epochs": EPOCHS, "batch_size": BATCH_SIZE}
     of_children["training_seed"] = TrainingSettings.seed  # so that each is the one in the file
@@ -170,9 +173,9 @@ def really_searched(run: Path, target: float, children: int) -> tuple[float, flo
         *("nas_gym/NASBench201-v0", "asha"),
         episodes=3 * children,
         target_accuracy=target,
-        seed=SEED,
+        seed=seed,
         final=False,
-        agent_arguments={"lowest": LOWEST, "proposer_arguments": {"repeats": False}},
+        agent_arguments={"lowest": lowest, "proposer_arguments": {"repeats": False}},
         env_arguments={**of_children, **of_data, "device": "cpu"},
     )
     clock = run.with_suffix(".seconds")
@@ -187,18 +190,20 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("run", type=Path, nargs="?")
     parser.add_argument("--children", type=int, default=CHILDREN)
+    parser.add_argument("--lowest", type=int, default=LOWEST)
+    parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
     shares = [published(seed, PUBLISHED) for seed in range(ORDERS)]
     report(f"NAS-Bench-201, 12 and 200 epochs, {PUBLISHED} children", shares)
     if given.file is None:
         return
-    lines = record(given.file, given.children)
+    lines = record(given.file, given.children, given.seed)
     best = max(line["curve"][-1] for line in lines)
     seconds = sum(line["seconds"] for line in lines)
     of_file = f"{len(lines)} children of {seconds:.0f} s in all, the best {best:.4f}"
-    report(of_file, [trained(lines, seed) for seed in range(ORDERS)])
+    report(of_file, [trained(lines, given.lowest, seed) for seed in range(ORDERS)])
     if given.run is not None:
-        found, spent = really_searched(given.run, best, len(lines))
+        found, spent = really_searched(given.run, best, len(lines), given.lowest, given.seed)
         print(f"a real search: {found:.4f} after {spent / seconds:.2f} of the time")
 
 

@@ -15,15 +15,6 @@ State: TypeAlias = tuple[Tensor, ...]
 Generators: TypeAlias = Sequence[torch.Generator | None]
 """Of the random numbers of each member of a network; None for torch's global one."""
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "sin": torch.sin,
-}
-"""Activations by the labels of the search spaces."""
-
 IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda x: x,
     "tanh": torch.tanh_,
@@ -31,7 +22,7 @@ IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
     "sin": torch.sin_,
 }
-"""The same, in the place of what they are given."""
+"""Activations by the labels of the search spaces, which replace what they are given."""
 
 
 class RecurrentCell(nn.Module):

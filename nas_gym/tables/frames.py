@@ -28,7 +28,7 @@ class Trainings:
 
     choices: NDArray[np.int64]  # (n, T), of distinct architectures
     row: NDArray[np.int64]  # (K,) of each training
-    seed: NDArray[np.int64]  # (K,) which are one training, of those of the same network
+    seed: NDArray[np.int64]  # (K,) number of its seed: the parts of one training have the same
     repeat: NDArray[np.int64]  # (K,) number of each among those of the same network and epochs
     epochs: NDArray[np.int64] | None  # (K,)
     status: NDArray[np.str_]  # (K,)

@@ -259,7 +259,7 @@ def _above_leaves(architecture: NASCellArchitecture) -> list[_Node]:
 
 
 def _below(number: int, nodes: Sequence[_Node]) -> set[int]:
-    """Return the numbers of a node and of all values above the leaves that it follows from."""
+    """Return the number of a node, and of all that it follows from, down to the leaves."""
     found = {number}
     for node in reversed(nodes):
         if node.number in found:

@@ -33,7 +33,7 @@ def task(dataset: Dataset, **settings: object) -> ImageClassification:
 def test_a_data_set_without_images_to_train_or_test_on_is_refused(part: str) -> None:
     empty: dict[str, Any] = {"validation": np.arange(0), part: np.arange(0)}
     dataset = replace(make_dataset(100), **empty)
-    says = f"dataset: .* has no images to {part} on; see Dataset.{part}"
+    says = f"dataset: .* has no images to {part} on; give it some"
     with pytest.raises(InvalidSettings, match=says):
         ImageClassification(dataset, TrainingSettings(), CPU, final=True)
     if part == "test":
