@@ -186,9 +186,19 @@ def nasnet(plan: Plan) -> Arguments:
 
 
 def lstm_ppo(plan: Plan) -> Arguments:
-    """Take `nasnet`'s, with larger steps and more entropy, for some thousand architectures."""
-    larger = {"learning_rate": 3e-3, "ent_coef": 0.03, "normalize_advantage": True}
-    return {**nasnet(plan), **larger}
+    """Take `nasnet`'s, with larger steps and more entropy, for some thousand architectures.
+
+    In a search of known length, from 1,000 architectures on, the entropy's weight falls: the policy
+    explores first and settles at the end. Chosen on NASNet's decisions under a synthetic reward
+    (`examples.benchmarks.landscape`, landscapes and seeds 0 to 5). After 2,000 architectures, it
+    had 0.979 on average; with constant weights of 0.03, 0.05 and 0.1, 0.957, 0.966 and 0.957. After
+    500, a constant 0.03 and steps of 3e-3 had 0.898, a falling weight 0.857.
+    """
+    if 1_000 <= plan.episodes < FOREVER:
+        rates = {"learning_rate": 2e-3, "ent_coef": 0.12, "final_ent_coef": 0.02}
+    else:
+        rates = {"learning_rate": 3e-3, "ent_coef": 0.03}
+    return {**nasnet(plan), **rates, "normalize_advantage": True}
 
 
 def enas(plan: Plan) -> Arguments:

@@ -19,7 +19,7 @@ from nas_agents.controllers.episodes import MovingAverage, episode_returns
 from nas_agents.controllers.lstm_policy import MaskableControllerPolicy
 from nas_gym.errors import require
 from nas_gym.outside.json_text import short
-from nas_gym.settings import Share, validated
+from nas_gym.settings import NonNegative, Share, validated
 
 FIXED = {"vf_coef": 0.0, "gamma": 1.0, "gae_lambda": 1.0}
 """Arguments of MaskablePPO that follow from the baseline."""
@@ -62,6 +62,8 @@ class BaselinePPO(MaskablePPO):
         *arguments, **keywords: As in MaskablePPO. Advantages are not normalized by default, because
             normalization cancels the baseline out.
         baseline_decay: Weight of earlier rewards in b, from 0 to below 1; 0.95 in the paper.
+        final_ent_coef: What ``ent_coef`` falls to, linearly over the steps that `learn` is asked
+            for, so that the policy explores first and settles at the end; default: it is constant.
 
     Raises:
         InvalidSettings: returns are to be discounted, or a value head to be trained; and, when it
@@ -74,7 +76,13 @@ class BaselinePPO(MaskablePPO):
     }
 
     @validated
-    def __init__(self, *arguments: Any, baseline_decay: Share = 0.95, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        baseline_decay: Share = 0.95,
+        final_ent_coef: NonNegative | None = None,
+        **keywords: Any,
+    ) -> None:
         self.baseline = MovingAverage(baseline_decay)
         for name, value in FIXED.items():
             given = keywords.setdefault(name, value)
@@ -82,6 +90,9 @@ class BaselinePPO(MaskablePPO):
             require(given == value, f"{name}: it is {value!r} here, {why}")
         own: dict[str, Any] = {"rollout_buffer_class": BaselineBuffer}
         super().__init__(*arguments, **{"normalize_advantage": False, **keywords, **own})
+        last = self.ent_coef if final_ent_coef is None else final_ent_coef
+        self.ent_coefs = (self.ent_coef, last)
+        """Weights of the entropy at the beginning and at the end."""
 
     def _setup_model(self) -> None:
         # A loaded agent's arguments of the buffer have a baseline of their own
@@ -91,4 +102,7 @@ class BaselinePPO(MaskablePPO):
     def train(self) -> None:
         assert isinstance(self.rollout_buffer, BaselineBuffer)
         self.logger.record("train/baseline", self.rollout_buffer.level)
+        first, last = self.ent_coefs
+        self.ent_coef = last + (first - last) * max(0.0, self._current_progress_remaining)
+        self.logger.record("train/ent_coef", self.ent_coef)
         super().train()

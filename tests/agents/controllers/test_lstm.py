@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -394,8 +395,29 @@ def test_baseline_ppo_wants_whole_episodes() -> None:
         BaselinePPO("LstmPolicy", env, gamma=0.9)
 
 
-def test_the_landscapes_optimum_is_known() -> None:
-    landscape = Landscape(NASNetSearchSpace(), seed=3)
+def test_the_weight_of_the_entropy_falls() -> None:
+    """It is the last one from the end of learning on."""
+    seen: list[float] = []
+
+    class Seen(BaselinePPO):
+        def train(self) -> None:
+            super().train()
+            seen.append(self.ent_coef)
+
+    env = vec_env(NASNetSearchSpace(1), 2)
+    settings: dict[str, Any] = {"n_steps": 10, "batch_size": 20, "n_epochs": 1, "device": "cpu"}
+    Seen("LstmPolicy", env, ent_coef=0.5, final_ent_coef=0.1, **settings).learn(80)
+    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    seen.clear()
+    Seen("LstmPolicy", env, ent_coef=0.5, **settings).learn(40)
+    assert seen == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(("name", "lowest"), [("Landscape", 0.9), ("Macro", 0.6)])
+def test_the_landscapes_optimum_is_known(name: str, lowest: float) -> None:
+    """Whatever else one of its decisions is, the reward is lower."""
+    env: Any = gym.make(f"examples.benchmarks.landscape:examples/{name}-v0", landscape=3).unwrapped
+    landscape = env.memory.evaluator
     best = landscape.best()
     assert landscape.reward(best) == pytest.approx(1.0)
     rng = np.random.default_rng(0)
@@ -404,13 +426,13 @@ def test_the_landscapes_optimum_is_known() -> None:
         other = best.copy()
         other[step] = (best[step] + 1) % landscape.search_space.num_choices[step]
         rewards.append(landscape.reward(other))
-    assert 0.9 < min(rewards) <= max(rewards) < 1
+    assert lowest < min(rewards) <= max(rewards) < 1
 
 
 @pytest.mark.slow
 def test_the_controller_learns_fifty_decisions() -> None:
-    """NASNet's PPO, with the benchmark's settings, reaches 95% of the optimum in 900 architectures;
-    random search 70%.
+    """NASNet's PPO, with larger steps and more entropy, reaches 95% of the optimum in 900
+    architectures; random search 70%.
     """
     random = draw(900, seed=0)
     assert 0.65 < max(random.rewards) < 0.72
