@@ -13,7 +13,7 @@ _MOST_ROWS = 25
 
 def write(sketch: list[Row]) -> str:
     """Write the layers as lines of text."""
-    return "\n".join(f"  {text}" for text, _, _ in sketch) or "  stem: nothing is decided"
+    return "\n".join(f"  {text}" for text, _, _ in sketch) or "  stem: not decided yet"
 
 
 def draw(sketch: list[Row], new_canvas: NewCanvas) -> Canvas:

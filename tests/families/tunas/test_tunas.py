@@ -48,6 +48,15 @@ def test_round_trips_and_drawings_of_every_kind_of_prefix(variant: Variant, seed
         assert "stem" in write(search_space, choices[:length])
 
 
+def test_the_stem_is_written_once_its_kernel_is_decided() -> None:
+    search_space = TuNASSearchSpace("mobilenet_v3_like")
+    choices = np.array([1, 1, 1, 0])  # 16 filters, 5x5, no separable convolution
+    lines = [write(search_space, choices[:step]).splitlines()[1:] for step in range(5)]
+    stem = "  stem: 5x5, 16 filters"
+    undecided = ["  stem: not decided yet"]
+    assert lines == [undecided, undecided, [stem], [stem, "  zero"], [stem, "  zero"]]
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [
