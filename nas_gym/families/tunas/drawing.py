@@ -7,8 +7,8 @@ from nas_gym.rendering.canvas import Canvas
 from nas_gym.rendering.column import draw_column
 from nas_gym.rendering.drawing import NewCanvas
 
-_MOST_ROWS = 25
-"""Two in the stem, 21 or 20 layers, and the head."""
+_MOST_ROWS = 24
+"""Two in the stem, 21 or 20 layers, and one or two in the head."""
 
 
 def write(sketch: list[Row]) -> str:
