@@ -364,7 +364,8 @@ def test_images_too_small_for_the_imagenet_stem_are_refused() -> None:
 
 
 def test_another_familys_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="NetworkSettings does not fit"):
+    says = "NetworkSettings does not fit 'cells' architectures; expected CellNetworkSettings"
+    with pytest.raises(InvalidSettings, match=says):
         build_network(random_architecture(0), CIFAR, NetworkSettings())
 
 
