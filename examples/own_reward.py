@@ -2,8 +2,8 @@
 
     python examples/own_reward.py
 
-A reward is a function of the child's record. Its latency is measured on this machine, before it is
-trained; ten networks take a few seconds.
+A reward is a function of the child's record. The latency is measured on this machine, after the
+child's training; ten networks take a few seconds.
 """
 
 from __future__ import annotations

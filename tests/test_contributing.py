@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 GUIDE = Path(__file__).parents[1] / "CONTRIBUTING.md"
-WALK = GUIDE.read_text(encoding="utf-8").partition("## Add a family")[2].partition("\n## ")[0]
+HOUSE, WALK = (
+    GUIDE.read_text(encoding="utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    for title in ("The house", "Add a family")
+)
 FILES = re.findall(r"`(widths/\w+\.py)`.*?```python\n(.*?)```", WALK, re.DOTALL)
 PROGRAM = WALK.partition("That is all.")[2].partition("```python\n")[2].partition("```")[0]
 COMMANDS = re.findall(r"^nas-gym (.*)$", WALK, re.MULTILINE)
@@ -44,6 +47,13 @@ def run(folder: Path, code: str, *arguments: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_house_has_every_folder_and_file() -> None:
+    packages = (GUIDE.parent / "nas_gym", GUIDE.parent / "agents" / "nas_agents")
+    there = [each for package in packages for each in package.iterdir() if each.name[0] != "_"]
+    names = [f"{each.name}/`" if each.is_dir() else f"{each.name}`" for each in there]
+    assert [name for name in names if name not in HOUSE] == ["py.typed`"] * 2
 
 
 def test_the_walk_has_four_files_and_five_commands() -> None:

@@ -32,9 +32,7 @@ def anchors(page: Path) -> list[str]:
 
 def commands(page: Path) -> Iterator[list[str]]:
     """Yield the arguments of each call of nas-gym in a page's blocks of Bash."""
-    for block in re.findall(
-        r"^```bash\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    ):
+    for block in BASH.findall(page.read_text("utf-8")):
         text = ""
         for line in block.replace("\\\n", " ").splitlines(keepends=True):
             text += line

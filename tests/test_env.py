@@ -177,7 +177,7 @@ def test_the_docstring_has_gymnasiums_sections(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_the_page_has_a_row_for_every_argument(name: str) -> None:
+def test_the_page_has_a_row_for_every_argument_that_says_more_than_its_name(name: str) -> None:
     env_class = environment_type(name)
     page = env_class.__doc__ or ""
     tables = page[page.index("## Arguments") : page.index("## References")]
@@ -185,6 +185,7 @@ def test_the_page_has_a_row_for_every_argument(name: str) -> None:
         own = ("evaluator",) if len(env_class.evaluators) > 1 else ()
         for argument in (*env_class.arguments(evaluator), *own, "reward", "render_mode"):
             assert f"\n| `{argument}` | " in tables, argument
+            assert f" | {argument.replace('_', ' ')} |" not in tables, argument
     assert name in tables
 
 

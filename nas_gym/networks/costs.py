@@ -28,7 +28,7 @@ class Cost:
 def count_parameters(network: nn.Module) -> int:
     """Return the number of trainable parameters, without those of an auxiliary head."""
     named = network.named_parameters()
-    return sum(each.numel() for name, each in named if not name.startswith("auxiliary_head."))
+    return sum(each.numel() for name, each in named if "auxiliary_head" not in name.split("."))
 
 
 def multiply_adds(network: nn.Module, input_shape: InputShape) -> int:

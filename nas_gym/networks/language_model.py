@@ -36,6 +36,7 @@ class LanguageModelSettings(NetworkSettings):
     tied: bool = True
     """Decode by the vectors of the embedding (Press & Wolf 2017), instead of by others."""
     decoder_bias: bool = False
+    """Add a bias to the logits of each word."""
     dropout_embedding: Share = 0.0
     """Chance that a word is dropped from a whole batch."""
     dropout_input: Share = 0.0

@@ -92,8 +92,8 @@ class LearningSettings:
     network's kernels are short; a result is that of a separate training up to rounding. 1 for
     none."""
     latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
-    """How a child's latency is measured, before it is trained; default: not at all. A mapping of
-    some of the settings, such as ``{}``, is accepted."""
+    """How a child's latency is measured, after its training, or before it where ``at_most`` limits
+    latency; default: not at all. A mapping of some of the settings, such as ``{}``, is accepted."""
 
     count_activations: bool = False
     """Count the peak bytes of activations, which microcontrollers have little room for."""

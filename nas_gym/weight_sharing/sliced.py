@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nas_gym.architecture import Architecture
+from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape, NetworkSettings, build_network
 from nas_gym.networks.costs import Cost, count_parameters, weightless_network
 from nas_gym.weight_sharing.supernet import Supernet, no_child, use_batch_statistics
@@ -102,6 +103,12 @@ class SlicedSupernet(Supernet):
             counted = count_parameters(network), _multiply_adds(network, height, width)
             self._costed = architecture, Cost(*counted)
         return self._costed[1]
+
+
+def check_batch_statistics(wanted: bool | None) -> None:
+    """Raise `InvalidSettings` if a supernet of sliced weights should take running statistics."""
+    says = "batch_statistics: this supernet always takes them; leave it out"
+    require(wanted is not False, says)
 
 
 def with_layers(network: ChildNetwork, layers: list[nn.Module]) -> ChildNetwork:

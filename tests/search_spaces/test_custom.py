@@ -17,7 +17,7 @@ from nas_gym import (
 )
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.rendering import overlaps, write
-from tests.helpers import ConvNet, random_architecture
+from tests.helpers import ConvNet
 
 LABELS = {"depth": "2", "kernel_2": "5", "pooling": "none", "dilation_2": "4"}
 
@@ -64,11 +64,6 @@ def test_a_decision_that_does_not_exist_keeps_one_valid_choice() -> None:
     assert search_space.valid_choices(np.array([0, 0, 2])).tolist() == [True, False, False]
     assert dict(search_space.decode([0, 0, 2, 0])) == {"depth": "1", "pooling": "none"}
     assert search_space.size == 3 + 2 * (3 + 2 + 3)
-
-
-def test_another_familys_architecture_is_refused() -> None:
-    with pytest.raises(InvalidArchitecture, match="expected 'test-conv-net'"):
-        CustomSearchSpace(ConvNet).encode(random_architecture(0))
 
 
 def test_text_and_picture_list_what_was_chosen() -> None:

@@ -103,7 +103,7 @@ class CompressionEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     | Argument | Default | Meaning |
     |---|---|---|
-    | `model` | `None` | a model folder, a run folder, a `nas_gym.Model`, or any classifier (`torch.nn.Module`), torchvision's for instance; by default, a small ResNet is trained on the data set first, which takes a few seconds on digits |
+    | `model` | `None` | a model folder, a run folder, a `nas_gym.Model`, or any classifier (`torch.nn.Module`), torchvision's for instance; by default, a small ResNet is trained on the data set first, in about a second on digits |
     | `dataset` | `"digits"` | a name, a file or a folder as in the other environments, or a `nas_gym.Dataset` |
     | `normalization` | `None` | `{"mean": [...], "std": [...]}` of pixels in [0, 1], for a model that is a plain module; default: the training images' own |
     | `image_size`, `split_seed`, `device` | | as in the other environments |

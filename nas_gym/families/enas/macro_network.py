@@ -45,7 +45,7 @@ class MacroNetworkSettings(NetworkSettings):
     filters: Size = 96
     """F, the filters of the first layers; 36 in the released search."""
     form: Literal["released_final", "released_search", "paper"] = "released_final"
-    """One of the three networks; see the module."""
+    """"released_final", "released_search" or "paper": see `nas_gym.families.enas.macro_network`."""
     dropout: Share = 0.0
     """The probability of dropping a feature before the classifier."""
 

@@ -51,7 +51,7 @@ class ENASCellNetworkSettings(NetworkSettings):
     """Filters of each state in the first stack; 20 in the released search. The stem has three
     times as many."""
     form: Literal["released_final", "released_search"] = "released_final"
-    """One of the released code's two networks; see the module."""
+    """"released_final" or "released_search": see `nas_gym.families.enas.micro_network`."""
     auxiliary_head: bool = False
     """A second classifier, for training only, on the first cell after the second reduction."""
     drop_path_keep: Keep = 1.0

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from nas_gym.architecture import InvalidArchitecture
+from nas_gym.architecture import MOST_FILTERS, InvalidArchitecture
 from nas_gym.errors import require
 from nas_gym.families.mobile.architecture import MBConv, OFAArchitecture
 from nas_gym.outside.json_text import short
@@ -67,6 +67,9 @@ class OFASearchSpace(SearchSpace[OFAArchitecture]):
                 decisions.append(Decision(f"{where}/kernel", KERNELS, when))
                 decisions.append(Decision(f"{where}/expansion", EXPANSIONS, when))
         super().__init__("Once-for-All", decisions)
+        features = divisible(filter_width * HEAD)
+        wide = f"filter_width: at {filter_width}, the head has {features:,} features"
+        require(features <= MOST_FILTERS, f"{wide}; take a width with at most {MOST_FILTERS:,}")
         self.filters = tuple(divisible(filter_width * each) for each in STAGES)
         for stage, (before, after) in enumerate(pairwise(self.filters), start=2):
             one = before == after and STRIDES[stage - 1] == 1

@@ -34,7 +34,7 @@ class ProxylessNASSearchSpace(SearchSpace[ProxylessNASArchitecture]):
                 choices = CANDIDATES if layer == 1 else (*CANDIDATES, ZERO)
                 decisions.append(Decision(f"stage_{stage}/layer_{layer}", choices))
                 self._places.append((filters, stride if layer == 1 else 1))
-        super().__init__("ProxylessNAS", decisions, [len(each.choices) for each in decisions])
+        super().__init__("ProxylessNAS", decisions)
 
     def _decode(self, choices: list[int]) -> ProxylessNASArchitecture:
         return ProxylessNASArchitecture(self._blocks(choices), STEM, HEAD)

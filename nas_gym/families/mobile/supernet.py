@@ -15,7 +15,7 @@ from nas_gym.families.mobile.network import ProxylessNASNetwork
 from nas_gym.families.mobile.proxylessnas import CANDIDATES, ProxylessNASSearchSpace
 from nas_gym.networks import ImageShape, NetworkSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
-from nas_gym.weight_sharing.sliced import SlicedSupernet
+from nas_gym.weight_sharing.sliced import SlicedSupernet, check_batch_statistics
 from nas_gym.weight_sharing.supernet import fitting
 
 
@@ -67,10 +67,7 @@ def proxylessnas_supernet(
     settings: NetworkSettings | None = None,
     batch_statistics: bool | None = None,
 ) -> ProxylessNASSupernet:
-    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`.
-
-    Raises:
-        InvalidSettings: the settings are another family's.
-    """
+    """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
+    check_batch_statistics(batch_statistics)
     own = fitting(MobileNetworkSettings, settings or MobileNetworkSettings())
     return ProxylessNASSupernet(search_space, image_shape, own)

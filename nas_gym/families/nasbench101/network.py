@@ -30,6 +30,7 @@ class NASBench101Settings(NetworkSettings):
     filters: Annotated[Size, Ge(MAX_VERTICES - 2)] = 128
     """Filters of the first stack; at least 5, since up to five vertices share a cell's output."""
     stacks: Annotated[int, Ge(1), Le(8)] = 3
+    """Stacks of cells; each but the first halves the size and doubles the filters."""
 
 
 def conv_bn_relu(channels: int, filters: int, size: int = 1) -> nn.Sequential:

@@ -125,10 +125,11 @@ class AuxiliaryHead(nn.Module):
 
     def __init__(self, channels: int, height: int, width: int, classes: int) -> None:
         super().__init__()
-        rows, columns = ((size - 5) // 3 + 1 if size >= 5 else size for size in (height, width))
+        pools = min(height, width) >= 5
+        rows, columns = ((size - 5) // 3 + 1 if pools else size for size in (height, width))
         self.layers = nn.Sequential(
             nn.ReLU(),
-            nn.AvgPool2d(5, 3) if min(height, width) >= 5 else nn.Identity(),
+            nn.AvgPool2d(5, 3) if pools else nn.Identity(),
             nn.Conv2d(channels, 128, 1, bias=False),
             nn.BatchNorm2d(128),
             nn.ReLU(),

@@ -124,8 +124,10 @@ class TuNASSearchSpace(SearchSpace[TuNASArchitecture]):
         """Return the layers that are decided, for drawings."""
         made = self.made(prefix)
         rows = rows_of(self.spec.form, *self._parts(made))
-        has_stem = "stem/separable/kernel" in made or made.get("stem/separable") == ZERO
-        return rows if has_stem else rows[:1]
+        if "stem/separable/kernel" in made or made.get("stem/separable") == ZERO:
+            return rows
+        has_first = self.spec.form == "relu" or "stem/kernel" in made
+        return rows[:1] if has_first else []
 
     def _parts(self, made: Mapping[str, str]) -> Parts:
         """Return kernels, filters and stages of the labels by decision, as far as there are."""

@@ -18,14 +18,18 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nas_gym.errors import require
 from nas_gym.families.tunas.architecture import TuNASArchitecture
 from nas_gym.families.tunas.network import TuNASNetwork
 from nas_gym.families.tunas.search_space import KERNELS, WIDTHS, ZERO, TuNASSearchSpace
 from nas_gym.families.tunas.warm_up import leaves, mixture
 from nas_gym.networks import ChildNetwork, ImageShape, NetworkSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
-from nas_gym.weight_sharing.sliced import SlicedSupernet, first_of, with_layers
+from nas_gym.weight_sharing.sliced import (
+    SlicedSupernet,
+    check_batch_statistics,
+    first_of,
+    with_layers,
+)
 from nas_gym.weight_sharing.supernet import fitting
 
 WARM_UP = 0.25
@@ -186,7 +190,6 @@ def tunas_supernet(
     batch_statistics: bool | None = None,
 ) -> TuNASSupernet:
     """Build the supernet; see `nas_gym.weight_sharing.supernet.build_supernet`."""
-    says = "batch_statistics: this supernet always takes them; leave it out"
-    require(batch_statistics is not False, says)
+    check_batch_statistics(batch_statistics)
     own = fitting(MobileNetworkSettings, settings or MobileNetworkSettings())
     return TuNASSupernet(search_space, image_shape, own)

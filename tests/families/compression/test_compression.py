@@ -27,12 +27,14 @@ from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
 from nas_gym.families.compression.env import CompressionEnv
-from nas_gym.families.compression.network import torchvision_model
+from nas_gym.families.compression.network import CompressedNetwork, torchvision_model
 from nas_gym.families.compression.plan import Plan
 from nas_gym.families.compression.walk import FEATURES
+from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import InvalidModel, load_image_model, save_model
 from nas_gym.models.exporting import export_model
-from nas_gym.networks import ImageShape, build_network, multiply_adds
+from nas_gym.networks import ImageShape, build_network, count_parameters, multiply_adds
+from tests.helpers import random_architecture
 
 pytest.importorskip("torch_pruning", reason="pip install 'nas-gym[compression]'")
 ID = "nas_gym/Compression-v0"
@@ -116,6 +118,12 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
     numbers = [group.numbers(0.1, 1) for group in plan.groups]
     kept = [each[int(share * (len(each) - 1))] for each, share in zip(numbers, shares, strict=True)]
     assert multiply_adds(plan.cut(kept), shape) == plan.multiply_adds(kept)
+
+
+def test_an_auxiliary_head_does_not_count() -> None:
+    settings = CellNetworkSettings(cells=1, filters=2, auxiliary_head=True)
+    network = build_network(random_architecture(0, blocks=1), ImageShape(1, 8, 8, 10), settings)
+    assert count_parameters(CompressedNetwork.around(network)) == count_parameters(network)
 
 
 @given(actions=st.lists(st.floats(0, 1, width=32), min_size=3, max_size=3), keep=st.floats(0.3, 1))

@@ -20,7 +20,6 @@ from nas_gym.families.enas.macro_search_space import (
     ENASMacroArchitecture,
     MacroLayer,
 )
-from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network, count_parameters, measure_cost
 
 FORMS = ("released_final", "released_search", "paper")
@@ -184,8 +183,3 @@ def test_real_and_weightless_networks_cost_the_same() -> None:
 def test_bad_settings(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettings, match=message):
         MacroNetworkSettings(**settings)
-
-
-def test_other_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="CellNetworkSettings does not fit"):
-        build_network(published("ENAS-macro"), DIGITS, CellNetworkSettings())

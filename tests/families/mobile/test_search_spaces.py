@@ -72,5 +72,7 @@ def test_bad_arguments() -> None:
         OFASearchSpace(filter_width=0)
     with pytest.raises(InvalidSettings, match=r"filter_width: at 0\.15, stages 3 and 4 both"):
         OFASearchSpace(filter_width=0.15)
+    with pytest.raises(InvalidSettings, match=r"filter_width: at 60\.0, the head has 76,800 f"):
+        OFASearchSpace(filter_width=60.0)
     with pytest.raises(InvalidSettings, match="resolutions"):
         OFASearchSpace(resolutions=(0,))

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from nas_gym import InvalidSettings, NASSearchSpace
 from nas_gym.families.nas.network import ChainNetwork, ChainNetworkSettings, SameConv2d
-from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import Cost, ImageShape, build_network, count_parameters, measure_cost
 from nas_gym.search_spaces import ChainArchitecture, Convolution, MaxPooling
 
@@ -171,11 +170,6 @@ def test_filter_scale_multiplies_the_filters(scale: float, filters: int) -> None
 def test_bad_filter_scales(scale: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"^filter_scale: expected a .*number"):
         ChainNetworkSettings(filter_scale=scale)
-
-
-def test_other_families_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="expected ChainNetworkSettings"):
-        build_network(random_chain(0), CIFAR, CellNetworkSettings())
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 9)])

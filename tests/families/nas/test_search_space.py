@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_gym import Architecture, InvalidArchitecture, InvalidSettings, NASSearchSpace, published
+from nas_gym import Architecture, InvalidArchitecture, InvalidSettings, NASSearchSpace
 from nas_gym.search_spaces import ChainArchitecture, Convolution, MaxPooling
 from nas_gym.search_spaces.chains import Layer
 
@@ -257,11 +257,6 @@ def test_bad_json(layer: object, says: str) -> None:
 def test_chains_outside_the_search_space(layer: Layer, says: str) -> None:
     with pytest.raises(InvalidArchitecture, match=says):
         NASSearchSpace(1).encode(ChainArchitecture((layer,)))
-
-
-def test_other_families_are_refused() -> None:
-    with pytest.raises(InvalidArchitecture, match="expected 'chain'"):
-        NASSearchSpace().encode(published("NASNet-A"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import torch
 
 from nas_gym import InvalidSettings, NASBench101SearchSpace, published
 from nas_gym.families.nasbench101.network import NASBench101Settings, VertexCell, vertex_channels
-from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network, count_parameters, weightless_network
 from tests.families.nasbench101.test_search_space import CONV1, CONV3, FIRST_ROW, POOL, cell
 
@@ -116,5 +115,3 @@ def test_bad_settings() -> None:
     for name, least in (("cells", 1), ("stacks", 1), ("filters", 5)):
         with pytest.raises(InvalidSettings, match=f"{name}: .* to {least}, got"):
             NASBench101Settings(**{name: least - 1})
-    with pytest.raises(InvalidSettings, match="NASBench101Settings"):
-        build_network(FIRST_ROW, CIFAR, CellNetworkSettings())

@@ -14,11 +14,7 @@ import pytest
 from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.package import package_file, read_package
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
-from nas_gym.families.nasbench201.table import (
-    NASBENCH201_DATASETS,
-    multiply_adds,
-    nasbench201_table,
-)
+from nas_gym.families.nasbench201.table import multiply_adds, nasbench201_table
 from nas_gym.networks import ImageShape, measure_cost
 from nas_gym.tables.columns import InvalidTable
 
@@ -114,7 +110,3 @@ def test_multiply_adds_are_those_of_the_networks(size: int, classes: int) -> Non
     shape = ImageShape(channels=3, height=size, width=size, classes=classes)
     built = [measure_cost(SPACE.decode(cell), shape).multiply_adds for cell in cells]
     assert multiply_adds(cells, size, classes).tolist() == built
-
-
-def test_the_data_sets_have_their_published_names() -> None:
-    assert list(NASBENCH201_DATASETS) == ["cifar10", "cifar100", "ImageNet16-120"]

@@ -99,8 +99,3 @@ def test_bad_strings(text: str, says: str) -> None:
 def test_too_few_operations() -> None:
     with pytest.raises(InvalidArchitecture, match="expected 6"):
         NASBench201Architecture(("none",) * 5)
-
-
-def test_other_families_are_refused() -> None:
-    with pytest.raises(InvalidArchitecture, match="nasbench201"):
-        NASBench201SearchSpace().encode(published("NASNet-A"))

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nas_gym import InvalidSettings, NASEnv
+from nas_gym import InvalidSettings
 from nas_gym.data.loading import data_folder
 from nas_gym.families.nasbench201.network import NASBench201Settings
 from nas_gym.families.nasbench201.search_space import NASBench201SearchSpace
 from nas_gym.families.nasbench201.tiny_bench import (
     TINY_BENCH,
-    TinyBenchEnv,
     repeated_trainings,
     tiny_bench_table,
 )
@@ -121,9 +120,3 @@ def test_an_argument_that_it_does_not_take_is_refused(name: str) -> None:
         gym.make("nas_gym/TinyBench-v0", **wrong)
     with pytest.raises(InvalidSettings, match=says):
         gym.make_vec("nas_gym/TinyBench-v0", 2, **wrong)
-
-
-def test_its_page_has_no_gaps() -> None:
-    assert TinyBenchEnv.__doc__ is not None
-    assert "@" not in TinyBenchEnv.__doc__
-    assert isinstance(gym.make("nas_gym/TinyBench-v0").unwrapped, NASEnv)

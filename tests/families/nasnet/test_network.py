@@ -281,7 +281,9 @@ def test_dropout_drops_in_training_only() -> None:
         assert torch.equal(network(x), network(x))
 
 
-@pytest.mark.parametrize("shape", [DIGITS, CIFAR, ImageShape(3, 19, 33, 10)])
+@pytest.mark.parametrize(
+    "shape", [DIGITS, CIFAR, ImageShape(3, 19, 33, 10), ImageShape(1, 8, 20, 10)]
+)
 def test_the_auxiliary_head_answers_in_training_only(shape: ImageShape) -> None:
     network = built(random_architecture(1), shape, auxiliary_head=True)
     outputs = network.train()(images(shape))
@@ -362,7 +364,8 @@ def test_images_too_small_for_the_imagenet_stem_are_refused() -> None:
 
 
 def test_another_familys_settings_are_refused() -> None:
-    with pytest.raises(InvalidSettings, match="NetworkSettings does not fit"):
+    says = "NetworkSettings does not fit 'cells' architectures; expected CellNetworkSettings"
+    with pytest.raises(InvalidSettings, match=says):
         build_network(random_architecture(0), CIFAR, NetworkSettings())
 
 

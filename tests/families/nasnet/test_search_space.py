@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 
 from nas_gym import InvalidArchitecture, InvalidSettings, NASNetSearchSpace, published
@@ -190,9 +189,3 @@ def test_sketch_grows_by_whole_blocks() -> None:
 def test_bad_parameters_are_refused_by_name(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSettings, match=message):
         NASNetSearchSpace(**arguments)
-
-
-def test_encode_gives_int64() -> None:
-    choices = NASNetSearchSpace().encode(random_architecture(0))
-    assert choices.dtype == np.int64
-    assert choices.shape == (50,)

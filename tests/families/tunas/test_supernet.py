@@ -113,5 +113,6 @@ def test_the_mean_of_all_kernels_is_that_of_each_kernels_output() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InvalidArchitecture, match="is not in TuNAS proxylessnas"):
         made("proxylessnas").set_architecture(drawn("v3", 0))
-    with pytest.raises(InvalidSettings, match="batch_statistics"):
-        build_supernet(SPACES["v3"], SHAPE, SETTINGS, batch_statistics=False)
+    for name in ("v3", "ProxylessNAS"):
+        with pytest.raises(InvalidSettings, match="batch_statistics: this supernet always"):
+            build_supernet(SPACES[name], SHAPE, SETTINGS, batch_statistics=False)

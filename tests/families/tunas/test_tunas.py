@@ -14,6 +14,8 @@ from nas_gym.families.tunas.search_space import TuNASSearchSpace, Variant
 from nas_gym.networks import ImageShape, build_network, measure_cost
 from nas_gym.networks.mobile import MobileNetworkSettings
 from nas_gym.rendering import draw, picture_size, write
+from nas_gym.rendering.canvas import MARGIN
+from nas_gym.rendering.layout import layout
 
 IMAGENET = ImageShape(3, 224, 224, 1000)
 SIZES: dict[Variant, tuple[int, float, float]] = {
@@ -46,6 +48,23 @@ def test_round_trips_and_drawings_of_every_kind_of_prefix(variant: Variant, seed
     for length in (*range(8), len(choices) // 2, len(choices) - 1, len(choices)):
         assert draw(search_space, choices[:length]).size == size
         assert "stem" in write(search_space, choices[:length])
+
+
+@pytest.mark.parametrize("variant", SIZES)
+def test_a_network_without_zero_layers_fills_its_picture(variant: Variant) -> None:
+    search_space = TuNASSearchSpace(variant)
+    boxes = layout(search_space, np.zeros(len(search_space.decisions), dtype=np.int64)).boxes
+    assert len(boxes) == 24
+    assert min(top for _, top, _, _ in boxes) < MARGIN + 10
+
+
+def test_the_stem_is_written_once_its_kernel_is_decided() -> None:
+    search_space = TuNASSearchSpace("mobilenet_v3_like")
+    choices = np.array([1, 1, 1, 0])  # 16 filters, 5x5, no separable convolution
+    lines = [write(search_space, choices[:step]).splitlines()[1:] for step in range(5)]
+    stem = "  stem: 5x5, 16 filters"
+    undecided = ["  stem: not decided yet"]
+    assert lines == [undecided, undecided, [stem], [stem, "  zero"], [stem, "  zero"]]
 
 
 @pytest.mark.parametrize(
