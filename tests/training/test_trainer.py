@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -289,6 +290,19 @@ def test_a_last_step_that_blows_up_is_a_status(digits: Dataset) -> None:
     evaluation = train_child(small(), digits, one_step, "cpu")
     assert (evaluation.status, evaluation.accuracy) == ("diverged", 0)
     assert evaluation.message == "the logits are not finite"
+
+
+def test_a_metric_that_is_not_finite_is_a_status(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([0.5, math.nan, 0.5, 0.5, 0.5, math.nan])
+    monkeypatch.setattr(ImageClassification, "validation_of", lambda *_: lambda: next(values))
+    quick = replace(QUICK, epochs=2, data_fraction=0.1, fused=2)
+    alone = train_child(small(), digits, quick, "cpu")
+    together = Trainer(digits, quick, "cpu").evaluate_repeats(small(), [0, 1])
+    assert [each.status for each in (alone, *together)] == ["diverged", "ok", "diverged"]
+    assert alone.curve == (0.5,)
+    assert alone.message == "the accuracy is nan"
 
 
 @pytest.mark.parametrize(
