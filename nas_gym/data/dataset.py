@@ -62,6 +62,10 @@ class Dataset:
     split_seed: int = SPLIT_SEED
     """Of the parts that it does not have itself; see `nas_gym.data.loading.load_dataset`."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return a plain array for a map of a file: pickle can put it where processes share it."""
+        return {**vars(self), "images": np.asarray(self.images)}
+
     @property
     def majority(self) -> float:
         """Accuracy on the test split of always answering the most frequent training class."""

@@ -27,6 +27,13 @@ class CannotFuse(ValueError):
     """Networks have a layer that has no fused form, or compute something else as one."""
 
 
+_DRAWING = (
+    *(nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout, nn.RReLU),
+)
+"""Layers that draw random numbers, which would be one member's for all of them."""
+
+
 class FusedLinear(nn.Module):
     """Dense layers of K members: (B, K C) in, (B, K F) out."""
 
@@ -52,6 +59,8 @@ class FusedDropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:
             return x
+        if x.ndim != 2:
+            raise CannotFuse(f"dropout of {x.ndim} dimensions has no fused form")
         shape = (len(x), x.shape[1] // len(self.generators))
         mask = random_mask(x, shape, self.dropout, self.generators)
         return x * mask.transpose(0, 1).flatten(1)
@@ -70,7 +79,7 @@ class Fused(ChildNetwork):
         rates: The learning rate of each, as a multiple of the training's; default: all are 1.
 
     Raises:
-        CannotFuse: a layer with weights has no fused form.
+        CannotFuse: a layer with weights or random numbers has no fused form.
     """
 
     def __init__(
@@ -133,6 +142,8 @@ class Fused(ChildNetwork):
             self.network.set_submodule(name, FusedLinear(module, members))
         elif isinstance(module, nn.Dropout):
             self.network.set_submodule(name, FusedDropout(module.p, generators))
+        elif isinstance(module, _DRAWING):
+            raise CannotFuse(f"{type(module).__name__} draws numbers, and has no fused form")
         elif [*module.parameters(recurse=False)]:
             raise CannotFuse(f"{type(module).__name__} has weights, and no fused form")
 

@@ -65,7 +65,7 @@ class Store:
         insert = dialect.insert(EVALUATIONS).on_conflict_do_nothing()
         self._insert = insert.execution_options(preserve_rowcount=True)
         self.name = self._database.name
-        """The file, or the URL without passwords."""
+        """The file, or the URL without passwords, as messages name it; a long one is shortened."""
 
     def add(
         self,

@@ -182,7 +182,8 @@ class Recording:
         self.children = sum(self.trainings.values())
         """Number of trainings in all."""
         self._keys = [search_space.decode(choices).key for choices in self.choices]
-        self.store = Store(out.with_name(out.name + ".db"))
+        self._store_file = out.with_name(out.name + ".db")
+        self.store = Store(self._store_file)
         try:
             self.done = self._resumed()
             """Finished trainings, by number of the seed and row."""
@@ -248,7 +249,7 @@ class Recording:
         with _clear_errors(self.out):
             write_arrays(self.out, arrays)
             self.close()
-            Path(self.store.name).unlink()
+            self._store_file.unlink()
 
     def close(self) -> None:
         """Close the store; what was recorded is in it already."""

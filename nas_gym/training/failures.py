@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ class OverLimit(ValueError):
 
 
 class Diverged(ArithmeticError):
-    """The loss of a child, or its logits, are no longer finite."""
+    """The loss of a child, its logits, or its metric are no longer finite."""
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -48,9 +49,12 @@ class Attempt:
     started: float = field(default_factory=time.perf_counter)
 
     def add(self, value: float) -> None:
-        """Add the metric's value after an epoch."""
+        """Add the metric's value after an epoch; `Diverged` if its score is not finite."""
+        score = self.metric.score(value)
+        if not math.isfinite(score):
+            raise Diverged(f"the {self.metric.name} is {value}")
         self.value = value
-        self.curve.append(self.metric.score(value))
+        self.curve.append(score)
 
     def check(self, limits: CostLimits | None) -> None:
         """Raise `OverLimit` if it costs more than is allowed, by what is measured so far."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,6 @@ def train_final(
         OSError: the checkpoint cannot be written; the one of the epoch before stands.
     """
     started, devices = time.perf_counter(), devices_of(device)
-    if len(devices) > 1:  # graphs do not capture what averages the gradients
-        settings = replace(settings, cuda_graphs=False)
     trainer = NetworkTrainer(dataset, settings, devices[0], final=True)
     seed = child_seed(settings.seed, architecture)
     others = (_follow, architecture, dataset, settings, checkpoint)

@@ -1,8 +1,8 @@
 """Fingerprints: digests of everything but the architecture that can change an evaluation.
 
-The code of the networks counts: the qualified name of the function or class that builds them, its
-source, and the source of the module that it is in. Comments and docstrings do not count, and other
-modules that it imports do not either: `RECIPE` stands for those of nas_gym.
+The code of the networks counts, and that of a task of one's own: the qualified name of the function
+or class, its source, and the source of the module that it is in. Comments and docstrings do not
+count, and other modules that it imports do not either: `RECIPE` stands for those of nas_gym.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ ADDED = (
 """Settings that are no part of a fingerprint where they are as they are by default."""
 
 # Prefixes of the names of modules whose code does not count:
-_LIBRARIES = ("torch.", "builtins", "abc", "typing", "nas_gym.networks.")
+_LIBRARIES = (
+    *("torch.", "builtins", "abc", "typing"),
+    *("nas_gym.networks.", "nas_gym.training.tasks."),
+)
 # By the id of a builder, which stays its own as long as it is kept here:
 _digests: dict[int, tuple[object, str]] = {}
 
@@ -82,6 +85,12 @@ def builder_digests(part: str, architecture_type: type[Architecture] | None) -> 
         families = () if family is None else (family,)
     builders = {family.name: family.part(part) for family in families}
     return {name: code_digest(builder) for name, builder in builders.items() if builder is not None}
+
+
+def task_digests(task_type: type[Any]) -> dict[str, str]:
+    """Return the digest of a task's code, by a name; none of nas_gym's own tasks."""
+    is_own = not task_type.__module__.startswith("nas_gym.")
+    return {"own task": code_digest(task_type)} if is_own else {}
 
 
 def code_digest(builder: Callable[..., Any]) -> str:

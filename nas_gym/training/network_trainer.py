@@ -115,4 +115,5 @@ class NetworkTrainer(DeviceTraining):
 
         `Diverged` if the network's outputs are not finite.
         """
-        return self.task.metric.score(self.task.value(network, "test"))
+        with self.isolated(self.settings.seed):
+            return self.task.metric.score(self.task.value(network, "test"))

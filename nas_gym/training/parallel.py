@@ -25,7 +25,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork
-from nas_gym.networks.devices import resolve_device
+from nas_gym.networks.devices import cpu_threads, resolve_device
 from nas_gym.training.loop import BatchLoop, TrainingLoop
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import seed_from, set_seed
@@ -109,7 +109,7 @@ def team(devices: Sequence[str], follow: Any, *arguments: Any) -> Iterator[Membe
         for process in others:
             process.start()
         try:
-            with _group(0, number, first, meeting):
+            with _group(0, number, first, meeting), cpu_threads(_threads(number, first)):
                 yield Member(0, number)
         finally:
             for process in others:
@@ -122,9 +122,14 @@ def _joined(
 ) -> None:
     """Take part in a training as another process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends this one
-    torch.set_num_threads(max(1, torch.get_num_threads() // (number if device == "cpu" else 1)))
+    torch.set_num_threads(_threads(number, device))
     with _group(rank, number, device, meeting):
         follow(Member(rank, number), device, *arguments)
+
+
+def _threads(number: int, device: str) -> int:
+    """Return the threads of one of so many processes, which share a CPU's cores."""
+    return max(1, torch.get_num_threads() // (number if device == "cpu" else 1))
 
 
 @contextmanager

@@ -133,12 +133,12 @@ def _trained(trainer: Trainer, members: Sequence[_Member], fingerprint: str) -> 
     for member in members:
         child, failure = member.child, member.failure
         child.status = "crashed"
-        with child.recorded():
+        with trainer.isolated(member.seed), child.recorded():
             if failure is not None:
                 raise failure
             assert member.network is not None
             trainer.time(child, member.network)
         evaluation = child.evaluation(member.seed, fingerprint)
-        trained.append((evaluation, None if failure else member.network))
+        trained.append((evaluation, member.network if evaluation.status == "ok" else None))
     seconds = trained[0][0].seconds / len(trained)  # the first child began before the others
     return [(replace(evaluation, seconds=seconds), network) for evaluation, network in trained]

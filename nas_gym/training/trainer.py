@@ -28,7 +28,7 @@ from nas_gym.outside.quiet import quiet, training
 from nas_gym.training.checkpoint import Checkpoint, restore_children
 from nas_gym.training.early_stopping import FinishedCurve, StoppingRule
 from nas_gym.training.failures import Attempt
-from nas_gym.training.fingerprint import builder_digests, digest, settings_facts
+from nas_gym.training.fingerprint import builder_digests, digest, settings_facts, task_digests
 from nas_gym.training.inheritance import WeightFolder, inherit
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
@@ -72,7 +72,7 @@ class Trainer(NetworkTrainer):
         super().__init__(dataset, settings, device)
         self.checkpoints = checkpoints
         self.count_multiply_adds, self.architecture_type = count_multiply_adds, architecture_type
-        self._builders: dict[str, str] | None = None  # in another process: those of the first one
+        self._code: dict[str, str] = {}  # in another process: the digests of the first one
         if settings.latency is not None and settings.latency.device is not None:
             resolve_device(settings.latency.device)
         self._rule: StoppingRule | None = None
@@ -83,8 +83,8 @@ class Trainer(NetworkTrainer):
             self._weights = WeightFolder(Path(settings.inherit_weights) / dataset.digest)
 
     def __getstate__(self) -> dict[str, Any]:
-        # In another process, the builders' source may not be at hand.
-        return {**super().__getstate__(), "_builders": self._builder_digests()}
+        # In another process, the source of networks and task may not be at hand.
+        return {**super().__getstate__(), "_code": self._code_digests()}
 
     @property
     def fused(self) -> int:
@@ -107,17 +107,20 @@ class Trainer(NetworkTrainer):
     def fingerprint(self) -> str:
         """A digest of everything but the architecture that could change an evaluation.
 
-        The code that builds the networks counts; see `nas_gym.training.fingerprint`. The model of
-        the device counts only where latency is measured, which depends on it, and a latency table
-        by its content. That weights and curves of earlier children are used counts, but not where
-        they are kept.
+        The code that builds the networks counts, and that of a task of one's own; see
+        `nas_gym.training.fingerprint`. The model of the device counts only where latency is
+        measured, which depends on it, and a latency table by its content. That weights and curves
+        of earlier children are used counts, but not where they are kept.
         """
         network = type(self.settings.network).__name__
         facts = settings_facts(self.settings, self.device)
-        return self.digest(builders=self._builder_digests(), settings=facts, network=network)
+        return self.digest(builders=self._code_digests(), settings=facts, network=network)
 
-    def _builder_digests(self) -> dict[str, str]:
-        return self._builders or builder_digests("network", self.architecture_type)
+    def _code_digests(self) -> dict[str, str]:
+        if self._code:
+            return self._code
+        networks = builder_digests("network", self.architecture_type)
+        return networks | task_digests(type(self.task))
 
     def memory_bytes(self, architecture: Architecture) -> float:
         """Return the bytes that a child gets on a GPU that it shares, with some to spare.

@@ -12,7 +12,9 @@ import pickle
 import sys
 import tempfile
 import weakref
+from contextlib import suppress
 from mmap import mmap
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,17 +26,40 @@ from nas_gym.errors import InvalidSettings
 class Pickler(pickle.Pickler):
     """Pickles numpy's larger arrays as tensors, and any CUDA device as the process's own.
 
-    Of a map of a whole file, as of decoded images, the path is pickled.
+    Of a map of a whole file, as of decoded images, the path is pickled; see `_path_of`.
     """
 
     def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, np.memmap) and isinstance(value.base, mmap):
-            return np.memmap, (value.filename, value.dtype, "r", value.offset, value.shape)
+        if (mapped := _map_of(value)) is not None:
+            return np.memmap, (_path_of(mapped), mapped.dtype, "r", mapped.offset, mapped.shape)
         if type(value) is np.ndarray and _as_tensor(value.dtype) and value.nbytes >= 4096:
             return torch.Tensor.numpy, (torch.from_numpy(np.require(value, None, ["C", "W"])),)
         if isinstance(value, torch.device) and value.type == "cuda":
             return torch.device, ("cuda",)
         return NotImplemented
+
+
+def _map_of(value: Any) -> np.memmap[Any, Any] | None:
+    """Return the map of a whole file that an array is, or that it is a plain form of."""
+    mapped = value.base if type(value) is np.ndarray else value
+    if not (isinstance(mapped, np.memmap) and isinstance(mapped.base, mmap)):
+        return None
+    return mapped if value.__array_interface__ == mapped.__array_interface__ else None
+
+
+def _path_of(mapped: np.memmap[Any, Any]) -> str:
+    """Return a path by which other processes can open the file of a map.
+
+    Under Linux, it is that of the descriptor which the map holds: the file may be removed, as
+    decoded images are that make room for others, before a process opens it. Elsewhere it is the
+    file's own.
+    """
+    name = os.path.realpath(str(mapped.filename))
+    for descriptor in Path(f"/proc/{os.getpid()}/fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(descriptor) in (name, f"{name} (deleted)"):
+                return str(descriptor)
+    return str(mapped.filename)
 
 
 def _as_tensor(dtype: np.dtype[Any]) -> bool:

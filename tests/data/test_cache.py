@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from nas_gym import InvalidSettings
 from nas_gym.data import cache
 from nas_gym.data.cache import FACTS, PIXELS, cache_folder, decoded_images
-from nas_gym.data.dataset import Images, InvalidDataset
+from nas_gym.data.dataset import Dataset, Images, InvalidDataset
 from nas_gym.data.decoding import read_images
 from nas_gym.outside.files import PART, is_locked, lock
 from nas_gym.workers.sharing import Share
@@ -361,6 +362,31 @@ def test_other_processes_map_the_same_file(tmp_path: Path) -> None:
     share.close()
     assert isinstance(whole, np.memmap)
     assert isinstance(images, np.memmap)
-    assert whole.filename == images.filename
+    assert os.path.samefile(str(whole.filename), str(images.filename))
     np.testing.assert_array_equal(whole, images)
     np.testing.assert_array_equal(part, images[1:])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux opens a file that is removed")
+def test_other_processes_map_a_file_that_was_removed(tmp_path: Path) -> None:
+    images, _ = read(pictures(tmp_path / "images"))
+    before = Share(images)
+    shutil.rmtree(cache_folder())
+    for share in (before, Share(images)):
+        np.testing.assert_array_equal(share.load(), images)
+        share.close()
+
+
+def test_a_data_set_is_pickled_such_that_processes_share_its_images(tmp_path: Path) -> None:
+    images, _ = read(pictures(tmp_path / "images"))
+    number = np.arange(len(images))
+    dataset = Dataset("noise", images, number, tuple("abcd"), True, number, number, number)
+    apart: list[pickle.PickleBuffer] = []  # as Ray keeps arrays
+    pickle.dumps(dataset, protocol=5, buffer_callback=apart.append)
+    assert images.nbytes in [each.raw().nbytes for each in apart]
+    share = Share([dataset, np.asarray(images)[::-1]])
+    shared, backwards = share.load()
+    share.close()
+    assert isinstance(shared.images, np.memmap)
+    np.testing.assert_array_equal(shared.images, images)
+    np.testing.assert_array_equal(backwards, images[::-1])

@@ -254,6 +254,14 @@ def test_a_recording_goes_on_only_under_the_same_settings(tmp_path: Path) -> Non
             Recording(space, settings, out)
 
 
+def test_a_table_of_a_long_name_leaves_no_store(tmp_path: Path) -> None:
+    out = tmp_path / ("folder-" * 20) / ("folder-" * 20) / "table.npz"
+    recording = Recording(OneEdgeSearchSpace(), SETTINGS, out)
+    list(recording.run(ScriptedChildren(recording.trainer.fingerprint)))
+    recording.write()
+    assert list(out.parent.iterdir()) == [out]
+
+
 class _TwoRows(OneEdgeSearchSpace):
     """Another search space of the same networks."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import pickle
 import subprocess
@@ -23,8 +24,9 @@ from nas_gym.networks import ChildNetwork, ImageShape
 from nas_gym.search_spaces import CellArchitecture
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
-from nas_gym.training.fingerprint import builder_digests, code_digest
+from nas_gym.training.fingerprint import builder_digests, code_digest, task_digests
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer
 from tests.training.test_trainer import small
 
@@ -120,6 +122,35 @@ def test_another_process_has_the_same_fingerprint() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert there.stdout.strip() == str(builder_digests("network", CellArchitecture))
+
+
+class Doubled(ImageClassification):
+    """A task of one's own."""
+
+    def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
+        return 2 * super().loss(network, inputs, targets)
+
+
+class Halved(ImageClassification):
+    """Another one on the same data."""
+
+    def loss(self, network: ChildNetwork, inputs: Tensor, targets: Tensor) -> Tensor:
+        return super().loss(network, inputs, targets) / 2
+
+
+def test_the_code_of_a_task_of_ones_own_counts() -> None:
+    def fingerprint(task: Any) -> str:
+        dataset = copy.copy(load_dataset("digits"))
+        object.__setattr__(dataset, "task", task)
+        trainer = Trainer(dataset, QUICK, "cpu", architecture_type=CellArchitecture)
+        assert pickle.loads(pickle.dumps(trainer)).fingerprint == trainer.fingerprint
+        return trainer.fingerprint
+
+    tasks = (ImageClassification, Doubled, Halved)
+    found = [fingerprint(each) for each in tasks]
+    assert len(set(found)) == 3
+    assert found == [fingerprint(f"{each.__module__}:{each.__name__}") for each in tasks]
+    assert task_digests(ImageClassification) == {}  # a store of earlier versions stays valid
 
 
 def executed(**parts: object) -> Any:

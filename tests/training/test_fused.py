@@ -265,6 +265,17 @@ def test_a_network_that_is_another_one_when_fused_is_trained_separately(
     assert [each.curve for each in made] == [trainer.evaluate_one(CHILD, r).curve for r in (0, 1)]
 
 
+@pytest.mark.parametrize("layer", [torch.nn.Dropout(0.2), torch.nn.Dropout2d(0.2)], ids=repr)
+def test_dropout_of_images_is_drawn_by_each_training_itself(
+    layer: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append_to_stem(monkeypatch, layer)
+    trainer = Trainer(DIGITS, replace(TINY, epochs=1), "cpu")
+    with pytest.warns(TrainedSeparately, match="no fused form"):
+        made = trainer.evaluate_repeats(TINY_CHILD, [0, 1])
+    assert [each.status for each in made] == ["ok", "ok"]
+
+
 class Scaled(torch.nn.Module):
     """Knows the number of channels, and a fused network has more of them."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from nas_gym import InvalidSettings, load_dataset, published
 from nas_gym.data.dataset import Dataset, resplit
 from nas_gym.families.nasnet.network import CellNetworkSettings
+from nas_gym.networks.devices import cpu_threads
+from nas_gym.training import parallel
 from nas_gym.training.final import train_final
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.parallel import Member, devices_of, shared_epochs, team
@@ -50,6 +54,15 @@ def trained(
         for _ in shared_epochs(trainer, loop, member, SEED):
             pass
     return losses, network.state_dict()
+
+
+def test_processes_share_the_cores_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "multiprocessing", MagicMock())
+    monkeypatch.setattr(parallel, "_group", lambda *_: nullcontext())
+    with cpu_threads(4):
+        with team(["cpu", "cpu"], trained):
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 4
 
 
 @pytest.mark.cluster

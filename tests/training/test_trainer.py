@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -175,9 +176,11 @@ def test_latency_is_measured_alone_and_last_unless_it_is_limited(
     more: dict[str, Any], order: list[str], digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     happened: list[str] = []
+    seeds: set[int] = set()
 
     def measure(*_: Any) -> Latency:
         happened.append("latency")
+        seeds.add(torch.initial_seed())
         return Latency(0.5, 0.0, torch.device("cpu"))
 
     @contextmanager
@@ -198,6 +201,7 @@ def test_latency_is_measured_alone_and_last_unless_it_is_limited(
     trainer = Trainer(digits, replace(QUICK, latency=LatencySettings(), **more), "cpu")
     made = trainer.evaluate_repeats(small(), range(trainer.fused))
     assert happened == order
+    assert seeds == {each.seed for each in made}  # as a training, by the settings' precision
     assert {each.latency for each in made} == {0.5}
     assert made[0].status == ("ok" if "validation" in order else "over_limit")
 
@@ -229,6 +233,23 @@ def test_the_test_split_is_not_seen(digits: Dataset) -> None:
     poisoned = replace(digits, images=images)
     first, second = (train_child(small(), data, QUICK, "cpu") for data in (digits, poisoned))
     assert first.curve == second.curve
+
+
+def test_a_test_computes_as_the_training_does(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within: list[bool] = []
+
+    @contextmanager
+    def numerics(device: torch.device, tf32: bool, *_: bool, **__: bool) -> Iterator[None]:
+        within.append(tf32)
+        yield
+        within.pop()
+
+    monkeypatch.setattr(network_trainer, "numerics", numerics)
+    monkeypatch.setattr(ImageClassification, "value", lambda *_: float(within == [False]))
+    trainer = Trainer(digits, replace(QUICK, precision="float32"), "cpu")
+    assert trainer.test_accuracy(trainer.build(small())) == 1
 
 
 def test_every_option_trains(digits: Dataset) -> None:
@@ -289,6 +310,19 @@ def test_a_last_step_that_blows_up_is_a_status(digits: Dataset) -> None:
     evaluation = train_child(small(), digits, one_step, "cpu")
     assert (evaluation.status, evaluation.accuracy) == ("diverged", 0)
     assert evaluation.message == "the logits are not finite"
+
+
+def test_a_metric_that_is_not_finite_is_a_status(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([0.5, math.nan, 0.5, 0.5, 0.5, math.nan])
+    monkeypatch.setattr(ImageClassification, "validation_of", lambda *_: lambda: next(values))
+    quick = replace(QUICK, epochs=2, data_fraction=0.1, fused=2)
+    alone = train_child(small(), digits, quick, "cpu")
+    together = Trainer(digits, quick, "cpu").evaluate_repeats(small(), [0, 1])
+    assert [each.status for each in (alone, *together)] == ["diverged", "ok", "diverged"]
+    assert alone.curve == (0.5,)
+    assert alone.message == "the accuracy is nan"
 
 
 @pytest.mark.parametrize(

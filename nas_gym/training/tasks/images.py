@@ -59,9 +59,9 @@ class ImageClassification(Task):
         self.known = part_of(dataset.train, dataset.labels, settings.data_fraction)
         if final:
             self.known = np.concatenate([dataset.train, dataset.validation])
-        needed = {"train": self.known, **({"test": dataset.test} if final else {})}
-        for part, images in needed.items():
-            says = f"dataset: {dataset.name} has no images to {part} on; give it some"
+        other = ("test", dataset.test) if final else ("validate", dataset.validation)
+        for purpose, images in (("train", self.known), other):
+            says = f"dataset: {dataset.name} has no images to {purpose} on; give it some"
             require(len(images) > 0, says)
         self.batch_size = min(settings.batch_size, len(self.known))
         self.steps_per_epoch = len(self.known) // self.batch_size

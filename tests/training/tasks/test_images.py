@@ -29,15 +29,18 @@ def task(dataset: Dataset, **settings: object) -> ImageClassification:
     return ImageClassification(dataset, TrainingSettings(batch_size=16, **settings), CPU)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_a_data_set_without_images_to_train_or_test_on_is_refused(part: str) -> None:
-    empty: dict[str, Any] = {"validation": np.arange(0), part: np.arange(0)}
-    dataset = replace(make_dataset(100), **empty)
-    says = f"dataset: .* has no images to {part} on; give it some"
+@pytest.mark.parametrize(
+    ("purpose", "final"), [("train", True), ("test", True), ("train", False), ("validate", False)]
+)
+def test_a_data_set_without_images_for_a_purpose_is_refused(purpose: str, final: bool) -> None:
+    parts: dict[str, Any] = {"validation": np.arange(0), "test": np.arange(10)} if final else {}
+    dataset = replace(make_dataset(100), **parts)
+    ImageClassification(dataset, TrainingSettings(), CPU, final)
+    part = {"validate": "validation"}.get(purpose, purpose)
+    lacking = replace(dataset, **{part: np.arange(0)})  # type: ignore[arg-type]
+    says = f"dataset: .* has no images to {purpose} on; give it some"
     with pytest.raises(InvalidSettings, match=says):
-        ImageClassification(dataset, TrainingSettings(), CPU, final=True)
-    if part == "test":
-        ImageClassification(dataset, TrainingSettings(), CPU)
+        ImageClassification(lacking, TrainingSettings(), CPU, final)
 
 
 def test_sampling_draws_classes_alike_and_images_of_a_class_alike() -> None:
