@@ -63,6 +63,8 @@ def search(
             ended = None if verify else prepared.ended()
             if ended is None:
                 ended = _searched(prepared, callback, verify)
+            elif prepared.final is not None and prepared.final.is_left(ended[1]):
+                callback.on_dataset(prepared.final.dataset)
             result = finish(
                 *ended, prepared.final, folder, prepared.record, callback.on_final_epoch
             )
