@@ -181,5 +181,5 @@ def test_the_command_shows_them(tmp_path: Path) -> None:
     assert "the best 5 are trained with 2 further seeds each, 10 trainings" in shown.stderr
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
     accuracy = f"{best['validation_accuracy']:.2%}"
-    assert f"accuracy {accuracy} (mean of 3 trainings, best of 5 finalists)" in shown.stdout
+    assert f"accuracy {accuracy} (mean of 3 evaluations, best of 5 finalists)" in shown.stdout
     assert "best single evaluation: child " in shown.stdout
