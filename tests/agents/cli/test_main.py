@@ -72,6 +72,18 @@ def test_what_goes_on_with_a_search_can_be_typed_as_it_is_printed(
     assert "3 children" in result.stdout
 
 
+def test_an_id_as_gymnasium_takes_it_is_the_same_environment(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--agent", "random", "--episodes", "2", "--no-final", "--run", str(run)]
+    result = nas_gym("search", "nas_gym:nas_gym/TinyBench-v0", *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads((run / "settings.json").read_text())["env_id"] == "nas_gym/TinyBench-v0"
+    refused = nas_gym(
+        "search", f"nas_gym:{ENV}", *words[:-1], str(run / "x"), "--set", "store=x.db"
+    )
+    assert "give --store instead" in refused.stderr
+
+
 def test_envs() -> None:
     result = nas_gym("envs")
     assert result.exit_code == 0
