@@ -109,6 +109,7 @@ def test_a_search_killed_among_its_finalists_makes_none_twice(
         else:
             assert search(settings, run).stopped_by == "interrupted"
     result = search(settings, run, resume=True)
+    assert not result.finished_before
     assert trained(run) == trained(whole)
     assert held(result)["standing"] == held(expected)["standing"]
     assert held(result)["made"] == held(expected)["made"] == 8
