@@ -137,6 +137,12 @@ class StoredEvaluator:
         fingerprint = partial_fingerprint(self.fingerprint, epochs)
         return [gather(each, partial(_mean, fingerprint)) for each in means]
 
+    def has(self, architecture: Architecture, epochs: int | None = None) -> bool:
+        """Return True if the store answers for an architecture, and nothing would be evaluated."""
+        key, fingerprint = architecture.key, partial_fingerprint(self._fingerprint, epochs)
+        repeats = range(self.repeats)
+        return all(self.store.get(key, fingerprint, each, self.run) for each in repeats)
+
     def accuracies(self, runs: str) -> list[float]:
         """Return the accuracies of children of other runs, in whose names ``runs`` is."""
         return self.store.accuracies(self._fingerprint, runs, self.run, self.repeats)

@@ -16,6 +16,7 @@ from nas_gym.training.final import EndAfter, StopTraining
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import LearningSettings
+from nas_gym.training.tasks.task import Data
 
 EPOCHS, SECONDS = 5, 10.0
 """The last epochs by which the others are estimated: so many, or more that took so long."""
@@ -75,7 +76,7 @@ def final_choice(
 
 
 class UntilDeadline(Callbacks):
-    """Passes all on, and fits the epochs of the final training to the time that is left.
+    """Passes events on, and fits the epochs of the final training to the time that is left.
 
     The last epochs say how many more there is time for, fewer or more than planned, and how long
     what follows will take.
@@ -98,6 +99,9 @@ class UntilDeadline(Callbacks):
         self.clock, self.end_epochs, self.before = clock, end_epochs, before
         self.paces = [Pace()]
         self.ends: int | None = None
+
+    def on_dataset(self, dataset: Data) -> None:
+        """Pass nothing on: the search did."""
 
     @property
     def busy(self) -> float:

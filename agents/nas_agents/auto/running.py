@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -110,10 +111,15 @@ def _best(found: SearchResult) -> Architecture:
     """Return the best architecture of a search."""
     if found.stopped_by == "interrupted":
         raise KeyboardInterrupt
-    best = found.progress.best_architecture
+    progress, best = found.progress, found.progress.best_architecture
     if best is None:
-        why = found.progress.last_failure or "there was time for none"
+        why = progress.last_failure or "there was time for none"
         raise InvalidSettings(f"auto: no network could be trained: {why}; give more --minutes")
+    require(
+        found.stopped_by != "failures",
+        f"auto: {counted(progress.failures_in_a_row, 'child')} in a row failed; the last one: "
+        f"{progress.last_failure}; nas-gym train {shlex.quote(str(found.run))} trains the best one",
+    )
     return best
 
 

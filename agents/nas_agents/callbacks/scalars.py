@@ -63,7 +63,8 @@ class ScalarCallback(Callback):
         self._choices.append(child.choices.tolist())
         if child.number % EVERY == 0:
             scalars |= self._shares()
-            if self._random is not None and child.progress.paid:
+            comparable = child.progress.paid and not child.progress.epochs
+            if self._random is not None and comparable:
                 band = random_band(self._random, [child.progress.paid])
                 scalars |= {f"random/{name}": getattr(band, name)[0] for name in LINES}
         self.write(scalars, child.number)

@@ -13,7 +13,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from nas_agents.catalogue.arguments import as_objects, check_arguments, imported, parameters_of
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.catalogue.registry import AGENTS, AgentEntry
+from nas_agents.catalogue.registry import AGENTS, AUTO, AgentEntry
 from nas_agents.controllers.random_weights import VecRandomWeights
 from nas_agents.controllers.ranked_reward import VecRankedReward
 from nas_agents.controllers.sharing.shared_weights import SHARING
@@ -40,8 +40,9 @@ class CannotAct(InvalidSettings):
 
 def find_agent(name: str) -> Agent:
     """Return the agent of a name in `AGENTS`, or of the form ``module:Class``."""
+    require(name != AUTO, f"agent: {AUTO!r} stands for what a search chooses; name an agent here")
     if name not in AGENTS and ":" not in name:
-        hint = choices_hint(name, ("auto", *AGENTS, "module:Class"))
+        hint = choices_hint(name, (AUTO, *AGENTS, "module:Class"))
         raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
     entry = AGENTS.get(name, AgentEntry(name))
     found = imported("agent", *entry.path.split(":", 1))
@@ -123,12 +124,7 @@ class Agent:
         return {"policy": next(iter(self.algorithm.policy_aliases), "MlpPolicy"), **arguments}
 
     def make(
-        self,
-        env: VecEnv,
-        arguments: Mapping[str, Any],
-        seed: int,
-        tensorboard_log: str | None = None,
-        wrap: bool = False,
+        self, env: VecEnv, arguments: Mapping[str, Any], seed: int, wrap: bool = False
     ) -> BaseAlgorithm:
         """Make the agent, ready to learn in ``env``; `CannotAct` if it cannot act there.
 
@@ -140,7 +136,7 @@ class Agent:
         if self.strategy is not None:
             made, own = self.strategy, {"strategy": self.strategy, "arguments": arguments}
         self._check(made, arguments)
-        common = {"seed": seed, "tensorboard_log": tensorboard_log, "device": "cpu", "verbose": 0}
+        common = {"seed": seed, "tensorboard_log": None, "device": "cpu", "verbose": 0}
         given = {**common, **own}
         if self.entry.conditioned:
             env = VecRandomWeights(env, seed)

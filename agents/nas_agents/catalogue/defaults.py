@@ -29,6 +29,13 @@ class Plan:
     """N, the number of episodes in lock-step."""
     objectives: int = 1
     """K, the length of a vector reward; 1 for a number."""
+    extended: int = 0
+    """Number of episodes of a search that goes on for longer; the defaults are as it began."""
+
+    @property
+    def in_all(self) -> int:
+        """Number of episodes, those of an extension included."""
+        return max(self.episodes, self.extended)
 
     def steps(self, episodes: int) -> int:
         """Return an environment's steps in which all N have about ``episodes``, N at least."""

@@ -12,7 +12,7 @@ from click.exceptions import Exit
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import EXIT_FAILED, complain, interrupted, print_result
-from nas_agents.runs.settings import SearchSettings
+from nas_agents.runs.settings import SearchSettings, words_to_resume
 from nas_gym.outside.processes import prepare_workers
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def conclude(result: SearchResult, report: Path | None, said: str, as_json: bool
 
     places = {"run": str(result.run), "report": report and str(report)}
     print_result({**places, **result.summary}, f"{describe(result)}\n{said}", as_json)
-    again = f"nas-gym search --run {shlex.quote(str(result.run))} --resume"
+    again = f"nas-gym search {shlex.join(words_to_resume(result.run))}"
     if result.stopped_by == "interrupted":
         interrupted(f"go on with: {again}")
     failed = result.stopped_by in ("failures", "diverged")

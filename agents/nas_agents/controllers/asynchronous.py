@@ -204,7 +204,8 @@ class PolicyGradient(Strategy):
         agent, returned = self.agent, self.returned
         self.returned, self._drawn = [], []
         agent.num_timesteps += sum(each["rewards"].size for each in returned)
-        agent._update_current_progress_remaining(agent.num_timesteps, agent._total_timesteps)
+        done = min(agent.num_timesteps, agent._total_timesteps)  # repeats may be free
+        agent._update_current_progress_remaining(done, agent._total_timesteps)
         late = sum(map(len, self.under_way.values())) > self.batch
         self._learn_from(returned)
         if late and not isinstance(agent, RecurrentPPO):

@@ -18,6 +18,7 @@ from nas_agents.drivers.state import NotPlain, Plain, restore, state_of
 from nas_agents.runs.reading import EPISODES, is_partial, reading_line
 from nas_agents.runs.recorder import Recorder
 from nas_gym import Architecture, NASEnv
+from nas_gym.store import StoredEvaluator
 
 STATE = "checkpoint/state.pt"
 SHARE = 0.01
@@ -97,15 +98,18 @@ class Checkpoints:
         self._put(saved)
 
     def _remember(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Let the memory know what was evaluated, by the store."""
-        whole, parts = [], []
+        """Let the memory know what was evaluated, by the store, if it is there."""
+        evaluator, whole, parts = self.env.memory.evaluator, [], []
         for line, record in enumerate(records, start=1):
             with reading_line(self.recorder.folder.path / EPISODES, line):
                 architecture = Architecture.from_json(record["architecture"])
-            if is_partial(record):
-                parts.append((architecture, record["epochs"]))
-            else:
+            epochs = record["epochs"] if is_partial(record) else None
+            if isinstance(evaluator, StoredEvaluator) and not evaluator.has(architecture, epochs):
+                continue  # another store had it
+            if epochs is None:
                 whole.append(architecture)
+            else:
+                parts.append((architecture, epochs))
         self.env.memory.evaluate(whole)
         for part in parts:
             self.env.memory.submit(*part).result()

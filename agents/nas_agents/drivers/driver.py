@@ -64,10 +64,15 @@ def is_asynchronous(
     learns = learns_asynchronously(agent.algorithm) and not agent.entry.conditioned
     able = (agent.strategy is not None or learns) and not isinstance(evaluator, WeightSharing)
     wanted = before.get("asynchronous", environments == 1 or workers > environments)
+    remedy = f"give --envs {2 * workers}, for instance"
+    if agent.name == "ars":  # of which more networks at a time would be equal
+        remedy = "leave --workers out"
+    elif before:
+        remedy = f"the resumed search keeps that: give --workers {environments}"
     require(
         workers <= environments or (able and wanted),
         f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
-        f"{workers} workers would not all have one; give --envs {2 * workers}, for instance",
+        f"{workers} workers would not all have one; {remedy}",
     )
     return able and bool(wanted)
 

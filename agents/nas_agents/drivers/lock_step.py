@@ -75,9 +75,10 @@ class LockStepSearch:
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
         self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)
-        batches = math.ceil(plan.episodes / plan.environments)
+        self._learns = agent.strategy is None
+        batches = math.ceil(plan.in_all / plan.environments)
         self.steps = batches * plan.environments * plan.decisions
-        notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
+        notice = too_few_updates(self.agent, plan.decisions, plan.in_all)
         self.notices = [notice] if notice else []
         self._memory = env.memory
         own = env.memory.evaluator
@@ -94,7 +95,8 @@ class LockStepSearch:
             _restore(self._shared, recorder)
         self._due = time.perf_counter() + EVERY
         checkpoints = Checkpoints(recorder, self._env, self.state, self.restore)
-        callbacks = [*self._callbacks, PassLogsOn(recorder), _BetweenRollouts(checkpoints)]
+        logs = [PassLogsOn(recorder)] if self._learns else []
+        callbacks = [*self._callbacks, *logs, _BetweenRollouts(checkpoints)]
         try:
             with suppress(SearchOver):
                 self.agent.learn(self.steps, callback=callbacks, log_interval=1)

@@ -40,8 +40,8 @@ class PolicySearch(AsynchronousSearch):
         self.agent = cast(OnPolicyAlgorithm, made)
         self.policy = PolicyGradient(env.search_space, self.agent, agent.entry.ranked)
         super().__init__(self.policy, env)
-        self.steps = plan.episodes * plan.decisions
-        notice = too_few_updates(self.agent, plan.decisions, plan.episodes)
+        self.steps = plan.in_all * plan.decisions
+        notice = too_few_updates(self.agent, plan.decisions, plan.in_all)
         self.notices = [notice] if notice else []
 
     def run(self, recorder: Recorder) -> None:

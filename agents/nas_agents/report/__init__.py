@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,7 +66,7 @@ class Report(Callback):
         if not has_run(result.run):
             return
         if result.stopped_by == "interrupted":  # whoever interrupts does not want to wait
-            self.said = f"no report yet: nas-gym report {result.run} writes it"
+            self.said = f"no report yet: nas-gym report {shlex.quote(str(result.run))} writes it"
             return
         try:
             if result.final is not None and isinstance(self.dataset, Dataset):

@@ -27,7 +27,7 @@ from nas_agents.runs.reading import (
     read_episodes,
     wrong_with,
 )
-from nas_agents.runs.settings import load_record
+from nas_agents.runs.settings import environment_arguments, load_record
 from nas_agents.runs.summary import read_summary
 from nas_gym.evaluation.evaluation import COSTS
 
@@ -50,6 +50,8 @@ class Run:
     """The folder's name, or its path where several have the same."""
     record: Mapping[str, Any]
     """The content of ``settings.json``."""
+    env_arguments: Mapping[str, Any]
+    """The environment's arguments, with those that the agent needs."""
     summary: Mapping[str, Any] | None
     """The content of ``summary.json``; None while the search is going on."""
     lines: list[dict[str, Any]]
@@ -160,7 +162,8 @@ def read_run(path: Path, name: str) -> Run:
     places = np.array(numbers, dtype=np.int64)
     paid = paid_up_to(every, settings.repeats_are_free)[places - 1]
     parts = (lines, places, paid, updates, decisions, choices)
-    return Run(path, name, record, read_summary(path), *parts)
+    arguments = environment_arguments(settings, record)
+    return Run(path, name, record, arguments, read_summary(path), *parts)
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -179,8 +182,8 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     store. Otherwise, random searches are drawn from the children of those among the runs. Runs in
     several environments have no band.
     """
-    names = ("env_id", "env_arguments", "repeats")
-    if len({json.dumps([run.record.get(name) for name in names]) for run in runs}) > 1:
+    places = [(r.record["env_id"], r.env_arguments, r.record.get("repeats")) for r in runs]
+    if len({json.dumps(place, sort_keys=True) for place in places}) > 1:
         return None
     for run in runs:
         if run.band is not None:
@@ -196,7 +199,7 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
 
 def rewards_rank(runs: Sequence[Run]) -> bool:
     """Return True if the runs have one reward, a number, and it ranks otherwise than accuracy."""
-    asked = {json.dumps(run.record.get("env_arguments", {}).get("reward")) for run in runs}
+    asked = {json.dumps(run.env_arguments.get("reward")) for run in runs}
     vectors = any(isinstance(line["reward"], list) for run in runs for line in run.lines)
     if len(asked) != 1 or vectors:
         return False

@@ -103,7 +103,7 @@ def learning_figure(runs: list[Run]) -> Any:
     logged it is that of the choices among the last children.
     """
     rewards = plot(height=260, y_axis_label="mean reward")
-    entropies = plot(height=260, x_axis_label="evaluations", y_axis_label="entropy (nats)")
+    entropies = plot(height=260, x_axis_label="children", y_axis_label="entropy (nats)")
     entropies.x_range = rewards.x_range
     for number, run in enumerate(runs):
         look = {"color": colour_of(number), "line_width": 2}
@@ -112,7 +112,7 @@ def learning_figure(runs: list[Run]) -> Any:
         rewards.line(at, means, legend_label=f"{run.name}, {kind}", **look)
         entropies.line(seen, entropy[1], legend_label=f"{run.name}, {entropy[0]}", **look)
     for each, place in ((rewards, "bottom_right"), (entropies, "top_right")):
-        each.add_tools(HoverTool(tooltips=[("evaluations", "$x{0}"), ("value", "$y")]))
+        each.add_tools(HoverTool(tooltips=[("children", "$x{0}"), ("value", "$y")]))
         hide_on_click(each, place)
     return column(rewards, entropies)
 

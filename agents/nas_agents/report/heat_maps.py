@@ -69,7 +69,7 @@ def choices_figure(run: Run) -> Any:
 def _heat(tips: list[tuple[str, str]], rows: list[str], title: str) -> Any:
     """Return an empty heat map of shares, whose rectangles' centres are numbers of children."""
     height = 90 + 20 * max(4, len(rows))
-    drawn = plot(y_range=rows[::-1], x_axis_label="evaluations", height=height, title=title)
+    drawn = plot(y_range=rows[::-1], x_axis_label="children", height=height, title=title)
     tips = [("children up to", "@x"), *tips, ("share", "@share{0%}")]
     drawn.add_tools(HoverTool(tooltips=tips))
     return drawn

@@ -83,7 +83,7 @@ class Callback:
         """Take a line, before the search begins, on what it will do."""
 
     def on_dataset(self, dataset: Data) -> None:
-        """Take the data set, before a child is trained on it."""
+        """Take the data set, before a network is trained on it."""
 
     def on_start(self, start: Start) -> None:
         """Take the search that begins; not called where only its final training is left."""

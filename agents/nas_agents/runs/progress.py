@@ -62,6 +62,8 @@ class Progress:
     """Accuracies of the last ten children."""
     first: list[float] = field(default_factory=list)
     """Accuracies of the first ten children."""
+    whole: int = 0
+    """Number of children that were not trained in part alone."""
     epochs: Counter[str] = field(default_factory=Counter)
     """Number of trainings by their epochs, where children are trained in parts."""
     statuses: Counter[str] = field(default_factory=Counter)
@@ -133,6 +135,7 @@ class Progress:
         if "epochs" in record:
             self.epochs[str(record["epochs"])] += 1
         if not part:
+            self.whole += 1
             self.recent.append(record["accuracy"])
             if len(self.first) < COMPARED:
                 self.first.append(record["accuracy"])

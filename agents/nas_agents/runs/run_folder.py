@@ -45,6 +45,7 @@ UNFINISHED_CHILDREN = "children"
 FOLDERS = ("checkpoint", "model", "tensorboard", UNFINISHED_CHILDREN)
 """Its folders."""
 UNSTARTED = {LOCK, EPISODES, CURVES, "checkpoint"}
+UNSTARTED |= {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"}
 """Content of a run's folder before its settings are written; from then on it can be resumed."""
 
 
@@ -192,11 +193,15 @@ class RunFolder:
 
     def _refuse_another_run(self) -> None:
         names = {each.name for each in self.path.iterdir()} if self.path.is_dir() else {""}
-        if self.path.exists() and not names <= UNSTARTED:
-            raise InvalidRunFolder(
-                f"run: {self.path} exists already, and a run is never overwritten; "
-                "name another folder with --run, or go on with this run by --resume"
+        if not self.path.exists() or names <= UNSTARTED:
+            return
+        says = "is there already, and holds no run; name another folder with --run"
+        if has_run(self.path):
+            says = (
+                "exists already, and a run is never overwritten; name another folder with --run, "
+                "or go on with this run by --resume"
             )
+        raise InvalidRunFolder(f"run: {self.path} {says}")
 
     def _refuse_other_kinds(self) -> None:
         """Raise `OSError` for a folder in a file's place, a file in a folder's, or a locked folder.

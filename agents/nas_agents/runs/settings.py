@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,25 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
 
     ``given`` are the settings that the user gives now, which may repeat those.
     """
+    for name, argument, value in _doubtful(saved, run):
+        again = given.get(name, {}) if argument else given
+        words = filter(None, (OPTIONS.get(name, f"--{name}"), argument))
+        require((argument or name) in again, _again(" ".join(words), value))
+
+
+def words_to_resume(run: Path) -> list[str]:
+    """Return the words after ``nas-gym search`` that go on with a run of the user's own."""
+    saved, _ = load_record(run)
+    words = ["--run", str(run), "--resume"]
+    for name, argument, value in _doubtful(saved, run):
+        text = value if isinstance(value, str) else json.dumps(value)
+        given = f"{argument}={text}" if argument else text
+        words += [given] if name == "env_id" else [OPTIONS.get(name, f"--{name}"), given]
+    return words
+
+
+def _doubtful(saved: SearchSettings, run: Path) -> Iterator[tuple[str, str | None, Any]]:
+    """Yield the settings that a run folder may not decide alone: name, argument of it, value."""
     inside = run.resolve()
 
     def leads_out(value: object) -> bool:
@@ -210,19 +229,17 @@ def require_given_again(saved: SearchSettings, given: Mapping[str, Any], run: Pa
         "store": leads_out(saved.store),
         "ray": saved.ray is not None,
     }
-    for name, doubt in doubtful.items():
-        option, value = OPTIONS.get(name, f"--{name}"), getattr(saved, name)
-        require(not doubt or name in given, _again(option, value))
-    of_env, of_agent = given.get("env_arguments", {}), given.get("agent_arguments", {})
+    yield from ((name, None, getattr(saved, name)) for name, doubt in doubtful.items() if doubt)
     inherited = saved.env_arguments.get("inherit_weights")
     for name, path in (("early_stopping", curves), ("inherit_weights", inherited)):
-        require(name in of_env or not leads_out(path), _again(f"--set {name}", path))
+        if leads_out(path):
+            yield "env_arguments", name, saved.env_arguments[name]
     for name, value in saved.agent_arguments.items():
-        if name == PROPOSER_ARGUMENTS and isinstance(value, Mapping):
-            nested = any(is_class(*each) or each[0] == "tensorboard_log" for each in value.items())
-            require(not nested or name in of_agent, _again(f"--agent-set {name}", value))
         doubt = is_class(name, value) or (name == "tensorboard_log" and leads_out(value))
-        require(not doubt or name in of_agent, _again(f"--agent-set {name}", value))
+        if name == PROPOSER_ARGUMENTS and isinstance(value, Mapping):
+            doubt = any(is_class(*each) or each[0] == "tensorboard_log" for each in value.items())
+        if doubt:
+            yield "agent_arguments", name, value
 
 
 PROPOSER_ARGUMENTS = "proposer_arguments"

@@ -27,6 +27,7 @@ NEEDED = {
         "evaluations": (dict,),
         "failed": (int,),
         "search_seconds": NUMBER,
+        "seconds": NUMBER,
     },
     **{"final": (dict, type(None)), "final_failure": (str,), "finalists": (dict, type(None))},
     **{"test_accuracy": PERHAPS, "test_epochs": PERHAPS, "random_search": PERHAPS},

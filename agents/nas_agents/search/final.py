@@ -92,8 +92,7 @@ def finish(
             folder.write(SUMMARY, summary)
         if result is not None:
             (folder.path / CHECKPOINT).unlink(missing_ok=True)
-    before = progress.resumed == progress.episodes == len(folder.recorded) > 0
-    return SearchResult(folder.path, stopped_by, progress, result, summary, before)
+    return SearchResult(folder.path, stopped_by, progress, result, summary)
 
 
 def _trained(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ class Prepared:
             return None
         progress = Progress.of(folder.recorded, folder.path / EPISODES)
         progress.best_architecture = read_best(folder.path) or progress.best_architecture
+        progress.started = time.perf_counter() - summary["seconds"]
         if self.final is None or not self.final.is_outdated(summary):
             folder.write(SETTINGS, self.record)
         return progress, summary
@@ -102,8 +104,8 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
 
     agent = named or find_agent(_chosen(settings, before, env))
     _fit_together(agent, env, path)
-    first, plan = _plans(settings, earlier, before, env, len(folder.recorded))
-    arguments = _agent_arguments(agent, settings, before, first, plan)
+    plan = _plan(settings, earlier, before, env, len(folder.recorded))
+    arguments = _agent_arguments(agent, settings, before, plan)
     of_agent: dict[str, Any] = {"plan": plan, "arguments": arguments, "seed": settings.seed}
     at_a_time = (settings.envs, settings.workers or 1)
     asynchronous = is_asynchronous(agent, evaluator, *at_a_time, before)
@@ -113,7 +115,7 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
 
     name = before.get("run") or _new_name(path, agent, env.search_space)
     record = _record(settings, name, agent, arguments, env, final)
-    record |= {"planned_episodes": first.episodes, "asynchronous": asynchronous}
+    record |= {"planned_episodes": plan.episodes, "asynchronous": asynchronous}
     _check_record(folder, before, record)
     return Prepared(
         folder=folder,
@@ -137,13 +139,13 @@ def _new_name(run: Path, agent: Agent, search_space: SearchSpace) -> str:
 
 
 def _agent_arguments(
-    agent: Agent, settings: SearchSettings, before: Mapping[str, Any], first: Plan, plan: Plan
+    agent: Agent, settings: SearchSettings, before: Mapping[str, Any], plan: Plan
 ) -> dict[str, Any]:
     """Return the agent's arguments; those of a resumed search are as they were."""
-    asked = agent.arguments(first, settings.agent_arguments)
+    asked = agent.arguments(plan, settings.agent_arguments)
     arguments: dict[str, Any] = before.get("agent_made_with") or asked
     require_known_classes(arguments, asked)
-    require_extendable(arguments, first.episodes, plan.episodes)
+    require_extendable(arguments, plan.episodes, plan.in_all)
     return arguments
 
 
@@ -187,24 +189,22 @@ def _fit_together(agent: Agent, env: NASEnv, run: Path) -> None:
         env.memory.evaluator.checkpoints = run.resolve() / UNFINISHED_CHILDREN
 
 
-def _plans(
+def _plan(
     settings: SearchSettings,
     earlier: SearchSettings,
     before: Mapping[str, Any],
     env: NASEnv,
     recorded: int,
-) -> tuple[Plan, Plan]:
-    """Return the plan that the agent's arguments follow from, and that of all its episodes.
+) -> Plan:
+    """Return the plan of a search as it began, ``earlier``, with its extension, if it has one.
 
-    The first is that of the search as it began; it goes on for longer where it is extended. No more
-    networks are designed at a time than the search has children.
+    Recorded episodes beyond the plan are no extension where repeats are free. No more networks are
+    designed at a time than the search has children.
     """
-    number = env.reward_dim if isinstance(env.reward, Objectives) else 1
-    first = _planned(earlier, env)
-    first = max(1, before.get("planned_episodes", first))
-    plan = Plan(env.decisions, first, min(settings.envs, first), number)
-    now = _planned(settings, env)
-    return plan, replace(plan, episodes=max(first, now, recorded))
+    objectives = env.reward_dim if isinstance(env.reward, Objectives) else 1
+    first = max(1, before.get("planned_episodes", _planned(earlier, env)))
+    now = max(_planned(settings, env), recorded if settings.episodes else 0)
+    return Plan(env.decisions, first, min(settings.envs, first), objectives, extended=now)
 
 
 def _record(

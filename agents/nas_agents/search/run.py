@@ -61,16 +61,19 @@ def search(
             folder = stack.enter_context(opened(path, resume))
             prepared = prepare(settings, folder, stack)
             ended = None if verify else prepared.ended()
+            before = ended is not None
             if ended is None:
                 ended = _searched(prepared, callback, verify)
+            elif prepared.final is not None and prepared.final.is_left(ended[1]):
+                callback.on_dataset(prepared.final.dataset)
             result = finish(
                 *ended, prepared.final, folder, prepared.record, callback.on_final_epoch
             )
     except BaseException as error:
         callback.on_failure(error)
         raise
-    if verify:
-        result = replace(result, verified=result.progress.resumed)
+    verified = result.progress.resumed if verify else 0
+    result = replace(result, finished_before=before, verified=verified)
     callback.on_end(result)  # the folder is whole, and free for others
     return result
 

@@ -26,8 +26,8 @@ from nas_gym.training.settings import TrainingSettings
 from nas_gym.training.trainer import Trainer
 
 NOT_OF_DATA = (
-    *("evaluator", "reward", "limits", "render_mode", "early_stopping", "inherit_weights"),
-    *("latency", "at_most", "count_activations"),
+    *("evaluator", "reward", "objectives", "limits", "render_mode", "early_stopping"),
+    *("inherit_weights", "latency", "at_most", "count_activations"),
     *(field.name for field in fields(Composition)),
 )
 """Arguments of a search's environment that a final training has no use for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nas_gym.data.dataset import Dataset
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.outside.files import refuse_links
 from nas_gym.training.failures import Diverged, is_out_of_memory
+from nas_gym.training.fingerprint import digest
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
@@ -50,7 +51,8 @@ def tuned(
     Args:
         architecture: The architecture.
         final: The final training.
-        trials: Number of trials, those that an interrupted call with this folder ended included.
+        trials: Number of trials, those included that an interrupted call with this folder and the
+            same settings ended.
         folder: Where the trials are kept, in Optuna's journal ``tuning.log``.
         on_trial: Called after each with its number, its accuracy (None if it was stopped or
             failed), and its settings.
@@ -59,7 +61,8 @@ def tuned(
         OSError: the journal cannot be written.
     """
     require(isinstance(final.dataset, Dataset), "tune: it tunes trainings on images alone")
-    optuna, study = _optuna(), _study(f"{architecture.key}-{final.dataset.digest}", folder)
+    subject = {"architecture": architecture.key, "data": final.dataset.digest}
+    optuna, study = _optuna(), _study(digest(**subject, training=asdict(final.settings)), folder)
     # An interrupted call drew the first numbers of another seed
     seed = child_seed(final.settings.seed, architecture) + len(study.trials)
     study.sampler = optuna.samplers.TPESampler(seed=seed % 2**32)

@@ -27,7 +27,9 @@ from nas_agents.catalogue.environments import make_environment
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
 from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.progress import Progress
 from nas_agents.runs.reading import InvalidRunFolder
+from nas_agents.runs.summary import SearchResult
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
 
@@ -182,6 +184,20 @@ def test_a_run_goes_on_with_its_own_device(tmp_path: Path, monkeypatch: pytest.M
         assert resumed(tmp_path, given, device, 0.0)[0] == plan
     with pytest.raises(InvalidSettings, match=r"device: .* was begun on 'cpu', got 'cuda:1'"):
         run_auto("digits", 1.0, device="cuda:1", run=tmp_path, resume=True)
+
+
+def test_a_search_that_ends_by_failures_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its best network is not trained to the end, as in any search."""
+    at_speed(monkeypatch, 0.1)
+    best = nas_gym.published(KNOWN[SMALL_SPACE])
+    failed = Progress(best_architecture=best, failures_in_a_row=20, last_failure="crashed: no luck")
+    found = SearchResult(tmp_path, "failures", failed, None, {})
+    monkeypatch.setattr("nas_agents.auto.running.search", lambda *_, **__: found)
+    says = r"20 children in a row failed; the last one: crashed: no luck; nas-gym train"
+    with pytest.raises(InvalidSettings, match=says):
+        run_auto("digits", 1.0, device="cpu", run=tmp_path)
 
 
 @pytest.mark.slow

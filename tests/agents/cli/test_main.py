@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
+from nas_agents.cli.terminal.display import Display
 from nas_gym import __version__
 from nas_gym.architecture import published
+from tests.agents.stubs import CHILDREN_ID
 
 TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1"]
 ENV = "nas_gym/NASNet-v0"
@@ -46,6 +49,39 @@ def test_shells_complete_words(typed: str, completed: str) -> None:
     ask = {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
     result = CliRunner().invoke(app, env={"_NAS_GYM_COMPLETE": "bash_complete", **ask})
     assert (result.exit_code, result.stdout) == (0, completed)
+
+
+def test_what_goes_on_with_a_search_can_be_typed_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run folder does not say what is imported or written elsewhere; the command does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run, store = tmp_path / "run", tmp_path / "a store.db"
+    own = "nas_agents.strategies.random_search:RandomSearch"
+    words = [f"tests.agents.stubs:{CHILDREN_ID}", "--agent", own, "--episodes", "3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Display, "on_child", interrupt)
+        stopped = nas_gym("search", *words, "--store", str(store), "--run", str(run))
+    assert stopped.exit_code == 130, stopped.output
+    printed = stopped.stderr.partition("go on with: nas-gym ")[2]
+    result = nas_gym(*shlex.split(printed))
+    assert result.exit_code == 0, result.output
+    assert "3 children" in result.stdout
+
+
+def test_an_id_as_gymnasium_takes_it_is_the_same_environment(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["--agent", "random", "--episodes", "2", "--no-final", "--run", str(run)]
+    result = nas_gym("search", "nas_gym:nas_gym/TinyBench-v0", *words)
+    assert result.exit_code == 0, result.output
+    assert json.loads((run / "settings.json").read_text())["env_id"] == "nas_gym/TinyBench-v0"
+    refused = nas_gym(
+        "search", f"nas_gym:{ENV}", *words[:-1], str(run / "x"), "--set", "store=x.db"
+    )
+    assert "give --store instead" in refused.stderr
 
 
 def test_envs() -> None:

@@ -100,6 +100,18 @@ def test_the_clipped_ratio_is_to_the_policy_before_the_update(
     assert found[-2] != pytest.approx(1.0, abs=1e-2)
 
 
+def test_a_learning_rate_that_falls_ends_at_0() -> None:
+    """Where repeats are free, a search has more architectures than it was planned for."""
+    policy = made("reinforce", n_episodes=1)
+    policy.agent.lr_schedule = lambda remaining: 0.01 * remaining
+    policy.begin(2 * LENGTH)
+    rates = []
+    for _ in range(4):
+        play(policy, 1, under_way=1)
+        rates += [group["lr"] for group in policy.agent.policy.optimizer.param_groups]
+    assert rates == [0.005, 0, 0, 0]
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "recurrent-ppo"])
 def test_decisions_keep_the_probability_with_which_they_were_drawn(
     name: str, monkeypatch: pytest.MonkeyPatch

@@ -114,7 +114,7 @@ def test_a_search_goes_on_as_it_began(tmp_path: Path) -> None:
     """In lock-step, or not, whatever the number of workers is now."""
     run, step = tmp_path / "run", tmp_path / "step"
     killed(settings_for(step, "maskable-ppo", envs=2), step, 6)
-    with pytest.raises(InvalidSettings, match="workers: the agent designs 2"):
+    with pytest.raises(InvalidSettings, match=r"workers: the agent designs 2 .*give --workers 2$"):
         search(settings_for(step, "maskable-ppo", envs=2, workers=3), step, resume=True)
     killed(settings_for(run, "maskable-ppo", envs=2, workers=3), run, 6)
     search(settings_for(run, "maskable-ppo", envs=2, workers=1), run, resume=True)
@@ -125,3 +125,5 @@ def test_agents_that_cannot_are_refused(tmp_path: Path) -> None:
     settings = SearchSettings("nas_gym/NASBench201-v0", "dqn", workers=2)
     with pytest.raises(InvalidSettings, match=r"workers: the agent designs 1 .*give --envs 4"):
         search(settings, tmp_path / "run")
+    with pytest.raises(InvalidSettings, match=r"of which 2 workers .*; leave --workers out$"):
+        search(replace(settings, agent="ars"), tmp_path / "run")

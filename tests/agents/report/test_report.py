@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from nas_agents.cli.main import app
-from nas_agents.report import Report, figures, page, write_report
+from nas_agents.report import Report, figures, heat_maps, page, write_report
 from nas_agents.report.children import band_of, read_runs
 from nas_agents.report.worst_images import worst_images
 from nas_agents.runs.callbacks import Child
@@ -119,15 +119,36 @@ def test_runs_in_several_environments_have_no_band(run: Path, tmp_path: Path) ->
     assert band_of([one, other]) is None
 
 
+def test_what_an_agent_needs_is_part_of_the_environment(run: Path, tmp_path: Path) -> None:
+    """ENAS's children share weights, and are no others' equals."""
+    for name, agent in {"shared": "enas", "random": "random"}.items():
+        settings = json.loads((run / "settings.json").read_text()) | {"chosen_agent": agent}
+        (shutil.copytree(run, tmp_path / name) / "settings.json").write_text(json.dumps(settings))
+        (tmp_path / name / "summary.json").unlink()
+    shared, random = read_runs([tmp_path / "shared", tmp_path / "random"])
+    assert band_of([random]) is not None
+    assert band_of([shared, random]) is None
+
+
+def test_children_are_no_evaluations_where_repeats_are_free(tmp_path: Path) -> None:
+    few = SearchSettings(RECORDED, "ppo", None, evaluations=12, final=False)
+    search(few, tmp_path / "run")
+    [run] = read_runs([tmp_path / "run"])
+    _, entropies = figures.learning_figure([run]).children
+    assert (entropies.xaxis.axis_label, run.evaluations[-1]) == ("children", len(run.lines))
+    assert figures.accuracy_figure([run], None).xaxis.axis_label == "evaluations"
+    assert heat_maps.preferences_figure(run).xaxis.axis_label == "children"
+
+
 def test_an_interrupted_search_does_not_wait_for_its_report(tmp_path: Path) -> None:
     def interrupt(child: Child) -> None:
         raise KeyboardInterrupt
 
     report = Report()
-    settings = SearchSettings(STUB_ID, "random", 3, final=False)
-    search(settings, tmp_path / "run", callbacks=[Calls(on_child=interrupt), report])
-    assert report.said == f"no report yet: nas-gym report {tmp_path / 'run'} writes it"
-    assert not (tmp_path / "run" / "report.html").exists()
+    settings, run = SearchSettings(STUB_ID, "random", 3, final=False), tmp_path / "my run"
+    search(settings, run, callbacks=[Calls(on_child=interrupt), report])
+    assert report.said == f"no report yet: nas-gym report '{run}' writes it"
+    assert not (run / "report.html").exists()
 
 
 def test_what_a_folder_says_is_no_markup(copied: Path) -> None:
@@ -285,6 +306,9 @@ def test_the_worst_images_are_wrong_answers_of_the_final_model(
         assert confusion[actual, predicted]
     page = (result.run / "report.html").read_text()
     assert Parsed(page).count("figure") == len(worst)
+    other = replace(settings, final_arguments={"epochs": 2})
+    search(other, result.run, resume=True, callbacks=[Report()])  # the final training alone
+    assert json.loads((result.run / "worst_images.json").read_text()) != worst
     (result.run / "worst_images.json").write_text('[{"png": 3}]')
     with pytest.raises(InvalidRunFolder, match=r"worst_images.json has no 'class'"):
         page_of(result.run)

@@ -40,10 +40,10 @@ class Events(Callback):
         return [event for event in self.all if isinstance(event, kind)]
 
 
-@pytest.mark.parametrize("agent", ["random", "ppo"])
-def test_events_are_those_of_the_record(agent: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("agent", "envs"), [("random", 1), ("random", 5), ("ppo", 1)])
+def test_events_are_those_of_the_record(agent: str, envs: int, tmp_path: Path) -> None:
     events, run = Events(), tmp_path / "run"
-    result = search(SearchSettings(STUB_ID, agent, 30), run, callbacks=[events])
+    result = search(SearchSettings(STUB_ID, agent, 30, envs=envs), run, callbacks=[events])
     (start,) = events.of(Start)
     assert (events.all[0], events.all[-1]) == (start, result)
     assert start.settings == {**json.loads((run / "settings.json").read_text()), **start.settings}
@@ -67,6 +67,7 @@ def test_events_are_those_of_the_record(agent: str, tmp_path: Path) -> None:
     updates = events.of(Update)
     if agent == "random":
         assert not updates
+        assert not (run / "updates.jsonl").exists()
         return
     kept = [json.loads(line) for line in (run / "updates.jsonl").read_text().splitlines()]
     assert [vars(update) for update in updates] == kept

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.run_folder import RunFolder, opened
 from nas_gym import InvalidSettings
 
@@ -19,6 +20,15 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
     ):
         pytest.fail("it was opened")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_of_other_files_is_no_run_to_go_on_with(resume: bool, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").touch()
+    says = r"is there already, and holds no run; name another folder with --run$"
+    with pytest.raises(InvalidRunFolder, match=says), opened(tmp_path, resume):
+        pytest.fail("it was opened")
+    assert [each.name for each in tmp_path.iterdir()] == ["photo.png"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("reward", math.nan), ("reward", [0.5, -math.inf])])

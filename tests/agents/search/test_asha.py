@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from nas_agents.callbacks.scalars import ScalarCallback
 from nas_agents.cli.main import app
 from nas_agents.runs.comparison import children
 from nas_agents.runs.reading import read_episodes
@@ -161,6 +162,21 @@ def test_a_table_of_several_epochs_is_paid_for_part_by_part(tmp_path: Path) -> N
     assert result.summary["random_search"] is None
 
 
+def test_parts_are_not_compared_with_random_search(tmp_path: Path) -> None:
+    """As in the summary: where a part is an evaluation, random search has no equal number."""
+    written: list[str] = []
+
+    class Scalars(ScalarCallback):
+        def write(self, scalars: dict[str, float], step: int) -> None:
+            written.extend(scalars)
+
+    for agent in ("random", "asha"):
+        settings = SearchSettings(FRAME_ID, agent, 10, final=False)
+        search(settings, tmp_path / agent, callbacks=[Scalars()])
+        assert ("random/mean" in written) == (agent == "random")
+        written.clear()
+
+
 def test_a_killed_search_of_a_table_goes_on(tmp_path: Path) -> None:
     settings = SearchSettings(FRAME_ID, "asha", episodes=50)
     search(settings, tmp_path / "whole")
@@ -211,6 +227,7 @@ def test_children_go_on_from_their_weights(
         ([PARTS_ID, "--agent-set", "proposer=dqn"], "proposer: dqn proposes no architecture"),
         ([PARTS_ID, "--agent-set", "proposer=asha"], "proposer: asha proposes no architecture"),
         ([PARTS_ID, "--agent-set", "proposer=nobody"], "agent: 'nobody' is not known"),
+        ([PARTS_ID, "--agent-set", "proposer=auto"], "'auto' stands for what a search chooses"),
         ([PARTS_ID, "--agent-set", "proposer_arguments=3"], "expected an object of arguments"),
         ([PARTS_ID, "--agent-set", 'proposer_arguments={"a": 1}'], "random has no argument"),
         ([PARTS_ID, "--agent-set", "eta=1"], "eta: expected a number greater"),

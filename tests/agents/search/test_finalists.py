@@ -109,6 +109,7 @@ def test_a_search_killed_among_its_finalists_makes_none_twice(
         else:
             assert search(settings, run).stopped_by == "interrupted"
     result = search(settings, run, resume=True)
+    assert not result.finished_before
     assert trained(run) == trained(whole)
     assert held(result)["standing"] == held(expected)["standing"]
     assert held(result)["made"] == held(expected)["made"] == 8
@@ -181,5 +182,5 @@ def test_the_command_shows_them(tmp_path: Path) -> None:
     assert "the best 5 are trained with 2 further seeds each, 10 trainings" in shown.stderr
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
     accuracy = f"{best['validation_accuracy']:.2%}"
-    assert f"accuracy {accuracy} (mean of 3 trainings, best of 5 finalists)" in shown.stdout
+    assert f"accuracy {accuracy} (mean of 3 evaluations, best of 5 finalists)" in shown.stdout
     assert "best single evaluation: child " in shown.stdout

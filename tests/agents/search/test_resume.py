@@ -6,6 +6,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -334,6 +335,18 @@ def test_more_episodes_are_refused_where_they_change_the_first_ones(tmp_path: Pa
     assert (run / "summary.json").read_bytes() == before
 
 
+def test_episodes_beyond_the_plan_are_no_extension(tmp_path: Path) -> None:
+    """Repeats are free, so there are more episodes than the evaluations that were planned for."""
+    whole, run = tmp_path / "whole", tmp_path / "run"
+    few: dict[str, Any] = {"episodes": None, "evaluations": 20, "final": False}
+    settings = SearchSettings("nas_gym/TinyBench-v0", "dqn", **few)
+    search(settings, whole)
+    assert len(told(whole)) > 25
+    killed(settings, run, 25)
+    search(settings, run, resume=True)
+    assert told(run) == told(whole)
+
+
 def test_children_that_would_be_trained_otherwise_are_refused(tmp_path: Path) -> None:
     run = tmp_path / "run"
     killed(settings_for(run), run, 3)
@@ -349,6 +362,12 @@ def test_resuming_what_was_never_started_starts_it(tmp_path: Path) -> None:
     folder.close()
     assert search(settings_for(run), run, resume=True).progress.episodes == 20
     assert search(settings_for(run), tmp_path / "new", resume=True).progress.episodes == 20
+    opened, left = tmp_path / "opened", tmp_path / "left"  # and while it makes its agent
+    opened.mkdir()
+    with Store(opened / "evaluations.db"):
+        shutil.copytree(opened, left)
+    assert {"evaluations.db", "evaluations.db-wal"} <= {each.name for each in left.iterdir()}
+    assert search(settings_for(left), left, resume=True).progress.episodes == 20
 
 
 def test_a_finished_search_has_nothing_left_to_do(tmp_path: Path) -> None:
@@ -386,6 +405,18 @@ def test_only_the_final_training_is_left(tmp_path: Path) -> None:
     again = search(with_final, run, resume=True, callbacks=shown)
     assert epochs == [(1, 1)]
     assert again.summary == result.summary
+
+
+def test_the_seconds_of_a_later_final_training_come_on_top(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = finally_trained(run, {"epochs": 1})
+    summary = json.loads((run / "summary.json").read_text())
+    finalists = 1000.0  # after the last child
+    longer = {name: summary[name] + finalists for name in ("search_seconds", "seconds")}
+    (run / "summary.json").write_text(json.dumps({**summary, **longer}))
+    again = search(replace(settings, final_arguments={"epochs": 2}), run, resume=True)
+    seconds = again.summary["final"]["seconds"]
+    assert longer["seconds"] + seconds <= again.summary["seconds"] < longer["seconds"] + 100
 
 
 WEIGHTS = "model/weights.safetensors"
@@ -628,6 +659,15 @@ def test_another_store_than_before_is_said(tmp_path: Path) -> None:
     again = Notices()
     search(settings_for(run, store=store), run, True, [again])
     assert not any(line.startswith("store:") for line in again.lines)
+
+
+def test_what_another_store_has_is_not_trained_before_it_is_asked_for(tmp_path: Path) -> None:
+    run, store = tmp_path / "run", str(tmp_path / "other.db")
+    search(settings_for(run, "random"), run)
+    once = sum(trained(run).values())
+    assert (run / "checkpoint" / "state.pt").is_file()
+    search(settings_for(run, "random", episodes=23, store=store), run, resume=True)
+    assert once < sum(trained(run).values()) <= once + 3
 
 
 def test_random_children_in_the_store_are_what_a_search_is_compared_with(tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def test_repeated_children_are_cached(tmp_path: Path) -> None:
 
 def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "something").write_text("mine")
-    with pytest.raises(InvalidRunFolder, match="never overwritten"):
+    with pytest.raises(InvalidRunFolder, match="is there already, and holds no run"):
         search(SearchSettings(STUB_ID), tmp_path)
     assert (tmp_path / "something").read_text() == "mine"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def test_an_epoch_that_is_interrupted_leaves_nothing_behind(
         for run in (whole.run, resumed.run)
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_longer_search_has_as_many_episodes_an_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for an epoch that comes as late as in a search that was planned so long."""
+    monkeypatch.setattr(lock_step, "episodes_an_epoch", lambda plan: 4 * plan.episodes)
+    settings = settings_for("random")
+    search(replace(settings, episodes=1), tmp_path / "run")
+    search(replace(settings, episodes=9), tmp_path / "run", resume=True)
+    shared = torch.load(tmp_path / "run" / SHARED_WEIGHTS, weights_only=True)["shared"]
+    assert shared["epoch"] == 3  # before the first episode, and after 4 and 8
 
 
 @pytest.mark.parametrize("agent", ["enas", "maskable-ppo", "random", "ars"])

@@ -85,6 +85,19 @@ def test_an_interrupted_call_goes_on_with_the_settings_as_they_are_and_new_ones(
     assert len({settings["learning_rate"] for *_, settings in trials}) == 5  # none is repeated
 
 
+def test_trials_of_other_settings_do_not_count(
+    final: FinalTraining, trials: Trials, tmp_path: Path
+) -> None:
+    def keep(number: int, _: float | None, settings: Mapping[str, Any]) -> None:
+        trials.append((number, None, dict(settings)))
+
+    tuned(small(), final, 2, tmp_path)
+    longer = replace(final, settings=replace(final.settings, epochs=8))
+    tuned(small(), longer, 2, tmp_path, keep)
+    assert [number for number, *_ in trials] == [1, 2]
+    assert trials[0][2]["epochs"] == 8
+
+
 def test_a_training_without_weight_decay_is_tuned(
     final: FinalTraining, trials: Trials, tmp_path: Path
 ) -> None:

@@ -140,7 +140,7 @@ def described(dataset: Data) -> list[str]:
 
 def _against_first(progress: Progress) -> str:
     """Return the comparison with the first children, once the last ones are others."""
-    if progress.episodes < 2 * COMPARED or progress.metric != "accuracy":
+    if progress.whole < 2 * COMPARED or progress.metric != "accuracy":
         return ""
     change = 100 * (progress.recent_accuracy - progress.first_accuracy)
     return f" ({change:+.1f} points over the first {COMPARED})"

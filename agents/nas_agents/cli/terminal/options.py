@@ -35,6 +35,7 @@ def _import(context: click.Context, _: click.Parameter, modules: tuple[str, ...]
 
 
 def _environment(_: click.Context, __: click.Parameter, env_id: str | None) -> str | None:
+    env_id = env_id and env_id.removeprefix("nas_gym:")  # which is imported already
     if ":" in (env_id or ""):  # "module:id"
         find_modules_here()
     return env_id

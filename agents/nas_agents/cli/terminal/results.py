@@ -40,7 +40,7 @@ def _best(summary: Mapping[str, Any]) -> list[str]:
     standing = held["standing"]
     single = max(standing, key=lambda row: (row["accuracies"][0], -row["episode"]))
     return [
-        f"{line} (mean of {held['seeds'] + 1} trainings, best of "
+        f"{line} (mean of {held['seeds'] + 1} evaluations, best of "
         f"{counted(len(standing), 'finalist')})",
         f"best single evaluation: child {single['episode']}, "
         f"{shown(single['accuracies'][0], metric)}, and "

@@ -62,7 +62,7 @@ class TuNAS(ENAS):
         **keywords: Any,
     ) -> None:
         self.delay, self.growth = delay, growth
-        keywords |= {"entropy_reward": 0.0, "skip_weight": 0.0}
+        keywords = {"entropy_reward": 0.0, "skip_weight": 0.0, **keywords}
         super().__init__(policy, env, learning_rate, n_episodes, episodes_an_epoch, **keywords)
 
     def choose(self) -> tuple[Architecture, Evaluation]:

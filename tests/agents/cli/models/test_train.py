@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
-from nas_gym import ENASMicroSearchSpace
+from nas_gym import ENASMicroSearchSpace, NASNetSearchSpace
 from nas_gym.models import load_image_model
 from nas_gym.training.presets import PRESETS
 from nas_gym.training.settings import TrainingSettings
@@ -175,3 +175,17 @@ def test_of_a_run_by_shared_weights_it_has_the_same_settings(tmp_path: Path) -> 
     sharing = WeightSharingSettings()
     assert final.settings.learning_rate == sharing.learning_rate != TrainingSettings().learning_rate
     assert final.settings.seed == 3
+
+
+def test_of_a_run_whose_front_has_latencies_none_is_measured(tmp_path: Path) -> None:
+    from nas_agents.search.subject import subject_of
+
+    front = {"latency": {}, "objectives": ["accuracy", "-latency"]}
+    asked = {"env_id": "nas_gym/MO-NASNet-v0", "agent": "nsga2", "episodes": 10}
+    settings = json.dumps({**asked, "env_arguments": {"blocks": 1, "filters": 2, **front}})
+    (tmp_path / "settings.json").write_text(settings)
+    space = NASNetSearchSpace(1)
+    space.decode(space.sample(np.random.default_rng(0))).save(tmp_path / "best.json")
+    _, final = subject_of(str(tmp_path), {"device": "cpu"}, {})
+    network: Any = final.settings.network
+    assert network.filters == 4

@@ -90,3 +90,12 @@ def test_the_last_ten_are_compared_with_the_first_ten(capsys: pytest.CaptureFixt
     assert lines[18].endswith("last 10: 65.00%")
     assert lines[20].endswith("last 10: 70.00% (+20.0 points over the first 10)")
     assert lines[24].endswith("last 10: 75.00% (+25.0 points over the first 10)")
+
+
+def test_children_trained_in_part_are_not_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    child = after(*[0.5] * 11)
+    line = {"status": "ok", "accuracy": 0.25, "reward": 0.25, "cached": False, "seconds": 1.0}
+    for _ in range(15):
+        child.progress.add({**line, "elapsed": 1.0, "epochs": 1, "partial": True})
+    Display(SearchSettings("nas_gym/NASNet-v0", episodes=26)).on_child(child)
+    assert capsys.readouterr().err.strip().endswith("last 10: 50.00%")

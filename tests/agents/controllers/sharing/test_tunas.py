@@ -71,6 +71,11 @@ def test_the_delay_and_the_growth_of_the_learning_rate(shared: WeightSharing) ->
     np.testing.assert_allclose(rates, [0, 0, 0.01, 0.01 * 10**0.5, 0.1], rtol=1e-6)
 
 
+def test_what_enas_has_beside_is_off_unless_it_is_given(shared: WeightSharing) -> None:
+    assert agent_in(shared).entropy_reward == agent_in(shared).skip_weight == 0
+    assert agent_in(shared, entropy_reward=0.5).entropy_reward == 0.5
+
+
 def test_proxylessnas_r_has_its_constants() -> None:
     arguments = find_agent("proxylessnas").arguments(Plan(21, 36_000))
     assert arguments["policy"] == "IndependentLogits"
