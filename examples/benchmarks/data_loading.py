@@ -41,7 +41,7 @@ from PIL import Image
 from torch import nn
 
 from nas_gym import TrainingSettings, load_dataset
-from nas_gym.data.decoding import available_cpus
+from nas_gym.outside.processes import available_cpus
 from nas_gym.training.tasks.images import ImageClassification
 
 CLASSES = 4

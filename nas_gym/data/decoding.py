@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections import Counter, deque
@@ -16,6 +15,7 @@ import numpy as np
 
 from nas_gym.data.dataset import Images, InvalidDataset
 from nas_gym.data.npz import open_regular
+from nas_gym.outside.processes import available_cpus
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,13 +32,6 @@ MOST_NAMED = 10
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _reading = threading.local()  # .path: the image that this thread decodes, for Pillow's warnings
-
-
-def available_cpus() -> int:
-    """Return the number of CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class BrokenImage(InvalidDataset):

@@ -1,17 +1,26 @@
-"""Processes that train children are started from one that has imported torch.
+"""The CPUs of this machine, and the processes that train children on them.
 
-Nothing here imports torch, so that a command can start that process before it does so itself.
+These are started from one that has imported torch. Nothing here imports torch, so that a command
+can start that process before it does so itself.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 from functools import cache
 from multiprocessing.context import BaseContext
 
 SLOW_IMPORT = "torch._dynamo"
 """An optimizer imports it in its first step, and takes as long over it as over torch itself: that
 is no part of the first child's time."""
+
+
+def available_cpus() -> int:
+    """Return the number of CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @cache

@@ -15,9 +15,8 @@ import torch
 from annotated_types import Ge, Le
 from pebble import ProcessExpired, ProcessPool
 
-from nas_gym.data.decoding import available_cpus
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.outside.processes import worker_context
+from nas_gym.outside.processes import available_cpus, worker_context
 from nas_gym.settings import validated
 from nas_gym.workers.inside import answer_for, cuda_device, made_ready, place_of
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout

@@ -13,6 +13,7 @@ from PIL import Image
 from nas_gym.data import decoding
 from nas_gym.data.dataset import InvalidDataset
 from nas_gym.data.decoding import AHEAD, read_images, tried_images
+from nas_gym.outside.processes import available_cpus
 
 
 def test_results_keep_their_order_however_long_each_takes() -> None:
@@ -25,7 +26,7 @@ def test_results_keep_their_order_however_long_each_takes() -> None:
             others_done.set()
         return 2 * number
 
-    if decoding.available_cpus() == 1:
+    if available_cpus() == 1:
         pytest.skip("one CPU, one thread")
     numbers = range(3 * AHEAD)
     assert list(decoding._in_threads(double, numbers)) == [2 * number for number in numbers]

@@ -15,11 +15,11 @@ from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.speed import Pace, epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_gym import load_dataset, published
-from nas_gym.data.decoding import available_cpus
 from nas_gym.errors import counted
 from nas_gym.models.exporting import num_compared
 from nas_gym.networks import ImageShape, measure_cost
 from nas_gym.networks.devices import cpu_threads, resolve_device
+from nas_gym.outside.processes import available_cpus
 
 
 @dataclass(frozen=True)

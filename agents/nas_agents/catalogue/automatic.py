@@ -44,7 +44,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.controllers.reinforce import Reinforce
-from nas_gym import NASEnv, Objectives
+from nas_gym import InvalidSettings, NASEnv, Objectives, SearchSpace
 from nas_gym.errors import counted
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -53,6 +53,9 @@ SHARED, SEVERAL_OBJECTIVES = "enas", "nsga2"
 CHOICES = (FEW, MANY, IN_PARALLEL, SHARED, SEVERAL_OBJECTIVES)
 MOST_FEW = 1_000
 """Number of children up to which they are few."""
+SMALL = 10
+"""A search space is small if it has at most this many times as many networks as a search has
+children: a policy gradient soon proposes only networks that it has proposed before."""
 FEWEST_UPDATES = 10
 """Number of updates below which an agent is as good as random search: in the table above, PPO has
 made 6 after 60 children, and 15 after 150."""
@@ -61,20 +64,30 @@ made 6 after 60 children, and 15 after 150."""
 def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> str:
     """Return the name of the agent that suits a search.
 
-    Without a number of children, they count as few where they are trained, which costs more than a
-    proposal of the model-based agent, and as many where they are looked up. Many children on more
-    workers than there are networks at a time (``envs``) are proposed by evolution, which lets no
-    worker wait; children that share weights, by ENAS; those of several objectives, by NSGA-II.
-    ``episodes`` is None if time or accuracy ends the search.
+    Children in a small search space count as few. Without a number, they do where they are
+    trained, which costs more than a proposal of the model-based agent, and not where they are
+    looked up. Many children on more workers than there are networks at a time (``envs``) are
+    proposed by evolution, which lets no worker wait; children that share weights, by ENAS; those of
+    several objectives, by NSGA-II. ``episodes`` is None if time or accuracy ends the search.
     """
     if isinstance(env.reward, Objectives):
         return SEVERAL_OBJECTIVES
     if isinstance(env.memory.evaluator, WeightSharing):
         return SHARED
-    few = env.memory.recorded is None if episodes is None else episodes <= MOST_FEW
+    if episodes is None:
+        few = env.memory.recorded is None
+    else:
+        few = episodes <= MOST_FEW or _is_small(env.search_space, episodes)
     if few:
         return FEW
     return MANY if workers <= envs else IN_PARALLEL
+
+
+def _is_small(search_space: SearchSpace, episodes: int) -> bool:
+    try:
+        return search_space.size <= SMALL * episodes
+    except InvalidSettings:  # too large to count
+        return False
 
 
 def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str | None:

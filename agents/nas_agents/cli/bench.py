@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from nas_agents.cli.terminal.output import complain, interrupted, print_json, sa
 from nas_agents.cli.terminal.progress import count, counting_bar
 from nas_gym.errors import InvalidSettings
 from nas_gym.outside.files import replacing
+from nas_gym.outside.processes import available_cpus
 
 if TYPE_CHECKING:
     from nas_agents.bench.results import Row
@@ -115,7 +115,7 @@ def bench(
     """
     benchmark = Benchmark(**settings, **_budget(evaluations, simulated_seconds))
     try:
-        rows = _run(benchmark, folder, workers or os.cpu_count() or 1)
+        rows = _run(benchmark, folder, workers or available_cpus())
     except KeyboardInterrupt:
         interrupted("the same command goes on where it stopped")
     if as_json:

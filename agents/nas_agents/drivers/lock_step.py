@@ -142,7 +142,8 @@ class LockStepSearch:
 
     def save(self, folder: RunFolder) -> None:
         """See `nas_agents.drivers.driver.Driver.save`."""
-        folder.replace(CHECKPOINT, self.agent.save)
+        if self._learns:  # a strategy is made of its record
+            folder.replace(CHECKPOINT, self.agent.save)
         recorder = self.envs.recorder
         if self._shared is None or recorder is None:
             return

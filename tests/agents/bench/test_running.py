@@ -203,7 +203,7 @@ def test_two_processes_do_not_write_to_one_folder(tmp_path: Path) -> None:
 
 def test_auto_is_the_agent_that_suits_the_budget() -> None:
     assert search_of("auto").agent == "model-based"
-    assert search_of("auto", limit=5_000.0).agent == "lstm-ppo"
+    assert search_of("auto", limit=1_500.0).agent == "lstm-ppo"
 
 
 def test_an_environment_is_made_once(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ SHARED = ("nas_gym/ENASMicro-v0", {"evaluator": "weight-sharing"})
         ((CHILDREN_ID, {}), None, 1, 1, "model-based"),
         (RECORDED, None, 1, 1, "lstm-ppo"),
         (RECORDED, 100, 1, 1, "model-based"),
+        (RECORDED, 1562, 1, 1, "lstm-ppo"),
+        (RECORDED, 1563, 1, 1, "model-based"),  # of 15,625 cells
         (SHARED, 60, 1, 1, "enas"),
         (("nas_gym/MO-TinyBench-v0", {}), 60, 1, 1, "nsga2"),
     ],
