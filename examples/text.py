@@ -29,7 +29,10 @@ def main(text: str = "pydoc", networks: int = 6, **arguments: Any) -> None:
         while not terminated:
             _, value, terminated, _, info = env.step(env.action_space.sample(info["action_mask"]))
         record = info["evaluation"]
-        print(f"perplexity {record['value']:.1f}, reward {value:.2f}: {info['architecture']}")
+        result = record["status"]
+        if result == "ok":
+            result = f"perplexity {record['value']:.1f}"
+        print(f"{result}, reward {value:.2f}: {info['architecture']}")
 
 
 if __name__ == "__main__":
