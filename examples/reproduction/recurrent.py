@@ -50,19 +50,19 @@ class Scale:
     vocabulary: int = 500
     searches: int = 3
     """Of each kind, and seeds of a training that is compared."""
-    children: int = 48
+    children: int = 160
     """Of each search."""
     units: int = 16
     share: float = 0.5
     """Of the training text, for the children of a search."""
     nodes: int = 6
     """Of the cells of the supernet."""
-    epochs: int = 15
+    epochs: int = 60
     """Of the supernet; a child by itself is trained for a fifth of them."""
     cells: int = 30
     compared_units: int = 32
     """Of NASCell, with whose parameters all cells are compared."""
-    compared_epochs: int = 4
+    compared_epochs: int = 12
 
     def settings(self, epochs: int, units: int, seed: int = 0) -> LanguageSettings:
         """Return the settings of all trainings, but for the supernet's."""
@@ -202,10 +202,12 @@ def spread(values: Sequence[float]) -> str:
     help="Where the results go.",
 )
 @click.option("--children", default=Scale.children, help="Of each search.")
-def main(part: str, folder: Path, children: int) -> None:
+@click.option("--epochs", default=Scale.epochs, help="Of the supernet.")
+@click.option("--compared-epochs", default=Scale.compared_epochs, help="Of the cells compared.")
+def main(part: str, folder: Path, **sizes: int) -> None:
     """Make what is missing, and print the tables."""
     torch.set_num_threads(1)
-    run(part, folder, replace(Scale(), children=children))
+    run(part, folder, replace(Scale(), **sizes))
 
 
 def run(part: str, folder: Path, scale: Scale) -> None:
