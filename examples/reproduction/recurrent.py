@@ -204,7 +204,7 @@ def spread(values: Sequence[float]) -> str:
 @click.option("--children", default=Scale.children, help="Of each search.")
 @click.option("--epochs", default=Scale.epochs, help="Of the supernet.")
 @click.option("--compared-epochs", default=Scale.compared_epochs, help="Of the cells compared.")
-def main(part: str, folder: Path, **sizes: int) -> None:
+def main(part: str, folder: Path, **sizes: Any) -> None:
     """Make what is missing, and print the tables."""
     torch.set_num_threads(1)
     run(part, folder, replace(Scale(), **sizes))
