@@ -43,7 +43,7 @@ class Preset:
     """Of a child's inference on one image: the mean of 100 random architectures."""
     kernel_calls: int | None = None
     """Of a training step on a GPU: the mean of 20 random architectures, by
-    `nas_gym.networks.kernel_calls.training_calls`; None where they were not counted."""
+    `examples/benchmarks/kernel_calls.py`; None where they were not counted."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
     final_arguments: Mapping[str, Any] = field(default_factory=dict)
