@@ -25,6 +25,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, UnknownKind
+from nas_gym.data.batches import shape_of
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.text import TextDataset
 from nas_gym.errors import NASGymError
@@ -63,14 +64,10 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
     assert result.statistics is not None
     del data["classes"]
     data["split_seed"] = dataset.split_seed
-    height, width, channels = dataset.images.shape[1:]
     mean, deviation = (tuple((each / 255).tolist()) for each in result.statistics)
     facts = ModelFacts(
         classes=dataset.classes,
-        image={  # type: ignore[arg-type]  # a mapping is validated
-            **{"channels": channels, "height": height, "width": width},
-            "classes": len(dataset.classes),
-        },
+        image=shape_of(dataset),
         normalization=Normalization(mean, deviation),
         **common,
     )
