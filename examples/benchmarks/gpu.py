@@ -93,7 +93,7 @@ class Lines:
 
 
 def rates(paper: float, tiny: float) -> dict[str, float]:
-    """Return the rates of `nas_agents.catalogue.rates.Rates` by images a second of two children.
+    """Return the rates of `nas_agents.catalogue.presets.Rates` by images a second of two children.
 
     Arithmetic is what a paper-size child waits for, three forward passes of each image; launches
     are what a tiny one waits for.

@@ -13,8 +13,7 @@ from click.testing import CliRunner
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.catalogue.presets import PRESETS, preset, with_preset
-from nas_agents.catalogue.rates import measured_rates
+from nas_agents.catalogue.presets import PRESETS, measured_rates, preset, with_preset
 from nas_agents.cli.main import app
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
