@@ -33,12 +33,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader, TensorDataset
 
 import nas_gym
+from examples.benchmarks.kernel_calls import training_calls
 from nas_gym import Trainer, TrainingSettings
 from nas_gym.data.dataset import Dataset
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape, build_network, measure_cost
 from nas_gym.networks.devices import hardware_name, synchronize
-from nas_gym.networks.kernel_calls import training_calls
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.steps import compiling
 from nas_gym.training.steps.graphs import NotCaptured
@@ -93,7 +93,7 @@ class Lines:
 
 
 def rates(paper: float, tiny: float) -> dict[str, float]:
-    """Return the rates of `nas_agents.catalogue.rates.Rates` by images a second of two children.
+    """Return the rates of `nas_agents.catalogue.presets.Rates` by images a second of two children.
 
     Arithmetic is what a paper-size child waits for, three forward passes of each image; launches
     are what a tiny one waits for.

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from nas_gym.data.augmentation import Augmentation, drawn_from
 from nas_gym.data.dataset import Dataset, Images, Indices
+from nas_gym.networks.base import ImageShape
 
 Statistics: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 DEVICE_SHARE = 0.5
@@ -158,6 +159,12 @@ class DeviceDataset:
     def _normalized(self, pixels: Tensor) -> Tensor:
         """Turn (B, H, W, C) uint8 into (B, C, H, W) float32, channels last in memory."""
         return torch.addcmul(self._shift, pixels.float(), self._scale).permute(0, 3, 1, 2)
+
+
+def shape_of(dataset: Dataset) -> ImageShape:
+    """Return the shape of a data set's images, and its number of classes."""
+    height, width, channels = dataset.images.shape[1:]
+    return ImageShape(channels, height, width, len(dataset.classes))
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:

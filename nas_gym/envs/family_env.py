@@ -58,11 +58,7 @@ class FamilyEnv(NASEnv):
 
     Args:
         evaluator: One of the class's ``evaluators``; default: the first.
-        reward: As in `NASEnv`.
-        render_mode: As in `NASEnv`.
-        limits: As in `NASEnv`.
-        observation: As in `NASEnv`.
-        info: As in `NASEnv`.
+        reward, render_mode, limits, observation, info: As in `NASEnv`.
         **arguments: Of the search space, and of the evaluator. Where children are trained: fields
             of ``data_type``, the network's settings, the training's and `Composition`; where they
             share weights, of `WeightSharingSettings` instead of the last two.

@@ -51,7 +51,8 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     """Return the page of an environment.
 
     Args:
-        own: The sections that its class writes, each under its heading; shared text is added.
+        own: The sections that its class writes, each under its heading; shared text is added. Its
+            version history may be left out in the first version.
         env_id: The id under which it is registered.
         search_space: The default one.
         alternatives: Its evaluators, the default first.
@@ -59,6 +60,7 @@ def page(own: str, env_id: str, search_space: SearchSpace, alternatives: list[Al
     parts = re.split(r"^## (.+)$", inspect.cleandoc(own), flags=re.MULTILINE)
     own_texts = ["\n\n" + text.strip() for text in parts[2::2]]
     texts = defaultdict(str, zip(parts[1::2], own_texts, strict=True))
+    texts.setdefault("Version History", "\n\n- v0: first version")
     texts["tables"] = "\n\n".join(_arguments(env_id, each, alternatives) for each in alternatives)
     texts["about"] = "\n\n".join(each.about for each in alternatives)
     texts["A"], texts["T"] = str(search_space.num_actions), str(len(search_space.decisions))

@@ -28,11 +28,7 @@ class RecordedEnv(NASEnv):
     that are its own (see `nas_gym.envs.page`). All arguments are plain JSON-able values.
 
     Args:
-        reward: As in `NASEnv`.
-        render_mode: As in `NASEnv`.
-        limits: As in `NASEnv`.
-        observation: As in `NASEnv`.
-        info: As in `NASEnv`.
+        reward, render_mode, limits, observation, info: As in `NASEnv`.
         budget: `"evaluations"` or `"simulated-seconds"`: what `limit` counts.
         limit: The budget, in the place of `limits`; default: none.
         **arguments: Of ``recorded``.

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import json
-import math
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from nas_gym.architecture import Architecture, UnknownKind
+from nas_gym.data.batches import shape_of
 from nas_gym.data.dataset import Dataset
 from nas_gym.data.text import TextDataset
 from nas_gym.errors import NASGymError
@@ -33,7 +33,7 @@ from nas_gym.models.text import TextFacts, TextModel
 from nas_gym.networks import build_network, default_settings
 from nas_gym.networks.devices import resolve_device
 from nas_gym.networks.language_model import LanguageModel
-from nas_gym.outside.json_text import read_json_file, short_name
+from nas_gym.outside.json_text import read_json_file, short_name, without_nan
 from nas_gym.settings import from_mapping
 from nas_gym.training.final import FinalResult
 from nas_gym.training.tasks.task import Data
@@ -51,7 +51,7 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
         "network": settings.pop("network") or asdict(default_settings(result.architecture)),
         "data": data,
         "training": settings,
-        "metrics": {name: _json(value) for name, value in result.metrics.items()},
+        "metrics": {name: without_nan(value) for name, value in result.metrics.items()},
         "versions": {"nas_gym": version("nas-gym"), "torch": str(torch.__version__)},
     }
     if isinstance(dataset, TextDataset):
@@ -63,23 +63,14 @@ def model_of(result: FinalResult, dataset: Data) -> Model | TextModel | Trained:
     assert result.statistics is not None
     del data["classes"]
     data["split_seed"] = dataset.split_seed
-    height, width, channels = dataset.images.shape[1:]
     mean, deviation = (tuple((each / 255).tolist()) for each in result.statistics)
     facts = ModelFacts(
         classes=dataset.classes,
-        image={  # type: ignore[arg-type]  # a mapping is validated
-            **{"channels": channels, "height": height, "width": width},
-            "classes": len(dataset.classes),
-        },
+        image=shape_of(dataset),
         normalization=Normalization(mean, deviation),
         **common,
     )
     return Model(result.network, result.architecture, facts).eval()
-
-
-def _json(value: Any) -> Any:
-    """Return a measurement as JSON has it: NaN, of a test split that is empty, is null there."""
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def save_model(model: Model | TextModel | Trained, folder: Path) -> None:

@@ -148,3 +148,10 @@ def _distinct(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 _decode = json.JSONDecoder(
     parse_int=_integer, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_distinct
 ).decode
+
+
+def without_nan(value: Any) -> Any:
+    """Return a number, or a tuple of them, as JSON has it: null in the place of NaN."""
+    if isinstance(value, tuple):
+        return [without_nan(each) for each in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

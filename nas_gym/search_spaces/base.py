@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import TypeVar
 
 from nas_gym.architecture import Architecture, InvalidArchitecture
-from nas_gym.errors import counted, require
+from nas_gym.errors import choices_hint, counted, require
+from nas_gym.outside.json_text import short
 from nas_gym.search_spaces.actions import Mask, Masks, Rules, rules_of
 from nas_gym.search_spaces.conditions import Conditions, Decision, check_decisions, exists
 
@@ -256,6 +257,14 @@ class SearchSpace(ABC, Generic[A_co]):
 
     def __repr__(self) -> str:
         return f"<{self.name}: {counted(len(self.decisions), 'decision')}>"
+
+
+def choice_of(values: Sequence[object], value: object, where: str) -> int:
+    """Return the number of a decision's value; `InvalidArchitecture` names the place of others."""
+    if value not in values:
+        hint = choices_hint(value, values)
+        raise InvalidArchitecture(f"{where}: {short(value)} is not in this search space; {hint}")
+    return values.index(value)
 
 
 def as_array(value: Any) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Opens a store's database, SQLite or PostgreSQL, with the newest schema, and clear errors."""
+"""Opens a store's database, SQLite or PostgreSQL, with its tables, and clear errors."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from sqlalchemy import Connection, exc
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.outside.json_text import short, short_name
 from nas_gym.store.explanations import explain, is_gone
-from nas_gym.store.schema import MIGRATIONS, SCHEMA, metadata
+from nas_gym.store.schema import SCHEMA, VERSION, metadata
 from nas_gym.store.urls import parse_url, secrets, without_passwords
 
 _Result = TypeVar("_Result")
 
-
-_MIGRATION_LOCK = 7_202_611
-"""Number of PostgreSQL's advisory lock under which the schema is made and changed; arbitrary."""
+_LOCK = 7_202_611
+"""Number of PostgreSQL's advisory lock under which the tables are made; arbitrary."""
 
 
 class StoreError(NASGymError):
@@ -32,7 +31,7 @@ class StoreError(NASGymError):
 
 
 class Database:
-    """Connections to the database of a `nas_gym.store.Store`, whose schema is the newest.
+    """Connections to the database of a `nas_gym.store.Store`.
 
     SQLite commits each evaluation to the disk before it goes on (``synchronous=FULL``), so that
     a power failure loses none that was reported; PostgreSQL does so by default.
@@ -54,11 +53,11 @@ class Database:
         self._engine = self._make_engine()
         try:
             with self._clear_errors(), self._engine.connect() as connection:
-                self._version(connection)  # what holds no store stays as it is
-                if create:
-                    if self.is_sqlite:
-                        self._write_ahead(connection)
-                    self._bring_up_to_date(connection)
+                has_tables = self._has_tables(connection)  # what holds no store stays as it is
+                if create and self.is_sqlite:
+                    self._write_ahead(connection)
+                if not has_tables:
+                    self._make_tables(connection)
         except BaseException:
             self.close()
             raise
@@ -174,26 +173,18 @@ class Database:
                     raise
                 time.sleep(0.01)
 
-    def _bring_up_to_date(self, connection: Connection) -> None:
-        """Make the tables, or take them from an older version to the newest."""
-        newest = 1 + len(MIGRATIONS)
-        if self._version(connection) == newest:
-            return
+    def _make_tables(self, connection: Connection) -> None:
+        """Make the tables, if there are none."""
         with self.transaction(connection):
             if not self.is_sqlite:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-            version = self._version(connection)  # another may have been faster
-            if version is None:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            if not self._has_tables(connection):  # another may have been faster
                 metadata.create_all(connection, checkfirst=False)
-                connection.execute(SCHEMA.insert().values(version=newest))
-                return
-            for statement in MIGRATIONS[version - 1 :]:
-                connection.exec_driver_sql(statement)
-            connection.execute(SCHEMA.update().values(version=newest))
+                connection.execute(SCHEMA.insert().values(version=VERSION))
 
-    def _version(self, connection: Connection) -> int | None:
-        """Return the version of the schema; None where there is none, and one may be made."""
-        newest, tables = 1 + len(MIGRATIONS), sa.inspect(connection).get_table_names()
+    def _has_tables(self, connection: Connection) -> bool:
+        """Return True if the tables are there; False where there are none, and they may be made."""
+        tables = sa.inspect(connection).get_table_names()
         if SCHEMA.name not in tables:
             if self.only_read:
                 raise StoreError(f"store: {self.name} holds no store; check the name")
@@ -202,24 +193,20 @@ class Database:
                     f"store: {self.name} is a database of another program (it has the tables "
                     f"{short(sorted(tables))}); name another file"
                 )
-            return None
+            return False
         versions = list(connection.scalars(sa.select(SCHEMA.c.version)))
         if len(versions) != 1 or type(versions[0]) is not int or versions[0] < 1:
             raise StoreError(
                 f"store: {self.name} does not say its version: evaluations_schema holds "
                 f"{versions[:3]!r}; put a copy in its place, or name another store"
             )
-        if versions[0] > newest:
+        if versions[0] != VERSION:
+            upgrade = "upgrade nas_gym, or " if versions[0] > VERSION else ""
             raise StoreError(
                 f"store: {self.name} has version {versions[0]} of the schema, and this nas_gym "
-                f"knows {newest}; upgrade nas_gym, or name another store"
+                f"knows {VERSION}; {upgrade}name another store"
             )
-        if self.only_read and versions[0] < newest:
-            raise StoreError(
-                f"store: {self.name} has the older version {versions[0]} of the schema, and is "
-                "only read here; a search with it as --store brings it up to date"
-            )
-        return versions[0]
+        return True
 
     @contextmanager
     def _clear_errors(self) -> Iterator[None]:

@@ -1,8 +1,4 @@
-"""The tables of a store's database, and the steps from each version of them to the next.
-
-The steps are SQL that both dialects read. For one table, that is less than a migration framework
-would ask for.
-"""
+"""The tables of a store's database."""
 
 from __future__ import annotations
 
@@ -59,12 +55,5 @@ EVALUATIONS = sa.Table(
 )
 """One row an evaluation; see `nas_gym.store.store`."""
 SCHEMA = sa.Table("evaluations_schema", metadata, Column("version", sa.Integer, nullable=False))
-
-MIGRATIONS: tuple[str, ...] = (
-    "ALTER TABLE evaluations ADD COLUMN test_accuracy DOUBLE PRECISION",
-    "ALTER TABLE evaluations ADD COLUMN metric TEXT NOT NULL DEFAULT 'accuracy'",
-    "ALTER TABLE evaluations ADD COLUMN value DOUBLE PRECISION",
-    "ALTER TABLE evaluations ADD COLUMN peak_activation_bytes BIGINT",
-    "ALTER TABLE evaluations ADD COLUMN energy DOUBLE PRECISION",
-)
-"""One SQL statement each: the first leads from version 1 of the schema to 2, and so on."""
+VERSION = 6
+"""Version of these tables; a store of another one is refused."""

@@ -12,16 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from torch import Tensor, nn
 
-from nas_agents.cli.main import app
 from nas_gym import InvalidSettings
 from nas_gym.models import exporting, save_model
 from nas_gym.models.exporting import FORMS, export_model
 from nas_gym.models.plain import plain
 from nas_gym.models.python_code import write_python
 from nas_gym.search_spaces import SearchSpace
+from tests.agents.command import nas_gym
 from tests.models.tiny import FAMILIES, SMALLEST, images, smallest, tiny_model
 
 
@@ -149,14 +148,14 @@ def test_the_command(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     save_model(smallest("nasbench201"), tmp_path / "model")
     command = ["export", str(tmp_path / "model"), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, [*command, "--format", "python", "--json"])
+    result = nas_gym(*command, "--format", "python", "--json")
     (record,) = json.loads(result.stdout)
     assert record["files"] == [
         str(tmp_path / "out" / f"model.{end}") for end in ("py", "safetensors")
     ]
     assert record["images"] == 5
-    result = CliRunner().invoke(app, [*command, "--format", "onyx"])
+    result = nas_gym(*command, "--format", "onyx")
     assert (result.exit_code, "did you mean 'onnx'" in result.stderr) == (2, True)
     (tmp_path / "file").touch()
-    result = CliRunner().invoke(app, [*command[:3], str(tmp_path / "file"), "--format", "python"])
+    result = nas_gym(*command[:3], tmp_path / "file", "--format", "python")
     assert (result.exit_code, "out:" in result.stderr) == (2, True)

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_gym import InvalidSettings, load_dataset
 from nas_gym.data.dataset import Dataset
 from nas_gym.models import Model, save_model
@@ -20,6 +18,7 @@ from nas_gym.models.int8 import export_int8
 from nas_gym.networks import ImageShape, default_settings
 from nas_gym.training.final import FinalResult
 from nas_gym.training.settings import TrainingSettings
+from tests.agents.command import nas_gym
 from tests.models.tiny import SHAPE, architecture_of, images, smallest, tiny_model
 
 
@@ -60,16 +59,16 @@ def test_the_command_takes_the_data_set_of_the_training(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     save_model(model, tmp_path / "model")
     command = ["export", str(tmp_path), "--format", "int8", "--out", str(tmp_path / "out")]
-    (record,) = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    (record,) = json.loads(nas_gym(*command, "--json").stdout)
     assert record["images"] == 359
     assert 0 <= record["int8_accuracy"] <= 1
     model.facts.data["split_seed"] = "x"
     save_model(model, tmp_path / "model")
-    result = CliRunner().invoke(app, command)
+    result = nas_gym(*command)
     assert (result.exit_code, "split_seed: expected" in result.stderr) == (2, True)
     model.facts.data["name"] = str(tmp_path)  # a path in a file is not followed
     save_model(model, tmp_path / "model")
-    result = CliRunner().invoke(app, command)
+    result = nas_gym(*command)
     assert (result.exit_code, "int8 needs the data set" in result.stderr) == (2, True)
 
 
@@ -96,6 +95,6 @@ def test_both_accuracies_are_on_the_split_of_the_training(tmp_path: Path) -> Non
 
     save_model(model, tmp_path)
     arguments = ["export", str(tmp_path), "--format", "int8", "--out", str(tmp_path), "--json"]
-    (record,) = json.loads(CliRunner().invoke(app, arguments).stdout)
+    (record,) = json.loads(nas_gym(*arguments).stdout)
     assert record["accuracy"] == pytest.approx(accuracy(other))
     assert accuracy(other) != accuracy(default)

@@ -14,7 +14,7 @@ from nas_gym import InvalidSettings, published
 from nas_gym.families.mnasnet.network import MnasNetSettings
 from nas_gym.networks import ImageShape, LatencySettings, build_network, measure_latency
 from nas_gym.networks.devices import cpu_threads, hardware_name
-from nas_gym.networks.latency import measuring
+from nas_gym.networks.latency import calls
 
 SHAPE = ImageShape(channels=3, height=8, width=8, classes=5)
 SMALL = MnasNetSettings(width=0.1, head_filters=8)
@@ -33,7 +33,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(measuring, "time", clock)
+    monkeypatch.setattr(calls, "time", clock)
     return clock
 
 

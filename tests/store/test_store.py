@@ -23,7 +23,7 @@ import pytest
 import sqlalchemy as sa
 
 from nas_gym import Architecture, Evaluation, InvalidSettings, NASGymError
-from nas_gym.store import database, schema
+from nas_gym.store import schema
 from nas_gym.store.database import Database, StoreError
 from nas_gym.store.rows import EvaluationWithTest
 from nas_gym.store.store import Store
@@ -329,57 +329,25 @@ def test_pandas_reads_it_in_one_line(store: Store) -> None:
     assert frame.key.tolist() == [CHILD.key]
 
 
-def test_an_older_version_is_migrated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Store(url) as store:
-        first = store.add(CHILD, OK, "run")
-    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
-    steps = (*built_in, note, "UPDATE evaluations SET note = 'old'")
-    newest = 1 + len(steps)
-    monkeypatch.setattr(database, "MIGRATIONS", steps)
-    with pytest.raises(
-        StoreError, match=rf"has the older version {1 + len(built_in)} .* is only read"
-    ):
-        Store(url, create=False)
-    with Store(url) as store:
-        assert store.get(CHILD.key, "settings") == first
-    assert execute(url, "SELECT note FROM evaluations") == [("old",)]
-    assert execute(url, "SELECT version FROM evaluations_schema") == [(newest,)]
-    monkeypatch.setattr(database, "MIGRATIONS", steps[:-1])
-    says = rf"has version {newest} .* this nas_gym knows {newest - 1}; upgrade"
-    with pytest.raises(StoreError, match=says):
-        Store(url)
-    assert execute(url, "SELECT version FROM evaluations_schema") == [(newest,)]
-
-
-def test_a_store_of_the_first_version_gets_the_columns_of_later_ones(url: str) -> None:
-    with Store(url) as store:
-        first = store.add(CHILD, OK, "run")
-    later = ("test_accuracy", "metric", "value", "peak_activation_bytes", "energy")
-    drops = [f"ALTER TABLE evaluations DROP COLUMN {name}" for name in later]
-    execute(url, *drops, "UPDATE evaluations_schema SET version = 1")
-    tested = EvaluationWithTest(**vars(replace(OK, fingerprint="tested")), test_accuracy=0.25)
-    with Store(url) as store:
-        assert store.get(CHILD.key, "settings") == first
-        assert store.add(CHILD, tested, "run").test_accuracy == 0.25
-        record = store.get(CHILD.key, "tested")
-    assert record is not None
-    assert record.test_accuracy == 0.25
-    assert record.evaluation == replace(OK, fingerprint="tested")  # which no agent sees it in
-    assert "test_accuracy" not in record.to_dict()
-
-
-def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("version", "says"), [(1, "; name another store"), (99, "; upgrade nas_gym, or name another")]
+)
+def test_a_store_of_another_version_is_refused(url: str, version: int, says: str) -> None:
     with Store(url) as store:
         store.add(CHILD, OK, "run")
-    built_in, note = schema.MIGRATIONS, "ALTER TABLE evaluations ADD COLUMN note TEXT"
-    steps = (*built_in, note, "UPDATE nowhere SET note = 'old'")
-    monkeypatch.setattr(database, "MIGRATIONS", steps)
-    with pytest.raises(StoreError, match="nowhere"):
+    execute(url, f"UPDATE evaluations_schema SET version = {version}")
+    with pytest.raises(StoreError, match=rf"has version {version} .* knows {schema.VERSION}{says}"):
         Store(url)
-    monkeypatch.setattr(database, "MIGRATIONS", built_in)
-    with Store(url) as store:
-        assert store.size() == 1
-    assert execute(url, "SELECT * FROM evaluations")[0][-1] != "old"
+
+
+def test_a_recorded_test_accuracy_is_kept_apart_from_the_evaluation(store: Store) -> None:
+    added = store.add(CHILD, EvaluationWithTest(**vars(OK), test_accuracy=0.25), "run")
+    assert added.test_accuracy == 0.25
+    record = store.get(CHILD.key, "settings")
+    assert record is not None
+    assert record.test_accuracy == 0.25
+    assert record.evaluation == OK  # which no agent sees it in
+    assert "test_accuracy" not in record.to_dict()
 
 
 def test_a_store_of_other_things_is_left_alone(url: str) -> None:

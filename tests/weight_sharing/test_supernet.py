@@ -37,11 +37,6 @@ FAMILIES: list[tuple[SearchSpace, NetworkSettings]] = [
 families = pytest.mark.parametrize(("search_space", "settings"), FAMILIES, ids=["micro", "macro"])
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(0)
-
-
 def drawn(search_space: SearchSpace, number: int) -> list[Architecture]:
     rng = np.random.default_rng(5)
     return [search_space.decode(search_space.sample(rng)) for _ in range(number)]

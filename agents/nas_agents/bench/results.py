@@ -15,6 +15,7 @@ from scipy import stats
 from nas_agents.bench.searching import environment_of
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym import NASEnv, Table
+from nas_gym.outside.json_text import without_nan
 from nas_gym.rewards import accuracy, rewards_of
 
 Floats = NDArray[np.float64]
@@ -58,13 +59,7 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain JSON data, which has no NaN."""
-        return {name: _without_nan(value) for name, value in asdict(self).items()}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_without_nan(each) for each in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return {name: without_nan(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

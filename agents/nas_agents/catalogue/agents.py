@@ -20,9 +20,10 @@ from nas_agents.controllers.sharing.shared_weights import SHARING
 from nas_agents.strategies import MultiFidelity, Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
 from nas_gym import Objectives, SearchSpace
-from nas_gym.errors import InvalidSettings, choices_hint, require
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.rewards import AnyReward
 from nas_gym.sb3 import VecContinuousAction
+from nas_gym.settings import require_known
 
 OWN = ("env", "_init_setup_model", "search_space")
 """Arguments of constructors that no user gives."""
@@ -41,9 +42,8 @@ class CannotAct(InvalidSettings):
 def find_agent(name: str) -> Agent:
     """Return the agent of a name in `AGENTS`, or of the form ``module:Class``."""
     require(name != AUTO, f"agent: {AUTO!r} stands for what a search chooses; name an agent here")
-    if name not in AGENTS and ":" not in name:
-        hint = choices_hint(name, (AUTO, *AGENTS, "module:Class"))
-        raise InvalidSettings(f"agent: {name!r} is not known; {hint}")
+    if ":" not in name:
+        require_known([name], (AUTO, *AGENTS, "module:Class"), "agent: ")
     entry = AGENTS.get(name, AgentEntry(name))
     found = imported("agent", *entry.path.split(":", 1))
     if isinstance(found, type) and issubclass(found, Strategy):

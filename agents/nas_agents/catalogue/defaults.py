@@ -3,7 +3,7 @@
 The whole reward is given at the last of T decisions, and every decision had its part in it. So
 nothing is discounted, returns are not bootstrapped (GAE's lambda is 1; in the off-policy
 algorithms the return spans T steps), and rollouts are whole episodes. All values are plain data,
-the same that an RL Zoo file holds (`nas_agents.catalogue.rl_zoo`).
+the same that an RL Zoo file holds (`examples/rl_zoo`).
 """
 
 from __future__ import annotations

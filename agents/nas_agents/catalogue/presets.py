@@ -16,14 +16,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from nas_agents.catalogue.defaults import ENAS_RELEASED, Plan, enas, enas_policy
-from nas_gym.settings import require_known
+from nas_gym.errors import InvalidSettings, require
+from nas_gym.outside.json_text import read_json_file, short_name
+from nas_gym.settings import Above0, from_mapping, require_known, settings
 
 SHARED = ("enas", "tunas", "proxylessnas")
 """Agents whose children share weights."""
 MERGED = ("env_arguments", "agent_arguments", "final_arguments")
+
+
+@settings
+class Rates:
+    """How fast a GPU trains children, for estimates of costs; by default, guesses."""
+
+    multiply_adds: Above0 = 5e12
+    """Multiply-adds a second that are sustained in training."""
+    seconds_a_call: Above0 = 5e-6
+    """Seconds that the launch of a kernel takes."""
+
+
+def measured_rates(path: Path) -> tuple[Rates, str]:
+    """Return what ``examples/benchmarks/gpu.sh`` wrote to a file: rates, and those of which GPU."""
+    facts, name = read_json_file(path), f"rates: {short_name(path)}"
+    if not isinstance(facts, Mapping) or "figures" not in facts:
+        raise InvalidSettings(f"{name} is not of gpu.sh; run examples/benchmarks/gpu.sh")
+    measured = facts.get("rates")
+    require(measured is not None, f"{name} has no rates; run gpu.sh on a GPU, without --dry")
+    return from_mapping(Rates, name, measured), str(facts.get("hardware"))[:100]
 
 
 @dataclass(frozen=True)
@@ -43,7 +66,7 @@ class Preset:
     """Of a child's inference on one image: the mean of 100 random architectures."""
     kernel_calls: int | None = None
     """Of a training step on a GPU: the mean of 20 random architectures, by
-    `nas_gym.networks.kernel_calls.training_calls`; None where they were not counted."""
+    `examples/benchmarks/kernel_calls.py`; None where they were not counted."""
     env_arguments: Mapping[str, Any] = field(default_factory=dict)
     agent_arguments: Mapping[str, Any] = field(default_factory=dict)
     final_arguments: Mapping[str, Any] = field(default_factory=dict)

@@ -5,15 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from click import argument, command, option
 
 from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import print_json, print_table
-
-if TYPE_CHECKING:
-    from nas_agents.runs.comparison import Found
 
 
 @command()
@@ -32,10 +28,11 @@ def compare(runs: tuple[Path, ...], evaluations: int | None, as_json: bool) -> N
     share that the front dominates of all between the worst and the best children of these runs.
     """
     from nas_agents.runs.comparison import compare as found_by
+    from nas_gym.outside.json_text import without_nan
 
     rows = found_by(runs, evaluations)
     if as_json:
-        print_json([_record(row) for row in rows])
+        print_json([{n: without_nan(v) for n, v in asdict(row).items()} for row in rows])
         return
     best = "best reward" if rows[0].metric == "reward" else "best"
     names = ["agent", "runs", "evaluations", best, "best 5", "best 25"]
@@ -61,14 +58,3 @@ def _cell(mean: float, deviation: float, metric: str = "accuracy") -> str:
     if metric != "accuracy":
         return shown(mean, metric)
     return f"{mean:.2%}" + ("" if math.isnan(deviation) else f" ± {100 * deviation:.2f}")
-
-
-def _record(row: Found) -> dict[str, Any]:
-    """Return a row as JSON data, which has no NaN."""
-    record = asdict(row)
-    for name, value in record.items():
-        if isinstance(value, tuple):
-            record[name] = [None if math.isnan(each) else each for each in value]
-        elif isinstance(value, float) and math.isnan(value):
-            record[name] = None
-    return record

@@ -53,6 +53,8 @@ def record(
     ENV is the environment's id; see `nas-gym envs`. Use the table by its name: --set
     'latency={"table": "cpu.json"}' of a search, or --latency-set table=cpu.json of `nas-gym show`.
     """
+    from nas_gym.data import load_dataset
+    from nas_gym.data.batches import shape_of
     from nas_gym.networks import LatencySettings
     from nas_gym.networks.latency.recording import record_table
     from nas_gym.settings import from_mapping
@@ -63,7 +65,7 @@ def record(
     enough = f"networks: expected at least 2 more than the {held_out} held out, got {networks}"
     require(networks >= held_out + 2, enough)
     require(out.parent.is_dir(), f"out: {out.parent} is no folder; make it first, or name another")
-    shape = _shape(dataset, image_size)
+    shape = shape_of(load_dataset(dataset, image_size))
     drawn = _networks(env_id, env_arguments, shape, networks, seed)
     with counting_bar("networks") as bar:
         table = record_table(drawn, held_out, shape, how, lambda done: count(bar, done, networks))
@@ -76,15 +78,6 @@ def record(
     says = f"{len(table.operations)} operations on {table.hardware}: {out}\nmean error of"
     says += f" {held_out} networks that the fit did not have: {table.error:.1%}"
     print_result(facts, f"{says}, at most {max(table.errors):.1%}", as_json)
-
-
-def _shape(dataset: str, image_size: int | None) -> ImageShape:
-    from nas_gym.data import load_dataset
-    from nas_gym.networks import ImageShape
-
-    data = load_dataset(dataset, image_size)
-    height, width, channels = data.images.shape[1:]
-    return ImageShape(channels, height, width, len(data.classes))
 
 
 def _networks(

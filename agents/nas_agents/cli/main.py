@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from nas_agents.cli.terminal.errors import OneLineErrors
-from nas_agents.cli.terminal.output import say
 
 COMMANDS = {
     "auto": "Make a model of your data in a given time.",
@@ -51,27 +50,13 @@ class LazyCommands(OneLineErrors):
         return name, command, rest
 
 
-def print_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
-    """Print the version and exit, if it was asked for."""
-    if asked and not context.resilient_parsing:
-        import nas_gym
-
-        say(f"nas-gym {nas_gym.__version__}")
-        context.exit()
-
-
 @click.group(
     cls=LazyCommands,
     modules=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
-@click.option(
-    "--version",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=print_version,
-    help="Print the version.",
+@click.version_option(
+    package_name="nas-gym", message="nas-gym %(version)s", help="Print the version."
 )
 def app() -> None:
     """Neural-network architecture design as a Gymnasium environment.

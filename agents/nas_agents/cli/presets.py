@@ -12,8 +12,7 @@ from nas_agents.cli.terminal import options
 from nas_agents.cli.terminal.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from nas_agents.catalogue.presets import Preset
-    from nas_agents.catalogue.rates import Rates
+    from nas_agents.catalogue.presets import Preset, Rates
 
 MEASURED = Path("gpu.json")
 """What ``examples/benchmarks/gpu.sh`` writes."""
@@ -58,10 +57,10 @@ def presets(rate: float | None, rates: Path | None, as_json: bool) -> None:
 
 def _rates(rate: float | None, file: Path | None) -> tuple[Rates, dict[str, str]]:
     """Return the rates, and what they are."""
-    from nas_agents.catalogue.rates import GUESSED, measured_rates
+    from nas_agents.catalogue.presets import Rates, measured_rates
     from nas_gym.errors import require
 
-    chosen, source = GUESSED, "guesses"
+    chosen, source = Rates(), "guesses"
     if file is not None or MEASURED.is_file():
         chosen, hardware = measured_rates(file or MEASURED)
         source = f"measured on {hardware}"

@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from nas_gym.data import Dataset
+from nas_gym.data.batches import shape_of
 from nas_gym.evaluation import Evaluation
 from nas_gym.families.compression.architecture import CompressedArchitecture
 from nas_gym.families.compression.network import CompressedNetwork, sizes_of
 from nas_gym.families.compression.plan import Plan
 from nas_gym.families.compression.settings import CompressionSettings
-from nas_gym.families.compression.subject import Subject, shape_of
+from nas_gym.families.compression.subject import Subject
 from nas_gym.models import Model, ModelFacts, Normalization
 from nas_gym.networks import count_parameters, measure_latency
 from nas_gym.training.failures import Attempt

@@ -15,7 +15,7 @@ from torch import nn
 
 from nas_gym.architecture import published
 from nas_gym.data import Dataset
-from nas_gym.data.batches import Statistics, channel_statistics
+from nas_gym.data.batches import Statistics, channel_statistics, shape_of
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.families.compression.network import torchvision_model
 from nas_gym.models import Model, Normalization, load_image_model
@@ -83,12 +83,6 @@ def subject_of(
     network = deepcopy(model).to(device)
     _check_logits(network, shape, device)
     return Subject(network, statistics, _named(network, shape.classes), {})
-
-
-def shape_of(dataset: Dataset) -> ImageShape:
-    """Return the shape of a data set's images, and its number of classes."""
-    height, width, channels = dataset.images.shape[1:]
-    return ImageShape(channels, height, width, len(dataset.classes))
 
 
 class _Hashed:

@@ -42,9 +42,6 @@ class ENASMacroEnv(FamilyEnv):
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via
       Parameter Sharing. ICML 2018. https://arxiv.org/abs/1802.03268
     - Released code: https://github.com/melodyguan/enas
-
-    ## Version History
-    - v0: first version
     """  # noqa: E501 (a table's row)
 
     search_space_type = ENASMacroSearchSpace
@@ -101,9 +98,6 @@ class ENASMicroEnv(FamilyEnv):
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via
       Parameter Sharing. ICML 2018. https://arxiv.org/abs/1802.03268
     - Released code: https://github.com/melodyguan/enas
-
-    ## Version History
-    - v0: first version
     """  # noqa: E501 (a table's row)
 
     search_space_type = ENASMicroSearchSpace

@@ -51,9 +51,6 @@ class ENASRecurrentEnv(RecurrentEnv):
     ## References
     - H. Pham, M. Y. Guan, B. Zoph, Q. V. Le, J. Dean. Efficient Neural Architecture Search via
       Parameter Sharing. ICML 2018. https://arxiv.org/abs/1802.03268
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = ENASRecurrentSearchSpace

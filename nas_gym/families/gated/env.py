@@ -22,9 +22,6 @@ class GatedEnv(RecurrentEnv):
     - S. Hochreiter, J. Schmidhuber. Long Short-Term Memory. Neural Computation 9(8), 1997.
     - K. Cho et al. Learning Phrase Representations using RNN Encoder-Decoder for Statistical
       Machine Translation. EMNLP 2014. https://arxiv.org/abs/1406.1078
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = GatedSearchSpace

@@ -51,9 +51,6 @@ class MnasNetEnv(FamilyEnv):
     - M. Tan, B. Chen, R. Pang, V. Vasudevan, M. Sandler, A. Howard, Q. V. Le. MnasNet:
       Platform-Aware Neural Architecture Search for Mobile. CVPR 2019.
       https://arxiv.org/abs/1807.11626
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = MnasNetSearchSpace

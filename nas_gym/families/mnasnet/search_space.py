@@ -26,9 +26,8 @@ from nas_gym.architecture import (
     expect_length,
     expect_list,
 )
-from nas_gym.errors import choices_hint
 from nas_gym.outside.json_text import short
-from nas_gym.search_spaces.base import Choices, SearchSpace
+from nas_gym.search_spaces.base import Choices, SearchSpace, choice_of
 from nas_gym.search_spaces.conditions import Decision
 
 CONV_OPS = ("conv", "dconv", "MBConv3", "MBConv6")
@@ -219,11 +218,6 @@ class MnasNetSearchSpace(SearchSpace[MnasNetArchitecture]):
         choices: list[int] = []
         for place, block in enumerate(architecture.blocks):
             for field in _FIELDS:
-                values, value = self._values[len(choices)], getattr(block, field)
-                if value not in values:
-                    raise InvalidArchitecture(
-                        f"blocks[{place}].{field}: {short(value)} is not in the MnasNet search "
-                        f"space; {choices_hint(value, values)}"
-                    )
-                choices.append(values.index(value))
+                values, where = self._values[len(choices)], f"blocks[{place}].{field}"
+                choices.append(choice_of(values, getattr(block, field), where))
         return choices

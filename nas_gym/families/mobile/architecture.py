@@ -148,9 +148,6 @@ class MobileArchitecture(Architecture, kind="inverted-bottlenecks"):
         """Return it without its zero layers."""
         return replace(self, blocks=tuple(filter(None, self.blocks)))
 
-    def sketch(self) -> MobileArchitecture:
-        return self
-
     def body(self) -> dict[str, Any]:
         blocks = [None if each is None else list(vars(each).values()) for each in self.blocks]
         own = {"stem": self.stem, "head": self.head, "resolution": self.resolution}

@@ -58,9 +58,6 @@ class OFAEnv(FamilyEnv):
     ## References
     - H. Cai, C. Gan, T. Wang, Z. Zhang, S. Han. Once-for-All: Train One Network and Specialize it
       for Efficient Deployment. ICLR 2020. https://arxiv.org/abs/1908.09791
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = OFASearchSpace
@@ -110,9 +107,6 @@ class ProxylessNASEnv(FamilyEnv):
     ## References
     - H. Cai, L. Zhu, S. Han. ProxylessNAS: Direct Neural Architecture Search on Target Task and
       Hardware. ICLR 2019. https://arxiv.org/abs/1812.00332
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = ProxylessNASSearchSpace

@@ -13,10 +13,10 @@ from functools import cached_property
 from itertools import compress
 
 from nas_gym.architecture import InvalidArchitecture
-from nas_gym.errors import choices_hint, require
+from nas_gym.errors import require
 from nas_gym.search_spaces import ChainArchitecture, Choices, Convolution, Decision, MaxPooling
 from nas_gym.search_spaces.arguments import Depth, Distinct, Listed
-from nas_gym.search_spaces.base import SearchSpace
+from nas_gym.search_spaces.base import SearchSpace, choice_of
 from nas_gym.search_spaces.chains import ChainSketch, Layer, LayerSketch, convolution_label
 from nas_gym.settings import Positive, Size, validated
 
@@ -164,13 +164,10 @@ class NASSearchSpace(SearchSpace[ChainArchitecture]):
         if not self.strides and (down, across) != (1, 1):
             fixed = "this search space fixes them at 1 unless strides=True"
             raise InvalidArchitecture(f"{where}: its strides are {down} and {across}; {fixed}")
-        choices = []
-        for name, values in self._values.items():
-            value = getattr(layer, name)
-            if value not in values:
-                hint = f"is not in this search space; {choices_hint('', values)}"
-                raise InvalidArchitecture(f"{where}.{name}: {value} {hint}")
-            choices.append(values.index(value))
+        choices = [
+            choice_of(values, getattr(layer, name), f"{where}.{name}")
+            for name, values in self._values.items()
+        ]
         return choices + skips
 
 

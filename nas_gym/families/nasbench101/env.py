@@ -52,9 +52,6 @@ class NASBench101Env(FamilyEnv):
     ## References
     - C. Ying, A. Klein, E. Real, E. Christiansen, K. Murphy, F. Hutter. NAS-Bench-101: Towards
       Reproducible Neural Architecture Search. ICML 2019. https://arxiv.org/abs/1902.09635
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench101SearchSpace

@@ -14,10 +14,7 @@ class NASBench101RecordedEnv(RecordedEnv):
     `NAS_GYM_DATA`; `nas-gym table import nasbench_full.tfrecord` makes it.
 
     ## Action Space
-    In the first 21 decisions, an edge: 0 is not there, 1 is there; they come row by row: (0,1),
-    (0,2), ..., (0,6), (1,2), ..., (5,6). In the last five, the operation of vertices 1 to 5: 0 is
-    `conv3x3-bn-relu`, 1 `conv1x1-bn-relu`, 2 `maxpool3x3`. The same actions are valid as in
-    `nas_gym/NASBench101-v0`.
+    21 edges, then five operations, as in `nas_gym/NASBench101-v0`, and the same actions are valid.
 
     ## Rewards
     The accuracy is the mean of the three trainings that were recorded of the cell.
@@ -28,9 +25,6 @@ class NASBench101RecordedEnv(RecordedEnv):
     ## References
     - C. Ying, A. Klein, E. Real, E. Christiansen, K. Murphy, F. Hutter. NAS-Bench-101: Towards
       Reproducible Neural Architecture Search. ICML 2019. https://arxiv.org/abs/1902.09635
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench101SearchSpace

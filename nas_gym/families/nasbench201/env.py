@@ -34,9 +34,6 @@ class NASBench201Env(FamilyEnv):
     ## References
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
       Search. ICLR 2020. https://arxiv.org/abs/2001.00326
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench201SearchSpace

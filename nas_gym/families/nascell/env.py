@@ -40,9 +40,6 @@ class NASCellEnv(RecurrentEnv):
     ## References
     - B. Zoph, Q. V. Le. Neural Architecture Search with Reinforcement Learning. ICLR 2017.
       https://arxiv.org/abs/1611.01578
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASCellSearchSpace

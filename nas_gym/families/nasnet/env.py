@@ -38,9 +38,6 @@ class NASNetEnv(FamilyEnv):
     ## References
     - B. Zoph, V. Vasudevan, J. Shlens, Q. V. Le. Learning Transferable Architectures for Scalable
       Image Recognition. CVPR 2018. https://arxiv.org/abs/1707.07012
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = NASNetSearchSpace

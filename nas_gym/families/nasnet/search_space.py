@@ -8,9 +8,8 @@ normal cell's 5B decisions come first, then the reduction cell's.
 
 from __future__ import annotations
 
-from nas_gym.architecture import InvalidArchitecture
-from nas_gym.errors import choices_hint
 from nas_gym.search_spaces.arguments import Depth, Distinct, subset
+from nas_gym.search_spaces.base import choice_of
 from nas_gym.search_spaces.cells import CELLS, COMBINES, OPERATIONS, Block, Cell, CellArchitecture
 from nas_gym.search_spaces.conditions import Decision
 from nas_gym.search_spaces.two_cells import TwoCellsSearchSpace
@@ -60,14 +59,7 @@ class NASNetSearchSpace(TwoCellsSearchSpace[CellArchitecture]):
         return Block(hidden1, hidden2, operations[op1], operations[op2], self.combines[combine])
 
     def _block_choices(self, block: Block, where: str) -> list[int]:
-        op1 = _index(self.operations, block.op1, f"{where}.op1")
-        op2 = _index(self.operations, block.op2, f"{where}.op2")
-        combine = _index(self.combines, block.combine, f"{where}.combine")
+        op1 = choice_of(self.operations, block.op1, f"{where}.op1")
+        op2 = choice_of(self.operations, block.op2, f"{where}.op2")
+        combine = choice_of(self.combines, block.combine, f"{where}.combine")
         return [block.hidden1, block.hidden2, op1, op2, combine]
-
-
-def _index(labels: tuple[str, ...], label: str, where: str) -> int:
-    if label not in labels:
-        hint = choices_hint(label, labels)
-        raise InvalidArchitecture(f"{where}: {label!r} is not in this search space; {hint}")
-    return labels.index(label)

@@ -45,9 +45,6 @@ class TuNASEnv(FamilyEnv):
     - G. Bender, H. Liu, B. Chen, G. Chu, S. Cheng, P.-J. Kindermans, Q. Le. Can Weight Sharing
       Outperform Random Architecture Search? An Investigation With TuNAS. CVPR 2020.
       https://arxiv.org/abs/2008.06120
-
-    ## Version History
-    - v0: first version
     """
 
     search_space_type = TuNASSearchSpace

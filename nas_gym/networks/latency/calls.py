@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -77,11 +79,18 @@ def seconds_of(call: Call, device: torch.device, warmup: int, repeats: int) -> f
 
     function = call[0]
     args, kwargs = (tree_map(real, each) for each in call[1:])
+    return float(np.median(times_of(partial(function, *args, **kwargs), device, warmup, repeats)))
+
+
+def times_of(
+    run: Callable[[], object], device: torch.device, warmup: int, repeats: int
+) -> list[float]:
+    """Return the seconds of each run after the warm-up; the device is idle before and after it."""
     times = []
     for _ in range(warmup + repeats):
         synchronize(device)
         started = time.perf_counter()
-        function(*args, **kwargs)
+        run()
         synchronize(device)
         times.append(time.perf_counter() - started)
-    return float(np.median(times[warmup:]))
+    return times[warmup:]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.networks.base import InputShape, NetworkSettings, build_network
-from nas_gym.networks.costs import evaluating, weightless_network
-from nas_gym.networks.devices import cpu_threads, hardware_name, resolve_device, synchronize
+from nas_gym.networks.costs import Watcher, evaluating, weightless_network
+from nas_gym.networks.devices import cpu_threads, hardware_name, resolve_device
+from nas_gym.networks.latency.calls import times_of
 from nas_gym.networks.latency.table import LatencyTable
 from nas_gym.networks.limits import require_memory
 from nas_gym.settings import Size, settings
@@ -101,7 +101,7 @@ def measure_latency(
     if isinstance(network, Architecture):
         # The largest state, beside its input of the same size, must fit.
         weightless = weightless_network(network, input_shape, network_settings)
-        largest = _LargestTensor()  # type: ignore[no-untyped-call]
+        largest = _LargestTensor()
         with torch.no_grad(), evaluating(weightless), largest:
             weightless(input_shape.batch(settings.batch_size, torch.device("meta")))
         require_memory("latency", 2 * largest.num_bytes)
@@ -116,28 +116,16 @@ def measure_latency(
 
     images = input_shape.batch(settings.batch_size, device)
     with cpu_threads(settings.threads), torch.inference_mode(), evaluating(network):
-        for _ in range(settings.warmup):
-            network(images)
-        times = [_seconds(network, images) for _ in range(settings.repeats)]
+        run = partial(network, images)
+        times = times_of(run, images.device, settings.warmup, settings.repeats)
     quarter, median, three_quarters = np.percentile(times, (25, 50, 75)).tolist()
     return Latency(median, three_quarters - quarter, device)
 
 
-def _seconds(network: nn.Module, images: Tensor) -> float:
-    """Return the seconds of one pass; the device is idle before it and after it."""
-    synchronize(images.device)
-    started = time.perf_counter()
-    network(images)
-    synchronize(images.device)
-    return time.perf_counter() - started
-
-
-class _LargestTensor(TorchDispatchMode):
+class _LargestTensor(Watcher):
     """Records the size in bytes of the largest tensor that an operation returns within it."""
 
     num_bytes = 0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        self.num_bytes = max(self.num_bytes, output.nbytes if isinstance(output, Tensor) else 0)
-        return output
+    def watch(self, operation: Any, args: tuple[Any, ...], kwargs: Any, made: Any) -> None:
+        self.num_bytes = max(self.num_bytes, made.nbytes if isinstance(made, Tensor) else 0)

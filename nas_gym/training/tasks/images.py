@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics
+from nas_gym.data.batches import DeviceDataset, Statistics, channel_statistics, shape_of
 from nas_gym.data.dataset import Dataset, Indices, part_of
 from nas_gym.errors import require
 from nas_gym.networks import ChildNetwork, ImageShape
@@ -51,8 +51,8 @@ class ImageClassification(Task):
         final: bool = False,
     ) -> None:
         super().__init__(dataset, settings, device, final)
-        _, height, width, channels = dataset.images.shape
-        self.input_shape = ImageShape(channels, height, width, len(dataset.classes))
+        self.input_shape = shape_of(dataset)
+        height = self.input_shape.height
         self.autocast_dtype = autocast_dtype(settings.precision, device, height)
         self.one_thread = height < SMALL_IMAGES_BELOW
         self._augmentation = settings.augmentation(dataset, final)

@@ -12,14 +12,13 @@ from xml.etree import ElementTree
 import gymnasium as gym
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.bench.results import Group, best_reward, mean_of, p_values
 from nas_agents.bench.running import SEARCHES
 from nas_agents.bench.searching import environment
 from nas_agents.bench.settings import Benchmark
-from nas_agents.cli.main import app
 from nas_gym import NASEnv, Table
+from tests.agents.command import nas_gym
 
 BENCH = "nas_gym/TinyBench-v0"
 
@@ -74,7 +73,7 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
     command += ["--evaluations", "30", "--evaluations", "10", "--agent", "random", "--agent"]
     command += ['small={"agent": "regularized-evolution", "population": 5, "sample": 2}']
     command += ["--agent", "local-search", "--baseline", "small"]
-    result = CliRunner().invoke(app, command)
+    result = nas_gym(*command)
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == f"{BENCH}, 30 evaluations: test accuracy in percent; p against small"
@@ -96,7 +95,7 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
 
     curves = (tmp_path / "curves.svg").read_bytes()
     ElementTree.fromstring(curves)
-    again = CliRunner().invoke(app, [*command, "--json"])
+    again = nas_gym(*command, "--json")
     assert json.loads(again.stdout) == rows
     assert (tmp_path / "curves.svg").read_bytes() == curves
 
@@ -131,7 +130,7 @@ def test_what_was_found_on_one_data_set_is_scored_on_others(
     ]
     command += ["--evaluations", "12", "--agent", "random", "--baseline", "random"]
     command += ["--dataset", "here", "--report-dataset", "here", "--report-dataset", "there"]
-    result = CliRunner().invoke(app, command)
+    result = nas_gym(*command)
     assert result.exit_code == 0, result.output
     assert "there, found on here, 12 evaluations: test accuracy in percent" in result.stdout
     direct, transferred = json.loads((tmp_path / "results.json").read_text())
@@ -151,7 +150,7 @@ def test_what_was_found_on_one_data_set_is_scored_on_others(
     ],
 )
 def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["bench", BENCH, "--out", str(tmp_path), *options])
+    result = nas_gym("bench", BENCH, "--out", tmp_path, *options)
     assert result.exit_code == 2
     assert re.search(message, result.stderr)
     assert len(result.stderr.splitlines()) == 1
@@ -160,7 +159,7 @@ def test_wrong_options_are_one_line(tmp_path: Path, options: list[str], message:
 def test_a_budget_that_is_too_small_for_a_network_leaves_results_empty(tmp_path: Path) -> None:
     command = ["bench", BENCH, "--out", str(tmp_path), "--seeds", "2", "--workers", "1"]
     command += ["--agent", "random", "--baseline", "random", "--simulated-seconds", "0.001"]
-    result = CliRunner().invoke(app, command)
+    result = nas_gym(*command)
     assert result.exit_code == 0, result.output
     assert "| random | 2 |  |  |  |  | 0 of 2 | 0 |" in result.stdout
     [row] = json.loads((tmp_path / "results.json").read_text())

@@ -9,17 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.callbacks import MLflow, TensorBoard, WandB, made
 from nas_agents.catalogue.agents import MULTI_OBJECTIVE
 from nas_agents.catalogue.registry import AGENTS
-from nas_agents.cli.main import app
 from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
 from nas_agents.search.run import search
 from nas_gym import InvalidSettings
+from tests.agents.command import nas_gym
 from tests.agents.stubs import STUB_ID
 
 SCALARS = {"search/reward", "search/accuracy", "search/best_accuracy", "search/last_10_accuracy"}
@@ -173,7 +172,7 @@ def test_a_callback_of_ones_own_is_named_on_the_command_line(
         "    def on_end(self, result): result.run.with_name('seen').touch()\n"
     )
     arguments = ["search", RECORDED, "--agent", "random", "--episodes", "3", "--run", "run"]
-    result = CliRunner().invoke(app, [*arguments, "--callback", "watching:Count"])
+    result = nas_gym(*arguments, "--callback", "watching:Count")
     assert result.exit_code == 0, result.output
     assert Path("seen").exists()
     assert set(logged(Path("run/tensorboard")).Tags()["scalars"]) >= SCALARS

@@ -18,7 +18,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
-from nas_agents.catalogue import rl_zoo
+from examples.rl_zoo import configurations as rl_zoo
 from nas_agents.catalogue.agents import MULTI_OBJECTIVE, CannotAct, find_agent
 from nas_agents.catalogue.defaults import FOREVER, Plan
 from nas_agents.catalogue.environments import registered_search_spaces
@@ -274,5 +274,5 @@ def test_several_networks_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in LEARNERS if rl_zoo.in_zoo(name)])
 def test_the_rl_zoo_files_hold_the_same_defaults(name: str) -> None:
     file = ROOT / "examples" / "rl_zoo" / f"{rl_zoo.ZOO_NAMES.get(name, name)}.yml"
-    again = "run `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`"
+    again = "run `python examples/rl_zoo/configurations.py`"
     assert file.read_text(encoding="utf-8") == rl_zoo.configuration(name), again

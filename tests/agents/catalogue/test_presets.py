@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
-from nas_agents.catalogue.presets import PRESETS, preset, with_preset
-from nas_agents.catalogue.rates import measured_rates
-from nas_agents.cli.main import app
+from nas_agents.catalogue.presets import PRESETS, measured_rates, preset, with_preset
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.runs.settings import SearchSettings
@@ -32,6 +29,7 @@ from nas_gym.sb3 import NASVecEnv
 from nas_gym.training.presets import final_settings
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from nas_gym.weight_sharing.settings import WeightSharingSettings
+from tests.agents.command import nas_gym
 from tests.agents.search.test_run import episodes_of
 from tests.helpers import StubEvaluator
 
@@ -141,7 +139,7 @@ def test_a_scaled_down_search_runs(tmp_path: Path) -> None:
 
 
 def test_the_presets_are_listed_with_their_costs() -> None:
-    result = CliRunner().invoke(app, ["presets", "--json", "--rate", "1e12"])
+    result = nas_gym("presets", "--json", "--rate", "1e12")
     rows = {row["preset"]: row for row in json.loads(result.stdout)}
     assert set(rows) == set(PRESETS)
     row = rows["nasnet-paper"]
@@ -149,15 +147,15 @@ def test_the_presets_are_listed_with_their_costs() -> None:
     assert row["estimated_child_seconds"] == row["arithmetic_seconds"] == pytest.approx(expected)
     launches = 1_406 * 20 * (PRESETS["nasnet-paper"].kernel_calls or 0) * 5e-6
     assert row["launch_seconds"] == pytest.approx(launches)
-    fast = json.loads(CliRunner().invoke(app, ["presets", "--json"]).stdout)
+    fast = json.loads(nas_gym("presets", "--json").stdout)
     assert {row["preset"]: row for row in fast}["nasnet-paper"][
         "estimated_child_seconds"
     ] == pytest.approx(launches)
     assert row["estimated_device_days"] == pytest.approx(20_000 * expected / 86_400)
-    table = CliRunner().invoke(app, ["presets"])
+    table = nas_gym("presets")
     assert table.exit_code == 0
     assert "12,800" in table.stdout
-    wrong = CliRunner().invoke(app, ["presets", "--rate", "0"])
+    wrong = nas_gym("presets", "--rate", "0")
     assert wrong.exit_code == 2
 
 
@@ -167,7 +165,7 @@ def test_estimates_take_measured_rates(tmp_path: Path, monkeypatch: pytest.Monke
     facts = {"hardware": "A GPU", "figures": {}, "rates": measured}
 
     def child(*options: str) -> dict[str, Any]:
-        result = CliRunner().invoke(app, ["presets", "--json", *options], catch_exceptions=False)
+        result = nas_gym("presets", "--json", *options, catch_exceptions=False)
         rows: list[dict[str, Any]] = json.loads(result.stdout)
         return {row["preset"]: row for row in rows}["nasnet-paper"]
 
@@ -179,9 +177,7 @@ def test_estimates_take_measured_rates(tmp_path: Path, monkeypatch: pytest.Monke
         assert row["rates"] == "measured on A GPU"
         assert row["arithmetic_seconds"] == pytest.approx(2.5 * guessed["arithmetic_seconds"])
         assert row["launch_seconds"] == pytest.approx(guessed["launch_seconds"] / 5)
-    assert "measured on A GPU: 3 forward" in " ".join(
-        CliRunner().invoke(app, ["presets"]).stdout.split()
-    )
+    assert "measured on A GPU: 3 forward" in " ".join(nas_gym("presets").stdout.split())
 
 
 @pytest.mark.parametrize(

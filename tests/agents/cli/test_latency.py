@@ -7,11 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_gym import NASBench201SearchSpace
 from nas_gym.networks import LatencyTable
+from tests.agents.command import nas_gym
 
 RECORD = ["latency", "record", "nas_gym/NASBench201-v0"]
 QUICK = [*("--latency-set", "warmup=0"), *("--latency-set", "repeats=1")]
@@ -21,9 +20,7 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
     path = tmp_path / "cpu.json"
     size = [*("--networks", "3"), *("--held-out", "1")]
     skeleton = [*("--set", "filters=2"), *("--set", "cells=1")]
-    recorded = CliRunner().invoke(
-        app, [*RECORD, "--out", str(path), *size, *skeleton, *QUICK, "--json"]
-    )
+    recorded = nas_gym(*RECORD, "--out", path, *size, *skeleton, *QUICK, "--json")
     facts = json.loads(recorded.stdout)
     table = LatencyTable.load(path)
     assert facts["table"] == str(path)
@@ -34,7 +31,7 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
     first = search_space.decode(search_space.sample(np.random.default_rng(0)))
     first.save(tmp_path / "first.json")
     size = [*("--image-size", "8"), *("--channels", "1"), *("--latency-set", f"table={path}")]
-    shown = CliRunner().invoke(app, ["show", str(tmp_path / "first.json"), *skeleton, *size])
+    shown = nas_gym("show", tmp_path / "first.json", *skeleton, *size)
     assert f"ms a batch, by {path}" in shown.stdout
 
 
@@ -50,7 +47,7 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
 )
 def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str) -> None:
     path = tmp_path / "cpu.json"
-    result = CliRunner().invoke(app, [*RECORD, "--out", str(path), *arguments])
+    result = nas_gym(*RECORD, "--out", path, *arguments)
     assert result.exit_code == 2
     assert says in result.stderr
     assert not path.exists()
@@ -58,6 +55,6 @@ def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str
 
 def test_a_folder_that_is_missing_is_named_before_anything_is_measured(tmp_path: Path) -> None:
     out = tmp_path / "missing" / "cpu.json"
-    result = CliRunner().invoke(app, [*RECORD, "--out", str(out)])
+    result = nas_gym(*RECORD, "--out", out)
     assert result.exit_code == 2
     assert f"out: {out.parent} is no folder" in result.stderr

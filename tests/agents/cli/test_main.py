@@ -12,20 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from nas_agents.cli.main import app
 from nas_agents.cli.terminal.display import Display
 from nas_gym import __version__
 from nas_gym.architecture import published
+from tests.agents.command import nas_gym
 from tests.agents.stubs import CHILDREN_ID
 
 TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1"]
 ENV = "nas_gym/NASNet-v0"
-
-
-def nas_gym(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
 
 
 def test_help_and_version() -> None:

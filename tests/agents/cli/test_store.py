@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_gym import Evaluation
 from nas_gym.store.store import Store
+from tests.agents.command import nas_gym
 from tests.helpers import random_architecture
 
 
@@ -28,7 +27,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def invoke(*arguments: object) -> str:
-    result = CliRunner().invoke(app, ["store", *map(str, arguments)])
+    result = nas_gym("store", *arguments)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -54,7 +53,7 @@ def test_a_run_whose_evaluations_are_elsewhere(run: Path, tmp_path: Path) -> Non
     settings.write_text(json.dumps(own))
     assert json.loads(invoke("show", other, "--json"))["evaluations"] == 4
     settings.write_text(json.dumps({**own, "store": "postgresql://evil.example/all"}))
-    result = CliRunner().invoke(app, ["store", "show", str(other)])
+    result = nas_gym("store", "show", other)
     assert result.exit_code == 2
     assert "keeps its evaluations in postgresql://evil.example/all; name that" in result.stderr
 
@@ -107,7 +106,7 @@ def test_a_mistake_is_one_line(
     run: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(run.parent)
-    result = CliRunner().invoke(app, ["store", *arguments])
+    result = nas_gym("store", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

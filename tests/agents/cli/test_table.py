@@ -4,15 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_agents.cli.terminal.output import EXIT_INTERRUPTED
 from nas_gym import Architecture
 from nas_gym.families.nasbench201.env import NASBench201Env
 from nas_gym.families.nasbench201.tiny_bench import tiny_bench_table
 from nas_gym.tables.built import built_table
 from nas_gym.tables.recording import Recording, RecordingSettings
+from tests.agents.command import nas_gym
 from tests.tables.test_recording import OneEdgeSearchSpace, ScriptedChildren
 
 BUILD = ["table", "build", "nas_gym/NASBench201-v0", "--json", "--seeds", "1", "--seed", "4"]
@@ -33,14 +32,14 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_build_goes_on_where_it_stopped(trained: Path) -> None:
-    result = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
+    result = nas_gym(*BUILD, "--out", trained)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {"table": str(trained), "architectures": 3, "trainings": 3}
     assert [path.name for path in trained.parent.iterdir()] == [trained.name]
     table = built_table(trained, OneEdgeSearchSpace())
     assert (table.accuracy[:-1] == 0.4).all()
     assert table.evaluation(2).seed == 4
-    again = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
+    again = nas_gym(*BUILD, "--out", trained)
     assert again.exit_code == 2
     assert "exists already" in again.stderr
 
@@ -52,7 +51,7 @@ def test_an_interrupted_build_says_how_to_go_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Recording, "run", interrupt)
-    result = CliRunner().invoke(app, [*BUILD, "--out", str(trained)])
+    result = nas_gym(*BUILD, "--out", trained)
     assert result.exit_code == EXIT_INTERRUPTED
     assert "the same command goes on where it stopped" in result.stderr
     assert Path(f"{trained}.db").exists()
@@ -70,7 +69,7 @@ def test_an_interrupted_build_says_how_to_go_on(
 def test_a_build_that_cannot_be_is_one_line(
     trained: Path, arguments: list[str], message: str
 ) -> None:
-    result = CliRunner().invoke(app, [*BUILD, "--out", str(trained), *arguments])
+    result = nas_gym(*BUILD, "--out", trained, *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
@@ -78,17 +77,17 @@ def test_a_build_that_cannot_be_is_one_line(
 
 def test_only_small_search_spaces_whose_children_are_trained_are_built(tmp_path: Path) -> None:
     out = str(tmp_path / "a.npz")
-    of_nasnet = CliRunner().invoke(app, ["table", "build", "nas_gym/NASNet-v0", "--out", out])
+    of_nasnet = nas_gym("table", "build", "nas_gym/NASNet-v0", "--out", out)
     assert of_nasnet.exit_code == 2
     assert "at most 1,000,000" in of_nasnet.stderr
-    of_cartpole = CliRunner().invoke(app, ["table", "build", "CartPole-v1", "--out", out])
+    of_cartpole = nas_gym("table", "build", "CartPole-v1", "--out", out)
     assert of_cartpole.exit_code == 2
     assert "'CartPole-v1' is none whose children are trained" in of_cartpole.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_importing_what_is_no_benchmark_is_one_line(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["table", "import", str(tmp_path / "a.pth")])
+    result = nas_gym("table", "import", tmp_path / "a.pth")
     assert result.exit_code == 2
     assert "is none of an .npz" in result.stderr
 
@@ -100,7 +99,7 @@ def test_an_import_prints_where_the_table_is(
         "nas_gym.tables.importing.import_table",
         lambda source, unpickle, on_progress: tmp_path / f"{source.name}-{unpickle}.npz",
     )
-    result = CliRunner().invoke(app, ["table", "import", "nats", "--unpickle", "--json"])
+    result = nas_gym("table", "import", "nats", "--unpickle", "--json")
     assert json.loads(result.stdout) == {"table": str(tmp_path / "nats-True.npz")}
 
 
@@ -108,9 +107,7 @@ def test_a_search_of_a_recorded_benchmark_tells_the_best_ones_test_accuracy(
     tmp_path: Path,
 ) -> None:
     command = ["search", "nas_gym/TinyBench-v0", "--agent", "random", "--episodes", "20"]
-    result = CliRunner().invoke(
-        app, [*command, "--seed", "4", "--run", str(tmp_path / "run"), "--json"]
-    )
+    result = nas_gym(*command, "--seed", "4", "--run", tmp_path / "run", "--json")
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
     best = Architecture.load(tmp_path / "run" / "best.json")

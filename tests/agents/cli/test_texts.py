@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
+from tests.agents.command import nas_gym
 
 
 def called(*arguments: object) -> Any:
     """Return what a command prints with --json."""
-    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+    result = nas_gym(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -40,7 +39,7 @@ def test_penn_treebank_from_the_search_to_the_exported_model(texts: Path) -> Non
     summary = called(*of_run, "--resume", "--episodes", 3)
     assert (summary["episodes"], summary["evaluations"]["asked"]) == (3, 3)
     assert summary["final"]["metric"] == "perplexity"
-    assert CliRunner().invoke(app, ["report", "run"]).exit_code == 0
+    assert nas_gym("report", "run").exit_code == 0
     assert "perplexity" in (texts / "run" / "report.html").read_text()
 
     (found,) = called("predict", "run", "ptb.test.txt", "--top", 2)
@@ -54,6 +53,6 @@ def test_penn_treebank_from_the_search_to_the_exported_model(texts: Path) -> Non
     (again,) = called("predict", "alone", "ptb.valid.txt")
     assert again["perplexity"] > 1
     (texts / "unknown.txt").write_bytes(b"\xff")
-    refused = CliRunner().invoke(app, ["predict", "alone", "unknown.txt"])
+    refused = nas_gym("predict", "alone", "unknown.txt")
     assert refused.exit_code == 1
     assert "unknown.txt cannot be read" in refused.output

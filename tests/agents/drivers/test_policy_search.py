@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from examples.benchmarks.asynchronous import Cluster, Ended
-from nas_agents.cli.main import app
 from nas_agents.drivers import asynchronous
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
@@ -22,6 +20,7 @@ from nas_gym.envs import composition
 from nas_gym.store import evaluator
 from nas_gym.store.rows import Record
 from nas_gym.store.writer import Writer
+from tests.agents.command import nas_gym
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
@@ -73,7 +72,7 @@ def test_nasnet_with_its_450_workers(tmp_path: Path, monkeypatch: pytest.MonkeyP
     run = tmp_path / "run"
     options = ["--preset", "nasnet-paper", "--workers", "450", "--episodes", "480", "--no-final"]
     smaller = ["--set", "dataset=digits", "--set", "blocks=2", "--finalists", "0"]
-    result = CliRunner().invoke(app, ["search", *options, *smaller, "--run", str(run)])
+    result = nas_gym("search", *options, *smaller, "--run", run)
     assert result.exit_code == 0, result.output
     episodes = episodes_of(run)
     assert len(episodes) == 480

@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_agents.report import Report, figures, heat_maps, page, write_report
 from nas_agents.report.children import band_of, read_runs
 from nas_agents.report.worst_images import worst_images
@@ -29,6 +27,8 @@ from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
 from bokeh.models import LinearScale, LogScale
+
+from tests.agents.command import nas_gym
 
 EVIL = "</script><script>window.evil=1</script><b>x</b>"
 POINTS = """() => {
@@ -270,10 +270,10 @@ def test_what_is_broken_is_named(
 
 def test_the_command(copied: Path) -> None:
     (copied / "report.html").unlink()
-    said = CliRunner().invoke(app, ["report", str(copied), "--json"])
+    said = nas_gym("report", copied, "--json")
     assert json.loads(said.stdout) == {"report": str(copied / "report.html")}
     assert (copied / "report.html").is_file()
-    nothing = CliRunner().invoke(app, ["report", str(copied.parent)])
+    nothing = nas_gym("report", copied.parent)
     assert (nothing.exit_code, nothing.stderr.count("\n")) == (2, 1)
     with pytest.raises(InvalidSettings, match="name at least one"):
         write_report([], copied / "x.html")

@@ -11,10 +11,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.callbacks.scalars import ScalarCallback
-from nas_agents.cli.main import app
 from nas_agents.report.children import read_runs
 from nas_agents.runs.comparison import (
     best_of,
@@ -31,6 +29,7 @@ from nas_agents.strategies.random_search import expected_best
 from nas_gym import InvalidSettings, NASBench201SearchSpace
 from nas_gym.tables.index import ChoicesIndex
 from nas_gym.tables.table import Table
+from tests.agents.command import nas_gym
 from tests.helpers import LayersSearchSpace, StubEvaluator, random_architecture
 
 NO_ARCHITECTURE = '{"architecture": "x", "accuracy": 1, "reward": 1, "status": "ok"}'
@@ -106,12 +105,12 @@ def test_agents_are_compared_after_as_many_evaluations(tmp_path: Path) -> None:
 
 def test_the_command_says_where_random_search_is_missing(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", "ppo", [0.2, 0.4])
-    result = CliRunner().invoke(app, ["compare", str(run)])
+    result = nas_gym("compare", run)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[1].split() == ["ppo", "1", "2", "40.00%"]
     assert "--agent random" in result.stdout
     other = write_run(tmp_path / "b", "random", [0.2, 0.4])
-    shown = CliRunner().invoke(app, ["compare", str(run), str(other), "--json"]).stdout
+    shown = nas_gym("compare", run, other, "--json").stdout
     assert [row["agent"] for row in json.loads(shown)] == ["ppo", "random"]
     assert json.loads(shown)[0]["means"] == [0.4, None, None]
 
@@ -127,7 +126,7 @@ def test_rewards_that_weigh_a_cost_are_compared_and_not_accuracies(tmp_path: Pat
         *(("ppo", 0.4), ("random", 0.2), ("tpe", -0.1))
     ]
     assert {row.metric for row in rows} == {"reward"}
-    lines = CliRunner().invoke(app, ["compare", *map(str, runs)]).stdout.splitlines()
+    lines = nas_gym("compare", *runs).stdout.splitlines()
     assert "best reward" in lines[0]
     assert lines[1].split() == ["ppo", "1", "3", "0.4000"]
     cubed = write_run(tmp_path / "d", "nas", [0.1, 0.2, 0.5], [0.001, 0.008, 0.125])
@@ -185,7 +184,7 @@ def test_what_is_wrong_in_a_folder_is_one_line(
         (run / file).unlink()
     else:
         (run / file).write_text(text)
-    result = CliRunner().invoke(app, ["compare", str(run)])
+    result = nas_gym("compare", run)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("nas-gym: error: run: ")
     assert result.stderr.count("\n") == 1
@@ -326,7 +325,7 @@ def test_fronts_are_compared_by_the_share_that_they_dominate(tmp_path: Path) -> 
     assert nsga2.hypervolume == pytest.approx(0.5 + 0.5 * 0.5)
     assert random.hypervolume == pytest.approx(0.5 * 0.5)
     assert math.isnan(random.hypervolume_deviation)
-    result = CliRunner().invoke(app, ["compare", *map(str, runs), "--evaluations", "3"])
+    result = nas_gym("compare", *runs, "--evaluations", "3")
     assert "hypervolume" in result.output
     assert "75.00%" in result.output
 
@@ -335,7 +334,7 @@ def test_without_vectors_there_is_no_hypervolume(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", "random", [0.5, 0.6])
     [found] = compare([run])
     assert math.isnan(found.hypervolume)
-    [record] = json.loads(CliRunner().invoke(app, ["compare", str(run), "--json"]).output)
+    [record] = json.loads(nas_gym("compare", run, "--json").output)
     assert record["hypervolume"] is None
 
 

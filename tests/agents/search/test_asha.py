@@ -11,10 +11,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.callbacks.scalars import ScalarCallback
-from nas_agents.cli.main import app
 from nas_agents.runs.comparison import children
 from nas_agents.runs.reading import read_episodes
 from nas_agents.runs.settings import SearchSettings
@@ -23,6 +21,7 @@ from nas_gym import Architecture, Evaluation, NASEnv, NASNetSearchSpace, Table
 from nas_gym.envs import composition
 from nas_gym.evaluation.evaluator import partial_fingerprint
 from nas_gym.networks.fused import Fused
+from tests.agents.command import nas_gym
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import Killed, kill_after, told
 from tests.agents.search.test_run import episodes_of
@@ -237,7 +236,7 @@ def test_what_cannot_be_is_said_in_one_line(
     options: list[str], message: str, tmp_path: Path
 ) -> None:
     arguments = ["search", *options, "--agent", "asha", "--run", str(tmp_path / "run")]
-    result = CliRunner().invoke(app, [*arguments, "--episodes", "5"])
+    result = nas_gym(*arguments, "--episodes", "5")
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.output.split())
     assert result.output.count("\n") < 4

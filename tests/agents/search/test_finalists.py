@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from nas_agents.catalogue.environments import make_environment
-from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.runs.summary import SearchResult
 from nas_agents.search.final import FinalTraining
 from nas_agents.search.finalists import Finalists, planned
 from nas_agents.search.run import search
 from nas_gym import Architecture, InvalidSettings
+from tests.agents.command import nas_gym
 from tests.agents.search.test_resume import Killed, settings_for, trained
 from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls, Children
@@ -177,7 +176,7 @@ def test_a_front_has_no_finalists(tmp_path: Path) -> None:
 
 def test_the_command_shows_them(tmp_path: Path) -> None:
     words = ["search", CHILDREN_ID, "--agent", "random", "--episodes", "20", "--finalists", "5"]
-    shown = CliRunner().invoke(app, [*words, "--no-final", "--run", str(tmp_path / "run")])
+    shown = nas_gym(*words, "--no-final", "--run", tmp_path / "run")
     assert shown.exit_code == 0, shown.output
     assert "the best 5 are trained with 2 further seeds each, 10 trainings" in shown.stderr
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]

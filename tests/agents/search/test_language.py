@@ -6,10 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import Architecture
@@ -17,6 +15,7 @@ from nas_gym.models import TextModel, load_model
 from nas_gym.networks import TokenShape, build_network
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.settings import from_mapping
+from tests.agents.command import nas_gym
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +62,6 @@ def test_the_final_network_can_be_built_again(run: Path) -> None:
 
 @pytest.mark.parametrize("command", [["show"], ["compare"], ["store", "show"]])
 def test_commands_show_perplexities(run: Path, command: list[str]) -> None:
-    result = CliRunner().invoke(app, [*command, str(run)])
+    result = nas_gym(*command, run)
     assert result.exit_code == 0, result.output
     assert ("parameters" if command == ["show"] else "perplexity") in result.output

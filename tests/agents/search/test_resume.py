@@ -19,10 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from nas_agents.cli.main import app
 from nas_agents.cli.terminal.search_options import settings_from
 from nas_agents.report.children import band_of, read_runs
 from nas_agents.runs.callbacks import Callback
@@ -39,6 +37,7 @@ from nas_gym.models import load_model
 from nas_gym.networks import count_parameters
 from nas_gym.store.database import StoreError
 from nas_gym.store.store import Store
+from tests.agents.command import nas_gym
 from tests.agents.search.test_run import episodes_of
 from tests.agents.stubs import CHILDREN_ID, STUB_ID, Calls, each_child
 
@@ -181,7 +180,7 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
 def resumed_with(run: Path, file: str, text: str) -> str:
     """What the command says that resumes a run with another file: one line, and exit code 2."""
     (run / file).write_text(text)
-    result = CliRunner().invoke(app, ["search", "--resume", "--run", str(run)])
+    result = nas_gym("search", "--resume", "--run", run)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("nas-gym: error: run: ")
     assert result.stderr.count("\n") == 1
@@ -249,7 +248,7 @@ def test_a_summary_that_is_none_is_named_and_can_be_removed(tmp_path: Path) -> N
         message = resumed_with(run, "summary.json", text)
         assert f"{says}" in message
         assert "; remove it, and resume the run" in message
-        assert CliRunner().invoke(app, ["compare", str(run)]).exit_code == 0  # which needs none
+        assert nas_gym("compare", run).exit_code == 0  # which needs none
     (run / "summary.json").unlink()
     search(load_settings(run), run, resume=True)
     assert final_training(run)["epochs"] == 1
@@ -687,7 +686,7 @@ ENV = "nas_gym/NASNet-v0"
 TINY = ["--set", "blocks=1", "--set", "filters=2", "--set", "epochs=1", "--no-final"]
 
 
-def nas_gym(*arguments: str) -> subprocess.Popen[str]:
+def started(*arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "nas_agents.cli.main", "search", *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -697,7 +696,7 @@ def test_sigkill(tmp_path: Path) -> None:
     """A real search with real workers; it goes on without them, and is interrupted later."""
     run = tmp_path / "run"
     more = ["--episodes", "100000", "--envs", "2", "--workers", "2"]  # than it can do
-    process = nas_gym(ENV, *more, *TINY, "--run", str(run), "--resume")
+    process = started(ENV, *more, *TINY, "--run", str(run), "--resume")
     deadline = time.monotonic() + 300
     while not (run / "episodes.jsonl").exists() or len(episodes_of(run)) < 4:
         assert process.poll() is None, process.communicate()

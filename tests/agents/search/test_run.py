@@ -16,10 +16,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from stable_baselines3 import PPO
 
-from nas_agents.cli.main import app
 from nas_agents.runs.progress import MOST_REPEATS, Progress, reached
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.settings import SearchSettings
@@ -37,6 +35,7 @@ from nas_gym.store.store import Store
 from nas_gym.training import early_stopping
 from nas_gym.training.presets import final_settings
 from nas_gym.training.settings import TrainingSettings
+from tests.agents.command import nas_gym
 from tests.agents.stubs import STUB_ID, Calls, Children, each_child
 
 
@@ -117,10 +116,10 @@ def test_an_agent_of_the_working_directory_is_found(
     with pytest.raises(InvalidSettings, match="cannot be imported"):  # not by settings alone
         search(SearchSettings(STUB_ID, agent, episodes=1), tmp_path / "other")
     few = ["--episodes", "2", "--agent-set", "n_steps=10"]
-    result = CliRunner().invoke(app, [*words, *few, "--agent", agent])
+    result = nas_gym(*words, *few, "--agent", agent)
     assert result.exit_code == 0, result.output
     assert len(episodes_of(Path("run"))) == 2
-    refused = CliRunner().invoke(app, [*words, "--episodes", "3"])
+    refused = nas_gym(*words, "--episodes", "3")
     assert (refused.exit_code, "--agent: the run folder asks for" in refused.stderr) == (2, True)
 
 

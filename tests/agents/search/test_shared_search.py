@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
 
-from nas_agents.cli.main import app
 from nas_agents.controllers.sharing.shared_weights import SHARING
 from nas_agents.drivers import lock_step
 from nas_agents.runs.reading import SHARED_WEIGHTS
@@ -21,6 +19,7 @@ from nas_gym import InvalidSettings
 from nas_gym.envs import environment_type
 from nas_gym.family import registered_families
 from nas_gym.weight_sharing.evaluator import WeightSharing
+from tests.agents.command import nas_gym
 from tests.agents.search.test_run import episodes_of
 
 TINY = {"evaluator": "weight-sharing", "layers": 2, "filters": 2, "batch_size": 256}
@@ -128,9 +127,7 @@ def test_diverged_weights_are_exit_code_1_and_a_message(tmp_path: Path) -> None:
     options = {**TINY, "learning_rate": 1e30}
     given = [f"--set={name}={value}" for name, value in options.items()]
     run = ("--run", str(tmp_path / "run"), "--json")
-    result = CliRunner().invoke(
-        app, ["search", "nas_gym/ENASMacro-v0", "--agent", "enas", *given, *run]
-    )
+    result = nas_gym("search", "nas_gym/ENASMacro-v0", "--agent", "enas", *given, *run)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["stopped_by"] == "diverged"
     assert "the shared weights diverged after" in result.stderr

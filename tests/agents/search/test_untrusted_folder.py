@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from gymnasium import registry
 
-from nas_agents.cli.main import app
 from nas_agents.runs.progress import Progress
 from nas_agents.runs.reading import (
     SHARED_WEIGHTS,
@@ -28,12 +26,9 @@ from nas_gym import Architecture, InvalidSettings, NASGymError
 from nas_gym.store.database import StoreError
 from nas_gym.store.rows import Record
 from nas_gym.store.store import Store
+from tests.agents.command import nas_gym
 from tests.agents.search.test_resume import kill_after, killed, settings_for
 from tests.agents.search.test_run import episodes_of
-
-
-def nas_gym(*arguments: str) -> Result:
-    return CliRunner().invoke(app, [*arguments])
 
 
 def content(run: Path) -> dict[str, bytes]:

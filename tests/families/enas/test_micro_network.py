@@ -34,11 +34,6 @@ DIGITS = ImageShape(channels=1, height=8, width=8, classes=10)
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(0)
-
-
 def built(
     architecture: ENASMicroArchitecture, image_shape: ImageShape, **settings: Any
 ) -> ENASCellNetwork:

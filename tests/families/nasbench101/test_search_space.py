@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from examples.reproduction.sizes import unique_cells, unique_codes
 from nas_gym import (
     Architecture,
     InvalidArchitecture,
@@ -25,7 +26,6 @@ from nas_gym.families.nasbench101.architecture import (
     NASBENCH101_OPERATIONS,
     NASBench101Architecture,
 )
-from nas_gym.families.nasbench101.cells import unique_cells, unique_codes
 from nas_gym.families.nasbench101.search_space import EDGES, pruned_codes
 from tests.helpers import sequences
 

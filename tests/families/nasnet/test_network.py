@@ -28,11 +28,6 @@ DIGITS = ImageShape(channels=1, height=8, width=8, classes=10)
 CIFAR = ImageShape(channels=3, height=32, width=32, classes=10)
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    torch.manual_seed(0)
-
-
 def built(architecture: CellArchitecture, image_shape: ImageShape, **settings: Any) -> CellNetwork:
     network = build_network(
         architecture, image_shape, CellNetworkSettings(**{"cells": 1, "filters": 4, **settings})

@@ -36,13 +36,13 @@ def export(model: Path, format_: str, dataset: str | None, out: Path, as_json: b
     after.
     """
     from nas_agents.runs.reading import model_folder
-    from nas_gym.errors import InvalidSettings, choices_hint, require
+    from nas_gym.errors import InvalidSettings
     from nas_gym.models import TextModel, load_model, text_exporting
     from nas_gym.models.exporting import FORMS
+    from nas_gym.settings import require_known
 
     known = (*FORMS, "all", "int8")
-    hint = choices_hint(format_, known)
-    require(format_ in known, f"format: {format_!r} is not known; {hint}")
+    require_known([format_], known, "format: ")
     loaded = load_model(model_folder(model))
     forms = text_exporting.FORMS if isinstance(loaded, TextModel) else FORMS
     facts: list[dict[str, Any]] = []

@@ -8,20 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from nas_agents.cli.main import app
 from nas_gym import load_dataset
 from nas_gym.models import Model, save_model
 from nas_gym.networks import ImageShape
+from tests.agents.command import nas_gym
 from tests.models.tiny import architecture_of, tiny_model
 
 ORIENTATION = 274
-
-
-def nas_gym(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 def made(folder: Path, shape: ImageShape) -> Model:

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from nas_agents.cli.main import app
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import ENASMicroSearchSpace, NASNetSearchSpace
@@ -18,14 +16,11 @@ from nas_gym.models import load_image_model
 from nas_gym.training.presets import PRESETS
 from nas_gym.training.settings import TrainingSettings
 from nas_gym.weight_sharing.settings import WeightSharingSettings
+from tests.agents.command import nas_gym
 from tests.training.test_trainer import small
 
 WEIGHTS = "weights.safetensors"
 TINY = ["--epochs", "2", "--cells", "1", "--filters", "2", "--device", "cpu"]
-
-
-def nas_gym(*arguments: object) -> Result:
-    return CliRunner().invoke(app, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="module")

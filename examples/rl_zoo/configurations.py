@@ -1,13 +1,14 @@
 """Our agents' defaults as configuration files of the RL Zoo (https://github.com/DLR-RM/rl-zoo3).
 
-``python -m nas_agents.catalogue.rl_zoo FOLDER`` writes one YAML file for each algorithm that the
-Zoo may run, with an entry for each environment. The files in ``examples/rl_zoo`` are made so.
+    python examples/rl_zoo/configurations.py
+
+writes the YAML files beside this one: one for each algorithm that the Zoo may run, with an entry
+for each environment.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ ZOO_NAMES = {"qr-dqn": "qrdqn", "recurrent-ppo": "ppo_lstm", "maskable-ppo": "pp
 """The Zoo's names of algorithms, where they are not ours. It does not list MaskablePPO."""
 HEAD = """\
 # {agent}'s defaults for the RL Zoo, written by
-# `python -m nas_agents.catalogue.rl_zoo examples/rl_zoo`.
+# `python examples/rl_zoo/configurations.py`.
 # n_timesteps: {episodes:,} networks; give another number with -n.
 #
 # {command}
@@ -66,14 +67,13 @@ def in_zoo(agent: str) -> bool:
     return not entry.conditioned and not entry.path.startswith("nas_agents.")
 
 
-def write(folder: Path) -> None:
+def write() -> None:
     """Write the files of all agents that the Zoo may run."""
-    folder.mkdir(parents=True, exist_ok=True)
     for agent in AGENTS:
         if in_zoo(agent):
-            file = folder / f"{ZOO_NAMES.get(agent, agent)}.yml"
+            file = Path(__file__).with_name(f"{ZOO_NAMES.get(agent, agent)}.yml")
             file.write_text(configuration(agent), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from examples.benchmarks.kernel_calls import KernelCalls, training_calls
 from nas_gym import NASNetSearchSpace
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.networks import ImageShape
-from nas_gym.networks.kernel_calls import KernelCalls, training_calls
 
 SHAPE = ImageShape(1, 8, 8, 10)
 SPACE = NASNetSearchSpace(2)
