@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,12 @@ def restore_children(
         if not ours or len(reached) != 1 or max(reached) > epochs:
             return []
         facts = [dict(found["facts"]) for found in saved]
-        loop.load_states([found["loop"] for found in saved])
+        before = deepcopy(loop.states())
+        try:
+            loop.load_states([found["loop"] for found in saved])
+        except Exception:
+            loop.load_states(before)
+            raise
         return facts
     except Exception:  # whatever torch's readers raise of a missing or a damaged file
         return []
