@@ -250,8 +250,9 @@ def test_the_checkers_pass(model: nn.Module) -> None:
         check_env_for_sb3(env)
 
 
-def test_copies_and_pickles_go_on_alike(model: nn.Module) -> None:
-    env = make(model)
+@pytest.mark.parametrize("reward", ["accuracy", "amc-flops"])
+def test_copies_and_pickles_go_on_alike(model: nn.Module, reward: str) -> None:
+    env = make(model, reward=reward)
     env.reset()
     env.step(np.array([0.6], np.float32))
     others = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
