@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
 from nas_gym.data import Dataset
 from nas_gym.evaluation import Evaluation
@@ -25,6 +24,7 @@ from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import child_seed, isolated
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import recalibrate
 from nas_gym.training.tasks.images import ImageClassification
 
 
@@ -118,7 +118,7 @@ class Compressor:
         """Recalibrate and finetune a network; yield its validation accuracy at the end of each."""
         self.task.prepared(network)
         if self.settings.recalibration_images:
-            update_bn(self._known_images(), network)
+            recalibrate(network, self._known_images())
         if not self.settings.finetune_epochs:
             yield self.task.value(network.eval(), "validation")
             return
