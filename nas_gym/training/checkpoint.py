@@ -18,6 +18,18 @@ from nas_gym.outside.json_text import short_name
 from nas_gym.training.loop import TrainingLoop
 
 
+def packed(state: Any) -> bytes:
+    """Return tensors and plain values as bytes, which `unpacked` reads on any machine."""
+    held = io.BytesIO()
+    torch.save(state, held)
+    return held.getvalue()
+
+
+def unpacked(content: bytes) -> Any:
+    """Return what was `packed`, its tensors on the CPU; no code in it is run."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+
+
 class OtherTraining(InvalidSettings):
     """A checkpoint is of another training."""
 
@@ -38,11 +50,11 @@ class Checkpoint:
 
         `OSError` if it cannot be written, on a full disk for instance; the earlier one stands.
         """
-        held = io.BytesIO()  # torch.save itself makes RuntimeErrors of a full disk
-        torch.save({"key": self.key, "facts": facts, "loop": state}, held)
+        # torch.save itself makes RuntimeErrors of a full disk
+        content = packed({"key": self.key, "facts": facts, "loop": state})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as part:
-            part.write_bytes(held.getbuffer())
+            part.write_bytes(content)
 
     def restore(self, loop: TrainingLoop) -> dict[str, Any] | None:
         """Set a training to the state in the file, and return the facts saved with it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -124,6 +125,35 @@ def test_its_state_goes_on_to_the_bit(digits: Dataset, after: int) -> None:
         each.train_epoch(sampler(7))
     assert torch.equal(weights(evaluator), weights(other))
     assert same(evaluator.evaluate(children), other.evaluate(children))
+
+
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_goes_on_to_the_bit(digits: Dataset, duplicate: Any) -> None:
+    original, sample = shared(digits), sampler()
+    original.train_epoch(sample)
+    original.evaluate(sample(1))
+    copied = duplicate(original)
+    begun = weights(copied)
+    assert torch.equal(begun, weights(original))
+    for each in (original, copied):
+        each.train_epoch(sampler(7))
+    assert torch.equal(weights(copied), weights(original))
+    assert not torch.equal(weights(copied), begun)
+    children = sample(3)
+    assert same(copied.evaluate(children), original.evaluate(children))
+
+
+def test_a_copy_of_one_that_goes_on_goes_on_too(digits: Dataset) -> None:
+    original, sample = shared(digits), sampler()
+    original.train_epoch(sample)
+    children = sample(2)
+    made = original.evaluate(children)
+    resumed = shared(digits)
+    resumed.go_on_from(original.state_dict(), made)
+    copied = pickle.loads(pickle.dumps(resumed))
+    copied.train_epoch(sampler())
+    assert same(copied.evaluate(children), made)
+    assert torch.equal(weights(copied), weights(original))
 
 
 def test_an_evaluation_takes_the_next_minibatch_in_a_fixed_order(digits: Dataset) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import closing
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,26 @@ def test_it_is_trained_once_and_goes_on_from_its_file(digits: Dataset, tmp_path:
 
     with pytest.raises(InvalidSettings, match=r"weights: .* other settings"):
         OnceForAll(SPACE, digits, replace(settings, learning_rate=0.2), "cpu")
+
+
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_goes_on_to_the_bit(digits: Dataset, duplicate: Any) -> None:
+    original = OnceForAll(SPACE, digits, QUICK, "cpu")
+
+    def stop(name: str, *_: Any) -> None:
+        if name == "kernel":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        original.train(stop)
+    copied = duplicate(original)
+    begun = copied.elastic.state_dict()["full.classifier.weight"].clone()
+    states = []
+    for each in (original, copied):
+        each.train()
+        states.append(each.elastic.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[1]["full.classifier.weight"], begun)
 
 
 def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> None:
