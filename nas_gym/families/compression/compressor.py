@@ -96,6 +96,7 @@ class Compressor:
             child.parameters = count_parameters(network)
             child.multiply_adds = self.plan.multiply_adds(kept)
             child.status = "crashed"
+            self.task.prepared(network)
             if self.settings.latency is not None:
                 measured = measure_latency(network, self.shape, self.settings.latency)
                 child.latency = measured.seconds
@@ -116,7 +117,6 @@ class Compressor:
 
     def _trained(self, network: CompressedNetwork) -> Iterator[float]:
         """Recalibrate and finetune a network; yield its validation accuracy at the end of each."""
-        self.task.prepared(network)
         if self.settings.recalibration_images:
             recalibrate(network, self._known_images())
         if not self.settings.finetune_epochs:

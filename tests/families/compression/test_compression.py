@@ -33,7 +33,14 @@ from nas_gym.families.compression.walk import FEATURES
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import InvalidModel, load_image_model, save_model
 from nas_gym.models.exporting import export_model
-from nas_gym.networks import ImageShape, build_network, count_parameters, multiply_adds
+from nas_gym.networks import (
+    ImageShape,
+    LatencySettings,
+    build_network,
+    count_parameters,
+    multiply_adds,
+)
+from nas_gym.networks.latency.recording import record_table
 from tests.helpers import random_architecture
 
 pytest.importorskip("torch_pruning", reason="pip install 'nas-gym[compression]'")
@@ -186,6 +193,16 @@ def test_finetuning_and_recalibration_help_a_trained_network() -> None:
     cut = accuracy(recalibration_images=0)
     recalibrated = accuracy()
     assert cut + 0.1 < recalibrated < accuracy(finetune_epochs=2)
+
+
+def test_latency_is_that_of_the_network_that_comes_out(model: nn.Module, tmp_path: Path) -> None:
+    kept, env = (4, 8, 3), make(model)
+    network, shape = env.compressed(kept).network, env.compressor.shape
+    table = record_table([network] * 3, 1, shape, LatencySettings(warmup=0, repeats=1))
+    table.save(tmp_path / "cpu.json")
+    predicting = make(model, latency={"table": str(tmp_path / "cpu.json")})
+    evaluation = predicting.compressor.compress(kept).evaluation
+    assert (evaluation.status, evaluation.latency) == ("ok", table.predict(network, shape))
 
 
 def test_an_observation_is_the_papers(model: nn.Module) -> None:
@@ -363,6 +380,7 @@ def test_a_module_of_ones_own_is_exported_but_not_rebuilt(model: nn.Module, tmp_
         ({"importance": "l3"}, "importance: expected 'l1' or 'l2', got 'l3'"),
         ({"reward": "acuracy"}, "reward: 'acuracy' is not known; did you mean 'accuracy'?"),
         ({"reward": {"name": "mnasnet", "target": 1}}, "reward: it needs latency"),
+        ({"latency": {"device": "tpu"}}, "device: 'tpu' cannot be used here"),
         ({"reward": nas_gym.Objectives.of(["accuracy", "-parameters"])}, "reward: expected one"),
         ({"render_mode": "human"}, "render_mode: 'human' is not known"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
