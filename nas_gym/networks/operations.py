@@ -202,8 +202,10 @@ class DropPath(nn.Module):
         """Of each member of a fused network; None for torch's global one."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if not self.training:  # nor is the progress read, which may be a GPU's tensor
+            return x
         keep = 1.0 - self.progress * (1.0 - self.keep)
-        if not self.training or (not isinstance(keep, Tensor) and keep >= 1.0):
+        if not isinstance(keep, Tensor) and keep >= 1.0:
             return x
         members = len(self.generators)
         kept = torch.empty((members, x.shape[0]), dtype=x.dtype, device=x.device)
