@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym import Architecture, InvalidSettings, load_dataset
+from nas_gym import Architecture, InvalidSettings, load_dataset, published
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
@@ -38,6 +39,7 @@ from nas_gym.networks import (
     LatencySettings,
     build_network,
     count_parameters,
+    default_settings,
     multiply_adds,
 )
 from nas_gym.networks.latency.recording import record_table
@@ -125,6 +127,26 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
     numbers = [group.numbers(0.1, 1) for group in plan.groups]
     kept = [each[int(share * (len(each) - 1))] for each, share in zip(numbers, shares, strict=True)]
     assert multiply_adds(plan.cut(kept), shape) == plan.multiply_adds(kept)
+
+
+@pytest.mark.parametrize("name", ["NASNet-A", "ENAS-micro", "NAS-Bench-101-Inception"])
+def test_concatenated_channels_are_followed(name: str) -> None:
+    """A channel that is cut is one that no layer reads."""
+    architecture, shape = published(name), ImageShape(1, 8, 8, 10)
+    settings = replace(default_settings(architecture), cells=1, filters=6)  # type: ignore[call-arg]
+    torch.manual_seed(0)
+    network = build_network(architecture, shape, settings)
+    network.to(memory_format=torch.channels_last).eval()
+    plan = Plan(network, shape)
+    kept = [max(1, group.channels // 2) for group in plan.groups]
+    unread = copy.deepcopy(network)
+    for group, number in zip(plan.groups, kept, strict=True):
+        for cut in group.cuts:
+            layer: Any = unread.get_submodule(cut.layer)
+            if cut.side == "prune_in_channels" and getattr(layer, "groups", 1) == 1:
+                layer.weight.data[:, cut.indices[list(group.order[number:])].ravel()] = 0
+    images = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(plan.cut(kept)(images), unread(images), rtol=1e-3, atol=1e-3)
 
 
 def test_an_auxiliary_head_does_not_count() -> None:
