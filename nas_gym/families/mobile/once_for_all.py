@@ -69,7 +69,9 @@ class OnceForAll(ElasticTraining):
             child.status = "crashed"
             if self.divergence:
                 raise Diverged(self.divergence)
-            child.curve = [self.task.value(self.sub_network(architecture), "validation")]
+            network = self.sub_network(architecture)
+            with self.isolated(self._seed("validation")):
+                child.curve = [self.task.value(network, "validation")]
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     def sub_network(self, architecture: Architecture) -> ChildNetwork:
