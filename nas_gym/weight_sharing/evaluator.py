@@ -34,7 +34,7 @@ from nas_gym.search_spaces import SearchSpace
 from nas_gym.training.checkpoint import packed, unpacked
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
-from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.training.network_trainer import DeviceTraining, made_again
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.steps.graphs import Graph, worthwhile
@@ -286,10 +286,9 @@ class WeightSharing(DeviceTraining):
             raise InvalidSettings(says) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy is made anew, since the parameters of a supernet are parts of one tensor.
-        given = (self.search_space, self.dataset, self.settings, self.device_name)
+        given = (type(self), self.search_space, self.dataset, self.settings, self.device_name)
         state = packed([self.state_dict(), self._resumed])
-        return type(self), given, {"state": state, "recorded": list(self._recorded)}
+        return made_again, given, {"state": state, "recorded": list(self._recorded)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         now, self._resumed = unpacked(state["state"])

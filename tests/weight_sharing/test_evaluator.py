@@ -35,6 +35,7 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
+from nas_gym.training import network_trainer
 from nas_gym.training.steps import flattened
 from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer
@@ -141,6 +142,16 @@ def test_a_copy_goes_on_to_the_bit(digits: Dataset, duplicate: Any) -> None:
     assert not torch.equal(weights(copied), begun)
     children = sample(3)
     assert same(copied.evaluate(children), original.evaluate(children))
+
+
+def test_a_copy_takes_the_device_of_its_process(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = shared(digits)
+    original.device_name = "cuda:3"  # which another process may not have
+    monkeypatch.setattr(network_trainer, "device_here", lambda name: torch.device("cpu"))
+    copied = pickle.loads(pickle.dumps(original))
+    assert (copied.device, copied.device_name) == (torch.device("cpu"), "cuda:3")
 
 
 def test_a_copy_of_one_that_goes_on_goes_on_too(digits: Dataset) -> None:

@@ -30,7 +30,7 @@ from nas_gym.outside.files import replacing
 from nas_gym.training.checkpoint import packed, unpacked
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import builder_digests, code_digest
-from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.training.network_trainer import DeviceTraining, made_again
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.steps import (
     backward,
@@ -218,9 +218,8 @@ class ElasticTraining(DeviceTraining):
         self.divergence = state["divergence"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A copy is made anew, since the elastic network's parameters are parts of one tensor.
-        given = (self.search_space, self.dataset, self.settings, self.device_name)
-        return type(self), given, {"state": packed(self._state())}
+        given = (type(self), self.search_space, self.dataset, self.settings, self.device_name)
+        return made_again, given, {"state": packed(self._state())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._restore(unpacked(state["state"]))
