@@ -23,7 +23,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym import Architecture, InvalidSettings, load_dataset, published
+from nas_gym import Architecture, InvalidSettings, NASSearchSpace, load_dataset, published
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
@@ -47,6 +47,11 @@ from tests.helpers import random_architecture
 
 pytest.importorskip("torch_pruning", reason="pip install 'nas-gym[compression]'")
 ID = "nas_gym/Compression-v0"
+
+
+def random_chain(seed: int) -> Architecture:
+    space = NASSearchSpace()
+    return space.decode(space.sample(np.random.default_rng(seed)))
 
 
 class Small(nn.Module):
@@ -129,11 +134,19 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
     assert multiply_adds(plan.cut(kept), shape) == plan.multiply_adds(kept)
 
 
-@pytest.mark.parametrize("name", ["NASNet-A", "ENAS-micro", "NAS-Bench-101-Inception"])
-def test_concatenated_channels_are_followed(name: str) -> None:
+CELLS: Any = {"cells": 1, "filters": 6}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "small"),
+    [
+        *((published(n), CELLS) for n in ("NASNet-A", "ENAS-micro", "NAS-Bench-101-Inception")),
+        *((random_chain(seed), {"filter_scale": 0.2}) for seed in range(6)),
+    ],
+)
+def test_concatenated_channels_are_followed(architecture: Architecture, small: Any) -> None:
     """A channel that is cut is one that no layer reads."""
-    architecture, shape = published(name), ImageShape(1, 8, 8, 10)
-    settings = replace(default_settings(architecture), cells=1, filters=6)  # type: ignore[call-arg]
+    shape, settings = ImageShape(1, 8, 8, 10), replace(default_settings(architecture), **small)
     torch.manual_seed(0)
     network = build_network(architecture, shape, settings)
     network.to(memory_format=torch.channels_last).eval()
