@@ -59,6 +59,7 @@ class RecurrentCell(nn.Module):
         """
         state = self.initial_state(inputs.shape[-2]) if state is None else state
         projected = self.project(inputs)
+        mask = None if mask is None else mask.to(projected.dtype)
         given = [each.to(projected.dtype) for each in (projected, *state, *self.weights())]
         if self.own_gradients and torch.is_grad_enabled():
             outputs, *after = _Unrolled.apply(self, mask, *given)

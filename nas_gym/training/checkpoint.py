@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,18 @@ from nas_gym.errors import InvalidSettings
 from nas_gym.outside.files import refuse_links, replacing
 from nas_gym.outside.json_text import short_name
 from nas_gym.training.loop import TrainingLoop
+
+
+def packed(state: Any) -> bytes:
+    """Return tensors and plain values as bytes, which `unpacked` reads on any machine."""
+    held = io.BytesIO()
+    torch.save(state, held)
+    return held.getvalue()
+
+
+def unpacked(content: bytes) -> Any:
+    """Return what was `packed`, its tensors on the CPU; no code in it is run."""
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
 
 
 class OtherTraining(InvalidSettings):
@@ -37,11 +50,11 @@ class Checkpoint:
 
         `OSError` if it cannot be written, on a full disk for instance; the earlier one stands.
         """
-        held = io.BytesIO()  # torch.save itself makes RuntimeErrors of a full disk
-        torch.save({"key": self.key, "facts": facts, "loop": state}, held)
+        # torch.save itself makes RuntimeErrors of a full disk
+        content = packed({"key": self.key, "facts": facts, "loop": state})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as part:
-            part.write_bytes(held.getbuffer())
+            part.write_bytes(content)
 
     def restore(self, loop: TrainingLoop) -> dict[str, Any] | None:
         """Set a training to the state in the file, and return the facts saved with it.
@@ -100,7 +113,12 @@ def restore_children(
         if not ours or len(reached) != 1 or max(reached) > epochs:
             return []
         facts = [dict(found["facts"]) for found in saved]
-        loop.load_states([found["loop"] for found in saved])
+        before = deepcopy(loop.states())
+        try:
+            loop.load_states([found["loop"] for found in saved])
+        except Exception:
+            loop.load_states(before)
+            raise
         return facts
     except Exception:  # whatever torch's readers raise of a missing or a damaged file
         return []

@@ -24,7 +24,6 @@ import torch
 
 from nas_gym.architecture import Architecture
 from nas_gym.family import family_of, registered_families
-from nas_gym.networks.devices import device_here
 from nas_gym.training.settings import LearningSettings
 
 RECIPE = 3
@@ -61,9 +60,7 @@ def settings_facts(settings: LearningSettings, device: torch.device) -> dict[str
     if settings.latency is None:
         del facts["latency"]
     else:
-        asked = settings.latency.device
-        measured_on = device if asked is None else device_here(asked)
-        facts["latency"] = settings.latency.facts(measured_on)
+        facts["latency"] = settings.latency.facts(device)
     for added in ADDED:
         if added in facts and facts[added] == getattr(type(settings), added):
             del facts[added]

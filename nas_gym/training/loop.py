@@ -117,7 +117,7 @@ class TrainingLoop(ABC):
                 yield
 
     def finish(self) -> None:
-        """Give the network the weights that stay."""
+        """Give the network the weights that stay; it cannot go on from them."""
         if self.average is not None:
             self.average.apply()
 
@@ -152,7 +152,9 @@ class TrainingLoop(ABC):
             self.generators[n].set_state(state["generator"])
             self._set_random_states(n, state["random"])
         first = states[0]
-        if first["average"] is not None:
+        if first["average"] is None:
+            self.average = None
+        else:
             self.average = self.average or WeightAverage(*self.networks)
             self.average.restore([*chain(*(state["average"] for state in states))])
         if self.scaler is not None:

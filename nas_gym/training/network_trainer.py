@@ -82,6 +82,17 @@ class DeviceTraining:
         return digest(dataset=self.dataset.digest, device=self.device.type, **own, **facts)
 
 
+def made_again(kind: Any, search_space: Any, dataset: Any, settings: Any, device: str) -> Any:
+    """Make the training of weights that children share anew, perhaps in another process.
+
+    Its parameters are parts of one tensor, which a copy would not keep. The process takes its own
+    device of that name, as with `DeviceTraining`.
+    """
+    made = kind(search_space, dataset, settings, str(device_here(device)))
+    made.device_name = device
+    return made
+
+
 class NetworkTrainer(DeviceTraining):
     """Trains networks on one data set; `test_accuracy` alone touches its test split."""
 

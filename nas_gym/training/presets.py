@@ -4,7 +4,8 @@ Sources: "nasnet", Zoph et al. 2018, appendix A, with the numbers of the code re
 (https://github.com/tensorflow/models, research/slim/nets/nasnet); "amoebanet", Real et al. 2019,
 section 3; "enas", the released script for micro cells, with one half cosine where that starts
 again and again; "darts", Liu et al. 2019, section 3.2; "nasbench201", Dong & Yang 2020, table 1.
-Auxiliary heads have the weight 0.4, and drop path grows with depth, in all of them. "adamw" is no
+Here, all auxiliary heads have the weight 0.4, and drop path grows with depth, as NASNet's do; in
+their papers, AmoebaNet's head has 0.5, and DARTS drops the paths of all cells alike. "adamw" is no
 paper's: a short training with a warm-up, for data sets and times of one's own.
 """
 

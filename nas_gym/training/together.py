@@ -116,8 +116,7 @@ def _train(
         for member, file, state in zip(members, kept, states, strict=False):
             if member.failure is None:
                 file.keep_child(state, epochs is not None, **member.child.progress)
-        if epochs is None:
-            loop.finish()
+        loop.finish()
 
 
 def _epochs(loop: TrainingLoop, last: int) -> Iterator[Tensor]:

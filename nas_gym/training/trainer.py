@@ -221,6 +221,7 @@ class Trainer(NetworkTrainer):
                         break
             for file in kept:
                 file.keep_child(loop.states()[0], epochs is not None, **child.progress)
+            loop.finish()
             self.time(child, network)
         if child.status != "ok":
             network = None

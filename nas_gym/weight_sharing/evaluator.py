@@ -31,9 +31,10 @@ from nas_gym.errors import InvalidSettings, require
 from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.search_spaces import SearchSpace
+from nas_gym.training.checkpoint import packed, unpacked
 from nas_gym.training.failures import Attempt, OverLimit
 from nas_gym.training.fingerprint import builder_digests
-from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.training.network_trainer import DeviceTraining, made_again
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from nas_gym.training.steps.graphs import Graph, worthwhile
@@ -283,6 +284,16 @@ class WeightSharing(DeviceTraining):
             reason = str(error).partition("\n")[0][:100]
             says = f"shared weights: the state is damaged, or another supernet's: {reason}"
             raise InvalidSettings(says) from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = (type(self), self.search_space, self.dataset, self.settings, self.device_name)
+        state = packed([self.state_dict(), self._resumed])
+        return made_again, given, {"state": state, "recorded": list(self._recorded)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        now, self._resumed = unpacked(state["state"])
+        self.load_state_dict(now)
+        self._recorded.extend(state["recorded"])
 
     def go_on_from(self, state: Mapping[str, Any], evaluations: Iterable[Evaluation]) -> None:
         """Resume from a state of `state_dict`, without repeating the work before it.

@@ -93,6 +93,25 @@ def test_a_state_that_cannot_be_used_changes_no_result(images: Dataset, tmp_path
         assert outcome(trainer(images, tmp_path).evaluate_one(CHILD)) == outcome(whole)
 
 
+def test_a_state_of_which_a_part_is_missing_changes_no_result(
+    images: Dataset, tmp_path: Path
+) -> None:
+    file = tmp_path / f"{CHILD.key}-0.pt"
+    whole = trainer(images).evaluate_one(CHILD)
+    trainer(images, tmp_path).evaluate_one(CHILD, epochs=1)
+    state = torch.load(file, weights_only=True)
+    del state["loop"]["bend"]  # which is read when all else is set
+    torch.save(state, file)
+    assert outcome(trainer(images, tmp_path).evaluate_one(CHILD)) == outcome(whole)
+
+
+def test_the_network_of_a_part_has_the_weights_that_were_evaluated(images: Dataset) -> None:
+    own = trainer(images)
+    evaluation, network = own.train_one(CHILD, epochs=2)
+    assert network is not None
+    assert own.task.value(network, "validation") == evaluation.accuracy
+
+
 def test_a_folder_that_cannot_be_written_changes_no_result(images: Dataset, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     own = trainer(images, tmp_path / "file")

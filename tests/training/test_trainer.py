@@ -456,6 +456,19 @@ def test_a_child_that_cannot_be_the_best_is_stopped(digits: Dataset, tmp_path: P
     assert len(second._rule.finished) == 21  # a stopped curve is none of them
 
 
+def test_a_stopped_child_has_the_averaged_weights_that_were_evaluated(digits: Dataset) -> None:
+    stopping = EarlyStopping(delta=0.5, exempt=1e-9)
+    settings = replace(QUICK, epochs=3, ema_decay=0.9, early_stopping=stopping)
+    trainer = Trainer(digits, settings, "cpu")
+    assert trainer._rule is not None
+    for seed in range(20):
+        trainer._rule.finish(FinishedCurve(seed, (0.98, 0.99, 0.99), calibrates=True))
+    stopped, network = trainer.train_one(small(CONV))
+    assert network is not None
+    assert len(stopped.curve) < 3
+    assert trainer.task.value(network, "validation") == stopped.accuracy
+
+
 def test_where_curves_are_kept_does_not_change_what_a_child_is_worth(
     digits: Dataset, tmp_path: Path
 ) -> None:

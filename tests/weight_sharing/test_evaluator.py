@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -34,6 +35,7 @@ from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
 from nas_gym.sb3 import NASVecEnv, make_vec_env
 from nas_gym.store.evaluator import StoredEvaluator
 from nas_gym.store.store import Store
+from nas_gym.training import network_trainer
 from nas_gym.training.steps import flattened
 from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer
@@ -124,6 +126,45 @@ def test_its_state_goes_on_to_the_bit(digits: Dataset, after: int) -> None:
         each.train_epoch(sampler(7))
     assert torch.equal(weights(evaluator), weights(other))
     assert same(evaluator.evaluate(children), other.evaluate(children))
+
+
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_goes_on_to_the_bit(digits: Dataset, duplicate: Any) -> None:
+    original, sample = shared(digits), sampler()
+    original.train_epoch(sample)
+    original.evaluate(sample(1))
+    copied = duplicate(original)
+    begun = weights(copied)
+    assert torch.equal(begun, weights(original))
+    for each in (original, copied):
+        each.train_epoch(sampler(7))
+    assert torch.equal(weights(copied), weights(original))
+    assert not torch.equal(weights(copied), begun)
+    children = sample(3)
+    assert same(copied.evaluate(children), original.evaluate(children))
+
+
+def test_a_copy_takes_the_device_of_its_process(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = shared(digits)
+    original.device_name = "cuda:3"  # which another process may not have
+    monkeypatch.setattr(network_trainer, "device_here", lambda name: torch.device("cpu"))
+    copied = pickle.loads(pickle.dumps(original))
+    assert (copied.device, copied.device_name) == (torch.device("cpu"), "cuda:3")
+
+
+def test_a_copy_of_one_that_goes_on_goes_on_too(digits: Dataset) -> None:
+    original, sample = shared(digits), sampler()
+    original.train_epoch(sample)
+    children = sample(2)
+    made = original.evaluate(children)
+    resumed = shared(digits)
+    resumed.go_on_from(original.state_dict(), made)
+    copied = pickle.loads(pickle.dumps(resumed))
+    copied.train_epoch(sampler())
+    assert same(copied.evaluate(children), made)
+    assert torch.equal(weights(copied), weights(original))
 
 
 def test_an_evaluation_takes_the_next_minibatch_in_a_fixed_order(digits: Dataset) -> None:

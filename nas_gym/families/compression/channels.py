@@ -113,6 +113,9 @@ def _group(
             return None
         if isinstance(layer, nn.Conv2d) and 1 < layer.groups < layer.out_channels:
             unit = max(unit, layer.groups)
+        times = np.bincount(item.root_idxs, minlength=number)
+        if (times != times[0]).any():  # a layer that has a part of the channels
+            return None
         order = np.argsort(item.root_idxs, kind="stable")
         indices = np.asarray(item.idxs, dtype=np.int64)[order].reshape(number, -1)
         side: Side = handler.__func__.__name__

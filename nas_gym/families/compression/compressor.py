@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import update_bn
 
 from nas_gym.data import Dataset
 from nas_gym.data.batches import shape_of
@@ -26,6 +25,7 @@ from nas_gym.training.failures import Attempt
 from nas_gym.training.fingerprint import digest
 from nas_gym.training.seeds import child_seed, isolated
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import recalibrate
 from nas_gym.training.tasks.images import ImageClassification
 
 
@@ -97,6 +97,7 @@ class Compressor:
             child.parameters = count_parameters(network)
             child.multiply_adds = self.plan.multiply_adds(kept)
             child.status = "crashed"
+            self.task.prepared(network)
             if self.settings.latency is not None:
                 measured = measure_latency(network, self.shape, self.settings.latency)
                 child.latency = measured.seconds
@@ -117,9 +118,8 @@ class Compressor:
 
     def _trained(self, network: CompressedNetwork) -> Iterator[float]:
         """Recalibrate and finetune a network; yield its validation accuracy at the end of each."""
-        self.task.prepared(network)
         if self.settings.recalibration_images:
-            update_bn(self._known_images(), network)
+            recalibrate(network, self._known_images())
         if not self.settings.finetune_epochs:
             yield self.task.value(network.eval(), "validation")
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -29,19 +30,15 @@ from nas_gym.rewards import AnyReward, check_costs, reward_by_name
 from nas_gym.settings import require_known
 
 
-def error_by_cost(cost: str, whole: Callable[[str], int]) -> Callable[[Evaluation], float]:
+def error_by_cost(cost: str, whole: Callable[[str], int], evaluation: Evaluation) -> float:
     """Return -error x log(cost), the reward with which AMC keeps the accuracy (section 3.3).
 
     A network that failed is worth what the whole one would be, of the cost ``whole``, if it were
     always wrong.
     """
-
-    def reward(evaluation: Evaluation) -> float:
-        if evaluation.status != "ok":
-            return -math.log(whole(cost))
-        return -(1 - evaluation.accuracy) * math.log(max(1, getattr(evaluation, cost)))
-
-    return reward
+    if evaluation.status != "ok":
+        return -math.log(whole(cost))
+    return -(1 - evaluation.accuracy) * math.log(max(1, getattr(evaluation, cost)))
 
 
 AMC_REWARDS = {"amc-flops": "multiply_adds", "amc-parameters": "parameters"}
@@ -252,7 +249,7 @@ def _reward(
     reward: str | Mapping[str, Any] | AnyReward, whole: Callable[[str], int]
 ) -> Callable[[Evaluation], Any]:
     if isinstance(reward, str) and reward in AMC_REWARDS:
-        return error_by_cost(AMC_REWARDS[reward], whole)
+        return partial(error_by_cost, AMC_REWARDS[reward], whole)
     made = reward_by_name(reward)
     says = "reward: expected one number; several objectives are for environments that design"
     require(not isinstance(made, Objectives), says)

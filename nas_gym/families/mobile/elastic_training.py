@@ -27,9 +27,10 @@ from nas_gym.families.mobile.elastic import ElasticNetwork
 from nas_gym.families.mobile.ofa import OFASearchSpace
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.outside.files import replacing
+from nas_gym.training.checkpoint import packed, unpacked
 from nas_gym.training.failures import Diverged
 from nas_gym.training.fingerprint import builder_digests, code_digest
-from nas_gym.training.network_trainer import DeviceTraining
+from nas_gym.training.network_trainer import DeviceTraining, made_again
 from nas_gym.training.seeds import seed_from
 from nas_gym.training.steps import (
     backward,
@@ -194,19 +195,40 @@ class ElasticTraining(DeviceTraining):
         settings = {**asdict(self.settings), **dict.fromkeys(NOT_TRAINED)}
         return self.digest(builders=self._builders(), settings=settings)
 
-    def _save(self) -> None:
-        """Write all that changes into the file of weights, if there is one."""
-        if self.settings.weights is None:
-            return
-        state: dict[str, Any] = {
-            **{"trained_as": self._trained_as(), "phase": self.phase, "epoch": self.epoch},
+    def _state(self) -> dict[str, Any]:
+        """Return all that changes."""
+        return {
+            **{"phase": self.phase, "epoch": self.epoch, "divergence": self.divergence},
             "elastic": self.elastic.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": None if self._scaler is None else self._scaler.state_dict(),
             "teacher": None if self.teacher is None else self.teacher.state_dict(),
         }
-        with replacing(Path(self.settings.weights)) as part:
-            torch.save(state, part)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state of `_state`."""
+        self.elastic.load_state_dict(state["elastic"])
+        if state["teacher"] is not None:
+            self.teacher = deepcopy(self.elastic)
+            self.teacher.load_state_dict(state["teacher"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._scaler is not None:
+            self._scaler.load_state_dict(state["scaler"])
+        self.phase, self.epoch = state["phase"], state["epoch"]
+        self.divergence = state["divergence"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = (type(self), self.search_space, self.dataset, self.settings, self.device_name)
+        return made_again, given, {"state": packed(self._state())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._restore(unpacked(state["state"]))
+
+    def _save(self) -> None:
+        """Write all that changes into the file of weights, if there is one."""
+        if self.settings.weights is not None:
+            with replacing(Path(self.settings.weights)) as part:
+                torch.save({"trained_as": self._trained_as(), **self._state()}, part)
 
     def _load(self, path: Path) -> None:
         """Go on from a file of weights."""
@@ -214,14 +236,7 @@ class ElasticTraining(DeviceTraining):
             state = torch.load(path, map_location=self.device, weights_only=True)
             ours = state["trained_as"] == self._trained_as()
             require(ours, "it was trained on other data, or with other settings or code")
-            self.elastic.load_state_dict(state["elastic"])
-            if state["teacher"] is not None:
-                self.teacher = deepcopy(self.elastic)
-                self.teacher.load_state_dict(state["teacher"])
-            self._optimizer.load_state_dict(state["optimizer"])
-            if self._scaler is not None:
-                self._scaler.load_state_dict(state["scaler"])
-            self.phase, self.epoch = state["phase"], state["epoch"]
+            self._restore(state)
         except Exception as error:  # torch raises errors of many types
             why = " ".join(str(error).split())[:200]
             says = f"weights: {path} cannot be used: {why}; name another file"

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import islice
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nas_gym.architecture import Architecture
 from nas_gym.evaluation import Evaluation
@@ -19,6 +19,7 @@ from nas_gym.families.mobile.elastic_training import ElasticTraining
 from nas_gym.networks import ChildNetwork
 from nas_gym.training.failures import Attempt, Diverged, OverLimit
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.steps import recalibrate
 
 
 class OnceForAll(ElasticTraining):
@@ -68,7 +69,9 @@ class OnceForAll(ElasticTraining):
             child.status = "crashed"
             if self.divergence:
                 raise Diverged(self.divergence)
-            child.curve = [self.task.value(self.sub_network(architecture), "validation")]
+            network = self.sub_network(architecture)
+            with self.isolated(self._seed("validation")):
+                child.curve = [self.task.value(network, "validation")]
         return child.evaluation(self.settings.seed, self.fingerprint)
 
     def sub_network(self, architecture: Architecture) -> ChildNetwork:
@@ -76,15 +79,10 @@ class OnceForAll(ElasticTraining):
 
         The statistics of its batch normalization are those of ``calibration_images``.
         """
-        network = self.elastic.uncalibrated(architecture).eval()
-        norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
-        for norm in norms:
-            norm.momentum = None  # the mean of all batches
-            norm.train()
-        with torch.no_grad(), self.task.autocast(), self.isolated(self._seed("dropout")):
-            for images in self._calibration:
-                network(images)
-        return network.eval()
+        network = self.elastic.uncalibrated(architecture)
+        with self.task.autocast(), self.isolated(self._seed("dropout")):
+            recalibrate(network, self._calibration)
+        return network
 
     @cached_property
     def _calibration(self) -> list[Tensor]:

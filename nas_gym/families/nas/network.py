@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -124,7 +123,7 @@ def _averages(states: Sequence[Tensor], members: int) -> Tensor:
     height, width = _largest(states)
     shares = [state.shape[2] * state.shape[3] / (height * width) for state in states]
     averages = [
-        (state.mean(dim=(2, 3)) * share).unflatten(1, (members, -1))
+        state.mean(dim=(2, 3), keepdim=True) * share
         for state, share in zip(states, shares, strict=True)
     ]
-    return torch.cat(averages, dim=2).flatten(1)
+    return concatenate(averages, members).flatten(1)

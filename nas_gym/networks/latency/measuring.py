@@ -16,7 +16,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import require
 from nas_gym.networks.base import InputShape, NetworkSettings, build_network
 from nas_gym.networks.costs import Watcher, evaluating, weightless_network
-from nas_gym.networks.devices import cpu_threads, hardware_name, resolve_device
+from nas_gym.networks.devices import cpu_threads, device_here, hardware_name, resolve_device
 from nas_gym.networks.latency.calls import times_of
 from nas_gym.networks.latency.table import LatencyTable
 from nas_gym.networks.limits import require_memory
@@ -49,11 +49,15 @@ class LatencySettings:
             LatencyTable.load(self.table)
 
     def facts(self, device: torch.device) -> dict[str, Any]:
-        """Return what the latency of a network on a device follows from, as JSON data."""
+        """Return what the latency of a network on a device follows from, as JSON data.
+
+        `InvalidSettings` if it is to be measured on a device that does not exist here.
+        """
         if self.table is not None:
             return {"table": LatencyTable.load(self.table).digest}
         settings = {name: value for name, value in vars(self).items() if name != "table"}
-        return {**settings, "hardware": hardware_name(device)}
+        measured_on = device if self.device is None else device_here(self.device)
+        return {**settings, "hardware": hardware_name(measured_on)}
 
 
 @dataclass(frozen=True)

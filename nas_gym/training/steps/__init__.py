@@ -11,6 +11,7 @@ from nas_gym.training.steps.optimizers import parameter_groups as parameter_grou
 from nas_gym.training.steps.optimizers import schedule as schedule
 from nas_gym.training.steps.optimizers import sgd as sgd
 from nas_gym.training.steps.optimizers import update as update
+from nas_gym.training.steps.recalibration import recalibrate as recalibrate
 from nas_gym.training.steps.training import TrainingSteps as TrainingSteps
 from nas_gym.training.steps.training import batch_loss as batch_loss
 from nas_gym.training.steps.validation import accuracy_of as accuracy_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_for_sb3
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym import Architecture, InvalidSettings, load_dataset
+from nas_gym import Architecture, InvalidSettings, NASSearchSpace, load_dataset, published
 from nas_gym.architecture import InvalidArchitecture
 from nas_gym.errors import UnknownArgument
 from nas_gym.families.compression.architecture import CompressedArchitecture
@@ -33,11 +34,24 @@ from nas_gym.families.compression.walk import FEATURES
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.models import InvalidModel, load_image_model, save_model
 from nas_gym.models.exporting import export_model
-from nas_gym.networks import ImageShape, build_network, count_parameters, multiply_adds
+from nas_gym.networks import (
+    ImageShape,
+    LatencySettings,
+    build_network,
+    count_parameters,
+    default_settings,
+    multiply_adds,
+)
+from nas_gym.networks.latency.recording import record_table
 from tests.helpers import random_architecture
 
 pytest.importorskip("torch_pruning", reason="pip install 'nas-gym[compression]'")
 ID = "nas_gym/Compression-v0"
+
+
+def random_chain(seed: int) -> Architecture:
+    space = NASSearchSpace()
+    return space.decode(space.sample(np.random.default_rng(seed)))
 
 
 class Small(nn.Module):
@@ -120,6 +134,34 @@ def test_multiply_adds_are_known_before_the_cut(shares: list[float]) -> None:
     assert multiply_adds(plan.cut(kept), shape) == plan.multiply_adds(kept)
 
 
+CELLS: Any = {"cells": 1, "filters": 6}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "small"),
+    [
+        *((published(n), CELLS) for n in ("NASNet-A", "ENAS-micro", "NAS-Bench-101-Inception")),
+        *((random_chain(seed), {"filter_scale": 0.2}) for seed in range(6)),
+    ],
+)
+def test_concatenated_channels_are_followed(architecture: Architecture, small: Any) -> None:
+    """A channel that is cut is one that no layer reads."""
+    shape, settings = ImageShape(1, 8, 8, 10), replace(default_settings(architecture), **small)
+    torch.manual_seed(0)
+    network = build_network(architecture, shape, settings)
+    network.to(memory_format=torch.channels_last).eval()
+    plan = Plan(network, shape)
+    kept = [max(1, group.channels // 2) for group in plan.groups]
+    unread = copy.deepcopy(network)
+    for group, number in zip(plan.groups, kept, strict=True):
+        for cut in group.cuts:
+            layer: Any = unread.get_submodule(cut.layer)
+            if cut.side == "prune_in_channels" and getattr(layer, "groups", 1) == 1:
+                layer.weight.data[:, cut.indices[list(group.order[number:])].ravel()] = 0
+    images = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(plan.cut(kept)(images), unread(images), rtol=1e-3, atol=1e-3)
+
+
 def test_an_auxiliary_head_does_not_count() -> None:
     settings = CellNetworkSettings(cells=1, filters=2, auxiliary_head=True)
     network = build_network(random_architecture(0, blocks=1), ImageShape(1, 8, 8, 10), settings)
@@ -188,6 +230,16 @@ def test_finetuning_and_recalibration_help_a_trained_network() -> None:
     assert cut + 0.1 < recalibrated < accuracy(finetune_epochs=2)
 
 
+def test_latency_is_that_of_the_network_that_comes_out(model: nn.Module, tmp_path: Path) -> None:
+    kept, env = (4, 8, 3), make(model)
+    network, shape = env.compressed(kept).network, env.compressor.shape
+    table = record_table([network] * 3, 1, shape, LatencySettings(warmup=0, repeats=1))
+    table.save(tmp_path / "cpu.json")
+    predicting = make(model, latency={"table": str(tmp_path / "cpu.json")})
+    evaluation = predicting.compressor.compress(kept).evaluation
+    assert (evaluation.status, evaluation.latency) == ("ok", table.predict(network, shape))
+
+
 def test_an_observation_is_the_papers(model: nn.Module) -> None:
     env = make(model)
     first, _ = env.reset()
@@ -250,8 +302,9 @@ def test_the_checkers_pass(model: nn.Module) -> None:
         check_env_for_sb3(env)
 
 
-def test_copies_and_pickles_go_on_alike(model: nn.Module) -> None:
-    env = make(model)
+@pytest.mark.parametrize("reward", ["accuracy", "amc-flops"])
+def test_copies_and_pickles_go_on_alike(model: nn.Module, reward: str) -> None:
+    env = make(model, reward=reward)
     env.reset()
     env.step(np.array([0.6], np.float32))
     others = [copy.deepcopy(env), pickle.loads(pickle.dumps(env))]
@@ -362,6 +415,7 @@ def test_a_module_of_ones_own_is_exported_but_not_rebuilt(model: nn.Module, tmp_
         ({"importance": "l3"}, "importance: expected 'l1' or 'l2', got 'l3'"),
         ({"reward": "acuracy"}, "reward: 'acuracy' is not known; did you mean 'accuracy'?"),
         ({"reward": {"name": "mnasnet", "target": 1}}, "reward: it needs latency"),
+        ({"latency": {"device": "tpu"}}, "device: 'tpu' cannot be used here"),
         ({"reward": nas_gym.Objectives.of(["accuracy", "-parameters"])}, "reward: expected one"),
         ({"render_mode": "human"}, "render_mode: 'human' is not known"),
         ({"dataset": "digit"}, "did you mean 'digits'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -106,7 +107,8 @@ def test_a_state_goes_on_to_the_bit(text: TextDataset) -> None:
     expected = [trained(whole) for _ in range(2)]
     assert trained(first) == expected[0]
     second.load_state_dict(first.state_dict())
-    assert trained(second) == expected[1]
+    third = pickle.loads(pickle.dumps(first))
+    assert trained(second) == trained(third) == expected[1]
 
 
 def test_what_does_not_fit_is_refused() -> None:

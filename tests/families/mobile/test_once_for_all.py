@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import pickle
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,9 @@ from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
 from nas_gym.store import Store, StoredEvaluator
+from nas_gym.training import network_trainer
 from nas_gym.training.failures import Diverged
+from nas_gym.training.tasks.images import ImageClassification
 
 SPACE = OFASearchSpace(resolutions=(6, 8))
 NETWORK = MobileNetworkSettings(width=0.25, divisor=1, halvings=2)
@@ -93,6 +98,26 @@ def test_it_is_trained_once_and_goes_on_from_its_file(digits: Dataset, tmp_path:
         OnceForAll(SPACE, digits, replace(settings, learning_rate=0.2), "cpu")
 
 
+@pytest.mark.parametrize("duplicate", [deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_goes_on_to_the_bit(digits: Dataset, duplicate: Any) -> None:
+    original = OnceForAll(SPACE, digits, QUICK, "cpu")
+
+    def stop(name: str, *_: Any) -> None:
+        if name == "kernel":
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        original.train(stop)
+    copied = duplicate(original)
+    begun = copied.elastic.state_dict()["full.classifier.weight"].clone()
+    states = []
+    for each in (original, copied):
+        each.train()
+        states.append(each.elastic.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not torch.equal(states[1]["full.classifier.weight"], begun)
+
+
 def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> None:
     weights = str(tmp_path / "elastic.pt")
     settings = replace(QUICK, precision="float16", epochs=1, phase_epochs=(0,) * 5, weights=weights)
@@ -106,6 +131,24 @@ def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> No
     resumed = OnceForAll(SPACE, digits, settings, "cpu")._scaler
     assert resumed is not None
     assert resumed.state_dict() == state
+
+
+def test_a_validation_computes_as_the_training_does(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within: list[bool] = []
+
+    @contextmanager
+    def numerics(device: torch.device, tf32: bool, *_: bool, **__: bool) -> Iterator[None]:
+        within.append(tf32)
+        yield
+        within.pop()
+
+    once = OnceForAll(SPACE, digits, replace(QUICK, precision="float32"), "cpu")
+    once.phase = len(PHASES)
+    monkeypatch.setattr(network_trainer, "numerics", numerics)
+    monkeypatch.setattr(ImageClassification, "value", lambda *_: float(within == [False]))
+    assert once.evaluate_one(once.elastic.largest).accuracy == 1
 
 
 def test_limits_are_checked_before_validation(digits: Dataset) -> None:

@@ -13,7 +13,8 @@ from nas_gym import (
     published,
 )
 from nas_gym.architecture import InvalidArchitecture
-from nas_gym.rendering import draw, picture_size, write
+from nas_gym.rendering import draw, overlaps, picture_size, write
+from nas_gym.rendering.layout import layout
 
 SPACES = [
     OFASearchSpace(),
@@ -38,6 +39,10 @@ def test_every_prefix_is_drawn(
     for length in (0, 1, 2, len(choices) // 2, len(choices)):
         assert draw(search_space, choices[:length]).size == size
         assert "stem" in write(search_space, choices[:length])
+    texts = [text for text, _ in layout(search_space, choices).texts]
+    assert texts[0].startswith("stem, ")
+    assert texts[-1] == f"head, {search_space.decode(choices).head} features"
+    assert overlaps(search_space, choices) == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from nas_gym.networks import (
     multiply_adds,
 )
 from nas_gym.networks.cells import BlockModule
+from nas_gym.networks.kernel_calls import KernelCalls
 from nas_gym.networks.operations import OPERATIONS, DropPath, FactorizedReduction, concatenate
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces import cells as labels
@@ -224,6 +225,14 @@ def test_drop_path_is_the_identity_in_eval_mode_and_at_the_start() -> None:
     drop_path.progress = 1.0
     assert torch.equal(drop_path.eval()(x), x)
     assert not torch.equal(drop_path.train()(x), x)
+
+
+def test_drop_path_computes_nothing_in_eval_mode_after_a_training_with_graphs() -> None:
+    drop_path, states = DropPath(keep=0.5).eval(), torch.ones(2, 3, 4, 4)
+    drop_path.progress = torch.tensor(1.0)
+    with KernelCalls() as counter:
+        drop_path(states)
+    assert counter.total == 0
 
 
 @pytest.mark.parametrize("keep", [0.6, 0.9])

@@ -160,6 +160,15 @@ def test_averaged_weights_are_the_mean_of_the_steps_after_the_start(
     torch.testing.assert_close(network.decoder.weight.detach(), torch.stack(averaged).mean(dim=0))
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", ["NASCell", "ENAS-Recurrent"])
+def test_dropout_goes_with_every_precision(text: TextDataset, name: str, precision: Any) -> None:
+    network = replace(NETWORK, dropout_hidden=0.2, weight_drop=0.2)
+    settings = replace(SETTINGS, network=network, precision=precision, data_fraction=0.2)
+    evaluation = train_child(published(name), text, settings, "cpu")
+    assert evaluation.status == "ok", evaluation.message
+
+
 def test_dropout_is_for_training_alone(text: TextDataset) -> None:
     torch.manual_seed(0)  # one in 300 masks keeps all of its 16 entries
     network_settings = replace(
