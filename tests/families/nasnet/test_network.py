@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from nas_gym.networks.kernel_calls import KernelCalls
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +19,6 @@ from nas_gym.networks import (
     multiply_adds,
 )
 from nas_gym.networks.cells import BlockModule
-from nas_gym.networks.kernel_calls import KernelCalls
 from nas_gym.networks.operations import OPERATIONS, DropPath, FactorizedReduction, concatenate
 from nas_gym.search_spaces import Block, Cell, CellArchitecture
 from nas_gym.search_spaces import cells as labels
