@@ -71,7 +71,7 @@ FEWEST_UPDATES = 10
 made 6 after 60 children, and 15 after 150."""
 
 
-def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> str:
+def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: float) -> str:
     """Return the name of the agent that suits a search.
 
     Children in a small search space count as few. Without a number, they do where they are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -50,13 +51,14 @@ class Driver(Protocol):
 
 
 def is_asynchronous(
-    agent: Agent, evaluator: object, environments: int, workers: int, before: Mapping[str, Any]
+    agent: Agent, evaluator: object, environments: int, workers: float, before: Mapping[str, Any]
 ) -> bool:
     """Return True for a search in which no worker waits for another.
 
     Strategies and policy gradients can search so, unless shared weights are trained between the
     episodes. They do where there are more workers than networks that are designed at a time, or one
-    network at a time; a resumed search, as it began.
+    network at a time; a resumed search, as it began. ``workers`` is infinite where their number is
+    not known yet: then the search is asynchronous if the agent can, and no agent is refused.
 
     Raises:
         InvalidSettings: the agent cannot, and there are more workers than networks at a time.
@@ -70,7 +72,7 @@ def is_asynchronous(
     elif before:
         remedy = f"the resumed search keeps that: give --workers {environments}"
     require(
-        workers <= environments or (able and wanted),
+        workers <= environments or workers == math.inf or (able and wanted),
         f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
         f"{workers} workers would not all have one; {remedy}",
     )

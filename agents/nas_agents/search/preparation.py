@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -107,7 +108,7 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
     plan = _plan(settings, earlier, before, env, len(folder.recorded))
     arguments = _agent_arguments(agent, settings, before, plan)
     of_agent: dict[str, Any] = {"plan": plan, "arguments": arguments, "seed": settings.seed}
-    at_a_time = (settings.envs, settings.workers or 1)
+    at_a_time = (settings.envs, _workers(settings))
     asynchronous = is_asynchronous(agent, evaluator, *at_a_time, before)
 
     final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
@@ -170,7 +171,12 @@ def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) ->
         return str(chosen)
     episodes = _planned(settings, env)
     known = None if episodes == FOREVER else episodes
-    return suited_agent(env, known, settings.envs, settings.workers or 1)
+    return suited_agent(env, known, settings.envs, _workers(settings))
+
+
+def _workers(settings: SearchSettings) -> float:
+    """Return the number of workers; infinite for as many as a Ray cluster has room for."""
+    return settings.workers or (math.inf if settings.ray is not None else 1)
 
 
 def _planned(settings: SearchSettings, env: NASEnv) -> int:
