@@ -34,8 +34,9 @@ class SearchSettings:
     episodes: Positive | None = 60
     """Stop after this number of children, those included that were answered from memory."""
     evaluations: Positive | None = None
-    """Stop after this number of children that were really evaluated: no network is paid for twice.
-    Also stop where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
+    """Stop after this number of children that were really evaluated: no network is paid for twice,
+    and none that another search had put into the ``store`` before this one asked for it. Also stop
+    where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
     seconds: Above0 | None = None
     """Stop after this time, and one child at least. With workers, children under way are ended
     then, and not recorded; without, the child under way is the last one."""
