@@ -204,32 +204,41 @@ def drive(
     except CancelledError:
         recorder.stopped_by = "seconds"
     cancel()  # what is under way when a target is reached would keep the finalists waiting
-    stopped_by, folder, held = recorder.stopped_by or "episodes", recorder.folder, None
+    stopped_by = recorder.stopped_by or "episodes"
     if not recorder.replaying:
         recorder.start()
-        driver.save(folder)
+        driver.save(recorder.folder)
     chosen = None if stopped_by in UNFINISHED else driver.choose()
     if chosen is not None and chosen[1].status == "ok":
         architecture, evaluation = chosen
         reward = np.asarray(env.reward(evaluation)).tolist()
         recorder.choose(architecture, reward, evaluation.to_dict())
+
+    def summarize(held: dict[str, Any] | None = None) -> dict[str, Any]:
+        summary = summary_of(recorder.progress, stopped_by, evaluator, env, held)
+        if before is not None and before["final"] is not None and same_best(before, summary):
+            done = ("final", "final_failure", "test_accuracy")
+            summary |= {name: before[name] for name in done}
+        _write_results(recorder, summary)
+        return summary
+
+    summary = summarize()  # from now on, a resumed search knows that it has ended
     if decide is not None and stopped_by not in UNFINISHED:
         try:
-            held = decide()
+            summary = summarize(decide())
         except KeyboardInterrupt:
-            stopped_by = "interrupted"
-    summary = summary_of(recorder.progress, stopped_by, evaluator, env, held)
-    if before is not None and before["final"] is not None and same_best(before, summary):
-        done = ("final", "final_failure", "test_accuracy")
-        summary |= {name: before[name] for name in done}
-    if not recorder.replaying:
-        _write_results(recorder, summary)
+            summary["stopped_by"] = "interrupted"
     return recorder.progress, summary
 
 
 def _write_results(recorder: Recorder, summary: Mapping[str, Any]) -> None:
-    """Write the summary, and the pictures of the best architecture and of the front."""
+    """Write the summary, and the pictures of the best architecture and of the front.
+
+    Where not all that was recorded is repeated yet, the earlier ones stand.
+    """
     progress, folder = recorder.progress, recorder.folder
+    if recorder.replaying:
+        return
     if progress.best_architecture is not None:
         folder.replace("best.png", draw(progress.best_architecture).save)
     if progress.front is not None and progress.front.children:

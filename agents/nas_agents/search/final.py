@@ -88,10 +88,11 @@ def finish(
             summary = {**summary, "final_failure": f"{type(error).__name__}: {error}{stands}"}
             result = None
         if not (stopped_by == "interrupted" and summary["final"]):
-            summary |= {"stopped_by": stopped_by, "seconds": progress.seconds}
+            summary |= {"seconds": progress.seconds}
             folder.write(SUMMARY, summary)
         if result is not None:
             (folder.path / CHECKPOINT).unlink(missing_ok=True)
+        summary = {**summary, "stopped_by": stopped_by}  # in the folder, why the search ended
     return SearchResult(folder.path, stopped_by, progress, result, summary)
 
 

@@ -23,7 +23,7 @@ from nas_agents.catalogue.registry import AUTO
 from nas_agents.drivers.asynchronous import PARTS, PLACES
 from nas_agents.drivers.checkpoint import machine
 from nas_agents.drivers.driver import Driver, is_asynchronous, make_driver
-from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.progress import UNFINISHED, Progress, StopReason
 from nas_agents.runs.random_children import random_mark
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.run_folder import CURVES, UNFINISHED_CHILDREN, RunFolder
@@ -73,12 +73,21 @@ class Prepared:
     summary: dict[str, Any] | None
     """Summary of the search before it was resumed, if there is one."""
 
-    def ended(self) -> tuple[Progress, dict[str, Any]] | None:
-        """Return progress and summary of a search that an earlier process ended, if one did."""
-        folder, summary = self.folder, self.summary
+    @property
+    def ended_by(self) -> StopReason | None:
+        """The reason why an earlier process ended the search; None if it goes on."""
+        summary = self.summary
         if summary is None or not self.same_limits or summary["stopped_by"] == "interrupted":
             return None
-        if summary["episodes"] != len(folder.recorded):  # it went on since
+        if summary["episodes"] != len(self.folder.recorded):  # it went on since
+            return None
+        reason: StopReason = summary["stopped_by"]
+        return reason
+
+    def ended(self) -> tuple[Progress, dict[str, Any]] | None:
+        """Return progress and summary of a search of which at most the final training is left."""
+        folder, summary = self.folder, self.summary
+        if summary is None or self.ended_by is None:
             return None
         if summary["stopped_by"] not in UNFINISHED and not are_held(self.finalists, summary):
             return None

@@ -93,7 +93,8 @@ def _searched(
     with evaluated_by(settings, record["run"], folder.path / DATABASE, env) as around:
         driver = prepared.make_driver(around)
         objectives, no_front = _objectives(env.reward)
-        recorder = Recorder(folder, settings, callback, record, objectives, verify)
+        ended_by = prepared.ended_by
+        recorder = Recorder(folder, settings, callback, record, objectives, verify, ended_by)
         before = prepared.before
         moved = [differences(before.get("machine", {}), record["machine"])]
         moved.append(other_store(before, record))

@@ -537,6 +537,32 @@ def test_a_final_training_stands_until_another_one_has_ended(
     assert final_training(run)["epochs"] == 2
 
 
+def test_a_search_that_time_ended_goes_on_with_its_final_training(tmp_path: Path) -> None:
+    """Its last child may have ended long before: with workers, those under way are not recorded."""
+    run = tmp_path / "run"
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "data_fraction": 0.1}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=None,
+        seconds=0.1,
+        env_arguments=tiny,
+        final_arguments={"epochs": 2},
+    )
+
+    def interrupt(epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    stopped = search(settings, run, callbacks=[Calls(on_final_epoch=interrupt)])
+    assert (stopped.stopped_by, stopped.summary["stopped_by"]) == ("interrupted", "interrupted")
+    assert (run / "checkpoint/final.pt").is_file()
+    recorded = "".join(json.dumps({**line, "elapsed": 0.0}) + "\n" for line in episodes_of(run))
+    (run / "episodes.jsonl").write_text(recorded)
+    result = search(settings, run, resume=True)
+    assert (run / "episodes.jsonl").read_text() == recorded
+    assert (result.stopped_by, result.summary["stopped_by"]) == ("seconds", "seconds")
+    assert result.summary["final"]["epochs"] == 2
+
+
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
