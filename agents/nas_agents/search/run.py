@@ -66,9 +66,7 @@ def search(
                 ended = _searched(prepared, callback, verify)
             elif prepared.final is not None and prepared.final.is_left(ended[1]):
                 callback.on_dataset(prepared.final.dataset)
-            result = finish(
-                *ended, prepared.final, folder, prepared.record, callback.on_final_epoch
-            )
+            result = finish(*ended, prepared.final, folder, prepared.record, callback)
     except BaseException as error:
         callback.on_failure(error)
         raise
