@@ -147,6 +147,15 @@ def test_a_line_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
     assert told(run) == told(whole)
 
 
+def test_an_update_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run), run, 12)
+    file = run / "updates.jsonl"
+    file.write_bytes(file.read_bytes()[:-10])
+    search(settings_for(run), run, resume=True)
+    assert [update["children"] for update in read_runs([run])[0].updates] == [20]
+
+
 def test_what_is_recorded_is_taken_over_and_not_rewritten(tmp_path: Path) -> None:
     run = tmp_path / "run"
     killed(settings_for(run), run, 8)
