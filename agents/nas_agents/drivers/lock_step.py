@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ class LockStepSearch:
             return
         if recorder.stopped_by not in ("interrupted", "diverged"):  # else amid or after an epoch
             state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
-            folder.replace(SHARED_WEIGHTS, lambda part: torch.save(state, part))
+            folder.replace_held(SHARED_WEIGHTS, partial(torch.save, state))
 
     @property
     def _diverged(self) -> bool:
