@@ -107,6 +107,8 @@ CHANGEABLE = (
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
+OF_ENV = ("dataset", "device", "reward")
+"""Arguments of the environment that have options of their own."""
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
@@ -182,8 +184,10 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
             _require_same(option, before, now)
             continue
         for argument, value in now.items():
+            own = name == "env_arguments" and argument in OF_ENV
+            words = f"--{argument}" if own else f"{option} {argument}"
             if argument != "dataset":
-                _require_same(f"{option} {argument}", before.get(argument), value)
+                _require_same(words, before.get(argument), value)
     changed = {name: given[name] for name in CHANGEABLE if name in given}
     moved = given.get("env_arguments", {}).get("dataset")
     if moved is not None:
