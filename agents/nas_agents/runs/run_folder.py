@@ -78,9 +78,9 @@ def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
     try:
         yield folder
     finally:
-        folder.close()
         if not has_run(path):
-            folder.discard()
+            folder.discard()  # before another process may have it
+        folder.close()
 
 
 class RunFolder:

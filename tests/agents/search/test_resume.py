@@ -621,6 +621,22 @@ def test_a_run_has_one_process_at_a_time(tmp_path: Path) -> None:
     assert search(settings_for(run), run, resume=True).progress.episodes == 20
 
 
+def test_what_a_failed_start_leaves_is_removed_before_another_process_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, discard = tmp_path / "run", RunFolder.discard
+
+    def while_another_starts(folder: RunFolder) -> None:
+        with pytest.raises(InvalidRunFolder, match="another process works in"):
+            RunFolder(run)
+        discard(folder)
+
+    monkeypatch.setattr(RunFolder, "discard", while_another_starts)
+    with pytest.raises(InvalidSettings, match="agent: 'nobody'"):
+        search(settings_for(run, "nobody"), run)
+    assert not run.exists()
+
+
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
