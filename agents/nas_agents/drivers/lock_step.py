@@ -24,6 +24,7 @@ from nas_agents.controllers.sharing.shared_weights import TrainSharedWeights, be
 from nas_agents.drivers.checkpoint import Checkpoints, agent_state, restore_agent
 from nas_agents.drivers.state import Plain, restore, state_of
 from nas_agents.runs.callbacks import PassLogsOn
+from nas_agents.runs.progress import FROM_EVALUATION
 from nas_agents.runs.reading import SHARED_WEIGHTS, broken
 from nas_agents.runs.recorder import Recorder, RecordingVecEnv, SearchOver
 from nas_agents.runs.run_folder import RunFolder
@@ -33,8 +34,6 @@ from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 CHECKPOINT = "checkpoint/agent.zip"
-SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
-"""The fields of an evaluation under shared weights that ``episodes.jsonl`` has."""
 EVERY = 60.0
 """Seconds from one checkpoint to the next, at least."""
 SHARE = 0.01
@@ -227,7 +226,7 @@ def _restore(shared: WeightSharing, recorder: Recorder) -> None:
 def _evaluation(record: Mapping[str, Any], shared: WeightSharing) -> Evaluation:
     """Return the evaluation that an earlier process made with shared weights, from its record."""
     return Evaluation(
-        **{name: record[name] for name in SHARED_RECORD},
+        **{name: record[name] for name in FROM_EVALUATION},
         curve=(record["accuracy"],) if record["status"] == "ok" else (),
         seed=shared.settings.seed,
         fingerprint=shared.fingerprint,
