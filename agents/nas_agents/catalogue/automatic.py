@@ -111,8 +111,8 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
     return (
         f"{type(agent).__name__} learns after every {counted(each, 'child')}, so "
         f"{counted(episodes, 'child')} are {counted(episodes // each, 'update')}, too few "
-        f"to do better than random search; give --episodes {FEWEST_UPDATES * each} "
-        f"or more, or --agent {AUTO}"
+        f"to do better than random search; allow {FEWEST_UPDATES * each} children or more, or "
+        f"give --agent {AUTO}"
     )
 
 
