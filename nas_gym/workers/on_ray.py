@@ -272,8 +272,8 @@ class _Actor(Worker):
         return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
 
     def check(self) -> None:
-        """End an actor whose child's time is over."""
-        if time.monotonic() > self._deadline:
+        """End an actor whose child's time is over, once."""
+        if 0 <= self._deadline < time.monotonic():
             self._deadline = -1.0
             self.replace()
 

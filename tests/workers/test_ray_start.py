@@ -100,6 +100,16 @@ def test_a_connection_of_ones_own_stays(monkeypatch: pytest.MonkeyPatch) -> None
     assert ray.ended == 0
 
 
+def test_an_actor_whose_time_is_over_is_ended_once() -> None:
+    """Ray may take longer than a check's pause to say that it has, and to start it again."""
+    ray = MagicMock()
+    actor = on_ray._Actor(ray, MagicMock(), (), timeout=1e-9)
+    actor.evaluate(MagicMock(), None)
+    for _ in range(3):
+        actor.check()
+    assert ray.kill.call_count == 1
+
+
 def test_an_empty_address_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="address: it is empty"):
         on_ray.RayWorkers(ScriptedEvaluator(), "")
