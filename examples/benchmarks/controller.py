@@ -3,6 +3,7 @@ r"""Does the LSTM controller learn NASNet's 50 decisions? How near it comes to a
     python examples/benchmarks/controller.py --episodes 1600 --seeds 2
     python examples/benchmarks/controller.py --episodes 120 --seeds 5 --environments 1 \
         --agents model-based,local-search,regularized-evolution
+    python examples/benchmarks/controller.py --agents nasnet --agent-set learning_rate=0.003
 
 The reward is `examples.benchmarks.landscape`'s, whose best is worth 1 and whose worst 0.
 """
@@ -22,6 +23,7 @@ import torch
 from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
+from nas_agents.cli.terminal.options import assignments
 from nas_gym import NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 
@@ -125,7 +127,15 @@ def main() -> None:
     parser.add_argument(
         "--environments", type=int, default=ENVIRONMENTS, help="architectures designed at a time"
     )
+    parser.add_argument(
+        "--agent-set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an argument of all agents, in JSON",
+    )
     given = parser.parse_args()
+    changed = assignments("--agent-set", given.agent_set)
     torch.set_num_threads(1)
     print(f"{given.episodes:,} architectures; the optimum is worth 1")
     print("| controller | best | mean of the last 100 | architectures to 0.95 | seconds |")
@@ -133,8 +143,10 @@ def main() -> None:
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     print(row("random search", [draw(given.episodes, seed) for seed in seeds]), flush=True)
     for agent in given.agents.split(","):
+        settings = {**AGENTS.get(agent, {}), **changed}
         runs = [
-            learn(agent, given.episodes, seed, environments=given.environments) for seed in seeds
+            learn(agent, given.episodes, seed, given=settings, environments=given.environments)
+            for seed in seeds
         ]
         print(row(agent, runs), flush=True)
 

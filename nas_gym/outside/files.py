@@ -115,6 +115,18 @@ def append_line(descriptor: int, line: str, lasting: bool = False) -> None:
         raise
 
 
+def drop_cut_line(descriptor: int) -> None:
+    """Drop a last line of a file of `open_appending` that a process which died did not complete."""
+    size = whole = os.fstat(descriptor).st_size
+    while whole:
+        os.lseek(descriptor, whole - 1, os.SEEK_SET)
+        if os.read(descriptor, 1) == b"\n":
+            break
+        whole -= 1
+    if whole < size:
+        os.ftruncate(descriptor, whole)
+
+
 def refuse_links(path: Path) -> None:
     """Raise `OSError` for what a writer must not follow: see `open_appending`, or a folder.
 

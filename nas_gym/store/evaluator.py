@@ -37,7 +37,8 @@ class StoredEvaluator:
     An evaluation of another run is returned with ``cached`` True. One that this run made before it
     was interrupted is returned as it was first made, so that a run which is resumed under the same
     name spends the budget that it would have spent without the interruption. If two runs evaluate
-    the same network at the same time, both return the evaluation that was written first.
+    the same network at the same time, both return the evaluation that was written first, and
+    ``cached`` is False for both: each has made one.
 
     Args:
         evaluator: Makes the evaluations: a `ChildEvaluator` in this process, or a
@@ -223,11 +224,13 @@ class StoredEvaluator:
             return
         if not self._concurrent:
             wait([writing])  # before the next one is made
-        writing.add_done_callback(lambda it: settle(answered, lambda: self._answer(it.result())))
+        answer = partial(self._answer, made=True)
+        writing.add_done_callback(lambda it: settle(answered, lambda: answer(it.result())))
 
-    def _answer(self, record: Record) -> Evaluation:
+    def _answer(self, record: Record, made: bool = False) -> Evaluation:
+        """Return the evaluation of a record; ``made`` is True for one that was just made here."""
         asked = (record.key, record.evaluation.fingerprint, record.repeat)
-        again = asked in self._answered or record.run != self.run
+        again = not made and (asked in self._answered or record.run != self.run)
         self._answered.add(asked)
         return repeated(record.evaluation) if again else record.evaluation
 

@@ -64,6 +64,7 @@ def final_settings(
         given: Fields of these settings, or of the network's, that the user gave. Otherwise the
             final training takes eight times a child's epochs, at least 16, and twice its filters
             (`NetworkSettings.width_setting`), and nothing that makes a child's estimate cheaper.
+            Where ``at_most`` limits a child's costs, the filters stay a child's.
         preset: Name of one of `PRESETS`, whose values come before those that follow from the
             child's. What the network of this family does not have (`without`) is left out.
 
@@ -73,7 +74,8 @@ def final_settings(
     child = settings.network
     of_network = asdict(child) if child else {}
     defaults: dict[str, Any] = {"epochs": max(16, 8 * settings.epochs)}
-    if child is not None and child.width_setting in of_network:
+    limited = settings.at_most is not None
+    if child is not None and child.width_setting in of_network and not limited:
         defaults[child.width_setting] = 2 * of_network[child.width_setting]
     if preset is not None:
         require_known([preset], PRESETS, "preset: ")

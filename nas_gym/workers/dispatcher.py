@@ -173,7 +173,7 @@ class Dispatcher:
 
     def _done(self, worker: Worker, child: Child, future: Future[Answer]) -> None:
         self._rooms.leave(child, worker)
-        wanted, error = self._running.pop(child, None) is not None, future.exception()
+        wanted, error = child in self._running, future.exception()
         works, evaluations = not isinstance(error, WorkerLost), None
         if error is None:
             evaluations, works = future.result()
@@ -186,14 +186,17 @@ class Dispatcher:
         else:
             self._begin(worker)
         if wanted and self._is_again(child, evaluations, self._rooms.is_shared(worker)):
+            del self._running[child]
             self._waiting.appendleft(child)
             wanted = False
         elif wanted and evaluations and evaluations[0].status == "ok":
             self._learn(child, evaluations[0].seconds)
         self._assign()  # before the future is settled, so that the worker has no pause
+        if not wanted:
+            return
+        del self._running[child]  # until here, whoever waits for it is told of what goes wrong
         for made, evaluation in zip(child.futures, evaluations or (), strict=False):
-            if wanted:
-                made.set_result(evaluation)
+            made.set_result(evaluation)
 
     @staticmethod
     def _is_again(child: Child, evaluations: list[Evaluation] | None, shared: bool) -> bool:

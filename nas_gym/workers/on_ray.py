@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import socket
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -30,6 +31,10 @@ from nas_gym.workers.protocol import (
     converted,
 )
 
+_connections: dict[object, str] = {}
+"""The open pools that share the connection that one of them has made, and its address."""
+_connecting = threading.Lock()
+
 
 class RayWorkers(Pool):
     """Ray actors that stay alive, each of which evaluates one child at a time.
@@ -48,7 +53,9 @@ class RayWorkers(Pool):
         evaluator: The evaluator that the actors run.
         address: "auto" for the cluster that this machine belongs to, "ray://host:10001" for one
             elsewhere, or "local" for a new one on this machine; default: the cluster that this
-            process is connected to already, else a new one.
+            process is connected to already, else a new one. A process is connected to one cluster
+            at a time: pools of the same address, or of "auto", share the connection, and the last
+            that is closed ends it, if a pool has made it.
         workers: Number of actors. Those that the cluster has no room for wait until it has.
             Default: as many as its machines hold when nothing else runs on them.
         timeout: Seconds after which a child's actor is ended; default: never.
@@ -61,6 +68,7 @@ class RayWorkers(Pool):
 
     Raises:
         InvalidSettings: a value is out of its range; Ray is not installed, or not at that address;
+            this process is connected to another cluster;
             the cluster has no room for one actor; the evaluator cannot be pickled, or its
             answers change.
     """
@@ -81,7 +89,8 @@ class RayWorkers(Pool):
         super().__init__(evaluator, cost)
         self.timeout = timeout
         self._ray = _ray()
-        self._connected = self._connect(address)
+        with _connecting:
+            self._connect(address)
         try:
             gpus = _gpus_for(evaluator, num_gpus, workers, self._sum_of("GPU"))
             room = self._room(num_cpus, gpus)
@@ -98,10 +107,18 @@ class RayWorkers(Pool):
         actors = [_Actor(self._ray, actor.remote(), ready, timeout) for _ in range(workers or room)]
         self.start(actors)
 
-    def _connect(self, address: str | None) -> bool:
-        """Connect to the cluster; return whether this pool did so, and must disconnect."""
-        if address is None and self._ray.is_initialized():
-            return False
+    def _connect(self, address: str | None) -> None:
+        """Connect to the cluster, or take part in the connection that there is."""
+        if self._ray.is_initialized():
+            own = next(iter(_connections.values()), None)
+            require(
+                address in (None, "auto", own),
+                f"address: this process is connected to {own or 'a Ray cluster'} already, and to "
+                f"no second one; got {address!r}, give {own or 'auto'!r}",
+            )
+            if own is not None:
+                _connections[self] = own
+            return
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
         if address in (None, "local"):
             options["include_dashboard"] = False
@@ -117,12 +134,13 @@ class RayWorkers(Pool):
                 else f"address: there is no Ray cluster at {where!r} ({why}); start one with "
                 "`ray start --head`, or use 'local'"
             ) from error
-        return True
+        _connections.clear()  # of a connection that somebody else has ended
+        _connections[self] = address or "local"
 
     def _disconnect(self) -> None:
-        if self._connected:
-            self._connected = False
-            self._ray.shutdown()
+        with _connecting:
+            if _connections.pop(self, None) is not None and not _connections:
+                self._ray.shutdown()
 
     def _room(self, num_cpus: int, num_gpus: float) -> int:
         """Return how many actors the cluster's machines hold when nothing else runs on them.
@@ -254,8 +272,8 @@ class _Actor(Worker):
         return WorkerLost(f"its actor died: {error}", None, machine=self._machine)
 
     def check(self) -> None:
-        """End an actor whose child's time is over."""
-        if time.monotonic() > self._deadline:
+        """End an actor whose child's time is over, once."""
+        if 0 <= self._deadline < time.monotonic():
             self._deadline = -1.0
             self.replace()
 

@@ -117,6 +117,19 @@ def test_a_pool_that_breaks_leaves_nobody_waiting() -> None:
             pool.submit(Script("sleep", "0")).result(timeout=300)
 
 
+def test_a_child_nobody_can_judge_leaves_nobody_waiting() -> None:
+    """A cluster whose head is lost does not say which of its machines live."""
+
+    class Headless(Pool):
+        def suspicious(self, deaths: Sequence[str]) -> int:
+            raise ConnectionError("the head is gone")
+
+    with Headless(ScriptedEvaluator()) as pool:
+        pool.start([MortalWorker(lives=9)])
+        with pytest.raises(WorkersFailed, match="the head is gone"):
+            pool.submit(Script("exit")).result(timeout=10)
+
+
 def test_an_evaluator_whose_answers_change_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="ChangingEvaluator cannot be given to workers"):
         Pool(ChangingEvaluator())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -42,6 +44,70 @@ def test_ray_that_does_not_start(
     with pytest.raises(InvalidSettings, match=says):
         on_ray.RayWorkers(ScriptedEvaluator(), address)
     assert ray.ended == 1
+
+
+class FakeRay(BrokenRay):
+    """A cluster of one machine, whose actors are never ready."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def is_initialized(self) -> bool:
+        return len(self.addresses) > self.ended
+
+    def init(self, **options: Any) -> None:
+        self.addresses.append(options["address"])
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "NodeID": "one", "Resources": {"CPU": 4.0}}]
+
+    def put(self, value: object) -> object:
+        return value
+
+    def remote(self, **_: Any) -> Any:
+        actor = MagicMock()
+        actor.remote().ready.options().remote().future = Future
+        return lambda _: actor
+
+    def kill(self, *_: Any) -> None:
+        """Nothing runs."""
+
+
+def test_pools_of_a_process_share_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay()
+    monkeypatch.setattr(on_ray, "_ray", lambda: ray)
+    one = on_ray.RayWorkers(ScriptedEvaluator(), "local")
+    for address in (None, "auto", "local"):
+        on_ray.RayWorkers(ScriptedEvaluator(), address).close()
+    with pytest.raises(InvalidSettings, match=r"connected to local already.* give 'local'"):
+        on_ray.RayWorkers(ScriptedEvaluator(), "ray://elsewhere:1")
+    two = on_ray.RayWorkers(ScriptedEvaluator(), "auto")
+    one.close()
+    assert ray.ended == 0
+    two.close()
+    assert (ray.addresses, ray.ended) == (["local"], 1)
+
+
+def test_a_connection_of_ones_own_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay()
+    ray.init(address="mine")
+    monkeypatch.setattr(on_ray, "_ray", lambda: ray)
+    for address in (None, "auto"):
+        on_ray.RayWorkers(ScriptedEvaluator(), address).close()
+    with pytest.raises(InvalidSettings, match=r"connected to a Ray cluster already.* give 'auto'"):
+        on_ray.RayWorkers(ScriptedEvaluator(), "local")
+    assert ray.ended == 0
+
+
+def test_an_actor_whose_time_is_over_is_ended_once() -> None:
+    """Ray may take longer than a check's pause to say that it has, and to start it again."""
+    ray = MagicMock()
+    actor = on_ray._Actor(ray, MagicMock(), (), timeout=1e-9)
+    actor.evaluate(MagicMock(), None)
+    for _ in range(3):
+        actor.check()
+    assert ray.kill.call_count == 1
 
 
 def test_an_empty_address_is_refused() -> None:

@@ -99,7 +99,7 @@ def more_time(result: SearchResult, plan: Plan, final: Choice) -> str:
     longer = f"about {2 * epochs} epochs of final training instead of {epochs}{more}"
     if not plan.search_seconds:
         return f"with more minutes: a search, or {longer}"
-    episodes, _ = read_episodes(result.run / EPISODES, {"accuracy": (int, float)})
+    episodes = read_episodes(result.run / EPISODES, {"accuracy": (int, float)})
     accuracies = [each["accuracy"] for each in episodes]
     half = max(1, len(accuracies) // 2)
     gain = max(accuracies) - max(accuracies[:half])

@@ -23,7 +23,7 @@ from nas_agents.bench.searching import (
 )
 from nas_agents.bench.settings import Benchmark, Search
 from nas_gym.errors import NASGymError
-from nas_gym.outside.files import append_line, open_appending
+from nas_gym.outside.files import append_line, drop_cut_line, open_appending
 from nas_gym.outside.json_text import UnreadableText, read_json_text, read_text_file
 
 SEARCHES, LOCK = "searches.jsonl", "lock"
@@ -130,7 +130,7 @@ def _opened(folder: Path) -> Iterator[int]:
         with FileLock(folder / LOCK, timeout=0):
             descriptor = open_appending(folder / SEARCHES)
             try:
-                _cut(descriptor)
+                drop_cut_line(descriptor)
                 yield descriptor
             finally:
                 os.close(descriptor)
@@ -140,15 +140,6 @@ def _opened(folder: Path) -> Iterator[int]:
         raise InvalidBenchmark(
             f"benchmark: {folder} cannot be written ({error.strerror}); name another folder"
         ) from error
-
-
-def _cut(descriptor: int) -> None:
-    """Drop a last line that a process which died did not complete."""
-    size = whole = os.fstat(descriptor).st_size
-    while whole and os.pread(descriptor, 1, whole - 1) != b"\n":
-        whole -= 1
-    if whole < size:
-        os.ftruncate(descriptor, whole)
 
 
 def _check_fingerprints(searches: list[Search], finished: dict[str, Record], folder: Path) -> None:

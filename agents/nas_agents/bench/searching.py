@@ -100,15 +100,15 @@ class Meter:
         free = made["cached"] and not self.search.pay_repeats
         cost = made["seconds"] if self.search.budget == "simulated-seconds" else 1.0
         spent = self.spent + (0.0 if free else cost)
-        self._repeats = self._repeats + 1 if spent == self.spent else 0
-        if spent > self.search.limit or self._repeats > MOST_REPEATS:
+        if spent > self.search.limit:
             raise BudgetSpent
+        self._repeats = self._repeats + 1 if spent == self.spent else 0
         self.spent = spent
         self.evaluations += not free
         self.rewards.append(reward)
         if not self.best or reward > self.best[-1][2]:
             self.best.append([spent, self.evaluations, float(reward), choices.tolist()])
-        if spent == self.search.limit:
+        if spent == self.search.limit or self._repeats == MOST_REPEATS:
             raise BudgetSpent
 
     def record(self) -> dict[str, Any]:

@@ -71,7 +71,7 @@ FEWEST_UPDATES = 10
 made 6 after 60 children, and 15 after 150."""
 
 
-def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: int) -> str:
+def suited_agent(env: NASEnv, episodes: int | None, envs: int, workers: float) -> str:
     """Return the name of the agent that suits a search.
 
     Children in a small search space count as few. Without a number, they do where they are
@@ -111,8 +111,8 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
     return (
         f"{type(agent).__name__} learns after every {counted(each, 'child')}, so "
         f"{counted(episodes, 'child')} are {counted(episodes // each, 'update')}, too few "
-        f"to do better than random search; give --episodes {FEWEST_UPDATES * each} "
-        f"or more, or --agent {AUTO}"
+        f"to do better than random search; allow {FEWEST_UPDATES * each} children or more, or "
+        f"give --agent {AUTO}"
     )
 
 

@@ -59,7 +59,7 @@ def auto(as_json: bool, **given: Any) -> None:
 
 def _again(given: dict[str, Any], run: str) -> str:
     """Return the command that goes on with an interrupted run."""
-    values = {"minutes": f"{given['minutes']:g}", "seed": given["seed"]}
+    values = {"minutes": given["minutes"], "seed": given["seed"]}
     values |= {"target-accuracy": given["target_accuracy"], "run": run}
     words = [f"--{name}={value}" for name, value in values.items() if value is not None]
     return f"nas-gym auto {shlex.join([given['dataset'], *words])} --resume"

@@ -28,7 +28,9 @@ DEFAULT = SearchSettings
 @options.dataset()
 @option("--episodes", type=int, help="Stop after this number of children.")
 @option(
-    "--evaluations", type=int, help="Stop after this number of children, of which repeats are free."
+    "--evaluations",
+    type=int,
+    help="Stop after this number of children; repeats, and what --store has, are free.",
 )
 @option("--seconds", type=float, help="Stop after this number of seconds.")
 @option(

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -73,7 +74,7 @@ class Checkpoints:
             return
         place = self.recorder.place()
         state = {"record": place, "search": search, "random": _random()}
-        self.recorder.folder.replace(STATE, lambda part: torch.save(state, part))
+        self.recorder.folder.replace_held(STATE, partial(torch.save, state))
 
     def restore(self) -> None:
         """Go on from the checkpoint of an earlier process, if there is one that fits."""

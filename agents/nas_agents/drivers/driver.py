@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -50,13 +51,14 @@ class Driver(Protocol):
 
 
 def is_asynchronous(
-    agent: Agent, evaluator: object, environments: int, workers: int, before: Mapping[str, Any]
+    agent: Agent, evaluator: object, environments: int, workers: float, before: Mapping[str, Any]
 ) -> bool:
     """Return True for a search in which no worker waits for another.
 
     Strategies and policy gradients can search so, unless shared weights are trained between the
     episodes. They do where there are more workers than networks that are designed at a time, or one
-    network at a time; a resumed search, as it began.
+    network at a time; a resumed search, as it began. ``workers`` is infinite where their number is
+    not known yet: then the search is asynchronous if the agent can, and no agent is refused.
 
     Raises:
         InvalidSettings: the agent cannot, and there are more workers than networks at a time.
@@ -70,7 +72,7 @@ def is_asynchronous(
     elif before:
         remedy = f"the resumed search keeps that: give --workers {environments}"
     require(
-        workers <= environments or (able and wanted),
+        workers <= environments or workers == math.inf or (able and wanted),
         f"workers: the agent designs {environments} network(s) at a time (--envs), of which "
         f"{workers} workers would not all have one; {remedy}",
     )
@@ -202,32 +204,41 @@ def drive(
     except CancelledError:
         recorder.stopped_by = "seconds"
     cancel()  # what is under way when a target is reached would keep the finalists waiting
-    stopped_by, folder, held = recorder.stopped_by or "episodes", recorder.folder, None
+    stopped_by = recorder.stopped_by or "episodes"
     if not recorder.replaying:
         recorder.start()
-        driver.save(folder)
+        driver.save(recorder.folder)
     chosen = None if stopped_by in UNFINISHED else driver.choose()
     if chosen is not None and chosen[1].status == "ok":
         architecture, evaluation = chosen
         reward = np.asarray(env.reward(evaluation)).tolist()
         recorder.choose(architecture, reward, evaluation.to_dict())
+
+    def summarize(held: dict[str, Any] | None = None) -> dict[str, Any]:
+        summary = summary_of(recorder.progress, stopped_by, evaluator, env, held)
+        if before is not None and before["final"] is not None and same_best(before, summary):
+            done = ("final", "final_failure", "test_accuracy")
+            summary |= {name: before[name] for name in done}
+        _write_results(recorder, summary)
+        return summary
+
+    summary = summarize()  # from now on, a resumed search knows that it has ended
     if decide is not None and stopped_by not in UNFINISHED:
         try:
-            held = decide()
+            summary = summarize(decide())
         except KeyboardInterrupt:
-            stopped_by = "interrupted"
-    summary = summary_of(recorder.progress, stopped_by, evaluator, env, held)
-    if before is not None and before["final"] is not None and same_best(before, summary):
-        done = ("final", "final_failure", "test_accuracy")
-        summary |= {name: before[name] for name in done}
-    if not recorder.replaying:
-        _write_results(recorder, summary)
+            summary["stopped_by"] = "interrupted"
     return recorder.progress, summary
 
 
 def _write_results(recorder: Recorder, summary: Mapping[str, Any]) -> None:
-    """Write the summary, and the pictures of the best architecture and of the front."""
+    """Write the summary, and the pictures of the best architecture and of the front.
+
+    Where not all that was recorded is repeated yet, the earlier ones stand.
+    """
     progress, folder = recorder.progress, recorder.folder
+    if recorder.replaying:
+        return
     if progress.best_architecture is not None:
         folder.replace("best.png", draw(progress.best_architecture).save)
     if progress.front is not None and progress.front.children:

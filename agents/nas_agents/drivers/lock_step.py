@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from nas_agents.controllers.sharing.shared_weights import TrainSharedWeights, be
 from nas_agents.drivers.checkpoint import Checkpoints, agent_state, restore_agent
 from nas_agents.drivers.state import Plain, restore, state_of
 from nas_agents.runs.callbacks import PassLogsOn
+from nas_agents.runs.progress import FROM_EVALUATION
 from nas_agents.runs.reading import SHARED_WEIGHTS, broken
 from nas_agents.runs.recorder import Recorder, RecordingVecEnv, SearchOver
 from nas_agents.runs.run_folder import RunFolder
@@ -32,8 +34,6 @@ from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
 CHECKPOINT = "checkpoint/agent.zip"
-SHARED_RECORD = ("status", "accuracy", "seconds", "parameters", "message")
-"""The fields of an evaluation under shared weights that ``episodes.jsonl`` has."""
 EVERY = 60.0
 """Seconds from one checkpoint to the next, at least."""
 SHARE = 0.01
@@ -149,7 +149,7 @@ class LockStepSearch:
             return
         if recorder.stopped_by not in ("interrupted", "diverged"):  # else amid or after an epoch
             state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
-            folder.replace(SHARED_WEIGHTS, lambda part: torch.save(state, part))
+            folder.replace_held(SHARED_WEIGHTS, partial(torch.save, state))
 
     @property
     def _diverged(self) -> bool:
@@ -226,7 +226,7 @@ def _restore(shared: WeightSharing, recorder: Recorder) -> None:
 def _evaluation(record: Mapping[str, Any], shared: WeightSharing) -> Evaluation:
     """Return the evaluation that an earlier process made with shared weights, from its record."""
     return Evaluation(
-        **{name: record[name] for name in SHARED_RECORD},
+        **{name: record[name] for name in FROM_EVALUATION},
         curve=(record["accuracy"],) if record["status"] == "ok" else (),
         seed=shared.settings.seed,
         fingerprint=shared.fingerprint,

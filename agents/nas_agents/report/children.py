@@ -147,12 +147,12 @@ def read_run(path: Path, name: str) -> Run:
         InvalidRunFolder: the folder holds no run, or a broken one.
     """
     settings, record = load_record(path)
-    every, _ = read_episodes(path / EPISODES, EPISODE)
+    every = read_episodes(path / EPISODES, EPISODE)
     numbers = [number for number, line in enumerate(every, 1) if not is_partial(line)]
     lines = [every[number - 1] for number in numbers]
     updates: list[dict[str, Any]] = []
     if (path / UPDATES).exists():
-        updates, _ = read_episodes(path / UPDATES, UPDATE)
+        updates = read_episodes(path / UPDATES, UPDATE)
         for number, each in enumerate(updates, 1):
             if not all(type(value) in NUMBER for value in each["logs"].values()):
                 raise broken_line(path / UPDATES, number, "has logs that are no numbers")

@@ -80,7 +80,7 @@ class Callback:
     """
 
     def on_notice(self, line: str) -> None:
-        """Take a line, before the search begins, on what it will do."""
+        """Take a line, before the search or its final training begins, on what it will do."""
 
     def on_dataset(self, dataset: Data) -> None:
         """Take the data set, before a network is trained on it."""

@@ -75,7 +75,7 @@ def children(run: Path) -> Children:
     file, keys, (settings, _) = run / EPISODES, [], load_record(run)
     needed = ["architecture", "accuracy", "reward", "status"]
     needed += ["cached"] * settings.repeats_are_free
-    records, _ = read_episodes(file, {name: EPISODE[name] for name in needed})
+    records = read_episodes(file, {name: EPISODE[name] for name in needed})
     for number, record in enumerate(records, start=1):
         with reading_line(file, number):
             keys.append(Architecture.from_json(record["architecture"]).key)

@@ -59,8 +59,8 @@ def read_json(file: Path) -> Any:
         raise _with_remedy(file, str(error)) from error
 
 
-def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[str, Any]], int]:
-    """Return the lines of an ``episodes.jsonl``, and the number of their bytes.
+def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> list[dict[str, Any]]:
+    """Return the lines of an ``episodes.jsonl``.
 
     A last one that was cut short does not count. Each must have the fields ``needed``.
     """
@@ -76,7 +76,7 @@ def read_episodes(file: Path, needed: Mapping[str, Kinds]) -> tuple[list[dict[st
         except UnreadableText as error:
             raise broken_line(file, number, f"is {error}") from None
     check_lines(file, records, needed)
-    return records, sum(len(line.encode()) + 1 for line in lines)
+    return records
 
 
 def check_lines(file: Path, records: Iterable[object], needed: Mapping[str, Kinds]) -> None:

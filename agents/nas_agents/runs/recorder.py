@@ -49,6 +49,8 @@ class Recorder:
         record: The content of ``settings.json``.
         objectives: The objectives whose front is kept, if there are several.
         verify: Repeat all episodes from the beginning, and raise where one comes out otherwise.
+        ended_by: The reason why the search ended after the episodes of an earlier process, if it
+            did: a limit of time need not show in them.
     """
 
     def __init__(
@@ -59,9 +61,10 @@ class Recorder:
         record: Mapping[str, Any],
         objectives: Objectives | None = None,
         verify: bool = False,
+        ended_by: StopReason | None = None,
     ) -> None:
         self.folder, self.limits, self.callback = folder, limits, callback
-        self.verify = verify
+        self.verify, self._ended_by = verify, ended_by
         front = Front(objectives) if objectives else None
         self.progress = Progress(front=front, repeats_are_free=limits.repeats_are_free)
         self.stopped_by: StopReason | None = None
@@ -171,6 +174,8 @@ class Recorder:
         _add_to(self._digest, record)
         is_best = self.progress.add(record)
         self.stopped_by = self.stopped_by or reached(self.limits, self.progress)
+        if not self.replaying:
+            self.stopped_by = self.stopped_by or self._ended_by
         return is_best
 
     def place(self) -> dict[str, Any]:

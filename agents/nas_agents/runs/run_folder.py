@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from nas_agents.runs.reading import (
 from nas_gym.errors import require
 from nas_gym.outside.files import (
     append_line,
+    drop_cut_line,
     open_appending,
     refuse_links_within,
     remove_parts,
@@ -76,9 +78,9 @@ def opened(path: Path, resume: bool) -> Iterator[RunFolder]:
     try:
         yield folder
     finally:
-        folder.close()
         if not has_run(path):
-            folder.discard()
+            folder.discard()  # before another process may have it
+        folder.close()
 
 
 class RunFolder:
@@ -100,8 +102,8 @@ class RunFolder:
     | ``tensorboard/`` | TensorBoard's logs: see `nas_agents.callbacks` |
     | ``lock`` | nothing: the process that works in the folder has it locked |
 
-    A process that dies leaves all of them whole: files are replaced as one, and a line of
-    ``episodes.jsonl`` that was cut short is dropped when the run goes on. Until `start`, nothing in
+    A process that dies leaves all of them whole: files are replaced as one, and a line that was cut
+    short is dropped when the run goes on. Until `start`, nothing in
     the folder of a run is changed.
 
     Args:
@@ -113,7 +115,6 @@ class RunFolder:
         self.path, self.resumed = path, resume
         self.recorded: list[dict[str, Any]] = []
         """The episodes that an earlier process recorded."""
-        self._whole = 0  # bytes of ``episodes.jsonl`` that are whole lines
         self._episodes: int | None = None
         if not resume:
             self._refuse_another_run()
@@ -127,7 +128,7 @@ class RunFolder:
                 if not resume:  # another process may have been faster
                     self._refuse_another_run()
                 if (path / EPISODES).exists():
-                    self.recorded, self._whole = read_episodes(path / EPISODES, EPISODE)
+                    self.recorded = read_episodes(path / EPISODES, EPISODE)
             except BaseException:
                 self._lock.release()
                 raise
@@ -139,8 +140,7 @@ class RunFolder:
             remove_parts(self.path)
             remove_parts(self.path / "checkpoint")
             self._episodes = open_appending(self.path / EPISODES)
-            if os.fstat(self._episodes).st_size > self._whole:  # a line was cut short
-                os.ftruncate(self._episodes, self._whole)
+            drop_cut_line(self._episodes)
 
     def add_episode(self, record: dict[str, Any]) -> None:
         """Append one line to ``episodes.jsonl``, or nothing at all.
@@ -162,6 +162,7 @@ class RunFolder:
         with self.written():
             file = open_appending(self.path / UPDATES)
             try:
+                drop_cut_line(file)
                 append_line(file, json.dumps(record))
             finally:
                 os.close(file)
@@ -175,6 +176,15 @@ class RunFolder:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
         with self.written(), replacing(self.path / name) as part:
             write(part)
+
+    def replace_held(self, name: str, write: Callable[[BytesIO], object]) -> None:
+        """Replace a file as `replace` does, by what ``write`` puts into memory first.
+
+        On a full disk, `torch.save` itself raises a RuntimeError.
+        """
+        held = BytesIO()
+        write(held)
+        self.replace(name, lambda part: part.write_bytes(held.getbuffer()))
 
     def discard(self) -> None:
         """Remove what was made in a folder in which no run was started, and then the folder."""

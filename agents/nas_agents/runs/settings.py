@@ -34,8 +34,9 @@ class SearchSettings:
     episodes: Positive | None = 60
     """Stop after this number of children, those included that were answered from memory."""
     evaluations: Positive | None = None
-    """Stop after this number of children that were really evaluated: no network is paid for twice.
-    Also stop where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
+    """Stop after this number of children that were really evaluated: no network is paid for twice,
+    and none that another search had put into the ``store`` before this one asked for it. Also stop
+    where nothing new is designed any more (`nas_agents.runs.progress.MOST_REPEATS`)."""
     seconds: Above0 | None = None
     """Stop after this time, and one child at least. With workers, children under way are ended
     then, and not recorded; without, the child under way is the last one."""
@@ -106,6 +107,8 @@ CHANGEABLE = (
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
+OF_ENV = ("dataset", "device", "reward")
+"""Arguments of the environment that have options of their own."""
 TEXT = (str, type(None))
 RECORDED = {
     **{"agent_made_with": (dict,), "chosen_agent": (str,), "run": (str,), "nas_gym": (str,)},
@@ -181,8 +184,10 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
             _require_same(option, before, now)
             continue
         for argument, value in now.items():
+            own = name == "env_arguments" and argument in OF_ENV
+            words = f"--{argument}" if own else f"{option} {argument}"
             if argument != "dataset":
-                _require_same(f"{option} {argument}", before.get(argument), value)
+                _require_same(words, before.get(argument), value)
     changed = {name: given[name] for name in CHANGEABLE if name in given}
     moved = given.get("env_arguments", {}).get("dataset")
     if moved is not None:

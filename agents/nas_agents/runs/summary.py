@@ -174,7 +174,8 @@ class SearchResult:
     final: FinalResult | None
     """None where there was no final training, or it failed, or an earlier process did it."""
     summary: dict[str, Any]
-    """The content of ``summary.json``."""
+    """The content of ``summary.json``; that has the reason why the search ended where what follows,
+    finalists or final training, was interrupted."""
     finished_before: bool = False
     """True if a resumed search had been finished, except perhaps for its final training."""
     verified: int = 0

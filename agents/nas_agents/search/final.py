@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.progress import UNFINISHED, Progress
 from nas_agents.runs.reading import MODEL, SETTINGS, SUMMARY
 from nas_agents.runs.run_folder import RunFolder
@@ -13,6 +14,7 @@ from nas_agents.runs.settings import same_json
 from nas_agents.runs.summary import SearchResult
 from nas_gym import Architecture
 from nas_gym.models.training import train_model
+from nas_gym.networks import InputShape, measure_cost
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult
@@ -32,6 +34,7 @@ class FinalTraining:
     settings: LearningSettings
     dataset: Data
     device: str
+    input_shape: InputShape
 
     @classmethod
     def of(
@@ -44,7 +47,20 @@ class FinalTraining:
         if not isinstance(evaluator, DeviceTraining):
             return None
         child = getattr(evaluator, "child_settings", evaluator.settings)  # where weights are shared
-        return cls(final_settings(child, given, preset), evaluator.dataset, str(evaluator.device))
+        settings, shape = final_settings(child, given, preset), evaluator.task.input_shape
+        return cls(settings, evaluator.dataset, str(evaluator.device), shape)
+
+    def excess(self, best: Architecture) -> str:
+        """Return a line if the network is beyond the limits of a child's costs; "" if it is not.
+
+        Latency and activations are not measured.
+        """
+        limits = self.settings.at_most
+        if limits is None:
+            return ""
+        cost = measure_cost(best.canonical(), self.input_shape, self.settings.network)
+        exceeded = limits.exceeded(asdict(cost))
+        return exceeded and f"final training: its network is beyond at_most ({exceeded})"
 
     def is_outdated(self, summary: Mapping[str, Any]) -> bool:
         """Return True if the final training was done, but with other settings than these."""
@@ -64,19 +80,20 @@ def finish(
     final: FinalTraining | None,
     folder: RunFolder,
     record: Mapping[str, Any],
-    on_epoch: OnFinalEpoch,
+    callback: Callback,
 ) -> SearchResult:
     """Train the best architecture to the end, unless that is done, or was not asked for.
 
     An earlier result, ``settings.json`` included, stands until the new one is complete, and stays
-    where that is interrupted or fails. ``record`` is the content of ``settings.json``; ``on_epoch``
-    is called with (epochs done, epochs in all).
+    where that is interrupted or fails. ``record`` is the content of ``settings.json``.
     """
     best, result, stopped_by = progress.best_architecture, None, summary["stopped_by"]
     if best is not None and final is not None and final.is_left(summary):
         settings = final.settings
+        if line := final.excess(best):
+            callback.on_notice(line)
         try:
-            result = _trained(best, final, summary, folder, on_epoch)
+            result = _trained(best, final, summary, folder, callback.on_final_epoch)
             folder.write(SETTINGS, record)
             kept = {**result.metrics, "training": asdict(settings)}
             summary = {**summary, "final": kept, "final_failure": ""}
@@ -88,10 +105,11 @@ def finish(
             summary = {**summary, "final_failure": f"{type(error).__name__}: {error}{stands}"}
             result = None
         if not (stopped_by == "interrupted" and summary["final"]):
-            summary |= {"stopped_by": stopped_by, "seconds": progress.seconds}
+            summary |= {"seconds": progress.seconds}
             folder.write(SUMMARY, summary)
         if result is not None:
             (folder.path / CHECKPOINT).unlink(missing_ok=True)
+        summary = {**summary, "stopped_by": stopped_by}  # in the folder, why the search ended
     return SearchResult(folder.path, stopped_by, progress, result, summary)
 
 

@@ -130,7 +130,7 @@ def are_held(finalists: Finalists | None, summary: Mapping[str, Any]) -> bool:
 
 def _leaders(recorder: Recorder, number: int) -> dict[int, Architecture]:
     """Return the different architectures of highest reward, by the episode of their best one."""
-    records, _ = read_episodes(recorder.folder.path / EPISODES, EPISODE)
+    records = read_episodes(recorder.folder.path / EPISODES, EPISODE)
     ranked = sorted(
         (record for record in records if record["status"] == "ok" and not is_partial(record)),
         key=lambda record: (-record["reward"], record["episode"]),

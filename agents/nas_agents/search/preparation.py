@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from nas_agents.catalogue.registry import AUTO
 from nas_agents.drivers.asynchronous import PARTS, PLACES
 from nas_agents.drivers.checkpoint import machine
 from nas_agents.drivers.driver import Driver, is_asynchronous, make_driver
-from nas_agents.runs.progress import UNFINISHED, Progress
+from nas_agents.runs.progress import UNFINISHED, Progress, StopReason
 from nas_agents.runs.random_children import random_mark
 from nas_agents.runs.reading import EPISODES, SETTINGS, InvalidRunFolder, check_lines
 from nas_agents.runs.run_folder import CURVES, UNFINISHED_CHILDREN, RunFolder
@@ -72,12 +73,21 @@ class Prepared:
     summary: dict[str, Any] | None
     """Summary of the search before it was resumed, if there is one."""
 
-    def ended(self) -> tuple[Progress, dict[str, Any]] | None:
-        """Return progress and summary of a search that an earlier process ended, if one did."""
-        folder, summary = self.folder, self.summary
+    @property
+    def ended_by(self) -> StopReason | None:
+        """The reason why an earlier process ended the search; None if it goes on."""
+        summary = self.summary
         if summary is None or not self.same_limits or summary["stopped_by"] == "interrupted":
             return None
-        if summary["episodes"] != len(folder.recorded):  # it went on since
+        if summary["episodes"] != len(self.folder.recorded):  # it went on since
+            return None
+        reason: StopReason = summary["stopped_by"]
+        return reason
+
+    def ended(self) -> tuple[Progress, dict[str, Any]] | None:
+        """Return progress and summary of a search of which at most the final training is left."""
+        folder, summary = self.folder, self.summary
+        if summary is None or self.ended_by is None:
             return None
         if summary["stopped_by"] not in UNFINISHED and not are_held(self.finalists, summary):
             return None
@@ -107,7 +117,7 @@ def prepare(settings: SearchSettings, folder: RunFolder, stack: ExitStack) -> Pr
     plan = _plan(settings, earlier, before, env, len(folder.recorded))
     arguments = _agent_arguments(agent, settings, before, plan)
     of_agent: dict[str, Any] = {"plan": plan, "arguments": arguments, "seed": settings.seed}
-    at_a_time = (settings.envs, settings.workers or 1)
+    at_a_time = (settings.envs, _workers(settings))
     asynchronous = is_asynchronous(agent, evaluator, *at_a_time, before)
 
     final = FinalTraining.of(evaluator, settings.final_arguments) if settings.final else None
@@ -170,7 +180,12 @@ def _chosen(settings: SearchSettings, before: Mapping[str, Any], env: NASEnv) ->
         return str(chosen)
     episodes = _planned(settings, env)
     known = None if episodes == FOREVER else episodes
-    return suited_agent(env, known, settings.envs, settings.workers or 1)
+    return suited_agent(env, known, settings.envs, _workers(settings))
+
+
+def _workers(settings: SearchSettings) -> float:
+    """Return the number of workers; infinite for as many as a Ray cluster has room for."""
+    return settings.workers or (math.inf if settings.ray is not None else 1)
 
 
 def _planned(settings: SearchSettings, env: NASEnv) -> int:

@@ -66,9 +66,7 @@ def search(
                 ended = _searched(prepared, callback, verify)
             elif prepared.final is not None and prepared.final.is_left(ended[1]):
                 callback.on_dataset(prepared.final.dataset)
-            result = finish(
-                *ended, prepared.final, folder, prepared.record, callback.on_final_epoch
-            )
+            result = finish(*ended, prepared.final, folder, prepared.record, callback)
     except BaseException as error:
         callback.on_failure(error)
         raise
@@ -93,7 +91,8 @@ def _searched(
     with evaluated_by(settings, record["run"], folder.path / DATABASE, env) as around:
         driver = prepared.make_driver(around)
         objectives, no_front = _objectives(env.reward)
-        recorder = Recorder(folder, settings, callback, record, objectives, verify)
+        ended_by = prepared.ended_by
+        recorder = Recorder(folder, settings, callback, record, objectives, verify, ended_by)
         before = prepared.before
         moved = [differences(before.get("machine", {}), record["machine"])]
         moved.append(other_store(before, record))

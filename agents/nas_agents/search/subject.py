@@ -32,6 +32,9 @@ NOT_OF_DATA = (
 )
 """Arguments of a search's environment that a final training has no use for."""
 
+MEASURED = ("latency", "peak_activation_bytes")
+"""Costs that are measured for children alone, and so have no limit in a final training."""
+
 
 def subject_of(
     name: str, data: Mapping[str, Any], given: Mapping[str, Any], preset: str | None = None
@@ -94,4 +97,6 @@ def _of_run(
     kept = {name: value for name, value in arguments.items() if name not in NOT_OF_DATA}
     if shares:
         kept["evaluator"] = "weight-sharing"
+    if (limits := arguments.get("at_most")) is not None:
+        kept["at_most"] = {each: limits[each] for each in limits if each not in MEASURED}
     return env_id, kept, dict(settings.final_arguments)

@@ -19,7 +19,7 @@ from nas_agents.auto.estimator import _written
 from nas_agents.auto.final import Clock, UntilDeadline
 from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.plan import Plan, make_plan
-from nas_agents.auto.record import Record, resumed
+from nas_agents.auto.record import Interrupted, Record, resumed
 from nas_agents.auto.result import onnx_of
 from nas_agents.auto.rules import CHILDREN, KNOWN, LARGE_SPACE, SKELETONS, SMALL_SPACE
 from nas_agents.auto.speed import epoch_seconds
@@ -239,6 +239,16 @@ def test_ctrl_c_and_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert facts["test_images"] == 359
     first = json.loads((run / "episodes.jsonl").read_text().splitlines()[0])
     assert json.loads(first["architecture"]) == nas_gym.published(KNOWN[SMALL_SPACE]).to_dict()
+
+
+def test_a_run_is_resumed_by_just_its_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(**_: Any) -> None:
+        raise Interrupted("runs/a b")
+
+    monkeypatch.setattr("nas_agents.auto.run_auto", stopped)
+    result = CliRunner().invoke(app, ["auto", "digits", "--minutes=0.66666667"])
+    says = "go on with: nas-gym auto digits --minutes=0.66666667 --seed=0 '--run=runs/a b' --resume"
+    assert says in result.stderr
 
 
 def test_images_and_labels_become_a_classifier(

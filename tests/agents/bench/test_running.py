@@ -101,16 +101,16 @@ def test_a_converged_search_ends() -> None:
     meter, choices = Meter(search_of("random")), np.zeros(6, dtype=np.int64)
     made = {"cached": True, "seconds": 1.0, "accuracy": 0.5}
     for _ in range(2):
-        for _ in range(MOST_REPEATS):
+        for _ in range(MOST_REPEATS - 1):
             meter.add(choices, 0.5, made)
         meter.add(choices, 0.5, {**made, "cached": False})
-    for _ in range(MOST_REPEATS):
+    for _ in range(MOST_REPEATS - 1):
         meter.add(choices, 0.5, made)
     with pytest.raises(BudgetSpent):
         meter.add(choices, 0.5, made)
-    assert meter.evaluations == 2
+    assert (meter.evaluations, len(meter.rewards)) == (2, 3 * MOST_REPEATS)
     meter = Meter(search_of("random", budget="simulated-seconds"))
-    for _ in range(MOST_REPEATS):  # what is not recorded costs nothing
+    for _ in range(MOST_REPEATS - 1):  # what is not recorded costs nothing
         meter.add(choices, 0.0, {"cached": False, "seconds": 0.0})
     with pytest.raises(BudgetSpent):
         meter.add(choices, 0.0, {"cached": False, "seconds": 0.0})

@@ -20,13 +20,14 @@ from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.recorder import NotReproduced, Recorder
 from nas_agents.runs.run_folder import RunFolder
 from nas_agents.runs.settings import SearchSettings
+from nas_agents.search.finalists import Finalists
 from nas_agents.search.run import search
 from nas_agents.strategies import Strategy
 from nas_gym import Architecture, Evaluation, NASEnv, NASSearchSpace
 from nas_gym.envs import composition
 from nas_gym.evaluation.evaluator import ChildEvaluator
 from nas_gym.search_spaces import Choices
-from tests.agents.search.test_resume import killed, settings_for, told, trained
+from tests.agents.search.test_resume import Killed, killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
 from tests.helpers import StubEvaluator
 
@@ -233,6 +234,26 @@ def test_children_under_way_end_with_the_search_and_are_trained_when_it_goes_on(
     assert episodes_of(run)[0] == first
     assert sorted(e["proposal"] for e in episodes_of(run)) == list(range(1, 21))
     assert max(trained(run).values()) == 1
+
+
+def test_a_search_that_time_ended_goes_on_with_its_finalists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(composition, "LocalWorkers", FirstEnds)
+    run = tmp_path / "run"
+    settings = settings_for(run, "random", workers=2, episodes=None, seconds=0.3, finalists=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Finalists, "decide", die)
+        with pytest.raises(Killed):
+            search(settings, run)
+    monkeypatch.setattr(composition, "LocalWorkers", Threads)
+    result = search(settings, run, resume=True)
+    assert (result.stopped_by, result.progress.episodes) == ("seconds", 1)
+    assert len(result.summary["finalists"]["standing"]) == 1
+    assert search(settings, run, resume=True, verify=True).verified == 1
 
 
 def test_children_under_way_are_ended_before_finalists_are_trained(

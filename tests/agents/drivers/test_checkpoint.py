@@ -6,6 +6,7 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from nas_agents.drivers import checkpoint
 from nas_agents.drivers.checkpoint import STATE, Checkpoints, differences
 from nas_agents.drivers.state import NotPlain, restore, state_of
 from nas_agents.runs.callbacks import Callback
+from nas_agents.runs.reading import InvalidRunFolder
+from nas_agents.runs.run_folder import RunFolder
 from nas_agents.search.run import search
 from nas_agents.strategies.local_search import LocalSearch
 from nas_agents.strategies.model_based import ModelBased
@@ -330,3 +333,20 @@ def test_named_tuples_stay_what_they_are() -> None:
     for name in (["nas_gym.pareto", "Member"], ["sys", "version_info"], ["json", "loads"]):
         with pytest.raises(TypeError, match="is no class of named tuples"):
             restore(other, {"function": {"kind": "named", "class": name, "items": []}})
+
+
+def test_a_full_disk_is_an_error_of_the_run_folder(tmp_path: Path) -> None:
+    resource: Any = pytest.importorskip("resource")
+    folder = RunFolder(tmp_path / "run")
+    folder.start()
+    recorder: Any = SimpleNamespace(folder=folder, place=dict)
+    env: Any = SimpleNamespace(memory=SimpleNamespace(evaluator=None))
+    checkpoints = Checkpoints(recorder, env, lambda: torch.zeros(100_000), lambda _: None)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(InvalidRunFolder, match="cannot be written"):
+            checkpoints.save()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    folder.close()

@@ -24,6 +24,7 @@ from tests.agents.command import nas_gym
 from tests.agents.drivers.test_asynchronous import Threads
 from tests.agents.search.test_resume import killed, settings_for, told, trained
 from tests.agents.search.test_run import episodes_of
+from tests.agents.stubs import CHILDREN_ID
 
 
 class Pool(Cluster):
@@ -118,6 +119,21 @@ def test_a_search_goes_on_as_it_began(tmp_path: Path) -> None:
     killed(settings_for(run, "maskable-ppo", envs=2, workers=3), run, 6)
     search(settings_for(run, "maskable-ppo", envs=2, workers=1), run, resume=True)
     assert np.all(["proposal" in each for each in episodes_of(run)])
+
+
+@pytest.mark.parametrize(("agent", "asynchronous"), [("auto", True), ("ppo", True), ("dqn", False)])
+def test_a_cluster_has_more_workers_than_networks_at_a_time(
+    agent: str, asynchronous: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cluster(evaluator: Any, address: str, workers: None, timeout: None) -> Threads:
+        return Threads(evaluator, 4)
+
+    monkeypatch.setattr(composition, "RayWorkers", cluster)
+    settings = SearchSettings(CHILDREN_ID, agent, episodes=1_001, ray="auto", envs=2)
+    search(replace(settings, target_accuracy=0.01), tmp_path)
+    record = json.loads((tmp_path / "settings.json").read_text())
+    chosen = "regularized-evolution" if agent == "auto" else agent
+    assert (record["chosen_agent"], record["asynchronous"]) == (chosen, asynchronous)
 
 
 def test_agents_that_cannot_are_refused(tmp_path: Path) -> None:

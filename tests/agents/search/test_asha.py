@@ -209,7 +209,7 @@ def test_children_go_on_from_their_weights(
         repeats=repeats,
     )
     search(settings, run)
-    records, _ = read_episodes(run / "episodes.jsonl", {})
+    records = read_episodes(run / "episodes.jsonl", {})
     states = Counter(each.name.partition("-")[0] for each in (run / "children").iterdir())
     waiting = {Architecture.from_json(r["architecture"]).key for r in records if r["partial"]}
     waiting -= {Architecture.from_json(r["architecture"]).key for r in records if not r["partial"]}

@@ -99,6 +99,8 @@ def test_resuming_from_the_command_line(tmp_path: Path) -> None:
     other = nas_gym("--resume", "--run", run, "--seed", "4")
     assert other.exit_code == 2
     assert "--seed: a resumed search goes on as it began, with 3, not 4" in other.stderr
+    other = nas_gym("--resume", "--run", run, "--reward", "nas")
+    assert "error: --reward: a resumed search goes on as it began" in other.stderr
     assert nas_gym("--resume", "--run", run, "--episodes", "6").exit_code == 0
     summary = json.loads(nas_gym("--resume", "--run", run, "--max-failures", "2", "--json").stdout)
     assert summary["episodes"] == 6

@@ -146,6 +146,15 @@ def test_a_line_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
     assert told(run) == told(whole)
 
 
+def test_an_update_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run), run, 12)
+    file = run / "updates.jsonl"
+    file.write_bytes(file.read_bytes()[:-10])
+    search(settings_for(run), run, resume=True)
+    assert [update["children"] for update in read_runs([run])[0].updates] == [20]
+
+
 def test_what_is_recorded_is_taken_over_and_not_rewritten(tmp_path: Path) -> None:
     run = tmp_path / "run"
     killed(settings_for(run), run, 8)
@@ -536,6 +545,32 @@ def test_a_final_training_stands_until_another_one_has_ended(
     assert final_training(run)["epochs"] == 2
 
 
+def test_a_search_that_time_ended_goes_on_with_its_final_training(tmp_path: Path) -> None:
+    """Its last child may have ended long before: with workers, those under way are not recorded."""
+    run = tmp_path / "run"
+    tiny = {"blocks": 1, "filters": 2, "epochs": 1, "data_fraction": 0.1}
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=None,
+        seconds=0.1,
+        env_arguments=tiny,
+        final_arguments={"epochs": 2},
+    )
+
+    def interrupt(epoch: int, epochs: int) -> None:
+        raise KeyboardInterrupt
+
+    stopped = search(settings, run, callbacks=[Calls(on_final_epoch=interrupt)])
+    assert (stopped.stopped_by, stopped.summary["stopped_by"]) == ("interrupted", "interrupted")
+    assert (run / "checkpoint/final.pt").is_file()
+    recorded = "".join(json.dumps({**line, "elapsed": 0.0}) + "\n" for line in episodes_of(run))
+    (run / "episodes.jsonl").write_text(recorded)
+    result = search(settings, run, resume=True)
+    assert (run / "episodes.jsonl").read_text() == recorded
+    assert (result.stopped_by, result.summary["stopped_by"]) == ("seconds", "seconds")
+    assert result.summary["final"]["epochs"] == 2
+
+
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     whole, run = tmp_path / "whole", tmp_path / "run"
     search(settings_for(whole), whole)
@@ -583,6 +618,22 @@ def test_a_run_has_one_process_at_a_time(tmp_path: Path) -> None:
         search(settings_for(run), run, resume=True)
     folder.close()
     assert search(settings_for(run), run, resume=True).progress.episodes == 20
+
+
+def test_what_a_failed_start_leaves_is_removed_before_another_process_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, discard = tmp_path / "run", RunFolder.discard
+
+    def while_another_starts(folder: RunFolder) -> None:
+        with pytest.raises(InvalidRunFolder, match="another process works in"):
+            RunFolder(run)
+        discard(folder)
+
+    monkeypatch.setattr(RunFolder, "discard", while_another_starts)
+    with pytest.raises(InvalidSettings, match="agent: 'nobody'"):
+        search(settings_for(run, "nobody"), run)
+    assert not run.exists()
 
 
 def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

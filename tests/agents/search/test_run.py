@@ -25,6 +25,7 @@ from nas_agents.runs.summary import SearchResult
 from nas_agents.search.evaluators import evaluated_by
 from nas_agents.search.final import finish
 from nas_agents.search.run import search
+from nas_agents.search.subject import subject_of
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASGymError, NASNetSearchSpace
 from nas_gym.data.loading import load_dataset
 from nas_gym.families.nas.network import ChainNetworkSettings
@@ -188,6 +189,30 @@ def test_the_final_training_is_longer_and_wider_unless_told() -> None:
         final_settings(child, {"epochs": "ten"})
     chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
     assert chain.network == ChainNetworkSettings(filter_scale=1.0)
+
+
+def test_the_final_network_keeps_the_limits_of_children_or_it_is_said(tmp_path: Path) -> None:
+    run, said = tmp_path / "run", list[str]()
+    settings = SearchSettings(
+        *("nas_gym/NASNet-v0", "random"),
+        episodes=1,
+        env_arguments={
+            **{"blocks": 1, "filters": 2, "epochs": 1, "operations": ["identity"]},
+            "at_most": {"parameters": 1_000},
+        },
+        final_arguments={"epochs": 1},
+    )
+    calls = [Calls(on_notice=said.append)]
+    result = search(settings, run, callbacks=calls)
+    assert result.summary["final"]["parameters"] <= 1_000
+    assert not any("at_most" in line for line in said)
+    _, again = subject_of(str(run), {}, {})  # of `nas-gym train`
+    network: Any = again.settings.network
+    assert network.filters == 2
+    wider = replace(settings, final_arguments={"epochs": 1, "filters": 32})
+    parameters = search(wider, run, resume=True, callbacks=calls).summary["final"]["parameters"]
+    [line] = [each for each in said if "at_most" in each]
+    assert line.endswith(f"(parameters: {parameters:,}, and at most 1,000 are allowed)")
 
 
 def test_a_target_stops_the_search(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from nas_gym.envs import environment_type
 from nas_gym.family import registered_families
 from nas_gym.weight_sharing.evaluator import WeightSharing
 from tests.agents.command import nas_gym
+from tests.agents.search.test_resume import killed, told
 from tests.agents.search.test_run import episodes_of
+from tests.agents.stubs import Calls
 
 TINY = {"evaluator": "weight-sharing", "layers": 2, "filters": 2, "batch_size": 256}
 
@@ -77,6 +79,25 @@ def test_an_epoch_that_is_interrupted_leaves_nothing_behind(
         for run in (whole.run, resumed.run)
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_reward_by_perplexity_goes_on_from_saved_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_step, "EVERY", 0.0)
+    monkeypatch.setattr(lock_step, "SHARE", 1e9)
+    small = {"units": 4, "vocabulary": 20, "nodes": 2, "data_fraction": 0.02, "epochs": 4}
+    words = {"evaluator": "weight-sharing", "reward": {"name": "perplexity", "c": 80}, **small}
+    settings = replace(
+        settings_for("enas", env_arguments=words), env_id="nas_gym/ENASRecurrent-v0", episodes=8
+    )
+    whole = search(settings, tmp_path / "whole")
+    killed(settings, tmp_path / "run", 6)
+    assert (tmp_path / "run" / SHARED_WEIGHTS).is_file()
+    said: list[str] = []
+    search(settings, tmp_path / "run", resume=True, callbacks=[Calls(on_notice=said.append)])
+    assert not any("comes out otherwise" in line for line in said)
+    assert told(tmp_path / "run") == told(whole.run)
 
 
 def test_a_longer_search_has_as_many_episodes_an_epoch(

@@ -13,6 +13,7 @@ from nas_agents.search.final import FinalTraining
 from nas_agents.search.tuning import tuned
 from nas_gym import InvalidSettings, load_dataset
 from nas_gym.data.dataset import resplit
+from nas_gym.networks import ImageShape
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.settings import LearningSettings, TrainingSettings
 from tests.training.test_trainer import NETWORK, small
@@ -25,7 +26,7 @@ Trials = list[tuple[int, float | None, dict[str, Any]]]
 def final() -> FinalTraining:
     digits = resplit(load_dataset("digits"), 100, 50, 10)
     settings = TrainingSettings(replace(NETWORK, filters=2), epochs=4, batch_size=32)
-    return FinalTraining(settings, digits, "cpu")
+    return FinalTraining(settings, digits, "cpu", ImageShape(1, 8, 8, 10))
 
 
 def worth(epoch: int, settings: LearningSettings) -> float:

@@ -9,6 +9,7 @@ from nas_agents.catalogue.presets import with_preset
 from nas_agents.runs.reading import has_run
 from nas_agents.runs.settings import (
     BUDGETS,
+    OF_ENV,
     SearchSettings,
     load_record,
     require_given_again,
@@ -17,7 +18,6 @@ from nas_agents.runs.settings import (
 from nas_gym.errors import require
 
 _NOT_SETTINGS = {"run", "resume", "verify", "callbacks", "as_json"}
-_OF_ENV = ("dataset", "device", "reward")
 
 
 def settings_from(given: Mapping[str, Any]) -> SearchSettings:
@@ -46,6 +46,6 @@ def settings_from(given: Mapping[str, Any]) -> SearchSettings:
 def _settings_values(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as fields of `SearchSettings`, without those that were not given."""
     values = {name: value for name, value in given.items() if name not in _NOT_SETTINGS}
-    of_env = {name: values.pop(name) for name in _OF_ENV if name in values}
+    of_env = {name: values.pop(name) for name in OF_ENV if name in values}
     of_env |= values.pop("env_arguments", {})
     return {**values, "env_arguments": of_env} if of_env else values
