@@ -62,7 +62,7 @@ def describe(result: SearchResult) -> str:
     lines = [
         *_resumed(result),
         f"{counted(progress.episodes, 'child')} in {summary['search_seconds']:.0f} s "
-        f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
+        f"({summary['evaluations']['made']} evaluated, {summary['failed']} failed); "
         f"stopped by: {result.stopped_by}",
     ]
     if progress.best_architecture is None:
