@@ -99,20 +99,27 @@ def import_(source: Path, unpickle: bool, as_json: bool) -> None:
 
 
 def training_env(env_id: str) -> type[FamilyEnv]:
-    """Return the class of a registered environment whose children are trained."""
+    """Return the class of a registered environment whose children are trained on images."""
     from nas_agents.catalogue.environments import import_module
     from nas_gym.envs import environment_type
     from nas_gym.family import registered_families
+    from nas_gym.training.settings import TrainingSettings
 
     module, _, name = env_id.rpartition(":")
     if module:
         import_module(module)
     ids = [each for family in registered_families() for each in family.environments]
-    known = [i for i in ids if "trained" in getattr(environment_type(i), "evaluators", ())]
+    types = {each: environment_type(each) for each in ids}
+    known = {
+        each: env_type
+        for each, env_type in types.items()
+        if "trained" in getattr(env_type, "evaluators", ())
+        and issubclass(env_type.training_settings_type, TrainingSettings)
+    }
     if name not in known:
-        hint = choices_hint(name, known)
-        raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
-    return environment_type(name)
+        says = f"environment: {env_id!r} is none whose children are trained on images"
+        raise InvalidSettings(f"{says}; {choices_hint(name, known)}")
+    return known[name]
 
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:
