@@ -56,10 +56,10 @@ def build(
     as_json: bool,
     **recorded: Any,
 ) -> None:
-    """Train every distinct architecture of a small search space, and record the results.
+    """Train and record all networks of a small search space.
 
-    ENV is the environment's id; see `nas-gym envs`. Interrupt it at will: the same command goes on
-    where it stopped.
+    ENV is the environment's id; see `nas-gym envs`. Isomorphic architectures are trained once.
+    Interrupt it at will: the same command goes on where it stopped.
     """
     from nas_gym.tables.recording import Recording, RecordingSettings
     from nas_gym.workers.local import LocalWorkers
@@ -86,10 +86,10 @@ def build(
 @option("--unpickle", is_flag=True, help="Read pickles, without running what is in them.")
 @options.as_json
 def import_(source: Path, unpickle: bool, as_json: bool) -> None:
-    """Convert a published benchmark, check it, and store it in the data folder.
+    """Convert a published benchmark, and check it.
 
-    SOURCE is an .npz, a .tfrecord, or NATS-Bench's folder of pickles. The data folder is the
-    environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
+    SOURCE is an .npz, a .tfrecord, or NATS-Bench's folder of pickles. The table is stored in
+    the folder that the environment variable NAS_GYM_DATA names, or in ~/.cache/nas_gym.
     """
     from nas_gym.tables.importing import import_table
 
