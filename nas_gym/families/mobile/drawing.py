@@ -7,8 +7,8 @@ from nas_gym.rendering.canvas import Canvas
 from nas_gym.rendering.column import draw_column
 from nas_gym.rendering.drawing import NewCanvas
 
-_MOST_ROWS = 23
-"""A stem and 22 layers: as many as a network of either search space has."""
+_MOST_ROWS = 24
+"""A stem, 22 layers and a head: as many as a network of either search space has."""
 
 
 def write(sketch: MobileArchitecture) -> str:
@@ -33,4 +33,5 @@ def draw(sketch: MobileArchitecture, new_canvas: NewCanvas) -> Canvas:
     for block in sketch.blocks:
         ratio, kernel = (0, 0) if block is None else (block.expansion, block.kernel)
         rows.append((_text(block), ratio, kernel))
+    rows.append((f"head, {sketch.head} features", 1, 0))
     return draw_column(rows, _MOST_ROWS, new_canvas)
