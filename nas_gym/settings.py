@@ -105,9 +105,21 @@ def nested(settings_type: type[Any]) -> BeforeValidator:
 
     ``latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None``
     """
-    return BeforeValidator(
-        lambda given: settings_type(**given) if isinstance(given, Mapping) else given
-    )
+
+    def take(given: object) -> object:
+        if given is None or isinstance(given, settings_type):
+            return given
+        return settings_type(**_as_mapping(settings_type, given))
+
+    return BeforeValidator(take)
+
+
+def _as_mapping(settings_type: type[Any], given: object) -> Mapping[str, Any]:
+    """Return ``given`` if it is a mapping; the error names the fields that it may have."""
+    if isinstance(given, Mapping):
+        return given
+    known = ", ".join(field.name for field in dataclasses.fields(settings_type))
+    raise InvalidSettings(f"expected an object with fields of {known}, got {reprlib.repr(given)}")
 
 
 def from_mapping(settings_type: type[_T], where: str, given: object) -> _T:
@@ -117,12 +129,10 @@ def from_mapping(settings_type: type[_T], where: str, given: object) -> _T:
         InvalidSettings: a field is unknown, missing or not valid; the message starts with `where`.
     """
     known = [field.name for field in dataclasses.fields(settings_type)]  # type: ignore[arg-type]
-    if not isinstance(given, Mapping):
-        expected = f"expected an object with fields of {', '.join(known)}"
-        raise InvalidSettings(f"{where}: {expected}, got {reprlib.repr(given)}")
-    require_known(given, known, f"{where}: ")
     try:
-        return settings_type(**given)
+        named = _as_mapping(settings_type, given)
+        require_known(named, known)
+        return settings_type(**named)
     except InvalidSettings as error:
         raise InvalidSettings(f"{where}: {error}") from None
 

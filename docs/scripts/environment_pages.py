@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 import nas_gym
+from nas_gym import Architecture
 from nas_gym.families.compression.env import CompressionEnv
 from nas_gym.rendering import draw
-from nas_gym.search_spaces import Choices, SearchSpace
+from nas_gym.search_spaces import SearchSpace
 
 
 def write(docs: Path) -> None:
@@ -22,7 +23,7 @@ def write(docs: Path) -> None:
         for env_id, reference in family.environments.items():
             name = env_id.removeprefix("nas_gym/")
             env_type = _object(reference)
-            draw(*_example(_object(family.search_space)())).save(folder / f"{name}.png")
+            draw(_example(_object(family.search_space)())).save(folder / f"{name}.png")
             (folder / f"{name}.md").write_text(_page(env_id, name, env_type), encoding="utf-8")
     compression = f"# nas_gym/Compression-v0\n\n{inspect.getdoc(CompressionEnv)}\n"
     (folder / "Compression-v0.md").write_text(compression, encoding="utf-8")
@@ -34,13 +35,13 @@ def _page(env_id: str, name: str, env_type: type) -> str:
     return f"# {env_id}\n\n{about}\n![{alt}]({name}.png)\n{heading}{rest}\n"
 
 
-def _example(search_space: SearchSpace) -> tuple[SearchSpace, Choices]:
-    """Return a search space with a finished sequence of random choices."""
+def _example(search_space: SearchSpace) -> Architecture:
+    """Return the architecture of random choices."""
     rng, choices = np.random.default_rng(1), np.zeros(0, dtype=np.int64)
     for _ in search_space.decisions:
         valid = np.flatnonzero(search_space.valid_choices(choices))
         choices = np.append(choices, rng.choice(valid))
-    return search_space, choices
+    return search_space.decode(choices)
 
 
 def _object(reference: str) -> type:

@@ -69,9 +69,9 @@ class LearningSettings:
     """The share of the training images that children are trained on: equal in every class, and the
     same images for all children. The final training uses all images."""
     early_stopping: Annotated[EarlyStopping | None, nested(EarlyStopping)] = None
-    """When a child is stopped before its last epoch; default: never. A stopped child is "ok", its
-    accuracy is the last one before the stop, which is below the best child's, and its curve is
-    short. A mapping of some of the settings, such as ``{}``, is accepted."""
+    """When a child is stopped before its last epoch, ``{"delta": 0.1}`` for instance; default:
+    never. A stopped child is "ok", its accuracy is the last one before the stop, which is below the
+    best child's, and its curve is short. A mapping of some of the settings is accepted."""
     inherit_weights: Annotated[str, MinLen(1)] | None = None
     """A folder of trained children's weights, to which each child adds its own; a child starts from
     the weights of the child that shares the most choices with it, where names and shapes of tensors
@@ -92,14 +92,14 @@ class LearningSettings:
     network's kernels are short; a result is that of a separate training up to rounding. 1 for
     none."""
     latency: Annotated[LatencySettings | None, nested(LatencySettings)] = None
-    """How a child's latency is measured, after its training, or before it where ``at_most`` limits
-    latency; default: not at all. A mapping of some of the settings, such as ``{}``, is accepted."""
-
+    """How a child's latency is measured, ``{}`` for instance, after its training, or before it
+    where ``at_most`` limits latency; default: not at all. A mapping of some of the settings is
+    accepted."""
     count_activations: bool = False
     """Count the peak bytes of activations, which microcontrollers have little room for."""
     at_most: Annotated[CostLimits | None, nested(CostLimits)] = None
-    """The costs that a child may have; one that costs more is not trained, and has the status
-    "over_limit". A mapping such as ``{"parameters": 1e6, "latency": 0.005}`` is accepted."""
+    """The costs that a child may have, ``{"parameters": 1e6, "multiply_adds": 1e8}`` for instance;
+    one that costs more is not trained, and has the status "over_limit"."""
 
     def __post_init__(self) -> None:
         limited = self.at_most is not None and self.at_most.latency is not None
@@ -144,8 +144,9 @@ class TrainingSettings(LearningSettings):
     """Alpha of CutMix, which puts a part of one image into another; 0 for none. With both, each
     batch has one of them, by chance."""
     class_balance: Literal["weights", "sampling"] | None = None
-    """Where classes have unlike numbers of images: weight each in the loss by the inverse of its
-    share, or draw images such that all classes are equally frequent; default: neither."""
+    """Where classes have unlike numbers of images: "weights" weights each in the loss by the
+    inverse of its share, "sampling" draws images such that all classes are equally frequent;
+    default: neither."""
 
     def augmentation(self, dataset: Dataset, final: bool) -> Augmentation:
         """Return the augmentation of training images, for the final training or for children.

@@ -18,7 +18,7 @@ from nas_gym.errors import counted
 @option("--minutes", default=30.0, help="Time for everything.")
 @option("--target-accuracy", type=float, help="Stop the search at this validation accuracy.")
 @options.device(default="auto")
-@option("--seed", default=0, help="Of the agent and of all trainings.")
+@option("--seed", default=0, help="Seed of the agent and of all trainings.")
 @option("--run", type=options.PATH, help="The run folder; new, unless --resume is given.")
 @option("--resume", is_flag=True, help="Go on with the run in --run, with the time that is left.")
 @options.as_json

@@ -80,7 +80,7 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
     help="Networks that an agent which decides step by step designs at a time.",
 )
 @option("--seeds", default=DEFAULT.seeds, help="Searches of each agent.")
-@option("--first-seed", default=DEFAULT.first_seed, help="Theirs are from this one on.")
+@option("--first-seed", default=DEFAULT.first_seed, help="The first of these searches' seeds.")
 @option(
     "--baseline", default=DEFAULT.baseline, help="The agent that all others are tested against."
 )

@@ -14,7 +14,11 @@ from nas_agents.cli.terminal.output import print_json, print_table
 @options.module
 @options.as_json
 def envs(as_json: bool) -> None:
-    """List the environments, their decisions and their sizes."""
+    """List the environments, their decisions and their sizes.
+
+    A size is the number of sequences of choices. nas_gym/Compression-v0 is not listed, since it
+    designs no networks.
+    """
     from nas_agents.catalogue.environments import registered_search_spaces
 
     rows = [

@@ -32,7 +32,7 @@ def latency() -> None:
 @option("--held-out", default=10, help="Those of them that the error is taken on.")
 @options.dataset(default="digits")
 @options.image_size
-@option("--seed", default=0, help="Draws the networks.")
+@option("--seed", default=0, help="Seed that draws the networks.")
 @options.pairs("--set", "env_arguments", "An environment's argument.")
 @options.pairs("--latency-set", "settings", "device, batch_size, threads, warmup or repeats.")
 @options.as_json
@@ -48,10 +48,11 @@ def record(
     settings: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Measure the operations of random networks here, once, and print the predictions' error.
+    """Measure operations here, to predict latencies of networks.
 
-    ENV is the environment's id; see `nas-gym envs`. Use the table by its name: --set
-    'latency={"table": "cpu.json"}' of a search, or --latency-set table=cpu.json of `nas-gym show`.
+    The operations are those of random networks; the error of predictions is printed. ENV is the
+    environment's id; see `nas-gym envs`. Use the table by its name: --set 'latency={"table":
+    "cpu.json"}' of a search, or --latency-set table=cpu.json of `nas-gym show`.
     """
     from nas_gym.data import load_dataset
     from nas_gym.data.batches import shape_of

@@ -23,7 +23,7 @@ COMMANDS = {
     "report": "Write a page of figures about searches.",
     "bench": "Compare agents on a recorded benchmark, with many seeds.",
     "table": "Recorded benchmarks: build one, or import one.",
-    "store": "Stores of evaluations: look into one, export it.",
+    "store": "Stores of evaluations: look into one, export it, merge two.",
     "latency": "Latency tables: record one.",
 }
 """Modules of this package, each with the command of its name, and what ``--help`` says of it."""

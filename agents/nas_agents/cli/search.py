@@ -30,7 +30,7 @@ DEFAULT = SearchSettings
 @option(
     "--evaluations",
     type=int,
-    help="Stop after this number of children; repeats, and what --store has, are free.",
+    help="Stop after this number of evaluated children; repeats, and what --store has, are free.",
 )
 @option("--seconds", type=float, help="Stop after this number of seconds.")
 @option(
@@ -44,7 +44,9 @@ DEFAULT = SearchSettings
     default=DEFAULT.max_failures,
     help="Stop when this number of children failed in a row.",
 )
-@option("--envs", default=DEFAULT.envs, help="Networks designed, and then evaluated, at a time.")
+@option(
+    "--envs", default=DEFAULT.envs, help="Networks designed together, and evaluated as a batch."
+)
 @option("--workers", type=int, help="Number of processes, which train a child each at a time.")
 @option("--ray", metavar="ADDRESS", help="Train on this Ray cluster; local, auto.")
 @option("--child-timeout", type=float, help="End a child's training after this number of seconds.")
@@ -54,7 +56,7 @@ DEFAULT = SearchSettings
     help="Trainings of each child; their mean accuracy counts.",
 )
 @option("--store", metavar="URL", help="Keeps the evaluations; default: the run folder.")
-@option("--seed", default=DEFAULT.seed, help="Of the agent and of the children.")
+@option("--seed", default=DEFAULT.seed, help="Seed of the agent and of the children.")
 @options.device()
 @option(
     "--reward",
@@ -84,7 +86,7 @@ DEFAULT = SearchSettings
     *("--callback", "callbacks"),
     metavar="MODULE:CLASS",
     multiple=True,
-    help="Watches; nas_agents.callbacks:MLflow.",
+    help="Call this class, such as nas_agents.callbacks:MLflow.",
 )
 @options.as_json
 @pass_context

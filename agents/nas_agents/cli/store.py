@@ -24,7 +24,7 @@ FORMATS = (".csv", ".jsonl")
 
 @group(no_args_is_help=False)
 def store() -> None:
-    """Stores of evaluations: look into one, export it."""
+    """Stores of evaluations: look into one, export it, merge two."""
 
 
 @store.command()
@@ -32,9 +32,9 @@ def store() -> None:
 @option("--best", default=5, help="How many of the best to list.")
 @options.as_json
 def show(name: str, best: int, as_json: bool) -> None:
-    """Count evaluations by settings and status, and list those of the highest accuracy.
+    """Count evaluations, and list the best.
 
-    STORE is a run folder, an SQLite file, or an URL.
+    STORE is a run folder, an SQLite file, or a URL.
     """
     with _opened(name) as opened:
         require(best >= 0, f"best: expected an integer of at least 0, got {best}")
@@ -64,7 +64,7 @@ def show(name: str, best: int, as_json: bool) -> None:
 def export(name: str, file: Path, as_json: bool) -> None:
     """Write every evaluation, in the order of time, one a line.
 
-    STORE is a run folder, an SQLite file, or an URL; FILE is the .csv or .jsonl to write.
+    STORE is a run folder, an SQLite file, or a URL; FILE is the .csv or .jsonl to write.
     """
     if file.suffix not in FORMATS:
         hint = choices_hint(file.suffix, FORMATS)

@@ -56,10 +56,10 @@ def build(
     as_json: bool,
     **recorded: Any,
 ) -> None:
-    """Train every distinct architecture of a small search space, and record the results.
+    """Train and record all networks of a small search space.
 
-    ENV is the environment's id; see `nas-gym envs`. Interrupt it at will: the same command goes on
-    where it stopped.
+    ENV is the environment's id; see `nas-gym envs`. Isomorphic architectures are trained once.
+    Interrupt it at will: the same command goes on where it stopped.
     """
     from nas_gym.tables.recording import Recording, RecordingSettings
     from nas_gym.workers.local import LocalWorkers
@@ -86,10 +86,10 @@ def build(
 @option("--unpickle", is_flag=True, help="Read pickles, without running what is in them.")
 @options.as_json
 def import_(source: Path, unpickle: bool, as_json: bool) -> None:
-    """Convert a published benchmark, check it, and store it in the data folder.
+    """Convert a published benchmark, and check it.
 
-    SOURCE is an .npz, a .tfrecord, or NATS-Bench's folder of pickles. The data folder is the
-    environment variable NAS_GYM_DATA, or ~/.cache/nas_gym.
+    SOURCE is an .npz, a .tfrecord, or NATS-Bench's folder of pickles. The table is stored in
+    the folder that the environment variable NAS_GYM_DATA names, or in ~/.cache/nas_gym.
     """
     from nas_gym.tables.importing import import_table
 
@@ -99,20 +99,27 @@ def import_(source: Path, unpickle: bool, as_json: bool) -> None:
 
 
 def training_env(env_id: str) -> type[FamilyEnv]:
-    """Return the class of a registered environment whose children are trained."""
+    """Return the class of a registered environment whose children are trained on images."""
     from nas_agents.catalogue.environments import import_module
     from nas_gym.envs import environment_type
     from nas_gym.family import registered_families
+    from nas_gym.training.settings import TrainingSettings
 
     module, _, name = env_id.rpartition(":")
     if module:
         import_module(module)
     ids = [each for family in registered_families() for each in family.environments]
-    known = [i for i in ids if "trained" in getattr(environment_type(i), "evaluators", ())]
+    types = {each: environment_type(each) for each in ids}
+    known = {
+        each: env_type
+        for each, env_type in types.items()
+        if "trained" in getattr(env_type, "evaluators", ())
+        and issubclass(env_type.training_settings_type, TrainingSettings)
+    }
     if name not in known:
-        hint = choices_hint(name, known)
-        raise InvalidSettings(f"environment: {env_id!r} is none whose children are trained; {hint}")
-    return environment_type(name)
+        says = f"environment: {env_id!r} is none whose children are trained on images"
+        raise InvalidSettings(f"{says}; {choices_hint(name, known)}")
+    return known[name]
 
 
 def _show(recording: Recording, workers: LocalWorkers) -> None:

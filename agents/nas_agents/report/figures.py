@@ -15,6 +15,7 @@ from nas_agents.report.children import Run
 from nas_agents.report.importance import Importance
 from nas_agents.runs.comparison import Band
 from nas_agents.runs.progress import COMPARED
+from nas_gym.errors import counted
 
 WIDTH, HEIGHT = 900, 360
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
@@ -99,32 +100,30 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
 def learning_figure(runs: list[Run]) -> Any:
     """Return the agents' mean reward by update, and below it the entropy.
 
-    An agent without updates has the mean reward of its last ten children, and where no entropy is
-    logged it is that of the choices among the last children.
+    An agent without updates has the mean reward of its last ten children, or of all while there are
+    fewer. Where no entropy is logged, it is that of the choices among the last children.
     """
     rewards = plot(height=260, y_axis_label="mean reward")
     entropies = plot(height=260, x_axis_label="children", y_axis_label="entropy (nats)")
     entropies.x_range = rewards.x_range
     for number, run in enumerate(runs):
-        look = {"color": colour_of(number), "line_width": 2}
-        (at, means), (seen, entropy) = _rewards(run), _entropies(run)
-        kind = "by update" if run.updates else f"last {min(COMPARED, len(run.lines))} children"
-        rewards.line(at, means, legend_label=f"{run.name}, {kind}", **look)
-        entropies.line(seen, entropy[1], legend_label=f"{run.name}, {entropy[0]}", **look)
+        for drawn, (at, (kind, values)) in ((rewards, _rewards(run)), (entropies, _entropies(run))):
+            look = {"color": colour_of(number), "legend_label": f"{run.name}, {kind}"}
+            drawn.line(at, values, line_width=2, **look)
+            drawn.scatter(at, values, **look)  # a single value is no line
     for each, place in ((rewards, "bottom_right"), (entropies, "top_right")):
         each.add_tools(HoverTool(tooltips=[("children", "$x{0}"), ("value", "$y")]))
         hide_on_click(each, place)
     return column(rewards, entropies)
 
 
-def _rewards(run: Run) -> tuple[list[int], list[float]]:
-    """Return numbers of children, and mean rewards there."""
+def _rewards(run: Run) -> tuple[list[int], tuple[str, Any]]:
+    """Return numbers of children, of what the rewards are means, and the means there."""
     if run.updates:
-        return [u["children"] for u in run.updates], [u["reward"] for u in run.updates]
-    values, last = run.rewards, min(COMPARED, len(run.rewards))
-    at = [number for number, moment in enumerate(run.moments) if moment >= last]
-    means = [float(values[run.moments[each] - last : run.moments[each]].mean()) for each in at]
-    return [run.evaluations[each] for each in at], means
+        means = [each["reward"] for each in run.updates]
+        return [each["children"] for each in run.updates], ("by update", means)
+    lasts = [run.rewards[max(0, moment - COMPARED) : moment] for moment in run.moments]
+    return run.evaluations, (f"last {COMPARED} children", [float(last.mean()) for last in lasts])
 
 
 def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:
@@ -135,7 +134,8 @@ def _entropies(run: Run) -> tuple[list[int], tuple[str, Any]]:
         return [each["children"] for each in logged], ("of the policy", entropies)
     steps = range(len(run.decisions))
     means = np.mean([_entropy(run.shares(step)) for step in steps], axis=0)
-    return run.evaluations, (f"of the last {run.moments[0]} children's choices", means)
+    last = counted(run.moments[0], "child")
+    return run.evaluations, (f"of the choices of the last {last}", means)
 
 
 def _entropy(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -160,7 +160,7 @@ def cost_figures(runs: list[Run]) -> dict[str, Any]:
             if cost in run.costs:
                 _add_costs(drawn, run, cost, colour_of(number))
         hide_on_click(drawn, "bottom_right")
-        form = "0.[0000]" if cost in UNITS else "0.[00]a"
+        form = "0.[0000]" if cost in UNITS else "0,0"
         drawn.xaxis.formatter = NumeralTickFormatter(format=form)
         in_percent(drawn, runs[0])
         figures[cost] = drawn

@@ -18,7 +18,9 @@ PICK = """
 const rows = shares[select.value], names = labels[select.value]
 range.factors = names.slice().reverse()
 source.data = {
-    x: rows.flatMap(() => moments),
+    x: rows.flatMap(() => columns.x),
+    width: rows.flatMap(() => columns.width),
+    moment: rows.flatMap(() => columns.moment),
     y: rows.flatMap((row, number) => row.map(() => names[number])),
     share: rows.flat(),
 }"""
@@ -30,14 +32,14 @@ def preferences_figure(run: Run) -> Any:
     names = list(run.decisions)
     title = "share of the choice made most often (hover: which one)"
     drawn = _heat([("decision", "@y"), ("choice", "@label")], names, title)
-    rows: dict[str, list[Any]] = {"x": [], "y": [], "label": [], "share": []}
+    rows: dict[str, list[Any]] = {"y": [], "label": [], "share": []}
     for step, (name, labels) in enumerate(run.decisions.items()):
         shares = run.shares(step)
-        rows["x"] += run.evaluations
         rows["y"] += [name] * len(run.moments)
         rows["label"] += [labels[choice] for choice in shares.argmax(axis=1)]
         rows["share"] += shares.max(axis=1).round(3).tolist()
-    _add_rectangles(drawn, run, ColumnDataSource(rows))
+    columns = {name: values * len(names) for name, values in _columns(run).items()}
+    _add_rectangles(drawn, ColumnDataSource({**columns, **rows}))
     return drawn
 
 
@@ -51,15 +53,16 @@ def choices_figure(run: Run) -> Any:
     source = ColumnDataSource()
     drawn = _heat([("choice", "@y")], run.decisions[first], "share of each choice")
     drawn.height = 90 + 22 * max(map(len, run.decisions.values()))
-    _add_rectangles(drawn, run, source)
+    _add_rectangles(drawn, source)
     select = Select(
         title="Decision", value=first, options=list[str | tuple[Any, str]](run.decisions)
     )
     models = {"source": source, "range": drawn.y_range, "select": select}
-    data = {"shares": shares, "labels": run.decisions, "moments": run.evaluations}
+    columns = _columns(run)
+    data: dict[str, Any] = {"shares": shares, "labels": run.decisions, "columns": columns}
     select.js_on_change("value", CustomJS(args={**models, **data}, code=PICK))
     source.data = {
-        "x": run.evaluations * len(shares[first]),
+        **{name: values * len(shares[first]) for name, values in columns.items()},
         "y": np.repeat(run.decisions[first], len(run.evaluations)).tolist(),
         "share": np.ravel(shares[first]).tolist(),
     }
@@ -67,18 +70,25 @@ def choices_figure(run: Run) -> Any:
 
 
 def _heat(tips: list[tuple[str, str]], rows: list[str], title: str) -> Any:
-    """Return an empty heat map of shares, whose rectangles' centres are numbers of children."""
+    """Return an empty heat map of shares over numbers of children."""
     height = 90 + 20 * max(4, len(rows))
     drawn = plot(y_range=rows[::-1], x_axis_label="children", height=height, title=title)
-    tips = [("children up to", "@x"), *tips, ("share", "@share{0%}")]
+    tips = [("children up to", "@moment"), *tips, ("share", "@share{0%}")]
     drawn.add_tools(HoverTool(tooltips=tips))
     return drawn
 
 
-def _add_rectangles(drawn: Any, run: Run, source: ColumnDataSource) -> None:
+def _columns(run: Run) -> dict[str, list[Any]]:
+    """Return the moments of a run, and centres and widths of columns from each to the next."""
     at = run.evaluations
-    width = (at[-1] - at[0]) / max(1, len(at) - 1) or 1
-    drawn.rect("x", "y", width, 1, source=source, fill_color=_by_share(), line_color=None)
+    steps = np.diff(at).tolist()
+    widths = [steps[0] if steps else 1, *steps]  # moments are not evenly spaced
+    centres = [moment - width / 2 for moment, width in zip(at, widths, strict=True)]
+    return {"moment": at, "x": centres, "width": widths}
+
+
+def _add_rectangles(drawn: Any, source: ColumnDataSource) -> None:
+    drawn.rect("x", "y", "width", 1, source=source, fill_color=_by_share(), line_color=None)
 
 
 def confusion_figure(classes: list[str], counts: NDArray[np.int64]) -> Any:

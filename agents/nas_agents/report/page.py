@@ -19,6 +19,7 @@ from nas_agents.report.importance import distinct, effects_of, importance_of, st
 from nas_agents.report.worst_images import read_worst_images
 from nas_agents.runs.reading import EPISODES, reading_line
 from nas_gym import Architecture
+from nas_gym.errors import counted
 from nas_gym.evaluation import shown
 from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.rendering import draw
@@ -52,7 +53,7 @@ def report_of(runs: list[Run]) -> str:
     templates = Environment(
         loader=PackageLoader("nas_agents.report", ""), autoescape=True, trim_blocks=True
     )
-    templates.filters |= {"score": shown, "quantity": _quantity}
+    templates.filters |= {"score": shown, "quantity": _quantity, "counted": counted}
     templates.policies["json.dumps_kwargs"] = {}  # Bokeh reads models in their order
     return templates.get_template("page.html").render(
         title=", ".join(run.name for run in runs),

@@ -70,7 +70,7 @@ class ENASMicroEnv(FamilyEnv):
     | Decision | Choices |
     |---|---|
     | `index_1` | an earlier node: `h_{i-1}`, `h_i`, or one that the cell computes |
-    | `index_2` | another, from the same ones |
+    | `index_2` | a second one, from the same ones; it may be the same |
     | `op_1` | `separable_conv_3x3`, `separable_conv_5x5`, `average_pooling`, `max_pooling`, `identity`, for `index_1` |
     | `op_2` | the same ones, for `index_2` |
 

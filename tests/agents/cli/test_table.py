@@ -80,9 +80,10 @@ def test_only_small_search_spaces_whose_children_are_trained_are_built(tmp_path:
     of_nasnet = nas_gym("table", "build", "nas_gym/NASNet-v0", "--out", out)
     assert of_nasnet.exit_code == 2
     assert "at most 1,000,000" in of_nasnet.stderr
-    of_cartpole = nas_gym("table", "build", "CartPole-v1", "--out", out)
-    assert of_cartpole.exit_code == 2
-    assert "'CartPole-v1' is none whose children are trained" in of_cartpole.stderr
+    for env_id in ("CartPole-v1", "nas_gym/Gated-v0"):
+        other = nas_gym("table", "build", env_id, "--out", out)
+        assert other.exit_code == 2
+        assert f"'{env_id}' is none whose children are trained on images" in other.stderr
     assert not list(tmp_path.iterdir())
 
 

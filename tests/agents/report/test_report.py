@@ -26,7 +26,7 @@ from nas_gym import InvalidSettings, load_dataset
 from tests.agents.stubs import STUB_ID, Calls
 
 pytest.importorskip("bokeh")
-from bokeh.models import LinearScale, LogScale
+from bokeh.models import LinearScale, LogScale, Scatter
 
 from tests.agents.command import nas_gym
 
@@ -191,10 +191,32 @@ def test_children_have_their_numbers_among_those_that_were_trained_in_part(copie
     assert figures._rewards(run)[0][-1] == 60
 
 
-def test_few_children_have_one_mean_reward() -> None:
+def test_few_children_have_the_mean_reward_of_all_so_far() -> None:
     numbers = {"moments": [1, 2, 3], "evaluations": [1, 2, 3]}
     run: Any = SimpleNamespace(updates=[], rewards=np.array([0.5, 1.0, 0.0]), **numbers)
-    assert figures._rewards(run) == ([3], [0.5])
+    assert figures._rewards(run) == ([1, 2, 3], ("last 10 children", [0.5, 0.75, 0.5]))
+
+
+def test_a_single_update_is_a_point(copied: Path) -> None:
+    first = (copied / "updates.jsonl").read_text().splitlines(keepends=True)[0]
+    (copied / "updates.jsonl").write_text(first)
+    for drawn in figures.learning_figure(read_runs([copied])).children:
+        line, points = drawn.renderers
+        assert isinstance(points.glyph, Scatter)
+        assert points.data_source.data["x"] == line.data_source.data["x"]
+        assert len(points.data_source.data["x"]) == 1
+
+
+@pytest.mark.parametrize("evaluations", [[5], [5, 7, 10, 12]])
+def test_columns_of_a_heat_map_leave_no_gap(evaluations: list[int]) -> None:
+    run: Any = SimpleNamespace(evaluations=evaluations)
+    columns = heat_maps._columns(run)
+    sides = [
+        (x - width / 2, x + width / 2)
+        for x, width in zip(columns["x"], columns["width"], strict=True)
+    ]
+    assert [right for _, right in sides] == evaluations
+    assert [left for left, _ in sides[1:]] == evaluations[:-1]
 
 
 def changed(run: Path, change: Callable[[int, dict[str, Any]], dict[str, Any]]) -> None:

@@ -30,7 +30,7 @@ DATA = ("dataset", "image_size", "device")
 @option("--epochs", type=int, help="Epochs of the training.")
 @options.cells
 @options.filters
-@option("--seed", type=int, help="Of weights, order and augmentation.")
+@option("--seed", type=int, help="Seed of weights, order and augmentation.")
 @options.pairs("--set", "settings", "A setting of training or network.")
 @option(
     *("--tune", "trials"),
@@ -42,7 +42,7 @@ DATA = ("dataset", "image_size", "device")
 @option(
     "--devices",
     default=1,
-    help="Train on so many GPUs, or processes on a CPU, batch_size images on each.",
+    help="Number of GPUs, or of processes on a CPU, with batch_size images on each.",
 )
 @option("--out", type=options.PATH, help="The model folder; new, unless --resume is given.")
 @option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")

@@ -105,6 +105,8 @@ class Display(FinalDisplay):
         done = f"{progress.episodes}/{episodes} children"
         done = done if episodes else counted(progress.episodes, "child")
         paid = f" ({progress.made}/{evaluations} evaluated)" if evaluations else ""
+        if not progress.whole:
+            return f"{done}{paid}  none trained to the end yet"
         return (
             f"{done}{paid}  "
             f"best {shown(progress.best_accuracy, progress.metric)}  "

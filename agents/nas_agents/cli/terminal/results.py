@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nas_agents.runs.progress import Progress
 from nas_agents.runs.summary import SearchResult
 from nas_gym.errors import counted
 from nas_gym.evaluation import shown
@@ -56,18 +57,26 @@ def _resumed(result: SearchResult) -> list[str]:
     return [before] if result.finished_before else []
 
 
+def _without_best(progress: Progress) -> str:
+    """Return why there is no best child."""
+    if not progress.episodes:
+        return "no child was evaluated"
+    if progress.statuses["ok"]:
+        return "no child was trained to the end"
+    return "no child could be evaluated; episodes.jsonl in the run folder says why"
+
+
 def describe(result: SearchResult) -> str:
     """Return the results of a search, in lines of text."""
     progress, summary = result.progress, result.summary
     lines = [
         *_resumed(result),
         f"{counted(progress.episodes, 'child')} in {summary['search_seconds']:.0f} s "
-        f"({summary['evaluations']['made']} trained, {summary['failed']} failed); "
+        f"({summary['evaluations']['made']} evaluated, {summary['failed']} failed); "
         f"stopped by: {result.stopped_by}",
     ]
     if progress.best_architecture is None:
-        why = "; episodes.jsonl in the run folder says why" if progress.episodes else ""
-        lines.append(f"no child could be trained{why}")
+        lines.append(_without_best(progress))
     else:
         lines += [write(progress.best_architecture), *_best(summary)]
     front = summary.get("front")

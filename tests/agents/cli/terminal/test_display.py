@@ -46,6 +46,9 @@ def test_names_of_classes_are_no_codes(capsys: pytest.CaptureFixture[str]) -> No
     assert "classes: [/red] 5, d\\x1b[1mog 5" in capsys.readouterr().err
 
 
+TIMES = {"seconds": 1.0, "elapsed": 1.0}
+
+
 class Terminal(io.StringIO):
     """A terminal of 100 columns."""
 
@@ -58,8 +61,7 @@ def after(*accuracies: float) -> Any:
     progress = Progress()
     for accuracy in accuracies:
         outcome = {"status": "diverged", "message": "", "cached": False}
-        times = {"seconds": 1.0, "elapsed": 1.0}
-        progress.add({"accuracy": accuracy, "reward": accuracy, **outcome, **times})
+        progress.add({"accuracy": accuracy, "reward": accuracy, **outcome, **TIMES})
     return SimpleNamespace(progress=progress)
 
 
@@ -99,3 +101,14 @@ def test_children_trained_in_part_are_not_compared(capsys: pytest.CaptureFixture
         child.progress.add({**line, "elapsed": 1.0, "epochs": 1, "partial": True})
     Display(SearchSettings("nas_gym/NASNet-v0", episodes=26)).on_child(child)
     assert capsys.readouterr().err.strip().endswith("last 10: 50.00%")
+
+
+def test_a_child_that_was_trained_in_part_is_no_best_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    display = Display(SearchSettings("nas_gym/NASNet-v0", "asha", episodes=4))
+    child = after()
+    outcome = {"status": "ok", "message": "", "cached": False, "partial": True}
+    child.progress.add({"accuracy": 0.5, "reward": 0.5, "epochs": 1, **outcome, **TIMES})
+    display.on_child(child)
+    assert capsys.readouterr().err.endswith("1/4 children  none trained to the end yet\n")
