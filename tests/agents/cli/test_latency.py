@@ -55,7 +55,7 @@ def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str
 
 def test_networks_for_texts_have_no_table(tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "cpu.json")]
-    result = CliRunner().invoke(app, ["latency", "record", "nas_gym/Gated-v0", *out])
+    result = nas_gym("latency", "record", "nas_gym/Gated-v0", *out)
     assert result.exit_code == 2
     assert "'nas_gym/Gated-v0' is none whose children are trained on images" in result.stderr
 

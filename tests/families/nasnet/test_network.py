@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from nas_gym.networks.kernel_calls import KernelCalls
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from examples.benchmarks.kernel_calls import KernelCalls
 from nas_gym import InvalidArchitecture, InvalidSettings, published
 from nas_gym.families.nasnet.network import CellModule, CellNetwork, CellNetworkSettings
 from nas_gym.networks import (
