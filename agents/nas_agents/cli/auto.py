@@ -15,7 +15,7 @@ from nas_gym.errors import counted
 
 @command()
 @argument("dataset")
-@option("--minutes", default=30.0, help="Time for everything.")
+@option("--minutes", default=30.0, help="Time for everything, at least 0.5.")
 @option("--target-accuracy", type=float, help="Stop the search at this validation accuracy.")
 @options.device(default="auto")
 @option("--seed", default=0, help="Seed of the agent and of all trainings.")

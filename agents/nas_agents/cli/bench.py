@@ -82,7 +82,9 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
 @option("--seeds", default=DEFAULT.seeds, help="Searches of each agent.")
 @option("--first-seed", default=DEFAULT.first_seed, help="The first of these searches' seeds.")
 @option(
-    "--baseline", default=DEFAULT.baseline, help="The agent that all others are tested against."
+    "--baseline",
+    help="The agent that all others are tested against. Default: regularized-evolution where it "
+    "takes part, else the first one.",
 )
 @option("--pay-repeats", is_flag=True, help="Count a network again each time it is asked for.")
 @option("--workers", type=IntRange(1), help="Processes; default: one for each core.")
@@ -100,6 +102,7 @@ def bench(
     folder: Path,
     evaluations: Sequence[int],
     simulated_seconds: Sequence[float],
+    baseline: str | None,
     workers: int | None,
     as_json: bool,
     **settings: Any,
@@ -113,7 +116,11 @@ def bench(
     seeds or agents makes only what is new. The folder holds searches.jsonl, results.json,
     results.md and, with matplotlib, curves.svg.
     """
-    benchmark = Benchmark(**settings, **_budget(evaluations, simulated_seconds))
+    if baseline is None:
+        agents = settings["agents"]
+        baseline = DEFAULT.baseline if DEFAULT.baseline in agents else next(iter(agents))
+    budget = _budget(evaluations, simulated_seconds)
+    benchmark = Benchmark(**settings, **budget, baseline=baseline)
     try:
         rows = _run(benchmark, folder, workers or available_cpus())
     except KeyboardInterrupt:
