@@ -113,7 +113,8 @@ class TextModel(nn.Module):
             words = words[:-1]  # the sign for the end of that line
         require(len(words) > 0, "text: it is empty")
         logits, _ = self._read(words[:, None])
-        shares = logits.double().softmax(dim=-1).topk(min(top, len(self.vocabulary)))
+        exact = logits.cpu().double()  # Apple's GPUs have no float64
+        shares = exact.softmax(dim=-1).topk(min(top, len(self.vocabulary)))
         pairs = zip(shares.indices.tolist(), shares.values.tolist(), strict=True)
         return {self.vocabulary[number]: share for number, share in pairs}
 

@@ -7,8 +7,9 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -89,7 +90,7 @@ def autocast_dtype(precision: str, device: torch.device, height: int) -> torch.d
     if precision != "auto":
         return types[precision]
     if device.type == "cuda":
-        has_it = torch.cuda.is_bf16_supported(including_emulation=False)
+        has_it = bool(torch.version.hip) or torch.cuda.get_device_capability(device) >= (8, 0)
         return torch.bfloat16 if has_it else torch.float16  # V100 and T4 have float16 alone
     wins = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     is_cpu = device.type == "cpu" and height >= SMALL_IMAGES_BELOW
@@ -112,18 +113,49 @@ def numerics(
     # cuBLAS and torch read it once, when cuBLAS is first used, perhaps by a child that is not
     # deterministic: those that are would crash after it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    precision = torch.get_float32_matmul_precision()
     mode = torch.get_deterministic_debug_mode()
     deterministic |= mode > 0  # as its user may have set it
     how = {"benchmark": benchmark and not deterministic, "deterministic": deterministic}
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.set_deterministic_debug_mode(2 if deterministic and not mode else mode)
     try:
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32, **how):
+        with _tf32(tf32), torch.backends.cudnn.flags(enabled=True, allow_tf32=tf32, **how):
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
         torch.set_deterministic_debug_mode(mode)
+
+
+_NEWER = ("", ".mkldnn", ".cudnn", ".cuda.matmul", ".cudnn.conv", ".cudnn.rnn", ".mkldnn.matmul")
+"""Parts of `torch.backends` that have a ``fp32_precision`` from torch 2.9 on; the first ones are
+those from which others inherit it."""
+
+
+@contextmanager
+def _tf32(used: bool) -> Iterator[None]:
+    """Compute products and convolutions of float32 in TF32 within it, or not.
+
+    It is set by the older names, which every torch has. A script may have used the newer ones,
+    beside which torch refuses to read the older.
+    """
+    is_new = hasattr(torch.backends, "fp32_precision")
+    newer = [attrgetter(f"backends{name}")(torch) for name in _NEWER if is_new]
+    matmul, conv = "highest", True  # torch's defaults
+    with suppress(RuntimeError):
+        matmul = torch.get_float32_matmul_precision()
+    with suppress(RuntimeError):
+        conv = torch.backends.cudnn.allow_tf32
+    before = []
+    for each in newer:
+        before.append(each.fp32_precision)
+        each.fp32_precision = "none"
+    try:
+        torch.set_float32_matmul_precision("high" if used else "highest")
+        torch.backends.cudnn.allow_tf32 = used
+        yield
+    finally:
+        torch.set_float32_matmul_precision(matmul)
+        torch.backends.cudnn.allow_tf32 = conv
+        for each, precision in reversed([*zip(newer, before, strict=True)]):
+            each.fp32_precision = precision
 
 
 @cache

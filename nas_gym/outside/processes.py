@@ -14,6 +14,8 @@ from multiprocessing.context import BaseContext
 SLOW_IMPORT = "torch._dynamo"
 """An optimizer imports it in its first step, and takes as long over it as over torch itself: that
 is no part of the first child's time."""
+ASKS_THE_DRIVER = "PYTORCH_NVML_BASED_CUDA_CHECK"
+"""Where this is 1, `torch.cuda.is_available` asks the driver's library, and does not start CUDA."""
 
 
 def available_cpus() -> int:
@@ -38,8 +40,20 @@ def worker_context() -> BaseContext:
 
 
 def prepare_workers() -> None:
-    """Start the process that workers are started from, which imports while this one does."""
-    if worker_context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver  # noqa: PLC0415  # not on Windows
+    """Start the process that workers are started from, which imports while this one does.
 
+    It runs the main script's own lines, too, and one of these often asks torch whether there is a
+    GPU. Torch would start CUDA to answer, which no worker could then use, nor choose its GPU.
+    """
+    if worker_context().get_start_method() != "forkserver":
+        return
+    from multiprocessing import forkserver  # noqa: PLC0415  # not on Windows
+
+    before = os.environ.get(ASKS_THE_DRIVER)
+    os.environ[ASKS_THE_DRIVER] = "1"
+    try:
         forkserver.ensure_running()
+    finally:
+        del os.environ[ASKS_THE_DRIVER]
+        if before is not None:
+            os.environ[ASKS_THE_DRIVER] = before

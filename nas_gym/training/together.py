@@ -42,6 +42,18 @@ class _Member:
     generator: torch.Generator | None = None
     failure: Exception | None = None
 
+    def give_up(self) -> None:
+        """Raise the failure, if there is one, and forget it.
+
+        It holds all that was on the stack where it was raised, networks and graphs, in a circle.
+        """
+        failure, self.failure = self.failure, None
+        try:
+            if failure is not None:
+                raise failure
+        finally:
+            del failure
+
 
 def train_together(
     trainer: Trainer, architecture: Architecture, repeats: Sequence[int], epochs: int | None = None
@@ -130,11 +142,10 @@ def _epochs(loop: TrainingLoop, last: int) -> Iterator[Tensor]:
 def _trained(trainer: Trainer, members: Sequence[_Member], fingerprint: str) -> list[Trained]:
     trained: list[Trained] = []
     for member in members:
-        child, failure = member.child, member.failure
+        child = member.child
         child.status = "crashed"
         with trainer.isolated(member.seed), child.recorded():
-            if failure is not None:
-                raise failure
+            member.give_up()
             assert member.network is not None
             trainer.time(child, member.network)
         evaluation = child.evaluation(member.seed, fingerprint)

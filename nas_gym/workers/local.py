@@ -16,7 +16,7 @@ from annotated_types import Ge, Le
 from pebble import ProcessExpired, ProcessPool
 
 from nas_gym.evaluation.evaluator import ChildEvaluator
-from nas_gym.outside.processes import available_cpus, worker_context
+from nas_gym.outside.processes import available_cpus, prepare_workers, worker_context
 from nas_gym.settings import validated
 from nas_gym.workers.inside import answer_for, cuda_device, made_ready, place_of
 from nas_gym.workers.pool import CostOfArchitecture, Pool, Timeout
@@ -129,6 +129,7 @@ class _Process(Worker):
         self._asked: Future[Any] = Future()
 
     def _new_pool(self) -> ProcessPool:
+        prepare_workers()
         return ProcessPool(1, initializer=_start, initargs=self._setup, context=worker_context())
 
     def begin(self) -> Future[Place]:

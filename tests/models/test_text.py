@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from nas_gym import InvalidModel, InvalidSettings, load_model, published
 from nas_gym.data.text import load_text
@@ -16,6 +17,7 @@ from nas_gym.models.text_exporting import export_text_model
 from nas_gym.models.training import train_model
 from nas_gym.networks.language_model import LanguageModelSettings
 from nas_gym.training.tasks.language import LanguageSettings
+from tests.training.tasks.apple import OnApple
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,20 @@ def loaded(folder: Path) -> TextModel:
     model = load_model(folder)
     assert isinstance(model, TextModel)
     return model
+
+
+def test_a_gpu_without_float64_gives_the_same_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, read = loaded(folder), TextModel._read
+    expected = model.next_words("a b")
+
+    def on_apple(self: TextModel, words: Tensor) -> tuple[Tensor, float]:
+        logits, nats = read(self, words)
+        return logits.as_subclass(OnApple), nats
+
+    monkeypatch.setattr(TextModel, "_read", on_apple)
+    assert model.next_words("a b") == expected
 
 
 def test_a_loaded_model_has_learned_the_text(folder: Path) -> None:

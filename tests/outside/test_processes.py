@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from nas_gym.outside import processes
 
@@ -18,6 +20,24 @@ def test_the_process_of_workers_is_started_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["started", "False"]
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_a_script_may_ask_for_a_gpu_in_the_process_of_workers(
+    before: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There alone, torch's answer does not start CUDA; see torch's notes on poisoned forks."""
+    monkeypatch.setenv(processes.ASKS_THE_DRIVER, "")
+    if before is None:
+        monkeypatch.delenv(processes.ASKS_THE_DRIVER)
+    else:
+        monkeypatch.setenv(processes.ASKS_THE_DRIVER, before)
+    asked: list[bool] = []
+    starts = "multiprocessing.forkserver.ensure_running"
+    monkeypatch.setattr(starts, lambda: asked.append(torch.cuda._nvml_based_avail()))
+    processes.prepare_workers()
+    assert asked == [True]
+    assert os.environ.get(processes.ASKS_THE_DRIVER) == before
 
 
 def test_where_there_is_no_such_process_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

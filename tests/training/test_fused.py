@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
+import weakref
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -232,6 +234,30 @@ def test_a_member_that_diverges_leaves_the_others_as_they_are(
         assert one.status == ("diverged" if repeat in broken else "ok")
         assert one.curve == (() if repeat in broken else other.curve)
         assert len([*tmp_path.glob(f"*-{repeat}.pt")]) == (repeat not in broken)
+
+
+def test_members_that_diverged_leave_the_memory_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's is not seen by Python, whose collection of circles may be long in coming."""
+    build, networks = Trainer.build, []
+
+    def noted(self: Trainer, architecture: Any) -> ChildNetwork:
+        network = build(self, architecture)
+        torch.nn.init.constant_(cast(Any, network).classifier.bias, float("nan"))
+        networks.append(weakref.ref(network))
+        return network
+
+    monkeypatch.setattr(Trainer, "build", noted)
+    monkeypatch.setattr(Fused, "check", lambda *_: None)
+    trainer = Trainer(DIGITS, TINY, "cpu")
+    trainer.evaluate_repeats(TINY_CHILD, [0, 1])  # the first one imports what it needs
+    gc.collect()
+    gc.disable()
+    try:
+        made = trainer.evaluate_repeats(TINY_CHILD, [0, 1])
+        assert [each.status for each in made] == ["diverged"] * 2
+        assert [network() for network in networks] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def append_to_stem(monkeypatch: pytest.MonkeyPatch, layer: torch.nn.Module) -> None:

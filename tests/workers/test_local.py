@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -89,6 +90,54 @@ def test_every_worker_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     with LocalWorkers(evaluator, workers=1) as pool:
         assert not pool.shares_gpus
         assert [gpu for _, _, gpu, _ in describe_all(pool)] == ["7"]
+
+
+ASKING = """
+import torch
+from nas_gym import TrainingSettings, load_dataset, published
+from nas_gym.families.nasbench201.network import NASBench201Settings
+from nas_gym.training.trainer import Trainer
+from nas_gym.workers.local import LocalWorkers
+
+torch.cuda._device_count_nvml = {nvml}
+torch._C._cuda_getDeviceCount = {runtime}
+device = "cuda" if torch.cuda.is_available() else "cpu"
+
+if __name__ == "__main__":
+    settings = TrainingSettings(NASBench201Settings(cells=1, filters=4), epochs=1, batch_size=64)
+    trainer = Trainer(load_dataset("digits"), settings, {device})
+    with LocalWorkers(trainer, workers=1) as pool:
+        made = pool.evaluate([published("NAS-Bench-201-best")])[0]
+        print(made.status, made.message)
+"""
+"""A script whose own lines, which the workers' process runs too, ask whether there is a GPU."""
+
+
+def asking(folder: Path, **given: str) -> str:
+    """Run the script; return what it printed."""
+    script = folder / "asking.py"
+    script.write_text(ASKING.format(**given))
+    command = [sys.executable, str(script)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(not LINUX, reason="workers are not forked here")
+def test_a_script_that_asks_for_a_gpu_starts_no_cuda_in_the_process_of_workers(
+    tmp_path: Path,
+) -> None:
+    """A fork of it could not use CUDA."""
+    runtime = 'lambda: print("started CUDA in", __name__) or 0'
+    said = asking(tmp_path, nvml="lambda: 0", runtime=runtime, device='"cpu"')
+    assert "ok" in said
+    assert "started CUDA in __main__" in said
+    assert "started CUDA in __mp_main__" not in said
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_script_that_asks_for_a_gpu_has_workers_on_it(tmp_path: Path) -> None:
+    given = {"nvml": "torch.cuda._device_count_nvml", "runtime": "torch._C._cuda_getDeviceCount"}
+    assert asking(tmp_path, **given, device="device") == "ok \n"
 
 
 @pytest.mark.gpu

@@ -276,5 +276,5 @@ def _split(combination: str, slope: Tensor, one: Tensor, other: Tensor) -> tuple
         return slope, slope
     if combination == "elem_mult":
         return slope * other, slope * one
-    larger = torch.heaviside(one - other, one.new_tensor(0.5))
+    larger = torch.heaviside(one - other, one.new_full((), 0.5))
     return slope * larger, slope * (1 - larger)

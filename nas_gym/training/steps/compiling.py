@@ -32,8 +32,8 @@ class FasterOf:
     """
 
     def __init__(self, step: Step, compiled: Step, calls: int, device: torch.device) -> None:
-        self._step, self._compiled, self._calls, self._device = step, compiled, calls, device
-        self._choices = self._chosen()
+        self._step = step
+        self._choices = _chosen(step, compiled, calls, device)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Take a step."""
@@ -49,20 +49,22 @@ class FasterOf:
             self._choices = repeat(self._step)
             return self._step(*inputs)
 
-    def _chosen(self) -> Iterator[Step]:
-        """Yield the step of each call."""
-        yield self._step  # which sets up
-        started = self._now()
-        yield from repeat(self._step, PROBE)
-        each = (self._now() - started) / PROBE
-        if each * (self._calls - PROBE) < LEAST_SECONDS:
-            yield from repeat(self._step)
-        yield self._compiled
-        started = self._now()
-        yield from repeat(self._compiled, PROBE)
-        is_faster = (self._now() - started) / PROBE < each
-        yield from repeat(self._compiled if is_faster else self._step)
 
-    def _now(self) -> float:
-        synchronize(self._device)
+def _chosen(step: Step, compiled: Step, calls: int, device: torch.device) -> Iterator[Step]:
+    """Yield the step of each call."""
+
+    def now() -> float:
+        synchronize(device)
         return time.perf_counter()
+
+    yield step  # which sets up
+    started = now()
+    yield from repeat(step, PROBE)
+    each = (now() - started) / PROBE
+    if each * (calls - PROBE) < LEAST_SECONDS:
+        yield from repeat(step)
+    yield compiled
+    started = now()
+    yield from repeat(compiled, PROBE)
+    is_faster = (now() - started) / PROBE < each
+    yield from repeat(compiled if is_faster else step)

@@ -110,13 +110,15 @@ def capture(
         index = torch.cuda.current_device()
         stream, pool = _stream(index), _pool(index)
         stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, of steps without graph
-            for _ in range(WARM_UP - 1):
-                function()
-            with _waiting_refused():
-                function()
-        torch.cuda.current_stream(device).wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*capturable=True")  # Adam's, without a graph
+                for _ in range(WARM_UP - 1):
+                    function()
+                with _waiting_refused():
+                    function()
+        finally:  # of a step that fails, too: what it changed is restored after it, and not before
+            torch.cuda.current_stream(device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -94,7 +95,8 @@ class TrainingSteps:
     def _graph_of(self, network: Any) -> Graph[Tensor]:
         generators = {*self.generators, *generators_of(self.network)}
         left = partial(undone, self.network, self.optimizer, self.scaler)
-        return Graph(partial(self._step, network), self.task.device, generators, left)
+        step = partial(TrainingSteps._step, weakref.proxy(self), network)  # no circle: it is ours
+        return Graph(step, self.task.device, generators, left)
 
     def own_rates(self) -> None:
         """Have the optimizer, whose state was restored, take its rates from these steps again."""

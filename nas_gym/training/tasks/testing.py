@@ -52,14 +52,14 @@ def answers_of(network: ChildNetwork, data: DeviceDataset, batches: Sequence[Any
     with torch.inference_mode():
         for chosen in batches:
             images, labels = data.batch(chosen)
-            logits = network(images)
+            logits, labels = network(images).cpu(), labels.cpu()  # Apple's GPUs have no float64
             if not logits.isfinite().all():
                 raise Diverged("the logits are not finite")
             probabilities = logits.double().softmax(dim=1)
             best = probabilities.topk(min(5, logits.shape[1]), dim=1)
             found = (best.indices == labels[:, None]).any(dim=1)
             parts.append((labels, best.indices[:, 0], best.values[:, 0], found))
-    columns = [torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)]
+    columns = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
     return Answers(*columns)
 
 

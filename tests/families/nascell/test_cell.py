@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from nas_gym.families.nascell.cell import TreeCell
+from nas_gym.families.nascell.cell import COMBINATIONS, TreeCell, _split
 from nas_gym.families.nascell.published import NASCELL
 from nas_gym.families.nascell.search_space import NASCellArchitecture, NASCellSearchSpace
 
@@ -141,3 +145,23 @@ def test_at_a_maximum_of_equals_gradients_are_halved() -> None:
     outputs, _ = cell(x, (torch.ones(1, 1), torch.ones(1, 1)))  # max(x, h) + max(x, h) + c
     outputs.sum().backward()
     assert (outputs.item(), x.grad.item()) == (3.0, 1.0)  # type: ignore[union-attr]
+
+
+def test_gradients_on_a_gpu_need_nothing_of_the_cpu() -> None:
+    """Python would wait for the GPU to have it copied, in every step of a sequence."""
+    devices: set[str] = set()
+
+    class Noted(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            made = func(*args, **(kwargs or {}))
+            devices.update(each.device.type for each in (*args, made) if isinstance(each, Tensor))
+            return made
+
+    with FakeTensorMode():
+        given = [torch.empty(2, 3, device="cuda") for _ in range(3)]
+        with Noted():  # type: ignore[no-untyped-call]
+            for combination in COMBINATIONS:
+                _split(combination, *given)
+    assert devices == {"cuda"}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +24,7 @@ from nas_gym.training import loop as training_loop
 from nas_gym.training.final import train_final
 from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.steps import compiling, graphs
+from nas_gym.training.steps import training as training_steps
 from nas_gym.training.steps.graphs import Graph, NotCaptured, capture, undone, worthwhile
 from nas_gym.training.steps.optimizers import make_optimizer
 from nas_gym.training.tasks import images as image_task
@@ -212,6 +215,42 @@ def test_what_cannot_be_captured_is_trained_all_the_same(
     assert evaluation.curve == pytest.approx(trainer.evaluate_one(small()).curve, abs=0.01)
 
 
+@pytest.mark.parametrize("captures", [True, False])
+def test_a_training_leaves_the_memory_of_its_graphs_at_once(
+    captures: bool, digits: Dataset, always: pytest.MonkeyPatch
+) -> None:
+    """That of the compiled step, too; a GPU's is not seen by Python, which collects it late."""
+    made: list[Any] = []
+
+    def captured(function: Function, device: torch.device, generators: object) -> Function:
+        if not captures:
+            raise NotCaptured("cuda_graphs: left out, which is slower: it is no graph")
+        output = function()
+        return lambda: output
+
+    def noted(*given: Any, **named: Any) -> Graph[Any]:
+        graph: Graph[Any] = Graph(*given, **named)
+        made.append(weakref.ref(graph))
+        return graph
+
+    always.setattr(graphs, "capture", captured)
+    for module in (training_steps, image_task):
+        always.setattr(module, "Graph", noted)
+    always.setattr(torch, "compile", lambda network: network)
+    settings = replace(FEW, epochs=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotCaptured)  # to record it would keep its traceback
+        train_final(small(), digits, settings, "cpu")  # the first one imports what it needs
+        gc.collect()
+        gc.disable()
+        try:
+            train_final(small(), digits, settings, "cpu")
+            Trainer(digits, settings, "cpu").evaluate_one(small())
+            assert [graph() for graph in made] == [None] * (3 + 3 + 2)
+        finally:
+            gc.enable()
+
+
 def test_a_training_on_several_devices_has_no_graph(
     digits: Dataset, always: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +283,7 @@ class FakeCuda:
     """What `capture` uses of torch.cuda; notes on which device, and on which stream."""
 
     def __init__(self, error: str = "") -> None:
-        self.device_now, self.error, self.mode = "cuda:0", error, "default"
+        self.device_now, self.error, self.mode, self.waits = "cuda:0", error, "default", 0
         self.notes: list[object] = []
         self.current_stream = self.Stream
         self.get_sync_debug_mode = lambda: self.mode
@@ -257,6 +296,7 @@ class FakeCuda:
 
     def wait(self, other: SimpleNamespace) -> None:
         assert other.device == self.device_now
+        self.waits += 1
 
     def current_device(self) -> int:
         return int(self.device_now[-1])
@@ -337,15 +377,17 @@ def test_only_the_capture_itself_is_given_up(cuda: FakeCuda) -> None:
                 raise RuntimeError("a mistake")
             return 0
 
+        waits = cuda.waits
         with pytest.raises(RuntimeError, match=r"^a mistake$"):
             capture(failing, CUDA, [])
+        assert cuda.waits - waits == 2  # what is restored afterwards is so when the step has ended
 
 
 def test_what_waits_for_the_device_is_not_even_tried(cuda: FakeCuda) -> None:
     """A capture that fails harms those after it."""
     with pytest.raises(NotCaptured, match="slower: called a synchronizing CUDA operation"):
         capture(cuda.read, CUDA, [])
-    assert (cuda.notes, cuda.mode) == ([], "default")
+    assert (cuda.notes, cuda.mode, cuda.waits) == ([], "default", 2)
 
 
 @pytest.mark.gpu
@@ -398,6 +440,27 @@ def test_a_network_that_reads_a_value_is_trained_without_a_graph(
     with warnings.catch_warnings():
         warnings.simplefilter("error", NotCaptured)
         assert trainer.evaluate_one(small()).status == "ok"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_what_a_step_that_fails_has_queued_ends_before_it_is_undone() -> None:
+    """The step changes a weight long after Python has gone on: 1e8 of the GPU's cycles."""
+    network = nn.Linear(1, 1, bias=False).cuda()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+
+    def step() -> None:
+        network.weight.sum().item()
+        torch.cuda._sleep(100_000_000)
+        with torch.no_grad():
+            network.weight.fill_(9.0)
+
+    before = network.weight.detach().clone()
+    left = partial(undone, network, optimizer, None)
+    graph = Graph(step, torch.device("cuda"), undone=left)
+    with pytest.warns(NotCaptured):
+        graph._captured(step)
+    assert torch.equal(network.weight, before)
 
 
 @pytest.mark.gpu

@@ -7,12 +7,18 @@ from functools import partial
 from typing import Any
 
 import pytest
+import torch
 from sb3_contrib import ARS, QRDQN
 from stable_baselines3 import DDPG, DQN, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecEnvWrapper
 
-from nas_agents.controllers.sharing.shared_weights import draw, shared_weights
+from nas_agents.controllers.sharing.shared_weights import (
+    draw,
+    random_state,
+    set_random_state,
+    shared_weights,
+)
 from nas_gym import Evaluator, InvalidSettings, NASEnv
 from nas_gym.sb3 import VecContinuousAction
 from tests.agents.controllers.sharing.test_enas import MACRO, macro_env
@@ -80,3 +86,21 @@ class Copies(VecEnvWrapper):
 def test_environments_in_other_processes_are_refused(make: Callable[[], VecEnv]) -> None:
     with pytest.raises(InvalidSettings, match=r"process of its own.* nas_gym\.sb3\.make_vec_env"):
         shared_weights(make())
+
+
+def test_random_states_of_gpus_that_are_not_here_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A search that was saved on a machine with more of them goes on."""
+    state = {**random_state(), "cuda": [torch.tensor([n], dtype=torch.uint8) for n in range(3)]}
+    generators: dict[int, Any] = {0: None, 1: None}
+
+    def set_rng_state(kept: torch.Tensor, index: int) -> None:
+        assert index in generators  # torch's own tuple has no more
+        generators[index] = kept.item()
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", set_rng_state)
+    monkeypatch.setattr("torch.cuda.random.set_rng_state", set_rng_state)
+    set_random_state(state)
+    assert generators == {0: 0, 1: 1}
