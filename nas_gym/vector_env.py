@@ -235,6 +235,8 @@ class NASVectorEnv(Design, Episodes, VectorEnv[Observations, NDArray[np.int64], 
         finished = self.evaluate(self._stage, self._choices)
         if not finished.evaluated[-1]:
             self._partial[~finished.evaluated, -1] = 0  # these ended before
+            before = self._stage.action_masks(self._choices[:, :-1])
+            self._masks = np.where(finished.evaluated[:, np.newaxis], self._masks, before)
         left_out = (*NOT_REPEATED, "status") if self.info == "numbers" else NOT_REPEATED
         columns = {n: each for n, each in finished.columns.items() if n not in left_out}
         results = {"choices": finished.choices, **columns}

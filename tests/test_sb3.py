@@ -462,6 +462,9 @@ def test_a_whole_architecture_beyond_the_budget_is_truncated() -> None:
         ends.append([info["TimeLimit.truncated"] for info in infos])
         assert ["evaluation" in info for info in infos] == [not end for end in ends[-1]]
         assert (rewards[np.array(ends[-1])] == 0).all()
+        decided = [bool(info["terminal_observation"].all()) for info in infos]
+        assert decided == [bool(info["terminal_observation"].any()) for info in infos]
+        assert decided == [not end for end in ends[-1]]
     assert ends == [[False] * 3, [False, True, True], [True] * 3]
     assert limited.venv.budget.asked == 4
 

@@ -515,6 +515,8 @@ def test_no_network_beyond_the_limits_is_evaluated(
             if "final_obs" in info:
                 seen, info = info["final_obs"], info["final_info"]
             np.testing.assert_array_equal(seen, [step[0] for step in steps])
+            masks = [step[4]["action_mask"] for step in steps]
+            np.testing.assert_array_equal(info["action_mask"], masks)
             assert rewards.tolist() == [step[1] for step in steps]
             assert terminated.tolist() == [step[2] for step in steps]
             assert truncated.tolist() == [step[3] for step in steps]

@@ -88,7 +88,7 @@ class VecWholeArchitecture(VecEnvWrapper):
             choices[:, step], _ = resolve_actions(masks, choices[:, step])
         finished = venv.evaluate(stage, choices)
         partial = finished.choices + 1
-        partial[~finished.evaluated, -1] = 0
+        partial[~finished.evaluated] = 0  # nothing was decided there
         observations = venv.single_observation_space.encode(partial)
         rewards, ended = finished.rewards, np.ones(self.num_envs, dtype=np.bool_)
         infos = self._inner.final_infos(rewards, finished.evaluated, observations, venv.decisions)

@@ -22,6 +22,10 @@ class Decision:
     """The condition under which the decision exists: for each earlier decision named here, some of
     its labels. Otherwise the first choice is the only valid one. Default: it always exists."""
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.choices, str):  # a text is no list of labels: `check_decisions`
+            object.__setattr__(self, "choices", tuple(self.choices))
+
 
 def exists(decision: Decision, made: Mapping[str, str]) -> bool:
     """Return whether a decision exists after those in ``made``, label by name."""
@@ -35,6 +39,8 @@ def check_decisions(decisions: Sequence[Decision], who: str) -> None:
     for decision in decisions:
         where = f"{who}: decisions: {decision.name!r}"
         require(decision.name not in earlier, f"{where} stands twice")
+        text = f"{where}: choices: expected a list of labels, got the text {decision.choices!r}"
+        require(not isinstance(decision.choices, str), text)
         is_sound = len(set(decision.choices)) == len(decision.choices) > 0
         require(is_sound, f"{where}: choices are empty or a label stands twice")
         for name, labels in decision.when.items():

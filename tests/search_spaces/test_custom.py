@@ -1,7 +1,7 @@
 """Search spaces of a user's own."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -89,6 +89,10 @@ def test_without_a_builder_the_error_names_the_remedy() -> None:
         ((), "there are none"),
         ((Decision("a", ("1",)), Decision("a", ("1",))), "'a' stands twice"),
         ((Decision("a", ()),), "choices are empty"),
+        (
+            (Decision("a", cast(Any, "12")),),
+            "choices: expected a list of labels, got the text '12'",
+        ),
         ((Decision("a", ("1", "1")),), "a label stands twice"),
         ((Decision("a", ("1",), when={"b": ("1",)}),), "'b', on which it depends, is not before"),
         (
@@ -108,6 +112,12 @@ def test_unsound_decisions_are_refused(decisions: tuple[Decision, ...], message:
     Unsound.decisions = decisions
     with pytest.raises(InvalidSettings, match=message):
         CustomSearchSpace(Unsound)
+
+
+def test_choices_may_be_listed() -> None:
+    listed = Decision("layer_2/skip_1", cast(Any, ["no", "yes"]))
+    assert listed == Decision("layer_2/skip_1", ("no", "yes"))
+    assert hash(listed) == hash(Decision("layer_2/skip_1", ("no", "yes")))
 
 
 @pytest.mark.parametrize("wrong", ["a text", [], None, int])

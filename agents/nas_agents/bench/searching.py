@@ -22,6 +22,7 @@ from nas_agents.catalogue.automatic import suited_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
+from nas_agents.controllers.asynchronous import check_batches
 from nas_agents.drivers.asynchronous import within
 from nas_agents.runs.progress import MOST_REPEATS
 from nas_agents.search.evaluators import check_limits, planned_episodes
@@ -203,4 +204,4 @@ def check_search(search: Search) -> None:
         agent.make_strategy(env.search_space, search.agent_arguments, search.seed)
         return
     vector = NASVectorEnv.of(env, search.envs, autoreset_mode="SameStep")
-    agent.make(NASVecEnv(vector), search.agent_arguments, search.seed, wrap=True)
+    check_batches(agent.make(NASVecEnv(vector), search.agent_arguments, search.seed, wrap=True))

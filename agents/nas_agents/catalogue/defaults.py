@@ -8,6 +8,7 @@ the same that an RL Zoo file holds (`examples/rl_zoo`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,8 +77,11 @@ def trpo(plan: Plan) -> Arguments:
 
 
 def _rollouts(plan: Plan, episodes: int, batches: int) -> Arguments:
+    """Return the length of a rollout, and the size of its batches, the last of which is smaller
+    where the rollout is odd: a batch of one decision has no deviation to normalize it by.
+    """
     n_steps = plan.steps(episodes)
-    return {"n_steps": n_steps, "batch_size": n_steps * plan.environments // batches}
+    return {"n_steps": n_steps, "batch_size": math.ceil(n_steps * plan.environments / batches)}
 
 
 ON_POLICY: Arguments = {"gamma": 1.0, "gae_lambda": 1.0}

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -29,6 +30,7 @@ from nas_agents.controllers.ranked_reward import Ranks
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.strategies import Strategy
 from nas_gym import SearchSpace
+from nas_gym.errors import require
 from nas_gym.search_spaces import Choices, resolve_actions
 
 ROLLOUTS = tuple(
@@ -50,6 +52,20 @@ def learns_asynchronously(algorithm: type[Any]) -> bool:
     return getattr(algorithm, "collect_rollouts", None) in ROLLOUTS
 
 
+def check_batches(agent: BaseAlgorithm) -> None:
+    """Raise `InvalidSettings` if a rollout leaves a batch of one decision: its advantage has no
+    deviation, and these algorithms normalize it all the same, to NaN.
+    """
+    if isinstance(agent, (MaskablePPO, RecurrentPPO)) and agent.normalize_advantage:
+        rollout = agent.n_steps * agent.n_envs
+        size = agent.batch_size or rollout
+        require(
+            (rollout - 1) % size > 0,
+            f"batch_size: of {rollout} decisions, batches of {size} leave one alone, whose "
+            f"advantage cannot be normalized; take {rollout}, for instance",
+        )
+
+
 class PolicyGradient(Strategy):
     """An on-policy algorithm as a strategy that proposes what its policy draws.
 
@@ -59,6 +75,9 @@ class PolicyGradient(Strategy):
         search_space: Search space of the proposals.
         agent: The algorithm, made for an environment with this search space.
         ranked: Learn from ranks, as `VecRankedReward`.
+
+    Raises:
+        InvalidSettings: see `check_batches`.
     """
 
     def __init__(
@@ -77,6 +96,7 @@ class PolicyGradient(Strategy):
         maskable = isinstance(self.policy, MaskableActorCriticPolicy)
         self._masked: bool = getattr(agent, "use_masking", maskable)
         self.batch = self._episodes_of_an_update()
+        check_batches(agent)
 
     def _episodes_of_an_update(self) -> int:
         """Return m, and size the rollout buffer for whole episodes."""

@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 from nas_agents.catalogue.agents import Agent
 from nas_agents.catalogue.automatic import too_few_updates
 from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
+from nas_agents.controllers.asynchronous import check_batches
 from nas_agents.controllers.sharing.enas import ENAS
 from nas_agents.controllers.sharing.shared_weights import TrainSharedWeights, best_by_shared_weights
 from nas_agents.drivers.checkpoint import Checkpoints, agent_state, restore_agent
@@ -75,6 +76,7 @@ class LockStepSearch:
         self.envs = RecordingVecEnv(NASVecEnv(vector), self._after_step)
         self._vector, self._env = vector, env
         self.agent = agent.make(self.envs, arguments, seed, wrap=True)
+        check_batches(self.agent)
         self._learns = agent.strategy is None
         batches = math.ceil(plan.in_all / plan.environments)
         self.steps = batches * plan.environments * plan.decisions

@@ -17,7 +17,7 @@ from nas_agents.controllers.asynchronous import PASSES, PolicyGradient, learns_a
 from nas_agents.controllers.episodes import LATE_RATIO_LIMIT, MovingAverage, late_weights
 from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
-from nas_gym import NASNetSearchSpace, NASVectorEnv
+from nas_gym import InvalidSettings, NASNetSearchSpace, NASVectorEnv
 from nas_gym.sb3 import NASVecEnv
 from tests.agents.stubs import ShareOfConvolutions
 
@@ -252,6 +252,16 @@ def test_steps_of_a_rollout_are_whole_episodes() -> None:
     play(policy, 3, under_way=1)
     assert policy.agent._n_updates == policy.agent.n_epochs  # type: ignore[attr-defined]
     assert made("ppo", n_steps=2, batch_size=2).batch == 1
+
+
+@pytest.mark.parametrize("name", ["maskable-ppo", "recurrent-ppo", "lstm-ppo"])
+@pytest.mark.parametrize("left", [1, 2 * LENGTH - 1])
+def test_a_batch_of_one_decision_is_refused(name: str, left: int) -> None:
+    says = f"batch_size: of {2 * LENGTH} decisions, batches of {left} leave one alone"
+    with pytest.raises(InvalidSettings, match=says):
+        made(name, n_steps=2 * LENGTH, batch_size=left)
+    made(name, n_steps=2 * LENGTH, batch_size=left, normalize_advantage=False)
+    made(name, n_steps=2 * LENGTH, batch_size=2 * LENGTH)
 
 
 def test_agents_that_collect_their_rollouts_otherwise_are_in_lock_step() -> None:

@@ -372,6 +372,10 @@ def test_bad_limits(wrong: dict[str, Any], says: str) -> None:
         (SearchSettings(STUB_ID, agent="json:loads"), "no Stable-Baselines3 algorithm"),
         (SearchSettings(STUB_ID, agent="no_such_module_at_all:Agent"), "cannot be imported"),
         (SearchSettings(STUB_ID, agent_arguments={"n_stepz": 1}), "n_stepz"),
+        (
+            SearchSettings(STUB_ID, "maskable-ppo", agent_arguments={"batch_size": 1}, envs=2),
+            "batch_size: of .* leave one alone",
+        ),
         (SearchSettings(STUB_ID, env_arguments={"blockz": 1}), "blockz"),
         (SearchSettings("nas_gym/NASNet-v0", final_arguments={"epochz": 1}), "epochz"),
         (SearchSettings("nas_gym/NASNet-v0", final_arguments={"epochs": 0}), "epochs"),
