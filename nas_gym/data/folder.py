@@ -14,6 +14,7 @@ from nas_gym.data.cache import available_memory, cache_folder, decoded_images
 from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.data.decoding import SUFFIXES
 from nas_gym.data.files import VALIDATION_NAMES, part_names, part_sizes
+from nas_gym.outside.json_text import as_text
 
 PARTS = ("train", "test", *VALIDATION_NAMES)
 OTHER_NAMES = {"training": "train", "testing": "test"}
@@ -167,7 +168,7 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
         files = list(_files_within(found, skipped))
         listing[found.name] = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
         others = (path for path in files if path.suffix.lower() not in SUFFIXES)
-        skipped.update(path.suffix.lower() or path.name for path in others)
+        skipped.update(as_text(path.suffix.lower() or path.name) for path in others)
     empty = [name for name, paths in listing.items() if not paths]
     if empty:
         raise OSError(
