@@ -56,11 +56,18 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 def test_the_size_of_images_follows_their_median(
     sides: tuple[int, ...], size: int, tmp_path: Path
 ) -> None:
+    """A class may be a link to a folder, and a broken image raise any error."""
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
     for number, side in enumerate(sides):
-        Image.new("RGB", (side, 2 * side)).save(tmp_path / f"{number}.png")
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    (tmp_path / "list.csv").write_text("path,label\n0.png,a\n1.png,b\n2.png,b\n")
-    assert image_size_of(str(tmp_path))[0] == size
+        Image.new("RGB", (side, 2 * side)).save(tmp_path / "elsewhere" / f"{number}.png")
+    (tmp_path / "data" / "a" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "data" / "a" / "broken.ppm").write_bytes(b"P6\n1x 1\n255\n")
+    (tmp_path / "list.csv").write_text(
+        "path,label\n" + "".join(f"elsewhere/{number}.png,{number}\n" for number in range(3))
+    )
+    assert image_size_of(str(tmp_path / "data"))[0] == size
     assert image_size_of(str(tmp_path / "list.csv"))[0] == size
     assert image_size_of("digits")[0] is None
     for none in ("~nobody/images", "x" * 5000):
