@@ -39,7 +39,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         run: The run folder; default: a new one in ``runs/``.
         callbacks: Watch the search; see `nas_agents.runs.callbacks`.
 
-    After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the labels,
+    After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the sorted labels,
     ``result_`` is the `nas_agents.auto.AutoResult`, and ``run_`` the run folder.
     """
 
@@ -74,14 +74,16 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.result_ = run_auto(dataset, *given)
         self.run_, self.model_ = run, self.result_.model
         of_name = {} if y is None else {str(label).strip(): label for label in np.unique(y)}
-        self.classes_ = np.array([of_name.get(name, name) for name in self.model_.classes])
+        labels = np.array([of_name.get(name, name) for name in self.model_.classes])
+        self._order = np.argsort(labels)  # a model's classes may be in another one
+        self.classes_ = labels[self._order]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the probability of each class, in the order of ``classes_``: (n, classes)."""
         check_is_fitted(self)
         probabilities = self.model_.predict(self._tensors(X)).probabilities
-        return np.asarray(probabilities.numpy(), np.float32)
+        return np.asarray(probabilities.numpy()[:, self._order], np.float32)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the label of each image, (n,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.summary import SearchResult
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
+from tests.models.tiny import architecture_of, images, tiny_model
 
 
 def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -291,6 +293,23 @@ def test_files_and_labels_become_a_data_set(tmp_path: Path) -> None:
     assert (tensors.images == pixels.permute(0, 2, 3, 1).numpy()).all()
     with pytest.raises(InvalidSettings, match=r"y: \(3,\) labels of 20 images"):
         _written(pixels, labels[:3], tmp_path / "c")
+
+
+def test_probabilities_are_in_the_order_of_the_sorted_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn's metrics take them so; a list of files sorts labels as texts, -1 among them."""
+    model = tiny_model(architecture_of("nasbench201"), cells=1, filters=4)
+    object.__setattr__(model.facts, "classes", ("-1", "1", "10", "2"))
+    monkeypatch.setattr(
+        "nas_agents.auto.estimator.run_auto", lambda *_: SimpleNamespace(model=model)
+    )
+    files = [tmp_path / f"{label}.png" for label in (10, 2, -1, 1)]
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "a").fit(files, [10, 2, -1, 1])
+    assert list(classifier.classes_) == [-1, 1, 2, 10]
+    found, expected = classifier.predict_proba(images(9)), model.predict(images(9))
+    assert (found == expected.probabilities.numpy()[:, [0, 1, 3, 2]]).all()
+    assert list(classifier.predict(images(9))) == [int(name) for name in expected.classes]
 
 
 @pytest.mark.parametrize(
