@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ from nas_agents.runs.run_folder import default_run_folder
 from nas_gym.data.folder import image_files
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.models import read_images
+
+FILES_AT_ONCE = 256
+"""Images that `AutoClassifier.predict_proba` reads before it classifies them."""
 
 
 class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -82,8 +86,8 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the probability of each class, in the order of ``classes_``: (n, classes)."""
         check_is_fitted(self)
-        probabilities = self.model_.predict(self._tensors(X)).probabilities
-        return np.asarray(probabilities.numpy()[:, self._order], np.float32)
+        parts = [self.model_.predict(images).probabilities for images in self._tensors(X)]
+        return np.asarray(torch.cat(parts).numpy()[:, self._order], np.float32)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the label of each image, (n,)."""
@@ -95,16 +99,21 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         shutil.copytree(self.run_ / MODEL, folder)
 
-    def _tensors(self, given: Any) -> Tensor:
+    def _tensors(self, given: Any) -> Iterator[Tensor]:
+        """Yield images that are given, or those of files, some at a time."""
         if isinstance(given, Tensor):
-            return given
+            yield given
+            return
         if isinstance(given, str | Path):
             path = Path(given)
             given = image_files(path) if path.is_dir() else [path]
             require(len(given) > 0, f"images: {path} has no image")
-        if _are_paths(given):
-            return read_images(list(given), self.model_.image_shape)
-        return torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
+        if not _are_paths(given):
+            yield torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
+            return
+        paths = iter(given)
+        while part := list(islice(paths, FILES_AT_ONCE)):
+            yield read_images(part, self.model_.image_shape)
 
 
 def _written(images: Any, labels: NDArray[Any], run: Path) -> Path:

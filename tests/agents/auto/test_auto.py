@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -310,6 +311,24 @@ def test_probabilities_are_in_the_order_of_the_sorted_labels(
     found, expected = classifier.predict_proba(images(9)), model.predict(images(9))
     assert (found == expected.probabilities.numpy()[:, [0, 1, 3, 2]]).all()
     assert list(classifier.predict(images(9))) == [int(name) for name in expected.classes]
+
+
+def test_files_are_read_and_classified_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model(architecture_of("nasbench201"), cells=1, filters=4)
+    result = SimpleNamespace(model=model)
+    monkeypatch.setattr("nas_agents.auto.estimator.run_auto", lambda *_: result)
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "a").fit("a data set's name")
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        Image.new("RGB", (12, 16), (50 * number, 0, 0)).save(tmp_path / f"photos/{number}.png")
+    expected = classifier.predict_proba(tmp_path / "photos")
+    monkeypatch.setattr("nas_agents.auto.estimator.FILES_AT_ONCE", 2)
+    with patch.object(model, "predict", wraps=model.predict) as predict:
+        found = classifier.predict_proba(tmp_path / "photos")
+    assert [len(call.args[0]) for call in predict.mock_calls] == [2, 2, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
