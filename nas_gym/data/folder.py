@@ -143,8 +143,11 @@ def _unwrapped(folder: Path) -> Path:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the images in a folder, at any depth, in the order of their names."""
-    files = _files_within(folder, Counter())
+    """Return the images in a folder, at any depth, in the order of their names.
+
+    Links to folders are followed, since classes may be such links; no folder is entered twice.
+    """
+    files = _files_within(folder, Counter(), follow_links=True)
     return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
@@ -177,10 +180,18 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
     return listing
 
 
-def _files_within(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
+def _files_within(
+    folder: Path, skipped: Counter[str], follow_links: bool = False
+) -> Iterator[Path]:
     """Yield the files at any depth, and count those that are hidden."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name)]
+    entered: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=follow_links):
+        real = os.path.realpath(root)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         shown = [name for name in files if not _hidden(name)]
         skipped.update({"hidden": len(files) - len(shown)})
         yield from (Path(root, name) for name in shown)

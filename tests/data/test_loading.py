@@ -572,6 +572,17 @@ def test_links_inside_a_class_are_not_followed(tmp_path: Path) -> None:
     assert len(load(str(tmp_path)).images) == 10
 
 
+def test_images_to_classify_are_found_behind_links_once(tmp_path: Path) -> None:
+    """Classes may be links, and a link may lead back."""
+    make_images(tmp_path / "elsewhere", ("owl",), number=2)
+    make_images(tmp_path / "data", ("cat",), number=2)
+    (tmp_path / "data" / "owl").symlink_to(tmp_path / "elsewhere" / "owl")
+    (tmp_path / "elsewhere" / "owl" / "back").symlink_to(tmp_path / "data")
+    (tmp_path / "elsewhere" / "owl" / "again").symlink_to(tmp_path / "data" / "cat")
+    found = folder.image_files(tmp_path / "data")
+    assert [path.parent.name for path in found] == ["cat", "cat", "owl", "owl"]
+
+
 def test_names_that_are_no_text_are_refused_before_a_training(tmp_path: Path) -> None:
     """A model's JSON could not name them, and would not be read again."""
     latin = os.fsdecode(b"caf\xe9")
