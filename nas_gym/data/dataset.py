@@ -6,7 +6,7 @@ The split is stratified and follows from the data set and a seed, so every searc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, TypeAlias
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.errors import NASGymError
+from nas_gym.outside.json_text import is_text
 
 Images: TypeAlias = NDArray[np.uint8]
 Labels: TypeAlias = NDArray[np.int64]
@@ -163,9 +164,11 @@ def split_of(name: str, source: Source, seed: int = SPLIT_SEED) -> Dataset:
     """Return the data set with its split: its own parts, and fixed stratified ones for the others.
 
     Raises:
-        InvalidDataset: a class has too few training images, or the test split is no fair test.
+        InvalidDataset: a class has too few training images or a name that is no text, or the test
+            split is no fair test.
     """
     rest, validation, test = source.parts()
+    _require_texts(name, source.classes)
     _require_every_class(name, source, rest)
     shared = _shared_images(name, source)
     if not source.test_images:
@@ -194,6 +197,16 @@ def _how_split(source: Source, seed: int) -> str:
     others = ["validation"] * bool(source.validation_images) + ["test"] * bool(source.test_images)
     own = f"; its {others[0]} split is its own" if others else ", since it has no split of its own"
     return f"{' and '.join(drawn)}, drawn with split_seed={seed}{own}"
+
+
+def _require_texts(name: str, classes: Sequence[str]) -> None:
+    """Raise `InvalidDataset` for a class that no file of a model or a run can name."""
+    wrong = [each for each in classes if not is_text(each)]
+    if wrong:
+        raise InvalidDataset(
+            f"dataset: {name!r} has the class {wrong[0]!r}, whose name is no text in UTF-8; rename "
+            "it"
+        )
 
 
 def _require_every_class(name: str, source: Source, train: Indices) -> None:

@@ -14,6 +14,7 @@ from nas_gym.data.cache import available_memory, cache_folder, decoded_images
 from nas_gym.data.dataset import Images, InvalidDataset, Labels, Source
 from nas_gym.data.decoding import SUFFIXES
 from nas_gym.data.files import VALIDATION_NAMES, part_names, part_sizes
+from nas_gym.outside.json_text import as_text
 
 PARTS = ("train", "test", *VALIDATION_NAMES)
 OTHER_NAMES = {"training": "train", "testing": "test"}
@@ -142,8 +143,11 @@ def _unwrapped(folder: Path) -> Path:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the images in a folder, at any depth, in the order of their names."""
-    files = _files_within(folder, Counter())
+    """Return the images in a folder, at any depth, in the order of their names.
+
+    Links to folders are followed, since classes may be such links; no folder is entered twice.
+    """
+    files = _files_within(folder, Counter(), follow_links=True)
     return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
@@ -167,7 +171,7 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
         files = list(_files_within(found, skipped))
         listing[found.name] = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
         others = (path for path in files if path.suffix.lower() not in SUFFIXES)
-        skipped.update(path.suffix.lower() or path.name for path in others)
+        skipped.update(as_text(path.suffix.lower() or path.name) for path in others)
     empty = [name for name, paths in listing.items() if not paths]
     if empty:
         raise OSError(
@@ -176,10 +180,18 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
     return listing
 
 
-def _files_within(folder: Path, skipped: Counter[str]) -> Iterator[Path]:
+def _files_within(
+    folder: Path, skipped: Counter[str], follow_links: bool = False
+) -> Iterator[Path]:
     """Yield the files at any depth, and count those that are hidden."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name)]
+    entered: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=follow_links):
+        real = os.path.realpath(root)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         shown = [name for name in files if not _hidden(name)]
         skipped.update({"hidden": len(files) - len(shown)})
         yield from (Path(root, name) for name in shown)

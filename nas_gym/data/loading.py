@@ -17,7 +17,7 @@ from nas_gym.data.files import channels_last, read_npz, require_room
 from nas_gym.data.folder import Listing, list_folder
 from nas_gym.data.table import list_table
 from nas_gym.errors import choices_hint
-from nas_gym.outside.json_text import short_name
+from nas_gym.outside.json_text import is_text, short_name
 from nas_gym.settings import Seed, Size, validated
 
 _TORCHVISION: dict[str, tuple[str, dict[str, Any], dict[str, Any], bool]] = {
@@ -80,7 +80,9 @@ _LOADED: dict[tuple[str, int | None, int, str], Dataset] = {}
 
 
 def path_of(dataset: str) -> Path:
-    """Return the path that a user gave."""
+    """Return the path that a user gave; `InvalidDataset` if it is no text, which files can name."""
+    if not is_text(dataset):
+        raise InvalidDataset(f"dataset: {dataset!r} is no text in UTF-8; rename the file or folder")
     return Path(os.path.expanduser(dataset))  # Path.expanduser raises for an unknown user
 
 

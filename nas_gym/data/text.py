@@ -154,8 +154,9 @@ def _files(dataset: str) -> dict[str, Path]:
 
 
 def _only(folder: Path, names: Sequence[str]) -> Path:
-    """Return the one file of a part."""
-    found = [path for name in names for path in sorted(folder.glob(f"*{name}.txt"))]
+    """Return the one file of a part that is not hidden."""
+    named = [path for name in names for path in sorted(folder.glob(f"*{name}.txt"))]
+    found = [path for path in named if not path.name.startswith(".")]
     if len(found) != 1:
         raise InvalidDataset(
             f"dataset: {folder} has {len(found)} files whose names end in {names[0]}.txt; one of "
@@ -165,10 +166,15 @@ def _only(folder: Path, names: Sequence[str]) -> Path:
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a text file; `InvalidDataset` if it cannot be read."""
+    """Return the content of a text file, whose lines end in a single character.
+
+    Raises:
+        InvalidDataset: it cannot be read.
+    """
     try:
         with open_regular(path) as file:
-            return read_at_most(file, MOST_BYTES).decode("utf-8-sig")
+            text = read_at_most(file, MOST_BYTES).decode("utf-8-sig")
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, ValueError) as error:
         raise InvalidDataset(
             f"dataset: {path} cannot be read ({error}); expected a text in UTF-8 there"

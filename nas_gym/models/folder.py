@@ -39,6 +39,8 @@ from nas_gym.training.final import FinalResult
 from nas_gym.training.tasks.task import Data
 
 WEIGHTS, ARCHITECTURE, FACTS = "weights.safetensors", "architecture.json", "model.json"
+_MOST_FACTS = 2**27
+"""Bytes of ``model.json``: a vocabulary of a million words, in any script, takes fewer."""
 _MOST_HEADER = 2**20
 """Bytes of names and shapes at the start of the weights' file, beside 1,024 for each tensor."""
 
@@ -138,7 +140,7 @@ def load_image_model(folder: str | Path, device: str = "cpu") -> Model:
 
 
 def _read_facts(path: Path) -> ModelFacts | TextFacts:
-    content = read_json_file(path, error=InvalidModel)
+    content = read_json_file(path, _MOST_FACTS, InvalidModel)
     if isinstance(content, dict) and "vocabulary" in content:
         return from_mapping(TextFacts, "content", content)
     if isinstance(content, dict) and "classes" not in content and "network" in content:

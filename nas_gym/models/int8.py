@@ -6,7 +6,7 @@ Krishnamoorthi 2018, https://arxiv.org/abs/1806.08342, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,31 +94,39 @@ def _quantized(model: Model, batches: Sequence[Tensor]) -> Any:
     require(bool(engines), "format: torch has no INT8 kernels for this machine's processor")
     example = batches[0][:2]
     mapping = get_default_qconfig_mapping(engines[0])
-    custom = PrepareCustomConfig().set_non_traceable_module_classes([Concatenation])
-    mapping.set_object_type(Concatenation, None)
-    graph = _concatenating_in_float(graph_module(model, example))
+    custom = PrepareCustomConfig().set_non_traceable_module_classes([InFloat])
+    mapping.set_object_type(InFloat, None)
+    graph = _partly_in_float(graph_module(model, example))
     prepared = prepare_fx(graph, mapping, (example,), custom)
     for images in batches:
         prepared(images)
     return torch.jit.trace(convert_fx(prepared), example, check_trace=False)
 
 
-class Concatenation(nn.Module):
-    """Concatenates in float: in INT8, all that is concatenated would need one common range."""
+class InFloat(nn.Module):
+    """Computes a function in float.
 
-    def __init__(self, dim: int) -> None:
+    In INT8, all that is concatenated would need one common range, and torch refuses the mean of a
+    single pixel.
+    """
+
+    def __init__(self, function: Callable[..., Tensor], **given: Any) -> None:
         super().__init__()
-        self.dim = dim
+        self.function, self.given = function, given
 
-    def forward(self, states: Sequence[Tensor]) -> Tensor:
-        return torch.cat(tuple(states), self.dim)
+    def forward(self, states: Any) -> Tensor:
+        return self.function(states, **self.given)
 
 
-def _concatenating_in_float(module: fx.GraphModule) -> fx.GraphModule:
-    """Have every ``torch.cat`` of a graph done by a module that is not quantized."""
-    for node in module.graph.find_nodes(op="call_function", target=torch.cat):
-        states, dim = node.args[0], node.kwargs.get("dim", *node.args[1:] or [0])
-        module.add_submodule(f"{node.name}_in_float", Concatenation(dim))
+def _partly_in_float(module: fx.GraphModule) -> fx.GraphModule:
+    """Have every concatenation and mean of a graph done by a module that is not quantized."""
+    concatenations = module.graph.find_nodes(op="call_function", target=torch.cat)
+    means = module.graph.find_nodes(op="call_method", target="mean")
+    for node in (*concatenations, *means):
+        states, *dim = node.args
+        given = {**dict(zip(["dim"], dim, strict=False)), **node.kwargs}
+        function = torch.mean if node.target == "mean" else torch.cat
+        module.add_submodule(f"{node.name}_in_float", InFloat(function, **given))
         node.op, node.target = "call_module", f"{node.name}_in_float"
         node.args, node.kwargs = (states,), {}
     module.recompile()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import torch
 from torch import nn
 
 from nas_gym.models.model import Model
@@ -24,7 +25,8 @@ def plain(model: Model) -> Model:
         if layer not in CONTAINERS:
             module.__class__ = layer
     for tensor in (*copy.parameters(), *copy.buffers()):
-        tensor.data = tensor.detach().contiguous()
+        # `contiguous` keeps the strides of channels last where a side is 1; layers follow them.
+        tensor.data = tensor.detach().clone(memory_format=torch.contiguous_format)
     return copy.requires_grad_(False)
 
 

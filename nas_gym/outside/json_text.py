@@ -103,7 +103,12 @@ def read_json_text(
 
 def is_text(name: str) -> bool:
     """Return True if a name has no bytes that stand for no character, as file names may."""
-    return name == name.encode(errors="replace").decode()
+    return name == as_text(name)
+
+
+def as_text(name: str) -> str:
+    """Return a name with a question mark for each byte that stands for no character."""
+    return name.encode(errors="replace").decode()
 
 
 def short_name(path: object) -> str:

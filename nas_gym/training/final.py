@@ -56,7 +56,8 @@ class FinalResult:
     """Share of test images whose class is among the five most probable ones, where there are more
     classes."""
     confusion: list[list[int]] | None = None
-    """Number of test images by class (row) and predicted class (column)."""
+    """Number of test images by class (row) and predicted class (column); None for more than 1,000
+    classes."""
     calibration_error: float | None = None
     """Expected calibration error on the test split, in [0, 1]: how far the probability of the
     predicted class is from the share of right answers."""

@@ -20,6 +20,7 @@ from nas_gym.data import folder, loading
 from nas_gym.data.cache import cache_folder
 from nas_gym.data.dataset import Dataset, InvalidDataset
 from nas_gym.data.loading import NAMES, data_folder, load_dataset
+from nas_gym.data.text import load_text
 
 
 def load(dataset: str, image_size: int | None = None) -> Dataset:
@@ -569,6 +570,33 @@ def test_links_inside_a_class_are_not_followed(tmp_path: Path) -> None:
     make_images(tmp_path)
     (tmp_path / "cat" / "all").symlink_to(tmp_path, target_is_directory=True)
     assert len(load(str(tmp_path)).images) == 10
+
+
+def test_images_to_classify_are_found_behind_links_once(tmp_path: Path) -> None:
+    """Classes may be links, and a link may lead back."""
+    make_images(tmp_path / "elsewhere", ("owl",), number=2)
+    make_images(tmp_path / "data", ("cat",), number=2)
+    (tmp_path / "data" / "owl").symlink_to(tmp_path / "elsewhere" / "owl")
+    (tmp_path / "elsewhere" / "owl" / "back").symlink_to(tmp_path / "data")
+    (tmp_path / "elsewhere" / "owl" / "again").symlink_to(tmp_path / "data" / "cat")
+    found = folder.image_files(tmp_path / "data")
+    assert [path.parent.name for path in found] == ["cat", "cat", "owl", "owl"]
+
+
+def test_names_that_are_no_text_are_refused_before_a_training(tmp_path: Path) -> None:
+    """A model's JSON could not name them, and would not be read again."""
+    latin = os.fsdecode(b"caf\xe9")
+    make_images(tmp_path / "data")
+    (tmp_path / "data" / "cat" / latin).touch()
+    assert load(str(tmp_path / "data")).skipped == ("1 caf?",)
+    make_images(tmp_path / "data", (latin,))
+    with pytest.raises(InvalidDataset, match=r"the class 'caf\\udce9', whose .* no text .* rename"):
+        load(str(tmp_path / "data"))
+    for other in (latin, f"{latin}.npz", f"{latin}.csv"):
+        with pytest.raises(InvalidDataset, match=r"'caf\\udce9.* is no text in UTF-8; rename"):
+            load(other)
+    with pytest.raises(InvalidDataset, match=r"'caf\\udce9.txt' is no text in UTF-8; rename"):
+        load_text(f"{latin}.txt")
 
 
 def test_a_path_is_taken_as_its_name(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas_gym import InvalidDataset, InvalidSettings
-from nas_gym.data.text import TextDataset, load_text
+from nas_gym.data.text import Level, TextDataset, load_text
 
 LINES = "the cat sat\nthe dog sat\n"
 
@@ -67,6 +67,24 @@ def test_a_file_of_long_lines_is_cut_near_the_tenths_it_should_be(
 def test_the_mark_of_windows_at_a_text_s_start_is_no_part_of_its_first_word(tmp_path: Path) -> None:
     (tmp_path / "some.txt").write_text(LINES * 20, encoding="utf-8-sig")
     assert set(load_text(tmp_path / "some.txt").vocabulary) == {*LINES.split(), "<eos>"}
+
+
+@pytest.mark.parametrize("level", ["word", "character"])
+def test_lines_may_end_as_those_of_windows_do(level: Level, tmp_path: Path) -> None:
+    """A model of the one text is then one of the other."""
+    file, digests = tmp_path / "text.txt", set()
+    for end in (b"\n", b"\r\n", b"\r"):
+        file.write_bytes((b"a b" + end) * 20)
+        digests.add(load_text(file, level).digest)
+    assert len(digests) == 1
+
+
+def test_hidden_files_are_no_parts(tmp_path: Path) -> None:
+    """Finder writes ``._train.txt`` beside ``train.txt``."""
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.txt").write_text("a b\n")
+        (tmp_path / f"._{part}.txt").write_bytes(b"\0")
+    assert load_text(tmp_path).train.tolist() == [0, 1, 2]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

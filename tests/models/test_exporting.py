@@ -70,6 +70,14 @@ def test_a_model_in_training_is_exported_for_inference_and_stays_as_it_is(tmp_pa
     assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
 
 
+def test_the_written_python_computes_the_same_bits_as_a_model_that_was_loaded(
+    tmp_path: Path,
+) -> None:
+    model = smallest("enas-micro")
+    model.to(memory_format=torch.channels_last)  # as `load_model` does
+    assert export_model(model, "python", tmp_path).difference == 0
+
+
 def test_the_written_python_needs_torch_alone(tmp_path: Path) -> None:
     model = smallest("nasnet")
     export_model(model, "python", tmp_path)

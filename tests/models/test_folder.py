@@ -169,6 +169,11 @@ def test_a_damaged_folder_is_refused_in_one_line(damage: Any, says: str, folder:
     assert "\n" not in str(raised.value)
 
 
+def test_facts_may_be_as_long_as_a_large_vocabulary(folder: Path) -> None:
+    changed(metrics={"words": "x" * 2**24})(folder)
+    assert len(load_image_model(folder).facts.metrics["words"]) == 2**24
+
+
 def test_a_folder_of_another_kind_names_the_remedy(folder: Path) -> None:
     (folder / "architecture.json").write_text('{"kind": "mine", "version": 1}')
     with pytest.raises(InvalidModel, match=r"'mine' is not known.*import the module"):

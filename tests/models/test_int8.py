@@ -44,6 +44,15 @@ def test_families_are_quantized(family: str, tmp_path: Path) -> None:
     assert "quantized::conv2d" in names
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")
+def test_a_network_that_leaves_one_pixel_is_quantized(tmp_path: Path) -> None:
+    """Two reductions make 1x1 of 4x4."""
+    shape = ImageShape(3, 4, 4, 4)
+    model = tiny_model(architecture_of("nasbench201"), shape, cells=1, filters=4)
+    dataset = dataset_for(model.classes, list(model.classes) * 3)
+    assert export_int8(model, replace(dataset, images=dataset.images[:, :4, :4]), tmp_path).files
+
+
 def test_another_data_set_is_refused(tmp_path: Path) -> None:
     model = smallest("nasbench201")
     other = dataset_for(("a", "b"), ["a", "b"] * 6)

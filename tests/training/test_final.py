@@ -262,6 +262,10 @@ def test_calibration_and_top_5_by_hand() -> None:
     assert (metrics["test_accuracy"], metrics["top5_accuracy"]) == (0.8, 0.8)
     assert metrics["class_accuracies"] == {"a": 1, "b": 1, "c": 1, "d": 0, "e": 1}
     assert answers.metrics("abcde")["top5_accuracy"] is None
+    assert metrics["confusion"][3] == [1, 0, 0, 0, 0, 0]
+    many = answers.metrics(list(map(str, range(100_000))))  # squared, they would fill no memory
+    assert many["confusion"] is None
+    assert many["class_accuracies"] == {"0": 1, "1": 1, "2": 1, "3": 0, "4": 1}
 
 
 def test_the_schedule_rises_and_falls() -> None:

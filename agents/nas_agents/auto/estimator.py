@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from nas_gym.data.folder import image_files
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.models import read_images
 
+FILES_AT_ONCE = 256
+"""Images that `AutoClassifier.predict_proba` reads before it classifies them."""
+
 
 class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Classifies images by a network that was searched for and trained in a given time.
@@ -39,7 +43,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         run: The run folder; default: a new one in ``runs/``.
         callbacks: Watch the search; see `nas_agents.runs.callbacks`.
 
-    After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the labels,
+    After `fit`, ``model_`` is the `nas_gym.Model`, ``classes_`` (classes,) are the sorted labels,
     ``result_`` is the `nas_agents.auto.AutoResult`, and ``run_`` the run folder.
     """
 
@@ -74,14 +78,16 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.result_ = run_auto(dataset, *given)
         self.run_, self.model_ = run, self.result_.model
         of_name = {} if y is None else {str(label).strip(): label for label in np.unique(y)}
-        self.classes_ = np.array([of_name.get(name, name) for name in self.model_.classes])
+        labels = np.array([of_name.get(name, name) for name in self.model_.classes])
+        self._order = np.argsort(labels)  # a model's classes may be in another one
+        self.classes_ = labels[self._order]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
         """Return the probability of each class, in the order of ``classes_``: (n, classes)."""
         check_is_fitted(self)
-        probabilities = self.model_.predict(self._tensors(X)).probabilities
-        return np.asarray(probabilities.numpy(), np.float32)
+        parts = [self.model_.predict(images).probabilities for images in self._tensors(X)]
+        return np.asarray(torch.cat(parts).numpy()[:, self._order], np.float32)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the label of each image, (n,)."""
@@ -93,16 +99,21 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         shutil.copytree(self.run_ / MODEL, folder)
 
-    def _tensors(self, given: Any) -> Tensor:
+    def _tensors(self, given: Any) -> Iterator[Tensor]:
+        """Yield images that are given, or those of files, some at a time."""
         if isinstance(given, Tensor):
-            return given
+            yield given
+            return
         if isinstance(given, str | Path):
             path = Path(given)
             given = image_files(path) if path.is_dir() else [path]
             require(len(given) > 0, f"images: {path} has no image")
-        if _are_paths(given):
-            return read_images(list(given), self.model_.image_shape)
-        return torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
+        if not _are_paths(given):
+            yield torch.from_numpy(_pixels(given)).permute(0, 3, 1, 2)
+            return
+        paths = iter(given)
+        while part := list(islice(paths, FILES_AT_ONCE)):
+            yield read_images(part, self.model_.image_shape)
 
 
 def _written(images: Any, labels: NDArray[Any], run: Path) -> Path:

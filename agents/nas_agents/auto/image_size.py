@@ -6,11 +6,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from nas_agents.auto import rules
-from nas_gym.data.folder import image_files
+from nas_gym.data.decoding import FORMATS
+from nas_gym.data.folder import list_folder
 from nas_gym.data.loading import NAMES, is_folder, path_of
+from nas_gym.data.npz import open_regular
 from nas_gym.data.table import list_table
 
 
@@ -21,7 +23,7 @@ def image_size_of(dataset: str) -> tuple[int | None, str]:
     sides of 200 images.
     """
     if dataset not in NAMES and is_folder(dataset):
-        files = image_files(path_of(dataset))
+        files = list_folder(path_of(dataset)).paths
     elif dataset.endswith((".csv", ".tsv")):
         files = list_table(path_of(dataset)).paths
     else:
@@ -35,7 +37,7 @@ def image_size_of(dataset: str) -> tuple[int | None, str]:
 
 def _shorter_side(path: Path) -> int | None:
     try:
-        with Image.open(path) as image:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
             return min(image.size)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
-        return None  # the reading of the data names it
+    except Exception:  # a broken image can raise anything; the reading of the data names it
+        return None

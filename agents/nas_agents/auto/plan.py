@@ -15,6 +15,7 @@ from nas_agents.auto.image_size import image_size_of
 from nas_agents.auto.speed import Pace, epoch_seconds
 from nas_agents.catalogue.environments import make_environment
 from nas_gym import load_dataset, published
+from nas_gym.data import Dataset
 from nas_gym.errors import counted
 from nas_gym.models.exporting import num_compared
 from nas_gym.networks import ImageShape, measure_cost
@@ -71,6 +72,10 @@ class Plan:
         data = {name: held[name] for name in ("dataset", "image_size", "device") if name in held}
         parts = {"child": child, "data": data, "reasons": tuple(given["reasons"])}
         return cls(**{**given, **parts})
+
+    def dataset(self) -> Dataset:
+        """Return the data set, which this process has loaded."""
+        return load_dataset(self.data["dataset"], self.data.get("image_size"))
 
     @property
     def env_arguments(self) -> dict[str, Any]:

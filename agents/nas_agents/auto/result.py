@@ -13,7 +13,6 @@ from nas_agents.auto.plan import Choice, Plan
 from nas_agents.report import Report
 from nas_agents.runs.reading import EPISODES, MODEL, read_episodes
 from nas_agents.runs.summary import SearchResult
-from nas_gym import load_dataset
 from nas_gym.errors import NASGymError, counted, require
 from nas_gym.models import Model, load_image_model
 from nas_gym.models.exporting import export_model
@@ -49,7 +48,7 @@ class AutoResult:
             "children": self.summary["episodes"],
             "validation_accuracy": best["validation_accuracy"],
             "test_accuracy": self.summary["test_accuracy"],
-            "test_images": sum(map(sum, self.summary["final"]["confusion"])),
+            "test_images": len(self.plan.dataset().test),
             "epochs": self.summary["final"]["epochs"],
             "parameters": self.summary["final"]["parameters"],
             "plan": self.plan.to_dict(),
@@ -66,7 +65,7 @@ def write_files(
         Paths of the files that were made, and why others were not, a line each.
     """
     files, notes, report = {"model": str(result.run / MODEL)}, [], Report()
-    report.on_dataset(load_dataset(plan.data["dataset"], plan.data.get("image_size")))
+    report.on_dataset(plan.dataset())
     report.on_end(result)
     try:
         files["onnx"] = str(onnx_of(result.run, clock, busy))

@@ -11,9 +11,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_agents.report.worst_images import FILE, worst_images
+from nas_agents.report.worst_images import worst_images
 from nas_agents.runs.callbacks import Callback
-from nas_agents.runs.reading import REPORT, InvalidRunFolder, has_run
+from nas_agents.runs.reading import REPORT, WORST_IMAGES, InvalidRunFolder, has_run
 from nas_agents.runs.summary import SearchResult
 from nas_gym.data.dataset import Dataset
 from nas_gym.errors import NASGymError, require
@@ -70,7 +70,8 @@ class Report(Callback):
             return
         try:
             if result.final is not None and isinstance(self.dataset, Dataset):
-                _write(result.run / FILE, json.dumps(worst_images(result.final, self.dataset)))
+                worst = worst_images(result.final, self.dataset)
+                _write(result.run / WORST_IMAGES, json.dumps(worst))
             write_report([result.run], result.run / REPORT)
             self.file = result.run / REPORT
             self.said = f"report: {self.file}"

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nas_agents.runs.reading import NUMBER, broken, read_json, wrong_with
+from nas_agents.runs.reading import NUMBER, WORST_IMAGES, broken, read_json, wrong_with
 from nas_gym.data.dataset import Dataset
 from nas_gym.models.folder import model_of
 from nas_gym.models.model import Model
 from nas_gym.training.final import FinalResult
 
-FILE = "worst_images.json"
 SHOWN, JUDGED, SIDE = 12, 2_000, 96
 """Number of images shown, number of test images judged at most, and pixels of a side shown."""
 NEEDED = {"class": (str,), "predicted": (str,), "probability": NUMBER, "png": (str,)}
@@ -62,11 +61,11 @@ def read_worst_images(run: Path) -> list[dict[str, Any]]:
     Raises:
         InvalidRunFolder: the file is broken.
     """
-    found = read_json(run / FILE)
+    found = read_json(run / WORST_IMAGES)
     if found is None:
         return []
     for each in found if isinstance(found, list) else [found]:
         wrong = wrong_with(each, NEEDED)
         if wrong:
-            raise broken(run / FILE, wrong)
+            raise broken(run / WORST_IMAGES, wrong)
     return list(found)

@@ -15,7 +15,7 @@ from nas_gym.evaluation.evaluation import COSTS, Status
 from nas_gym.outside.json_text import UnreadableText, read_json_file, read_json_text, read_text_file
 
 SETTINGS, SUMMARY, EPISODES, BEST = "settings.json", "summary.json", "episodes.jsonl", "best.json"
-UPDATES, REPORT = "updates.jsonl", "report.html"
+UPDATES, REPORT, WORST_IMAGES = "updates.jsonl", "report.html", "worst_images.json"
 MODEL, FACTS = "model", "model.json"
 SHARED_WEIGHTS = "checkpoint/shared_weights.pt"
 REMEDIES = {

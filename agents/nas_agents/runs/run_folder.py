@@ -24,6 +24,7 @@ from nas_agents.runs.reading import (
     SETTINGS,
     SUMMARY,
     UPDATES,
+    WORST_IMAGES,
     InvalidRunFolder,
     has_run,
     read_episodes,
@@ -40,7 +41,7 @@ from nas_gym.outside.files import (
 from nas_gym.outside.json_text import is_text, short
 
 CURVES, DATABASE, LOCK = "curves.jsonl", "evaluations.db", "lock"
-FILES = ("best.png", "front.png", "worst_images.json", REPORT, UPDATES, CURVES, DATABASE, LOCK)
+FILES = ("best.png", "front.png", WORST_IMAGES, REPORT, UPDATES, CURVES, DATABASE, LOCK)
 """Its other files; see `RunFolder`."""
 UNFINISHED_CHILDREN = "children"
 """Folder of the states of children that were trained in part, and may go on."""

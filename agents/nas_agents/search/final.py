@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_agents.runs.callbacks import Callback
 from nas_agents.runs.progress import UNFINISHED, Progress
-from nas_agents.runs.reading import MODEL, SETTINGS, SUMMARY
+from nas_agents.runs.reading import MODEL, SETTINGS, SUMMARY, WORST_IMAGES
 from nas_agents.runs.run_folder import RunFolder
 from nas_agents.runs.settings import same_json
 from nas_agents.runs.summary import SearchResult
@@ -123,16 +123,21 @@ def _trained(
     """Train the best architecture to the end, from a checkpoint if it is of this training.
 
     The new model replaces that of an earlier final training, which stands if there is no room for
-    both. The summary says meanwhile that there was none, should the process die.
+    both. The summary says meanwhile that there was none, should the process die; and the earlier
+    model's wrong answers go with it.
     """
     without = {**summary, "final": None, "test_accuracy": None}
+
+    def forget() -> None:
+        folder.write(SUMMARY, without)
+        (folder.path / WORST_IMAGES).unlink(missing_ok=True)
 
     def train() -> FinalResult:
         return train_model(
             *(best, final.dataset, final.settings, folder.path / MODEL, final.device),
             on_epoch=lambda epoch: on_epoch(epoch, final.settings.epochs),
             checkpoint=folder.path / CHECKPOINT,
-            before_replacing=lambda: folder.write(SUMMARY, without),
+            before_replacing=forget,
         )
 
     with folder.written():

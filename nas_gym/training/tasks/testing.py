@@ -14,6 +14,8 @@ from nas_gym.data.batches import DeviceDataset
 from nas_gym.networks import ChildNetwork
 from nas_gym.training.failures import Diverged
 
+MOST_CONFUSED = 1000
+"""Most classes with a confusion matrix, whose numbers are the square of theirs."""
 BINS = 15
 """Bins of confidence of the expected calibration error, as Guo et al. 2017 take."""
 
@@ -29,16 +31,23 @@ class Answers:
 
     def metrics(self, classes: Sequence[str]) -> dict[str, Any]:
         """Return the metrics as plain JSON data, under the names of `FinalResult`'s fields."""
-        confusion = np.zeros((len(classes), len(classes)), np.int64)
-        np.add.at(confusion, (self.labels, self.predicted), 1)
-        right, images = confusion.diagonal().tolist(), confusion.sum(axis=1).tolist()
+        number = len(classes)
+        is_right = self.labels == self.predicted
+        right, images = (
+            np.bincount(labels, minlength=number).tolist()
+            for labels in (self.labels[is_right], self.labels)
+        )
+        confusion = None
+        if number <= MOST_CONFUSED:
+            places = number * self.labels + self.predicted
+            confusion = np.bincount(places, minlength=number**2).reshape(number, number).tolist()
         by_class = zip(classes, right, images, strict=True)
         return {
             "test_accuracy": sum(right) / sum(images),
-            "top5_accuracy": float(self.in_top5.mean()) if len(classes) > 5 else None,
-            "class_accuracies": {name: hits / number for name, hits, number in by_class if number},
-            "confusion": confusion.tolist(),
-            "calibration_error": calibration_error(self.confidence, self.predicted == self.labels),
+            "top5_accuracy": float(self.in_top5.mean()) if number > 5 else None,
+            "class_accuracies": {name: hits / each for name, hits, each in by_class if each},
+            "confusion": confusion,
+            "calibration_error": calibration_error(self.confidence, is_right),
         }
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -32,6 +34,7 @@ from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.summary import SearchResult
 from nas_gym.errors import InvalidSettings, NASGymError
 from nas_gym.training.final import EndAfter, StopTraining
+from tests.models.tiny import architecture_of, images, tiny_model
 
 
 def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -56,11 +59,18 @@ def at_speed(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 def test_the_size_of_images_follows_their_median(
     sides: tuple[int, ...], size: int, tmp_path: Path
 ) -> None:
+    """A class may be a link to a folder, and a broken image raise any error."""
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data" / "b").symlink_to(tmp_path / "elsewhere")
     for number, side in enumerate(sides):
-        Image.new("RGB", (side, 2 * side)).save(tmp_path / f"{number}.png")
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    (tmp_path / "list.csv").write_text("path,label\n0.png,a\n1.png,b\n2.png,b\n")
-    assert image_size_of(str(tmp_path))[0] == size
+        Image.new("RGB", (side, 2 * side)).save(tmp_path / "elsewhere" / f"{number}.png")
+    (tmp_path / "data" / "a" / "broken.png").write_bytes(b"no image")
+    (tmp_path / "data" / "a" / "broken.ppm").write_bytes(b"P6\n1x 1\n255\n")
+    (tmp_path / "list.csv").write_text(
+        "path,label\n" + "".join(f"elsewhere/{number}.png,{number}\n" for number in range(3))
+    )
+    assert image_size_of(str(tmp_path / "data"))[0] == size
     assert image_size_of(str(tmp_path / "list.csv"))[0] == size
     assert image_size_of("digits")[0] is None
     for none in ("~nobody/images", "x" * 5000):
@@ -294,6 +304,41 @@ def test_files_and_labels_become_a_data_set(tmp_path: Path) -> None:
     assert (tensors.images == pixels.permute(0, 2, 3, 1).numpy()).all()
     with pytest.raises(InvalidSettings, match=r"y: \(3,\) labels of 20 images"):
         _written(pixels, labels[:3], tmp_path / "c")
+
+
+def test_probabilities_are_in_the_order_of_the_sorted_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scikit-learn's metrics take them so; a list of files sorts labels as texts, -1 among them."""
+    model = tiny_model(architecture_of("nasbench201"), cells=1, filters=4)
+    object.__setattr__(model.facts, "classes", ("-1", "1", "10", "2"))
+    monkeypatch.setattr(
+        "nas_agents.auto.estimator.run_auto", lambda *_: SimpleNamespace(model=model)
+    )
+    files = [tmp_path / f"{label}.png" for label in (10, 2, -1, 1)]
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "a").fit(files, [10, 2, -1, 1])
+    assert list(classifier.classes_) == [-1, 1, 2, 10]
+    found, expected = classifier.predict_proba(images(9)), model.predict(images(9))
+    assert (found == expected.probabilities.numpy()[:, [0, 1, 3, 2]]).all()
+    assert list(classifier.predict(images(9))) == [int(name) for name in expected.classes]
+
+
+def test_files_are_read_and_classified_some_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_model(architecture_of("nasbench201"), cells=1, filters=4)
+    result = SimpleNamespace(model=model)
+    monkeypatch.setattr("nas_agents.auto.estimator.run_auto", lambda *_: result)
+    classifier = nas_gym.AutoClassifier(run=tmp_path / "a").fit("a data set's name")
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        Image.new("RGB", (12, 16), (50 * number, 0, 0)).save(tmp_path / f"photos/{number}.png")
+    expected = classifier.predict_proba(tmp_path / "photos")
+    monkeypatch.setattr("nas_agents.auto.estimator.FILES_AT_ONCE", 2)
+    with patch.object(model, "predict", wraps=model.predict) as predict:
+        found = classifier.predict_proba(tmp_path / "photos")
+    assert [len(call.args[0]) for call in predict.mock_calls] == [2, 2, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

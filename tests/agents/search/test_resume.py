@@ -467,10 +467,12 @@ def test_a_final_training_asked_for_otherwise_is_done_again(tmp_path: Path) -> N
     epochs: list[tuple[int, int]] = []
     shown = [Calls(on_final_epoch=lambda *epoch: epochs.append(epoch))]
     wider = replace(settings, final_arguments={"epochs": 2, "filters": 3})
+    (run / "worst_images.json").write_text("[]")  # a report's, of the earlier model
     result = search(wider, run, resume=True, callbacks=shown)
     assert epochs == [(1, 2), (2, 2)]
     assert result.finished_before
     assert json.loads((run / "summary.json").read_text()) == result.summary
+    assert not (run / "worst_images.json").exists()
     assert json.loads((run / "settings.json").read_text())["final_arguments"]["epochs"] == 2
     assert (final_training(run)["epochs"], final_training(run)["network"]["filters"]) == (2, 3)
 
