@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan

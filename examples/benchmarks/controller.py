@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from examples.benchmarks.landscape import Landscape
 from nas_agents.catalogue.agents import find_agent
 from nas_agents.catalogue.defaults import Plan
