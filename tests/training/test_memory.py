@@ -113,7 +113,7 @@ def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Say that there are two GPUs; whatever uses them fails."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
 
 
 @pytest.mark.usefixtures("two_gpus")
