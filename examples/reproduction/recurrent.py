@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,10 @@ def main(part: str, folder: Path, **sizes: Any) -> None:
 def run(part: str, folder: Path, scale: Scale) -> None:
     """Make what is missing of a part, and print its tables."""
     folder.mkdir(parents=True, exist_ok=True)
+    sizes = folder / "sizes.json"
+    if sizes.is_file() and json.loads(sizes.read_text()) != asdict(scale):
+        raise click.UsageError(f"{folder} has results of other sizes; give another --run")
+    sizes.write_text(json.dumps(asdict(scale)))
     records = Records(folder / "results.jsonl")
     if part in ("shared", "all"):
         pairs = shared(scale, records)

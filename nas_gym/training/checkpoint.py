@@ -19,7 +19,10 @@ from nas_gym.training.loop import TrainingLoop
 
 
 def packed(state: Any) -> bytes:
-    """Return tensors and plain values as bytes, which `unpacked` reads on any machine."""
+    """Return tensors and plain values as bytes, which `unpacked` reads on any machine.
+
+    What writes them raises `OSError` on a full disk, where `torch.save` raises a RuntimeError.
+    """
     held = io.BytesIO()
     torch.save(state, held)
     return held.getvalue()
@@ -50,7 +53,6 @@ class Checkpoint:
 
         `OSError` if it cannot be written, on a full disk for instance; the earlier one stands.
         """
-        # torch.save itself makes RuntimeErrors of a full disk
         content = packed({"key": self.key, "facts": facts, "loop": state})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as part:

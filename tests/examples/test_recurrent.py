@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
 from examples.reproduction.recurrent import Scale, run
@@ -26,3 +28,5 @@ def test_experiments_give_their_tables_and_repeat_nothing(
     run("compare", tmp_path / "results", scale)
     again = capsys.readouterr().out.splitlines()
     assert not [line for line in again if line.startswith(("search/", "compare/"))]
+    with pytest.raises(click.UsageError, match="of other sizes; give another --run"):
+        run("compare", tmp_path / "results", replace(scale, children=9))

@@ -35,6 +35,7 @@ from nas_gym.training.steps import TrainingSteps
 from nas_gym.training.tasks import images
 from nas_gym.training.tasks.images import ImageClassification
 from nas_gym.training.trainer import Trainer, train_child
+from tests.training.numerics import watched_tf32
 
 NETWORK = CellNetworkSettings(cells=1, filters=4)
 QUICK = TrainingSettings(NETWORK, epochs=1, batch_size=128)
@@ -238,15 +239,7 @@ def test_the_test_split_is_not_seen(digits: Dataset) -> None:
 def test_a_test_computes_as_the_training_does(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    within: list[bool] = []
-
-    @contextmanager
-    def numerics(device: torch.device, tf32: bool, *_: bool, **__: bool) -> Iterator[None]:
-        within.append(tf32)
-        yield
-        within.pop()
-
-    monkeypatch.setattr(network_trainer, "numerics", numerics)
+    within = watched_tf32(monkeypatch)
     monkeypatch.setattr(ImageClassification, "value", lambda *_: float(within == [False]))
     trainer = Trainer(digits, replace(QUICK, precision="float32"), "cpu")
     assert trainer.test_accuracy(trainer.build(small())) == 1

@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from nas_agents.runs.reading import EPISODES, is_partial, reading_line
 from nas_agents.runs.recorder import Recorder
 from nas_gym import Architecture, NASEnv
 from nas_gym.store import StoredEvaluator
+from nas_gym.training.checkpoint import packed
 
 STATE = "checkpoint/state.pt"
 SHARE = 0.01
@@ -74,7 +74,8 @@ class Checkpoints:
             return
         place = self.recorder.place()
         state = {"record": place, "search": search, "random": _random()}
-        self.recorder.folder.replace_held(STATE, partial(torch.save, state))
+        content = packed(state)
+        self.recorder.folder.replace(STATE, lambda part: part.write_bytes(content))
 
     def restore(self) -> None:
         """Go on from the checkpoint of an earlier process, if there is one that fits."""

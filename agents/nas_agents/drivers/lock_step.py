@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from nas_agents.runs.recorder import Recorder, RecordingVecEnv, SearchOver
 from nas_agents.runs.run_folder import RunFolder
 from nas_gym import Architecture, Evaluation, NASEnv
 from nas_gym.sb3 import NASVecEnv
+from nas_gym.training.checkpoint import packed
 from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing.evaluator import WeightSharing
 
@@ -151,7 +151,8 @@ class LockStepSearch:
             return
         if recorder.stopped_by not in ("interrupted", "diverged"):  # else amid or after an epoch
             state = {"episodes": recorder.progress.episodes, "shared": self._shared.state_dict()}
-            folder.replace_held(SHARED_WEIGHTS, partial(torch.save, state))
+            content = packed(state)
+            folder.replace(SHARED_WEIGHTS, lambda part: part.write_bytes(content))
 
     @property
     def _diverged(self) -> bool:

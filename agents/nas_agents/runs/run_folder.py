@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -177,15 +176,6 @@ class RunFolder:
         """Replace a file by the one that ``write`` makes, under another name of the same suffix."""
         with self.written(), replacing(self.path / name) as part:
             write(part)
-
-    def replace_held(self, name: str, write: Callable[[BytesIO], object]) -> None:
-        """Replace a file as `replace` does, by what ``write`` puts into memory first.
-
-        On a full disk, `torch.save` itself raises a RuntimeError.
-        """
-        held = BytesIO()
-        write(held)
-        self.replace(name, lambda part: part.write_bytes(held.getbuffer()))
 
     def discard(self) -> None:
         """Remove what was made in a folder in which no run was started, and then the folder."""

@@ -227,8 +227,9 @@ class ElasticTraining(DeviceTraining):
     def _save(self) -> None:
         """Write all that changes into the file of weights, if there is one."""
         if self.settings.weights is not None:
+            content = packed({"trained_as": self._trained_as(), **self._state()})
             with replacing(Path(self.settings.weights)) as part:
-                torch.save({"trained_as": self._trained_as(), **self._state()}, part)
+                part.write_bytes(content)
 
     def _load(self, path: Path) -> None:
         """Go on from a file of weights."""

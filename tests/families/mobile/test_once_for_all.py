@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +21,9 @@ from nas_gym.families.mobile.once_for_all import OnceForAll
 from nas_gym.families.mobile.shrinking import PHASES, ShrinkingSettings
 from nas_gym.networks.mobile import MobileNetworkSettings
 from nas_gym.store import Store, StoredEvaluator
-from nas_gym.training import network_trainer
 from nas_gym.training.failures import Diverged
 from nas_gym.training.tasks.images import ImageClassification
+from tests.training.numerics import watched_tf32
 
 SPACE = OFASearchSpace(resolutions=(6, 8))
 NETWORK = MobileNetworkSettings(width=0.25, divisor=1, halvings=2)
@@ -136,17 +135,9 @@ def test_the_scale_of_float16_goes_on_too(digits: Dataset, tmp_path: Path) -> No
 def test_a_validation_computes_as_the_training_does(
     digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    within: list[bool] = []
-
-    @contextmanager
-    def numerics(device: torch.device, tf32: bool, *_: bool, **__: bool) -> Iterator[None]:
-        within.append(tf32)
-        yield
-        within.pop()
-
+    within = watched_tf32(monkeypatch)
     once = OnceForAll(SPACE, digits, replace(QUICK, precision="float32"), "cpu")
     once.phase = len(PHASES)
-    monkeypatch.setattr(network_trainer, "numerics", numerics)
     monkeypatch.setattr(ImageClassification, "value", lambda *_: float(within == [False]))
     assert once.evaluate_one(once.elastic.largest).accuracy == 1
 
