@@ -24,6 +24,7 @@ from nas_agents.catalogue.environments import make_environment
 from nas_agents.catalogue.registry import AUTO
 from nas_agents.controllers.asynchronous import check_batches
 from nas_agents.drivers.asynchronous import within
+from nas_agents.drivers.lock_step import learning
 from nas_agents.runs.progress import MOST_REPEATS
 from nas_agents.search.evaluators import check_limits, planned_episodes
 from nas_gym import Memory, NASEnv, NASVectorEnv
@@ -191,10 +192,8 @@ def _learn(agent: Agent, env: NASEnv, meter: Meter) -> None:
     vector = NASVectorEnv.of(env, search.envs, autoreset_mode="SameStep")
     vec_env = Metered(NASVecEnv(vector), meter)
     algorithm = agent.make(vec_env, search.agent_arguments, search.seed, wrap=True)
-    first = True
-    while True:  # repeats are free, so it may take more episodes than planned
-        algorithm.learn(plan.episodes * plan.decisions, reset_num_timesteps=first)
-        first = False
+    for _ in learning(algorithm, plan.episodes * plan.decisions, plan.decisions):
+        pass
 
 
 def check_search(search: Search) -> None:

@@ -105,7 +105,7 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
 
     Of the agent's updates, those after rollouts are counted.
     """
-    each = _episodes_an_update(agent, decisions)
+    each = episodes_an_update(agent, decisions)
     if each is None or episodes >= FEWEST_UPDATES * each:
         return None
     return (
@@ -116,7 +116,7 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
     )
 
 
-def _episodes_an_update(agent: BaseAlgorithm, decisions: int) -> int | None:
+def episodes_an_update(agent: BaseAlgorithm, decisions: int) -> int | None:
     """Return the number of episodes between an agent's updates; None if it has no such number."""
     if isinstance(agent, Reinforce):
         return agent.n_episodes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from copy import deepcopy
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnvWrapper
 
 from nas_agents.catalogue.agents import Agent
-from nas_agents.catalogue.automatic import too_few_updates
+from nas_agents.catalogue.automatic import episodes_an_update, too_few_updates
 from nas_agents.catalogue.defaults import Plan, episodes_an_epoch
 from nas_agents.controllers.asynchronous import check_batches
 from nas_agents.controllers.sharing.enas import ENAS
@@ -46,6 +47,23 @@ def lock_step_env(env: NASEnv, number: int) -> NASVectorEnv:
     parts = (env.search_space, env.memory, number, env.reward)
     mode = AutoresetMode.SAME_STEP
     return NASVectorEnv(*parts, autoreset_mode=mode, observation=env.observation)
+
+
+def learning(
+    agent: BaseAlgorithm, steps: int, decisions: int, **keywords: Any
+) -> Iterator[BaseAlgorithm]:
+    """Let an agent learn for the ``steps`` that are planned, and then on, update by update: repeats
+    are free, so a search may take more episodes of T ``decisions`` than its plan has.
+
+    What changes over the plan, such as `BaselinePPO`'s weight of the entropy, stays at its end:
+    Stable-Baselines3 measures progress by the steps of one call of `learn`, so each further call
+    is for one update. Yields the agent after each call.
+    """
+    yield agent.learn(steps, **keywords)
+    n_envs = agent.n_envs
+    rounds = math.ceil((episodes_an_update(agent, decisions) or 1) / n_envs)
+    while True:
+        yield agent.learn(rounds * n_envs * decisions, reset_num_timesteps=False, **keywords)
 
 
 class LockStepSearch:
@@ -101,11 +119,15 @@ class LockStepSearch:
         callbacks = [*self._callbacks, *logs, _BetweenRollouts(checkpoints)]
         try:
             with suppress(SearchOver):
-                self.agent.learn(self.steps, callback=callbacks, log_interval=1)
-                while recorder.limits.episodes is None and not self._diverged:  # repeats are free
-                    self.agent.learn(
-                        *(self.steps, callbacks), log_interval=1, reset_num_timesteps=False
-                    )
+                for _ in learning(
+                    self.agent,
+                    self.steps,
+                    self._vector.decisions,
+                    callback=callbacks,
+                    log_interval=1,
+                ):
+                    if recorder.limits.episodes is not None or self._diverged:
+                        break
         finally:
             if self._diverged:
                 recorder.stopped_by = "diverged"
