@@ -92,9 +92,12 @@ class Landscape:
 class LandscapeEnv(NASEnv):
     """NASNet's decisions under the reward of a `Landscape`."""
 
-    def __init__(self, landscape: int = 0, training_seed: int = 0) -> None:
+    def __init__(
+        self, landscape: int = 0, training_seed: int = 0, observation: str = "choices"
+    ) -> None:
         search_space = NASNetSearchSpace()
-        super().__init__(search_space, Landscape(search_space, landscape))
+        evaluator = Landscape(search_space, landscape)
+        super().__init__(search_space, evaluator, observation=observation)
 
 
 class MacroArchitecture(CustomArchitecture, kind="macro-landscape"):

@@ -136,16 +136,21 @@ def td3(plan: Plan) -> Arguments:
 
 
 def _off_policy(plan: Plan) -> Arguments:
-    """Choose at random for a tenth of the search, at most 50 episodes, then learn every decision.
+    """Choose at random for a tenth of the search, at most 50 episodes, then learn by a gradient step
+    for every second decision, five an episode at most.
 
-    The return spans all T decisions, so that the critic learns from the reward itself.
+    The return spans all T decisions, so that the critic learns from the reward itself. On
+    NAS-Bench-201's CIFAR-10 table, 150 evaluations, the best rewards of DQN, TD3 and SAC did not
+    differ with a gradient step for every decision (8 searches each). But these settle on networks
+    that they know: SAC designed 1,309 networks on average until 150 were different, not 175.
     """
     random = max(1, min(50, round(0.1 * plan.episodes)))
     steps = plan.decisions
+    updates = max(1, min(5, steps // 2)) * plan.environments
     return {
         **{"learning_rate": 1e-3, "buffer_size": 5000 * steps, "batch_size": 64},
         **{"learning_starts": random * steps, "train_freq": steps},
-        **{"gradient_steps": steps * plan.environments, "gamma": 1.0, "n_steps": steps},
+        **{"gradient_steps": updates, "gamma": 1.0, "n_steps": steps},
     }
 
 

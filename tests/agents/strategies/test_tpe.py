@@ -51,7 +51,7 @@ def test_it_learns_where_earlier_choices_rule_later_ones_out() -> None:
 
 def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     before = optuna.logging.get_verbosity()
-    strategy = TPE(LayersSearchSpace(), seed=1, multivariate=True)
+    strategy = TPE(LayersSearchSpace(), seed=1)
     for _ in range(15):
         strategy.observe(strategy.propose(), 0.5)
     assert capfd.readouterr() == ("", "")
