@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,16 @@ def test_what_is_finished_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(made) == 3
     assert len(run_benchmark(replace(SMALL, seeds=3), tmp_path)) == 9
     assert len(made) == 6
+
+
+@pytest.mark.parametrize("reward", [-math.inf, math.nan])
+def test_a_reward_that_is_not_finite_is_refused(reward: float) -> None:
+    """A line with it could not be read again."""
+    meter = Meter(search_of("random"))
+    made = {"cached": False, "seconds": 1.0}
+    meter.add(np.zeros(6, dtype=np.int64), 0.5, made)
+    with pytest.raises(InvalidSettings, match=f"reward: network 2 has {reward}; expected finite"):
+        meter.add(np.ones(6, dtype=np.int64), reward, made)
 
 
 def test_a_search_is_made_once_for_all_its_labels(
