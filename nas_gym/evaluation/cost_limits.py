@@ -33,7 +33,7 @@ class CostLimits:
         for name, limit in vars(self).items():
             cost = _cost(costs, name)
             if limit is not None and cost is not None and cost > limit:
-                return f"{name}: {cost:,g}, and at most {limit:,g} are allowed"
+                return f"{name}: {cost:,.10g}, and at most {limit:,.10g} are allowed"
         return ""
 
     def excess(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:

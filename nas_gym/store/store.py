@@ -145,9 +145,14 @@ class Store:
         return self._database.run(lambda connection: connection.scalars(query).one())
 
     def merge(self, other: Store) -> int:
-        """Copy the evaluations of another store that are new here; return their number."""
+        """Copy the evaluations of another store that are new here; return their number.
+
+        None of a thousand rows is copied if one of them is corrupt (`StoreError`).
+        """
         before, rows = self.size(), other._everything()
         while batch := list(islice(rows, 1_000)):
+            for row in batch:
+                other._record(row)
             self._database.write(partial(self._write, rows=batch))
         return self.size() - before
 

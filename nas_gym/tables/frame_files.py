@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from nas_gym.outside.json_text import read_json_text, read_text_file, short_name
+from nas_gym.outside.json_text import read_json_text, read_text_file, short, short_name
 from nas_gym.tables.columns import InvalidTable
 
 Frame: TypeAlias = Mapping[str, Any]
@@ -32,7 +32,7 @@ def load_frame(path: str | Path) -> Frame:
         )
     text = read_text_file(file, MOST_BYTES, InvalidTable)
     if file.suffix == ".csv":
-        return _by_column(where, list(csv.DictReader(io.StringIO(text), restval=_MISSING)))
+        return _by_column(where, _csv_rows(where, text.removeprefix("\ufeff")))
     content = read_json_text(text, where, MOST_BYTES, InvalidTable)
     if isinstance(content, list):
         return _by_column(where, content)
@@ -41,9 +41,26 @@ def load_frame(path: str | Path) -> Frame:
     raise InvalidTable(f"{where}: expected a list of objects, or an object of lists")
 
 
+def _csv_rows(where: str, text: str) -> list[Any]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval=_MISSING)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise InvalidTable(
+            f"{where}: line {reader.line_num} cannot be read: {error}; check the quotes before it"
+        ) from None
+    names = reader.fieldnames or []
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidTable(f"{where}: the column {short(name)} is there twice; remove one")
+    return rows
+
+
 def _by_column(where: str, rows: list[Any]) -> Frame:
     """Return the columns of rows, dicts of the same names."""
-    names = list(rows[0]) if rows and isinstance(rows[0], dict) else []
+    if not rows:
+        raise InvalidTable(f"{where}: it has no rows; give one for each training")
+    names = list(rows[0]) if isinstance(rows[0], dict) else []
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict) or list(row) != names or _MISSING in row.values():
             raise InvalidTable(f"{where}: row {number} has other columns than the first")

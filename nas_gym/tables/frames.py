@@ -46,7 +46,7 @@ class Trainings:
         if epochs is not None:
             require_recorded(f"{where}: epochs", epochs, lengths)
         longest: int | None = lengths[-1]
-        return longest if epochs is None else epochs
+        return longest if epochs is None else int(epochs)  # NumPy's, too
 
     def lengths(self, epochs: int | None) -> tuple[int, ...]:
         """Return the numbers of epochs that are recorded, up to ``epochs``; (), if none is."""
@@ -128,7 +128,7 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
                 f"{where}: the column {name!r} is not known; {choices_hint(name, known)}"
             )
     require_names(where, ["accuracy"], names)
-    columns = {name: np.asarray(frame[name]) for name in names}
+    columns = {name: _column(where, name, frame[name]) for name in names}
     for name in set(decisions) & columns.keys():
         if columns[name].dtype.kind == "U":  # where a NaN beside texts would be a text, too
             columns[name] = np.asarray(frame[name], dtype=object)
@@ -154,6 +154,15 @@ def read_frame(search_space: SearchSpace, frame: Frame, where: str) -> Trainings
         Column("iufU", rows).check(f"{where}: seed", seed, REMEDY)
     seed, repeat = _numbered(row.ravel(), epochs, seed)
     return Trainings(distinct, row.ravel(), seed, repeat, epochs, status, values)
+
+
+def _column(where: str, name: str, cells: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(cells)
+    except ValueError:  # lists of several lengths
+        raise InvalidTable(
+            f"{where}: {name}: a row has a list; expected one value in each row"
+        ) from None
 
 
 def _numbers(where: str, name: str, column: NDArray[Any] | None, rows: tuple[int, ...]) -> Floats:

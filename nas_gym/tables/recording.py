@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def distinct_choices(search_space: SearchSpace) -> tuple[list[Choices], NDArray[
     sequences = math.prod(search_space.num_choices)
     require(
         sequences <= LARGEST_SEARCH_SPACE,
-        f"search space: {search_space.name} has {sequences:.3g} sequences of choices; "
+        f"search space: {search_space.name} has {Decimal(sequences):.3g} sequences of choices; "
         f"recording every child is for at most {LARGEST_SEARCH_SPACE:,}",
     )
     row_of = np.full(search_space.num_choices, -1, np.int32)

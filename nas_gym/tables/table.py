@@ -266,7 +266,7 @@ def _curve(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _known(value: float) -> int | None:
-    return None if math.isnan(value) else int(value)
+    return None if math.isnan(value) else round(value)
 
 
 def table_of(

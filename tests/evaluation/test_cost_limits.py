@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nas_gym import InvalidSettings, Trainer, TrainingSettings, load_dataset
+from nas_gym.evaluation.cost_limits import CostLimits
 from nas_gym.families.nasnet.network import CellNetworkSettings
 from nas_gym.training.trainer import Trainer as _Trainer
 from tests.helpers import random_architecture
@@ -44,8 +45,13 @@ def test_a_child_over_a_limit_is_not_trained(
     monkeypatch.setattr(_Trainer, "go_on", None)  # a training would fail
     [over] = trainer(at_most={name: costs[name] - 1}).evaluate([CHILD])
     assert (over.status, over.accuracy, over.curve) == ("over_limit", 0.0, ())
-    assert over.message.startswith(f"{name}: {costs[name]:,g}, and at most")
+    assert over.message.startswith(f"{name}: {costs[name]:,}, and at most")
     assert over.parameters == costs["parameters"]
+
+
+def test_a_limit_that_is_just_exceeded_is_told_from_the_cost() -> None:
+    says = "parameters: 1,000,001, and at most 1,000,000 are allowed"
+    assert CostLimits(parameters=1_000_000).exceeded({"parameters": 1_000_001}) == says
 
 
 def test_latency_is_limited_where_it_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

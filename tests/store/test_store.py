@@ -506,6 +506,10 @@ def test_a_corrupt_row_is_said_to_be_so(file: Path, column: str, value: str, mes
         assert len(str(error.value)) < 500
         with pytest.raises(StoreError, match=says):
             list(store.records())
+        with Store(file.with_name("all.db")) as everything:
+            with pytest.raises(StoreError, match=says):
+                everything.merge(store)
+            assert everything.size() == 0
 
 
 @pytest.mark.parametrize(

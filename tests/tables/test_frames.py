@@ -68,6 +68,8 @@ def test_several_seeds_and_lengths_of_training() -> None:
     accuracies = [looked_up(each, "16", "relu").accuracy for each in of_seeds]
     assert accuracies == [0.2, 0.4, 0.2]  # in the order of their seeds, and again from the first
     assert [looked_up(each, "32", "gelu").accuracy for each in of_seeds] == [0.3] * 3
+    longest = np.max(LONG["epochs"])
+    assert Table.from_frame(SPACE, LONG, epochs=longest).fingerprint == table.fingerprint
     assert len({table.fingerprint, short.fingerprint, *(t.fingerprint for t in of_seeds)}) == 5
 
 
@@ -183,6 +185,11 @@ def test_networks_that_are_not_recorded_are_paid_for_apart() -> None:
     assert [part.cached for part in parts] == [False, False, True]
 
 
+def test_millions_become_whole_numbers() -> None:
+    frame = {"width": ["16"], "act": ["relu"], "accuracy": [0.5], "parameters": [2.01 * 1e6]}
+    assert looked_up(Table.from_frame(SPACE, frame), "16", "relu").parameters == 2_010_000
+
+
 def test_energy_is_a_cost_of_the_reward() -> None:
     reward = {"name": "mnasnet", "cost": "energy", "target": 1.0, "alpha": 0, "beta": -1}
     env = NASEnv(SPACE, Table.from_frame(SPACE, LONG), reward)
@@ -197,10 +204,13 @@ def test_pandas_csv_and_json_are_the_same_table(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "nets.csv", index=False)
     (tmp_path / "nets.json").write_text(json.dumps(LONG))
     frame.to_json(tmp_path / "rows.json", orient="records")
+    spreadsheets = tmp_path / "spreadsheets.csv"  # as they write it
+    frame.to_csv(spreadsheets, index=False, encoding="utf-8-sig", lineterminator="\r\n")
     table = Table.from_frame(SPACE, LONG, name="nets")
     others = [
         Table.from_frame(SPACE, frame, name="nets"),
         Table.from_file(SPACE, tmp_path / "nets.csv"),
+        Table.from_file(SPACE, spreadsheets, name="nets"),
         Table.from_file(SPACE, tmp_path / "nets.json"),
         Table.from_file(SPACE, str(tmp_path / "rows.json"), name="nets"),
     ]
@@ -300,6 +310,7 @@ def test_an_accuracy_that_is_missing_is_not_recorded() -> None:
         ({"acuracy": [0.0] * 7}, "the column 'acuracy' is not known; did you mean 'accuracy'"),
         ({"accuracy": [40.0] * 7}, r"accuracy\[0\] is 40.0 .* shares, percent divided by 100"),
         ({"accuracy": ["high"] * 7}, "accuracy: .*expected numbers"),
+        ({"accuracy": [[0.5], *[[0.5, 0.6]] * 6]}, "accuracy: .*expected one value in each row"),
         ({"accuracy": [0.5] * 6}, "columns of equal length"),
         ({"act": ["tanh"] * 7}, "act has no choice 'tanh'; .*relu"),
         ({"act": [2] * 7}, r"act\[0\] is 2 .*from 0 to 1"),
@@ -332,6 +343,9 @@ def test_what_there_is_none_of_is_refused(tmp_path: Path) -> None:
     for name, text, message in (
         ("a.txt", "", "expected a file .csv or .json"),
         ("a.csv", "width,act,accuracy\n16,relu\n", "row 1 has other columns"),
+        ("b.csv", "width,act,accuracy\n", "b.csv: it has no rows"),
+        ("c.csv", "width,act,accuracy,act\n16,relu,0.5,elu\n", "column 'act' is there twice"),
+        ("d.csv", 'width,act,accuracy\n16,"relu,0.5' + 200_000 * "\n", "line 1 .* the quotes"),
         ("a.json", "[1]", "row 1 has other columns"),
         ("b.json", "3", "expected a list of objects, or an object of lists"),
         ("c.json", "{", "not JSON"),

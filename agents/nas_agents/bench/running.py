@@ -57,7 +57,8 @@ def run_benchmark(
             environment_of(reported)
     with _opened(folder) as descriptor:
         finished = read_searches(folder)
-        missing = [each for each in searches if key_of(each.to_dict()) not in finished]
+        by_key = {key_of(each.to_dict()): each for each in searches}  # some may be the same
+        missing = [each for key, each in by_key.items() if key not in finished]
         _check_fingerprints(searches, finished, folder)
         on_search(len(searches) - len(missing), len(searches))
         for number, record in enumerate(_run(missing, workers), start=1):
@@ -95,7 +96,10 @@ def key_of(record: Record) -> str:
 def _run(searches: list[Search], workers: int) -> Iterator[Record]:
     """Yield the searches' records as they finish."""
     if workers == 1:
-        yield from map(run_search, searches)
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
+        with threadpool_limits(1):  # as in several processes; more make small networks slower
+            yield from map(run_search, searches)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPool(workers, initializer=_one_thread, context=context) as pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -98,7 +99,10 @@ class Meter:
 
         Raises:
             BudgetSpent: this was the last, or it exceeds the budget and does not count.
+            InvalidSettings: the reward is not finite, so nobody could read it again.
         """
+        says = f"reward: network {len(self.rewards) + 1} has {reward}; expected finite numbers"
+        require(math.isfinite(reward), says)
         free = made["cached"] and not self.search.pay_repeats
         cost = made["seconds"] if self.search.budget == "simulated-seconds" else 1.0
         spent = self.spent + (0.0 if free else cost)

@@ -39,7 +39,7 @@ class Benchmark:
     """Data sets on which what a search found is scored; default: the one it was found on. On others
     it is transferred: chosen by its reward on the search's data set, and scored on these."""
     budget: Literal["evaluations", "simulated-seconds"] = "evaluations"
-    limits: tuple[Above0, ...] = (150,)
+    limits: tuple[Above0, ...] = (150.0,)
     """Budgets. A search goes on until the largest is spent, and what it had found within a smaller
     one is read off."""
     pay_repeats: bool = False

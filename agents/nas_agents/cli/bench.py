@@ -87,7 +87,11 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
     "takes part, else the first one.",
 )
 @option("--pay-repeats", is_flag=True, help="Count a network again each time it is asked for.")
-@option("--workers", type=IntRange(1), help="Processes; default: one for each core.")
+@option(
+    "--workers",
+    type=IntRange(1),
+    help="Processes, each with one thread; default: one for each core.",
+)
 @options.pairs("--set", "env_arguments", "An environment's argument.")
 @options.pairs(
     *("--report-set", "report_arguments"), "An argument of the record that results are read from."

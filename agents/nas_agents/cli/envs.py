@@ -30,7 +30,12 @@ def envs(as_json: bool) -> None:
         print_json([dict(zip(heads, row, strict=True)) for row in rows])
         return
     cells = (
-        (env_id, decisions, f"{min(choices)} to {max(choices)}", f"{Decimal(size):.3g}")
+        (env_id, decisions, _range(choices), f"{Decimal(size):.3g}")
         for env_id, decisions, choices, size in rows
     )
     print_table(heads, cells)
+
+
+def _range(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"

@@ -54,7 +54,7 @@ def show(name: str, best: int, as_json: bool) -> None:
         for fingerprint, by_status in counts.items()
     )
     print_table(("fingerprint of settings", "evaluations", "statuses"), by_settings)
-    print_table(("accuracy", "key", "parameters", "seconds", "run"), map(_cells, rows))
+    print_table(("accuracy", "key", "repeat", "parameters", "seconds", "run"), map(_cells, rows))
 
 
 @store.command()
@@ -106,7 +106,8 @@ def _cells(record: Record) -> tuple[str, ...]:
     evaluation = record.evaluation
     accuracy = shown(evaluation.accuracy, evaluation.metric)
     parameters = "" if evaluation.parameters is None else f"{evaluation.parameters:,}"
-    return accuracy, record.key[:8], parameters, f"{evaluation.seconds:.1f}", record.run
+    seconds = f"{evaluation.seconds:.1f}"
+    return accuracy, record.key[:8], str(record.repeat), parameters, seconds, record.run
 
 
 def _opened(name: str, create: bool = False) -> Store:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from nas_agents.bench import running
-from nas_agents.bench.running import SEARCHES, InvalidBenchmark, read_searches, run_benchmark
+from nas_agents.bench.running import (
+    SEARCHES,
+    InvalidBenchmark,
+    key_of,
+    read_searches,
+    run_benchmark,
+)
 from nas_agents.bench.searching import (
     BudgetSpent,
     Meter,
@@ -144,6 +153,49 @@ def test_what_is_finished_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(made) == 3
     assert len(run_benchmark(replace(SMALL, seeds=3), tmp_path)) == 9
     assert len(made) == 6
+
+
+@pytest.mark.parametrize("reward", [-math.inf, math.nan])
+def test_a_reward_that_is_not_finite_is_refused(reward: float) -> None:
+    """A line with it could not be read again."""
+    meter = Meter(search_of("random"))
+    made = {"cached": False, "seconds": 1.0}
+    meter.add(np.zeros(6, dtype=np.int64), 0.5, made)
+    with pytest.raises(InvalidSettings, match=f"reward: network 2 has {reward}; expected finite"):
+        meter.add(np.ones(6, dtype=np.int64), reward, made)
+
+
+def test_a_search_is_made_once_for_all_its_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+
+    def counted(search: Search) -> dict[str, object]:
+        threads.append(torch.get_num_threads())
+        return run_search(search)
+
+    monkeypatch.setattr(running, "run_search", counted)
+    agents = {label: {"agent": "random"} for label in ("one", "other")}
+    twice = Benchmark(env_id=BENCH, agents=agents, limits=(12.0,), seeds=2, baseline="one")
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        records = run_benchmark(twice, tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [1, 1]
+    assert records[:2] == [records[0]] * 2 != records[2:] == [records[2]] * 2
+
+
+def test_a_default_budget_is_the_one_that_is_written_out() -> None:
+    def key(**budget: Any) -> str:
+        [search] = Benchmark(
+            env_id=BENCH, agents={"a": {"agent": "random"}}, seeds=1, baseline="a", **budget
+        ).searches()
+        return key_of(search.to_dict())
+
+    assert key() == key(limits=(150,)) == key(limits=(150.0,))
 
 
 def test_processes_make_the_same_searches(tmp_path: Path) -> None:

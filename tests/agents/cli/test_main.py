@@ -84,7 +84,9 @@ def test_an_id_as_gymnasium_takes_it_is_the_same_environment(tmp_path: Path) -> 
 def test_envs() -> None:
     result = nas_gym("envs")
     assert result.exit_code == 0
-    assert ENV in result.stdout
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert [ENV, "50", "2", "to", "13", "5.23e+36"] in lines
+    assert ["nas_gym/TinyBench-v0", "6", "5", "1.56e+4"] in lines
 
 
 def test_envs_as_json() -> None:

@@ -42,7 +42,7 @@ def test_show_counts_and_lists_the_best(run: Path) -> None:
     assert lines[0] == f"4 evaluations in {run / 'evaluations.db'}"
     assert lines[2].split() == ["settings", "4", "3", "ok,", "1", "diverged"]
     key = random_architecture(1).key[:8]
-    assert lines[-1].split() == ["75.00%", key, "1,234", "1.5", "my", "run"]
+    assert lines[-1].split() == ["75.00%", key, "0", "1,234", "1.5", "my", "run"]
 
 
 def test_a_run_whose_evaluations_are_elsewhere(run: Path, tmp_path: Path) -> None:
