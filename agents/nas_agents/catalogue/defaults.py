@@ -110,9 +110,15 @@ def sac(plan: Plan) -> Arguments:
 
 
 def crossq(plan: Plan) -> Arguments:
-    """Take `sac`'s, with the wider critic of CrossQ's paper."""
-    networks = {"pi": [64, 64], "qf": [128, 128]}
-    return {**_off_policy(plan), "ent_coef": 0.002, "policy_kwargs": {"net_arch": networks}}
+    """Take `sac`'s, with the wider critic of CrossQ's paper, and twice as many gradient steps.
+
+    With as many as `sac`, the best of 150 networks on CIFAR-10's table had a reward of 0.8371 on
+    average of 12 searches, with twice as many 0.8414.
+    """
+    networks, common = {"pi": [64, 64], "qf": [128, 128]}, _off_policy(plan)
+    steps = 2 * common["gradient_steps"]
+    rest = {"ent_coef": 0.002, "policy_kwargs": {"net_arch": networks}, "gradient_steps": steps}
+    return {**common, **rest}
 
 
 def td3(plan: Plan) -> Arguments:
@@ -136,13 +142,14 @@ def td3(plan: Plan) -> Arguments:
 
 
 def _off_policy(plan: Plan) -> Arguments:
-    """Choose at random for a tenth of the search, at most 50 episodes, then learn by a gradient step
-    for every second decision, five an episode at most.
+    """Choose at random for a tenth of the search, at most 50 episodes, then learn.
 
-    The return spans all T decisions, so that the critic learns from the reward itself. On
-    NAS-Bench-201's CIFAR-10 table, 150 evaluations, the best rewards of DQN, TD3 and SAC did not
-    differ with a gradient step for every decision (8 searches each). But these settle on networks
-    that they know: SAC designed 1,309 networks on average until 150 were different, not 175.
+    There is a gradient step for every second decision, but at most five an episode.
+
+    The return spans all T decisions, so that the critic learns from the reward itself. On NAS-
+    Bench-201's CIFAR-10 table, 150 evaluations, the best rewards of DQN, TD3 and SAC did not differ
+    with a gradient step for every decision (8 searches each). But then they settle on networks that
+    they know: SAC designed 1,309 networks on average until 150 were different, not 175.
     """
     random = max(1, min(50, round(0.1 * plan.episodes)))
     steps = plan.decisions
