@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas_agents.callbacks.scalars import ScalarCallback, names_of
+from nas_agents.callbacks.scalars import ScalarCallback, imported, names_of
 from nas_agents.runs.callbacks import Child, Start
 from nas_agents.runs.summary import SearchResult
 from nas_gym.rendering import draw, write
@@ -30,6 +30,7 @@ class TensorBoard(ScalarCallback):
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        imported("tensorboard")
         self.folder = folder
         self.writer: SummaryWriter | None = None
 
