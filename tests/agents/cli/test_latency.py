@@ -43,6 +43,7 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
         (["--latency-set", "repeats=0"], "--latency-set: repeats: expected a number greater"),
         (["--set", "cels=1"], "'cels'"),
         (["--dataset", "digit"], "did you mean 'digits'"),
+        (["--out", "."], "out: . is a folder; name a file, such as cpu.json"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str) -> None:
