@@ -54,8 +54,10 @@ class Run:
     """The environment's arguments, with those that the agent needs."""
     summary: Mapping[str, Any] | None
     """The content of ``summary.json``; None while the search is going on."""
+    episodes: list[dict[str, Any]]
+    """The content of ``episodes.jsonl``."""
     lines: list[dict[str, Any]]
-    """The content of ``episodes.jsonl``, (n), without children that were trained in part."""
+    """Those of the n children that were not trained in part alone."""
     numbers: NDArray[np.int64]
     """The number of each among all children, from 1 on, (n,)."""
     paid: NDArray[np.int64]
@@ -93,11 +95,12 @@ class Run:
 
     @cached_property
     def costs(self) -> dict[str, NDArray[np.float64]]:
-        """Costs that were counted, (n,) each, nan where one was not."""
+        """Costs that were counted of trained children, (n,) each, nan where one was not."""
         columns = {
             name: np.array([line[name] for line in self.lines], dtype=np.float64) for name in COSTS
         }
-        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+        counted = [name for name in COSTS if not np.isnan(columns[name][self.trained]).all()]
+        return {name: columns[name] for name in counted}
 
     @cached_property
     def band(self) -> Band | None:
@@ -161,7 +164,7 @@ def read_run(path: Path, name: str) -> Run:
     choices = _choices(path, dict(zip(numbers, lines, strict=True)), decisions)
     places = np.array(numbers, dtype=np.int64)
     paid = paid_up_to(every, settings.repeats_are_free)[places - 1]
-    parts = (lines, places, paid, updates, decisions, choices)
+    parts = (every, lines, places, paid, updates, decisions, choices)
     arguments = environment_arguments(settings, record)
     return Run(path, name, record, arguments, read_summary(path), *parts)
 
