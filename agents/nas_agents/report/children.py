@@ -165,8 +165,10 @@ def read_run(path: Path, name: str) -> Run:
     places = np.array(numbers, dtype=np.int64)
     paid = paid_up_to(every, settings.repeats_are_free)[places - 1]
     parts = (every, lines, places, paid, updates, decisions, choices)
-    arguments = environment_arguments(settings, record)
-    return Run(path, name, record, arguments, read_summary(path), *parts)
+    arguments, summary = environment_arguments(settings, record), read_summary(path)
+    if summary is not None and summary["episodes"] != len(every):
+        summary = None  # of the search before it went on
+    return Run(path, name, record, arguments, summary, *parts)
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:

@@ -309,6 +309,9 @@ def test_the_best_architectures_are_in_the_order_of_a_reward_that_weighs_a_cost(
 
 
 def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
+    summary = json.loads((copied / "summary.json").read_text())
+    (copied / "summary.json").write_text(json.dumps({**summary, "episodes": 40}))
+    assert "The search has not ended yet" in page_of(copied)  # it went on
     (copied / "summary.json").unlink()
     (copied / "updates.jsonl").unlink()
     assert "The search has not ended yet" in page_of(copied)
