@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,8 @@ class TensorBoard(ScalarCallback):
             assert self.writer is not None
             picture = np.asarray(draw(child.architecture).convert("RGB"))  # (H, W, 3) uint8
             self.writer.add_image("best", picture, child.number, dataformats="HWC")
-            self.writer.add_text("best", f"    {write(child.architecture)}", child.number)
+            code = indent(write(child.architecture), "    ")  # in Markdown
+            self.writer.add_text("best", code, child.number)
 
     def on_failure(self, error: BaseException) -> None:
         if self.writer is not None:

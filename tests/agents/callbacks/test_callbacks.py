@@ -55,6 +55,10 @@ def test_tensorboard_has_scalars_random_search_drawings_and_choices(tmp_path: Pa
     assert [each.value for each in log.Scalars("search/best_accuracy")] == pytest.approx(best)
     new = [n for n in range(1, 26) if n == 1 or best[n - 1] > best[n - 2]]
     assert [image.step for image in log.Images("best")] == new
+    [text, *_] = log.Tensors("best/text_summary")[0].tensor_proto.string_val
+    lines = text.decode().splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("    ") for line in lines)  # code, in Markdown
 
     shares = [name for name in tags if name.startswith("choices/edge_3_-2/")]
     assert len(shares) == 5
