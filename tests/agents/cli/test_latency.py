@@ -40,6 +40,7 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
     [
         (["--networks", "11"], "networks: expected at least 2 more than the 10 held out, got 11"),
         (["--held-out", "0"], "held_out: expected at least 1, got 0"),
+        (["--seed", "-1"], "seed: expected at least 0, got -1"),
         (["--latency-set", "repeats=0"], "--latency-set: repeats: expected a number greater"),
         (["--set", "cels=1"], "'cels'"),
         (["--dataset", "digit"], "did you mean 'digits'"),
