@@ -190,9 +190,9 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     places = [(r.record["env_id"], r.env_arguments, r.record.get("repeats")) for r in runs]
     if len({json.dumps(place, sort_keys=True) for place in places}) > 1:
         return None
-    for run in runs:
-        if run.band is not None:
-            return run.band, f"random search, from {run.band_source}"
+    bands = [(r.band, f"random search, from {r.band_source}") for r in runs if r.band is not None]
+    if bands:
+        return max(bands, key=lambda each: each[0].evaluations[-1])
     drawn = [run for run in runs if run.agent == "random" and len(run.lines)]
     if not drawn:
         return None

@@ -119,6 +119,14 @@ def test_runs_in_several_environments_have_no_band(run: Path, tmp_path: Path) ->
     assert band_of([one, other]) is None
 
 
+def test_the_band_is_as_long_as_the_longest_run(run: Path, tmp_path: Path) -> None:
+    search(SearchSettings(RECORDED, "random", 20), tmp_path / "short")
+    for order in ([run, tmp_path / "short"], [tmp_path / "short", run]):
+        band = band_of(read_runs(order))
+        assert band is not None
+        assert band[0].evaluations[-1] == 60
+
+
 def test_what_an_agent_needs_is_part_of_the_environment(run: Path, tmp_path: Path) -> None:
     """ENAS's children share weights, and are no others' equals."""
     for name, agent in {"shared": "enas", "random": "random"}.items():
