@@ -66,9 +66,10 @@ def mark_below(drawn: Any, mark: float, points: Any, x: str, y: str) -> list[Any
     if np.isinf(mark):
         return [points]
     source, glyph = points.data_source, points.glyph
-    below = CDSView(filter=IndexFilter(np.flatnonzero(source.data[y] < mark).tolist()))
+    below = np.flatnonzero(source.data[y] < mark).tolist()
+    view = CDSView(filter=IndexFilter(indices=below))
     triangles = drawn.scatter(
-        x, value(mark), source=source, view=below, marker="inverted_triangle", size=8,
+        x, value(mark), source=source, view=view, marker="inverted_triangle", size=8,
         fill_color=glyph.fill_color, line_color=glyph.line_color, alpha=0.4,
     )  # fmt: skip
     points.js_link("visible", triangles, "visible")
@@ -120,7 +121,7 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
         lines |= {"line_width": 1, "line_dash": "dotted"}
         drawn.line(*("evaluations", "recent"), legend_label=f"{run.name}: last {COMPARED}", **lines)
         shown = ("number", "evaluations", "accuracy", "best", "recent", "status", *run.costs)
-        tips = [(name, f"@{name}") for name in shown]
+        tips = [(label_of(name), f"@{name}") for name in shown]
         found = mark_below(drawn, mark, points, "evaluations", "accuracy")
         drawn.add_tools(HoverTool(renderers=found, tooltips=tips))
     hide_on_click(drawn, "left")
@@ -210,7 +211,7 @@ def _add_costs(drawn: Any, run: Run, cost: str, colour: str, mark: float) -> Non
     points = drawn.scatter("x", "y", source=source, size=6, alpha=0.4, **look)
     front = front_of(x, y)
     drawn.step(x[front], y[front], mode="after", line_width=2, **look)
-    tips = [("child", "@number"), (cost, "@x"), ("accuracy", "@y")]
+    tips = [("child", "@number"), (label_of(cost), "@x"), ("accuracy", "@y")]
     drawn.add_tools(HoverTool(renderers=mark_below(drawn, mark, points, "x", "y"), tooltips=tips))
 
 

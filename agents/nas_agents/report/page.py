@@ -114,15 +114,16 @@ def _measured(final: dict[str, Any]) -> list[tuple[str, str]]:
     values |= {f"test accuracy of {name}": value for name, value in of_class.items()}
     hidden = ("metric", "test accuracy") if other else ("metric",)
     return [
-        (name, shown(value, metric) if _is_score(name, value) else _quantity(value))
+        (name, _text_of(name, value, metric))
         for name, value in values.items()
         if isinstance(value, int | float | str) and name not in hidden
     ]
 
 
-def _is_score(name: str, value: Any) -> bool:
-    named = name in (*NAMES.values(), MAJORITY_OF_WORDS) or "accuracy" in name
-    return named and isinstance(value, float)
+def _text_of(name: str, value: Any, metric: str) -> str:
+    """Return a score as its metric is read, and anything else as it is."""
+    is_score = name in (*NAMES.values(), MAJORITY_OF_WORDS) or "accuracy" in name
+    return shown(value, metric) if is_score and isinstance(value, float) else _quantity(value)
 
 
 def _height(plot: Any) -> int:
