@@ -61,8 +61,10 @@ def read_npz(path: Path, flips: bool = True) -> Source:
     return Source(pixels, joined, classes, *counts, flips=flips)
 
 
-def part_names(names: Collection[str], where: str) -> list[str]:
+def part_names(names: Collection[str], where: str, remedy: str = "") -> list[str]:
     """Return the names of a data set's parts: "train", then those of validation and test.
+
+    ``remedy`` is the end of an error's message.
 
     Raises:
         InvalidDataset: there is no "train", a part has two names, or another name is among them.
@@ -73,6 +75,7 @@ def part_names(names: Collection[str], where: str) -> list[str]:
         raise InvalidDataset(
             f"dataset: {where} has the parts {', '.join(sorted(set(names))) or 'none'}; expected "
             f"train, and perhaps test and one of {', '.join(VALIDATION_NAMES)}, and nothing else"
+            f"{remedy}"
         )
     return parts
 

@@ -75,7 +75,8 @@ def list_folder(folder: Path) -> Listing:
     try:
         folder = _unwrapped(folder)
         of_part = _parts_of(folder)
-        parts = part_names(of_part, f"the folder {folder}") if of_part else [""]
+        rename = "; if one of these is a class, rename its folder"
+        parts = part_names(of_part, f"the folder {folder}", rename) if of_part else [""]
         listings = [_images_by_class(of_part.get(part, folder), skipped) for part in parts]
         doubt = "" if of_part else _doubt(folder)
     except OSError as error:

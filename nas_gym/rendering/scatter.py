@@ -47,10 +47,10 @@ def _axes(
     across, up = ([_short(end) for end in (each.min(), each.max())] for each in values)
     canvas.text((x0, y1 + 12), across[0])
     canvas.text((x1, y1 + 12), across[1], anchor="rm")
-    canvas.text(((x0 + x1) / 2, y1 + 26), names[0].replace("_", " "))
+    canvas.text(((x0 + x1) / 2, y1 + 26), names[0])
     canvas.text((x0 - 6, y1), up[0], anchor="rm")
     canvas.text((x0 - 6, y0), up[1], anchor="rm")
-    canvas.text((x0 + 6, y0 - 4), names[1].replace("_", " "), anchor="lm")
+    canvas.text((x0 + 6, y0 - 4), names[1], anchor="lm")
 
 
 def _short(number: float) -> str:

@@ -26,7 +26,7 @@ def made(name: str) -> Callback:
     """Make a callback from its name, ``module:Class``.
 
     Raises:
-        InvalidSettings: it cannot be imported, is no callback, or needs arguments.
+        InvalidSettings: it cannot be imported, is no callback, or needs arguments or an extra.
     """
     found = resolve(name)
     ours = isinstance(found, type) and issubclass(found, Callback)

@@ -6,11 +6,12 @@ import json
 import re
 from typing import Any
 
-from nas_agents.callbacks.scalars import ScalarCallback
+from nas_agents.callbacks.scalars import ScalarCallback, imported
 from nas_agents.runs.callbacks import Start
 from nas_agents.runs.progress import UNFINISHED
 from nas_agents.runs.reading import BEST, SETTINGS, SUMMARY
 from nas_agents.runs.summary import SearchResult
+from nas_gym.errors import InvalidSettings
 
 ARTIFACTS = (SETTINGS, SUMMARY, BEST, "best.png")
 LONGEST = 500
@@ -27,41 +28,37 @@ class MLflow(ScalarCallback):
     """
 
     def __init__(self, **run: Any) -> None:
-        self.run = run
+        self.run, self.mlflow = run, imported("mlflow")
 
     def on_start(self, start: Start) -> None:
-        import mlflow  # noqa: PLC0415
-
         super().on_start(start)
-        self.own = mlflow.active_run() is None
-        if self.own:
-            mlflow.start_run(**{"run_name": start.run.resolve().name, **self.run})
+        self.own = self.mlflow.active_run() is None
+        try:
+            if self.own:
+                self.mlflow.start_run(**{"run_name": start.run.resolve().name, **self.run})
+        except self.mlflow.exceptions.MlflowException as error:
+            says = f"callback: MLflow does not start ({error}); is MLFLOW_TRACKING_URI right?"
+            raise InvalidSettings(says) from error
         texts = {
             name: value if isinstance(value, str) else json.dumps(value)
             for name, value in start.settings.items()
         }
-        mlflow.log_params({name: text[:LONGEST] for name, text in texts.items()})
+        self.mlflow.log_params({name: text[:LONGEST] for name, text in texts.items()})
 
     def write(self, scalars: dict[str, float], step: int) -> None:
-        import mlflow  # noqa: PLC0415
-
         valid = {re.sub(r"[^-/\w.: ]", "_", name): value for name, value in scalars.items()}
-        mlflow.log_metrics(valid, step=step)
+        self.mlflow.log_metrics(valid, step=step)
 
     def on_failure(self, error: BaseException) -> None:
-        import mlflow  # noqa: PLC0415
-
         if self.started and self.own:
-            mlflow.end_run("FAILED")
+            self.mlflow.end_run("FAILED")
 
     def on_end(self, result: SearchResult) -> None:
-        import mlflow  # noqa: PLC0415
-
         super().on_end(result)
         if not self.started:
             return
         for name in ARTIFACTS:
             if (result.run / name).is_file():
-                mlflow.log_artifact(str(result.run / name))
+                self.mlflow.log_artifact(str(result.run / name))
         if self.own:
-            mlflow.end_run("KILLED" if result.stopped_by in UNFINISHED else "FINISHED")
+            self.mlflow.end_run("KILLED" if result.stopped_by in UNFINISHED else "FINISHED")

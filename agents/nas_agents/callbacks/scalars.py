@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 from nas_agents.runs.callbacks import Callback, Child, Start, Update
 from nas_agents.runs.comparison import random_accuracies, random_band
 from nas_agents.runs.progress import first_of
 from nas_agents.runs.summary import SearchResult
+from nas_gym.errors import InvalidSettings
 from nas_gym.evaluation.evaluation import COSTS
 from nas_gym.rewards import accuracy
 from nas_gym.search_spaces import Decision
@@ -89,3 +91,12 @@ def names_of(decision: Decision) -> list[str]:
     """Return the names of the scalars of a decision's choices."""
     labels = enumerate(decision.choices)
     return [f"choices/{decision.name}/{choice}_{label}" for choice, label in labels]
+
+
+def imported(extra: str) -> Any:
+    """Return the module of an extra that a callback needs; `InvalidSettings` if it is not there."""
+    try:
+        return import_module(extra)
+    except ModuleNotFoundError as error:
+        needs = f"callback: it needs the package {error.name}; pip install 'nas-gym[{extra}]'"
+        raise InvalidSettings(needs) from error

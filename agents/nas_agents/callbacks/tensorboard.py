@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nas_agents.callbacks.scalars import ScalarCallback, names_of
+from nas_agents.callbacks.scalars import ScalarCallback, imported, names_of
 from nas_agents.runs.callbacks import Child, Start
 from nas_agents.runs.summary import SearchResult
 from nas_gym.rendering import draw, write
@@ -30,6 +31,7 @@ class TensorBoard(ScalarCallback):
     """
 
     def __init__(self, folder: Path | None = None) -> None:
+        imported("tensorboard")
         self.folder = folder
         self.writer: SummaryWriter | None = None
 
@@ -61,7 +63,8 @@ class TensorBoard(ScalarCallback):
             assert self.writer is not None
             picture = np.asarray(draw(child.architecture).convert("RGB"))  # (H, W, 3) uint8
             self.writer.add_image("best", picture, child.number, dataformats="HWC")
-            self.writer.add_text("best", f"    {write(child.architecture)}", child.number)
+            code = indent(write(child.architecture), "    ")  # in Markdown
+            self.writer.add_text("best", code, child.number)
 
     def on_failure(self, error: BaseException) -> None:
         if self.writer is not None:

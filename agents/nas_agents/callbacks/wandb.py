@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from nas_agents.callbacks.scalars import ScalarCallback
+from nas_agents.callbacks.scalars import ScalarCallback, imported
 from nas_agents.runs.callbacks import Child, Start
 from nas_agents.runs.progress import UNFINISHED
 from nas_agents.runs.summary import SearchResult
+from nas_gym.errors import InvalidSettings
 from nas_gym.rendering import draw
 
 
@@ -21,25 +22,25 @@ class WandB(ScalarCallback):
     """
 
     def __init__(self, **init: Any) -> None:
-        self.init = {"project": "nas_gym", **init}
+        self.init, self.wandb = {"project": "nas_gym", **init}, imported("wandb")
         self.run: Any = None
 
     def on_start(self, start: Start) -> None:
-        import wandb  # noqa: PLC0415
-
         super().on_start(start)
         named = {"name": start.run.resolve().name, **self.init}
-        self.run = wandb.init(config=dict(start.settings), **named)
+        try:
+            self.run = self.wandb.init(config=dict(start.settings), **named)
+        except self.wandb.Error as error:
+            says = f"callback: Weights & Biases does not start ({error}); or set WANDB_MODE=offline"
+            raise InvalidSettings(says) from error
 
     def write(self, scalars: dict[str, float], step: int) -> None:
         self.run.log(scalars, step=step)
 
     def on_child(self, child: Child) -> None:
-        import wandb  # noqa: PLC0415
-
         super().on_child(child)
         if child.is_best:
-            self.run.log({"best": wandb.Image(draw(child.architecture))}, step=child.number)
+            self.run.log({"best": self.wandb.Image(draw(child.architecture))}, step=child.number)
 
     def on_failure(self, error: BaseException) -> None:
         if self.run is not None:

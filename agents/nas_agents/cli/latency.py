@@ -62,10 +62,12 @@ def record(
 
     how = from_mapping(LatencySettings, "--latency-set", settings)
     require(how.table is None, "--latency-set: a table is what is made here; leave it out")
+    require(seed >= 0, f"seed: expected at least 0, got {seed}")
     require(held_out >= 1, f"held_out: expected at least 1, got {held_out}")
     enough = f"networks: expected at least 2 more than the {held_out} held out, got {networks}"
     require(networks >= held_out + 2, enough)
     require(out.parent.is_dir(), f"out: {out.parent} is no folder; make it first, or name another")
+    require(not out.is_dir(), f"out: {out} is a folder; name a file, such as {out / 'cpu.json'}")
     shape = shape_of(load_dataset(dataset, image_size))
     drawn = _networks(env_id, env_arguments, shape, networks, seed)
     with counting_bar("networks") as bar:

@@ -54,8 +54,10 @@ class Run:
     """The environment's arguments, with those that the agent needs."""
     summary: Mapping[str, Any] | None
     """The content of ``summary.json``; None while the search is going on."""
+    episodes: list[dict[str, Any]]
+    """The content of ``episodes.jsonl``."""
     lines: list[dict[str, Any]]
-    """The content of ``episodes.jsonl``, (n), without children that were trained in part."""
+    """Those of the n children that were not trained in part alone."""
     numbers: NDArray[np.int64]
     """The number of each among all children, from 1 on, (n,)."""
     paid: NDArray[np.int64]
@@ -93,11 +95,12 @@ class Run:
 
     @cached_property
     def costs(self) -> dict[str, NDArray[np.float64]]:
-        """Costs that were counted, (n,) each, nan where one was not."""
+        """Costs that were counted of trained children, (n,) each, nan where one was not."""
         columns = {
             name: np.array([line[name] for line in self.lines], dtype=np.float64) for name in COSTS
         }
-        return {name: column for name, column in columns.items() if not np.isnan(column).all()}
+        counted = [name for name in COSTS if not np.isnan(columns[name][self.trained]).all()]
+        return {name: columns[name] for name in counted}
 
     @cached_property
     def band(self) -> Band | None:
@@ -161,9 +164,11 @@ def read_run(path: Path, name: str) -> Run:
     choices = _choices(path, dict(zip(numbers, lines, strict=True)), decisions)
     places = np.array(numbers, dtype=np.int64)
     paid = paid_up_to(every, settings.repeats_are_free)[places - 1]
-    parts = (lines, places, paid, updates, decisions, choices)
-    arguments = environment_arguments(settings, record)
-    return Run(path, name, record, arguments, read_summary(path), *parts)
+    parts = (every, lines, places, paid, updates, decisions, choices)
+    arguments, summary = environment_arguments(settings, record), read_summary(path)
+    if summary is not None and summary["episodes"] != len(every):
+        summary = None  # of the search before it went on
+    return Run(path, name, record, arguments, summary, *parts)
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -185,9 +190,9 @@ def band_of(runs: list[Run]) -> tuple[Band, str] | None:
     places = [(r.record["env_id"], r.env_arguments, r.record.get("repeats")) for r in runs]
     if len({json.dumps(place, sort_keys=True) for place in places}) > 1:
         return None
-    for run in runs:
-        if run.band is not None:
-            return run.band, f"random search, from {run.band_source}"
+    bands = [(r.band, f"random search, from {r.band_source}") for r in runs if r.band is not None]
+    if bands:
+        return max(bands, key=lambda each: each[0].evaluations[-1])
     drawn = [run for run in runs if run.agent == "random" and len(run.lines)]
     if not drawn:
         return None

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from bokeh.core.properties import value
 from bokeh.layouts import column
-from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter
+from bokeh.models import CDSView, ColumnDataSource, HoverTool, IndexFilter, NumeralTickFormatter
 from bokeh.palettes import Category10_10
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 from nas_agents.report.children import Run
 from nas_agents.report.importance import Importance
 from nas_agents.runs.comparison import Band
+from nas_agents.runs.front import UNITS, label_of
 from nas_agents.runs.progress import COMPARED
 from nas_gym.errors import counted
 
 WIDTH, HEIGHT = 900, 360
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
-UNITS = {"latency": "seconds", "energy": "joules"}
+FEW = 0.05
+"""Share of children, the worst, that an axis of accuracies may leave out."""
 DRAWN = 40
 """Decisions drawn of the most important ones."""
 
@@ -44,6 +47,35 @@ def in_percent(drawn: Any, run: Run) -> None:
         drawn.y_range.default_span = 0.1  # where all are the same
 
 
+def without_few(drawn: Any, accuracies: NDArray[np.float64]) -> float:
+    """Start the axis of accuracies above the worst few, if these would take most of it.
+
+    Returns where they are marked instead; minus infinity if none is left out.
+    """
+    if not len(accuracies):
+        return -np.inf
+    others, most = float(np.quantile(accuracies, FEW, method="higher")), float(accuracies.max())
+    if not 0 < most - others < others - accuracies.min():
+        return -np.inf
+    drawn.y_range.start = others - 0.1 * (most - others)
+    return others - 0.08 * (most - others)
+
+
+def mark_below(drawn: Any, mark: float, points: Any, x: str, y: str) -> list[Any]:
+    """Mark points below an axis by triangles on it, if there are any; return both, for tips."""
+    if np.isinf(mark):
+        return [points]
+    source, glyph = points.data_source, points.glyph
+    below = np.flatnonzero(source.data[y] < mark).tolist()
+    view = CDSView(filter=IndexFilter(indices=below))
+    triangles = drawn.scatter(
+        x, value(mark), source=source, view=view, marker="inverted_triangle", size=8,
+        fill_color=glyph.fill_color, line_color=glyph.line_color, alpha=0.4,
+    )  # fmt: skip
+    points.js_link("visible", triangles, "visible")
+    return [points, triangles]
+
+
 def colour_of(number: int) -> str:
     """Return the colour of a run."""
     return str(Category10_10[number % 10])
@@ -61,6 +93,7 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
         (numbers, mean, low, high), where = band
         drawn.varea(numbers, low, high, color="#999999", alpha=0.25, legend_label=where)
         drawn.line(numbers, mean, color="#666666", line_dash="dashed", legend_label=where)
+    mark = without_few(drawn, np.concatenate([run.accuracies for run in runs]))
     for number, run in enumerate(runs):
         colour, accuracies = colour_of(number), np.where(run.trained, run.accuracies, 0.0)
         counts = np.arange(1, len(accuracies) + 1)
@@ -88,8 +121,9 @@ def accuracy_figure(runs: list[Run], band: tuple[Band, str] | None) -> Any:
         lines |= {"line_width": 1, "line_dash": "dotted"}
         drawn.line(*("evaluations", "recent"), legend_label=f"{run.name}: last {COMPARED}", **lines)
         shown = ("number", "evaluations", "accuracy", "best", "recent", "status", *run.costs)
-        tips = [(name, f"@{name}") for name in shown]
-        drawn.add_tools(HoverTool(renderers=[points], tooltips=tips))
+        tips = [(label_of(name), f"@{name}") for name in shown]
+        found = mark_below(drawn, mark, points, "evaluations", "accuracy")
+        drawn.add_tools(HoverTool(renderers=found, tooltips=tips))
     hide_on_click(drawn, "left")
     drawn.add_layout(drawn.legend[0], "below")
     in_percent(drawn, runs[0])
@@ -152,13 +186,14 @@ def cost_figures(runs: list[Run]) -> dict[str, Any]:
     """
     figures = {}
     for cost in dict.fromkeys(name for run in runs for name in run.costs):
-        label = cost.replace("_", " ") + (f" ({UNITS[cost]})" if cost in UNITS else "")
         columns = [run.costs[cost][run.trained] for run in runs if cost in run.costs]
         scale = "linear" if any((column <= 0).any() for column in columns) else "log"
-        drawn = plot(x_axis_label=label, y_axis_label=score_name(runs[0]), x_axis_type=scale)
-        for number, run in enumerate(runs):
-            if cost in run.costs:
-                _add_costs(drawn, run, cost, colour_of(number))
+        labels = {"x_axis_label": label_of(cost), "y_axis_label": score_name(runs[0])}
+        drawn = plot(**labels, x_axis_type=scale)
+        having = [(number, run) for number, run in enumerate(runs) if cost in run.costs]
+        mark = without_few(drawn, np.concatenate([r.accuracies[r.trained] for _, r in having]))
+        for number, run in having:
+            _add_costs(drawn, run, cost, colour_of(number), mark)
         hide_on_click(drawn, "bottom_right")
         form = "0.[0000]" if cost in UNITS else "0,0"
         drawn.xaxis.formatter = NumeralTickFormatter(format=form)
@@ -167,8 +202,8 @@ def cost_figures(runs: list[Run]) -> dict[str, Any]:
     return figures
 
 
-def _add_costs(drawn: Any, run: Run, cost: str, colour: str) -> None:
-    """Draw a run's children by a cost, and their front."""
+def _add_costs(drawn: Any, run: Run, cost: str, colour: str, mark: float) -> None:
+    """Draw a run's children by a cost, and their front; see `without_few`."""
     places = np.flatnonzero(run.trained & ~np.isnan(run.costs[cost]))
     x, y = run.costs[cost][places], run.accuracies[places]
     source = ColumnDataSource({"x": x, "y": y, "number": run.numbers[places]})
@@ -176,8 +211,8 @@ def _add_costs(drawn: Any, run: Run, cost: str, colour: str) -> None:
     points = drawn.scatter("x", "y", source=source, size=6, alpha=0.4, **look)
     front = front_of(x, y)
     drawn.step(x[front], y[front], mode="after", line_width=2, **look)
-    tips = [("child", "@number"), (cost, "@x"), ("accuracy", "@y")]
-    drawn.add_tools(HoverTool(renderers=[points], tooltips=tips))
+    tips = [("child", "@number"), (label_of(cost), "@x"), ("accuracy", "@y")]
+    drawn.add_tools(HoverTool(renderers=mark_below(drawn, mark, points, "x", "y"), tooltips=tips))
 
 
 def front_of(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.int64]:

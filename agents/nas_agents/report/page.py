@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections import Counter
 from typing import Any
 
@@ -17,6 +18,7 @@ from nas_agents.report import figures, heat_maps
 from nas_agents.report.children import Run, band_of, rewards_rank
 from nas_agents.report.importance import distinct, effects_of, importance_of, standing_out
 from nas_agents.report.worst_images import read_worst_images
+from nas_agents.runs.front import label_of
 from nas_agents.runs.reading import EPISODES, reading_line
 from nas_gym import Architecture
 from nas_gym.errors import counted
@@ -35,6 +37,8 @@ NAMES = {
     "calibration_error": "expected calibration error",
 }
 """Names of shares in that table."""
+MAJORITY_OF_WORDS = "by the frequencies of words alone"
+"""Name of the majority of a language model there."""
 PICTURE = 700
 """Pixels of a drawing's longer side, at most."""
 
@@ -53,7 +57,12 @@ def report_of(runs: list[Run]) -> str:
     templates = Environment(
         loader=PackageLoader("nas_agents.report", ""), autoescape=True, trim_blocks=True
     )
-    templates.filters |= {"score": shown, "quantity": _quantity, "counted": counted}
+    templates.filters |= {
+        "score": shown,
+        "quantity": _quantity,
+        "counted": counted,
+        "label": label_of,
+    }
     templates.policies["json.dumps_kwargs"] = {}  # Bokeh reads models in their order
     return templates.get_template("page.html").render(
         title=", ".join(run.name for run in runs),
@@ -64,6 +73,7 @@ def report_of(runs: list[Run]) -> str:
         by_reward=rewards_rank(runs_with_children),
         costs=[cost for cost in COSTS if any(cost in run.costs for run in runs)],
         several=len(runs) > 1,
+        cut="accuracy" in plots and math.isfinite(plots["accuracy"].y_range.start),
     )
 
 
@@ -97,23 +107,23 @@ def _measured(final: dict[str, Any]) -> list[tuple[str, str]]:
     """Return names and texts of what was measured of the final model, each class included."""
     classes: Any = final.get("class_accuracies")
     of_class = classes if isinstance(classes, dict) and len(classes) <= CLASSES else {}
-    known = NAMES if final.get("metric") == "accuracy" else {}
-    values = {known.get(name, name.replace("_", " ")): final[name] for name in final}
+    metric = final.get("metric", "accuracy")
+    other = metric != "accuracy"
+    names = {"majority": MAJORITY_OF_WORDS, "test_value": f"test {metric}"} if other else NAMES
+    values = {names.get(name, name.replace("_", " ")): final[name] for name in final}
     values |= {f"test accuracy of {name}": value for name, value in of_class.items()}
+    hidden = ("metric", "test accuracy") if other else ("metric",)
     return [
-        (name, _share(value) if known and _is_share(name) else _quantity(value))
+        (name, _text_of(name, value, metric))
         for name, value in values.items()
-        if isinstance(value, int | float | str) and name != "metric"
+        if isinstance(value, int | float | str) and name not in hidden
     ]
 
 
-def _is_share(name: str) -> bool:
-    return name in NAMES.values() or "accuracy" in name
-
-
-def _share(value: Any) -> str:
-    """Return a share in percent."""
-    return f"{value:.2%}" if isinstance(value, float) else _quantity(value)
+def _text_of(name: str, value: Any, metric: str) -> str:
+    """Return a score as its metric is read, and anything else as it is."""
+    is_score = name in (*NAMES.values(), MAJORITY_OF_WORDS) or "accuracy" in name
+    return shown(value, metric) if is_score and isinstance(value, float) else _quantity(value)
 
 
 def _height(plot: Any) -> int:
@@ -125,7 +135,7 @@ def _height(plot: Any) -> int:
 def _quantity(value: Any) -> str:
     """Return a number or a text as the page shows it."""
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value or "")
 
 
@@ -148,7 +158,7 @@ def _classes(run: Run, final: dict[str, Any], number: int) -> list[str]:
 
 def _failures(run: Run) -> dict[str, Any]:
     """Return how children failed, by status, and with which messages."""
-    failed = [line for line in run.lines if line["status"] != "ok"]
+    failed = [line for line in run.episodes if line["status"] != "ok"]
     statuses = Counter(line["status"] for line in failed)
     messages = Counter((line["status"], line["message"][:300]) for line in failed)
     return {"statuses": dict(statuses), "messages": messages.most_common(FAILURES)}

@@ -16,6 +16,7 @@ from nas_gym.pareto import Front, hypervolume
 from nas_gym.rendering.scatter import scatter
 
 FRONT_PICTURE = "front.png"
+UNITS = {"latency": "seconds", "energy": "joules"}
 
 
 def front_record(front: Front) -> dict[str, Any]:
@@ -39,7 +40,13 @@ def draw_front(front: Front) -> Image.Image:
     values = np.array(front.children) * signs
     members = {member.reward for member in front.members()}
     on_front = np.array([child in members for child in front.children])
-    return scatter(values, [name.removeprefix("-") for name in names], on_front)
+    return scatter(values, [label_of(name.removeprefix("-")) for name in names], on_front)
+
+
+def label_of(name: str) -> str:
+    """Return the name of a cost, or of the accuracy, as pictures and tables have it."""
+    words = name.replace("multiply_adds", "multiply-adds").replace("_", " ")
+    return f"{words} ({UNITS[name]})" if name in UNITS else words
 
 
 def vectors_of(records: Sequence[Mapping[str, Any]], file: Path) -> NDArray[np.float64] | None:

@@ -15,7 +15,14 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepR
 
 from nas_agents.runs.callbacks import Callback, Child, Update, entropy_of
 from nas_agents.runs.progress import FROM_EVALUATION, Progress, StopReason, first_of, reached
-from nas_agents.runs.reading import BEST, EPISODES, SETTINGS, reading_line
+from nas_agents.runs.reading import (
+    BEST,
+    EPISODES,
+    SETTINGS,
+    UPDATES,
+    read_episodes,
+    reading_line,
+)
 from nas_agents.runs.run_folder import RunFolder
 from nas_agents.runs.settings import SearchSettings
 from nas_gym import Architecture, Evaluation
@@ -75,6 +82,10 @@ class Recorder:
         self._record = record
         self._rewards: list[float] = []  # of the children since the last update
         self._updates = 0
+        file = folder.path / UPDATES
+        updates = read_episodes(file, {"number": (int,)}) if file.exists() else []
+        self._updates_earlier = int(updates[-1]["number"]) if updates else 0
+        self._updates_missed: list[Update] = []  # of a process that died just before it wrote them
         self._digest = hashlib.sha256()
         if not folder.resumed:
             self.start()
@@ -92,6 +103,8 @@ class Recorder:
             self.folder.write(SETTINGS, self._record)
             self.writes = True
             self._write_best()  # the earlier process may have had no time to
+            for update in self._updates_missed:
+                self._add_update(update)
 
     @property
     def replaying(self) -> bool:
@@ -152,11 +165,16 @@ class Recorder:
         if not rewards:
             return
         self._updates += 1
+        reward, children = sum(rewards) / len(rewards), self.progress.episodes
+        update = Update(self._updates, children, reward, entropy_of(logs), dict(logs))
         if self.writes:
-            reward, children = sum(rewards) / len(rewards), self.progress.episodes
-            update = Update(self._updates, children, reward, entropy_of(logs), dict(logs))
-            self.folder.add_update(asdict(update))
-            self.callback.on_update(update)
+            self._add_update(update)
+        elif update.number > self._updates_earlier:
+            self._updates_missed.append(update)
+
+    def _add_update(self, update: Update) -> None:
+        self.folder.add_update(asdict(update))
+        self.callback.on_update(update)
 
     def choose(
         self,
@@ -209,6 +227,7 @@ class Recorder:
                 f"{EPISODES} was changed. Nothing was changed; --resume goes on all the same"
             )
         self._take_over(len(self.earlier))
+        self._updates = max(self._updates, self._updates_earlier)
         self.callback.on_notice(
             f"episode {number} comes out otherwise than it is recorded, as with other threads or "
             f"on another machine; the {len(self.earlier):,} recorded ones stand, and the search "

@@ -55,6 +55,10 @@ def test_tensorboard_has_scalars_random_search_drawings_and_choices(tmp_path: Pa
     assert [each.value for each in log.Scalars("search/best_accuracy")] == pytest.approx(best)
     new = [n for n in range(1, 26) if n == 1 or best[n - 1] > best[n - 2]]
     assert [image.step for image in log.Images("best")] == new
+    [text, *_] = log.Tensors("best/text_summary")[0].tensor_proto.string_val
+    lines = text.decode().splitlines()
+    assert len(lines) > 1
+    assert all(line.startswith("    ") for line in lines)  # code, in Markdown
 
     shares = [name for name in tags if name.startswith("choices/edge_3_-2/")]
     assert len(shares) == 5
@@ -186,3 +190,35 @@ def test_a_callback_of_ones_own_is_named_on_the_command_line(
 def test_what_is_no_callback_is_refused(name: str, says: str) -> None:
     with pytest.raises(InvalidSettings, match=says):
         made(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra"), [(MLflow, "mlflow"), (TensorBoard, "tensorboard"), (WandB, "wandb")]
+)
+def test_an_extra_that_is_not_installed_is_named(
+    kind: type[Callback], extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, extra, None)  # as if it were not there
+    says = rf"needs the package {extra}; pip install 'nas-gym\[{extra}\]'"
+    with pytest.raises(InvalidSettings, match=says):
+        made(f"{kind.__module__}:{kind.__name__}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "says"),
+    [(MLflow, "mlflow", "MLFLOW_TRACKING_URI"), (WandB, "wandb", "WANDB_MODE=offline")],
+)
+def test_what_does_not_start_says_why(
+    kind: type[Callback], extra: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ArithmeticError("no key")
+
+    stub = SimpleNamespace(
+        active_run=lambda: None, start_run=refuse, end_run=lambda _: None, init=refuse,
+        Error=ArithmeticError, exceptions=SimpleNamespace(MlflowException=ArithmeticError),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, extra, stub)
+    settings = SearchSettings(STUB_ID, "random", 3, final=False, finalists=0)
+    with pytest.raises(InvalidSettings, match=rf"does not start \(no key\); .*{says}"):
+        search(settings, tmp_path / "run", callbacks=[kind()])

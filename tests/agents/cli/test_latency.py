@@ -40,9 +40,11 @@ def test_a_table_is_recorded_and_used(tmp_path: Path) -> None:
     [
         (["--networks", "11"], "networks: expected at least 2 more than the 10 held out, got 11"),
         (["--held-out", "0"], "held_out: expected at least 1, got 0"),
+        (["--seed", "-1"], "seed: expected at least 0, got -1"),
         (["--latency-set", "repeats=0"], "--latency-set: repeats: expected a number greater"),
         (["--set", "cels=1"], "'cels'"),
         (["--dataset", "digit"], "did you mean 'digits'"),
+        (["--out", "."], "out: . is a folder; name a file, such as cpu.json"),
     ],
 )
 def test_bad_arguments_are_named(tmp_path: Path, arguments: list[str], says: str) -> None:

@@ -119,6 +119,14 @@ def test_runs_in_several_environments_have_no_band(run: Path, tmp_path: Path) ->
     assert band_of([one, other]) is None
 
 
+def test_the_band_is_as_long_as_the_longest_run(run: Path, tmp_path: Path) -> None:
+    search(SearchSettings(RECORDED, "random", 20), tmp_path / "short")
+    for order in ([run, tmp_path / "short"], [tmp_path / "short", run]):
+        band = band_of(read_runs(order))
+        assert band is not None
+        assert band[0].evaluations[-1] == 60
+
+
 def test_what_an_agent_needs_is_part_of_the_environment(run: Path, tmp_path: Path) -> None:
     """ENAS's children share weights, and are no others' equals."""
     for name, agent in {"shared": "enas", "random": "random"}.items():
@@ -238,6 +246,60 @@ def test_a_cost_of_0_is_drawn_and_one_that_is_not_recorded_is_not(copied: Path) 
     assert points["x"][0] == 0
 
 
+@pytest.mark.parametrize(("bad", "cut"), [(1, True), (20, False)])
+def test_an_axis_starts_above_a_few_bad_children(bad: int, cut: bool, copied: Path) -> None:
+    changed(copied, lambda n, line: {"accuracy": 0.01} if 5 <= n < 5 + bad else {})
+    assert ("Triangles are children below the axis" in page_of(copied)) == cut
+    runs = read_runs([copied])
+    accuracy, cost = figures.accuracy_figure(runs, None), figures.cost_figures(runs)["parameters"]
+    for drawn in (accuracy, cost):
+        triangles = [
+            each
+            for each in drawn.renderers
+            if getattr(each.glyph, "marker", None) == "inverted_triangle"
+        ]
+        assert [5 in each.view.filter.indices for each in triangles] == [True] * cut
+        assert (drawn.y_range.start > 0.3) == cut
+
+
+def test_children_that_failed_have_no_best_one_and_no_costs(copied: Path) -> None:
+    changed(copied, lambda n, line: {"status": "crashed", "accuracy": 0.0})
+    text = page_of(copied)
+    assert "Best architectures" not in text
+    assert "Accuracy against cost" not in text
+
+
+def test_children_that_fail_in_a_part_of_their_training_count(copied: Path) -> None:
+    part = {"partial": True, "epochs": 1, "status": "crashed", "message": "too small"}
+    changed(copied, lambda n, line: part if n < 2 else {})
+    text = page_of(copied)
+    assert "60 children, 58 of them trained to the end." in text
+    assert "Failed: 2 crashed." in text
+
+
+def test_another_metric_is_named_once(copied: Path) -> None:
+    changed(copied, lambda n, line: {"metric": "perplexity", "value": 1 / line["accuracy"]})
+    summary = json.loads((copied / "summary.json").read_text())
+    summary["best"]["validation_accuracy"] = summary["test_accuracy"] = 0.0125
+    (copied / "summary.json").write_text(json.dumps(summary))
+    text = page_of(copied)
+    assert "Best architecture: validation 80 perplexity;\ntest 80 perplexity." in text
+    assert 'aria-sort="descending">perplexity</th>' in text
+    final = {"test_accuracy": 0.02, "majority": 0.025, "metric": "perplexity", "test_value": 50.0}
+    assert page._measured(final) == [
+        ("by the frequencies of words alone", "40 perplexity"),
+        ("test perplexity", "50"),
+    ]
+
+
+def test_costs_and_large_numbers_read_as_people_write_them(run: Path) -> None:
+    assert "<th data-sort>multiply-adds</th>" in (run / "report.html").read_text()
+    assert figures.cost_figures(read_runs([run]))["multiply_adds"].xaxis.axis_label == (
+        "multiply-adds"
+    )
+    assert page._quantity(123456.7) == "123,457"
+
+
 def test_the_best_architectures_are_in_the_order_of_a_reward_that_weighs_a_cost(
     copied: Path,
 ) -> None:
@@ -255,6 +317,9 @@ def test_the_best_architectures_are_in_the_order_of_a_reward_that_weighs_a_cost(
 
 
 def test_a_search_under_way_and_one_without_children(copied: Path) -> None:
+    summary = json.loads((copied / "summary.json").read_text())
+    (copied / "summary.json").write_text(json.dumps({**summary, "episodes": 40}))
+    assert "The search has not ended yet" in page_of(copied)  # it went on
     (copied / "summary.json").unlink()
     (copied / "updates.jsonl").unlink()
     assert "The search has not ended yet" in page_of(copied)

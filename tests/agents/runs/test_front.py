@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nas_agents.runs.front import dominated_shares, vectors_of
+from nas_agents.runs.front import dominated_shares, label_of, vectors_of
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_gym import InvalidSettings
@@ -121,3 +121,9 @@ def test_a_number_needs_no_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "no front of accuracy and -parameters is kept: pip install" in notices[0]
     with pytest.raises(InvalidSettings, match="fronts need moocore"):
         search(settings("random", episodes=2), tmp_path / "vector")
+
+
+def test_costs_have_their_names_and_units() -> None:
+    names = ("accuracy", "multiply_adds", "peak_activation_bytes", "latency")
+    labels = ["accuracy", "multiply-adds", "peak activation bytes", "latency (seconds)"]
+    assert [label_of(name) for name in names] == labels

@@ -146,13 +146,33 @@ def test_a_line_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
     assert told(run) == told(whole)
 
 
-def test_an_update_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("episodes", "cut"), [(12, 10), (10, 0)])
+def test_an_update_that_was_cut_short_or_missed_is_written_later(
+    episodes: int, cut: int, tmp_path: Path
+) -> None:
+    """A process may die between the line of a child and that of the update after it."""
     run = tmp_path / "run"
-    killed(settings_for(run), run, 12)
+    killed(settings_for(run, "a2c"), run, episodes)
     file = run / "updates.jsonl"
-    file.write_bytes(file.read_bytes()[:-10])
-    search(settings_for(run), run, resume=True)
-    assert [update["children"] for update in read_runs([run])[0].updates] == [20]
+    text = file.read_bytes()
+    file.write_bytes(text[: len(text) - cut])
+    search(settings_for(run, "a2c"), run, resume=True)
+    updates = read_runs([run])[0].updates
+    places = [(each["number"], each["children"]) for each in updates]
+    assert places == [(1, 5), (2, 10), (3, 15), (4, 20)]
+
+
+def test_updates_after_an_episode_that_comes_out_otherwise_have_numbers_of_their_own(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    killed(settings_for(run, "a2c"), run, 12)
+    file = run / "episodes.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[2]["reward"] = 0.123
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    search(settings_for(run, "a2c"), run, resume=True)
+    assert [each["number"] for each in read_runs([run])[0].updates] == [1, 2, 3, 4]
 
 
 def test_what_is_recorded_is_taken_over_and_not_rewritten(tmp_path: Path) -> None:
