@@ -146,10 +146,11 @@ def _off_policy(plan: Plan) -> Arguments:
 
     There is a gradient step for every second decision, but at most five an episode.
 
-    The return spans all T decisions, so that the critic learns from the reward itself. On NAS-
-    Bench-201's CIFAR-10 table, 150 evaluations, the best rewards of DQN, TD3 and SAC did not differ
-    with a gradient step for every decision (8 searches each). But then they settle on networks that
-    they know: SAC designed 1,309 networks on average until 150 were different, not 175.
+    The return spans all T decisions, so that the critic learns from the reward itself. On
+    NAS-Bench-201's CIFAR-10 table, 150 evaluations, the best rewards of DQN, TD3 and SAC did not
+    differ with a gradient step for every decision (8 searches each). But then they settle on
+    networks that they know: SAC designed 1,309 networks on average until 150 were different, not
+    175.
     """
     random = max(1, min(50, round(0.1 * plan.episodes)))
     steps = plan.decisions
