@@ -40,18 +40,24 @@ class BestArchitecture(BasePolicy):
         num_choices: Sequence[int],
     ) -> None:
         super().__init__(observation_space, action_space)
-        sizes = np.array(num_choices) + 1
-        self.starts = torch.as_tensor(np.cumsum(sizes) - sizes)  # of each entry's one-hot code
+        self.num_choices = num_choices
         self.register_buffer("best", torch.zeros(len(num_choices), dtype=torch.int64))
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
         assert isinstance(observation, torch.Tensor)
         if not isinstance(self.action_space, spaces.Discrete):
             return self.best.expand(len(observation), -1)
-        one_hot = isinstance(self.observation_space, spaces.Box)
-        undecided = observation[:, self.starts] == 1 if one_hot else observation == 0
-        steps = (~undecided).sum(dim=1)
+        steps = num_decided(observation, self.num_choices)
         return self.best[steps.clamp(max=len(self.best) - 1)]
+
+
+def num_decided(observations: torch.Tensor, num_choices: Sequence[int]) -> torch.Tensor:
+    """Return the number of decisions made, (N,), in N observations: choices or one-hot codes."""
+    if observations.shape[1] == len(num_choices):
+        return (observations > 0).sum(dim=1)
+    sizes = np.array(num_choices) + 1
+    undecided = observations[:, np.cumsum(sizes) - sizes]  # the first entry of each code
+    return (undecided == 0).sum(dim=1)
 
 
 class StrategyAgent(BaseAlgorithm):
