@@ -15,12 +15,19 @@ from nas_gym.outside.json_text import short
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
-    """Return the search space of each environment of a family, as made without arguments, by id."""
+    """Return the search space of each environment of a family, as made without arguments, by id.
+
+    Raises:
+        InvalidSettings: neither an environment nor its family names one.
+    """
     spaces: dict[str, SearchSpace] = {}
     for family in registered_families():
         for env_id, reference in family.environments.items():
             default = getattr(resolve(reference), "default_search_space", None)
-            spaces[env_id] = (default or family.part("search_space"))()
+            made = default or family.part("search_space")
+            says = f"family {family.name!r}: {env_id!r} has no search space to list"
+            require(made is not None, f"{says}; give the family its search_space")
+            spaces[env_id] = made()
     return spaces
 
 
@@ -36,6 +43,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
         mode is None or isinstance(mode, str), f"render_mode: expected a text, got {short(mode)}"
     )
     try:
+        resolve(gym.spec(env_id).entry_point)  # of what it lacks, Gymnasium makes AttributeErrors
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except UnknownArgument as error:  # to whose message Gymnasium has added all arguments
         raise error.__cause__ or error from None
