@@ -43,12 +43,14 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
         mode is None or isinstance(mode, str), f"render_mode: expected a text, got {short(mode)}"
     )
     try:
-        resolve(gym.spec(env_id).entry_point)  # of what it lacks, Gymnasium makes AttributeErrors
         env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
     except UnknownArgument as error:  # to whose message Gymnasium has added all arguments
         raise error.__cause__ or error from None
     except TypeError as error:
         raise InvalidSettings(f"{where} does not take these arguments: {error}") from error
+    except AttributeError:
+        resolve(gym.spec(env_id.rpartition(":")[2]).entry_point)  # if that is it, the error says so
+        raise
     except (ImportError, gym.error.Error) as error:
         raise InvalidSettings(f"{where} cannot be made: {error}") from error
     if not isinstance(env, NASEnv):

@@ -39,8 +39,10 @@ def test_what_a_family_lacks_is_one_clear_error(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InvalidSettings, match="'own/Lacking-v0' has no search space to list; give"):
         registered_search_spaces()
     register_family(Family(*parts, environments={"own/Lacking-v0": "nas_gym.env:NasEnv"}))
-    with pytest.raises(InvalidSettings, match=r"the module 'nas_gym.env' has no 'NasEnv'"):
-        make_environment("own/Lacking-v0", {})
+    for env_id in ("own/Lacking-v0", "nas_gym:own/Lacking-v0"):
+        with pytest.raises(InvalidSettings, match=r"the module 'nas_gym.env' has no 'NasEnv'"):
+            make_environment(env_id, {})
+    make_environment("nas_gym:nas_gym/TinyBench-v0", {})
 
 
 @pytest.mark.parametrize("env_id", ["a:b:c", ":", ":a", "a:"])
