@@ -163,7 +163,7 @@ class NASVectorEnv(Design, Episodes, VectorEnv[Observations, NDArray[np.int64], 
             raise gym.error.Error("the N episodes are in lock-step; reset all of them, or none")
         stage = self.search_space.stage(self.budget.asked)
         prefixes = checked_prefixes(stage, options, self.num_envs)
-        super().reset(seed=seed if seed is None or isinstance(seed, int) else seed[0])
+        super().reset(seed=seed[0] if isinstance(seed, (list, tuple)) else seed)
         self._start()
         for actions in prefixes.T:
             self._decide(actions)

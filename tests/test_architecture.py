@@ -15,6 +15,7 @@ import pytest
 from nas_gym import Architecture, InvalidArchitecture, NASGymError, published
 from nas_gym.architecture import expect_fields, expect_length, published_architectures
 from nas_gym.search_spaces.cells import ADD, Block, Cell, CellArchitecture
+from nas_gym.search_spaces.chains import ChainArchitecture, MaxPooling
 from tests.helpers import LayersArchitecture, nested, random_architecture
 
 ABSENT = object()
@@ -72,6 +73,17 @@ def test_json_round_trip_keeps_value_hash_and_key(seed: int) -> None:
     assert hash(again) == hash(architecture)
     assert again.key == architecture.key
     assert again.to_json() == architecture.to_json()
+
+
+def test_lists_make_the_same_architectures_as_tuples() -> None:
+    block: Any = [Block(0, 1, "identity", "identity", ADD)]
+    cell = Cell(block, [2])  # type: ignore[arg-type]
+    first, second = MaxPooling(), MaxPooling(inputs=[1])  # type: ignore[arg-type]
+    for listed in (CellArchitecture(cell, cell), ChainArchitecture([first, second])):  # type: ignore[arg-type]
+        again = Architecture.from_json(listed.to_json())
+        assert (again, hash(again)) == (listed, hash(listed))
+    with pytest.raises(InvalidArchitecture, match="concat: expected a list, got int"):
+        Cell(block, 2)  # type: ignore[arg-type]
 
 
 def test_json_is_one_line_that_names_version_and_kind() -> None:

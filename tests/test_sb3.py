@@ -181,7 +181,9 @@ def test_options_begin_episodes_with_a_prefix() -> None:
     env.set_options([{"choices": [2]}, {"choices": [1]}])
     assert env.reset().tolist() == [[3, 0, 0, 0], [2, 0, 0, 0]]
     assert not env.reset().any()
-    for wrong in ({"choice": [2]}, [{"choices": [2]}, {}], [{"choices": [2]}, {"choices": [1, 1]}]):
+    apart = [{"choices": [2]}, {"choices": [1, 1]}]
+    wrong: Any
+    for wrong in ({"choice": [2]}, [{"choices": [2]}, {}], apart, {"choices": 2}):
         env.set_options(wrong)
         with pytest.raises(NASGymError, match="options: in lock-step"):
             env.reset()
@@ -504,6 +506,9 @@ def test_wrappers_of_lock_step_say_what_they_take() -> None:
     with pytest.raises(NASGymError, match="venv: expected a NASVectorEnv, got "):
         NASVecEnv(inner)  # type: ignore[arg-type]
     whole = VecWholeArchitecture(inner)
+    whole.set_options({"choices": [1]})
+    with pytest.raises(NASGymError, match=r"options: an action makes all choices; got \["):
+        whole.reset()
     for actions in (np.ones((2, 5)), np.ones((2, 6)), np.ones((1, 6), np.int64), "2", 1.9):
         with pytest.raises(gym.error.InvalidAction, match=r"integers of shape \(2, 6\), got shape"):
             whole.step(actions)  # type: ignore[arg-type]

@@ -270,6 +270,8 @@ def test_a_step_needs_a_reset_and_the_right_actions() -> None:
         with pytest.raises(gym.error.InvalidAction, match=r"expected integers of shape \(3,\)"):
             env.step(np.array(wrong))
     env.step([0, 1, True])  # type: ignore[arg-type]
+    with pytest.raises(gym.error.Error, match="Seed must be a python integer"):
+        env.reset(seed=np.int64(1))  # type: ignore[arg-type]
     with pytest.raises(gym.error.Error, match="lock-step"):
         env.reset(options={"reset_mask": np.array([True, False, True])})
     assert not env.reset(options={"reset_mask": np.ones(3, dtype=bool)})[0].any()

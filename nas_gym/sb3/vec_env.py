@@ -16,6 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from nas_gym.episode import Episode
 from nas_gym.errors import require
+from nas_gym.search_spaces.base import as_array
 from nas_gym.settings import require_known
 from nas_gym.vector_env import NASVectorEnv
 from nas_gym.wrappers import AnyEnv
@@ -81,8 +82,9 @@ class NASVecEnv(DummyVecEnv):
             return None
         alone = all(list(options) == ["choices"] for options in self._options)
         choices = [options.get("choices", ()) for options in self._options]
+        shapes = {as_array(each).shape for each in choices}
         require(
-            alone and len(set(map(len, choices))) == 1,
+            alone and [len(shape) for shape in shapes] == [1],
             "options: in lock-step there is 'choices' alone, of one length for all episodes",
         )
         return {"choices": np.array(choices)}

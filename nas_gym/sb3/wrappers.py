@@ -12,6 +12,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvO
 
 from nas_gym.checks import checked_actions
 from nas_gym.errors import InvalidSettings, require
+from nas_gym.outside.json_text import short
 from nas_gym.sb3.vec_env import NASVecEnv
 from nas_gym.search_spaces import resolve_actions
 from nas_gym.wrappers import Scores
@@ -73,6 +74,9 @@ class VecWholeArchitecture(VecEnvWrapper):
         self._shape = (venv.num_envs, venv.venv.decisions)
 
     def reset(self) -> NDArray[Any]:
+        """Return the N first observations; `InvalidSettings` where there are options."""
+        options = [each for each in self._inner._options if each]
+        require(not options, f"options: an action makes all choices; got {short(options)}")
         return self._inner.reset()
 
     def step_async(self, actions: NDArray[np.int64]) -> None:

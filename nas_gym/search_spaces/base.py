@@ -53,8 +53,9 @@ class SearchSpace(ABC, Generic[A_co]):
             chosen before; default: all.
 
     Raises:
-        InvalidSettings: there is no decision, a name or a label occurs twice, or a decision
-            depends on one that does not come before it or on a label that this does not have.
+        InvalidSettings: there is no decision, a name or a label occurs twice, a decision depends
+            on one that does not come before it or on a label that this does not have, or
+            ``num_valid`` is not a number from 1 to all choices for each decision.
     """
 
     architecture_type: type[Any] = Architecture
@@ -68,6 +69,12 @@ class SearchSpace(ABC, Generic[A_co]):
         self.num_choices = tuple(len(decision.choices) for decision in self.decisions)
         self.num_actions = max(self.num_choices)
         self.num_valid = self.num_choices if num_valid is None else tuple(num_valid)
+        fits = len(self.num_valid) == len(self.num_choices) and all(
+            1 <= number <= most
+            for number, most in zip(self.num_valid, self.num_choices, strict=True)
+        )
+        says = f"expected 1 to all of each decision's choices, {short(self.num_choices)}"
+        require(fits, f"{name}: num_valid: {says}, got {short(self.num_valid)}")
         self._limits = np.array(self.num_valid)  # (T,) int64
         self._overrides = type(self).valid_choices is not SearchSpace.valid_choices
         some_exist = any(decision.when for decision in self.decisions)

@@ -90,6 +90,8 @@ class Cell:
     concat: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        for name in ("blocks", "concat"):
+            object.__setattr__(self, name, tuple(expect_list(getattr(self, name), name)))
         expect_length(self.blocks, MOST_LAYERS, "blocks")
         for index, block in enumerate(self.blocks):
             self._check_block(block, index)
@@ -150,7 +152,7 @@ class Cell:
         fields = expect_fields(data, ("blocks", "concat"), "cell")
         items = enumerate(expect_list(fields["blocks"], "blocks"))
         blocks = [Block(**expect_fields(item, _BLOCK_FIELDS, f"blocks[{i}]")) for i, item in items]
-        return cls(tuple(blocks), tuple(expect_list(fields["concat"], "concat")))
+        return cls(tuple(blocks), fields["concat"])
 
     def _check_block(self, block: Block, index: int) -> None:
         """Raise `InvalidArchitecture` unless the block stands soundly at place ``index``."""

@@ -40,6 +40,9 @@ class Convolution:
     number_of_filters: int
     inputs: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple(expect_list(self.inputs, "inputs")))
+
     @property
     def values(self) -> tuple[int, ...]:
         """The choices except the inputs, in the order of the paper: `CONVOLUTION_VALUES`."""
@@ -59,6 +62,9 @@ class MaxPooling:
     label: ClassVar[str] = "max pooling"
     values: ClassVar[tuple[int, ...]] = ()
     inputs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", tuple(expect_list(self.inputs, "inputs")))
 
 
 CONVOLUTION_VALUES = tuple(field.name for field in fields(Convolution) if field.name != "inputs")
@@ -101,6 +107,7 @@ class ChainArchitecture(Architecture, kind="chain"):
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(expect_list(self.layers, "layers")))
         expect_length(self.layers, MOST_LAYERS, "layers")
         for number, layer in enumerate(self.layers, start=1):
             _check_inputs(layer.inputs, number)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.errors import choices_hint, require
+from nas_gym.outside.json_text import short
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Decision:
     its labels. Otherwise the first choice is the only valid one. Default: it always exists."""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.choices, str):  # a text is no list of labels: `check_decisions`
+        if not isinstance(self.choices, str) and isinstance(self.choices, Iterable):
             object.__setattr__(self, "choices", tuple(self.choices))
 
 
@@ -37,21 +38,30 @@ def check_decisions(decisions: Sequence[Decision], who: str) -> None:
     require(bool(decisions), f"{who}: decisions: there are none")
     earlier: dict[str, Decision] = {}
     for decision in decisions:
+        named = isinstance(decision, Decision) and isinstance(decision.name, str)
+        require(
+            named, f"{who}: decisions: expected Decisions with a text as name, got {decision!r}"
+        )
         where = f"{who}: decisions: {decision.name!r}"
         require(decision.name not in earlier, f"{where} stands twice")
-        text = f"{where}: choices: expected a list of labels, got the text {decision.choices!r}"
-        require(not isinstance(decision.choices, str), text)
+        _check_labels(decision.choices, f"{where}: choices")
         is_sound = len(set(decision.choices)) == len(decision.choices) > 0
         require(is_sound, f"{where}: choices are empty or a label stands twice")
+        mapping = f"{where}: when: expected labels by the names of earlier decisions"
+        require(isinstance(decision.when, Mapping), f"{mapping}, got {short(decision.when)}")
         for name, labels in decision.when.items():
             require(name in earlier, f"{where}: {name!r}, on which it depends, is not before it")
-            one = f"{where}: {name!r}: expected a list of labels, got the text {labels!r}"
-            require(not isinstance(labels, str), one)
+            _check_labels(labels, f"{where}: {name!r}")
             for label in labels:
                 choices = earlier[name].choices
                 hint = choices_hint(label, choices)
                 require(label in choices, f"{where}: {name!r} has no choice {label!r}; {hint}")
         earlier[decision.name] = decision
+
+
+def _check_labels(labels: object, where: str) -> None:
+    are_listed = isinstance(labels, Collection) and not isinstance(labels, str)
+    require(are_listed, f"{where}: expected a list of labels, got {short(labels)}")
 
 
 class Conditions:

@@ -50,6 +50,7 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
     """(name of the decision, label of the choice), in the order of `decisions`."""
 
     def __init__(self, labels: Mapping[str, str]) -> None:
+        expect_mapping(labels, "choices")
         made: dict[str, str] = {}
         for decision in self.decisions:
             name = decision.name
@@ -84,7 +85,7 @@ class CustomArchitecture(Architecture, Mapping[str, str], kind="custom"):
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> CustomArchitecture:
         expect_fields(body, ("choices",), "architecture")
-        return cls(expect_mapping(body["choices"], "choices"))
+        return cls(body["choices"])
 
 
 class CustomSearchSpace(SearchSpace[CustomArchitecture]):

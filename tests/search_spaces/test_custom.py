@@ -14,6 +14,7 @@ from nas_gym import (
     InvalidArchitecture,
     InvalidSettings,
     NASGymError,
+    SearchSpace,
 )
 from nas_gym.networks import ImageShape, build_network
 from nas_gym.rendering import overlaps, write
@@ -91,18 +92,29 @@ def test_without_a_builder_the_error_names_the_remedy() -> None:
         ((Decision("a", ()),), "choices are empty"),
         (
             (Decision("a", cast(Any, "12")),),
-            "choices: expected a list of labels, got the text '12'",
+            "choices: expected a list of labels, got '12'",
         ),
         ((Decision("a", ("1", "1")),), "a label stands twice"),
         ((Decision("a", ("1",), when={"b": ("1",)}),), "'b', on which it depends, is not before"),
         (
             (Decision("a", ("1", "2", "12")), Decision("b", ("1",), when={"a": "12"})),
-            "'b': 'a': expected a list of labels, got the text '12'",
+            "'b': 'a': expected a list of labels, got '12'",
         ),
         (
             (Decision("a", ("1", "2")), Decision("b", ("1",), when={"a": ("3",)})),
             "'a' has no choice '3'; valid choices: '1', '2'",
         ),
+        ((Decision("a", cast(Any, None)),), "choices: expected a list of labels, got None"),
+        (
+            (Decision("a", ("1",)), Decision("b", ("1",), when=cast(Any, ["a"]))),
+            r"'b': when: expected labels by the names of earlier decisions, got \['a'\]",
+        ),
+        (
+            (Decision("a", ("1", "2")), Decision("b", ("1",), when={"a": cast(Any, 2)})),
+            "'b': 'a': expected a list of labels, got 2",
+        ),
+        ((cast(Any, ("a", ("1", "2"))),), r"expected Decisions with a text as name, got \('a'"),
+        ((Decision(cast(Any, 1), ("1",)),), "expected Decisions with a text as name"),
     ],
 )
 def test_unsound_decisions_are_refused(decisions: tuple[Decision, ...], message: str) -> None:
@@ -112,6 +124,19 @@ def test_unsound_decisions_are_refused(decisions: tuple[Decision, ...], message:
     Unsound.decisions = decisions
     with pytest.raises(InvalidSettings, match=message):
         CustomSearchSpace(Unsound)
+
+
+@pytest.mark.parametrize("labels", [None, ["depth"], "depth"])
+def test_labels_without_names_are_refused(labels: Any) -> None:
+    with pytest.raises(InvalidArchitecture, match="choices: expected an object, got"):
+        ConvNet(labels)
+
+
+@pytest.mark.parametrize("num_valid", [(2,), (2, 2, 2), (3, 2), (0, 2)])
+def test_as_many_choices_are_valid_as_a_decision_has(num_valid: tuple[int, ...]) -> None:
+    decisions = [Decision("a", ("1", "2")), Decision("b", ("1", "2"))]
+    with pytest.raises(InvalidSettings, match=r"own: num_valid: .*, \(2, 2\), got \("):
+        SearchSpace("own", decisions, num_valid)
 
 
 def test_choices_may_be_listed() -> None:

@@ -201,4 +201,5 @@ class Agent:
         why = str(error) or type(error).__name__
         named = {name: arguments[name] for name in arguments if name in why} or arguments
         values = ", ".join(f"{name}={value!r}" for name, value in named.items())
-        return InvalidSettings(f"agent: {self.name} cannot be made with {values}: {why}")
+        made = f"made with {values}" if values else "made"
+        return InvalidSettings(f"agent: {self.name} cannot be {made}: {why}")

@@ -15,12 +15,19 @@ from nas_gym.outside.json_text import short
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
-    """Return the search space of each environment of a family, as made without arguments, by id."""
+    """Return the search space of each environment of a family, as made without arguments, by id.
+
+    Raises:
+        InvalidSettings: neither an environment nor its family names one.
+    """
     spaces: dict[str, SearchSpace] = {}
     for family in registered_families():
         for env_id, reference in family.environments.items():
             default = getattr(resolve(reference), "default_search_space", None)
-            spaces[env_id] = (default or family.part("search_space"))()
+            made = default or family.part("search_space")
+            says = f"family {family.name!r}: {env_id!r} has no search space to list"
+            require(made is not None, f"{says}; give the family its search_space")
+            spaces[env_id] = made()
     return spaces
 
 
@@ -41,6 +48,9 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
         raise error.__cause__ or error from None
     except TypeError as error:
         raise InvalidSettings(f"{where} does not take these arguments: {error}") from error
+    except AttributeError:
+        resolve(gym.spec(env_id.rpartition(":")[2]).entry_point)  # if that is it, the error says so
+        raise
     except (ImportError, gym.error.Error) as error:
         raise InvalidSettings(f"{where} cannot be made: {error}") from error
     if not isinstance(env, NASEnv):

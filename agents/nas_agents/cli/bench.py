@@ -40,7 +40,7 @@ def agents_of(given: Sequence[str]) -> dict[str, Any]:
             )
         if label in agents:
             raise InvalidSettings(f"--agent {label}: it is there twice; give one another label")
-        if ":" in str(made.get("agent")):
+        if ":" in text:  # an agent of the user's own, or an object, which may name other classes
             options.find_modules_here()
         agents[label] = made
     return agents

@@ -96,7 +96,7 @@ def search(context: Context, /, **given: Any) -> None:
     ENV is the environment's id; see `nas-gym envs`. module:id imports a module of yours first.
     """
     callbacks, resume = given["callbacks"], given["resume"] or given["verify"]
-    if ":" in given["agent"] or callbacks:
+    if ":" in given["agent"] or given["agent_arguments"] or callbacks:
         options.find_modules_here()
     if given["workers"]:
         prepare_workers()

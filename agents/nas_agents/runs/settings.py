@@ -107,6 +107,8 @@ CHANGEABLE = (
 """Settings that a resumed search may change; all others decide what it does."""
 OPTIONS = {"env_id": "the environment", "env_arguments": "--set", "agent_arguments": "--agent-set"}
 """The options of settings whose option has another name."""
+WRITTEN = ("inherit_weights", "weights")
+"""Arguments of nas_gym's environments that name a file or a folder that a search writes."""
 OF_ENV = ("dataset", "device", "reward")
 """Arguments of the environment that have options of their own."""
 TEXT = (str, type(None))
@@ -132,12 +134,24 @@ def load_settings(run: Path, trusted: bool = False) -> SearchSettings:
 
 
 def with_lasting_paths(settings: SearchSettings) -> SearchSettings:
-    """Return settings that name a data set's files from any working directory."""
-    dataset = settings.env_arguments.get("dataset")
-    if not isinstance(dataset, (str, os.PathLike)) or not os.path.exists(dataset):
-        return settings
-    lasting = {"dataset": os.path.abspath(dataset)}
-    return replace(settings, env_arguments={**settings.env_arguments, **lasting})
+    """Return settings that name the environment's files from any working directory."""
+    return replace(settings, env_arguments=_lasting(settings.env_id, settings.env_arguments))
+
+
+def _lasting(env_id: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an environment's arguments with absolute paths.
+
+    A data set's name is a path where one exists; others may be made by the search.
+    In an environment of the user's own, ``weights`` may be anything.
+    """
+    lasting = dict(arguments)
+    for name, path in arguments.items():
+        if not isinstance(path, (str, os.PathLike)) or not path:
+            continue
+        ours = name == "inherit_weights" or (name == "weights" and "nas_gym/" in env_id)
+        if ours or (name == "dataset" and os.path.exists(path)):
+            lasting[name] = os.path.abspath(path)
+    return lasting
 
 
 def load_record(run: Path) -> tuple[SearchSettings, dict[str, Any]]:
@@ -176,6 +190,7 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
     Of the arguments of the environment and of the agent, some may be given. A data set may have
     moved: whether its images are the same is checked when they are read.
     """
+    saved = with_lasting_paths(saved)
     for name, now in given.items():
         if name in CHANGEABLE:
             continue
@@ -183,7 +198,8 @@ def resumed_settings(saved: SearchSettings, given: Mapping[str, Any]) -> SearchS
         if not isinstance(now, Mapping):
             _require_same(option, before, now)
             continue
-        for argument, value in now.items():
+        lasting = _lasting(saved.env_id, now) if name == "env_arguments" else now
+        for argument, value in lasting.items():
             own = name == "env_arguments" and argument in OF_ENV
             words = f"--{argument}" if own else f"{option} {argument}"
             if argument != "dataset":
@@ -235,8 +251,8 @@ def _doubtful(saved: SearchSettings, run: Path) -> Iterator[tuple[str, str | Non
         "ray": saved.ray is not None,
     }
     yield from ((name, None, getattr(saved, name)) for name, doubt in doubtful.items() if doubt)
-    inherited = saved.env_arguments.get("inherit_weights")
-    for name, path in (("early_stopping", curves), ("inherit_weights", inherited)):
+    written = [(name, saved.env_arguments.get(name)) for name in WRITTEN]
+    for name, path in (("early_stopping", curves), *written):
         if leads_out(path):
             yield "env_arguments", name, saved.env_arguments[name]
     for name, value in saved.agent_arguments.items():

@@ -18,7 +18,9 @@ from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from nas_agents.strategies.base import Strategy
-from nas_gym.errors import require
+from nas_agents.strategies.random_search import RandomSearch
+from nas_gym import Objectives
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
 
@@ -40,18 +42,24 @@ class BestArchitecture(BasePolicy):
         num_choices: Sequence[int],
     ) -> None:
         super().__init__(observation_space, action_space)
-        sizes = np.array(num_choices) + 1
-        self.starts = torch.as_tensor(np.cumsum(sizes) - sizes)  # of each entry's one-hot code
+        self.num_choices = num_choices
         self.register_buffer("best", torch.zeros(len(num_choices), dtype=torch.int64))
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> torch.Tensor:
         assert isinstance(observation, torch.Tensor)
         if not isinstance(self.action_space, spaces.Discrete):
             return self.best.expand(len(observation), -1)
-        one_hot = isinstance(self.observation_space, spaces.Box)
-        undecided = observation[:, self.starts] == 1 if one_hot else observation == 0
-        steps = (~undecided).sum(dim=1)
+        steps = num_decided(observation, self.num_choices)
         return self.best[steps.clamp(max=len(self.best) - 1)]
+
+
+def num_decided(observations: torch.Tensor, num_choices: Sequence[int]) -> torch.Tensor:
+    """Return the number of decisions made, (N,), in N observations: choices or one-hot codes."""
+    if observations.shape[1] == len(num_choices):
+        return (observations > 0).sum(dim=1)
+    sizes = np.array(num_choices) + 1
+    undecided = observations[:, np.cumsum(sizes) - sizes]  # the first entry of each code
+    return (undecided == 0).sum(dim=1)
 
 
 class StrategyAgent(BaseAlgorithm):
@@ -77,7 +85,8 @@ class StrategyAgent(BaseAlgorithm):
         policy: The policy of `predict`.
 
     Raises:
-        InvalidSettings: the environment is not nas_gym's, or an argument is not valid.
+        InvalidSettings: the environment is not nas_gym's, its rewards do not suit the strategy, or
+            an argument is not valid.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"BestArchitecture": BestArchitecture}
@@ -106,16 +115,18 @@ class StrategyAgent(BaseAlgorithm):
         self._steps: list[int] = []
         """The number of decisions made of each proposal."""
         if _init_setup_model:
-            assert strategy is not None
-            assert self.env is not None
+            if strategy is None or self.env is None:
+                raise InvalidSettings("strategy, env: give both; only a saved agent has its own")
             self.set_random_seed(seed)
             designs = self.env.has_attr("search_space")
             require(designs, f"env: {self.env} is no environment of nas_gym")
+            reward = self.env.get_attr("reward")[0]
+            _check_reward(strategy, isinstance(reward, Objectives))
             search_space = self.env.get_attr("search_space")[0]
             self.strategy = strategy(search_space, self.seed, **(arguments or {}))
             here = isinstance(self.env.unwrapped, DummyVecEnv)  # and in no other process
             memory = self.env.get_attr("memory")[0] if here else None
-            self.strategy.prepare(self.env.get_attr("reward")[0], memory)
+            self.strategy.prepare(reward, memory)
             self._setup_model()
 
     def _setup_model(self) -> None:
@@ -194,3 +205,16 @@ class StrategyAgent(BaseAlgorithm):
             rewards = [episode["r"] for episode in self.ep_info_buffer]
             self.logger.record("rollout/ep_rew_mean", safe_mean(rewards))
         self.logger.dump(step=self.num_timesteps)
+
+
+def _check_reward(strategy: type[Strategy], vectors: bool) -> None:
+    """Raise `InvalidSettings` if a strategy cannot learn from rewards that are vectors, or numbers.
+
+    Random search takes any.
+    """
+    learns, gets = ("vectors", "numbers") if strategy.multi_objective else ("numbers", "vectors")
+    require(
+        vectors == strategy.multi_objective or issubclass(strategy, RandomSearch),
+        f"strategy: {strategy.__name__} learns from {learns}, and the rewards of this environment "
+        f"are {gets}; ids with MO- have vectors, others numbers",
+    )

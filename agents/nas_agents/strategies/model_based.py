@@ -39,6 +39,8 @@ APART = 0.4
 
 Plural = Annotated[int, Ge(2), Le(LARGEST)]
 """An integer from 2 on: fewer rewards have no variance."""
+Noise = Annotated[Above0, Ge(1e-9)]
+"""With less, the covariance of a network that was evaluated twice has no inverse."""
 
 
 class ModelBased(Strategy):
@@ -68,7 +70,7 @@ class ModelBased(Strategy):
         warm_up: Number of random architectures proposed first, from 2 on.
         width: Share of the decisions in which two architectures differ whose rewards have a
             correlation of 1 / e in the model.
-        noise: Variance of an evaluation, in units of the rewards' variance.
+        noise: Variance of an evaluation, in units of the rewards' variance; 1e-9 or more.
         optimism: Scale of the bonus: |z| times this many standard deviations, with z drawn from a
             normal distribution for each proposal.
         updates: Steps of the policy's optimizer a proposal.
@@ -89,7 +91,7 @@ class ModelBased(Strategy):
         seed: Seed | None = None,
         warm_up: Plural = 12,
         width: Above0 = 0.33,
-        noise: Above0 = 0.003,
+        noise: Noise = 0.003,
         optimism: NonNegative = 5.0,
         updates: Count = 40,
         batch_size: Plural = 64,

@@ -60,7 +60,7 @@ class NSGA2(OptunaStrategy):
     def prepare(self, reward: AnyReward, memory: Memory | None) -> None:
         number = len(reward.names) if isinstance(reward, Objectives) else None
         own = len(self._study.directions)
-        says = f"objectives: the reward has {number}, got {own}; leave it out"
+        says = f"objectives: the reward has {number}, got {own}; give objectives={number}"
         require(number in (own, None), says)
 
     def sampler(self, seed: int) -> optuna.samplers.BaseSampler:

@@ -26,6 +26,7 @@ from nas_agents.catalogue.environments import registered_search_spaces
 from nas_agents.catalogue.registry import AGENTS
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
+from nas_agents.strategies import Strategy
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecContinuousAction
 from tests.agents.search.test_run import episodes_of
@@ -200,6 +201,19 @@ def test_an_error_without_a_text_names_the_arguments() -> None:
     name = "tests.agents.catalogue.test_agents:Silent"
     with pytest.raises(InvalidSettings, match=r"made with .*odd=2: AssertionError"):
         make_agent(name, vec_env(NASBench201SearchSpace()), Plan(6, 10), {"odd": 2})
+
+
+class NoObserve(Strategy):
+    """A strategy of the user's own, of which a method is missing."""
+
+    def propose(self) -> Any:
+        """Propose nothing."""
+
+
+def test_a_strategy_without_arguments_that_cannot_be_made() -> None:
+    agent = find_agent("tests.agents.catalogue.test_agents:NoObserve")
+    with pytest.raises(InvalidSettings, match=r"NoObserve cannot be made: .*abstract method"):
+        agent.make_strategy(NASBench201SearchSpace(), {}, 0)
 
 
 class MyPPO(PPO):

@@ -32,6 +32,19 @@ def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.Monke
         make_environment("own/Layer-v0", {})
 
 
+def test_what_a_family_lacks_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(family, "_families", dict(family._families))
+    parts = ("lacking", "lacking_of_tests", "tests.helpers:LayersSearchSpace")
+    register_family(Family(*parts, environments={"own/Lacking-v0": NASEnv}))
+    with pytest.raises(InvalidSettings, match="'own/Lacking-v0' has no search space to list; give"):
+        registered_search_spaces()
+    register_family(Family(*parts, environments={"own/Lacking-v0": "nas_gym.env:NasEnv"}))
+    for env_id in ("own/Lacking-v0", "nas_gym:own/Lacking-v0"):
+        with pytest.raises(InvalidSettings, match=r"the module 'nas_gym.env' has no 'NasEnv'"):
+            make_environment(env_id, {})
+    make_environment("nas_gym:nas_gym/TinyBench-v0", {})
+
+
 @pytest.mark.parametrize("env_id", ["a:b:c", ":", ":a", "a:"])
 def test_an_id_has_one_colon_at_most_between_two_names(env_id: str) -> None:
     with pytest.raises(InvalidSettings, match=f"'{env_id}' is not known"):

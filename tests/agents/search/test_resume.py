@@ -29,7 +29,7 @@ from nas_agents.runs.progress import Progress
 from nas_agents.runs.reading import InvalidRunFolder
 from nas_agents.runs.recorder import NotReproduced
 from nas_agents.runs.run_folder import RunFolder
-from nas_agents.runs.settings import SearchSettings, load_settings
+from nas_agents.runs.settings import SearchSettings, load_settings, resumed_settings
 from nas_agents.search.run import search
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import InvalidSettings
@@ -823,6 +823,28 @@ def test_a_data_set_is_found_from_any_working_directory_and_may_move(
     result = search(on_pets(str(moved), moved), run, resume=True)
     assert result.finished_before
     search(load_settings(run), run, resume=True)
+
+
+def test_inherited_weights_are_found_from_any_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, run = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    settings = on_pets("pets", tmp_path / "pets")
+    arguments = {**settings.env_arguments, "inherit_weights": "weights"}
+    settings = replace(settings, env_arguments=arguments)
+    search(settings, run)
+    saved = load_settings(run, trusted=True)
+    assert saved.env_arguments["inherit_weights"] == str(tmp_path / "weights")
+    again = {"env_arguments": {"inherit_weights": "weights"}, "episodes": 2}
+    assert resumed_settings(saved, again).episodes == 2
+
+    monkeypatch.chdir(elsewhere)
+    search(replace(saved, episodes=2), run, resume=True)
+    assert list(elsewhere.iterdir()) == []
+    with pytest.raises(InvalidSettings, match="--set inherit_weights: a resumed search goes on"):
+        resumed_settings(saved, again)
 
 
 def test_images_that_changed_are_the_reason_why_a_search_cannot_go_on(tmp_path: Path) -> None:

@@ -100,8 +100,12 @@ def test_searches_that_start_in_one_second_have_their_own_folders(
 
 MINE = """
 from stable_baselines3 import A2C
+from stable_baselines3.common.policies import ActorCriticPolicy
 
 class Mine(A2C):
+    pass
+
+class MyPolicy(ActorCriticPolicy):
     pass
 """
 
@@ -122,6 +126,18 @@ def test_an_agent_of_the_working_directory_is_found(
     assert len(episodes_of(Path("run"))) == 2
     refused = nas_gym(*words, "--episodes", "3")
     assert (refused.exit_code, "--agent: the run folder asks for" in refused.stderr) == (2, True)
+
+
+def test_a_policy_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+    Path("own_policy_of_the_test.py").write_text(MINE)
+    policy = ["--agent-set", "policy=own_policy_of_the_test.MyPolicy"]
+    words = ["search", STUB_ID, "--run", "run", "--no-final", "--episodes", "2", "--agent", "a2c"]
+    result = nas_gym(*words, *policy)
+    assert result.exit_code == 0, result.output
 
 
 def test_the_same_seed_gives_the_same_episodes(tmp_path: Path) -> None:

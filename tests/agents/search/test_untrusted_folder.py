@@ -256,6 +256,7 @@ NESTED = {"proposer_arguments": {"policy": "os.system"}}
         ({"ray": "elsewhere:6379"}, "--ray"),
         ({"env_arguments": {"early_stopping": {"curves": "../x"}}}, "--set early_stopping"),
         ({"env_arguments": {"inherit_weights": "../x"}}, "--set inherit_weights"),
+        ({"env_arguments": {"weights": "../x"}}, "--set weights"),
     ],
 )
 def test_what_settings_would_have_imported_or_written_is_asked_for_again(

@@ -19,9 +19,10 @@ from nas_agents.catalogue.agents import MULTI_OBJECTIVE, CannotAct, find_agent
 from nas_agents.catalogue.defaults import Plan
 from nas_agents.strategies import Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
+from nas_agents.strategies.random_search import RandomSearch
 from nas_agents.strategies.regularized_evolution import RegularizedEvolution
 from nas_gym import Architecture, InvalidSettings, NASEnv, NASSearchSpace, NASVectorEnv, SearchSpace
-from nas_gym.sb3 import NASVecEnv, StopOnBudget
+from nas_gym.sb3 import NASVecEnv, StopOnBudget, make_vec_env
 from nas_gym.search_spaces import Choices
 from nas_gym.wrappers import WholeArchitecture
 from tests.agents.strategies.test_base import STRATEGIES
@@ -229,6 +230,17 @@ def test_a_strategy_hears_its_own_proposal_where_the_search_space_has_not_grown_
     depths = [len(each.body()["layers"]) for asked in stub.asked for each in asked]
     assert depths == sorted(depths)
     assert set(depths) == {1, 2, 3}
+
+
+def test_rewards_that_do_not_suit_a_strategy_are_refused() -> None:
+    vectors = make_vec_env("nas_gym/MO-TinyBench-v0")
+    with pytest.raises(InvalidSettings, match=r"Diary learns from numbers, .* are vectors; ids"):
+        agent_in(vectors)
+    with pytest.raises(InvalidSettings, match=r"Several learns from vectors, .* are numbers; ids"):
+        agent_in(single(), type("Several", (Diary,), {"multi_objective": True}))
+    agent_in(vectors, RandomSearch).learn(6)
+    with pytest.raises(InvalidSettings, match="strategy, env: give both"):
+        StrategyAgent(Diary)
 
 
 def test_what_it_cannot_act_in() -> None:

@@ -50,7 +50,7 @@ def test_no_network_is_proposed_twice(draws: int) -> None:
 
 
 def test_a_search_space_that_is_used_up_is_proposed_again() -> None:
-    strategy = ModelBased(LayersSearchSpace(), 0, warm_up=3, updates=1)
+    strategy = ModelBased(LayersSearchSpace(), 0, warm_up=3, updates=1, noise=1e-9)
     for _ in range(60):
         choices = strategy.propose()
         strategy.observe(choices, 0.0)
@@ -69,6 +69,7 @@ def test_published_architectures_are_proposed_first() -> None:
         {"warm_up": 1},
         {"width": 0.0},
         {"noise": -1.0},
+        {"noise": 1e-17},
         {"optimism": -1.0},
         {"updates": -1},
         {"memory": 11},

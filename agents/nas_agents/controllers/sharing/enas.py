@@ -39,6 +39,7 @@ from nas_agents.controllers.sharing.shared_weights import (
     shared_weights,
 )
 from nas_agents.controllers.steps import SKIPS
+from nas_agents.strategies.as_agent import num_decided
 from nas_gym import Architecture, Evaluation
 from nas_gym.evaluation.memory import Memory
 from nas_gym.settings import NonNegative, Positive, validated
@@ -138,10 +139,10 @@ class ENAS(Reinforce):
         The mean over layers of sum_j KL(Bernoulli(p_j) || Bernoulli(rho)), summed over all
         architectures.
         """
-        decisions = self.shared.search_space.decisions
-        is_skip = torch.tensor([decision.choices in SKIPS for decision in decisions])
-        num_layers = len(decisions) - int(is_skip.sum()) - 1  # the first one has no skips
-        next_decisions = (observations > 0).sum(1)
+        search_space = self.shared.search_space
+        is_skip = torch.tensor([each.choices in SKIPS for each in search_space.decisions])
+        num_layers = len(is_skip) - int(is_skip.sum()) - 1  # the first one has no skips
+        next_decisions = num_decided(observations, search_space.num_choices)
         skips = is_skip.to(observations.device)[next_decisions] & ended
         if not self.skip_weight or not skips.any():
             return log_probs.new_zeros(())

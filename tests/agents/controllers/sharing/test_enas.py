@@ -30,6 +30,7 @@ from nas_gym.evaluation.memory import Memory
 from nas_gym.families.enas.macro_network import MacroNetworkSettings
 from nas_gym.families.enas.macro_search_space import ENASMacroArchitecture
 from nas_gym.families.enas.micro_network import ENASCellNetworkSettings
+from nas_gym.observations import OneHotArchitectures
 from nas_gym.sb3 import NASVecEnv, VecContinuousAction, make_vec_env
 from nas_gym.vector_env import NASVectorEnv
 from nas_gym.weight_sharing import evaluator as weight_sharing
@@ -199,6 +200,8 @@ def test_the_penalty_is_the_divergence() -> None:
     ended = torch.tensor([True, True, True, False])
     penalty = agent.penalty(observations, actions, log_prob, ended)
     assert isinstance(penalty, torch.Tensor)
+    codes = torch.from_numpy(OneHotArchitectures(MACRO.decisions).encode(observations.numpy()))
+    assert agent.penalty(codes, actions, log_prob, ended) == penalty
 
     def divergence(p: float) -> float:
         return p * math.log(p / 0.4) + (1 - p) * math.log((1 - p) / 0.6)
