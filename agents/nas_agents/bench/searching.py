@@ -163,7 +163,7 @@ def _propose(agent: Agent, env: NASEnv, meter: Meter) -> None:
     strategy.prepare(env.reward, memory)
     while True:
         stage = env.search_space.stage(memory.budget.asked)
-        proposal = strategy.propose()
+        proposal = strategy.proposal()
         choices = proposal if stage is env.search_space else within(stage, proposal)
         evaluation = memory.evaluate_choices(stage, choices[np.newaxis])[0]
         reward = float(env.reward(evaluation))

@@ -128,12 +128,12 @@ class AsynchronousSearch:
             if isinstance(self.strategy, MultiFidelity):
                 self._add(self.proposals, *self.strategy.next_training())
             else:
-                self._add(self.proposals, self.strategy.propose())
+                self._add(self.proposals, self.strategy.proposal())
         return range(first, self.proposals + 1)
 
     def _add(self, number: int, choices: Choices, epochs: int | None = None) -> None:
         stage = self.env.search_space.stage(number - 1)
-        taken = within(stage, choices)
+        taken = choices if stage is self.env.search_space else within(stage, choices)
         self.under_way[number] = Proposal(choices, taken, stage.decode(taken), epochs)
 
     def _submit(self, number: int) -> None:

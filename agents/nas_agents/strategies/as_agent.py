@@ -174,7 +174,7 @@ class StrategyAgent(BaseAlgorithm):
 
     def _actions(self) -> NDArray[np.int64]:
         """Return the proposals' next actions: (N,), or (N, T) if one action decides all."""
-        playing = [self.strategy.propose() if each is None else each for each in self._proposals]
+        playing = [self.strategy.proposal() if each is None else each for each in self._proposals]
         self._proposals = [*playing]
         if isinstance(self.action_space, spaces.MultiDiscrete):
             return np.stack(playing)

@@ -89,7 +89,7 @@ class ASHA(MultiFidelity):
                 key, choices = promotion
                 below.promoted.add(key)
                 return choices, rung.epochs
-        return self.proposer.propose(), self.rungs[0].epochs
+        return self.proposer.proposal(), self.rungs[0].epochs
 
     def trained(self, choices: Choices, epochs: int, reward: Any, failed: bool) -> None:
         key = self.search_space.decode(choices).key

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nas_gym import Memory, SearchSpace
+from nas_gym import InvalidArchitecture, Memory, SearchSpace
 from nas_gym.errors import InvalidSettings
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import Choices
@@ -58,6 +58,14 @@ class Strategy(ABC):
     @abstractmethod
     def propose(self) -> Choices:
         """Return the next architecture: a complete, valid sequence of choices, (T,) int64."""
+
+    def proposal(self) -> Choices:
+        """Return what `propose` does, (T,) int64; `InvalidSettings` if it is no valid sequence."""
+        try:
+            return self.search_space.check(self.propose())
+        except InvalidArchitecture as error:
+            name = type(self).__name__
+            raise InvalidSettings(f"agent: {name} proposed no valid sequence: {error}") from error
 
     @abstractmethod
     def observe(self, choices: Choices, reward: Any) -> None:

@@ -18,6 +18,7 @@ from nas_gym import (
     Decision,
     InvalidSettings,
     NASBench101SearchSpace,
+    NASBench201SearchSpace,
     SearchSpace,
 )
 from nas_gym.search_spaces import Choices
@@ -218,3 +219,30 @@ def test_a_search_space_of_one_architecture(name: str) -> None:
     strategy = find_agent(name).make_strategy(CustomSearchSpace(OneNetwork), {}, 0)
     for choices in played(strategy, 30):
         assert choices.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (np.array([7, 0, 0, 0, 0, 0]), r"choices\[0\].*: 7 is not valid here; valid choices: 0, 1"),
+        (np.array([1, 0, 0]), r"choices: expected 6 integers, got shape \(3,\)"),
+        (None, "choices: expected 6 integers, got shape"),
+    ],
+)
+def test_a_proposal_that_is_not_valid_is_refused(choices: Any, message: str) -> None:
+    class Mine(Fixed):
+        def propose(self) -> Any:
+            return choices
+
+    with pytest.raises(InvalidSettings, match=f"agent: Mine proposed no valid sequence: {message}"):
+        Mine(NASBench201SearchSpace()).proposal()
+
+
+def test_a_proposal_may_be_a_list() -> None:
+    class Mine(Fixed):
+        def propose(self) -> Any:
+            return [1, 0, 0, 4, 0, 0]
+
+    proposal = Mine(NASBench201SearchSpace()).proposal()
+    assert proposal.dtype == np.int64
+    assert proposal.tolist() == [1, 0, 0, 4, 0, 0]
