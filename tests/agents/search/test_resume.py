@@ -367,6 +367,7 @@ def test_episodes_beyond_the_plan_are_no_extension(tmp_path: Path) -> None:
     """Repeats are free, so there are more episodes than the evaluations that were planned for."""
     whole, run = tmp_path / "whole", tmp_path / "run"
     few: dict[str, Any] = {"episodes": None, "evaluations": 20, "final": False}
+    few["agent_arguments"] = {"gradient_steps": 6}  # with which it soon repeats itself
     settings = SearchSettings("nas_gym/TinyBench-v0", "dqn", **few)
     search(settings, whole)
     assert len(told(whole)) > 25
