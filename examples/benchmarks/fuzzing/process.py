@@ -165,7 +165,8 @@ def names() -> dict[str, object]:
 
     def text(name: str) -> str:
         with suppress(OSError):
-            return Path(name).read_text(encoding="utf-8", errors="replace")
+            if Path(name).is_file():  # a pipe would have no end
+                return Path(name).read_text(encoding="utf-8", errors="replace")
         return ""
 
     known = {name: getattr(nas_gym, name) for name in nas_gym.__all__}
