@@ -395,22 +395,26 @@ def test_baseline_ppo_wants_whole_episodes() -> None:
         BaselinePPO("LstmPolicy", env, gamma=0.9)
 
 
+class Watched(BaselinePPO):
+    """Keeps the entropy's weight in each update; one update is of 20 decisions."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self.seen: list[float] = []
+        sizes: dict[str, Any] = {"n_steps": 10, "batch_size": 20, "n_epochs": 1, "device": "cpu"}
+        super().__init__("LstmPolicy", vec_env(NASNetSearchSpace(1)), **sizes, **keywords)
+
+    def train(self) -> None:
+        super().train()
+        self.seen.append(self.ent_coef)
+
+
 def test_the_weight_of_the_entropy_falls() -> None:
     """It is the last one from the end of learning on."""
-    seen: list[float] = []
-
-    class Seen(BaselinePPO):
-        def train(self) -> None:
-            super().train()
-            seen.append(self.ent_coef)
-
-    env = vec_env(NASNetSearchSpace(1), 2)
-    settings: dict[str, Any] = {"n_steps": 10, "batch_size": 20, "n_epochs": 1, "device": "cpu"}
-    Seen("LstmPolicy", env, ent_coef=0.5, final_ent_coef=0.1, **settings).learn(80)
-    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
-    seen.clear()
-    Seen("LstmPolicy", env, ent_coef=0.5, **settings).learn(40)
-    assert seen == [0.5, 0.5]
+    falling, constant = Watched(ent_coef=0.5, final_ent_coef=0.1), Watched(ent_coef=0.5)
+    falling.learn(80)
+    assert falling.seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
+    constant.learn(40)
+    assert constant.seen == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(("name", "lowest"), [("Landscape", 0.9), ("Macro", 0.6)])

@@ -7,32 +7,22 @@ from typing import Any
 
 import pytest
 
-from nas_agents.controllers.nasnet_ppo import BaselinePPO
 from nas_agents.controllers.reinforce import Reinforce
 from nas_agents.drivers.lock_step import learning
 from nas_gym import NASNetSearchSpace
-from tests.agents.controllers.test_lstm import vec_env
+from tests.agents.controllers.test_lstm import Watched, vec_env
 
 
 def test_what_falls_over_the_plan_stays_at_its_end() -> None:
     """However often the agent learns on, update by update."""
-    seen: list[float] = []
-
-    class Seen(BaselinePPO):
-        def train(self) -> None:
-            super().train()
-            seen.append(self.ent_coef)
-
-    settings: dict[str, Any] = {"n_steps": 10, "batch_size": 20, "n_epochs": 1, "device": "cpu"}
-    settings |= {"ent_coef": 0.5, "final_ent_coef": 0.1}
-    agent = Seen("LstmPolicy", vec_env(NASNetSearchSpace(1)), **settings)
+    agent = Watched(ent_coef=0.5, final_ent_coef=0.1)
     assert [each.num_timesteps for each in islice(learning(agent, 80, 10), 4)] == [
         80,
         100,
         120,
         140,
     ]
-    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1])
+    assert agent.seen == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.1, 0.1, 0.1])
 
 
 def test_a_learning_rate_that_falls_does_not_rise_again() -> None:

@@ -110,16 +110,20 @@ class MyPolicy(ActorCriticPolicy):
 """
 
 
-def test_an_agent_of_the_working_directory_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working directory, which Python does not search for modules."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_an_agent_of_the_working_directory_is_found() -> None:
     Path("mine_of_the_test.py").write_text(MINE)
     agent = "mine_of_the_test:Mine"
     words = ["search", STUB_ID, "--run", "run", "--resume", "--no-final"]
     with pytest.raises(InvalidSettings, match="cannot be imported"):  # not by settings alone
-        search(SearchSettings(STUB_ID, agent, episodes=1), tmp_path / "other")
+        search(SearchSettings(STUB_ID, agent, episodes=1), Path("other"))
     few = ["--episodes", "2", "--agent-set", "n_steps=10"]
     result = nas_gym(*words, *few, "--agent", agent)
     assert result.exit_code == 0, result.output
@@ -128,11 +132,8 @@ def test_an_agent_of_the_working_directory_is_found(
     assert (refused.exit_code, "--agent: the run folder asks for" in refused.stderr) == (2, True)
 
 
-def test_a_policy_of_the_working_directory_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [each for each in sys.path if each])
+@pytest.mark.usefixtures("_elsewhere")
+def test_a_policy_of_the_working_directory_is_found() -> None:
     Path("own_policy_of_the_test.py").write_text(MINE)
     policy = ["--agent-set", "policy=own_policy_of_the_test.MyPolicy"]
     words = ["search", STUB_ID, "--run", "run", "--no-final", "--episodes", "2", "--agent", "a2c"]
