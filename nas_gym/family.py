@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -67,39 +67,61 @@ class Family:
             value = getattr(self, name)
             expected = f"{name}: expected a text, got {reprlib.repr(value)}"
             require(isinstance(value, str) and bool(value), expected)
-        of_kind = getattr(self.architecture, "kind", None) == self.kind
-        _check(self.architecture, "architecture", of_kind, f"a class of kind {self.kind!r}")
-        for name in ("search_space", "network", "supernet"):
+        for name in ("architecture", *_PARTS):
             part = getattr(self, name)
-            _check(part, name, part is None or callable(part), "a class or a function")
-        methods = (getattr(self.drawing, name, None) for name in ("write", "draw"))
-        drawn = self.drawing is None or all(map(callable, methods))
-        _check(self.drawing, "drawing", drawn, "an object with write and draw")
-        listed = self.published is None or isinstance(self.published, Mapping)
-        _check(self.published, "published", listed, "a mapping of architectures by name")
+            if not _is_reference(part):
+                self._check(name, part)
         found = f"environments: expected a mapping, got {reprlib.repr(self.environments)}"
         require(isinstance(self.environments, Mapping), found)
         for env_id, part in self.environments.items():
-            _check(part, f"environments[{env_id!r}]", callable(part), "a class")
+            sound = _is_reference(part) or callable(part)
+            _require(sound, f"environments[{env_id!r}]", "a class", part)
 
     def part(self, name: str) -> Any:
         """Return a part, imported if it is a reference; None where the family has none.
 
         Raises:
-            InvalidSettings: it cannot be imported.
+            InvalidSettings: it cannot be imported, or cannot serve as that part.
         """
         try:
-            return resolve(getattr(self, name))
+            found = resolve(getattr(self, name))
         except InvalidSettings as error:
             raise InvalidSettings(f"family {self.name!r}, {name}: {error}") from error
+        self._check(name, found)
+        return found
+
+    def _check(self, name: str, part: Any) -> None:
+        """Raise `InvalidSettings` unless an object can serve as a part."""
+        where = f"family {self.name!r}, {name}"
+        if name == "architecture":
+            of_kind = getattr(part, "kind", None) == self.kind
+            _require(of_kind, where, f"a class of kind {self.kind!r}", part)
+        elif part is not None:
+            serves, expected = _PARTS[name]
+            _require(serves(part), where, expected, part)
 
 
-def _check(part: Reference, name: str, sound: bool, expected: str) -> None:
-    """Raise `InvalidSettings` unless a part is a well-formed reference or a sound object."""
-    if isinstance(part, str):
-        sound = _REFERENCE.fullmatch(part) is not None
+def _is_reference(part: Any) -> bool:
+    return isinstance(part, str) and _REFERENCE.fullmatch(part) is not None
+
+
+def _require(sound: bool, where: str, expected: str, part: Any) -> None:
     found = reprlib.repr(part)
-    require(sound, f"{name}: expected 'module:attribute', or {expected}; got {found}")
+    require(sound, f"{where}: expected 'module:attribute', or {expected}; got {found}")
+
+
+def _has(*methods: str) -> Callable[[Any], bool]:
+    """Return what says whether an object, or a module, has these methods."""
+    return lambda part: all(callable(getattr(part, name, None)) for name in methods)
+
+
+_PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("search_space", "network", "supernet"), (callable, "a class or a function")),
+    "drawing": (_has("write", "draw"), "an object with write and draw"),
+    "published": (lambda part: isinstance(part, Mapping), "a mapping of architectures by name"),
+    "tables": (_has("reads", "read", "check"), "an object with reads, read and check"),
+}
+"""What can serve as a part, and how messages say so."""
 
 
 _families: dict[str, Family] = {}

@@ -128,6 +128,7 @@ def test_families_that_clash_are_refused() -> None:
         ({"drawing": print}, "drawing: expected .* an object with write and draw"),
         ({"supernet": []}, r"supernet: expected .* got \[\]"),
         ({"published": ["A"]}, "published: expected .* a mapping of architectures"),
+        ({"tables": print}, "tables: expected .* an object with reads, read and check"),
         ({"environments": "module:Env"}, "environments: expected a mapping"),
         ({"environments": {"own/Net-v0": 3}}, r"environments\['own/Net-v0'\]: expected .* got 3"),
     ],
@@ -150,6 +151,22 @@ def test_what_cannot_be_imported_is_named_at_the_first_use(reference: str, messa
     family = outside(network=reference)
     with pytest.raises(InvalidSettings, match=f"family 'outside', network: .*{message}"):
         family.part("network")
+
+
+@pytest.mark.parametrize(
+    ("part", "reference"),
+    [
+        ("architecture", f"{__name__}:Derived"),
+        ("search_space", f"{__name__}:OWN"),
+        ("drawing", f"{__name__}:Outside"),
+        ("published", "math"),
+        ("tables", "math"),
+    ],
+)
+def test_what_a_reference_leads_to_is_checked_at_the_first_use(part: str, reference: str) -> None:
+    family = outside(**{part: reference})
+    with pytest.raises(InvalidSettings, match=f"{part}: expected 'module:attribute', or a"):
+        family.part(part)
 
 
 def test_a_second_class_of_a_kind_is_refused() -> None:

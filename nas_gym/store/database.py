@@ -73,6 +73,12 @@ class Database:
         elif self.only_read and not _in_use(file):
             self._closed = _state(file)
 
+    def is_same(self, other: Database) -> bool:
+        """Return True if both are the same file, or have the same URL."""
+        if self.is_sqlite and other.is_sqlite:
+            return os.path.samefile(str(self.url.database), str(other.url.database))
+        return self.url == other.url
+
     def run(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return the result of ``work`` on a connection where each statement is a transaction.
 

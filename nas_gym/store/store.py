@@ -25,7 +25,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import NASGymError
+from nas_gym.errors import NASGymError, require
 from nas_gym.evaluation.evaluation import Evaluation
 from nas_gym.outside.json_text import short, short_name
 from nas_gym.store.database import Database, StoreError
@@ -148,7 +148,12 @@ class Store:
         """Copy the evaluations of another store that are new here; return their number.
 
         None of a thousand rows is copied if one of them is corrupt (`StoreError`).
+
+        Raises:
+            InvalidSettings: both are the same store.
         """
+        says = f"store: {self.name} cannot be merged into itself; name another one"
+        require(not self._database.is_same(other._database), says)
         before, rows = self.size(), other._everything()
         while batch := list(islice(rows, 1_000)):
             for row in batch:

@@ -183,9 +183,9 @@ class Table:
     def fingerprint(self) -> str:
         """Digest of everything that an evaluation depends on."""
         digest = hashlib.blake2b(json.dumps(self.facts, sort_keys=True).encode(), digest_size=16)
-        names = [*self._measured, *(["elapsed"] if self.elapsed is not None else [])]
-        for array in (self.status, self.curves, self.seconds, *(getattr(self, n) for n in names)):
-            digest.update(np.ascontiguousarray(array).data)
+        always = ("status", "curves", "seconds", "parameters", "multiply_adds")
+        for name in (*always, *self._measured, *(["elapsed"] if self.elapsed is not None else [])):
+            digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
     def __len__(self) -> int:

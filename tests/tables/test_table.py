@@ -157,9 +157,9 @@ def test_the_fingerprint_follows_what_is_looked_up(
     table = nasbench201_table("cifar10", 12, path)
     assert table.fingerprint == nasbench201_table("cifar10", 12, path).fingerprint
     assert table.fingerprint != nasbench201_table("cifar10", 200, path).fingerprint
-    changed = {**nasbench201_arrays}
-    changed["cifar10_val_acc_12ep"] = changed["cifar10_val_acc_12ep"] / 2
-    assert table.fingerprint != nasbench201_table("cifar10", 12, saved(changed)).fingerprint
+    for column in ("cifar10_val_acc_12ep", "cifar10_params_m"):
+        changed = {**nasbench201_arrays, column: nasbench201_arrays[column] / 2}
+        assert table.fingerprint != nasbench201_table("cifar10", 12, saved(changed)).fingerprint
 
 
 @pytest.mark.parametrize(

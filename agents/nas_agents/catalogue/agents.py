@@ -162,9 +162,13 @@ class Agent:
             )
         self._check(self.strategy, arguments)
         try:
-            return self.strategy(search_space, seed, **arguments)
+            made = self.strategy(search_space, seed, **arguments)
         except Exception as error:
             raise self._refused(error, arguments) from error
+        begun = getattr(made, "search_space", None) is not None
+        remedy = "call super().__init__(search_space, seed) in its __init__"
+        require(begun, f"agent: {self.name} is no Strategy yet; {remedy}")
+        return made
 
     def _check(self, made: type[Any], arguments: Mapping[str, Any]) -> None:
         hidden = (*OWN, "seed") if self.strategy is not None else OWN

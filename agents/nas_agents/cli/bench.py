@@ -186,7 +186,8 @@ def markdown(benchmark: Benchmark, rows: Sequence[Row]) -> str:
 
 
 def _line(cells: Iterable[object]) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
+    escaped = (str(each).replace("|", r"\|") for each in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 def _cells(row: Row) -> list[str]:

@@ -54,7 +54,9 @@ def show(name: str, best: int, as_json: bool) -> None:
         for fingerprint, by_status in counts.items()
     )
     print_table(("fingerprint of settings", "evaluations", "statuses"), by_settings)
-    print_table(("accuracy", "key", "repeat", "parameters", "seconds", "run"), map(_cells, rows))
+    metrics = sorted({row.evaluation.metric.replace("_", " ") for row in rows})
+    best_by = " or ".join(metrics) or "accuracy"
+    print_table((best_by, "key", "repeat", "parameters", "seconds", "run"), map(_cells, rows))
 
 
 @store.command()

@@ -100,6 +100,12 @@ def test_the_command_leaves_a_table_curves_and_json(tmp_path: Path) -> None:
     assert (tmp_path / "curves.svg").read_bytes() == curves
 
 
+def test_a_name_with_a_bar_does_not_end_its_cell(tmp_path: Path) -> None:
+    command = ["bench", BENCH, "--out", str(tmp_path), "--seeds", "2", "--evaluations", "2"]
+    result = nas_gym(*command, "--workers", "1", "--agent", 'a|b={"agent": "random"}')
+    assert result.stdout.splitlines()[4].startswith(r"| a\|b | 2 | ")
+
+
 def make_env(dataset: str = "here", training_seed: int = 0) -> NASEnv:
     """TinyBench; what is best "here" in a test is worst "there"."""
     table = environment(BENCH, "{}").memory.evaluator

@@ -27,6 +27,7 @@ from nas_agents.catalogue.registry import AGENTS
 from nas_agents.runs.settings import SearchSettings
 from nas_agents.search.run import search
 from nas_agents.strategies import Strategy
+from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import InvalidSettings, NASBench201SearchSpace, NASVectorEnv, SearchSpace
 from nas_gym.sb3 import NASVecEnv, VecContinuousAction
 from tests.agents.search.test_run import episodes_of
@@ -213,6 +214,19 @@ class NoObserve(Strategy):
 def test_a_strategy_without_arguments_that_cannot_be_made() -> None:
     agent = find_agent("tests.agents.catalogue.test_agents:NoObserve")
     with pytest.raises(InvalidSettings, match=r"NoObserve cannot be made: .*abstract method"):
+        agent.make_strategy(NASBench201SearchSpace(), {}, 0)
+
+
+class NoStart(RandomSearch):
+    """A strategy of the user's own, which does not begin as a strategy does."""
+
+    def __init__(self, search_space: Any, seed: int | None = None) -> None:
+        self.seed = seed
+
+
+def test_a_strategy_that_did_not_begin_is_told_how() -> None:
+    agent = find_agent("tests.agents.catalogue.test_agents:NoStart")
+    with pytest.raises(InvalidSettings, match=r"call super\(\).__init__\(search_space, seed\)"):
         agent.make_strategy(NASBench201SearchSpace(), {}, 0)
 
 

@@ -45,6 +45,19 @@ def test_show_counts_and_lists_the_best(run: Path) -> None:
     assert lines[-1].split() == ["75.00%", key, "0", "1,234", "1.5", "my", "run"]
 
 
+def test_the_best_of_other_metrics_are_under_their_names(run: Path) -> None:
+    [head, best] = invoke("show", run, "--best", 1).splitlines()[-2:]
+    assert (head.split()[0], best.split()[0]) == ("accuracy", "75.00%")
+    file = run / "words.db"
+    with Store(file) as store:
+        evaluation = Evaluation(
+            *("ok", 0.5, (0.5,), 1.5, 0, "settings", 1234), metric="perplexity", value=2.0
+        )
+        store.add(random_architecture(0), evaluation, "my run")
+    [head, best] = invoke("show", file).splitlines()[-2:]
+    assert (head.split()[0], best.split()[:2]) == ("perplexity", ["2", "perplexity"])
+
+
 def test_a_run_whose_evaluations_are_elsewhere(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -100,6 +113,7 @@ def test_merge_adds_what_is_new(run: Path, tmp_path: Path) -> None:
         (["export", "run", "all.xls"], "valid choices: '.csv', '.jsonl'"),
         (["export", "run", "nowhere/all.csv"], "cannot be written: No such file"),
         (["merge", "nowhere.db", "all.db"], "there is none at nowhere.db"),
+        (["merge", "run", "run/evaluations.db"], "cannot be merged into itself; name another one"),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import sysconfig
 import tempfile
 import traceback
 import warnings
@@ -100,20 +101,49 @@ def _failed_file(error: OSError, words: Sequence[str]) -> int:
 
 
 def report_bug(error: BaseException, words: Sequence[str]) -> int:
-    """Write the traceback into a temporary file, and say where it is; return the exit code."""
+    """Write the traceback into a temporary file, and say where it is; return the exit code.
+
+    It is the mistake of the user's own code, a callback's for instance, if the error passed it.
+    """
+    own = _own_code(error)
+    whose = f"error: {own}" if own else "a bug in nas-gym"
+    remedy = "; its traceback is in {}" if own else "; please report it with {}, which holds {}"
     report = f"nas-gym {shlex.join(words)}\n\n{''.join(traceback.format_exception(error))}"
     text = without_secrets(report, words)
-    summary = without_secrets(f"a bug in nas-gym: {type(error).__name__}: {error}", words)[:300]
+    summary = without_secrets(f"{whose}: {type(error).__name__}: {error}", words)[:300]
     how: Any = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="nas-gym-", suffix=".txt", delete=False, **how
         ) as file:
             file.write(text)
-        complain(f"{summary}; please report it with {file.name}, which holds the traceback")
+        complain(summary + remedy.format(file.name, "the traceback"))
     except OSError as failure:
         complain(f"{summary}; its traceback cannot be written: {failure.strerror}")
-    return EXIT_BUG
+    return EXIT_WRONG if own else EXIT_BUG
+
+
+def _own_code(error: BaseException) -> str:
+    """Return the last place in the user's own code that an error passed, or "".
+
+    No user wrote this package's files, Python's, and those of installed packages.
+    """
+    import nas_agents
+    import nas_gym
+
+    folders = [os.path.dirname(str(each.__file__)) for each in (nas_gym, nas_agents)]
+    folders.append(sysconfig.get_path("stdlib"))
+    others = re.compile("|".join(map(re.escape, folders)) + "|.*(site|dist)-packages")
+    passed = [
+        (frame.f_code.co_filename, line, frame.f_code.co_name)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    if isinstance(error, SyntaxError):
+        passed.append((str(error.filename), error.lineno or 0, "which is no Python"))
+    for file, line, name in reversed(passed):
+        if os.path.isfile(file) and not others.match(file):
+            return f"{os.path.basename(file)}, line {line}, {name}"
+    return ""
 
 
 def without_secrets(text: str, words: Sequence[str]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
+import runpy
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -20,19 +23,17 @@ from nas_agents.cli.terminal.errors import OneLineErrors, report_bug
 from nas_agents.cli.terminal.output import print_table, say
 
 
-def result_of(function: Callable[[], None]) -> Result:
+def result_of(function: Callable[[], object]) -> Result:
     """Return the result of a command that calls ``function``."""
     program = OneLineErrors(commands={"fails": click.Command("fails", callback=function)})
     return CliRunner().invoke(program, ["fails"])
 
 
 def ends_with(error: BaseException) -> Result:
-    """Return the result of a command that raises ``error``."""
-
-    def fails() -> None:
-        raise error
-
-    return result_of(fails)
+    """Return the result of a command of the package that raises ``error``."""
+    program: dict[str, Any] = {"__name__": "nas_agents.cli.broken", "error": error}
+    exec("def fails():\n    raise error", program)
+    return result_of(program["fails"])
 
 
 def test_a_warning_is_one_line() -> None:
@@ -88,6 +89,32 @@ def test_a_bug_is_one_line_and_a_file(
     text = file.read_text(encoding="utf-8")
     assert text.startswith("nas-gym fails\n")
     assert "Traceback (most recent call last)" in text
+
+
+def test_an_error_in_code_of_one_s_own_is_no_bug_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def on_start() -> None:
+        Path("/").joinpath(7)  # type: ignore[arg-type]
+
+    result = result_of(on_start)
+    [file] = tmp_path.iterdir()
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert re.match(r"nas-gym: error: test_errors\.py, line \d+, on_start: TypeErr", result.stderr)
+    assert result.stderr.endswith(f"; its traceback is in {file}\n")
+
+
+def test_a_module_of_one_s_own_that_is_no_python_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    module = tmp_path / "mine.py"
+    module.write_text("x = 1\ndef broken(:\n")
+    result = result_of(lambda: runpy.run_path(str(module)))
+    assert result.exit_code == 2
+    assert "error: mine.py, line 2, which is no Python: SyntaxError" in result.stderr
 
 
 @pytest.mark.parametrize(
