@@ -71,7 +71,7 @@ def _failed(error: Exception, words: Sequence[str]) -> int:
         return _wrong(str(error))
     if isinstance(error, OSError):
         return _failed_file(error, words)
-    return report_bug(error, words)
+    return report_error(error, words)
 
 
 def _wrong(message: str) -> int:
@@ -92,7 +92,7 @@ def _failed_file(error: OSError, words: Sequence[str]) -> int:
     if error.errno == ENAMETOOLONG:
         return _wrong(f"a file's name of {len(str(error.filename)):,} characters is too long")
     if error.errno not in (*FULL, EPIPE):
-        return report_bug(error, words)
+        return report_error(error, words)
     with suppress(OSError):  # Python writes the rest of standard output when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == EPIPE:  # the reader, `head` for instance, has had enough
@@ -100,14 +100,14 @@ def _failed_file(error: OSError, words: Sequence[str]) -> int:
     return _wrong(f"output: it cannot be written: {error.strerror}")
 
 
-def report_bug(error: BaseException, words: Sequence[str]) -> int:
+def report_error(error: BaseException, words: Sequence[str]) -> int:
     """Write the traceback into a temporary file, and say where it is; return the exit code.
 
     It is the mistake of the user's own code, a callback's for instance, if the error passed it.
     """
     own = _own_code(error)
     whose = f"error: {own}" if own else "a bug in nas-gym"
-    remedy = "; its traceback is in {}" if own else "; please report it with {}, which holds {}"
+    remedy = "its traceback is in {}" if own else "please report it with {}, its traceback"
     report = f"nas-gym {shlex.join(words)}\n\n{''.join(traceback.format_exception(error))}"
     text = without_secrets(report, words)
     summary = without_secrets(f"{whose}: {type(error).__name__}: {error}", words)[:300]
@@ -117,7 +117,7 @@ def report_bug(error: BaseException, words: Sequence[str]) -> int:
             "w", prefix="nas-gym-", suffix=".txt", delete=False, **how
         ) as file:
             file.write(text)
-        complain(summary + remedy.format(file.name, "the traceback"))
+        complain(f"{summary}; {remedy.format(file.name)}")
     except OSError as failure:
         complain(f"{summary}; its traceback cannot be written: {failure.strerror}")
     return EXIT_WRONG if own else EXIT_BUG
@@ -132,8 +132,8 @@ def _own_code(error: BaseException) -> str:
     import nas_gym
 
     folders = [os.path.dirname(str(each.__file__)) for each in (nas_gym, nas_agents)]
-    folders.append(sysconfig.get_path("stdlib"))
-    others = re.compile("|".join(map(re.escape, folders)) + "|.*(site|dist)-packages")
+    folders = [re.escape(each + os.sep) for each in (*folders, sysconfig.get_path("stdlib"))]
+    others = re.compile("|".join([*folders, ".*(site|dist)-packages"]))
     passed = [
         (frame.f_code.co_filename, line, frame.f_code.co_name)
         for frame, line in traceback.walk_tb(error.__traceback__)

@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nas_agents.cli.main import app
-from nas_agents.cli.terminal.errors import OneLineErrors, report_bug
+from nas_agents.cli.terminal.errors import OneLineErrors, report_error
 from nas_agents.cli.terminal.output import print_table, say
 
 
@@ -130,7 +130,7 @@ def test_a_bug_s_report_has_no_password(url: str, tmp_path: Path) -> None:
         patch.setattr(tempfile, "tempdir", str(tmp_path))
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors):
-            report_bug(ValueError(f"no answer from {url}"), ["search", "x", "--store", url])
+            report_error(ValueError(f"no answer from {url}"), ["search", "x", "--store", url])
     [file] = tmp_path.iterdir()
     text = errors.getvalue() + file.read_text(encoding="utf-8")
     assert "hunter2" not in text
