@@ -63,6 +63,12 @@ class Canvas:
         (x, y), r = at, radius
         self._draw_above.ellipse(_scaled((x - r, y - r, x + r, y + r)), colour)
 
+    def triangle(self, at: Point, radius: float, colour: str) -> None:
+        """Draw a triangle that points downwards."""
+        (x, y), r = at, radius
+        corners = _scaled((x - r, y - r, x + r, y - r, x, y + r))
+        self._draw_above.polygon(corners, colour)
+
     def rise(self, start: Point, end: Point, colour: str, arrow: bool = False) -> None:
         """Draw a curve that leaves ``start`` and arrives at ``end`` going upwards."""
         middle = (start[1] + end[1]) / 2

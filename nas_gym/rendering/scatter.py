@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,26 +13,47 @@ from nas_gym.rendering.canvas import FAINT, WIDTH, Canvas, colour
 
 HEIGHT, LEFT, BELOW, TOP = 260, 64, 40, 16
 """Height of a panel, and its margins, in pixels."""
+FEW = 0.05
+"""Share of points, the worst, that an axis may leave out."""
 
 
 def scatter(
-    values: NDArray[np.float64], names: Sequence[str], on_front: NDArray[np.bool_]
+    values: NDArray[np.float64],
+    names: Sequence[str],
+    on_front: NDArray[np.bool_],
+    without_few: bool = False,
 ) -> Image.Image:
     """Return a picture of N points, (N, K): the first value over each other one, one panel each.
 
-    ``names`` are K names for the axes; ``on_front``, (N,) bool, the points that are marked.
+    ``names`` are K names for the axes; ``on_front``, (N,) bool, the points that are marked. With
+    ``without_few``, the first value's axis starts at `axis_start`, and points below are triangles
+    at its lower end.
     """
+    start = axis_start(values[:, 0]) if without_few else -np.inf
+    below, above = values[:, 0] < start, np.maximum(values[:, 0], start)
     canvas = Canvas(WIDTH, HEIGHT * (len(names) - 1))
     for panel in range(1, len(names)):
         top = HEIGHT * (panel - 1)
         inside = (LEFT, top + TOP, WIDTH - TOP, top + HEIGHT - BELOW)
-        _axes(canvas, inside, (values[:, panel], values[:, 0]), (names[panel], names[0]))
+        _axes(canvas, inside, (values[:, panel], above), (names[panel], names[0]))
         at = np.stack([_scaled(values[:, panel], inside[0], inside[2]),
-                       _scaled(values[:, 0], inside[3], inside[1])], axis=1)  # fmt: skip
-        for points, shade, size in ((at[~on_front], FAINT, 1.5), (at[on_front], colour(1), 3.0)):
-            for x, y in points.tolist():
+                       _scaled(above, inside[3], inside[1])], axis=1)  # fmt: skip
+        for marked, shade, size in ((~on_front, FAINT, 1.5), (on_front, colour(1), 3.0)):
+            for x, y in at[marked & ~below].tolist():
                 canvas.dot((x, y), size, shade)
+            for x, y in at[marked & below].tolist():
+                canvas.triangle((x, y), size + 2, shade)
     return canvas.finished()
+
+
+def axis_start(values: NDArray[np.float64]) -> float:
+    """Return where an axis of N values, (N,), starts: at the least of them.
+
+    If the worst few would take most of the axis, it starts at the least of the others instead.
+    """
+    few: list[float] = np.sort(values)[: math.ceil(FEW * (len(values) - 1)) + 1].tolist()
+    least, most = few[0], float(values.max())
+    return next((value for value in few if 0 < most - value < value - least), least)
 
 
 def _axes(

@@ -19,6 +19,7 @@ from nas_agents.controllers.ranked_reward import VecRankedReward
 from nas_agents.controllers.sharing.shared_weights import SHARING
 from nas_agents.strategies import MultiFidelity, Strategy
 from nas_agents.strategies.as_agent import StrategyAgent
+from nas_agents.strategies.base import begun
 from nas_gym import Objectives, SearchSpace
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.rewards import AnyReward
@@ -165,10 +166,7 @@ class Agent:
             made = self.strategy(search_space, seed, **arguments)
         except Exception as error:
             raise self._refused(error, arguments) from error
-        begun = getattr(made, "search_space", None) is not None
-        remedy = "call super().__init__(search_space, seed) in its __init__"
-        require(begun, f"agent: {self.name} is no Strategy yet; {remedy}")
-        return made
+        return begun(made)
 
     def _check(self, made: type[Any], arguments: Mapping[str, Any]) -> None:
         hidden = (*OWN, "seed") if self.strategy is not None else OWN

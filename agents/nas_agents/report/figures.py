@@ -18,11 +18,10 @@ from nas_agents.runs.comparison import Band
 from nas_agents.runs.front import UNITS, label_of
 from nas_agents.runs.progress import COMPARED
 from nas_gym.errors import counted
+from nas_gym.rendering.scatter import axis_start
 
 WIDTH, HEIGHT = 900, 360
 TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
-FEW = 0.05
-"""Share of children, the worst, that an axis of accuracies may leave out."""
 DRAWN = 40
 """Decisions drawn of the most important ones."""
 
@@ -48,17 +47,16 @@ def in_percent(drawn: Any, run: Run) -> None:
 
 
 def without_few(drawn: Any, accuracies: NDArray[np.float64]) -> float:
-    """Start the axis of accuracies above the worst few, if these would take most of it.
+    """Start the axis of accuracies above the worst few, if `axis_start` does.
 
     Returns where they are marked instead; minus infinity if none is left out.
     """
-    if not len(accuracies):
+    start = axis_start(accuracies) if len(accuracies) else -np.inf
+    if not len(accuracies) or start == accuracies.min():
         return -np.inf
-    others, most = float(np.quantile(accuracies, FEW, method="higher")), float(accuracies.max())
-    if not 0 < most - others < others - accuracies.min():
-        return -np.inf
-    drawn.y_range.start = others - 0.1 * (most - others)
-    return others - 0.08 * (most - others)
+    most = float(accuracies.max())
+    drawn.y_range.start = start - 0.1 * (most - start)
+    return start - 0.08 * (most - start)
 
 
 def mark_below(drawn: Any, mark: float, points: Any, x: str, y: str) -> list[Any]:

@@ -34,13 +34,17 @@ def front_record(front: Front) -> dict[str, Any]:
 
 
 def draw_front(front: Front) -> Image.Image:
-    """Return a picture of all children, in which those on the front are marked."""
-    names = front.objectives.names
-    signs = np.where([name.startswith("-") for name in names], -1.0, 1.0)
-    values = np.array(front.children) * signs
+    """Return a picture of all children, in which those on the front are marked.
+
+    The accuracy, where it is an objective, goes upwards; so does the first cost where it is not.
+    """
+    names, is_cost = front.objectives.names, [n.startswith("-") for n in front.objectives.names]
+    values = np.array(front.children) * np.where(is_cost, -1.0, 1.0)
     members = {member.reward for member in front.members()}
     on_front = np.array([child in members for child in front.children])
-    return scatter(values, [label_of(name.removeprefix("-")) for name in names], on_front)
+    order = np.argsort(is_cost, kind="stable")
+    labels = [label_of(names[place].removeprefix("-")) for place in order]
+    return scatter(values[:, order], labels, on_front, without_few=not all(is_cost))
 
 
 def label_of(name: str) -> str:

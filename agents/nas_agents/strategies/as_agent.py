@@ -17,7 +17,7 @@ from stable_baselines3.common.type_aliases import MaybeCallback, PyTorchObs, Sch
 from stable_baselines3.common.utils import safe_mean
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from nas_agents.strategies.base import Strategy
+from nas_agents.strategies.base import Strategy, begun
 from nas_agents.strategies.random_search import RandomSearch
 from nas_gym import Objectives
 from nas_gym.errors import InvalidSettings, require
@@ -123,7 +123,7 @@ class StrategyAgent(BaseAlgorithm):
             reward = self.env.get_attr("reward")[0]
             _check_reward(strategy, isinstance(reward, Objectives))
             search_space = self.env.get_attr("search_space")[0]
-            self.strategy = strategy(search_space, self.seed, **(arguments or {}))
+            self.strategy = begun(strategy(search_space, self.seed, **(arguments or {})))
             here = isinstance(self.env.unwrapped, DummyVecEnv)  # and in no other process
             memory = self.env.get_attr("memory")[0] if here else None
             self.strategy.prepare(reward, memory)

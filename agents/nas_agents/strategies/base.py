@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nas_gym import InvalidArchitecture, Memory, SearchSpace
-from nas_gym.errors import InvalidSettings
+from nas_gym.errors import InvalidSettings, require
 from nas_gym.rewards import AnyReward
 from nas_gym.search_spaces import Choices
 from nas_gym.settings import Seed, validated
@@ -162,6 +162,17 @@ class Strategy(ABC):
             if begins or changed[later] not in valid:
                 changed[later] = valid[self.below(len(valid))]
         return changed
+
+
+def begun(strategy: Strategy) -> Strategy:
+    """Return a strategy as it is; `InvalidSettings` if its class did not begin as `Strategy` does.
+
+    Whoever makes a strategy of a class that may be the user's own asks for this.
+    """
+    name, ready = type(strategy).__name__, getattr(strategy, "search_space", None) is not None
+    remedy = "call super().__init__(search_space, seed) in its __init__"
+    require(ready, f"agent: {name} is no Strategy yet; {remedy}")
+    return strategy
 
 
 class MultiFidelity(Strategy):

@@ -228,6 +228,8 @@ def test_a_strategy_that_did_not_begin_is_told_how() -> None:
     agent = find_agent("tests.agents.catalogue.test_agents:NoStart")
     with pytest.raises(InvalidSettings, match=r"call super\(\).__init__\(search_space, seed\)"):
         agent.make_strategy(NASBench201SearchSpace(), {}, 0)
+    with pytest.raises(InvalidSettings, match=r"call super\(\).__init__\(search_space, seed\)"):
+        agent.make(vec_env(NASBench201SearchSpace()), {}, 0)
 
 
 class MyPPO(PPO):
