@@ -73,8 +73,10 @@ def list_folder(folder: Path) -> Listing:
     """
     skipped: Counter[str] = Counter()
     try:
-        folder = _unwrapped(folder)
+        folder = _unwrapped(folder, skipped)
         of_part = _parts_of(folder)
+        if of_part:
+            _count_loose(folder, "the parts", skipped)
         rename = "; if one of these is a class, rename its folder"
         parts = part_names(of_part, f"the folder {folder}", rename) if of_part else [""]
         listings = [_images_by_class(of_part.get(part, folder), skipped) for part in parts]
@@ -133,14 +135,26 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _unwrapped(folder: Path) -> Path:
-    """Return the folder of the classes, or of the parts, in a folder that holds nothing else."""
+def _unwrapped(folder: Path, skipped: Counter[str]) -> Path:
+    """Return the folder of the classes, or of the parts, in a folder that holds no other one.
+
+    Images beside it are counted.
+    """
     inner = _folders(folder)
     is_part = bool(inner) and inner[0].name.lower() in PARTS
     if len(inner) != 1 or is_part or not _folders(inner[0]):
         return folder
     images = (entry for entry in inner[0].iterdir() if entry.suffix.lower() in SUFFIXES)
-    return folder if any(images) else _unwrapped(inner[0])
+    if any(images) and not _parts_of(inner[0]):
+        return folder
+    _count_loose(folder, "the only folder", skipped)
+    return _unwrapped(inner[0], skipped)
+
+
+def _count_loose(folder: Path, beside: str, skipped: Counter[str]) -> None:
+    """Count the images that lie beside folders that are read."""
+    loose = [entry.suffix.lower() for entry in folder.iterdir() if not entry.is_dir()]
+    skipped.update(f"{suffix} beside {beside}" for suffix in loose if suffix in SUFFIXES)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -165,8 +179,7 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
     if not classes:
         raise OSError(f"{folder} has no sub-folder")
     _require_apart(classes)
-    loose = [entry.suffix.lower() for entry in folder.iterdir() if not entry.is_dir()]
-    skipped.update(f"{suffix} beside the classes" for suffix in loose if suffix in SUFFIXES)
+    _count_loose(folder, "the classes", skipped)
     listing: dict[str, list[Path]] = {}
     for found in classes:
         files = list(_files_within(found, skipped))
@@ -184,7 +197,7 @@ def _images_by_class(folder: Path, skipped: Counter[str]) -> dict[str, list[Path
 def _files_within(
     folder: Path, skipped: Counter[str], follow_links: bool = False
 ) -> Iterator[Path]:
-    """Yield the files at any depth, and count those that are hidden."""
+    """Yield the files at any depth, and count those that are hidden, and links not followed."""
     entered: set[str] = set()
     for root, folders, files in os.walk(folder, followlinks=follow_links):
         real = os.path.realpath(root)
@@ -193,6 +206,9 @@ def _files_within(
             continue
         entered.add(real)
         folders[:] = sorted(name for name in folders if not _hidden(name))
+        if not follow_links:
+            links = sum(os.path.islink(os.path.join(root, name)) for name in folders)
+            skipped.update({"links to folders": links})
         shown = [name for name in files if not _hidden(name)]
         skipped.update({"hidden": len(files) - len(shown)})
         yield from (Path(root, name) for name in shown)

@@ -61,6 +61,9 @@ def _listing(text: str, folder: Path) -> Listing:
     labels: list[str] = []
     parts: list[int] = []
     for row in rows:
+        if None in row:
+            more = "it has more cells than the header; put a cell with a comma in quotes"
+            raise ValueError(f"line {rows.line_num}: {more}")
         values = _values(row, column, rows.line_num)
         path, part = folder / values["path"], values.get("split", "train").lower()
         if path in lines:

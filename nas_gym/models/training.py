@@ -62,8 +62,19 @@ def train_model(
     return result
 
 
+def require_replaceable(folder: Path) -> None:
+    """Raise `InvalidSettings` if no new folder can take the place of this one."""
+    remedy = "name the folder that it leads to"
+    require(not folder.is_symlink(), f"folder: {folder} is a link; {remedy}")
+    remedy = "which cannot be moved; name a folder within it"
+    here = folder.resolve() == Path.cwd()
+    require(not here, f"folder: {folder} is the working directory, {remedy}")
+    require(not folder.is_mount(), f"folder: {folder} is the root of a file system, {remedy}")
+
+
 def _require_free(folder: Path) -> None:
     """Raise `InvalidSettings` if a folder holds what a new model would replace."""
+    require_replaceable(folder)
     held = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     others = sorted(each for each in held - {CHECKPOINT} if not each.startswith(PART))
     what = "a model already" if "model.json" in held else f"other files ({', '.join(others[:3])})"

@@ -21,7 +21,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.architecture import Architecture
@@ -115,9 +115,11 @@ class Store:
     ) -> list[float]:
         """Return the accuracies of runs whose names contain ``runs``, but for one of that name.
 
-        An architecture's is the mean over ``repeats``, where the run made all of them.
+        An architecture's is the mean over ``repeats``, where the run made all of them, and 0 if one
+        of them failed.
         """
-        query = select(func.avg(_rows.accuracy)).where(
+        whole = func.min(case((_rows.status == "ok", 1.0), else_=0.0))
+        query = select(whole * func.avg(_rows.accuracy)).where(
             *(_rows.fingerprint == fingerprint, _rows.repeat < repeats, _rows.run != besides),
             _rows.run.contains(runs, autoescape=True),
         )

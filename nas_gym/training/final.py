@@ -152,6 +152,7 @@ def _begun(
     trainer: NetworkTrainer, architecture: Architecture, member: Member, checkpoint: Path | None
 ) -> tuple[TrainingLoop, Checkpoint | None, float]:
     """Return the training where its checkpoint left it, the checkpoint, and its seconds so far."""
+    member.take_share(trainer)
     loop = member.loop(trainer, trainer.build(architecture))
     if checkpoint is None:
         return loop, None, 0.0

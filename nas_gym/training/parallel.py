@@ -61,11 +61,15 @@ class Member:
     def __init__(self, rank: int, number: int) -> None:
         self.rank, self.number = rank, number
 
+    def take_share(self, trainer: NetworkTrainer) -> None:
+        """Give a trainer this process's share, before it builds networks, which depend on it."""
+        if self.number > 1:
+            trainer.task.take_share(self.rank, self.number)
+
     def loop(self, trainer: NetworkTrainer, network: ChildNetwork) -> TrainingLoop:
-        """Return the training of a network, of which this process has a share."""
+        """Return the training of a network by a trainer that has this process's share."""
         if self.number == 1:
             return trainer.task.loop(network)
-        trainer.task.take_share(self.rank, self.number)
         on_cuda = trainer.device.type == "cuda"
         if on_cuda:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)

@@ -21,7 +21,11 @@ from nas_gym.settings import require_known
 from nas_gym.training.settings import LearningSettings
 
 Settings = TypeVar("Settings", bound=LearningSettings)
-_CELLS: dict[str, Any] = {"epochs": 600, "auxiliary_head": True, "momentum": 0.9}
+_SGD: dict[str, Any] = {
+    **{"optimizer": "sgd", "momentum": 0.9, "warmup_epochs": 0, "label_smoothing": 0.0},
+    "ema_decay": 0.0,
+}
+_CELLS: dict[str, Any] = {**_SGD, "epochs": 600, "auxiliary_head": True}
 PRESETS: dict[str, dict[str, Any]] = {
     "nasnet": {
         **_CELLS,
@@ -43,19 +47,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         **{"gradient_clip": 5.0, "drop_path_keep": 0.8, "cutout": 16},
     },
     "nasbench201": {
+        **_SGD,
         **{"epochs": 200, "batch_size": 256, "learning_rate": 0.1, "weight_decay": 5e-4},
-        **{"momentum": 0.9, "nesterov": True},
+        **{"nesterov": True},
     },
     "adamw": {
         **{"epochs": 100, "optimizer": "adamw", "learning_rate": 2e-3, "weight_decay": 0.05},
         **{"warmup_epochs": 5, "label_smoothing": 0.1, "ema_decay": 0.999},
     },
 }
-_OF_SOME_NETWORKS = ("auxiliary_head", "drop_path_keep", "dropout")
 
 
 def final_settings(
-    settings: Settings, given: Mapping[str, Any], preset: str | None = None
+    settings: Settings, given: Mapping[str, Any], preset: str | None = None, side: int | None = None
 ) -> Settings:
     """Return the settings of the final training: a child's, for longer and in a wider network.
 
@@ -66,7 +70,9 @@ def final_settings(
             (`NetworkSettings.width_setting`), and nothing that makes a child's estimate cheaper.
             Where ``at_most`` limits a child's costs, the filters stay a child's.
         preset: Name of one of `PRESETS`, whose values come before those that follow from the
-            child's. What the network of this family does not have (`without`) is left out.
+            child's. What this training does not have (`without`) is left out.
+        side: The shorter side of the images, in pixels; a preset's cutout, which is half of
+            CIFAR-10's, is at most half of it.
 
     Raises:
         InvalidSettings: a name or a value is not valid.
@@ -79,8 +85,10 @@ def final_settings(
         defaults[child.width_setting] = 2 * of_network[child.width_setting]
     if preset is not None:
         require_known([preset], PRESETS, "preset: ")
-        missing = without(settings, preset)
-        defaults |= {name: v for name, v in PRESETS[preset].items() if name not in missing}
+        of_preset = {n: v for n, v in PRESETS[preset].items() if _has(settings, n)}
+        if side is not None and "cutout" in of_preset:
+            of_preset["cutout"] = min(of_preset["cutout"], side // 2)
+        defaults |= of_preset
     epochs = {**defaults, **given}["epochs"]
     if isinstance(epochs, int) and epochs <= defaults.get("warmup_epochs", 0):
         defaults["warmup_epochs"] = 0  # a shorter training was asked for
@@ -97,8 +105,10 @@ def final_settings(
 
 
 def without(settings: LearningSettings, preset: str) -> list[str]:
-    """Return the names in a preset of settings that the networks of this family do not have."""
-    of_network = asdict(settings.network) if settings.network else {}
-    return [
-        each for each in _OF_SOME_NETWORKS if each in PRESETS[preset] and each not in of_network
-    ]
+    """Return what a preset sets and this training, or a network of this family, does not have."""
+    return [name for name, value in PRESETS[preset].items() if value and not _has(settings, name)]
+
+
+def _has(settings: LearningSettings, name: str) -> bool:
+    """Return whether a training, or its network, has a setting."""
+    return hasattr(settings, name) or hasattr(settings.network, name)

@@ -125,12 +125,13 @@ class TrainingSettings(LearningSettings):
     before the last quarter of the training keep under 1% of the weight, at least 0.1."""
     crop_padding: Count | None = None
     """Pixels of padding for random crops, at most the image's height and width; default: an eighth
-    of the height, 4 for CIFAR; but 0 for children on images below 16 pixels, whose short training
-    a shift would only slow down."""
+    of the shorter side, 4 for CIFAR; but 0 for children on images below 16 pixels, whose short
+    training a shift would only slow down."""
     flip: bool | None = None
     """Mirror images at random; default: if the data set's classes allow it."""
     cutout: Count = 0
-    """Side of a square that is blotted out, in pixels; 0 for none."""
+    """Side of a square that is blotted out, in pixels, at most the image's height and width; 0 for
+    none."""
     resized_crop: Keep | None = None
     """Crop a random part of the image, at least this share of its area (0.08 for ImageNet), and
     scale it to the image's size, instead of crops with padding; default: not at all."""
@@ -162,11 +163,11 @@ class TrainingSettings(LearningSettings):
         require(not self.rand_augment or channels in (1, 3), takes)
         if padding is None:
             has_crops = final or height >= SMALL_IMAGES_BELOW
-            padding = height // 8 if has_crops and not self.resized_crop else 0
-        most = f"at most {min(height, width)} pixels for images of {height}x{width}"
-        require(
-            padding <= max(1, min(height, width)), f"crop_padding: expected {most}, got {padding}"
-        )
+            padding = min(height, width) // 8 if has_crops and not self.resized_crop else 0
+        most = f"expected at most {min(height, width)} pixels for images of {height}x{width}"
+        for name, pixels in (("crop_padding", padding), ("cutout", self.cutout)):
+            fits = pixels <= max(1, min(height, width))
+            require(fits, f"{name}: {most}, got {pixels}")
         flip = dataset.flips if self.flip is None else self.flip
         ours = (self.resized_crop, self.rand_augment, self.rand_augment_magnitude)
         return Augmentation(padding, flip, self.cutout, *ours, self.mixup, self.cutmix)

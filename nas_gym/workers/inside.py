@@ -19,7 +19,7 @@ from nas_gym.evaluation.evaluator import ChildEvaluator, at_epochs
 from nas_gym.outside.processes import SLOW_IMPORT
 from nas_gym.training.failures import is_out_of_memory
 from nas_gym.training.network_trainer import DeviceTraining
-from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluation
+from nas_gym.workers.protocol import Answer, Place, WorkersFailed, failed_evaluations
 
 FREE_SHARE = 0.95
 """Share of a GPU's free memory that children get; allocators lose some between their blocks."""
@@ -88,10 +88,9 @@ def _answer(
         memory = isinstance(error, Exception) and is_out_of_memory(error)
         status: Status = "out_of_memory" if memory else "crashed"
         message = f"{type(error).__name__}: {error}"
-        evaluations = [
-            failed_evaluation(evaluator, child, repeat, status, started, message, epochs)
-            for repeat in repeats
-        ]
+        evaluations = failed_evaluations(
+            evaluator, child, repeats, status, started, message, epochs
+        )
     crashed = any(evaluation.status == "crashed" for evaluation in evaluations)
     return evaluations, not crashed or _cuda_works()
 

@@ -28,6 +28,8 @@ from nas_gym.workers.protocol import (
     WorkerLost,
     WorkersFailed,
     converted,
+    time_out_of,
+    timed_out,
 )
 from nas_gym.workers.sharing import Share, SharedObject
 
@@ -137,7 +139,8 @@ class _Process(Worker):
 
     def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
         asked = (child.pickled, child.repeats, child.epochs, limit)
-        return converted(self._ask(_evaluate, *asked, timeout=self._timeout), self._lost)
+        timeout = time_out_of(child, self._timeout)
+        return converted(self._ask(_evaluate, *asked, timeout=timeout), self._lost)
 
     def cancel(self) -> None:
         self._asked.cancel()  # pebble ends the process, and starts another
@@ -145,7 +148,7 @@ class _Process(Worker):
     def _lost(self, error: BaseException) -> BaseException:
         """Return what pebble's exception means for the child."""
         if isinstance(error, TimedOut):
-            return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
+            return timed_out(self._timeout)
         if isinstance(error, ProcessExpired):
             blame = None if error.exitcode in _FROM_OUTSIDE else True
             return WorkerLost(f"its worker died: {_how_it_ended(error.exitcode)}", blame)

@@ -29,6 +29,8 @@ from nas_gym.workers.protocol import (
     WorkerGone,
     WorkerLost,
     converted,
+    time_out_of,
+    timed_out,
 )
 
 _connections: dict[object, str] = {}
@@ -250,8 +252,8 @@ class _Actor(Worker):
         )
 
     def evaluate(self, child: Child, limit: float | None) -> Future[Answer]:
-        if self._timeout is not None:
-            self._deadline = time.monotonic() + self._timeout
+        if (timeout := time_out_of(child, self._timeout)) is not None:
+            self._deadline = time.monotonic() + timeout
         asked = (child.pickled, child.repeats, child.epochs, limit)
         answer = self._actor.evaluate.remote(*asked).future()
         return converted(answer, self._lost, self._finished)
@@ -261,10 +263,10 @@ class _Actor(Worker):
 
     def _lost(self, error: BaseException) -> BaseException:
         """Return what Ray's exception means for the child."""
-        timed_out, self._deadline = self._deadline < 0, math.inf
+        too_late, self._deadline = self._deadline < 0, math.inf
         errors = self._ray.exceptions
-        if timed_out:
-            return WorkerLost(f"its time-out of {self._timeout} s passed", True, "timed_out")
+        if too_late:
+            return timed_out(self._timeout)
         if type(error) is errors.OutOfMemoryError:
             return WorkerLost(f"Ray ended it, short of memory: {error}", True, "out_of_memory")
         if issubclass(type(error), errors.RayTaskError):  # the actor lives

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -132,19 +132,38 @@ class SeededEvaluator(Protocol):
         """Return the seed of an evaluation."""
 
 
-def failed_evaluation(
+def failed_evaluations(
     evaluator: SeededEvaluator,
     architecture: Architecture,
-    repeat: int,
+    repeats: Sequence[int],
     status: Status,
     started: float,
     message: str,
     epochs: int | None = None,
-) -> Evaluation:
-    """Return the evaluation of a child that failed, begun at ``started``."""
-    seconds, seed = time.perf_counter() - started, evaluator.seed_of(architecture, repeat)
+) -> list[Evaluation]:
+    """Return the evaluations of a child that failed, begun at ``started``.
+
+    Those that were computed as one network share its seconds.
+    """
+    seconds = (time.perf_counter() - started) / len(repeats)
     fingerprint = partial_fingerprint(evaluator.fingerprint, epochs)
-    return Evaluation(status, 0.0, (), seconds, seed, fingerprint, message=message)
+    seeds = [evaluator.seed_of(architecture, repeat) for repeat in repeats]
+    return [
+        Evaluation(status, 0.0, (), seconds, seed, fingerprint, message=message) for seed in seeds
+    ]
+
+
+def time_out_of(child: Child, timeout: float | None) -> float | None:
+    """Return the seconds after which a worker that evaluates a child is ended; None for never.
+
+    Evaluations as one network have the time that they would have one after the other.
+    """
+    return None if timeout is None else timeout * len(child.repeats)
+
+
+def timed_out(timeout: float | None) -> WorkerLost:
+    """Return why a worker was ended whose child's time was over."""
+    return WorkerLost(f"its time-out of {timeout} s passed", True, "timed_out")
 
 
 def converted(

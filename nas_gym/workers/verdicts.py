@@ -11,7 +11,7 @@ from nas_gym.workers.protocol import (
     WorkerGone,
     WorkerLost,
     WorkersFailed,
-    failed_evaluation,
+    failed_evaluations,
 )
 
 ATTEMPTS = 3
@@ -44,9 +44,7 @@ def verdict(
         message += "" if error.blame else f" ({deaths} times)"
     assert child.started is not None
     how = (status, child.started, message, child.epochs)
-    return [
-        failed_evaluation(evaluator, child.architecture, repeat, *how) for repeat in child.repeats
-    ]
+    return failed_evaluations(evaluator, child.architecture, child.repeats, *how)
 
 
 class Starts:

@@ -360,6 +360,18 @@ def test_images_beside_the_classes_are_counted_as_skipped(tmp_path: Path) -> Non
     assert load(str(tmp_path)).skipped == ("2 .png beside the classes",)
 
 
+def test_images_beside_parts_or_in_linked_folders_are_counted_as_skipped(tmp_path: Path) -> None:
+    data = tmp_path / "wrapped" / "data"
+    make_images(data / "train")
+    make_images(data / "test", shade=1)
+    (tmp_path / "wrapped" / "a.png").touch()
+    (data / "b.png").touch()
+    inside = next(each for each in (data / "train").iterdir() if each.is_dir())
+    (inside / "more").symlink_to(tmp_path)
+    skipped = ("1 .png beside the only folder", "1 .png beside the parts", "1 links to folders")
+    assert load(str(tmp_path / "wrapped")).skipped == skipped
+
+
 @pytest.mark.parametrize(
     "parts", [("train", "val", "valid"), ("val", "test"), ("train", "cats"), ("test",)]
 )

@@ -80,6 +80,7 @@ def test_a_path_may_be_absolute(tmp_path: Path) -> None:
         ("path,file,label\n", "exactly one of path, file"),
         ("path,label\na.png,\n", "line 2: 'label' is empty"),
         ("path,label\na.png\n", "line 2: 'label' is empty"),
+        ("path,label\na.png,cat, small\n", "line 2: it has more cells than the header; put a cell"),
         ("path,label\na.png,x\na.png,y\n", r"line 3: .*a\.png is in line 2, too"),
         ("path,label,split\na.png,x,tset\n", "line 2: split 'tset'; did you mean 'test'"),
         ('path,label\n"a.png,x\n', "unexpected end of data"),

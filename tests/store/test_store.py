@@ -171,6 +171,8 @@ def test_accuracies_of_runs_by_a_part_of_their_names(store: Store) -> None:
     assert sorted(store.accuracies("settings", "-random-", "mine")) == [0.25, 0.5]
     assert store.accuracies("settings", "-random-", "b-random-2") == [0.5]
     assert store.accuracies("settings", "-random-", "mine", repeats=2) == [0.625]
+    store.add(random_architecture(2), replace(CRASHED, accuracy=0.0), "b-random-2", repeat=1)
+    assert sorted(store.accuracies("settings", "-random-", "mine", repeats=2)) == [0.0, 0.625]
     assert store.accuracies("other settings", "-random-", "mine") == []
     assert store.accuracies("settings", "-r%-", "mine") == []
 

@@ -40,6 +40,7 @@ def trained(
     with trainer.isolated(SEED):
         network: Any = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
         network.set_progress = lambda progress: None
+        member.take_share(trainer)
         loop = member.loop(trainer, network)
         losses: list[float] = []
         train_epoch = loop.train_epoch

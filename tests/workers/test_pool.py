@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
 from types import SimpleNamespace
@@ -25,6 +26,8 @@ from nas_gym.workers.protocol import (
     WorkerGone,
     WorkerLost,
     WorkersFailed,
+    failed_evaluations,
+    time_out_of,
 )
 from nas_gym.workers.verdicts import STARTS
 from tests.evaluation.scripted import Script, ScriptedEvaluator
@@ -198,6 +201,19 @@ def test_repeats_of_a_part_are_one_child() -> None:
         futures = pool.submit_repeats(Script("sleep", "0"), range(4), epochs=3)
         assert [future.result(timeout=300).seed for future in futures] == [0, 1, 2, 3]
     assert Together.asked == [(0, 1, 3), (2, 3, 3)]
+
+
+def test_repeats_that_are_one_child_share_its_time() -> None:
+    """They have the time-outs of all, and each a part of the seconds."""
+    child = Child(Script("sleep", "0"), (0, 1, 2, 3), b"")
+    assert time_out_of(child, 3.0) == 12.0
+    assert time_out_of(child, None) is None
+    begun = time.perf_counter() - 40.0
+    made = failed_evaluations(
+        ScriptedEvaluator(), child.architecture, child.repeats, "timed_out", begun, "late"
+    )
+    assert [each.seed for each in made] == [0, 1, 2, 3]
+    assert all(10.0 <= each.seconds < 20.0 for each in made)
 
 
 def test_workers_that_are_gone_leave_the_others_to_go_on() -> None:

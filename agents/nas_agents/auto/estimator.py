@@ -77,7 +77,7 @@ class AutoClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given = (self.minutes, self.target_accuracy, self.device, self.seed, run, self.callbacks)
         self.result_ = run_auto(dataset, *given)
         self.run_, self.model_ = run, self.result_.model
-        of_name = {} if y is None else {str(label).strip(): label for label in np.unique(y)}
+        of_name = {} if y is None else _of_name(np.asarray(y))
         labels = np.array([of_name.get(name, name) for name in self.model_.classes])
         self._order = np.argsort(labels)  # a model's classes may be in another one
         self.classes_ = labels[self._order]
@@ -122,17 +122,33 @@ def _written(images: Any, labels: NDArray[Any], run: Path) -> Path:
     pixels = None if are_paths else _pixels(images)
     number = len(images)
     require(labels.shape == (number,), f"y: {labels.shape} labels of {number} images")
+    names, numbers = list(_of_name(labels)), np.unique(labels, return_inverse=True)[1]
     run.parent.mkdir(parents=True, exist_ok=True)
     path = run.with_name(f"{run.name}-images{'.csv' if are_paths else '.npz'}")
     if pixels is not None:
-        classes, numbers = np.unique(labels, return_inverse=True)
-        np.savez(path, x_train=pixels, y_train=numbers, classes=classes.astype(str))
+        np.savez(path, x_train=pixels, y_train=numbers, classes=np.array(names))
         return path
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(("path", "label"))
-        lines.writerows(zip(map(os.path.abspath, images), labels, strict=True))
+        named = [names[place] for place in numbers]
+        lines.writerows(zip(map(os.path.abspath, images), named, strict=True))
     return path
+
+
+def _of_name(labels: NDArray[Any]) -> dict[str, Any]:
+    """Return the different labels by their names as classes, which are texts without spaces around.
+
+    Raises:
+        InvalidSettings: two labels have one name.
+    """
+    of_name: dict[str, Any] = {}
+    for label in np.unique(labels):
+        name = (label.decode() if isinstance(label, bytes) else str(label)).strip()
+        says = f"y: {label!r} and {of_name.get(name)!r} would be one class; rename one of them"
+        require(name not in of_name, says)
+        of_name[name] = label
+    return of_name
 
 
 def _are_paths(images: Any) -> bool:

@@ -71,7 +71,7 @@ def final_choice(
     assert best is not None
     given = {**skeletons[best.place], "epochs": best.epochs}
     if best.epochs >= fewest:
-        given["crop_padding"] = dataset.images.shape[1] // rules.PADDING
+        given["crop_padding"] = min(dataset.images.shape[1:3]) // rules.PADDING
     return given, best
 
 
@@ -79,7 +79,7 @@ class UntilDeadline(Callbacks):
     """Passes events on, and fits the epochs of the final training to the time that is left.
 
     The last epochs say how many more there is time for, fewer or more than planned, and how long
-    what follows will take.
+    what follows will take. The first seconds, which what is made once takes a part of, end nothing.
 
     Args:
         callbacks: They are passed all on.
@@ -98,6 +98,7 @@ class UntilDeadline(Callbacks):
         super().__init__(callbacks)
         self.clock, self.end_epochs, self.before = clock, end_epochs, before
         self.paces = [Pace()]
+        self.began = self.paces[0].wall
         self.ends: int | None = None
 
     def on_dataset(self, dataset: Data) -> None:
@@ -119,11 +120,13 @@ class UntilDeadline(Callbacks):
 
     def _fitting(self, epoch: int, ends: int) -> int:
         now, busy = Pace(), self.busy
+        lasted, left = now.wall - self.began, self.clock.left - self.clock.end(busy)
         took = (now.wall - self.paces[0].wall) / len(self.paces)
         self.paces.append(now)
         while len(self.paces) > EPOCHS and now.wall - self.paces[1].wall >= SECONDS:
             del self.paces[0]
         if epoch == ends or took <= 0:
             return max(epoch, ends)
-        more = int((self.clock.left - self.clock.end(busy)) / took - self.end_epochs)
-        return max(epoch, min(max(ends, rules.FINAL_EPOCHS[1]), epoch + more))
+        more = int(left / took - self.end_epochs)
+        fitted = max(epoch, min(max(ends, rules.FINAL_EPOCHS[1]), epoch + more))
+        return max(ends, fitted) if lasted < min(SECONDS, left / 4) else fitted

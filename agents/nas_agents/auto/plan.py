@@ -186,8 +186,10 @@ def _with_child(env_id: str, data: dict[str, Any], training: dict[str, Any], bud
         if many < fewest:
             break
     assert best is not None
-    training = {**training, "crop_padding": trainer.task.input_shape.height // rules.PADDING_SHORT}
-    end = _end_epochs(trainer.task.input_shape, trainer.dataset)
+    shape = trainer.task.input_shape
+    side = min(shape.height, shape.width)
+    training = {**training, "crop_padding": side // rules.PADDING_SHORT}
+    end = _end_epochs(shape, trainer.dataset)
     return Plan(env_id, data, best, None, 0.0, 0, training, target, (), end_epochs=end)
 
 

@@ -14,7 +14,7 @@ from nas_agents.runs.settings import same_json
 from nas_agents.runs.summary import SearchResult
 from nas_gym import Architecture
 from nas_gym.models.training import train_model
-from nas_gym.networks import InputShape, measure_cost
+from nas_gym.networks import ImageShape, InputShape, measure_cost
 from nas_gym.training.checkpoint import OtherTraining
 from nas_gym.training.failures import Diverged
 from nas_gym.training.final import FinalResult
@@ -47,7 +47,9 @@ class FinalTraining:
         if not isinstance(evaluator, DeviceTraining):
             return None
         child = getattr(evaluator, "child_settings", evaluator.settings)  # where weights are shared
-        settings, shape = final_settings(child, given, preset), evaluator.task.input_shape
+        shape = evaluator.task.input_shape
+        side = min(shape.height, shape.width) if isinstance(shape, ImageShape) else None
+        settings = final_settings(child, given, preset, side)
         return cls(settings, evaluator.dataset, str(evaluator.device), shape)
 
     def excess(self, best: Architecture) -> str:

@@ -113,6 +113,7 @@ def planned(
 
 def _cost(number: int, seeds: int, settings: SearchSettings) -> str:
     """Return the line that says what finalists cost."""
+    number = min(number, settings.episodes or number)
     return (
         f"finalists: at the end, the best {number} are trained with {seeds} further "
         f"seed{'s' if seeds > 1 else ''} each, {number * seeds * settings.repeats} trainings of a "

@@ -53,7 +53,8 @@ def subject_of(
         env_id, arguments, of_run = _of_run(run, env_id, "dataset" in data)
         given = {**of_run, **given} if preset is None else given
     if env_id is None:
-        dataset = load_dataset(data.get("dataset", "digits"), data.get("image_size"))
+        of_data = {n: data[n] for n in ("image_size", "split_seed") if n in data}
+        dataset = load_dataset(data.get("dataset", "digits"), **of_data)
         child = TrainingSettings(default_settings(architecture))
         trainer = Trainer(dataset, child, data.get("device", "auto"))
         final = FinalTraining.of(trainer, given, preset)

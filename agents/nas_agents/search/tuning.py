@@ -24,7 +24,8 @@ from nas_gym.training.network_trainer import NetworkTrainer
 from nas_gym.training.seeds import child_seed
 from nas_gym.training.settings import TrainingSettings
 
-JOURNAL = "tuning.log"
+JOURNAL, JOURNAL_LOCK = "tuning.log", "tuning.log.lock"
+"""Optuna's journal, and the start of the names of its locks."""
 SHARES = 27
 """Steps at which trials are compared, in each the same share of a training; ASHA stops them after
 the third and the ninth, so that those of fewer epochs have no advantage."""
@@ -61,6 +62,8 @@ def tuned(
         OSError: the journal cannot be written.
     """
     require(isinstance(final.dataset, Dataset), "tune: it tunes trainings on images alone")
+    learns = "tune: learning_rate: expected more than 0, by whose multiples others are tried"
+    require(final.settings.learning_rate > 0, learns)
     subject = {"architecture": architecture.key, "data": final.dataset.digest}
     optuna, study = _optuna(), _study(digest(**subject, training=asdict(final.settings)), folder)
     # An interrupted call drew the first numbers of another seed
@@ -127,12 +130,13 @@ def _choices(final: FinalTraining) -> dict[str, list[Any]]:
     settings: Any = final.settings
     side = min(final.dataset.images.shape[1:3])  # type: ignore[attr-defined]
     augmentation = settings.augmentation(final.dataset, final=True)
+    padding = {0, max(1, side // 8), max(1, side // 4), augmentation.padding}
     epochs = settings.epochs
     least = settings.warmup_epochs + 1
     known = {
         "batch_size": [*BATCHES, settings.batch_size],
         "epochs": [max(least, math.ceil(epochs / 4)), max(least, math.ceil(epochs / 2)), epochs],
-        "crop_padding": [0, max(1, side // 8), max(1, side // 4), augmentation.padding],
+        "crop_padding": [0] if settings.resized_crop else padding,
         "cutout": [0, side // 4, side // 2, settings.cutout],
         "label_smoothing": [0.0, 0.1, settings.label_smoothing],
     }

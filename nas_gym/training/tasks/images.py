@@ -102,7 +102,7 @@ class ImageClassification(Task):
         settings, counts = self.settings, self._class_sizes[self._class_sizes > 0]
         notes = [f"augmentation: {self._augmentation}"]
         if settings.crop_padding is None and settings.flip is None:
-            notes[0] += "; by default, from the images' height and the classes' kind"
+            notes[0] += "; by default, from the images' size and the classes' kind"
         if settings.class_balance is None and counts.max() >= UNLIKE * counts.min():
             notes.append(
                 f"classes: the largest has {counts.max() / counts.min():.0f} times the images of "

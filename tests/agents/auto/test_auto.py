@@ -142,6 +142,23 @@ def test_the_final_training_takes_the_time_that_is_left(
     assert 100.0 - after < now + end_epochs * after <= 100.0
 
 
+def test_a_slow_first_epoch_ends_no_final_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made once takes most of it, where an epoch takes a hundredth of a second."""
+    now, last = 0.0, 0
+    monkeypatch.setattr("nas_agents.auto.speed.time.monotonic", lambda: now)
+    monkeypatch.setattr("nas_agents.auto.speed.time.thread_time", lambda: now)
+    until = UntilDeadline([], Clock(0.0, 25.0 + rules.LEAST_END, on_cpu=True), end_epochs=167)
+    for last in range(1, 301):
+        now += 0.2 if last == 1 else 0.01
+        try:
+            until.on_final_epoch(last, 300)
+        except EndAfter:
+            continue
+        except StopTraining:
+            break
+    assert last == 300
+
+
 @pytest.mark.parametrize("before", [None, 18])
 def test_a_resumed_training_goes_on_beyond_the_epochs_that_were_planned(
     before: int | None, monkeypatch: pytest.MonkeyPatch
@@ -304,6 +321,10 @@ def test_files_and_labels_become_a_data_set(tmp_path: Path) -> None:
     assert (tensors.images == pixels.permute(0, 2, 3, 1).numpy()).all()
     with pytest.raises(InvalidSettings, match=r"y: \(3,\) labels of 20 images"):
         _written(pixels, labels[:3], tmp_path / "c")
+    bytes_ = np.array([b"cat", b"dog"] * 10)
+    assert nas_gym.load_dataset(_written(pixels, bytes_, tmp_path / "d")).classes == ("cat", "dog")
+    with pytest.raises(InvalidSettings, match=r"y: .*'a '.* and .*'a'.* would be one class"):
+        _written(pixels, np.array(["a", "a "] * 10), tmp_path / "e")
 
 
 def test_probabilities_are_in_the_order_of_the_sorted_labels(

@@ -34,8 +34,9 @@ from nas_gym.models import load_image_model
 from nas_gym.search_spaces.cells import ADD
 from nas_gym.store.store import Store
 from nas_gym.training import early_stopping
-from nas_gym.training.presets import final_settings
+from nas_gym.training.presets import final_settings, without
 from nas_gym.training.settings import TrainingSettings
+from nas_gym.training.tasks.language import LanguageSettings
 from tests.agents.command import nas_gym
 from tests.agents.stubs import STUB_ID, Calls, Children, each_child
 
@@ -206,6 +207,24 @@ def test_the_final_training_is_longer_and_wider_unless_told() -> None:
         final_settings(child, {"epochs": "ten"})
     chain = final_settings(TrainingSettings(ChainNetworkSettings(filter_scale=0.5)), {})
     assert chain.network == ChainNetworkSettings(filter_scale=1.0)
+
+
+def test_a_papers_schedule_is_whole_and_fits_the_images() -> None:
+    """Nothing of a child's own schedule is left, nor a square that blots out whole images."""
+    child = TrainingSettings(
+        CellNetworkSettings(cells=1, filters=8),
+        optimizer="adamw",
+        label_smoothing=0.3,
+        warmup_epochs=2,
+        ema_decay=0.9,
+    )
+    final = final_settings(child, {}, "darts", side=8)
+    schedule = (final.optimizer, final.label_smoothing, final.warmup_epochs, final.ema_decay)
+    assert (*schedule, final.cutout) == ("sgd", 0.0, 0, 0.0, 4)
+    assert final_settings(child, {}, "darts", side=32).cutout == 16
+    texts = LanguageSettings()
+    assert final_settings(texts, {}, "adamw").learning_rate == 2e-3
+    assert without(texts, "adamw") == ["label_smoothing"]
 
 
 def test_the_final_network_keeps_the_limits_of_children_or_it_is_said(tmp_path: Path) -> None:

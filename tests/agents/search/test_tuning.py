@@ -117,6 +117,20 @@ def test_long_trainings_are_compared_once_at_each_share(
     assert trials[0][1] == worth(100, long.settings)
 
 
+def test_what_takes_the_place_of_padding_is_kept(
+    final: FinalTraining, trials: Trials, tmp_path: Path
+) -> None:
+    settings: Any = replace(final.settings, resized_crop=0.5)  # type: ignore[call-arg]
+    best: Any = tuned(small(), replace(final, settings=settings), 5, tmp_path).settings
+    assert (best.resized_crop, best.crop_padding or 0) == (0.5, 0)
+
+
+def test_a_learning_rate_of_0_is_refused(final: FinalTraining, tmp_path: Path) -> None:
+    still = replace(final, settings=replace(final.settings, learning_rate=0.0))
+    with pytest.raises(InvalidSettings, match="tune: learning_rate: expected more than 0"):
+        tuned(small(), still, 1, tmp_path)
+
+
 def test_a_trial_trains_and_is_validated(final: FinalTraining, tmp_path: Path) -> None:
     settings = TrainingSettings(NETWORK, epochs=1, batch_size=32)
     result = tuned(small(), replace(final, settings=settings), 1, tmp_path)

@@ -101,8 +101,18 @@ def test_notes_say_what_was_chosen() -> None:
     assert classes.startswith("classes: the largest has 12 times the images of the smallest; class")
     (augmentation,) = task(make_dataset(), class_balance="weights").notes
     assert augmentation == (
-        "augmentation: mirror images; by default, from the images' height and the classes' kind"
+        "augmentation: mirror images; by default, from the images' size and the classes' kind"
     )
+
+
+def test_changes_fit_the_shorter_side_of_the_images() -> None:
+    tall = replace(make_dataset(), images=np.zeros((24, 64, 4, 1), np.uint8))
+    assert TrainingSettings().augmentation(tall, final=True).padding == 0
+    assert TrainingSettings(cutout=4).augmentation(tall, final=True).cutout == 4
+    for name in ("cutout", "crop_padding"):
+        settings: Any = TrainingSettings(**{name: 5})  # type: ignore[arg-type]
+        with pytest.raises(InvalidSettings, match=f"{name}: expected at most 4 pixels .* 64x4"):
+            settings.augmentation(tall, final=True)
 
 
 @pytest.mark.gpu

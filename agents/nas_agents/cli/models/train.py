@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nas_gym import Architecture
     from nas_gym.training.final import FinalResult
 
-DATA = ("dataset", "image_size", "device")
-"""Options of the data; the others that have no argument of their own are of the training."""
+DATA = ("dataset", "image_size", "split_seed", "device")
+"""What is said of the data; the rest is of the training."""
 
 
 @command()
@@ -70,13 +70,15 @@ def train(
     from nas_gym.training.presets import without
 
     folder = _model_folder(architecture, out, resume)
-    given = {name: value for name, value in given.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None} | settings
     data = {name: given.pop(name) for name in DATA if name in given}
-    subject, final = subject_of(architecture, data, given | settings, preset)
+    subject, final = subject_of(architecture, data, given, preset)
     on = ",".join(devices_of(final.device, devices))
     missing = without(final.settings, preset) if preset else []
     if missing:
-        complain(f"preset {preset}: networks of this family have no {', '.join(missing)}")
+        complain(f"preset {preset}: this training has no {', '.join(missing)}")
+    if line := final.excess(subject):
+        complain(line)
     result, final = _trained(subject, final, folder, trials, on)
     facts = {"model": str(folder), "architecture": subject.key, **result.metrics}
     print_result({**facts, "training": asdict(final.settings)}, _described(result, folder), as_json)
@@ -89,14 +91,16 @@ def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
         InvalidSettings: it has, or a checkpoint, and --resume is not given; or it holds other
             files.
     """
-    from nas_agents.search.tuning import JOURNAL
+    from nas_agents.search.tuning import JOURNAL, JOURNAL_LOCK
     from nas_gym.errors import require
-    from nas_gym.models.training import CHECKPOINT
+    from nas_gym.models.training import CHECKPOINT, require_replaceable
+    from nas_gym.outside.files import PART
 
     require(out is not None or not resume, "resume: say which training, by --out DIR")
     if out is None:
         stem = Path(name).stem or "model"
         return Path("models") / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    require_replaceable(out)
     held = {each.name for each in out.iterdir()} if out.is_dir() else set()
     require(not out.exists() or out.is_dir(), f"out: {out} is no folder; name another one")
     require(
@@ -106,7 +110,7 @@ def _model_folder(name: str, out: Path | None, resume: bool) -> Path:
     begun = {CHECKPOINT, JOURNAL}
     goes_on = resume or not held & begun
     require(goes_on, f"out: {out} holds a training that was begun; give --resume, or another --out")
-    others = sorted(each for each in held - begun if not each.startswith((".", JOURNAL)))
+    others = sorted(each for each in held - begun if not each.startswith((PART, JOURNAL_LOCK)))
     require(not others, f"out: {out} holds other files ({', '.join(others[:3])}); name another one")
     return out
 

@@ -124,6 +124,47 @@ def test_a_full_disk_is_one_line(
     load_image_model(out)
 
 
+def test_a_folder_that_a_model_cannot_replace_is_refused(
+    architecture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once; whatever else it holds, hidden files too, stays."""
+    held = tmp_path / "held"
+    held.mkdir()
+    (held / ".env").write_text("secret")
+    (tmp_path / "link").symlink_to(held)
+    monkeypatch.chdir(held)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    for out, why in (
+        (tmp_path / "link", "is a link; name the folder that it leads to"),
+        (held, "is the working directory, which cannot be moved; name a folder within it"),
+        (".", "is the working directory"),
+        (tmp_path / "disk", "is the root of a file system"),
+    ):
+        result = nas_gym("train", architecture, *TINY, "--out", out)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert why in " ".join(result.stderr.split())
+    monkeypatch.chdir(tmp_path)
+    result = nas_gym("train", architecture, *TINY, "--out", held)
+    assert "holds other files (.env); name another one" in " ".join(result.stderr.split())
+    assert (held / ".env").read_text() == "secret"
+
+
+def test_another_split_can_be_asked_for(tmp_path: Path) -> None:
+    from nas_agents.search.subject import subject_of
+
+    of_seed: list[Any] = [
+        subject_of("NASNet-A", {"image_size": 8, "split_seed": seed}, {})[1].dataset
+        for seed in (0, 1)
+    ]
+    assert not np.array_equal(of_seed[0].test, of_seed[1].test)
+    out = tmp_path / "model"
+    result = nas_gym(
+        *("train", "NAS-Bench-201-ResNet", *TINY, "--set", "split_seed=1", "--out", out)
+    )
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "model.json").read_text())["data"]["split_seed"] == 1
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_fit_families_of_images(preset: str, tmp_path: Path) -> None:
     from nas_agents.search.subject import subject_of
