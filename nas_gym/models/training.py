@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def require_replaceable(folder: Path) -> None:
     remedy = "which cannot be moved; name a folder within it"
     here = folder.resolve() == Path.cwd()
     require(not here, f"folder: {folder} is the working directory, {remedy}")
-    require(not folder.is_mount(), f"folder: {folder} is the root of a file system, {remedy}")
+    root = os.path.ismount(folder)  # `Path.is_mount` is new on Windows
+    require(not root, f"folder: {folder} is the root of a file system, {remedy}")
 
 
 def _require_free(folder: Path) -> None:

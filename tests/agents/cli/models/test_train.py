@@ -133,7 +133,7 @@ def test_a_folder_that_a_model_cannot_replace_is_refused(
     (held / ".env").write_text("secret")
     (tmp_path / "link").symlink_to(held)
     monkeypatch.chdir(held)
-    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "disk")
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path).name == "disk")
     for out, why in (
         (tmp_path / "link", "is a link; name the folder that it leads to"),
         (held, "is the working directory, which cannot be moved; name a folder within it"),
