@@ -44,7 +44,7 @@ def find_table(path: str | Path | None, *names: str, or_else: str = "") -> Path:
         if (folder / name).is_file():
             return folder / name
     raise InvalidTable(
-        f"table: {' and '.join(names)} are not in {folder}; {or_else and f'{or_else}, or '}make "
+        f"table: {' or '.join(names)} is not in {folder}; {or_else and f'{or_else}, or '}make "
         "one with `nas-gym table import`, or point NAS_GYM_DATA to the folder where it is"
     )
 
