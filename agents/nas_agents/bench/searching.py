@@ -40,7 +40,8 @@ def environment(env_id: str, arguments: str) -> NASEnv:
     """Return the environment of arguments in JSON, made once a process."""
     env = make_environment(env_id, json.loads(arguments))
     check_limits(env)
-    require(not isinstance(env.reward, Objectives), f"reward: {env_id!r} has several; name one")
+    one = f"take the id without MO-, {env_id.replace('/MO-', '/')!r}, or leave objectives out"
+    require(not isinstance(env.reward, Objectives), f"reward: {env_id!r} has several; {one}")
     evaluator = env.memory.evaluator
     changes = getattr(evaluator, "changes", False)
     require(

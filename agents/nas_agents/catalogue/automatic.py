@@ -49,6 +49,8 @@ search space it settles early on networks that it knows.
 
 from __future__ import annotations
 
+import math
+
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -119,7 +121,7 @@ def too_few_updates(agent: BaseAlgorithm, decisions: int, episodes: int) -> str 
 def episodes_an_update(agent: BaseAlgorithm, decisions: int) -> int | None:
     """Return the number of episodes between an agent's updates; None if it has no such number."""
     if isinstance(agent, Reinforce):
-        return agent.n_episodes
+        return math.ceil(agent.n_episodes / agent.n_envs) * agent.n_envs
     if isinstance(agent, OnPolicyAlgorithm):
         return max(1, agent.n_steps * agent.n_envs // decisions)
     deltas = getattr(agent, "n_delta", None)  # ARS: two policies each

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from nas_gym import NASEnv, SearchSpace
 from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
 from nas_gym.family import registered_families, resolve
 from nas_gym.outside.json_text import short
+from nas_gym.vector_env import has_vector_form
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
@@ -43,7 +45,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
         mode is None or isinstance(mode, str), f"render_mode: expected a text, got {short(mode)}"
     )
     try:
-        env = gym.make(env_id, disable_env_checker=True, **arguments).unwrapped
+        made = gym.make(env_id, disable_env_checker=True, **arguments)
     except UnknownArgument as error:  # to whose message Gymnasium has added all arguments
         raise error.__cause__ or error from None
     except TypeError as error:
@@ -53,8 +55,14 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
         raise
     except (ImportError, gym.error.Error) as error:
         raise InvalidSettings(f"{where} cannot be made: {error}") from error
+    env = made.unwrapped
     if not isinstance(env, NASEnv):
         raise InvalidSettings(f"{where} does not design networks; {hint}")
+    while isinstance(made, (OrderEnforcing, PassiveEnvChecker)):
+        made = made.env
+    plain = isinstance(made, NASEnv) and has_vector_form(made)
+    changed = f"{where} changes what a step does, by a step() or reset() of its own or by a wrapper"
+    require(plain, f"{changed}, which a search never calls; change rewards by reward=FUNCTION")
     return env
 
 

@@ -25,11 +25,10 @@ from nas_gym.rewards import CostReward
 
 Plain = Any
 """Numbers, texts, tensors, None, and lists and dictionaries of these."""
-LEFT_OUT = (
-    *(str, SearchSpace, Memory, CostReward, Space, VecEnv, Logger),
-    *(BaseAlgorithm, torch.nn.Module, torch.optim.Optimizer, Strategy),
-)
-"""Attributes that are made from arguments, or have states of their own."""
+FROM_ARGUMENTS = (SearchSpace, Memory, CostReward, Space, VecEnv, Logger)
+"""Attributes that are made from arguments."""
+APART = (BaseAlgorithm, torch.nn.Module, torch.optim.Optimizer, Strategy)
+"""Attributes with states of their own, which whoever writes an object of `PACKAGES` writes, too."""
 SCALARS = (bool, int, float, str, type(None))
 PACKAGES = ("nas_agents", "stable_baselines3", "sb3_contrib")
 """Packages whose objects are written with all their attributes."""
@@ -41,11 +40,13 @@ class NotPlain(Exception):
 
 
 def state_of(owner: object, lenient: bool = False) -> Plain:
-    """Return the attributes of an object without those that are `LEFT_OUT`.
+    """Return the attributes of an object without those that are `FROM_ARGUMENTS` or `APART`.
 
     Args:
         owner: The object.
-        lenient: Leave out what has no plain form, too; otherwise raise `NotPlain`.
+        lenient: Leave out texts, and what has no plain form, too; otherwise raise `NotPlain`. It is
+            raised, too, where an object of the user's own has what is `APART`, a tensor with a
+            gradient, or one collection in two places.
     """
     return _Writer(owner, lenient).attributes(owner)
 
@@ -63,12 +64,15 @@ class _Writer:
     def __init__(self, owner: object, lenient: bool) -> None:
         self.packages = (*PACKAGES, _package(type(owner)))
         self.lenient = lenient
+        self.of_user = not lenient and _package(type(owner)) not in PACKAGES
         self.seen: dict[int, Any] = {}
 
     def attributes(self, owner: object) -> Plain:
         state = {}
         for name, value in vars(owner).items():
-            if isinstance(value, LEFT_OUT):
+            if isinstance(value, (*FROM_ARGUMENTS, *APART, *([str] if self.lenient else []))):
+                if self.of_user and isinstance(value, APART):
+                    raise NotPlain(f"{name} has a state of its own")
                 continue
             seen = dict(self.seen) if self.lenient else {}
             try:
@@ -90,6 +94,8 @@ class _Writer:
         if isinstance(value, bytes):
             return {"kind": "bytes", "hex": value.hex()}
         if isinstance(value, torch.Tensor):
+            if self.of_user and value.requires_grad:
+                raise NotPlain("a tensor has a gradient")
             return {"kind": "tensor", "data": value.detach().cpu().clone()}
         if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
             data = torch.from_numpy(np.ascontiguousarray(value).reshape(-1).view(np.uint8).copy())
@@ -100,6 +106,10 @@ class _Writer:
         return None
 
     def _collection(self, value: Any) -> Plain:
+        if self.of_user and isinstance(value, (list, dict, set, deque)):
+            if id(value) in self.seen:
+                raise NotPlain(f"a {type(value).__name__} is in two places")
+            self.seen[id(value)] = value
         if isinstance(value, dict) and type(value) is not dict:  # a Counter, a defaultdict
             raise NotPlain(f"{type(value).__name__} has no plain form")
         if isinstance(value, dict):

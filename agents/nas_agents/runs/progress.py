@@ -156,7 +156,7 @@ class Progress:
         if self.front is not None:
             vector = self.front.objectives.of_record(record)
             self.front.add(Member(vector, record["architecture"], self.episodes))
-        if first_of(record["reward"]) <= first_of(self.best_reward):
+        if as_vector(record["reward"]) <= as_vector(self.best_reward):
             return False
         best = Architecture.from_json(record["architecture"])
         self.choose(best, record["reward"], record, self.episodes)
@@ -178,6 +178,15 @@ class Progress:
 def first_of(reward: Any) -> float:
     """Return a reward, or the first entry of a vector reward."""
     return float(reward[0] if isinstance(reward, list) else reward)
+
+
+def as_vector(reward: Any) -> list[float]:
+    """Return a reward as a list, by which the better one of two is the larger one.
+
+    Of two networks that are equal in the first objectives, the next one decides, so the best
+    network is on the front.
+    """
+    return reward if isinstance(reward, list) else [reward]
 
 
 def reached(limits: SearchSettings, progress: Progress) -> StopReason | None:

@@ -155,7 +155,8 @@ def _agent_arguments(
     asked = agent.arguments(plan, settings.agent_arguments)
     arguments: dict[str, Any] = before.get("agent_made_with") or asked
     require_known_classes(arguments, asked)
-    require_extendable(arguments, plan.episodes, plan.in_all)
+    made = math.ceil(plan.episodes / plan.environments) * plan.environments  # in whole batches
+    require_extendable(arguments, plan.episodes, plan.in_all if plan.in_all > made else 0)
     return arguments
 
 

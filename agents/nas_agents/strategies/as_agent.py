@@ -110,6 +110,8 @@ class StrategyAgent(BaseAlgorithm):
         common: dict[str, Any] = {"tensorboard_log": tensorboard_log, "verbose": verbose}
         super().__init__(policy, env, **ours, **common, device=device, seed=seed)
         self.best_reward = float("-inf")
+        self._best: list[float] = []
+        """The reward of the best architecture, all of its entries."""
         self._proposals: list[Choices | None] = []
         """The proposal under way in each environment, or None."""
         self._steps: list[int] = []
@@ -192,9 +194,9 @@ class StrategyAgent(BaseAlgorithm):
         assert choices is not None
         self._episode_num += 1
         self.strategy.observe_evaluation(choices, reward, info["evaluation"])
-        first = reward[0] if isinstance(reward, list) else reward
-        if first > self.best_reward:
-            self.best_reward = first
+        vector = reward if isinstance(reward, list) else [reward]
+        if vector > self._best:
+            self._best, self.best_reward = vector, vector[0]
             self.policy.best.copy_(torch.as_tensor(choices))
 
     def _log(self) -> None:

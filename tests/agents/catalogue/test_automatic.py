@@ -83,6 +83,7 @@ def test_time_alone_is_a_limit_too(tmp_path: Path) -> None:
         ("ppo", 4, 60, "learns after every 8 children, so 60 children are 7 updates"),
         ("nasnet", 20, 100, "learns after every 20 children, so 100 children are 5 updates"),
         ("reinforce", 1, 49, "allow 50 children or more, or give --agent auto"),
+        ("reinforce", 16, 64, "learns after every 16 children, so 64 children are 4 updates"),
         ("ars", 1, 60, "learns after every 16 children"),
         ("dqn", 1, 10, None),
         ("random", 1, 10, None),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
 import pytest
 
 from nas_agents.catalogue.environments import (
@@ -11,7 +15,7 @@ from nas_agents.catalogue.environments import (
 )
 from nas_gym import InvalidSettings, NASEnv, family
 from nas_gym.family import Family, register_family
-from tests.helpers import LayersSearchSpace
+from tests.helpers import LayersSearchSpace, StubEvaluator
 
 
 def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +34,29 @@ def test_environments_of_a_users_own_family_are_listed(monkeypatch: pytest.Monke
     assert next(iter(listed)) == "nas_gym/NAS-v0"
     with pytest.raises(InvalidSettings, match="did you mean 'own/Listed-v0'"):
         make_environment("own/Layer-v0", {})
+
+
+class Turned(NASEnv):
+    """Has a step of its own."""
+
+    def step(self, action: Any) -> Any:
+        return super().step(action)
+
+
+def wrapped() -> Any:
+    env = NASEnv(LayersSearchSpace(), StubEvaluator())
+    return gym.wrappers.TransformReward(env, lambda reward: -float(reward))
+
+
+@pytest.mark.parametrize("made", [lambda: Turned(LayersSearchSpace(), StubEvaluator()), wrapped])
+def test_what_a_search_would_not_call_is_refused(
+    made: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry_point: Any = made
+    spec = gym.envs.registration.EnvSpec("own/Turned-v0", entry_point)
+    monkeypatch.setitem(gym.registry, spec.id, spec)
+    with pytest.raises(InvalidSettings, match="'own/Turned-v0' changes what a step does, by a"):
+        make_environment("own/Turned-v0", {})
 
 
 def test_what_a_family_lacks_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

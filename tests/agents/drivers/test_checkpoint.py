@@ -312,10 +312,15 @@ def test_states_of_odd_values() -> None:
     assert other.flags[(2, b"")].shape == ()
     assert not hasattr(other, "new")
     values: list[Any] = [len, Counter("a"), [defaultdict(list)], Member((0.5,), "", 1)]
+    # What would come back as another thing than it was
+    values += [torch.nn.Linear(1, 1), torch.zeros(1, requires_grad=True), [one.flags]]
     for value in values:
         one.function = value
         with pytest.raises(NotPlain):
             state_of(one)
+    one.function = "explore"
+    restore(other, torch_round_trip(state_of(one)))
+    assert other.function == "explore"
 
 
 class Pair(NamedTuple):

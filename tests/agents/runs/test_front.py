@@ -101,6 +101,15 @@ def test_agents_of_vectors_are_refused_where_the_reward_is_a_number(
         search(SearchSettings("nas_gym/TinyBench-v0", agent), tmp_path / "run")
 
 
+@pytest.mark.parametrize("envs", [1, 4])
+def test_the_best_is_on_the_front_where_the_first_objective_ties(envs: int, tmp_path: Path) -> None:
+    """Many networks have no parameters at all beside stem and head."""
+    objectives = {"objectives": ["-parameters", "accuracy"]}
+    settings = SearchSettings(MO, "random", 60, envs=envs, seed=2, env_arguments=objectives)
+    summary = search(settings, tmp_path / "run").summary
+    assert summary["best"]["reward"] == list(summary["front"]["members"][0]["reward"])
+
+
 def test_failed_children_are_on_no_front() -> None:
     records = [{"reward": [0.5, -3.0], "status": "ok"}, {"reward": [0.0, 0.0], "status": "crashed"}]
     vectors = vectors_of(records, Path("episodes.jsonl"))

@@ -354,6 +354,13 @@ def test_a_final_training_stands_where_more_episodes_find_nothing_better(
     assert json.loads((run / "summary.json").read_text()) == result.summary
 
 
+def test_whole_batches_beyond_the_plan_are_no_extension(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path / "run", "dqn", episodes=10)
+    settings = replace(settings, envs=4, final=False)
+    assert search(settings, tmp_path / "run").progress.episodes == 12
+    assert search(settings, tmp_path / "run", resume=True).progress.episodes == 12
+
+
 def test_more_episodes_are_refused_where_they_change_the_first_ones(tmp_path: Path) -> None:
     run = tmp_path / "run"
     search(settings_for(run, "dqn", episodes=6), run)
