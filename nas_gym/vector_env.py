@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from numpy.typing import NDArray
 
 from nas_gym.checks import check_num_envs, checked_actions, checked_autoreset_mode, checked_prefixes
@@ -269,6 +270,13 @@ class NASVectorEnv(Design, Episodes, VectorEnv[Observations, NDArray[np.int64], 
             gym.logger.warn("render() was called without a render_mode; give one to make_vec()")
             return None
         return tuple(self.drawn(prefix) for prefix in self._choices[:, : self._step])
+
+
+def without_checks(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """Return an environment without the wrappers that `gymnasium.make` adds to check it."""
+    while isinstance(env, (OrderEnforcing, PassiveEnvChecker)):
+        env = env.env
+    return env
 
 
 def has_vector_form(env: NASEnv) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 from stable_baselines3.common import env_util
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecEnvWrapper
 
@@ -17,7 +16,7 @@ from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidSettings, require
 from nas_gym.sb3.vec_env import NASVecEnv
 from nas_gym.sb3.wrappers import VecContinuousAction, VecWholeArchitecture
-from nas_gym.vector_env import NASVectorEnv, has_vector_form
+from nas_gym.vector_env import NASVectorEnv, has_vector_form, without_checks
 from nas_gym.wrappers import AnyEnv, ContinuousAction, WholeArchitecture
 
 LOCK_STEP: dict[Any, Callable[..., VecEnvWrapper] | None] = {
@@ -101,8 +100,7 @@ def _plain_env(env_id: str | Callable[..., AnyEnv], arguments: dict[str, Any]) -
         env = gym.make(env_id, **{"render_mode": "rgb_array", **arguments})
     else:
         env = env_id(**arguments)
-    while isinstance(env, (OrderEnforcing, PassiveEnvChecker)):
-        env = env.env
+    env = without_checks(env)
     if not isinstance(env, NASEnv):
         raise InvalidSettings(
             f"env_id: {env} is no environment of nas_gym, or it is wrapped; give wrapper_class, or "

@@ -79,7 +79,7 @@ class UntilDeadline(Callbacks):
     """Passes events on, and fits the epochs of the final training to the time that is left.
 
     The last epochs say how many more there is time for, fewer or more than planned, and how long
-    what follows will take. The first seconds, which what is made once takes a part of, end nothing.
+    what follows will take. Nothing is shortened in the first seconds, which are slower than others.
 
     Args:
         callbacks: They are passed all on.

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker
 
 from nas_gym import NASEnv, SearchSpace
 from nas_gym.errors import InvalidSettings, UnknownArgument, choices_hint, require
 from nas_gym.family import registered_families, resolve
 from nas_gym.outside.json_text import short
-from nas_gym.vector_env import has_vector_form
+from nas_gym.vector_env import has_vector_form, without_checks
 
 
 def registered_search_spaces() -> dict[str, SearchSpace]:
@@ -58,9 +57,7 @@ def make_environment(env_id: str, arguments: Mapping[str, Any]) -> NASEnv:
     env = made.unwrapped
     if not isinstance(env, NASEnv):
         raise InvalidSettings(f"{where} does not design networks; {hint}")
-    while isinstance(made, (OrderEnforcing, PassiveEnvChecker)):
-        made = made.env
-    plain = isinstance(made, NASEnv) and has_vector_form(made)
+    plain = has_vector_form(env) and without_checks(made) is env
     changed = f"{where} changes what a step does, by a step() or reset() of its own or by a wrapper"
     require(plain, f"{changed}, which a search never calls; change rewards by reward=FUNCTION")
     return env

@@ -65,14 +65,15 @@ class _Writer:
         self.packages = (*PACKAGES, _package(type(owner)))
         self.lenient = lenient
         self.of_user = not lenient and _package(type(owner)) not in PACKAGES
+        self.left_out = (*FROM_ARGUMENTS, *APART, *((str,) if lenient else ()))
         self.seen: dict[int, Any] = {}
 
     def attributes(self, owner: object) -> Plain:
         state = {}
         for name, value in vars(owner).items():
-            if isinstance(value, (*FROM_ARGUMENTS, *APART, *([str] if self.lenient else []))):
-                if self.of_user and isinstance(value, APART):
-                    raise NotPlain(f"{name} has a state of its own")
+            if self.of_user and isinstance(value, APART):
+                raise NotPlain(f"{name} has a state of its own")
+            if isinstance(value, self.left_out):
                 continue
             seen = dict(self.seen) if self.lenient else {}
             try:
